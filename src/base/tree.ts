@@ -1,0 +1,287 @@
+/**
+ * State as data: a tree of plain values with one byte form. Every persisted state in Driftline is
+ * such a tree, so one codec stores, hashes, branches and proves all of them.
+ *
+ * Byte form: one tag byte a node, little-endian numbers, UTF-8 strings with a u32 length, object
+ * keys in the order of the object (a state is always built by the same code, so the order is a
+ * function of the model). f64 values keep their bits, NaN payloads included in typed arrays; a
+ * scalar NaN is written as the canonical quiet NaN.
+ */
+export type TypedArray =
+  | Float64Array
+  | Float32Array
+  | Int32Array
+  | Uint32Array
+  | Uint16Array
+  | Uint8Array
+  | BigInt64Array;
+
+/** A value that {@linkcode packTree} can write. */
+export type Tree =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | TypedArray
+  | readonly Tree[]
+  | { readonly [key: string]: Tree };
+
+const enum Tag {
+  Null = 0,
+  False = 1,
+  True = 2,
+  Number = 3,
+  BigInt = 4,
+  String = 5,
+  Array = 6,
+  Object = 7,
+  Float64 = 8,
+  Float32 = 9,
+  Int32 = 10,
+  Uint32 = 11,
+  Uint16 = 12,
+  Uint8 = 13,
+  BigInt64 = 14,
+}
+
+/** Nesting deeper than this is refused when reading: hostile bytes must not exhaust the stack. */
+export const TREE_DEPTH_MAX = 64;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+class Writer {
+  #bytes = new Uint8Array(4096);
+  #view = new DataView(this.#bytes.buffer);
+  #length = 0;
+
+  #reserve(count: number): number {
+    const start = this.#length;
+    const need = start + count;
+    if (need > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(need, this.#bytes.length * 2));
+      grown.set(this.#bytes.subarray(0, start));
+      this.#bytes = grown;
+      this.#view = new DataView(grown.buffer);
+    }
+    this.#length = need;
+    return start;
+  }
+
+  u8(value: number): void {
+    const at = this.#reserve(1);
+    this.#bytes[at] = value;
+  }
+
+  u32(value: number): void {
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, value, true);
+  }
+
+  f64(value: number): void {
+    const at = this.#reserve(8);
+    this.#view.setFloat64(at, value, true);
+  }
+
+  i64(value: bigint): void {
+    const at = this.#reserve(8);
+    this.#view.setBigInt64(at, value, true);
+  }
+
+  raw(bytes: Uint8Array): void {
+    const at = this.#reserve(bytes.length);
+    this.#bytes.set(bytes, at);
+  }
+
+  text(value: string): void {
+    const bytes = encoder.encode(value);
+    this.u32(bytes.length);
+    this.raw(bytes);
+  }
+
+  take(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.#length);
+  }
+}
+
+function typedTag(value: object): Tag | undefined {
+  if (value instanceof Float64Array) return Tag.Float64;
+  if (value instanceof Float32Array) return Tag.Float32;
+  if (value instanceof Int32Array) return Tag.Int32;
+  if (value instanceof Uint32Array) return Tag.Uint32;
+  if (value instanceof Uint16Array) return Tag.Uint16;
+  if (value instanceof Uint8Array) return Tag.Uint8;
+  if (value instanceof BigInt64Array) return Tag.BigInt64;
+  return undefined;
+}
+
+function write(writer: Writer, value: Tree): void {
+  if (value === null) return writer.u8(Tag.Null);
+  switch (typeof value) {
+    case "boolean":
+      return writer.u8(value ? Tag.True : Tag.False);
+    case "number":
+      writer.u8(Tag.Number);
+      return writer.f64(value);
+    case "bigint":
+      writer.u8(Tag.BigInt);
+      return writer.i64(value);
+    case "string":
+      writer.u8(Tag.String);
+      return writer.text(value);
+    case "object":
+      return writeObject(writer, value);
+    default:
+      throw new TypeError(`A state cannot hold a ${typeof value}`);
+  }
+}
+
+function writeObject(writer: Writer, value: object): void {
+  const tag = typedTag(value);
+  if (tag !== undefined) {
+    const array = value as TypedArray;
+    writer.u8(tag);
+    writer.u32(array.length);
+    writer.raw(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+  } else if (Array.isArray(value)) {
+    writer.u8(Tag.Array);
+    writer.u32(value.length);
+    for (const item of value) write(writer, item as Tree);
+  } else {
+    const entries = Object.entries(value as Record<string, Tree | undefined>)
+      .filter((entry): entry is [string, Tree] => entry[1] !== undefined);
+    writer.u8(Tag.Object);
+    writer.u32(entries.length);
+    for (const [key, item] of entries) {
+      writer.text(key);
+      write(writer, item);
+    }
+  }
+}
+
+/** Writes a tree of plain values as bytes; equal trees give equal bytes. */
+export function packTree(value: Tree): Uint8Array<ArrayBuffer> {
+  const writer = new Writer();
+  write(writer, value);
+  return writer.take();
+}
+
+class Reader {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  offset = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  advance(count: number): number {
+    const at = this.offset;
+    if (count > this.bytes.length - at) {
+      throw new SyntaxError(`State bytes end at ${this.bytes.length}, need ${at + count}`);
+    }
+    this.offset = at + count;
+    return at;
+  }
+
+  u32(): number {
+    return this.view.getUint32(this.advance(4), true);
+  }
+
+  raw(count: number): Uint8Array<ArrayBuffer> {
+    const at = this.advance(count);
+    return this.bytes.slice(at, at + count) as Uint8Array<ArrayBuffer>;
+  }
+
+  text(): string {
+    return decoder.decode(this.raw(this.u32()));
+  }
+}
+
+function readTyped(reader: Reader, tag: Tag): TypedArray {
+  const length = reader.u32();
+  const copy = (width: number) => reader.raw(length * width).buffer;
+  switch (tag) {
+    case Tag.Float64:
+      return new Float64Array(copy(8));
+    case Tag.Float32:
+      return new Float32Array(copy(4));
+    case Tag.Int32:
+      return new Int32Array(copy(4));
+    case Tag.Uint32:
+      return new Uint32Array(copy(4));
+    case Tag.Uint16:
+      return new Uint16Array(copy(2));
+    case Tag.Uint8:
+      return reader.raw(length);
+    case Tag.BigInt64:
+      return new BigInt64Array(copy(8));
+    default:
+      throw new SyntaxError(`Unknown tag ${tag} at byte ${reader.offset}`);
+  }
+}
+
+function readCount(reader: Reader): number {
+  const count = reader.u32();
+  // Every item takes at least one byte, so a larger count is a lie that would allocate.
+  if (count > reader.bytes.length - reader.offset) {
+    throw new SyntaxError(`Count ${count} at byte ${reader.offset} exceeds what is left`);
+  }
+  return count;
+}
+
+function read(reader: Reader, depth: number): Tree {
+  if (depth > TREE_DEPTH_MAX) throw new SyntaxError(`State nests deeper than ${TREE_DEPTH_MAX}`);
+  const tag = reader.bytes[reader.advance(1)]! as Tag;
+  switch (tag) {
+    case Tag.Null:
+      return null;
+    case Tag.False:
+      return false;
+    case Tag.True:
+      return true;
+    case Tag.Number:
+      return reader.view.getFloat64(reader.advance(8), true);
+    case Tag.BigInt:
+      return reader.view.getBigInt64(reader.advance(8), true);
+    case Tag.String:
+      return reader.text();
+    case Tag.Array: {
+      const items: Tree[] = [];
+      for (let left = readCount(reader); left > 0; left--) items.push(read(reader, depth + 1));
+      return items;
+    }
+    case Tag.Object: {
+      const object: Record<string, Tree> = {};
+      for (let left = readCount(reader); left > 0; left--) {
+        const key = reader.text();
+        if (key === "__proto__") throw new SyntaxError(`State has a key "__proto__"`);
+        object[key] = read(reader, depth + 1);
+      }
+      return object;
+    }
+    default:
+      return readTyped(reader, tag);
+  }
+}
+
+/**
+ * Reads what {@linkcode packTree} wrote.
+ *
+ * @throws {SyntaxError} bytes that are truncated, have a tail, or carry an unknown tag
+ */
+export function unpackTree(bytes: Uint8Array): Tree {
+  const reader = new Reader(bytes);
+  const value = read(reader, 0);
+  if (reader.offset !== bytes.length) {
+    throw new SyntaxError(`State bytes have ${bytes.length - reader.offset} bytes after the end`);
+  }
+  return value;
+}
+
+/** A deep copy that shares nothing with the original: what a branch starts from. */
+export function copyTree<T extends Tree>(value: T): T {
+  return unpackTree(packTree(value)) as T;
+}

@@ -1,0 +1,43 @@
+import type { Tree } from "../base/tree.ts";
+
+/**
+ * The contract of every detector: all channels of one stream, sample by sample, online. The state
+ * is plain data and a pure function of the samples absorbed.
+ */
+export interface DetectorConfig {
+  readonly channels: number;
+  /** Seed of the reservoirs, derived from the stream's name. */
+  readonly seed: number;
+}
+
+/** What `absorb` writes for each sample. */
+export interface Detection {
+  /** Ranks samples: −log10 of a calibrated tail probability, 0 in the grace period.     [length] */
+  readonly score: Float64Array;
+  /** Evidence at the moment an alarm opens, else 0.                                      [length] */
+  readonly flag: Float64Array;
+}
+
+export interface Detector<S extends Tree = Tree> {
+  readonly name: string;
+  /** Samples without any score. */
+  readonly gracePeriod: number;
+  /** Upper bound of the packed state for this many channels, in bytes. */
+  stateBytesMax(channels: number): number;
+
+  initialState(config: DetectorConfig): S;
+
+  /**
+   * Advances `state` over samples in time order.
+   *
+   * @param timesS   seconds since the stream's epoch, strictly increasing              [length]
+   * @param values   one column a channel; NaN is a missing value             [channel][length]
+   * @param out      written for every sample                                           [length]
+   */
+  absorb(
+    state: S,
+    timesS: Float64Array,
+    values: readonly Float64Array[],
+    out: Detection,
+  ): void;
+}
