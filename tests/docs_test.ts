@@ -1,0 +1,85 @@
+/**
+ * The documents are run: every fenced TypeScript block is executed from the root of the repository,
+ * every `deno task` that a page names exists, every link to a file leads somewhere.
+ */
+import assert from "node:assert/strict";
+import { list, ROOT } from "./_source.ts";
+
+const PAGES = [...list("*.md"), ...list("docs/**/*.md")];
+const text = (path: string) => Deno.readTextFileSync(`${ROOT}/${path}`);
+
+interface Block {
+  readonly page: string;
+  readonly line: number;
+  readonly code: string;
+}
+
+function blocks(language: string): Block[] {
+  const fence = new RegExp("^```" + language + "\\n([\\s\\S]*?)^```", "gm");
+  return PAGES.flatMap((page) => {
+    const body = text(page);
+    return [...body.matchAll(fence)].map((match) => ({
+      page,
+      line: body.slice(0, match.index).split("\n").length,
+      code: match[1]!,
+    }));
+  });
+}
+
+for (const { page, line, code } of blocks("ts")) {
+  Deno.test(`the TypeScript block at ${page}:${line} runs`, async () => {
+    // The block stands at the root, so that it names modules as "./src/...".
+    const path = `${ROOT}/.run_${page.replaceAll(/[^a-z0-9]/gi, "_")}_${line}.ts`;
+    await Deno.writeTextFile(path, code);
+    try {
+      const { code: status, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--check", path],
+        cwd: ROOT,
+        env: { NO_COLOR: "1" },
+      }).output();
+      assert.equal(status, 0, new TextDecoder().decode(stderr));
+    } finally {
+      await Deno.remove(path);
+    }
+  });
+}
+
+Deno.test("every task that a document names exists", () => {
+  const { tasks } = JSON.parse(text("deno.json")) as { tasks: Record<string, unknown> };
+  const unknown: string[] = [];
+  for (const page of PAGES) {
+    for (const [, name] of text(page).matchAll(/\b(?:deno(?:@[\d.]+)?) task ([a-z][a-z:]*)/g)) {
+      if (!(name! in tasks)) unknown.push(`${page}: deno task ${name}`);
+    }
+  }
+  assert.deepEqual(unknown, []);
+});
+
+Deno.test("every link of a document leads to a file", () => {
+  const broken: string[] = [];
+  for (const page of PAGES) {
+    const folder = page.includes("/") ? page.slice(0, page.lastIndexOf("/")) : ".";
+    for (const [, target] of text(page).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)) {
+      try {
+        Deno.statSync(`${ROOT}/${folder}/${target}`);
+      } catch {
+        broken.push(`${page} -> ${target}`);
+      }
+    }
+  }
+  assert.deepEqual(broken, []);
+});
+
+Deno.test("every file that a document names in code exists", () => {
+  const broken: string[] = [];
+  for (const page of PAGES.filter((path) => path !== "CHANGELOG.md")) {
+    for (
+      const [, path] of text(page).matchAll(
+        /`((?:src|routes|shaders|datasets|tests|docs)\/[\w./]+\.\w+)`/g,
+      )
+    ) {
+      if (list(path!).length === 0) broken.push(`${page}: ${path}`);
+    }
+  }
+  assert.deepEqual(broken, []);
+});

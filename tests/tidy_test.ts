@@ -1,0 +1,107 @@
+/** Tidiness as a test: dead files, missing mirrors, long lines and files, words we do not use. */
+import assert from "node:assert/strict";
+import { list, ROOT, type SourceFile, sources } from "./_source.ts";
+
+const LINE_LENGTH_MAX = 100;
+/** Beyond this a file has more than one purpose. */
+const FILE_LINES_MAX = 500;
+
+Deno.test("every module is reached from main.ts", () => {
+  const byPath = new Map(sources().map((file) => [file.path, file]));
+  const reached = new Set<string>();
+  const open = ["main.ts"];
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    const file = byPath.get(path);
+    if (file === undefined || reached.has(path)) continue;
+    reached.add(path);
+    open.push(...file.imports);
+  }
+  const dead = sources()
+    .map((file) => file.path)
+    // The browser's side is the root of a bundle of its own.
+    .filter((path) => !reached.has(path) && !path.startsWith("routes/dashboard/client/"));
+  assert.deepEqual(dead, []);
+});
+
+/** Types alone cannot be tested; workers and hubs are tested through what starts or reads them. */
+function needsMirror(file: SourceFile): boolean {
+  if (/(^|\/)(mod|main)\.ts$|_worker\.ts$|\/client\//.test(file.path)) return false;
+  return /^export (async )?(function|class|abstract class|enum)\b/m.test(file.code);
+}
+
+function mirrorOf(path: string): string {
+  return `tests/${path.replace(/^src\//, "").replace(/\.ts$/, "_test.ts")}`
+    .replace(/\/_([a-z_]+_test\.ts)$/, "/$1");
+}
+
+Deno.test("every module with behaviour has its mirror under tests/", () => {
+  const missing = sources()
+    .filter(needsMirror)
+    .map((file) => mirrorOf(file.path))
+    .filter((path) => list(path).length === 0);
+  assert.deepEqual(missing, []);
+});
+
+Deno.test("no test mirrors a file that is gone", () => {
+  const paths = new Set(sources().map((file) => mirrorOf(file.path)));
+  const shared = /(^|\/)(laws|goldens|crash|architecture|tidy|docs|e2e|browser)_test\.ts$/;
+  const orphans = list("tests/**/*_test.ts").filter((path) =>
+    !paths.has(path) && !shared.test(path)
+  );
+  assert.deepEqual(orphans, []);
+});
+
+Deno.test(`no source line is longer than ${LINE_LENGTH_MAX} characters`, () => {
+  const long: string[] = [];
+  const paths = [...sources().map((file) => file.path), ...list("shaders/**/*.wgsl")];
+  for (const path of paths) {
+    Deno.readTextFileSync(`${ROOT}/${path}`).split("\n").forEach((line, i) => {
+      if (line.length > LINE_LENGTH_MAX && !line.includes("http")) long.push(`${path}:${i + 1}`);
+    });
+  }
+  assert.deepEqual(long, []);
+});
+
+Deno.test(`no source file is longer than ${FILE_LINES_MAX} lines`, () => {
+  const long = sources()
+    .map((file) => `${file.path}: ${file.text.split("\n").length}`)
+    .filter((entry) => Number(entry.split(": ")[1]) > FILE_LINES_MAX);
+  assert.deepEqual(long, []);
+});
+
+Deno.test("only the command line writes to the console", () => {
+  const allowed = /^(main\.ts|src\/cli\/|routes\/dashboard\/client\/)/;
+  const broken = sources()
+    .filter((file) => /\bconsole\./.test(file.code) && !allowed.test(file.path))
+    .map((file) => file.path);
+  assert.deepEqual(broken, []);
+});
+
+/** Words that hide a defect or say nothing; a to-do names its issue. */
+const BANNED: readonly { readonly pattern: RegExp; readonly instead: string }[] = [
+  { pattern: /\b(TODO|FIXME|XXX)(?!\(#\d+\))/, instead: "TODO(#issue)" },
+  { pattern: /\b(obviously|basically|simply put)\b/i, instead: "nothing" },
+  { pattern: /\b(whitelist|blacklist)\b/i, instead: "allowlist, denylist" },
+  { pattern: /\bnot implemented\b/i, instead: "the implementation" },
+];
+
+Deno.test("no banned words", () => {
+  const found: string[] = [];
+  for (const file of sources()) {
+    file.text.split("\n").forEach((line, i) => {
+      for (const { pattern, instead } of BANNED) {
+        if (pattern.test(line)) found.push(`${file.path}:${i + 1}: write ${instead}`);
+      }
+    });
+  }
+  assert.deepEqual(found, []);
+});
+
+Deno.test("every document begins with one heading", () => {
+  const pages = [...list("*.md"), ...list("docs/**/*.md")];
+  assert.ok(pages.length > 5);
+  for (const path of pages) {
+    const first = Deno.readTextFileSync(`${ROOT}/${path}`).split("\n")[0]!;
+    assert.match(first, /^# \S/, `${path} begins with "${first}"`);
+  }
+});
