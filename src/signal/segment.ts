@@ -1,0 +1,209 @@
+import { InvalidValueError, LimitError } from "../base/errors.ts";
+import { invariant } from "../base/invariant.ts";
+import { TIMESTAMP_NS_MAX, TIMESTAMP_NS_MIN } from "./timestamp.ts";
+
+/**
+ * Consecutive samples of one stream: the unit of ingest.
+ *
+ * Timestamps are exact integers (not a start and offsets), since a sample's identity is its stream
+ * and its timestamp. They need not be sorted, and a body may repeat one: ingest decides.
+ */
+export interface Segment {
+  readonly streamId: string;
+  /** Names of the columns of `values`, without repeats.                              [channel] */
+  readonly channels: readonly string[];
+  /** Nanoseconds since the Unix epoch.                                                [length] */
+  readonly timestampsNs: BigInt64Array;
+  /** One column a channel; NaN is a missing value, infinities are refused.   [channel][length] */
+  readonly values: readonly Float64Array[];
+}
+
+/** Name of the channel of a stream that has only one and does not name it. */
+export const DEFAULT_CHANNEL = "value";
+
+/** Channels of one stream. */
+export const CHANNEL_COUNT_MAX = 1_024;
+
+/** Samples of one segment. */
+export const SEGMENT_SAMPLES_MAX = 1_000_000;
+
+/** Values (samples times channels, missing ones included) of all segments of one body. */
+export const BODY_VALUES_MAX = 8_000_000;
+
+/** Streams of one body. */
+export const BODY_STREAMS_MAX = 10_000;
+
+/** Length of a stream's name, in UTF-16 units. */
+export const STREAM_ID_LENGTH_MAX = 200;
+
+/** Length of a channel's name, in UTF-16 units. */
+export const CHANNEL_NAME_LENGTH_MAX = 200;
+
+/** What a stream's name may look like, in words; used in error texts. */
+export const STREAM_ID_RULE =
+  "a letter, digit, _ or $ first, then also . : , = @ + % ~ # ( ) / - " +
+  `and blanks inside, at most ${STREAM_ID_LENGTH_MAX} characters`;
+
+// Letters and digits of any script. A name never begins with "." or "/", so that it can stand in a
+// URL or file name without meaning another place, and holds no control character or quote.
+const STREAM_ID_PATTERN = /^[\p{L}\p{N}_$][\p{L}\p{N}\p{M}_$.:,=@+%~#()/\- ]*$/u;
+// deno-lint-ignore no-control-regex
+const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
+
+/** True when `streamId` follows {@linkcode STREAM_ID_RULE}. */
+export function isStreamId(streamId: string): boolean {
+  return streamId.length <= STREAM_ID_LENGTH_MAX && !streamId.endsWith(" ") &&
+    STREAM_ID_PATTERN.test(streamId);
+}
+
+/** True when `name` has 1 to 200 characters and no control character among them. */
+export function isChannelName(name: string): boolean {
+  return name.length >= 1 && name.length <= CHANNEL_NAME_LENGTH_MAX &&
+    !CONTROL_CHARACTERS.test(name);
+}
+
+/** @throws {InvalidValueError} a stream's name that breaks {@linkcode STREAM_ID_RULE} */
+export function validateStreamId(streamId: string, field = "streamId"): void {
+  if (!isStreamId(streamId)) throw new InvalidValueError(field, streamId, STREAM_ID_RULE);
+}
+
+/** @throws {InvalidValueError | LimitError} channel names that are empty, repeated or too many */
+export function validateChannels(channels: readonly string[]): void {
+  if (channels.length === 0) throw new InvalidValueError("channels", "", "at least one channel");
+  if (channels.length > CHANNEL_COUNT_MAX) {
+    throw new LimitError("CHANNEL_COUNT_MAX", CHANNEL_COUNT_MAX, channels.length, "channels");
+  }
+  const seen = new Set<string>();
+  for (const [index, name] of channels.entries()) {
+    if (!isChannelName(name)) {
+      throw new InvalidValueError(
+        `channels[${index}]`,
+        name,
+        `1 to ${CHANNEL_NAME_LENGTH_MAX} characters without control characters`,
+      );
+    }
+    if (seen.has(name)) throw new InvalidValueError(`channels[${index}]`, name, "a new name");
+    seen.add(name);
+  }
+}
+
+/**
+ * Checks a segment that came from outside.
+ *
+ * @throws {InvalidValueError} a name, timestamp or value is not allowed; the field says which
+ * @throws {LimitError} too many channels or samples
+ */
+export function validateSegment(segment: Segment): void {
+  validateStreamId(segment.streamId);
+  validateChannels(segment.channels);
+  const length = segment.timestampsNs.length;
+  if (length > SEGMENT_SAMPLES_MAX) {
+    throw new LimitError("SEGMENT_SAMPLES_MAX", SEGMENT_SAMPLES_MAX, length, "timestamps");
+  }
+  invariant(segment.values.length === segment.channels.length, "a column for each channel");
+  for (let i = 0; i < length; i++) {
+    const timestampNs = segment.timestampsNs[i]!;
+    if (timestampNs < TIMESTAMP_NS_MIN || timestampNs >= TIMESTAMP_NS_MAX) {
+      throw new InvalidValueError(
+        `timestamps[${i}]`,
+        timestampNs,
+        "nanoseconds between the years 1678 and 2261",
+      );
+    }
+  }
+  for (const [channel, column] of segment.values.entries()) {
+    const name = segment.channels[channel]!;
+    if (column.length !== length) {
+      throw new InvalidValueError(`${name}.length`, column.length, `${length}, one a timestamp`);
+    }
+    for (let i = 0; i < length; i++) {
+      const value = column[i]!;
+      if (value === Infinity || value === -Infinity) {
+        throw new InvalidValueError(`${name}[${i}]`, value, "a finite number");
+      }
+    }
+  }
+}
+
+/** A segment with the samples at `indices`, in that order. */
+function pick(segment: Segment, indices: Uint32Array): Segment {
+  const timestampsNs = new BigInt64Array(indices.length);
+  for (let i = 0; i < indices.length; i++) timestampsNs[i] = segment.timestampsNs[indices[i]!]!;
+  const values = segment.values.map((column) => {
+    const picked = new Float64Array(indices.length);
+    for (let i = 0; i < indices.length; i++) picked[i] = column[indices[i]!]!;
+    return picked;
+  });
+  return { streamId: segment.streamId, channels: segment.channels, timestampsNs, values };
+}
+
+/** True when timestamps never go back. */
+export function isSorted(segment: Segment): boolean {
+  const { timestampsNs } = segment;
+  for (let i = 1; i < timestampsNs.length; i++) {
+    if (timestampsNs[i]! < timestampsNs[i - 1]!) return false;
+  }
+  return true;
+}
+
+/** The samples in time order; equal timestamps keep their order. Returns a sorted one as it is. */
+export function sortSegment(segment: Segment): Segment {
+  if (isSorted(segment)) return segment;
+  const { timestampsNs } = segment;
+  const indices = Uint32Array.from(timestampsNs, (_, index) => index);
+  indices.sort((a, b) => {
+    const left = timestampsNs[a]!;
+    const right = timestampsNs[b]!;
+    return left < right ? -1 : left > right ? 1 : a - b;
+  });
+  return pick(segment, indices);
+}
+
+/** Samples `[start, end)`; the arrays are views of the original's. */
+export function sliceSegment(segment: Segment, start: number, end: number): Segment {
+  return {
+    streamId: segment.streamId,
+    channels: segment.channels,
+    timestampsNs: segment.timestampsNs.subarray(start, end),
+    values: segment.values.map((column) => column.subarray(start, end)),
+  };
+}
+
+/**
+ * One segment of several of the same stream, in the order given. A channel that one of them lacks
+ * is missing (NaN) there; channels stand in the order of first sight.
+ */
+export function concatSegments(segments: readonly Segment[]): Segment {
+  const first = segments[0];
+  invariant(first !== undefined, "at least one segment to concatenate");
+  const channels: string[] = [];
+  let length = 0;
+  for (const segment of segments) {
+    invariant(segment.streamId === first.streamId, "segments of one stream");
+    length += segment.timestampsNs.length;
+    for (const name of segment.channels) if (!channels.includes(name)) channels.push(name);
+  }
+  const timestampsNs = new BigInt64Array(length);
+  const values = channels.map(() => new Float64Array(length).fill(NaN));
+  let at = 0;
+  for (const segment of segments) {
+    timestampsNs.set(segment.timestampsNs, at);
+    for (const [channel, name] of segment.channels.entries()) {
+      values[channels.indexOf(name)]!.set(segment.values[channel]!, at);
+    }
+    at += segment.timestampsNs.length;
+  }
+  return { streamId: first.streamId, channels, timestampsNs, values };
+}
+
+/**
+ * Seconds from `epochNs` to each timestamp. The difference is taken in integers first, so streams
+ * of many years keep nanoseconds near their epoch.
+ *
+ * @returns                                                                            [length] f64
+ */
+export function timesS(timestampsNs: BigInt64Array, epochNs: bigint): Float64Array {
+  const times = new Float64Array(timestampsNs.length);
+  for (let i = 0; i < times.length; i++) times[i] = Number(timestampsNs[i]! - epochNs) / 1e9;
+  return times;
+}
