@@ -105,3 +105,22 @@ Deno.test("every document begins with one heading", () => {
     assert.match(first, /^# \S/, `${path} begins with "${first}"`);
   }
 });
+
+Deno.test("every exported symbol of src has a docstring", () => {
+  const exported =
+    /^export (?:declare )?(?:async )?(?:abstract )?(?:function\*?|class|interface|type|const|enum) (\w+)/;
+  const bare: string[] = [];
+  for (const file of sources().filter((candidate) => candidate.path.startsWith("src/"))) {
+    const lines = file.text.split("\n");
+    lines.forEach((line, i) => {
+      const name = exported.exec(line)?.[1];
+      if (name === undefined) return;
+      const overload = lines[i - 1]?.startsWith(`export function ${name}`) === true ||
+        lines.slice(0, i).some((before) => before.startsWith(`export function ${name}(`));
+      if (!overload && !lines[i - 1]?.trimEnd().endsWith("*/")) {
+        bare.push(`${file.path}:${i + 1} ${name}`);
+      }
+    });
+  }
+  assert.deepEqual(bare, []);
+});
