@@ -1,0 +1,322 @@
+import { InvalidValueError } from "../base/errors.ts";
+import type { Segment } from "../signal/segment.ts";
+
+/**
+ * The contract of every store: what survives a restart. A stream's log of samples, snapshots of
+ * its state, the forecasts issued from them and the alarms.
+ *
+ * A promise that resolves is a promise kept: what it reports is durable (fsynced, where the store
+ * has a disk). Every `append` and every `commit` is all or nothing. Offsets: `logOffset` counts
+ * the samples stored for a stream, late ones too; `inOrderCount` counts those that advance its
+ * state. The in-order log is append-only: its n-th sample never changes.
+ */
+
+/** How a stream is modelled; all of it is part of the stream's model hash except the labels. */
+export interface StreamSettings {
+  /** Name of the model in `src/models/mod.ts`. */
+  readonly model: string;
+  /** Leads for which errors are learned, in sampling periods. */
+  readonly horizon: number;
+  /** Whether a detector runs beside the model. */
+  readonly detect: boolean;
+  /** Declared ranges of the values, by channel. */
+  readonly channels: Readonly<Record<string, ChannelRange>>;
+  /** Declared season lengths in seconds; empty = found. */
+  readonly seasonsS: readonly number[];
+  /** Free text for people; no part of the state. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Smallest and largest possible value of a channel, where declared. */
+export interface ChannelRange {
+  readonly lower?: number;
+  readonly upper?: number;
+}
+
+/** What a stream has that was never configured. */
+export const DEFAULT_SETTINGS: StreamSettings = {
+  model: "committee",
+  horizon: 48,
+  detect: true,
+  channels: {},
+  seasonsS: [],
+  labels: {},
+};
+
+/** One stream as the store knows it. */
+export interface StreamRecord {
+  readonly id: string;
+  readonly createdNs: bigint;
+  readonly settings: StreamSettings;
+  /** In the order of their first appearance; only ever grows. */
+  readonly channels: readonly string[];
+  /** Samples stored, late ones included. */
+  readonly logOffset: number;
+  /** Samples that advance the state. */
+  readonly inOrderCount: number;
+  /** Earliest timestamp stored, late ones included; null while empty. */
+  readonly firstNs: bigint | null;
+  /** Latest timestamp stored; null while empty. */
+  readonly lastNs: bigint | null;
+}
+
+/** A value refused since another one is stored under the same timestamp and channel. */
+export interface Conflict {
+  readonly timestampNs: bigint;
+  readonly channel: string;
+  readonly stored: number;
+  readonly given: number;
+}
+
+/** Conflicts named in one answer; all of them are counted. */
+export const CONFLICTS_NAMED_MAX = 10;
+
+/**
+ * The outcome of one segment. Every row given is counted once:
+ * `accepted + duplicates + late + rejected` = rows of the segment.
+ */
+export interface AppendResult {
+  readonly streamId: string;
+  /** The stream did not exist before this request. */
+  readonly created: boolean;
+  /** Rows newer than all stored: they advance the state. */
+  readonly accepted: number;
+  /** Rows that say nothing new (same timestamp, same bits for every value given). */
+  readonly duplicates: number;
+  /** Rows stored behind the newest sample: visible, but without effect on the state. */
+  readonly late: number;
+  /** Rows refused whole, since one of their values contradicts a stored one. */
+  readonly rejected: number;
+  /** The first {@linkcode CONFLICTS_NAMED_MAX} reasons of `rejected`. */
+  readonly conflicts: readonly Conflict[];
+  readonly logOffset: number;
+  /** The newly accepted samples, time strictly increasing; null where there is none. */
+  readonly inOrder: Segment | null;
+  /** In-order offset of the first sample of `inOrder`. */
+  readonly inOrderStart: number;
+  /** The stream after this append. */
+  readonly record: StreamRecord;
+  /** True when an Idempotency-Key was known and this is the first answer again. */
+  readonly replayed: boolean;
+}
+
+export interface AppendOptions {
+  /** A retry under the same key gets the first answer again (see {@linkcode IDEMPOTENCY_TTL_S}). */
+  readonly idempotencyKey?: string;
+  /** Hash of the request; a known key with another hash is a `ConflictError`. */
+  readonly requestHash?: string;
+}
+
+/** A stream's state at one offset, with its proof. */
+export interface Snapshot {
+  readonly streamId: string;
+  /** In-order samples absorbed. */
+  readonly appliedOffset: number;
+  readonly modelHash: string;
+  /** SHA-256 of `bytes`. */
+  readonly stateHash: string;
+  readonly bytes: Uint8Array;
+}
+
+/** An alarm that opened. Its key is stream, timestamp and channel set. */
+export interface AlarmEvent {
+  readonly streamId: string;
+  readonly timestampNs: bigint;
+  readonly kind: "anomaly";
+  readonly score: number;
+  readonly flag: number;
+  /** The channels that stand out most, largest standardised innovation first. */
+  readonly channels: readonly string[];
+  /** What was measured, by entry of `channels`; null is missing. */
+  readonly value: readonly (number | null)[];
+  /** What was predicted before, by entry of `channels`; null is unknown. */
+  readonly expected: readonly (number | null)[];
+  /** The state that was committed together with this event. */
+  readonly appliedOffset: number;
+  readonly modelHash: string;
+  readonly stateHash: string;
+}
+
+/** A forecast as it was issued, kept for looking back. */
+export interface IssuedForecast {
+  readonly streamId: string;
+  /** Time of the last sample that the forecast has seen. */
+  readonly originNs: bigint;
+  /** Future times.                                                                     [time] */
+  readonly timesNs: BigInt64Array;
+  /** In (0, 1), increasing.                                                         [quantile] */
+  readonly quantiles: Float64Array;
+  /** Row-major values, by channel.                                          [time, quantile] */
+  readonly values: Readonly<Record<string, Float64Array>>;
+  readonly appliedOffset: number;
+  readonly modelHash: string;
+  readonly stateHash: string;
+}
+
+/** What one stream commits in one transaction. */
+export interface Commit {
+  readonly snapshot: Snapshot;
+  readonly events: readonly AlarmEvent[];
+  readonly forecast: IssuedForecast | null;
+}
+
+export interface StoreStats {
+  readonly streams: number;
+  /** Samples stored in all streams since the store was made. */
+  readonly samples: number;
+  /** Transactions since opening. */
+  readonly transactions: number;
+  /** Append requests since opening; ÷ transactions = how well commits are grouped. */
+  readonly appends: number;
+  /** Bytes on disk; 0 for a store in memory. */
+  readonly bytes: number;
+  /** Bytes of append requests that wait for their transaction. */
+  readonly queuedBytes: number;
+}
+
+/** Snapshots kept a stream. */
+export const SNAPSHOTS_KEPT = 4;
+/** Issued forecasts kept a stream. */
+export const FORECASTS_KEPT = 64;
+/** Age after which an Idempotency-Key is forgotten, in seconds. */
+export const IDEMPOTENCY_TTL_S = 86_400;
+/** Idempotency-Keys kept; the oldest go first. */
+export const IDEMPOTENCY_KEYS_MAX = 100_000;
+/** Length of an Idempotency-Key, in UTF-16 units. */
+export const IDEMPOTENCY_KEY_LENGTH_MAX = 255;
+/** Bytes of append requests that may wait for their transaction; beyond, `OverloadError`. */
+export const APPEND_QUEUE_BYTES_MAX = 256 * 1024 * 1024;
+/** Entries of one page of a listing. */
+export const PAGE_MAX = 1_000;
+/** Samples of one read. */
+export const READ_SAMPLES_MAX = 1_000_000;
+/** Labels of one stream, and the length of each name and text. */
+export const LABELS_MAX = 64;
+export const LABEL_LENGTH_MAX = 200;
+/** Leads that a stream may learn. */
+export const HORIZON_MAX = 4_096;
+/** Declared seasons of one stream. */
+export const SEASONS_MAX = 8;
+
+export interface Store {
+  /**
+   * Creates the stream or changes the named settings of it.
+   *
+   * @throws {ConflictError} another model for a stream that has samples
+   * @throws {InvalidValueError} a setting out of range
+   */
+  putStream(
+    id: string,
+    settings: Partial<StreamSettings>,
+  ): Promise<{ readonly record: StreamRecord; readonly created: boolean }>;
+
+  getStream(id: string): Promise<StreamRecord | null>;
+
+  /** Streams in the order of their ids (by UTF-16 unit), after `after`; at most PAGE_MAX. */
+  listStreams(options: { after?: string; limit: number }): Promise<StreamRecord[]>;
+
+  /** Removes the stream and all that belongs to it; false when there was none. */
+  deleteStream(id: string): Promise<boolean>;
+
+  /**
+   * Classifies and stores all segments in one transaction, all or nothing; makes missing streams.
+   * Order inside a segment does not matter: rows are sorted by time first.
+   *
+   * @returns one result a segment, in the order given
+   * @throws {OverloadError} APPEND_QUEUE_BYTES_MAX is reached; nothing was stored
+   * @throws {ConflictError} the key is known with another request hash
+   * @throws {LimitError} a stream would get more than CHANNEL_COUNT_MAX channels
+   */
+  append(segments: readonly Segment[], options?: AppendOptions): Promise<AppendResult[]>;
+
+  /** In-order samples from an offset on, at most `limit`; null at the end of the log. */
+  readInOrder(id: string, fromOffset: number, limit: number): Promise<Segment | null>;
+
+  /** All samples with fromNs <= t <= toNs, late ones merged in, at most `limit`, oldest first. */
+  readObservations(id: string, fromNs: bigint, toNs: bigint, limit: number): Promise<Segment>;
+
+  /** The last `count` in-order samples of each stream; null for an unknown or empty one. */
+  readTails(ids: readonly string[], count: number): Promise<(Segment | null)[]>;
+
+  /** The newest snapshot whose bytes still have their hash; null where there is none. */
+  latestSnapshot(id: string): Promise<Snapshot | null>;
+
+  /** Stores all of it in one transaction. Events and snapshots with a known key are replaced. */
+  commit(commits: readonly Commit[]): Promise<void>;
+
+  /** Alarms with fromNs <= t <= toNs, oldest first. */
+  readEvents(id: string, fromNs: bigint, toNs: bigint, limit: number): Promise<AlarmEvent[]>;
+
+  /** Number of alarms since `fromNs`, by stream. */
+  countEvents(ids: readonly string[], fromNs: bigint): Promise<number[]>;
+
+  /** Issued forecasts, newest first. */
+  readForecasts(id: string, limit: number): Promise<IssuedForecast[]>;
+
+  stats(): Promise<StoreStats>;
+
+  /** Waits for what is queued, then lets go of the files. */
+  close(): Promise<void>;
+}
+
+/**
+ * Lays the named settings over the present ones.
+ *
+ * @throws {InvalidValueError} a setting out of range; `field` names it
+ */
+export function mergeSettings(
+  present: StreamSettings,
+  change: Partial<StreamSettings>,
+): StreamSettings {
+  const merged: StreamSettings = {
+    model: change.model ?? present.model,
+    horizon: change.horizon ?? present.horizon,
+    detect: change.detect ?? present.detect,
+    channels: change.channels ?? present.channels,
+    seasonsS: change.seasonsS ?? present.seasonsS,
+    labels: change.labels ?? present.labels,
+  };
+  validateSettings(merged);
+  return merged;
+}
+
+function validateSettings(settings: StreamSettings): void {
+  const { horizon, seasonsS, labels, channels } = settings;
+  if (!Number.isInteger(horizon) || horizon < 1 || horizon > HORIZON_MAX) {
+    throw new InvalidValueError("horizon", horizon, `an integer from 1 to ${HORIZON_MAX}`);
+  }
+  if (seasonsS.length > SEASONS_MAX) {
+    throw new InvalidValueError("seasonsS", seasonsS.length, `at most ${SEASONS_MAX} seasons`);
+  }
+  for (const [index, seasonS] of seasonsS.entries()) {
+    if (!(seasonS > 0 && Number.isFinite(seasonS))) {
+      throw new InvalidValueError(`seasonsS[${index}]`, seasonS, "a positive number of seconds");
+    }
+  }
+  validateLabels(labels);
+  for (const [name, range] of Object.entries(channels)) validateRange(name, range);
+}
+
+function validateLabels(labels: Readonly<Record<string, string>>): void {
+  const entries = Object.entries(labels);
+  if (entries.length > LABELS_MAX) {
+    throw new InvalidValueError("labels", entries.length, `at most ${LABELS_MAX} labels`);
+  }
+  for (const [name, text] of entries) {
+    if (name.length > LABEL_LENGTH_MAX || text.length > LABEL_LENGTH_MAX) {
+      throw new InvalidValueError(`labels.${name}`, text, `at most ${LABEL_LENGTH_MAX} characters`);
+    }
+  }
+}
+
+function validateRange(name: string, range: ChannelRange): void {
+  for (const bound of ["lower", "upper"] as const) {
+    const value = range[bound];
+    if (value !== undefined && !Number.isFinite(value)) {
+      throw new InvalidValueError(`channels.${name}.${bound}`, value, "a finite number");
+    }
+  }
+  if (range.lower !== undefined && range.upper !== undefined && range.lower >= range.upper) {
+    throw new InvalidValueError(`channels.${name}.upper`, range.upper, `more than ${range.lower}`);
+  }
+}

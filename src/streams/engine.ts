@@ -1,0 +1,150 @@
+import type { ModelSummary } from "../models/model.ts";
+import type { Segment } from "../signal/segment.ts";
+import type { AlarmEvent, IssuedForecast, StreamRecord, StreamSettings } from "../stores/store.ts";
+
+/** What was predicted before each sample was seen, and what the detector said of it. */
+export interface Applied {
+  /** The samples absorbed; columns of `expected` and `scale` follow its channels. */
+  readonly segment: Segment;
+  /** In-order offset of the first sample. */
+  readonly start: number;
+  /** In-order samples absorbed after this segment. */
+  readonly appliedOffset: number;
+  /** One-step medians; NaN before the model can predict.                  [channel][length] */
+  readonly expected: readonly Float64Array[];
+  /** Standard deviations of the one-step errors; NaN where unknown.       [channel][length] */
+  readonly scale: readonly Float64Array[];
+  /** −log10 of a calibrated tail probability; 0 without a detector.                 [length] */
+  readonly score: Float64Array;
+  /** Evidence where an alarm opens, else 0.                                         [length] */
+  readonly flag: Float64Array;
+  /** The alarms that opened inside this segment. */
+  readonly alarms: readonly AlarmEvent[];
+}
+
+/** What is known of a stream's state, for `GET /v1/streams/{id}`. */
+export interface StreamState {
+  readonly appliedOffset: number;
+  readonly sampleCount: number;
+  readonly modelHash: string;
+  readonly stateHash: string;
+  readonly stateBytes: number;
+  /** Shortest sampling period over the channels; null before it is known. */
+  readonly periodS: number | null;
+  /** Season lengths over all channels, shortest first. */
+  readonly seasonsS: readonly number[];
+  /** Mean over the channels, weighted by count. */
+  readonly coverage: ModelSummary["coverage"];
+  readonly perChannel: Readonly<Record<string, ModelSummary>>;
+  /** Why the state no longer advances; null while it does. The log is untouched. */
+  readonly failed: string | null;
+}
+
+/** Which times and quantiles are asked for; exactly one of `horizon` and `timesNs`, or neither. */
+export interface ForecastRequest {
+  /** Number of sampling periods ahead; default: the stream's horizon. */
+  readonly horizon?: number;
+  /** Times after the origin, increasing.                                               [time] */
+  readonly timesNs?: BigInt64Array;
+  /** In (0, 1), increasing.                                                        [quantile] */
+  readonly quantiles: Float64Array;
+  /** Only these channels; default: all. */
+  readonly channels?: readonly string[];
+}
+
+/** A forecast with its provenance; `originNs` is the last sample that it has seen. */
+export type ForecastResult = IssuedForecast;
+
+/** The outcome of a stateless detection. */
+export interface DetectResult {
+  readonly segment: Segment;
+  readonly score: Float64Array;
+  readonly flag: Float64Array;
+  readonly expected: readonly Float64Array[];
+  readonly scale: readonly Float64Array[];
+  readonly alarms: readonly AlarmEvent[];
+}
+
+/** How busy the engine is; for `/metrics` and for refusing work in time. */
+export interface EngineStats {
+  readonly workers: number;
+  /** States held in memory, and their bytes. */
+  readonly states: number;
+  readonly stateBytes: number;
+  /** Samples submitted and not yet absorbed. */
+  readonly queuedSamples: number;
+  /** Samples absorbed since opening, replays included. */
+  readonly absorbedSamples: number;
+  readonly failedStreams: number;
+}
+
+/** The state of a stream no longer advances, since its model threw; the log is untouched. */
+export class StreamFailedError extends Error {
+  override readonly name = "StreamFailedError";
+  readonly streamId: string;
+
+  constructor(streamId: string, reason: string) {
+    super(`The state of stream "${streamId}" no longer advances: ${reason}`);
+    this.streamId = streamId;
+  }
+}
+
+/** Samples that may wait to be absorbed before `submit` refuses to queue more. */
+export const ENGINE_QUEUE_SAMPLES_MAX = 1_000_000;
+/** A consistent read waits this long for the state to catch up with the log. */
+export const READ_WAIT_MS_MAX = 30_000;
+/** Future times of one forecast. */
+export const FORECAST_TIMES_MAX = 10_000;
+/** Quantiles of one forecast. */
+export const FORECAST_QUANTILES_MAX = 199;
+
+export interface Engine {
+  /**
+   * Hands over what `Store.append` accepted; resolves when it is absorbed. What lies in the log
+   * before `start` and was not absorbed is replayed first. The log already holds the samples, so
+   * a refused submission loses nothing: the stream is caught up from the log at the next touch.
+   *
+   * @throws {OverloadError} ENGINE_QUEUE_SAMPLES_MAX is reached
+   * @throws {StreamFailedError} the model threw, now or before
+   */
+  submit(record: StreamRecord, inOrder: Segment, start: number): Promise<Applied>;
+
+  /**
+   * @throws {NotFoundError} no such stream
+   * @throws {OverloadError} the state did not catch up within READ_WAIT_MS_MAX
+   */
+  describe(id: string): Promise<StreamState>;
+
+  /** @throws {InvalidValueError} a time not after the origin, no sample yet, a horizon too far */
+  forecast(id: string, request: ForecastRequest): Promise<ForecastResult>;
+
+  /** Resolves when the state has absorbed all that the log held at the time of the call. */
+  reach(id: string): Promise<void>;
+
+  /** Stateless: absorbs the segment into a fresh state and forecasts from it. */
+  forecastOnce(
+    segment: Segment,
+    settings: Partial<StreamSettings>,
+    request: ForecastRequest,
+  ): Promise<ForecastResult>;
+
+  /** Stateless: scores and flags of a whole segment, from a fresh state. */
+  detectOnce(segment: Segment, settings?: Partial<StreamSettings>): Promise<DetectResult>;
+
+  /** Forgets the state in memory (the stream was deleted, or its settings changed). */
+  drop(id: string): Promise<void>;
+
+  /** Absorbs all that is queued and commits every state. */
+  drain(): Promise<void>;
+
+  /** Drains, then ends the workers. */
+  close(): Promise<void>;
+
+  stats(): EngineStats;
+
+  /** Calls `listener` after each absorbed submission; returns how to stop. Replays are silent. */
+  onApplied(listener: (applied: Applied) => void): () => void;
+
+  /** Calls `listener` when a forecast was issued and committed; returns how to stop. */
+  onForecast(listener: (forecast: IssuedForecast) => void): () => void;
+}
