@@ -1,0 +1,113 @@
+import { z } from "zod";
+import { InvalidValueError } from "../base/errors.ts";
+
+/** Port that the service listens on unless told otherwise. */
+export const PORT_DEFAULT = 8733;
+
+/** Shortest bearer token that is accepted: 128 bits as hex have 32 characters, 16 are a floor. */
+export const TOKEN_LENGTH_MIN = 16;
+
+/** Most compute Workers that one process starts. */
+export const WORKER_COUNT_MAX = 64;
+
+const flag = z.union([z.boolean(), z.enum(["0", "1", "true", "false"])])
+  .transform((value) => value === true || value === "1" || value === "true");
+
+const count = (least: number, most: number) =>
+  z.union([z.number(), z.string().regex(/^\d+$/, "a whole number").transform(Number)])
+    .pipe(z.int().min(least).max(most));
+
+const schema = z.strictObject({
+  host: z.string().min(1).default("127.0.0.1"),
+  port: count(0, 65_535).default(PORT_DEFAULT),
+  data: z.string().min(1).default("data"),
+  store: z.enum(["sqlite", "memory"]).default("sqlite"),
+  token: z.string().min(TOKEN_LENGTH_MIN).optional(),
+  open: flag.default(false),
+  workers: count(1, WORKER_COUNT_MAX).optional(),
+  model: z.string().min(1).default("committee"),
+  logLevel: z.enum(["debug", "info", "warning", "error"]).default("info"),
+});
+
+/** Settings of one service process. */
+export interface ServiceConfig {
+  /** Address to listen on; loopback unless told otherwise. */
+  readonly host: string;
+  /** 0 lets the system choose a free one. */
+  readonly port: number;
+  /** Folder of the embedded store. */
+  readonly data: string;
+  readonly store: "sqlite" | "memory";
+  /** Bearer token that every request but the health checks must carry; none = no check. */
+  readonly token?: string | undefined;
+  /** Allows an address that others can reach without a token. */
+  readonly open: boolean;
+  /** Compute Workers; none = as many as the machine's cores less one. */
+  readonly workers?: number | undefined;
+  /** Model of streams that do not name theirs. */
+  readonly model: string;
+  readonly logLevel: "debug" | "info" | "warning" | "error";
+}
+
+/** Environment variable of each setting: `DRIFTLINE_` and the name in capitals. */
+export const CONFIG_VARIABLES: Readonly<Record<keyof ServiceConfig, string>> = {
+  host: "DRIFTLINE_HOST",
+  port: "DRIFTLINE_PORT",
+  data: "DRIFTLINE_DATA",
+  store: "DRIFTLINE_STORE",
+  token: "DRIFTLINE_TOKEN",
+  open: "DRIFTLINE_OPEN",
+  workers: "DRIFTLINE_WORKERS",
+  model: "DRIFTLINE_MODEL",
+  logLevel: "DRIFTLINE_LOG_LEVEL",
+};
+
+/** True for addresses that only this machine can reach. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host === "[::1]" || /^127\./.test(host);
+}
+
+/**
+ * Settings from the environment, overridden by flags of the command line.
+ *
+ * @param flags    what the command line gave; an absent or undefined one is not given
+ * @param readVariable reads an environment variable
+ * @throws {InvalidValueError} a value out of range, or an address that others can reach without a
+ *   token; the field names the flag or variable
+ */
+export function readConfig(
+  flags: Readonly<Record<string, unknown>>,
+  readVariable: (name: string) => string | undefined,
+): ServiceConfig {
+  const given: Record<string, unknown> = {};
+  const sources: Record<string, string> = {};
+  for (const [key, variable] of Object.entries(CONFIG_VARIABLES)) {
+    const fromVariable = readVariable(variable);
+    if (fromVariable !== undefined && fromVariable !== "") {
+      given[key] = fromVariable;
+      sources[key] = variable;
+    }
+  }
+  for (const [key, value] of Object.entries(flags)) {
+    if (value === undefined) continue;
+    given[key] = value;
+    sources[key] = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  }
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    const key = String(issue.path[0] ?? "settings");
+    // A token is never shown, not even a bad one.
+    const shown = key === "token" ? "(hidden)" : given[key];
+    throw new InvalidValueError(sources[key] ?? key, shown, issue.message);
+  }
+  const config: ServiceConfig = parsed.data;
+  if (!isLoopback(config.host) && config.token === undefined && !config.open) {
+    throw new InvalidValueError(
+      sources["host"] ?? "host",
+      config.host,
+      "a loopback address, or DRIFTLINE_TOKEN, or --open to serve others without a token",
+    );
+  }
+  return config;
+}
