@@ -25,7 +25,6 @@ const schema = z.strictObject({
   token: z.string().min(TOKEN_LENGTH_MIN).optional(),
   open: flag.default(false),
   workers: count(1, WORKER_COUNT_MAX).optional(),
-  model: z.string().min(1).default("committee"),
   logLevel: z.enum(["debug", "info", "warning", "error"]).default("info"),
 });
 
@@ -44,8 +43,6 @@ export interface ServiceConfig {
   readonly open: boolean;
   /** Compute Workers; none = as many as the machine's cores less one. */
   readonly workers?: number | undefined;
-  /** Model of streams that do not name theirs. */
-  readonly model: string;
   readonly logLevel: "debug" | "info" | "warning" | "error";
 }
 
@@ -58,7 +55,6 @@ export const CONFIG_VARIABLES: Readonly<Record<keyof ServiceConfig, string>> = {
   token: "DRIFTLINE_TOKEN",
   open: "DRIFTLINE_OPEN",
   workers: "DRIFTLINE_WORKERS",
-  model: "DRIFTLINE_MODEL",
   logLevel: "DRIFTLINE_LOG_LEVEL",
 };
 

@@ -5,12 +5,11 @@ import { isLoopback, PORT_DEFAULT, readConfig } from "../../src/service/config.t
 const none = () => undefined;
 const from = (variables: Record<string, string>) => (name: string) => variables[name];
 
-Deno.test("readConfig() is loopback, sqlite and committee when nothing is given", () => {
+Deno.test("readConfig() is loopback and sqlite when nothing is given", () => {
   const config = readConfig({}, none);
   assert.equal(config.host, "127.0.0.1");
   assert.equal(config.port, PORT_DEFAULT);
   assert.equal(config.store, "sqlite");
-  assert.equal(config.model, "committee");
   assert.equal(config.token, undefined);
 });
 

@@ -1,0 +1,64 @@
+import { concatSegments, type Segment, sortSegment } from "../signal/segment.ts";
+
+/** True when row `b` gives no channel that row `a` gives too. */
+function areDisjoint(values: readonly Float64Array[], a: number, b: number): boolean {
+  for (const column of values) {
+    if (!Number.isNaN(column[a]!) && !Number.isNaN(column[b]!)) return false;
+  }
+  return true;
+}
+
+function isStrictlyIncreasing(timestampsNs: BigInt64Array): boolean {
+  for (let i = 1; i < timestampsNs.length; i++) {
+    if (timestampsNs[i]! <= timestampsNs[i - 1]!) return false;
+  }
+  return true;
+}
+
+/**
+ * Sorts by time and makes one row of neighbours with one timestamp and different channels, as
+ * protocols with a line per field write them. Rows that name a channel twice stay apart: the store
+ * decides between duplicate and conflict.
+ */
+export function mergeRows(segment: Segment): Segment {
+  if (isStrictlyIncreasing(segment.timestampsNs)) return segment;
+  const { streamId, channels, timestampsNs, values } = sortSegment(segment);
+  const length = timestampsNs.length;
+  const mergedNs = new BigInt64Array(length);
+  const merged = values.map((column) => column.slice());
+  let last = -1;
+  for (let row = 0; row < length; row++) {
+    const isSame = last >= 0 && mergedNs[last] === timestampsNs[row];
+    // Row `row` has not been written over yet, since `last` is behind it.
+    if (isSame && areDisjoint(merged, last, row)) {
+      for (const column of merged) {
+        if (!Number.isNaN(column[row]!)) column[last] = column[row]!;
+      }
+      continue;
+    }
+    last++;
+    mergedNs[last] = timestampsNs[row]!;
+    for (const column of merged) column[last] = column[row]!;
+  }
+  const count = last + 1;
+  return {
+    streamId,
+    channels,
+    timestampsNs: mergedNs.subarray(0, count),
+    values: merged.map((column) => column.subarray(0, count)),
+  };
+}
+
+/** One merged segment a stream, in the order of first sight. */
+export function mergeByStream(segments: readonly Segment[]): Segment[] {
+  if (segments.length === 1) return [mergeRows(segments[0]!)];
+  const byStream = new Map<string, Segment[]>();
+  for (const segment of segments) {
+    const known = byStream.get(segment.streamId);
+    if (known === undefined) byStream.set(segment.streamId, [segment]);
+    else known.push(segment);
+  }
+  return [...byStream.values()].map((group) =>
+    mergeRows(group.length === 1 ? group[0]! : concatSegments(group))
+  );
+}

@@ -1,0 +1,289 @@
+import type { Clock } from "../base/clock.ts";
+import { InvalidValueError, NotFoundError } from "../base/errors.ts";
+import { type Segment, validateStreamId } from "../signal/segment.ts";
+import { formatTimestamp } from "../signal/timestamp.ts";
+import type { AppendOptions, AppendResult, Store, StreamSettings } from "../stores/store.ts";
+import type { Applied, Engine, ForecastRequest } from "../streams/engine.ts";
+import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
+import { mergeByStream, mergeRows } from "./merge.ts";
+import { type Observations, readObservations } from "./observations.ts";
+import {
+  type AnomalyShape,
+  anomalyShape,
+  type ForecastShape,
+  forecastShape,
+  type IngestShape,
+  ingestShape,
+  sampleShape,
+  type StreamShape,
+  streamShape,
+  type StreamStateShape,
+  streamStateShape,
+} from "./shapes.ts";
+import { type ListingShape, listStreams } from "./listing.ts";
+import type { Log, Telemetry } from "./telemetry.ts";
+
+/** Alarms of one answer. */
+export const ANOMALIES_MAX = 10_000;
+
+/** What a service stands on. */
+export interface ServiceParts {
+  readonly store: Store;
+  readonly engine: Engine;
+  readonly telemetry: Telemetry;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+export interface IngestOptions extends AppendOptions {
+  /** Answer only after the states have absorbed what was accepted. */
+  readonly isAppliedAwaited: boolean;
+  /** Values that the protocol left out, for the counters. */
+  readonly ignoredCount: number;
+}
+
+/** A forecast as it is asked for: levels in per cent name the intervals of the answer. */
+export interface ForecastQuestion extends ForecastRequest {
+  readonly levels: readonly number[];
+}
+
+/**
+ * The use cases: everything that a route or the command line can ask for. Bodies are decoded and
+ * questions parsed before; answers are shapes ready for JSON.
+ */
+export class Service {
+  readonly events = new EventHub();
+  readonly telemetry: Telemetry;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly #store: Store;
+  readonly #engine: Engine;
+  #isReady = true;
+
+  constructor({ store, engine, telemetry, log, clock }: ServiceParts) {
+    this.#store = store;
+    this.#engine = engine;
+    this.telemetry = telemetry;
+    this.log = log;
+    this.clock = clock;
+    engine.onApplied((applied) => this.#publishApplied(applied));
+    engine.onForecast((forecast) => {
+      if (!this.events.hasSubscribers(forecast.streamId)) return;
+      const data = { ...forecastShape(forecast, [80, 95]) };
+      this.events.publish(forecast.streamId, { kind: "forecast", data });
+    });
+  }
+
+  /** False from the moment that the service begins to shut down. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /**
+   * Stores what was sent, all of it or nothing, and hands what is in order to the states. Resolves
+   * when it is durable, or applied where that is awaited.
+   *
+   * @throws {OverloadError} too much waits already; nothing was stored, unless only the wait for
+   *   the state failed, when a retry finds duplicates
+   */
+  async ingest(segments: readonly Segment[], options: IngestOptions): Promise<IngestShape[]> {
+    for (const { streamId } of segments) validateStreamId(streamId);
+    const { isAppliedAwaited, ignoredCount, ...append } = options;
+    const results = await this.#store.append(mergeByStream(segments), append);
+    const applied = results.map((result) => this.#submit(result));
+    for (const result of results) this.telemetry.countSamples(result, 0);
+    this.telemetry.countSamples({ accepted: 0, duplicates: 0, late: 0, rejected: 0 }, ignoredCount);
+    if (!isAppliedAwaited) return results.map((result) => ingestShape(result));
+    await Promise.all(applied);
+    await Promise.all(results.map(({ streamId }) => this.#engine.reach(streamId)));
+    return results.map((result) => ingestShape(result, result.record.inOrderCount));
+  }
+
+  /** A refused or failed submission loses nothing: the log has the samples, a read catches up. */
+  async #submit({ record, inOrder, inOrderStart, replayed }: AppendResult): Promise<void> {
+    if (inOrder === null || replayed) return;
+    const sampleCount = inOrder.timestampsNs.length;
+    this.telemetry.addUnapplied(sampleCount);
+    try {
+      await this.#engine.submit(record, inOrder, inOrderStart);
+    } catch (error) {
+      this.telemetry.countFailure("absorb");
+      this.log.warning("Samples of {stream} wait in the log: {error}", {
+        stream: record.id,
+        error: String(error),
+      });
+    } finally {
+      this.telemetry.addUnapplied(-sampleCount);
+    }
+  }
+
+  #publishApplied(applied: Applied): void {
+    this.telemetry.countAlarms(applied.alarms.length);
+    const { streamId, timestampsNs } = applied.segment;
+    if (!this.events.hasSubscribers(streamId)) return;
+    const length = timestampsNs.length;
+    // A long segment would only push its own beginning out of the subscribers' queues.
+    for (let row = Math.max(0, length - SUBSCRIBER_QUEUE_MAX / 2); row < length; row++) {
+      this.events.publish(streamId, { kind: "sample", data: { ...sampleShape(applied, row) } });
+    }
+    for (const alarm of applied.alarms) {
+      this.events.publish(streamId, { kind: "anomaly", data: { ...anomalyShape(alarm) } });
+    }
+  }
+
+  /** @throws {InvalidValueError | ConflictError} a setting that cannot be taken */
+  async putStream(
+    id: string,
+    settings: Partial<StreamSettings>,
+  ): Promise<{ stream: StreamShape; isCreated: boolean }> {
+    validateStreamId(id, "id");
+    const { record, created } = await this.#store.putStream(id, settings);
+    if (!created) await this.#engine.drop(id);
+    return { stream: streamShape(record), isCreated: created };
+  }
+
+  listStreams(options: { after?: string; limit: number }): Promise<ListingShape> {
+    return listStreams(this.#store, this.clock, options);
+  }
+
+  /** @throws {NotFoundError} no such stream */
+  async getStream(id: string): Promise<StreamStateShape> {
+    const before = await this.#record(id);
+    const state = await this.#engine.describe(id);
+    return streamStateShape(await this.#store.getStream(id) ?? before, state);
+  }
+
+  /** @throws {NotFoundError} no such stream */
+  async deleteStream(id: string): Promise<void> {
+    const isDeleted = await this.#store.deleteStream(id);
+    await this.#engine.drop(id);
+    this.events.close(id);
+    if (!isDeleted) throw new NotFoundError("stream", id);
+  }
+
+  /** @throws {NotFoundError | InvalidValueError} no such stream, no sample yet, a time in the past */
+  async forecast(id: string, question: ForecastQuestion): Promise<ForecastShape> {
+    const record = await this.#record(id);
+    requireChannels(question.channels, record.channels);
+    const { levels, ...request } = question;
+    const forecast = await this.#engine.forecast(id, request);
+    return forecastShape(forecast, levels, record.logOffset);
+  }
+
+  /** Alarms with fromNs <= t <= toNs, oldest first; `next` is where the rest begins. */
+  async anomalies(
+    id: string,
+    range: { readonly fromNs: bigint; readonly toNs: bigint; readonly limit: number },
+  ): Promise<{ id: string; anomalies: AnomalyShape[]; next: string | null }> {
+    await this.#record(id);
+    await this.#engine.reach(id);
+    const alarms = await this.#store.readEvents(id, range.fromNs, range.toNs, range.limit);
+    const last = alarms.length < range.limit ? undefined : alarms.at(-1);
+    return {
+      id,
+      anomalies: alarms.map(anomalyShape),
+      next: last === undefined ? null : formatTimestamp(last.timestampNs + 1n),
+    };
+  }
+
+  /** @throws {NotFoundError | InvalidValueError} no such stream or channel */
+  async observations(
+    id: string,
+    range: {
+      readonly fromNs: bigint;
+      readonly toNs: bigint;
+      readonly maxPoints: number;
+      readonly channels?: readonly string[] | undefined;
+    },
+  ): Promise<Observations> {
+    const record = await this.#record(id);
+    requireChannels(range.channels, record.channels);
+    return readObservations(this.#store, id, range);
+  }
+
+  /** A forecast of samples that are sent along; nothing is stored. */
+  async forecastOnce(
+    segment: Segment,
+    settings: Partial<StreamSettings>,
+    question: ForecastQuestion,
+  ): Promise<ForecastShape> {
+    const { levels, ...request } = question;
+    const merged = requireSamples(mergeRows(segment));
+    requireChannels(question.channels, merged.channels);
+    return forecastShape(await this.#engine.forecastOnce(merged, settings, request), levels);
+  }
+
+  /** Scores and flags of samples that are sent along, in time order; nothing is stored. */
+  async detectOnce(segment: Segment, settings: Partial<StreamSettings>): Promise<DetectionShape> {
+    const merged = requireSamples(mergeRows(segment));
+    const result = await this.#engine.detectOnce(merged, { ...settings, detect: true });
+    return {
+      timestamps: Array.from(result.segment.timestampsNs, formatTimestamp),
+      scores: [...result.score],
+      flags: [...result.flag],
+      anomalies: result.alarms.map(anomalyShape),
+    };
+  }
+
+  /** @throws {NotFoundError} no such stream */
+  async requireStream(id: string): Promise<void> {
+    await this.#record(id);
+  }
+
+  /** Counters of this process in Prometheus text format. */
+  async metrics(): Promise<string> {
+    const [text, store] = await Promise.all([
+      this.telemetry.text(this.events.subscriberCount),
+      this.#store.stats(),
+    ]);
+    return text + gauges("driftline_store", { ...store }) +
+      gauges("driftline_engine", { ...this.#engine.stats() });
+  }
+
+  /** Ends event streams, absorbs and commits what waits, closes engine and store. */
+  async close(): Promise<void> {
+    this.#isReady = false;
+    this.events.close();
+    await this.#engine.close();
+    await this.#store.close();
+  }
+
+  async #record(id: string) {
+    const record = await this.#store.getStream(id);
+    if (record === null) throw new NotFoundError("stream", id);
+    return record;
+  }
+}
+
+export interface DetectionShape {
+  timestamps: string[];
+  /** −log10 of a calibrated tail probability, by sample. */
+  scores: number[];
+  /** Evidence where an alarm opens, else 0, by sample. */
+  flags: number[];
+  anomalies: AnomalyShape[];
+}
+
+/** @throws {InvalidValueError} a channel that the stream lacks; the text names those it has */
+function requireChannels(
+  asked: readonly string[] | undefined,
+  known: readonly string[],
+): void {
+  for (const name of asked ?? []) {
+    if (known.includes(name)) continue;
+    const shown = known.slice(0, 20).join(", ");
+    throw new InvalidValueError("channel", name, known.length === 0 ? "a channel" : shown);
+  }
+}
+
+function requireSamples(segment: Segment): Segment {
+  if (segment.timestampsNs.length > 0) return segment;
+  throw new InvalidValueError("timestamps", "[]", "at least one sample");
+}
+
+function gauges(prefix: string, values: Readonly<Record<string, number>>): string {
+  return Object.entries(values).map(([key, value]) => {
+    const name = `${prefix}_${key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
+    return `# TYPE ${name} gauge\n${name} ${value}\n`;
+  }).join("");
+}
