@@ -1,0 +1,186 @@
+/**
+ * A strict reader of the safetensors format: 8 bytes of little-endian header length, a JSON header
+ * `name -> {dtype, shape, data_offsets}`, then the row-major little-endian numbers.
+ *
+ * https://github.com/huggingface/safetensors, "Format". Everything that the format leaves to trust
+ * is checked: lengths, types, sizes, order, overlap, holes and trailing bytes.
+ */
+import { LimitError } from "./errors.ts";
+
+/** A header longer than this is refused before it is parsed (the format's own bound). */
+export const SAFETENSORS_HEADER_BYTES_MAX = 100_000_000;
+
+/** The types that are read; others of the format are refused by name. */
+export type SafetensorsDtype = "F64" | "F32" | "I64" | "I32" | "U8";
+
+const BYTES_PER_VALUE: Readonly<Record<SafetensorsDtype, number>> = {
+  F64: 8,
+  F32: 4,
+  I64: 8,
+  I32: 4,
+  U8: 1,
+};
+
+/** One tensor of a file. */
+export interface SafetensorsEntry {
+  readonly dtype: SafetensorsDtype;
+  readonly shape: readonly number[];
+  /** Its bytes, in the file's own buffer. */
+  readonly bytes: Uint8Array;
+}
+
+/** A parsed file. */
+export interface Safetensors {
+  readonly tensors: ReadonlyMap<string, SafetensorsEntry>;
+  /** The free-form `__metadata__`, empty where there is none. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+interface Placed {
+  readonly name: string;
+  readonly dtype: SafetensorsDtype;
+  readonly shape: number[];
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Reads a safetensors file.
+ *
+ * @throws {SyntaxError} a file that is cut short, padded, overlapping, or otherwise not the format;
+ *         the message names the tensor and the numbers at fault
+ * @throws {LimitError} a header beyond {@linkcode SAFETENSORS_HEADER_BYTES_MAX}
+ */
+export function readSafetensors(file: Uint8Array): Safetensors {
+  if (file.length < 8) throw new SyntaxError(`File has ${file.length} bytes, a header needs 8`);
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const declared = view.getBigUint64(0, true);
+  if (declared > BigInt(SAFETENSORS_HEADER_BYTES_MAX)) {
+    throw new LimitError(
+      "SAFETENSORS_HEADER_BYTES_MAX",
+      SAFETENSORS_HEADER_BYTES_MAX,
+      Number(declared),
+    );
+  }
+  const dataStart = 8 + Number(declared);
+  if (dataStart > file.length) {
+    throw new SyntaxError(`Header ends at byte ${dataStart}, the file at ${file.length}`);
+  }
+  const header = parseHeader(file.subarray(8, dataStart));
+  const metadata = readMetadata(header["__metadata__"]);
+  const placed = Object.entries(header)
+    .filter(([name]) => name !== "__metadata__")
+    .map(([name, value]) => placeTensor(name, value));
+  checkCoverage(placed, file.length - dataStart);
+  const tensors = new Map<string, SafetensorsEntry>();
+  for (const { name, dtype, shape, start, end } of placed) {
+    const bytes = file.subarray(dataStart + start, dataStart + end);
+    tensors.set(name, { dtype, shape, bytes });
+  }
+  return { tensors, metadata };
+}
+
+function parseHeader(bytes: Uint8Array): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw new SyntaxError(`Header is not JSON: ${error instanceof Error ? error.message : error}`);
+  }
+  if (!isRecord(value)) throw new SyntaxError("Header is not a JSON object");
+  return value;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function readMetadata(value: unknown): Record<string, string> {
+  if (value === undefined) return {};
+  if (!isRecord(value) || Object.values(value).some((text) => typeof text !== "string")) {
+    throw new SyntaxError("__metadata__ is not an object of texts");
+  }
+  return value as Record<string, string>;
+}
+
+function isSize(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+function placeTensor(name: string, value: unknown): Placed {
+  if (!isRecord(value)) throw new SyntaxError(`Tensor "${name}" is not an object`);
+  const { dtype, shape, data_offsets: offsets } = value;
+  if (typeof dtype !== "string" || !Object.hasOwn(BYTES_PER_VALUE, dtype)) {
+    throw new SyntaxError(`Tensor "${name}" has dtype "${dtype}", which is not read here`);
+  }
+  if (!Array.isArray(shape) || !shape.every(isSize)) {
+    throw new SyntaxError(`Tensor "${name}" has shape ${JSON.stringify(shape)}`);
+  }
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
+    throw new SyntaxError(`Tensor "${name}" has data_offsets ${JSON.stringify(offsets)}`);
+  }
+  const [start, end] = offsets as [number, number];
+  const width = BYTES_PER_VALUE[dtype as SafetensorsDtype];
+  const need = shape.reduce((product, size) => product * size, width);
+  if (!Number.isSafeInteger(need) || end - start !== need) {
+    throw new SyntaxError(
+      `Tensor "${name}" spans ${end - start} bytes, its shape ${
+        JSON.stringify(shape)
+      } needs ${need}`,
+    );
+  }
+  return { name, dtype: dtype as SafetensorsDtype, shape, start, end };
+}
+
+/** The tensors must tile the data exactly: no hole, no overlap, no tail. */
+function checkCoverage(placed: readonly Placed[], dataBytes: number): void {
+  const inOrder = [...placed].sort((a, b) => a.start - b.start || a.end - b.end);
+  let at = 0;
+  for (const { name, start, end } of inOrder) {
+    if (start !== at) {
+      throw new SyntaxError(`Tensor "${name}" starts at data byte ${start}, expected ${at}`);
+    }
+    at = end;
+  }
+  if (at !== dataBytes) {
+    throw new SyntaxError(`Tensors end at data byte ${at}, the file has ${dataBytes}`);
+  }
+}
+
+/**
+ * The numbers of a tensor as f64.
+ *
+ * @throws {RangeError} an I64 value that f64 cannot hold
+ */
+export function tensorValues(entry: SafetensorsEntry): Float64Array {
+  const { bytes, dtype } = entry;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const count = bytes.length / BYTES_PER_VALUE[dtype];
+  const out = new Float64Array(count);
+  switch (dtype) {
+    case "F64":
+      for (let i = 0; i < count; i++) out[i] = view.getFloat64(8 * i, true);
+      return out;
+    case "F32":
+      for (let i = 0; i < count; i++) out[i] = view.getFloat32(4 * i, true);
+      return out;
+    case "I32":
+      for (let i = 0; i < count; i++) out[i] = view.getInt32(4 * i, true);
+      return out;
+    case "U8":
+      out.set(bytes);
+      return out;
+    case "I64":
+      for (let i = 0; i < count; i++) {
+        const value = view.getBigInt64(8 * i, true);
+        if (BigInt(Number(value)) !== value) {
+          throw new RangeError(`I64 value ${value} has no exact f64`);
+        }
+        out[i] = Number(value);
+      }
+      return out;
+    default:
+      dtype satisfies never;
+      throw new TypeError(`Unknown dtype "${dtype}"`);
+  }
+}
