@@ -41,12 +41,12 @@ export const CHANNEL_NAME_LENGTH_MAX = 200;
 
 /** What a stream's name may look like, in words; used in error texts. */
 export const STREAM_ID_RULE =
-  "a letter, digit, _ or $ first, then also . : , = @ + % ~ # ( ) / - " +
+  "a letter, digit, _, $ or % first, then also . : , = @ + % ~ # ( ) / - " +
   `and blanks inside, at most ${STREAM_ID_LENGTH_MAX} characters`;
 
 // Letters and digits of any script. A name never begins with "." or "/", so that it can stand in a
 // URL or file name without meaning another place, and holds no control character or quote.
-const STREAM_ID_PATTERN = /^[\p{L}\p{N}_$][\p{L}\p{N}\p{M}_$.:,=@+%~#()/\- ]*$/u;
+const STREAM_ID_PATTERN = /^[\p{L}\p{N}_$%][\p{L}\p{N}\p{M}_$.:,=@+%~#()/\- ]*$/u;
 // deno-lint-ignore no-control-regex
 const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 

@@ -32,6 +32,7 @@ export class SegmentBuilder {
   #columns: Float64Array[] = [];
   #timestamps = new BigInt64Array(CAPACITY_MIN);
   #words = new Int32Array(this.#timestamps.buffer);
+  readonly #probe = new Int32Array(2);
   #length = 0;
 
   constructor(streamId: string, budget: ValueBudget) {
@@ -56,6 +57,11 @@ export class SegmentBuilder {
     this.#length = row + 1;
   }
 
+  /** True when the channel has been set before. */
+  hasChannel(name: string): boolean {
+    return this.#indexByName.has(name);
+  }
+
   /** Index of a channel, created when it is new. @throws {LimitError} too many channels */
   channelIndex(name: string): number {
     const known = this.#indexByName.get(name);
@@ -76,11 +82,16 @@ export class SegmentBuilder {
     this.#columns[channel]![this.#length - 1] = value;
   }
 
-  /** True when the last row has this timestamp and nothing in any of `channels` yet. */
-  canMerge(timestampNs: bigint, channels: ArrayLike<number>, count: number): boolean {
-    if (this.#length === 0 || this.#timestamps[this.#length - 1] !== timestampNs) return false;
-    for (let i = 0; i < count; i++) {
-      if (!Number.isNaN(this.#columns[channels[i]!]![this.#length - 1]!)) return false;
+  /** True when the last row has this timestamp and no value in any of `channels` yet. */
+  canMerge(seconds: number, nanos: number, channels: readonly number[]): boolean {
+    const last = this.#length - 1;
+    if (last < 0) return false;
+    writeTimestamp(this.#probe, 0, seconds, nanos);
+    const isSameTime = this.#words[2 * last] === this.#probe[0] &&
+      this.#words[2 * last + 1] === this.#probe[1];
+    if (!isSameTime) return false;
+    for (const channel of channels) {
+      if (!Number.isNaN(this.#columns[channel]![last]!)) return false;
     }
     return true;
   }

@@ -1,0 +1,241 @@
+import { LimitError, ProtocolError } from "../base/errors.ts";
+import { CHANNEL_COUNT_MAX } from "../signal/segment.ts";
+import { SegmentBuilder, ValueBudget } from "../signal/segment_builder.ts";
+import { readTimestamp, type TimestampParts } from "../signal/timestamp.ts";
+import { parseNumber } from "./_helpers/number_bytes.ts";
+import { RecordSplitter } from "./_helpers/record_splitter.ts";
+import { checkChannel, decodeUtf8, quoteBytes, skipByteOrderMark } from "./_helpers/text.ts";
+import type { RecordPlace } from "./_helpers/record_splitter.ts";
+import type { DecodeOptions, Protocol } from "./protocol.ts";
+
+const NAME = "csv";
+const QUOTE = 0x22;
+const BLANK = 0x20;
+
+/** Columns of a file, read or not. */
+export const CSV_COLUMNS_MAX = 16_384;
+
+/** Separators, in order of preference; the header's most frequent one is taken. */
+const DELIMITERS = [0x2c, 0x3b, 0x09] as const;
+
+/** Headers that are taken for the timestamps, lower case. */
+const TIMESTAMP_NAMES = ["timestamp", "time", "_time", "datetime", "date", "ts"];
+
+/** Columns named in an error text. */
+const NAMES_SHOWN_MAX = 20;
+
+function showNames(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_SHOWN_MAX).map((name) => `"${name.slice(0, 60)}"`);
+  return shown.join(", ") + (names.length > NAMES_SHOWN_MAX ? ", …" : "");
+}
+
+class CsvReader {
+  readonly #options: DecodeOptions;
+  readonly #parts: TimestampParts = { seconds: 0, nanos: 0 };
+  readonly builder: SegmentBuilder;
+  /** Start and end of each cell of the record in work. */
+  readonly #starts = new Uint32Array(CSV_COLUMNS_MAX + 1);
+  readonly #ends = new Uint32Array(CSV_COLUMNS_MAX + 1);
+  #cellCount = 0;
+  #delimiter = -1;
+  #names: string[] = [];
+  #timestampColumn = 0;
+  #valueColumns: number[] = [];
+
+  constructor(options: DecodeOptions) {
+    this.#options = options;
+    const streamId = options.streamId;
+    if (streamId === undefined) throw new ProtocolError(NAME, 0, "CSV needs the stream's name");
+    this.builder = new SegmentBuilder(streamId, new ValueBudget());
+  }
+
+  readonly onRecord = (
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    place: RecordPlace,
+  ): void => {
+    if (start === end) return;
+    if (this.#delimiter < 0) this.#readHeader(bytes, start, end, place);
+    else this.#readRow(bytes, start, end, place);
+  };
+
+  get hasHeader(): boolean {
+    return this.#delimiter >= 0;
+  }
+
+  #fail(place: RecordPlace, offset: number, message: string, field?: string): never {
+    throw new ProtocolError(NAME, offset, `Line ${place.line}: ${message}`, field);
+  }
+
+  /** Cuts a record into cells; a quoted cell keeps its quotes here. */
+  #split(bytes: Uint8Array, start: number, end: number): void {
+    const delimiter = this.#delimiter;
+    let cell = 0;
+    let cellStart = start;
+    let inQuotes = false;
+    for (let at = start; at < end; at++) {
+      const byte = bytes[at]!;
+      if (byte === delimiter && !inQuotes) {
+        this.#starts[cell] = cellStart;
+        this.#ends[cell] = at;
+        cell++;
+        cellStart = at + 1;
+        if (cell >= CSV_COLUMNS_MAX) {
+          throw new LimitError("CSV_COLUMNS_MAX", CSV_COLUMNS_MAX, cell + 1, "columns");
+        }
+      } else if (byte === QUOTE) {
+        inQuotes = !inQuotes;
+      }
+    }
+    this.#starts[cell] = cellStart;
+    this.#ends[cell] = end;
+    this.#cellCount = cell + 1;
+    for (let i = 0; i <= cell; i++) this.#trim(bytes, i);
+  }
+
+  #trim(bytes: Uint8Array, cell: number): void {
+    let start = this.#starts[cell]!;
+    let end = this.#ends[cell]!;
+    while (start < end && bytes[start] === BLANK) start++;
+    while (end > start && bytes[end - 1] === BLANK) end--;
+    if (end - start >= 2 && bytes[start] === QUOTE && bytes[end - 1] === QUOTE) {
+      start++;
+      end--;
+    }
+    this.#starts[cell] = start;
+    this.#ends[cell] = end;
+  }
+
+  #readHeader(bytes: Uint8Array, start: number, end: number, place: RecordPlace): void {
+    const from = place.offset === 0 ? skipByteOrderMark(bytes, start, end) : start;
+    const counts = DELIMITERS.map((delimiter) => countByte(bytes, from, end, delimiter));
+    const most = Math.max(...counts);
+    if (most === 0) {
+      this.#fail(place, place.offset, "Header has one column, expected timestamp and values");
+    }
+    this.#delimiter = DELIMITERS[counts.indexOf(most)]!;
+    this.#split(bytes, from, end);
+    const names: string[] = [];
+    for (let i = 0; i < this.#cellCount; i++) {
+      const offset = place.offset + this.#starts[i]! - start;
+      const name = decodeUtf8(NAME, bytes, this.#starts[i]!, this.#ends[i]!, offset, "header");
+      names.push(name.replaceAll('""', '"'));
+    }
+    this.#names = names;
+    this.#timestampColumn = this.#findTimestampColumn(place);
+    this.#valueColumns = this.#findValueColumns(place);
+    for (const column of this.#valueColumns) {
+      const name = names[column]!;
+      checkChannel(NAME, name, place.offset, `column ${column + 1}`);
+      const index = this.builder.channelIndex(name);
+      if (index !== this.#valueColumns.indexOf(column)) {
+        this.#fail(place, place.offset, `Column "${name.slice(0, 60)}" stands twice`, name);
+      }
+    }
+  }
+
+  #find(place: RecordPlace, name: string): number {
+    const column = this.#names.indexOf(name);
+    if (column < 0) {
+      const message = `No column "${name.slice(0, 60)}"; there are ${showNames(this.#names)}`;
+      this.#fail(place, place.offset, message, name);
+    }
+    return column;
+  }
+
+  #findTimestampColumn(place: RecordPlace): number {
+    const wanted = this.#options.timestampColumn;
+    if (wanted !== undefined) return this.#find(place, wanted);
+    const lower = this.#names.map((name) => name.toLowerCase());
+    for (const name of TIMESTAMP_NAMES) {
+      const column = lower.indexOf(name);
+      if (column >= 0) return column;
+    }
+    return 0;
+  }
+
+  #findValueColumns(place: RecordPlace): number[] {
+    const wanted = this.#options.valueColumns;
+    const columns = wanted !== undefined && wanted.length > 0
+      ? wanted.map((name) => this.#find(place, name))
+      : this.#names.map((_, column) => column).filter((c) => c !== this.#timestampColumn);
+    if (columns.length > CHANNEL_COUNT_MAX) {
+      throw new LimitError("CHANNEL_COUNT_MAX", CHANNEL_COUNT_MAX, columns.length, "columns");
+    }
+    return columns;
+  }
+
+  #readRow(bytes: Uint8Array, start: number, end: number, place: RecordPlace): void {
+    this.#split(bytes, start, end);
+    if (this.#cellCount !== this.#names.length) {
+      const message = `Row has ${this.#cellCount} cells, the header has ${this.#names.length}`;
+      this.#fail(place, place.offset, message);
+    }
+    const column = this.#timestampColumn;
+    const from = this.#starts[column]!;
+    const to = this.#ends[column]!;
+    const precision = this.#options.precision ?? "ms";
+    if (!readTimestamp(bytes, from, to, precision, this.#parts)) {
+      const message = `Timestamp is ${quoteBytes(bytes, from, to)}, expected ISO 8601 or an ` +
+        `integer of ${precision} between the years 1678 and 2261`;
+      this.#fail(place, place.offset + from - start, message, this.#names[column]);
+    }
+    this.builder.beginRow(this.#parts.seconds, this.#parts.nanos);
+    const columns = this.#valueColumns;
+    for (let i = 0; i < columns.length; i++) {
+      const cellStart = this.#starts[columns[i]!]!;
+      const cellEnd = this.#ends[columns[i]!]!;
+      if (cellStart === cellEnd) continue;
+      const value = parseNumber(bytes, cellStart, cellEnd);
+      if (!Number.isFinite(value)) {
+        const name = this.#names[columns[i]!]!;
+        const shown = quoteBytes(bytes, cellStart, cellEnd);
+        const message = `Column "${name}" is ${shown}, expected a finite number, or an empty ` +
+          "cell for a missing value";
+        this.#fail(place, place.offset + cellStart - start, message, name);
+      }
+      this.builder.set(i, value);
+    }
+  }
+}
+
+function countByte(bytes: Uint8Array, start: number, end: number, wanted: number): number {
+  let count = 0;
+  let inQuotes = false;
+  for (let at = start; at < end; at++) {
+    if (bytes[at] === QUOTE) inQuotes = !inQuotes;
+    else if (bytes[at] === wanted && !inQuotes) count++;
+  }
+  return count;
+}
+
+/**
+ * Delimited text of one stream (RFC 4180, also with `;` or tabs): a header, then a row a sample.
+ *
+ * The timestamps stand in the column that the options name, else in one called timestamp, time,
+ * _time, datetime, date or ts, else in the first. They are ISO 8601 or counts of the option's
+ * precision (default ms). An empty cell is a missing value; every other cell must be a finite
+ * number. Every column that is not asked for is skipped unread.
+ */
+export const csv: Protocol = {
+  name: NAME,
+  mediaTypes: ["text/csv", "text/tab-separated-values"],
+  streaming: true,
+  open(options) {
+    const reader = new CsvReader(options);
+    const splitter = new RecordSplitter("csv", reader.onRecord);
+    return {
+      push: (bytes) => splitter.push(bytes),
+      finish() {
+        if (!splitter.finish()) {
+          const { line, offset } = splitter.place;
+          throw new ProtocolError(NAME, offset, `Line ${line}: a quote is never closed`);
+        }
+        if (!reader.hasHeader) throw new ProtocolError(NAME, 0, "Body has no header");
+        if (reader.builder.length === 0) throw new ProtocolError(NAME, 0, "Body has no sample");
+        return { segments: [reader.builder.build()], ignoredCount: 0 };
+      },
+    };
+  },
+};
