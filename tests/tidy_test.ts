@@ -23,9 +23,12 @@ Deno.test("every module is reached from main.ts", () => {
   assert.deepEqual(dead, []);
 });
 
-/** Types alone cannot be tested; workers and hubs are tested through what starts or reads them. */
+/**
+ * Types alone cannot be tested; workers and hubs are tested through what starts or reads them, and
+ * `_helpers` of a plug-in folder through the laws of its members.
+ */
 function needsMirror(file: SourceFile): boolean {
-  if (/(^|\/)(mod|main)\.ts$|_worker\.ts$|\/client\//.test(file.path)) return false;
+  if (/(^|\/)(mod|main)\.ts$|_worker\.ts$|\/(client|_helpers)\//.test(file.path)) return false;
   return /^export (async )?(function|class|abstract class|enum)\b/m.test(file.code);
 }
 
