@@ -1,0 +1,48 @@
+import { type FloatArray, floatArray, type Tensor } from "../tensor/tensor.ts";
+import { sizeOf } from "../tensor/shape.ts";
+import type { BufferHandle, CpuDevice, DeviceTensor } from "./device.ts";
+
+interface CpuBuffer extends BufferHandle {
+  readonly data: FloatArray;
+}
+
+function isCpuBuffer(buffer: BufferHandle): buffer is CpuBuffer {
+  return "data" in buffer;
+}
+
+/** Options of {@linkcode openCpu}. */
+export interface CpuOptions {
+  /** Fills fresh memory with NaN, so that an op that leaves an element unwritten shows in tests. */
+  readonly poison?: boolean;
+}
+
+/**
+ * The host as a device: memory is typed arrays, freed by the garbage collector. `upload` does not
+ * copy, so an op must not write into its inputs (the op laws check that).
+ */
+export function openCpu(options: CpuOptions = {}): CpuDevice {
+  let nextId = 1;
+  function wrap(tensor: Tensor): DeviceTensor {
+    const { shape, dtype, data } = tensor;
+    const buffer: CpuBuffer = { id: nextId++, bytes: data.byteLength, generation: 0, data };
+    return { shape, dtype, buffer };
+  }
+  function dataOf(tensor: DeviceTensor): FloatArray {
+    if (!isCpuBuffer(tensor.buffer)) throw new TypeError("Tensor is not on the CPU device");
+    return tensor.buffer.data;
+  }
+  return {
+    kind: "cpu",
+    alloc(shape, dtype) {
+      const data = floatArray(dtype, sizeOf(shape));
+      if (options.poison) data.fill(NaN);
+      return wrap({ shape, dtype, data });
+    },
+    upload: wrap,
+    read: (tensor) =>
+      Promise.resolve({ shape: tensor.shape, dtype: tensor.dtype, data: dataOf(tensor) }),
+    free() {},
+    close: () => Promise.resolve(),
+    dataOf,
+  };
+}

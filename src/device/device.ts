@@ -1,0 +1,101 @@
+/**
+ * The boundary with hardware. Everything above this folder sees tensors that live on a device and
+ * launches that are plain data; nothing above it sees a GPU object, a Worker or a shader's text.
+ *
+ * Work is issued without waiting: `upload`, `alloc` and `dispatch` return at once and a failure of
+ * the device shows at the next `read`. So layers chain ops without a readback, and a tape can
+ * record a whole iteration.
+ */
+import type { Dtype, FloatArray, Tensor } from "../tensor/tensor.ts";
+import type { Shape } from "../tensor/shape.ts";
+
+/** Memory on a device. `generation` grows when the device is reopened; older handles are dead. */
+export interface BufferHandle {
+  readonly id: number;
+  readonly bytes: number;
+  readonly generation: number;
+}
+
+/** A tensor whose elements live on a device. Views made by `reshape` share the buffer. */
+export interface DeviceTensor {
+  readonly shape: Shape;
+  readonly dtype: Dtype;
+  readonly buffer: BufferHandle;
+}
+
+/** What every device does. */
+export interface DeviceBase {
+  /** Memory for a tensor, contents undefined. @throws {LimitError} over the device's budget */
+  alloc(shape: Shape, dtype: Dtype): DeviceTensor;
+  /** Copies a host tensor to the device (WebGPU: as f32). @throws {LimitError} over the budget */
+  upload(tensor: Tensor): DeviceTensor;
+  /** Copies a tensor to the host after all work issued so far. @throws {DeviceLostError} */
+  read(tensor: DeviceTensor): Promise<Tensor>;
+  /** Gives memory back; views of the same buffer die with it. */
+  free(tensor: DeviceTensor): void;
+  /** Ends the device and everything on it. */
+  close(): Promise<void>;
+}
+
+/** The host: ops run as their TypeScript twins, in f32 or f64. */
+export interface CpuDevice extends DeviceBase {
+  readonly kind: "cpu";
+  /** The array behind a tensor. @throws {TypeError} the tensor is not of a CPU device */
+  dataOf(tensor: DeviceTensor): FloatArray;
+}
+
+/** A GPU: ops run as launches of their shaders, in f32. */
+export interface GpuDevice extends DeviceBase {
+  readonly kind: "webgpu";
+  readonly info: AdapterSummary;
+  readonly limits: GpuLimits;
+  /** Issues launches in order; each sees the writes of those before it. */
+  dispatch(launches: readonly Launch[]): void;
+  /** A constant array, made and uploaded at its first use and kept under `key`. */
+  table(key: string, make: () => Float32Array): DeviceTensor;
+}
+
+/** A device of either kind; `kind` tells which. */
+export type Device = CpuDevice | GpuDevice;
+
+/** One run of one shader entry point, as plain data that crosses to a Worker. */
+export interface Launch {
+  /** File under `shaders/`, without the extension. */
+  readonly shader: string;
+  /** Entry point: one pass of the op. */
+  readonly entry: string;
+  /** Baked into the text before compilation: one pipeline for each set of values. */
+  readonly constants: Readonly<Record<string, number | string>>;
+  /** Fields of the shader's `Dims` struct: sizes that change without recompiling. */
+  readonly dims: Readonly<Record<string, number>>;
+  /** Shader variable name -> what is bound there. */
+  readonly bindings: Readonly<Record<string, Binding>>;
+  readonly workgroups: readonly [number, number, number];
+}
+
+/** A buffer's leading bytes, as a shader sees them. */
+export interface Binding {
+  readonly buffer: BufferHandle;
+  readonly bytes: number;
+}
+
+/** What a launch plan may use. */
+export interface GpuLimits {
+  readonly workgroupBytesMax: number;
+  readonly invocationsMax: number;
+  readonly storageBuffersMax: number;
+  readonly bindingBytesMax: number;
+  readonly workgroupsPerAxisMax: number;
+}
+
+/** Who the adapter is. */
+export interface AdapterSummary {
+  readonly vendor: string;
+  readonly device: string;
+  readonly description: string;
+  /** Runs on the CPU (lavapipe, SwiftShader): for tests, never chosen to serve. */
+  readonly software: boolean;
+  /** Readback returns without the runtime's 10 ms sleep (see the Worker). */
+  readonly fastReadback: boolean;
+  readonly timestamps: boolean;
+}

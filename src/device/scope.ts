@@ -1,0 +1,54 @@
+import type { CpuDevice, Device, DeviceTensor, GpuDevice } from "./device.ts";
+
+/** A device that remembers what was allocated through it. */
+export type ScopedDevice = Device & {
+  /** Leaves a tensor alive when the scope is released. */
+  keep<T extends DeviceTensor>(tensor: T): T;
+  /** Frees everything allocated through this scope and not kept. The device stays open. */
+  release(): void;
+};
+
+/**
+ * Opens a scope on a device: pass it wherever a device goes, then `release` frees all that was
+ * allocated through it except what was kept. Several scopes on one device do not disturb each
+ * other, so asynchronous work may overlap.
+ */
+export function openScope(device: Device): ScopedDevice {
+  const owned = new Map<number, DeviceTensor>();
+  const own = (tensor: DeviceTensor): DeviceTensor => {
+    owned.set(tensor.buffer.id, tensor);
+    return tensor;
+  };
+  const scope = {
+    alloc: (shape: DeviceTensor["shape"], dtype: DeviceTensor["dtype"]) =>
+      own(device.alloc(shape, dtype)),
+    upload: (tensor: Parameters<Device["upload"]>[0]) => own(device.upload(tensor)),
+    read: (tensor: DeviceTensor) => device.read(tensor),
+    free(tensor: DeviceTensor) {
+      owned.delete(tensor.buffer.id);
+      device.free(tensor);
+    },
+    close: () => device.close(),
+    keep<T extends DeviceTensor>(tensor: T): T {
+      owned.delete(tensor.buffer.id);
+      return tensor;
+    },
+    release() {
+      for (const tensor of owned.values()) device.free(tensor);
+      owned.clear();
+    },
+  };
+  if (device.kind === "cpu") {
+    const cpu: CpuDevice = { ...scope, kind: "cpu", dataOf: device.dataOf };
+    return { ...cpu, keep: scope.keep, release: scope.release };
+  }
+  const gpu: GpuDevice = {
+    ...scope,
+    kind: "webgpu",
+    info: device.info,
+    limits: device.limits,
+    dispatch: (launches) => device.dispatch(launches),
+    table: (key, make) => device.table(key, make),
+  };
+  return { ...gpu, keep: scope.keep, release: scope.release };
+}

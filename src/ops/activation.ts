@@ -1,0 +1,114 @@
+/**
+ * Pointwise nonlinearity.
+ *
+ *   y = act(x)
+ *
+ * SiLU x·σ(x) (arXiv 1702.03118), GELU x·Φ(x) and its tanh form (arXiv 1606.08415), softplus
+ * log(1 + exp(beta·x))/beta, exactly linear where beta·x > 20 as in torch, sigmoid, tanh, ReLU, and
+ * log σ(x).
+ *
+ * Tolerance: WGSL's exp is good to 3 + 2|x| ULP, and the erf of the shader to 1.5e-7; 5e-6.
+ */
+import { InvalidValueError } from "../base/errors.ts";
+import type { GpuLimits } from "../device/device.ts";
+import { type Shape, sizeOf } from "../tensor/shape.ts";
+import type { FloatArray } from "../tensor/tensor.ts";
+import {
+  type Activation,
+  activationCode,
+  activationOf,
+  ACTIVATIONS,
+} from "./_helpers/activation.ts";
+import { constant, denormal, fill, normal } from "./_helpers/cases.ts";
+import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+
+/** Parameters of {@linkcode activation}. */
+export interface ActivationParams {
+  readonly kind: Activation;
+  /** Sharpness of softplus, > 0; default 1, no other function takes it. */
+  readonly beta?: number;
+}
+
+type Shapes = Named<"x", never, Shape>;
+
+function outputShapes(shapes: Shapes, params: ActivationParams): { y: Shape } {
+  activationCode(params.kind);
+  if (params.beta !== undefined && !(params.beta > 0)) {
+    throw new InvalidValueError("beta", params.beta, "a number above 0");
+  }
+  return { y: shapes.x };
+}
+
+/** The twin: x and y are [..]. */
+function cpu(
+  inputs: Named<"x", never, FloatArray>,
+  outputs: { readonly y: FloatArray },
+  _shapes: Shapes,
+  params: ActivationParams,
+): void {
+  const { x } = inputs;
+  const act = activationOf(params.kind, params.beta);
+  for (let i = 0; i < x.length; i++) outputs.y[i] = act(x[i]!);
+}
+
+function launch(shapes: Shapes, params: ActivationParams, limits: GpuLimits): LaunchPlan {
+  const count = sizeOf(shapes.x);
+  return {
+    scratch: {},
+    passes: [{
+      entry: "activate",
+      constants: { KIND: activationCode(params.kind), GROUP: POINTWISE_GROUP },
+      dims: { count, beta: params.beta ?? 1 },
+      bindings: ["x", "y"],
+      workgroups: spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
+    }],
+  };
+}
+
+type Case = OpCase<ActivationParams, "x", never>;
+
+const cases: readonly Case[] = [
+  ...ACTIVATIONS.map((kind): Case => ({
+    name: kind,
+    quick: kind === "gelu",
+    params: { kind },
+    inputs: (random) => ({ x: normal(random, [3, 43], 3) }),
+  })),
+  {
+    name: "softplus on both sides of its linear part",
+    params: { kind: "softplus", beta: 2.5 },
+    inputs: () => ({ x: fill([64], (i) => i - 32) }),
+  },
+  ...(["silu", "gelu", "gelu_tanh", "sigmoid", "tanh", "softplus", "log_sigmoid"] as const).map((
+    kind,
+  ): Case => ({
+    name: `${kind} far out`,
+    params: { kind },
+    inputs: () => ({ x: fill([65], (i) => 5 * (i - 32)) }),
+  })),
+  {
+    name: "one element",
+    params: { kind: "silu" },
+    inputs: () => ({ x: constant([1], 0) }),
+  },
+  {
+    name: "denormals",
+    params: { kind: "relu" },
+    inputs: (random) => ({ x: denormal(random, [63]) }),
+  },
+];
+
+/** Pointwise nonlinearity; equations at the head of this file. */
+export const activation = defineOp<ActivationParams, "x", never, "y">({
+  name: "activation",
+  inputs: ["x"],
+  optional: [],
+  outputs: ["y"],
+  outputShapes,
+  cpu,
+  launch,
+  work: (shapes) => sizeOf(shapes.x),
+  cases,
+  tolerance: 5e-6,
+});

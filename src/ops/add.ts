@@ -1,0 +1,70 @@
+/**
+ * Sum of two tensors: the residual connection.
+ *
+ *   out = a + b
+ *
+ * `b` may be smaller: its shape is then the trailing axes of `a`, repeated over the leading ones.
+ *
+ * Tolerance: one rounding, 1e-7.
+ */
+import { expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
+import { denormal, normal } from "./_helpers/cases.ts";
+import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { defineOp } from "./op.ts";
+
+/** `add` takes no parameters. */
+export type AddParams = Record<string, never>;
+
+/** Sum; equation and shapes at the head of this file. */
+export const add = defineOp<AddParams, "a" | "b", never, "out">({
+  name: "add",
+  inputs: ["a", "b"],
+  optional: [],
+  outputs: ["out"],
+  outputShapes(shapes) {
+    const trailing = shapes.a.slice(Math.max(0, shapes.a.length - shapes.b.length));
+    expectShape("b", trailing.map((_, i) => `trailing ${i}`), trailing, shapes.b);
+    return { out: shapes.a };
+  },
+  cpu({ a, b }, { out }) {
+    const repeat = b.length;
+    if (repeat === a.length) {
+      for (let i = 0; i < a.length; i++) out[i] = a[i]! + b[i]!;
+    } else {
+      for (let i = 0; i < a.length; i++) out[i] = a[i]! + b[i % repeat]!;
+    }
+  },
+  launch(shapes, _params, limits) {
+    const count = sizeOf(shapes.a);
+    return {
+      scratch: {},
+      passes: [{
+        entry: "add",
+        constants: { GROUP: POINTWISE_GROUP },
+        dims: { count, repeat: Math.max(1, sizeOf(shapes.b as Shape)) },
+        bindings: ["a", "b", "out"],
+        workgroups: spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
+      }],
+    };
+  },
+  work: (shapes) => sizeOf(shapes.a),
+  cases: [
+    {
+      name: "same shape",
+      quick: true,
+      params: {},
+      inputs: (random) => ({ a: normal(random, [3, 43]), b: normal(random, [3, 43]) }),
+    },
+    {
+      name: "trailing axes",
+      params: {},
+      inputs: (random) => ({ a: normal(random, [2, 3, 5, 7]), b: normal(random, [5, 7]) }),
+    },
+    {
+      name: "denormals",
+      params: {},
+      inputs: (random) => ({ a: denormal(random, [65]), b: denormal(random, [65]) }),
+    },
+  ],
+  tolerance: 1e-7,
+});

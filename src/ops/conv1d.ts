@@ -1,0 +1,171 @@
+/**
+ * Causal depthwise convolution over time with a carried state.
+ *
+ *   y[k] = act(Σ_j weight[j]·u[k − (width−1) + j] + bias)
+ *
+ * The last tap multiplies the current sample. `x0` holds the width−1 inputs before the first
+ * one, oldest first, 0 where left out; the output `state` goes on from there. The convolution of
+ * Mamba's block (arXiv 2312.00752, section 3.4) and Dao-AILab's causal-conv1d; a Mamba step keeps
+ * `width` inputs, of which the newest width−1 are this state.
+ *
+ * Tolerance: a sum of `width` products; 5e-6 leaves room for SiLU's exp.
+ */
+import { InvalidValueError } from "../base/errors.ts";
+import type { GpuLimits } from "../device/device.ts";
+import { expectAxis, expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
+import type { FloatArray } from "../tensor/tensor.ts";
+import { silu } from "./_helpers/activation.ts";
+import { constant, denormal, normal } from "./_helpers/cases.ts";
+import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+
+/** Parameters of {@linkcode conv1d}. */
+export interface Conv1dParams {
+  readonly activation: "identity" | "silu";
+}
+
+/** Longest window; longer convolutions belong to `fft_conv`. */
+export const CONV1D_WIDTH_MAX = 64;
+
+type Shapes = Named<"u" | "weight", "bias" | "x0", Shape>;
+
+function outputShapes(shapes: Shapes): { y: Shape; state: Shape } {
+  expectRank("u", 3, shapes.u);
+  const [batch, , feature] = shapes.u as [number, number, number];
+  expectRank("weight", 2, shapes.weight);
+  expectAxis("weight.feature", feature, shapes.weight[0]);
+  const width = shapes.weight[1]!;
+  if (width < 1 || width > CONV1D_WIDTH_MAX) {
+    throw new InvalidValueError("weight.width", width, `1 to ${CONV1D_WIDTH_MAX}`);
+  }
+  if (shapes.bias) expectShape("bias", ["feature"], [feature], shapes.bias);
+  const state = [batch, feature, width - 1];
+  if (shapes.x0) expectShape("x0", ["batch", "feature", "width-1"], state, shapes.x0);
+  return { y: shapes.u, state };
+}
+
+/**
+ * The twin.
+ *
+ *   u       input                        [batch, length, feature]
+ *   weight  taps, the newest last        [feature, width]
+ *   bias                                 [feature]
+ *   x0      inputs before, oldest first  [batch, feature, width−1]
+ *   y       output                       [batch, length, feature]
+ *   state   the last width−1 inputs      [batch, feature, width−1]
+ */
+function cpu(
+  inputs: Named<"u" | "weight", "bias" | "x0", FloatArray>,
+  outputs: { readonly y: FloatArray; readonly state: FloatArray },
+  shapes: Shapes,
+  params: Conv1dParams,
+): void {
+  const { u, weight, bias, x0 } = inputs;
+  const [batch, length, feature] = shapes.u as [number, number, number];
+  const width = shapes.weight[1]!;
+  const past = width - 1;
+  const window = new Float64Array(past + length);
+  for (let b = 0; b < batch; b++) {
+    for (let d = 0; d < feature; d++) {
+      const carried = (b * feature + d) * past;
+      for (let j = 0; j < past; j++) window[j] = x0 ? x0[carried + j]! : 0;
+      for (let k = 0; k < length; k++) window[past + k] = u[(b * length + k) * feature + d]!;
+      const shift = bias ? bias[d]! : 0;
+      for (let k = 0; k < length; k++) {
+        let sum = shift;
+        for (let j = 0; j < width; j++) sum += weight[d * width + j]! * window[k + j]!;
+        outputs.y[(b * length + k) * feature + d] = params.activation === "silu" ? silu(sum) : sum;
+      }
+      for (let j = 0; j < past; j++) outputs.state[carried + j] = window[length + j]!;
+    }
+  }
+}
+
+function launch(shapes: Shapes, params: Conv1dParams, limits: GpuLimits): LaunchPlan {
+  const [batch, length, feature] = shapes.u as [number, number, number];
+  const width = shapes.weight[1]!;
+  const constants = {
+    WIDTH: width,
+    SILU: params.activation === "silu" ? 1 : 0,
+    HAS_BIAS: shapes.bias ? 1 : 0,
+    HAS_X0: shapes.x0 ? 1 : 0,
+    GROUP: POINTWISE_GROUP,
+  };
+  const dims = { batch, length, feature };
+  const given = shapes.x0 ? ["x0"] : [];
+  return {
+    scratch: {},
+    passes: [{
+      entry: "convolve",
+      constants,
+      dims,
+      bindings: ["u", "weight", ...(shapes.bias ? ["bias"] : []), ...given, "y"],
+      workgroups: spreadGroups(groupsFor(sizeOf(shapes.u), POINTWISE_GROUP), limits),
+    }, {
+      entry: "carry_state",
+      constants,
+      dims,
+      bindings: ["u", ...given, "state"],
+      workgroups: spreadGroups(
+        groupsFor(batch * feature * (width - 1), POINTWISE_GROUP),
+        limits,
+      ),
+    }],
+  };
+}
+
+function windowed(
+  name: string,
+  [batch, length, feature, width]: readonly [number, number, number, number],
+  activation: Conv1dParams["activation"],
+  quick = false,
+): OpCase<Conv1dParams, "u" | "weight", "bias" | "x0"> {
+  return {
+    name,
+    quick,
+    params: { activation },
+    inputs: (random) => ({
+      u: normal(random, [batch, length, feature]),
+      weight: normal(random, [feature, width]),
+      bias: normal(random, [feature]),
+      x0: normal(random, [batch, feature, width - 1]),
+    }),
+  };
+}
+
+const cases: readonly OpCase<Conv1dParams, "u" | "weight", "bias" | "x0">[] = [
+  windowed("one sample", [2, 1, 3, 4], "silu"),
+  windowed("shorter than the window", [2, 2, 3, 4], "identity"),
+  windowed("as long as the state", [2, 3, 3, 4], "identity"),
+  windowed("as long as the window", [2, 4, 3, 4], "silu"),
+  windowed("longer, odd sizes", [3, 41, 7, 5], "silu", true),
+  windowed("one tap, no state", [1, 9, 3, 1], "identity"),
+  {
+    name: "nothing optional",
+    params: { activation: "identity" },
+    inputs: (random) => ({ u: normal(random, [1, 70, 2]), weight: normal(random, [2, 3]) }),
+  },
+  {
+    name: "zeros and denormals",
+    params: { activation: "silu" },
+    inputs: (random) => ({
+      u: denormal(random, [1, 5, 2]),
+      weight: constant([2, 3], 1),
+      bias: constant([2], 0),
+    }),
+  },
+];
+
+/** Causal depthwise convolution; equation and shapes at the head of this file. */
+export const conv1d = defineOp<Conv1dParams, "u" | "weight", "bias" | "x0", "y" | "state">({
+  name: "conv1d",
+  inputs: ["u", "weight"],
+  optional: ["bias", "x0"],
+  outputs: ["y", "state"],
+  outputShapes,
+  cpu,
+  launch,
+  work: (shapes) => sizeOf(shapes.u) * shapes.weight[1]!,
+  cases,
+  tolerance: 5e-6,
+});

@@ -1,0 +1,218 @@
+/**
+ * Causal long convolution by FFT: how S4-family layers apply a kernel as long as the sequence.
+ *
+ *   y[k] = Σ_{j ≤ k} kernel[j]·u[k − j] + D·u[k]
+ *
+ * Both are padded to a power of two of at least length + taps − 1, so that the circular
+ * convolution is the causal one. Two sequences share one complex transform (one is the real part,
+ * the other the imaginary part; the kernel is real, so they stay apart).
+ *
+ * On a GPU a transform of up to 1024 points runs in one workgroup. A longer one of R·C points is
+ * split into columns and rows (Bailey 1990, "FFTs in external or hierarchical memory", the
+ * four-step form): transform the columns, turn by exp(−2πi·rc/(R·C)), transform the rows. The
+ * transposed order that results is kept, since the inverse undoes it.
+ *
+ * Tolerance: FFT rounding grows as log n; relative to the largest output 1e-5.
+ */
+import { InvalidValueError } from "../base/errors.ts";
+import type { GpuLimits } from "../device/device.ts";
+import { expectAxis, expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
+import type { FloatArray } from "../tensor/tensor.ts";
+import { constant, denormal, normal } from "./_helpers/cases.ts";
+import { fftInPlace, twiddles } from "./_helpers/fft.ts";
+import { groupsFor, powerOfTwoAtLeast } from "./_helpers/plan.ts";
+import { defineOp, type LaunchPlan, type Named, type OpCase, type Pass } from "./op.ts";
+
+/** `fft_conv` takes no parameters. */
+export type FftConvParams = Record<string, never>;
+
+type Shapes = Named<"u" | "kernel", "D", Shape>;
+
+/** Longest transform: 1024 rows of 1024. */
+export const FFT_POINTS_MAX = 1 << 20;
+
+function outputShapes(shapes: Shapes): { y: Shape } {
+  expectRank("u", 3, shapes.u);
+  expectRank("kernel", 2, shapes.kernel);
+  const [, length, feature] = shapes.u as [number, number, number];
+  expectAxis("kernel.feature", feature, shapes.kernel[0]);
+  if (shapes.D) expectShape("D", ["feature"], [feature], shapes.D);
+  if (pointsOf(shapes) > FFT_POINTS_MAX) {
+    throw new InvalidValueError("u.length", length, `a transform of at most ${FFT_POINTS_MAX}`);
+  }
+  return { y: shapes.u };
+}
+
+/** Points of the transform; taps beyond the length cannot reach an output. */
+function pointsOf(shapes: Shapes): number {
+  const length = shapes.u[1]!;
+  const taps = Math.min(shapes.kernel[1]!, length);
+  return powerOfTwoAtLeast(Math.max(1, length + taps - 1));
+}
+
+/**
+ * The twin.
+ *
+ *   u       input   [batch, length, feature]
+ *   kernel          [feature, taps]
+ *   D       skip    [feature]
+ *   y       output  [batch, length, feature]
+ */
+function cpu(
+  inputs: Named<"u" | "kernel", "D", FloatArray>,
+  outputs: { readonly y: FloatArray },
+  shapes: Shapes,
+): void {
+  const { u, kernel, D } = inputs;
+  const [batch, length, feature] = shapes.u as [number, number, number];
+  const taps = Math.min(shapes.kernel[1]!, length);
+  const n = pointsOf(shapes);
+  const table = twiddles(n);
+  const kernelRe = new Float64Array(n);
+  const kernelIm = new Float64Array(n);
+  const re = new Float64Array(n);
+  const im = new Float64Array(n);
+  for (let d = 0; d < feature; d++) {
+    kernelRe.fill(0);
+    kernelIm.fill(0);
+    for (let j = 0; j < taps; j++) kernelRe[j] = kernel[d * shapes.kernel[1]! + j]! / n;
+    fftInPlace(kernelRe, kernelIm, table, false);
+    const skip = D ? D[d]! : 0;
+    for (let b = 0; b < batch; b += 2) {
+      const first = b * length * feature + d;
+      const second = first + length * feature;
+      const paired = b + 1 < batch;
+      re.fill(0);
+      im.fill(0);
+      for (let k = 0; k < length; k++) {
+        re[k] = u[first + k * feature]!;
+        if (paired) im[k] = u[second + k * feature]!;
+      }
+      fftInPlace(re, im, table, false);
+      for (let k = 0; k < n; k++) {
+        const r = re[k]! * kernelRe[k]! - im[k]! * kernelIm[k]!;
+        im[k] = re[k]! * kernelIm[k]! + im[k]! * kernelRe[k]!;
+        re[k] = r;
+      }
+      fftInPlace(re, im, table, true);
+      for (let k = 0; k < length; k++) {
+        const at = first + k * feature;
+        outputs.y[at] = re[k]! + skip * u[at]!;
+        if (paired) outputs.y[second + k * feature] = im[k]! + skip * u[second + k * feature]!;
+      }
+    }
+  }
+}
+
+/** Points that one workgroup transforms: two buffers of complex f32 make 16 KiB. */
+const ROW_POINTS_MAX = 1024;
+const FFT_GROUP = 128;
+
+/** exp(−2πi·k/n) for k < n, complex f32. */
+function twiddleTable(n: number): Float32Array {
+  const table = new Float32Array(2 * n);
+  for (let k = 0; k < n; k++) {
+    table[2 * k] = Math.cos(2 * Math.PI * k / n);
+    table[2 * k + 1] = -Math.sin(2 * Math.PI * k / n);
+  }
+  return table;
+}
+
+function launch(shapes: Shapes, _params: FftConvParams, _limits: GpuLimits): LaunchPlan {
+  const [batch, length, feature] = shapes.u as [number, number, number];
+  const taps = Math.min(shapes.kernel[1]!, length);
+  const points = pointsOf(shapes);
+  // A length of n points is `rows` rows of `columns`; the columns' transform has `rows` points.
+  const columns = Math.min(points, ROW_POINTS_MAX);
+  const rows = points / columns;
+  const pairs = groupsFor(batch, 2);
+  const constants = {
+    COLUMNS: columns,
+    ROWS: rows,
+    COLUMN_STAGES: Math.log2(columns),
+    ROW_STAGES: Math.log2(rows),
+    GROUP: FFT_GROUP,
+    SPLIT: rows > 1 ? 1 : 0,
+    HAS_D: shapes.D ? 1 : 0,
+  };
+  const dims = { batch, length, feature, taps, kernelTaps: shapes.kernel[1]!, pairs };
+  const pass = (entry: string, bindings: string[], z: number, x = rows): Pass => ({
+    entry,
+    constants,
+    dims,
+    bindings: [...bindings, "twiddle"],
+    workgroups: [x, feature, z],
+  });
+  const skip = shapes.D ? ["D"] : [];
+  const passes = rows === 1
+    ? [
+      pass("kernel_rows", ["kernel", "spectrum"], 1),
+      pass("convolve_rows", ["u", "spectrum", ...skip, "y"], pairs),
+    ]
+    : [
+      pass("kernel_columns", ["kernel", "spectrum"], 1, columns),
+      pass("kernel_rows", ["spectrum"], 1),
+      pass("signal_columns", ["u", "signal"], pairs, columns),
+      pass("convolve_rows", ["spectrum", "signal"], pairs),
+      pass("output_columns", ["u", "signal", ...skip, "y"], pairs, columns),
+    ];
+  const signal = rows === 1 ? {} : { signal: 2 * points * feature * pairs };
+  return {
+    scratch: { spectrum: 2 * points * feature, ...signal },
+    tables: { twiddle: { key: `fft_conv/${points}`, make: () => twiddleTable(points) } },
+    passes,
+  };
+}
+
+type Case = OpCase<FftConvParams, "u" | "kernel", "D">;
+
+function convolved(name: string, u: Shape, taps: number, quick = false): Case {
+  return {
+    name,
+    quick,
+    params: {},
+    inputs: (random) => ({
+      u: normal(random, u),
+      kernel: normal(random, [u[2]!, taps], 0.3),
+      D: normal(random, [u[2]!]),
+    }),
+  };
+}
+
+const cases: readonly Case[] = [
+  convolved("one sample", [2, 1, 3], 1),
+  convolved("less than a power of two", [2, 31, 2], 31),
+  convolved("a power of two", [2, 32, 2], 32),
+  convolved("one more, odd batch", [3, 33, 2], 33, true),
+  convolved("short kernel", [1, 100, 3], 5),
+  convolved("kernel longer than the input", [1, 20, 3], 50),
+  convolved("split into rows", [1, 600, 2], 600),
+  convolved("split further", [3, 1500, 1], 1500),
+  {
+    name: "no skip",
+    params: {},
+    inputs: (random) => ({ u: normal(random, [1, 65, 2]), kernel: normal(random, [2, 65]) }),
+  },
+  {
+    name: "zeros and denormals",
+    params: {},
+    inputs: (random) => ({ u: denormal(random, [1, 9, 2]), kernel: constant([2, 9], 0) }),
+  },
+];
+
+/** Causal long convolution; equation and shapes at the head of this file. */
+export const fftConv = defineOp<FftConvParams, "u" | "kernel", "D", "y">({
+  name: "fft_conv",
+  inputs: ["u", "kernel"],
+  optional: ["D"],
+  outputs: ["y"],
+  outputShapes,
+  cpu,
+  launch,
+  work: (shapes) => {
+    const points = pointsOf(shapes);
+    return sizeOf(shapes.u) / Math.max(1, shapes.u[1]!) * points * Math.log2(2 * points);
+  },
+  cases,
+  tolerance: 1e-5,
+});

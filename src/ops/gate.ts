@@ -1,0 +1,121 @@
+/**
+ * Multiplicative gates.
+ *
+ *   out = y · act(z)
+ *
+ * With `z` given both are [.., feature]. Without it, `y` is [.., 2·feature] and its halves are
+ * gated: out = first · act(second), which is GLU (arXiv 1612.08083) for the sigmoid.
+ *
+ * Tolerance: that of the activations, 5e-6.
+ */
+import { InvalidValueError } from "../base/errors.ts";
+import type { GpuLimits } from "../device/device.ts";
+import { expectShape, lastAxis, type Shape, sizeOf } from "../tensor/shape.ts";
+import type { FloatArray } from "../tensor/tensor.ts";
+import { type Activation, activationCode, activationOf } from "./_helpers/activation.ts";
+import { constant, denormal, normal } from "./_helpers/cases.ts";
+import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+
+/** Parameters of {@linkcode gate}. */
+export interface GateParams {
+  readonly activation: Activation;
+}
+
+type Shapes = Named<"y", "z", Shape>;
+
+function outputShapes(shapes: Shapes, params: GateParams): { out: Shape } {
+  activationCode(params.activation);
+  const width = lastAxis("y", shapes.y);
+  if (shapes.z) {
+    expectShape("z", shapes.y.map((_, i) => `${i}`), shapes.y, shapes.z);
+    return { out: shapes.y };
+  }
+  if (width % 2 !== 0) throw new InvalidValueError("y.feature", width, "an even size to halve");
+  return { out: [...shapes.y.slice(0, -1), width / 2] };
+}
+
+/** The twin: y, z and out as at the head of this file. */
+function cpu(
+  inputs: Named<"y", "z", FloatArray>,
+  outputs: { readonly out: FloatArray },
+  shapes: Shapes,
+  params: GateParams,
+): void {
+  const { y, z } = inputs;
+  const { out } = outputs;
+  const act = activationOf(params.activation);
+  if (z) {
+    for (let i = 0; i < y.length; i++) out[i] = y[i]! * act(z[i]!);
+    return;
+  }
+  const width = lastAxis("y", shapes.y) / 2;
+  for (let i = 0; i < out.length; i++) {
+    const row = Math.floor(i / width);
+    const at = row * width + i;
+    out[i] = y[at]! * act(y[at + width]!);
+  }
+}
+
+function launch(shapes: Shapes, params: GateParams, limits: GpuLimits): LaunchPlan {
+  const count = sizeOf(shapes.y) / (shapes.z ? 1 : 2);
+  return {
+    scratch: {},
+    passes: [{
+      entry: "gate",
+      constants: {
+        KIND: activationCode(params.activation),
+        HALVES: shapes.z ? 0 : 1,
+        GROUP: POINTWISE_GROUP,
+      },
+      dims: { count, width: Math.max(1, lastAxis("y", shapes.y) / 2) },
+      bindings: shapes.z ? ["y", "z", "out"] : ["y", "out"],
+      workgroups: spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
+    }],
+  };
+}
+
+type Case = OpCase<GateParams, "y", "z"> & { readonly quick?: boolean };
+
+const cases: readonly Case[] = [
+  {
+    name: "pair, silu",
+    quick: true,
+    params: { activation: "silu" },
+    inputs: (random) => ({ y: normal(random, [3, 21]), z: normal(random, [3, 21], 3) }),
+  },
+  {
+    name: "halves, sigmoid",
+    params: { activation: "sigmoid" },
+    inputs: (random) => ({ y: normal(random, [3, 7, 10]) }),
+  },
+  {
+    name: "halves, gelu, one feature",
+    params: { activation: "gelu" },
+    inputs: (random) => ({ y: normal(random, [65, 2]) }),
+  },
+  {
+    name: "product",
+    params: { activation: "identity" },
+    inputs: (random) => ({ y: normal(random, [64]), z: normal(random, [64]) }),
+  },
+  {
+    name: "zeros and denormals",
+    params: { activation: "sigmoid" },
+    inputs: (random) => ({ y: denormal(random, [9]), z: constant([9], 0) }),
+  },
+];
+
+/** Multiplicative gate; equations at the head of this file. */
+export const gate = defineOp<GateParams, "y", "z", "out">({
+  name: "gate",
+  inputs: ["y"],
+  optional: ["z"],
+  outputs: ["out"],
+  outputShapes,
+  cpu,
+  launch,
+  work: (shapes) => sizeOf(shapes.y),
+  cases,
+  tolerance: 5e-6,
+});

@@ -1,0 +1,124 @@
+/**
+ * Layer normalisation over the last axis.
+ *
+ *   out = (x − mean(x)) / √(var(x) + eps) · weight + bias
+ *
+ * arXiv 1607.06450 eq. 3, with the biased variance (divided by the count), as torch and flax have
+ * it. The variance is taken around the mean, in a second sweep, so that an offset does not cancel.
+ *
+ * Tolerance: two means in f32 and one inverse square root, 5e-6.
+ */
+import { InvalidValueError } from "../base/errors.ts";
+import type { GpuLimits } from "../device/device.ts";
+import { expectShape, lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/shape.ts";
+import type { FloatArray } from "../tensor/tensor.ts";
+import { constant, denormal, normal, uniform } from "./_helpers/cases.ts";
+import { ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+
+/** Parameters of {@linkcode layerNorm}. */
+export interface LayerNormParams {
+  /** Added to the variance, > 0. */
+  readonly eps: number;
+}
+
+type Shapes = Named<"x", "weight" | "bias", Shape>;
+
+function outputShapes(shapes: Shapes, params: LayerNormParams): { out: Shape } {
+  const feature = lastAxis("x", shapes.x);
+  if (shapes.weight) expectShape("weight", ["feature"], [feature], shapes.weight);
+  if (shapes.bias) expectShape("bias", ["feature"], [feature], shapes.bias);
+  if (!(params.eps > 0)) throw new InvalidValueError("eps", params.eps, "a number above 0");
+  return { out: shapes.x };
+}
+
+/** The twin: x and out are [.., feature], weight and bias [feature]. */
+function cpu(
+  inputs: Named<"x", "weight" | "bias", FloatArray>,
+  outputs: { readonly out: FloatArray },
+  shapes: Shapes,
+  params: LayerNormParams,
+): void {
+  const { x, weight, bias } = inputs;
+  const feature = lastAxis("x", shapes.x);
+  const rows = rowsOf(shapes.x);
+  for (let row = 0; row < rows; row++) {
+    const at = row * feature;
+    let sum = 0;
+    for (let i = 0; i < feature; i++) sum += x[at + i]!;
+    const mean = sum / feature;
+    let squares = 0;
+    for (let i = 0; i < feature; i++) squares += (x[at + i]! - mean) ** 2;
+    const inverse = 1 / Math.sqrt(squares / feature + params.eps);
+    for (let i = 0; i < feature; i++) {
+      const scaled = (x[at + i]! - mean) * inverse * (weight ? weight[i]! : 1);
+      outputs.out[at + i] = scaled + (bias ? bias[i]! : 0);
+    }
+  }
+}
+
+function launch(shapes: Shapes, params: LayerNormParams, limits: GpuLimits): LaunchPlan {
+  const rows = rowsOf(shapes.x);
+  const named = (name: "weight" | "bias") => shapes[name] ? [name] : [];
+  return {
+    scratch: {},
+    passes: [{
+      entry: "normalize",
+      constants: {
+        GROUP: ROW_GROUP,
+        HAS_WEIGHT: shapes.weight ? 1 : 0,
+        HAS_BIAS: shapes.bias ? 1 : 0,
+      },
+      dims: { rows, feature: lastAxis("x", shapes.x), eps: params.eps },
+      bindings: ["x", ...named("weight"), ...named("bias"), "out"],
+      workgroups: spreadGroups(rows, limits),
+    }],
+  };
+}
+
+type Case = OpCase<LayerNormParams, "x", "weight" | "bias">;
+
+function normed(name: string, shape: Shape, quick = false): Case {
+  return {
+    name,
+    quick,
+    params: { eps: 1e-5 },
+    inputs: (random) => ({
+      x: uniform(random, shape, 1, 4),
+      weight: normal(random, [shape.at(-1)!]),
+      bias: normal(random, [shape.at(-1)!]),
+    }),
+  };
+}
+
+const cases: readonly Case[] = [
+  normed("one feature", [3, 1]),
+  normed("row less one", [2, 3, 63]),
+  normed("row", [2, 3, 64]),
+  normed("row and one", [2, 3, 65], true),
+  normed("several rows over", [3, 300]),
+  {
+    name: "plain",
+    params: { eps: 1e-6 },
+    inputs: (random) => ({ x: normal(random, [4, 130]) }),
+  },
+  {
+    name: "zeros and denormals",
+    params: { eps: 1e-5 },
+    inputs: (random) => ({ x: denormal(random, [2, 9]), bias: constant([9], 0) }),
+  },
+];
+
+/** Layer normalisation; equation at the head of this file. */
+export const layerNorm = defineOp<LayerNormParams, "x", "weight" | "bias", "out">({
+  name: "layer_norm",
+  inputs: ["x"],
+  optional: ["weight", "bias"],
+  outputs: ["out"],
+  outputShapes,
+  cpu,
+  launch,
+  work: (shapes) => sizeOf(shapes.x),
+  cases,
+  tolerance: 5e-6,
+});

@@ -1,0 +1,47 @@
+/** The hub of the ops: every member by name, and the runner that layers call. */
+import { activation } from "./activation.ts";
+import { add } from "./add.ts";
+import { conv1d } from "./conv1d.ts";
+import { fftConv } from "./fft_conv.ts";
+import { gate } from "./gate.ts";
+import { layerNorm } from "./layer_norm.ts";
+import { linearScan } from "./linear_scan.ts";
+import { matmul } from "./matmul.ts";
+import type { AnyOp } from "./op.ts";
+import { rmsNorm } from "./rms_norm.ts";
+import { selectiveScan } from "./selective_scan.ts";
+import { slice } from "./slice.ts";
+import { vandermonde } from "./vandermonde.ts";
+
+export { runOp } from "./run.ts";
+export type { OpInput } from "./run.ts";
+export {
+  activation,
+  add,
+  conv1d,
+  fftConv,
+  gate,
+  layerNorm,
+  linearScan,
+  matmul,
+  rmsNorm,
+  selectiveScan,
+  slice,
+  vandermonde,
+};
+
+/** Every op; the laws, the self-check and the benches run over this list. */
+export const OPS: readonly AnyOp[] = [
+  activation,
+  add,
+  conv1d,
+  fftConv,
+  gate,
+  layerNorm,
+  linearScan,
+  matmul,
+  rmsNorm,
+  selectiveScan,
+  slice,
+  vandermonde,
+];

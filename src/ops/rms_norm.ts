@@ -1,0 +1,139 @@
+/**
+ * Root-mean-square normalisation, optionally gated and in groups.
+ *
+ *   v   = x                    or, with z and not `normBeforeGate`, x·silu(z)
+ *   out = v / √(mean(v²) + eps) · weight      (mean over each group of `groupSize` features)
+ *   out = out · silu(z)        with z and `normBeforeGate`
+ *
+ * RMSNorm (arXiv 1910.07467) eq. 4; the gated forms are Mamba-2's (arXiv 2405.21060, section 7.2).
+ *
+ * Tolerance: a mean of squares in f32 and one inverse square root, 5e-6.
+ */
+import { InvalidValueError } from "../base/errors.ts";
+import type { GpuLimits } from "../device/device.ts";
+import { expectShape, lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/shape.ts";
+import type { FloatArray } from "../tensor/tensor.ts";
+import { silu } from "./_helpers/activation.ts";
+import { constant, denormal, normal } from "./_helpers/cases.ts";
+import { ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+
+/** Parameters of {@linkcode rmsNorm}. */
+export interface RmsNormParams {
+  /** Added to the mean of squares, > 0. */
+  readonly eps: number;
+  /** Features normalised together, a divisor of the last axis; default all. */
+  readonly groupSize?: number;
+  /** With z: gate after the norm (true) or before it; default false. */
+  readonly normBeforeGate?: boolean;
+}
+
+type Shapes = Named<"x", "weight" | "z", Shape>;
+
+function outputShapes(shapes: Shapes, params: RmsNormParams): { out: Shape } {
+  const feature = lastAxis("x", shapes.x);
+  if (shapes.weight) expectShape("weight", ["feature"], [feature], shapes.weight);
+  if (shapes.z) expectShape("z", shapes.x.map((_, i) => `${i}`), shapes.x, shapes.z);
+  if (!(params.eps > 0)) throw new InvalidValueError("eps", params.eps, "a number above 0");
+  const { groupSize } = params;
+  if (groupSize !== undefined && !(groupSize >= 1 && feature % groupSize === 0)) {
+    throw new InvalidValueError("groupSize", groupSize, `a divisor of ${feature}`);
+  }
+  return { out: shapes.x };
+}
+
+/** The twin: x, z and out are [.., feature], weight [feature]. */
+function cpu(
+  inputs: Named<"x", "weight" | "z", FloatArray>,
+  outputs: { readonly out: FloatArray },
+  shapes: Shapes,
+  params: RmsNormParams,
+): void {
+  const { x, weight, z } = inputs;
+  const feature = lastAxis("x", shapes.x);
+  const size = params.groupSize ?? feature;
+  const gateFirst = z !== undefined && !params.normBeforeGate;
+  const gateLast = z !== undefined && !gateFirst;
+  for (let start = 0; start < x.length; start += size) {
+    let sum = 0;
+    for (let i = start; i < start + size; i++) {
+      const v = gateFirst ? x[i]! * silu(z[i]!) : x[i]!;
+      sum += v * v;
+    }
+    const inverse = 1 / Math.sqrt(sum / size + params.eps);
+    for (let i = start; i < start + size; i++) {
+      const v = gateFirst ? x[i]! * silu(z[i]!) : x[i]!;
+      const scaled = v * inverse * (weight ? weight[i % feature]! : 1);
+      outputs.out[i] = gateLast ? scaled * silu(z[i]!) : scaled;
+    }
+  }
+}
+
+function launch(shapes: Shapes, params: RmsNormParams, limits: GpuLimits): LaunchPlan {
+  const feature = lastAxis("x", shapes.x);
+  const size = params.groupSize ?? feature;
+  const groups = rowsOf(shapes.x) * (size > 0 ? feature / size : 0);
+  const named = (name: "weight" | "z") => shapes[name] ? [name] : [];
+  return {
+    scratch: {},
+    passes: [{
+      entry: "normalize",
+      constants: {
+        GROUP: ROW_GROUP,
+        HAS_WEIGHT: shapes.weight ? 1 : 0,
+        GATE_FIRST: shapes.z && !params.normBeforeGate ? 1 : 0,
+        GATE_LAST: shapes.z && params.normBeforeGate ? 1 : 0,
+      },
+      dims: { groups, size, feature, eps: params.eps },
+      bindings: ["x", ...named("weight"), ...named("z"), "out"],
+      workgroups: spreadGroups(groups, limits),
+    }],
+  };
+}
+
+type Case = OpCase<RmsNormParams, "x", "weight" | "z">;
+
+function normed(name: string, shape: Shape, change: Partial<RmsNormParams> = {}): Case {
+  return {
+    name,
+    params: { eps: 1e-5, ...change },
+    inputs: (random) => ({
+      x: normal(random, shape, 3),
+      weight: normal(random, [shape.at(-1)!]),
+      z: normal(random, shape),
+    }),
+  };
+}
+
+const cases: readonly Case[] = [
+  normed("one feature", [3, 1]),
+  normed("row less one", [2, 3, 63]),
+  normed("row", [2, 3, 64], { normBeforeGate: true }),
+  { ...normed("row and one", [2, 3, 65]), quick: true },
+  normed("groups", [3, 5, 12], { groupSize: 4 }),
+  normed("groups, gate last", [3, 300], { groupSize: 100, normBeforeGate: true }),
+  {
+    name: "plain",
+    params: { eps: 1e-6 },
+    inputs: (random) => ({ x: normal(random, [4, 130]) }),
+  },
+  {
+    name: "zeros and denormals",
+    params: { eps: 1e-5 },
+    inputs: (random) => ({ x: denormal(random, [2, 9]), weight: constant([9], 1) }),
+  },
+];
+
+/** RMS normalisation; equations at the head of this file. */
+export const rmsNorm = defineOp<RmsNormParams, "x", "weight" | "z", "out">({
+  name: "rms_norm",
+  inputs: ["x"],
+  optional: ["weight", "z"],
+  outputs: ["out"],
+  outputShapes,
+  cpu,
+  launch,
+  work: (shapes) => sizeOf(shapes.x),
+  cases,
+  tolerance: 5e-6,
+});

@@ -1,0 +1,79 @@
+/**
+ * A range of the last axis as a tensor of its own: how a projection's output is split into parts.
+ *
+ *   out[.., i] = x[.., start + i]        i < count
+ *
+ * Tolerance: a copy, exact.
+ */
+import { InvalidValueError } from "../base/errors.ts";
+import { lastAxis, rowsOf, type Shape } from "../tensor/shape.ts";
+import { normal } from "./_helpers/cases.ts";
+import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { defineOp } from "./op.ts";
+
+/** Parameters of {@linkcode slice}. */
+export interface SliceParams {
+  /** First element of the range. */
+  readonly start: number;
+  /** Size of the range. */
+  readonly count: number;
+}
+
+/** Range of the last axis; equation at the head of this file. */
+export const slice = defineOp<SliceParams, "x", never, "out">({
+  name: "slice",
+  inputs: ["x"],
+  optional: [],
+  outputs: ["out"],
+  outputShapes(shapes, { start, count }): { out: Shape } {
+    const width = lastAxis("x", shapes.x);
+    if (!(Number.isInteger(start) && start >= 0 && start <= width)) {
+      throw new InvalidValueError("start", start, `an integer from 0 to ${width}`);
+    }
+    if (!(Number.isInteger(count) && count >= 0 && start + count <= width)) {
+      throw new InvalidValueError("count", count, `an integer from 0 to ${width - start}`);
+    }
+    return { out: [...shapes.x.slice(0, -1), count] };
+  },
+  cpu({ x }, { out }, shapes, { start, count }) {
+    const width = lastAxis("x", shapes.x);
+    const rows = rowsOf(shapes.x);
+    for (let row = 0; row < rows; row++) {
+      const at = row * width + start;
+      out.set(x.subarray(at, at + count), row * count);
+    }
+  },
+  launch(shapes, { start, count }, limits) {
+    const size = rowsOf(shapes.x) * count;
+    return {
+      scratch: {},
+      passes: [{
+        entry: "copy_range",
+        constants: { GROUP: POINTWISE_GROUP },
+        dims: { size, width: lastAxis("x", shapes.x), start, count: Math.max(1, count) },
+        bindings: ["x", "out"],
+        workgroups: spreadGroups(groupsFor(size, POINTWISE_GROUP), limits),
+      }],
+    };
+  },
+  work: (shapes, { count }) => rowsOf(shapes.x) * count,
+  cases: [
+    {
+      name: "middle",
+      quick: true,
+      params: { start: 3, count: 7 },
+      inputs: (random) => ({ x: normal(random, [2, 9, 13]) }),
+    },
+    {
+      name: "all",
+      params: { start: 0, count: 13 },
+      inputs: (random) => ({ x: normal(random, [5, 13]) }),
+    },
+    {
+      name: "last element",
+      params: { start: 12, count: 1 },
+      inputs: (random) => ({ x: normal(random, [65, 13]) }),
+    },
+  ],
+  tolerance: 0,
+});
