@@ -1,6 +1,6 @@
 import type { Device } from "../../device/device.ts";
 import type { Dtype } from "../../tensor/tensor.ts";
-import type { Computed, Ignored } from "./compare.ts";
+import type { ComparisonRules, Computed } from "./compare.ts";
 import type { GoldenCase } from "./golden_file.ts";
 
 /** Where a case runs: the twins in f64 on the CPU, or the shaders in f32. */
@@ -21,6 +21,6 @@ export interface GroupRunner {
    * @throws {SyntaxError} the case lacks a tensor or a scalar that its kind needs
    */
   run(golden: GoldenCase, on: GoldenDevice): Promise<Computed> | Computed;
-  /** Positions without a meaning, such as the error at a missing observation. */
-  readonly ignored?: Ignored;
+  /** How its comparisons differ from the plain rule. */
+  readonly rules?: ComparisonRules;
 }

@@ -1,0 +1,309 @@
+/**
+ * The Kalman filter: exact recursive inference in a linear-Gaussian state-space model, with
+ * missing observations, time-varying matrices, and exact diffuse starts.
+ *
+ * Durbin and Koopman, "Time Series Analysis by State Space Methods" (2nd ed.), sections 4.3
+ * (filter), 4.10 (missing values) and 5.2 (exact diffuse start). Sequential, f64.
+ */
+import { ShapeError } from "../base/errors.ts";
+import { addScaled, congruence, invertCov, maxAbs, multiply, transpose } from "./dense.ts";
+import { symmetrizeInto } from "./dense.ts";
+import {
+  checkSystem,
+  type KalmanSizes,
+  type KalmanSlice,
+  type KalmanStart,
+} from "./kalman_system.ts";
+import { type KalmanSystem, type ObservedRows, observedRows, sliceAt } from "./kalman_system.ts";
+import { stepCov } from "./kalman_system.ts";
+
+/** Everything a filter pass found; "predicted" is before the sample of that time, "filtered" after. */
+export interface KalmanFiltered {
+  readonly length: number;
+  readonly sizes: KalmanSizes;
+  /**                                                                    [length + 1, state] */
+  readonly predictedMean: Float64Array;
+  /** Finite part while the start is diffuse.                     [length + 1, state, state] */
+  readonly predictedCov: Float64Array;
+  /** Infinite part; all zero from `diffuseLength` on.            [length + 1, state, state] */
+  readonly predictedDiffuseCov: Float64Array;
+  /**                                                                        [length, state] */
+  readonly filteredMean: Float64Array;
+  /**                                                                 [length, state, state] */
+  readonly filteredCov: Float64Array;
+  /** Mean of the observation before it was seen.                         [length, observed] */
+  readonly forecast: Float64Array;
+  /** Observation minus forecast, NaN where missing.                      [length, observed] */
+  readonly innovation: Float64Array;
+  /** Covariance of the forecast error (finite part while diffuse). [length, observed, observed] */
+  readonly innovationCov: Float64Array;
+  /** One-step-ahead gain A·P·Cᵀ·F⁻¹, zero columns where missing.  [length, state, observed] */
+  readonly gain: Float64Array;
+  /** Log likelihood of each observation, 0 where all is missing.                   [length] */
+  readonly logLik: Float64Array;
+  /** Normalised innovation squared vᵀ·F⁻¹·v, NaN where missing or diffuse.         [length] */
+  readonly nis: Float64Array;
+  /** Number of leading times at which the predicted state still had an infinite part. */
+  readonly diffuseLength: number;
+}
+
+/** Below this share of its first size an infinite part counts as gone. */
+const DIFFUSE_TOLERANCE = 1e-10;
+
+const LOG_2PI = Math.log(2 * Math.PI);
+
+/**
+ * Filters a series.
+ *
+ * A fully missing observation changes nothing but time; of a partly missing one the observed rows
+ * are used. While the start is diffuse an observation contributes −½·(k·log 2π + log|F∞|).
+ *
+ * @param observations NaN is a missing value                             [length, observed]
+ * @throws {ShapeError} an array of the system has another length
+ * @throws {RangeError} an innovation covariance is not positive definite, or, while diffuse,
+ *         neither zero nor regular
+ */
+export function kalmanFilter(
+  system: KalmanSystem,
+  start: KalmanStart,
+  observations: Float64Array,
+): KalmanFiltered {
+  const { sizes } = system;
+  const { state, observed } = sizes;
+  const length = observations.length / observed;
+  if (!Number.isInteger(length)) throw new ShapeError("observations.observed", observed, length);
+  checkSystem(system, length);
+  if (start.mean.length !== state) throw new ShapeError("start.mean", state, start.mean.length);
+  if (start.cov.length !== state ** 2) {
+    throw new ShapeError("start.cov", state ** 2, start.cov.length);
+  }
+  const out = emptyFiltered(length, sizes);
+  out.predictedMean.set(start.mean);
+  out.predictedCov.set(start.cov);
+  if (start.diffuseCov) out.predictedDiffuseCov.set(start.diffuseCov);
+  const diffuseScale = maxAbs(start.diffuseCov ?? new Float64Array(0));
+  let diffuseLength = 0;
+  for (let t = 0; t < length; t++) {
+    const diffuse = maxAbs(covAt(out.predictedDiffuseCov, t, state)) > 0;
+    if (diffuse) diffuseLength = t + 1;
+    filterStepInto(out, t, sliceAt(system, t), observations, diffuse ? diffuseScale : 0);
+  }
+  return { ...out, diffuseLength };
+}
+
+/** Sum of the log likelihood from time `burn` on. */
+export function totalLogLik(filtered: KalmanFiltered, burn = 0): number {
+  let sum = 0;
+  for (let t = burn; t < filtered.length; t++) sum += filtered.logLik[t]!;
+  return sum;
+}
+
+type Unfinished = Omit<KalmanFiltered, "diffuseLength">;
+
+function emptyFiltered(length: number, sizes: KalmanSizes): Unfinished {
+  const { state, observed } = sizes;
+  const array = (...shape: number[]) => new Float64Array(shape.reduce((a, b) => a * b));
+  return {
+    length,
+    sizes,
+    predictedMean: array(length + 1, state),
+    predictedCov: array(length + 1, state, state),
+    predictedDiffuseCov: array(length + 1, state, state),
+    filteredMean: array(length, state),
+    filteredCov: array(length, state, state),
+    forecast: array(length, observed),
+    innovation: array(length, observed),
+    innovationCov: array(length, observed, observed),
+    gain: array(length, state, observed),
+    logLik: array(length),
+    nis: array(length).fill(NaN),
+  };
+}
+
+/** The square matrix of a time in a stack of them. */
+export function covAt(stack: Float64Array, time: number, size: number): Float64Array {
+  return stack.subarray(time * size * size, (time + 1) * size * size);
+}
+
+/** The vector of a time in a stack of them. */
+export function meanAt(stack: Float64Array, time: number, size: number): Float64Array {
+  return stack.subarray(time * size, (time + 1) * size);
+}
+
+function filterStepInto(
+  out: Unfinished,
+  t: number,
+  slice: KalmanSlice,
+  observations: Float64Array,
+  diffuseScale: number,
+): void {
+  const { sizes } = out;
+  const { state, observed } = sizes;
+  const observation = meanAt(observations, t, observed);
+  const mean = meanAt(out.predictedMean, t, state);
+  const cov = covAt(out.predictedCov, t, state);
+  const diffuseCov = covAt(out.predictedDiffuseCov, t, state);
+  const forecast = addScaled(
+    slice.observationIntercept,
+    multiply(slice.C, mean, observed, state, 1),
+  );
+  out.forecast.set(forecast, t * observed);
+  out.innovation.set(addScaled(observation, forecast, -1), t * observed);
+  out.innovationCov.set(
+    addScaled(congruence(slice.C, cov, observed, state), slice.observationCov),
+    t * observed * observed,
+  );
+  const rows = observedRows(slice, observation, sizes);
+  const innovation = Float64Array.from(rows.index, (i) => out.innovation[t * observed + i]!);
+  const before = { mean, cov, diffuseCov };
+  const update = rows.index.length === 0
+    ? unchanged(before)
+    : updateAny(before, rows, innovation, state, diffuseScale);
+  out.filteredMean.set(update.mean, t * state);
+  out.filteredCov.set(update.cov, t * state * state);
+  out.logLik[t] = update.logLik;
+  out.nis[t] = update.nis;
+  storeGainInto(out, t, slice, rows, update.gain);
+  predictInto(out, t, slice, update, diffuseScale);
+}
+
+/** A Gaussian with a finite and an infinite part of its covariance. */
+interface Belief {
+  readonly mean: Float64Array;
+  readonly cov: Float64Array;
+  readonly diffuseCov: Float64Array;
+}
+
+interface Update extends Belief {
+  /** Filtered gain P·Cᵀ·F⁻¹.                                                   [state, rows] */
+  readonly gain: Float64Array;
+  readonly logLik: number;
+  readonly nis: number;
+}
+
+function unchanged(before: Belief): Update {
+  return { ...before, gain: new Float64Array(0), logLik: 0, nis: NaN };
+}
+
+function updateAny(
+  before: Belief,
+  rows: ObservedRows,
+  innovation: Float64Array,
+  state: number,
+  diffuseScale: number,
+): Update {
+  if (diffuseScale > 0) {
+    const diffuseF = congruence(rows.C, before.diffuseCov, rows.index.length, state);
+    const scale = Math.max(1, maxAbs(rows.C)) ** 2 * diffuseScale;
+    if (maxAbs(diffuseF) > DIFFUSE_TOLERANCE * scale) {
+      return updateDiffuse(before, rows, innovation, diffuseF, state);
+    }
+  }
+  return updateRegular(before, rows, innovation, state);
+}
+
+/** mean + K·v, P − K·F·Kᵀ with K = P·Cᵀ·F⁻¹. */
+function updateRegular(
+  before: Belief,
+  rows: ObservedRows,
+  innovation: Float64Array,
+  state: number,
+): Update {
+  const k = rows.index.length;
+  const covCt = multiply(before.cov, rows.Ct, state, state, k);
+  const F = symmetrizeInto(addScaled(multiply(rows.C, covCt, k, state, k), rows.cov), k);
+  const { inverse, logDet } = invertCov(F, k);
+  const gain = multiply(covCt, inverse, state, k, k);
+  const removed = multiply(gain, transpose(covCt, state, k), state, k, state);
+  const nis = quadratic(inverse, innovation);
+  return {
+    mean: addScaled(before.mean, multiply(gain, innovation, state, k, 1)),
+    cov: symmetrizeInto(addScaled(before.cov, removed, -1), state),
+    diffuseCov: before.diffuseCov,
+    gain,
+    logLik: -(k * LOG_2PI + logDet + nis) / 2,
+    nis,
+  };
+}
+
+/**
+ * The update while F∞ = C·P∞·Cᵀ is regular (Durbin and Koopman, equations 5.7 to 5.14):
+ *
+ *   mean + M∞·F1·v,   F1 = F∞⁻¹,   M∞ = P∞·Cᵀ,   M = P·Cᵀ
+ *   P  − M∞·F1·Mᵀ − M·F1·M∞ᵀ + M∞·F1·F·F1·M∞ᵀ,   P∞ − M∞·F1·M∞ᵀ
+ */
+function updateDiffuse(
+  before: Belief,
+  rows: ObservedRows,
+  innovation: Float64Array,
+  diffuseF: Float64Array,
+  state: number,
+): Update {
+  const k = rows.index.length;
+  const covCt = multiply(before.cov, rows.Ct, state, state, k);
+  const diffuseCt = multiply(before.diffuseCov, rows.Ct, state, state, k);
+  const F = addScaled(multiply(rows.C, covCt, k, state, k), rows.cov);
+  const { inverse, logDet } = invertCov(diffuseF, k);
+  const gain = multiply(diffuseCt, inverse, state, k, k);
+  const cross = multiply(gain, transpose(covCt, state, k), state, k, state);
+  const crossT = transpose(cross, state, state);
+  const curved = congruence(gain, symmetrizeInto(F, k), state, k);
+  const cov = addScaled(addScaled(addScaled(before.cov, cross, -1), crossT, -1), curved);
+  const removed = multiply(gain, transpose(diffuseCt, state, k), state, k, state);
+  return {
+    mean: addScaled(before.mean, multiply(gain, innovation, state, k, 1)),
+    cov: symmetrizeInto(cov, state),
+    diffuseCov: symmetrizeInto(addScaled(before.diffuseCov, removed, -1), state),
+    gain,
+    logLik: -(k * LOG_2PI + logDet) / 2,
+    nis: NaN,
+  };
+}
+
+function quadratic(matrix: Float64Array, vector: Float64Array): number {
+  const size = vector.length;
+  let sum = 0;
+  for (let i = 0; i < size; i++) {
+    for (let j = 0; j < size; j++) sum += vector[i]! * matrix[i * size + j]! * vector[j]!;
+  }
+  return sum;
+}
+
+function storeGainInto(
+  out: Unfinished,
+  t: number,
+  slice: KalmanSlice,
+  rows: ObservedRows,
+  filteredGain: Float64Array,
+): void {
+  const { state, observed } = out.sizes;
+  const k = rows.index.length;
+  const ahead = multiply(slice.A, filteredGain, state, state, k);
+  rows.index.forEach((channel, j) => {
+    for (let i = 0; i < state; i++) {
+      out.gain[(t * state + i) * observed + channel] = ahead[i * k + j]!;
+    }
+  });
+}
+
+function predictInto(
+  out: Unfinished,
+  t: number,
+  slice: KalmanSlice,
+  update: Belief,
+  diffuseScale: number,
+): void {
+  const { state } = out.sizes;
+  const mean = multiply(slice.A, update.mean, state, state, 1);
+  out.predictedMean.set(addScaled(mean, slice.stateIntercept), (t + 1) * state);
+  out.predictedCov.set(
+    addScaled(congruence(slice.A, update.cov, state, state), stepCov(slice, out.sizes)),
+    (t + 1) * state * state,
+  );
+  if (diffuseScale === 0) return;
+  const diffuse = congruence(slice.A, update.diffuseCov, state, state);
+  // What rounding left of an infinite part must not live on as one.
+  if (maxAbs(diffuse) > DIFFUSE_TOLERANCE * diffuseScale) {
+    out.predictedDiffuseCov.set(diffuse, (t + 1) * state * state);
+  }
+}
