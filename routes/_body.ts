@@ -1,0 +1,167 @@
+import { createHash, type Hash } from "node:crypto";
+import { LimitError, OverloadError, ProtocolError } from "../src/base/errors.ts";
+import {
+  BODY_BYTES_MAX,
+  type Decoded,
+  type DecodeOptions,
+  type Protocol,
+} from "../src/protocols/protocol.ts";
+import { RequestError } from "./_problem.ts";
+
+/** Bytes of one request body on the wire; inflated it may have `BODY_BYTES_MAX`. */
+export const REQUEST_BYTES_MAX = 32 * 1024 * 1024;
+
+/** Bytes of all bodies that are read at one time; beyond, a new one is asked to come back. */
+export const REQUESTS_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Bodies up to this size are read in one go. */
+const SMALL_BYTES = 256 * 1024;
+
+let bytesInFlight = 0;
+
+/** Charges bytes of bodies in work to the common budget; `release` gives them back. */
+class Charge {
+  #bytes = 0;
+
+  /** @throws {OverloadError} {@linkcode REQUESTS_BYTES_MAX} is reached */
+  add(count: number): void {
+    if (bytesInFlight + count > REQUESTS_BYTES_MAX) {
+      throw new OverloadError(`REQUESTS_BYTES_MAX is ${REQUESTS_BYTES_MAX}, all in use`, 1);
+    }
+    bytesInFlight += count;
+    this.#bytes += count;
+  }
+
+  release(): void {
+    bytesInFlight -= this.#bytes;
+    this.#bytes = 0;
+  }
+}
+
+/** Passes the chunks on and counts them. @throws {LimitError} more than the limit */
+async function* bounded(
+  chunks: AsyncIterable<Uint8Array>,
+  limitName: string,
+  limit: number,
+): AsyncGenerator<Uint8Array> {
+  let total = 0;
+  for await (const chunk of chunks) {
+    total += chunk.length;
+    if (total > limit) throw new LimitError(limitName, limit, total, "body");
+    yield chunk;
+  }
+}
+
+async function* inflated(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const source = ReadableStream.from(chunks as AsyncIterable<Uint8Array<ArrayBuffer>>);
+  let offset = 0;
+  try {
+    for await (const chunk of source.pipeThrough(new DecompressionStream("gzip"))) {
+      offset += chunk.length;
+      yield chunk;
+    }
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new ProtocolError("gzip", offset, "Body is no whole gzip stream", "Content-Encoding");
+  }
+}
+
+/** @throws {LimitError | RequestError} a body that is too long, or coded in an unknown way */
+function openBody(request: Request): { chunks: AsyncIterable<Uint8Array>; length: number | null } {
+  const declared = request.headers.get("content-length");
+  const length = declared === null ? null : Number(declared);
+  if (length !== null && length > REQUEST_BYTES_MAX) {
+    throw new LimitError("REQUEST_BYTES_MAX", REQUEST_BYTES_MAX, length, "body");
+  }
+  const coding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
+  const body = request.body ?? emptyBody();
+  const wire = bounded(body, "REQUEST_BYTES_MAX", REQUEST_BYTES_MAX);
+  if (coding === "identity") return { chunks: wire, length };
+  if (coding === "gzip" || coding === "x-gzip") {
+    return { chunks: bounded(inflated(wire), "BODY_BYTES_MAX", BODY_BYTES_MAX), length: null };
+  }
+  throw new RequestError(
+    "unsupported-media-type",
+    415,
+    `Content-Encoding is "${coding.slice(0, 80)}", expected gzip or none`,
+    { field: "Content-Encoding", headers: { "Accept-Encoding": "gzip" } },
+  );
+}
+
+async function* emptyBody(): AsyncGenerator<Uint8Array> {}
+
+/** Reads a body piece by piece; nothing of it is held here. */
+async function walkBody(request: Request, onChunk: (chunk: Uint8Array) => void): Promise<void> {
+  const { chunks, length } = openBody(request);
+  const charge = new Charge();
+  try {
+    if (length !== null && length <= SMALL_BYTES) {
+      charge.add(length);
+      onChunk(new Uint8Array(await request.arrayBuffer()));
+      return;
+    }
+    for await (const chunk of chunks) {
+      charge.add(chunk.length);
+      onChunk(chunk);
+    }
+  } finally {
+    charge.release();
+  }
+}
+
+/** What a body held, and its SHA-256 where that was asked for. */
+export interface DecodedRequest extends Decoded {
+  readonly bodyHash: string | undefined;
+}
+
+/**
+ * Decodes the body of a request as it arrives.
+ *
+ * @throws {ProtocolError | LimitError} nothing of the body may be used
+ */
+export async function decodeRequest(
+  request: Request,
+  protocol: Protocol,
+  options: DecodeOptions & { readonly isHashed: boolean },
+): Promise<DecodedRequest> {
+  const decoder = protocol.open(options);
+  const hash: Hash | undefined = options.isHashed ? createHash("sha256") : undefined;
+  await walkBody(request, (chunk) => {
+    hash?.update(chunk);
+    decoder.push(chunk);
+  });
+  return { ...decoder.finish(), bodyHash: hash?.digest("hex") };
+}
+
+/** Reads a whole body. @throws {LimitError} more than `limit` bytes */
+export async function readBody(
+  request: Request,
+  limitName: string,
+  limit: number,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  await walkBody(request, (chunk) => {
+    total += chunk.length;
+    if (total > limit) throw new LimitError(limitName, limit, total, "body");
+    chunks.push(chunk);
+  });
+  if (chunks.length === 1) return chunks[0]!;
+  const bytes = new Uint8Array(total);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+/** Parses a body as JSON text. @throws {ProtocolError} it is none */
+export function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ProtocolError("json", 0, `Body is no JSON: ${reason.slice(0, 200)}`);
+  }
+}

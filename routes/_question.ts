@@ -1,0 +1,68 @@
+import { InvalidValueError } from "../src/base/errors.ts";
+import { parseTimestamp } from "../src/signal/timestamp.ts";
+import type { ForecastQuestion } from "../src/service/service.ts";
+import { levelBounds } from "../src/service/shapes.ts";
+
+/** Levels of an answer unless told otherwise, in per cent. */
+export const LEVELS_DEFAULT: readonly number[] = [80, 95];
+
+/** What a forecast may be asked with, as a query or a body gives it. */
+export interface RawQuestion {
+  readonly horizon?: number | undefined;
+  readonly times?: readonly (string | number)[] | undefined;
+  readonly levels?: readonly (string | number)[] | undefined;
+  readonly quantiles?: readonly (string | number)[] | undefined;
+  readonly channels?: readonly string[] | undefined;
+}
+
+function numberIn(
+  text: string | number,
+  field: string,
+  range: { least: number; most: number; expectation: string },
+): number {
+  const value = typeof text === "number" ? text : /^[\d.eE+-]+$/.test(text) ? Number(text) : NaN;
+  if (value > range.least && value < range.most) return value;
+  throw new InvalidValueError(field, text, range.expectation);
+}
+
+function parseTimes(times: readonly (string | number)[]): BigInt64Array {
+  const timesNs = BigInt64Array.from(
+    times.map((time, i) => parseTimestamp(time, "ms", `times[${i}]`)),
+  );
+  for (let i = 1; i < timesNs.length; i++) {
+    if (timesNs[i]! > timesNs[i - 1]!) continue;
+    throw new InvalidValueError(`times[${i}]`, times[i], "a time after the one before");
+  }
+  return timesNs;
+}
+
+/**
+ * The question as the service takes it. The median is always among the quantiles, and so are the
+ * bounds of each level.
+ *
+ * @throws {InvalidValueError} a level or quantile out of range, times that do not increase, or
+ *   both horizon and times
+ */
+export function parseQuestion(raw: RawQuestion): ForecastQuestion {
+  if (raw.horizon !== undefined && raw.times !== undefined) {
+    throw new InvalidValueError("times", raw.times.join(","), 'either "horizon" or "times"');
+  }
+  const asked = (raw.quantiles ?? []).map((text, i) =>
+    numberIn(text, `quantiles[${i}]`, { least: 0, most: 1, expectation: "a number in (0, 1)" })
+  );
+  const levels = (raw.levels ?? (asked.length > 0 ? [] : LEVELS_DEFAULT)).map((text, i) =>
+    numberIn(text, `level[${i}]`, {
+      least: 0,
+      most: 100,
+      expectation: "a number of per cent in (0, 100)",
+    })
+  );
+  const quantiles = new Set([0.5, ...asked, ...levels.flatMap(levelBounds)]);
+  return {
+    levels,
+    quantiles: Float64Array.from(quantiles).sort(),
+    ...(raw.horizon === undefined ? {} : { horizon: raw.horizon }),
+    ...(raw.times === undefined ? {} : { timesNs: parseTimes(raw.times) }),
+    ...(raw.channels === undefined ? {} : { channels: raw.channels }),
+  };
+}

@@ -1,0 +1,160 @@
+import { OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
+import { InvalidValueError } from "../src/base/errors.ts";
+import { parseTimestamp, TIMESTAMP_PRECISIONS } from "../src/signal/timestamp.ts";
+import type { TimestampPrecision } from "../src/signal/timestamp.ts";
+import { PROBLEM_MEDIA_TYPE, problemResponse, RequestError } from "./_problem.ts";
+
+/** Schemas that several routes share. A question is parsed here; the service gets typed values. */
+
+/** A router whose failed validations are problem details that name the parameter at fault. */
+export function newRoutes(): OpenAPIHono {
+  return new OpenAPIHono({
+    defaultHook: (result) => {
+      if (result.success) return;
+      const issue = result.error.issues[0]!;
+      const field = issue.code === "unrecognized_keys" ? issue.keys[0]! : issue.path.join(".");
+      const detail = issue.code === "unrecognized_keys" || field === ""
+        ? issue.message
+        : `${field}: ${issue.message}`;
+      return problemResponse(new RequestError("malformed-request", 400, detail, { field }));
+    },
+  });
+}
+
+/**
+ * Describes what a hidden route reads from the request itself: zod must not walk ten thousand
+ * points, nor a body be read before its limit is known.
+ */
+export function describeRequest(
+  routes: OpenAPIHono,
+  route: RouteConfig,
+  more: Pick<NonNullable<RouteConfig["request"]>, "body" | "headers">,
+): void {
+  routes.openAPIRegistry.registerPath({ ...route, request: { ...route.request, ...more } });
+}
+
+/** A query of exactly these parameters; another one is refused by name. */
+export function query<T extends z.ZodRawShape>(shape: T): z.ZodObject<T, z.core.$strict> {
+  const known = Object.keys(shape).join(", ");
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        ? `Unknown query parameter "${issue.keys?.[0]}"; known: ${known === "" ? "none" : known}`
+        : undefined,
+  });
+}
+
+/** `{id}` of a path. */
+export const streamParams = z.object({
+  id: z.string().openapi({
+    param: { name: "id", in: "path" },
+    description: "Name of the stream, percent-encoded",
+    example: "office.temperature",
+  }),
+});
+
+/** A whole number in a query. */
+export function wholeNumber(least: number, most: number) {
+  return z.string().regex(/^\d{1,15}$/, "expected a whole number").transform(Number)
+    .pipe(z.int().min(least).max(most))
+    .openapi({ type: "integer", minimum: least, maximum: most });
+}
+
+/** A time in a query: ISO 8601, or an integer of milliseconds. */
+export const instant = z.string().transform((text, context) => {
+  try {
+    return parseTimestamp(text, "ms");
+  } catch (error) {
+    if (!(error instanceof InvalidValueError)) throw error;
+    context.addIssue({ code: "custom", message: error.message });
+    return z.NEVER;
+  }
+}).openapi({ type: "string", example: "2026-01-31T12:00:00Z" });
+
+/** A list in a query, parted by commas; empty items are refused. */
+export const list = z.string().transform((text, context) => {
+  const items = text.split(",").map((item) => item.trim());
+  if (items.includes("")) context.addIssue({ code: "custom", message: "expected a,b,c" });
+  return items;
+}).openapi({ type: "string" });
+
+/** `precision` of integer timestamps. */
+export const precision = z.enum(TIMESTAMP_PRECISIONS as [TimestampPrecision]).optional()
+  .openapi({ description: "Unit of integer timestamps; default ms (line protocol: ns)" });
+
+const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  field: z.string().optional(),
+  value: z.string().optional(),
+  limitName: z.string().optional(),
+  limit: z.number().optional(),
+  offset: z.int().optional(),
+  protocol: z.string().optional(),
+  retryAfterS: z.number().optional(),
+}).openapi("Problem");
+
+const PROBLEMS: Readonly<Record<number, string>> = {
+  400: "Malformed request or body",
+  404: "No such stream",
+  409: "Contradicts what is stored",
+  413: "Passes a limit",
+  415: "Unknown media type or coding",
+  422: "A value that cannot be taken",
+  503: "Overloaded; come back after Retry-After seconds",
+};
+
+/** The documented problems of a route, by status. */
+export function problems(...statuses: (keyof typeof PROBLEMS)[]) {
+  return Object.fromEntries(
+    statuses.map((status) => [status, {
+      description: PROBLEMS[status]!,
+      content: { [PROBLEM_MEDIA_TYPE]: { schema: problemSchema } },
+    }]),
+  );
+}
+
+/** A JSON answer of a route. */
+export function jsonAnswer<T extends z.ZodType>(schema: T, description: string) {
+  return { description, content: { "application/json": { schema } } };
+}
+
+/** Number, or null where it is missing. */
+export const numberOrNull = z.number().nullable();
+
+export const provenanceSchema = z.object({
+  modelHash: z.string(),
+  stateHash: z.string(),
+  appliedOffset: z.int(),
+  logOffset: z.int().optional(),
+  origin: z.string().optional(),
+}).openapi("Provenance");
+
+export const anomalySchema = z.object({
+  timestamp: z.string(),
+  score: z.number().openapi({ description: "-log10 of a calibrated tail probability" }),
+  flag: z.number().openapi({ description: "Evidence when the alarm opened" }),
+  channels: z.array(z.string()),
+  values: z.array(numberOrNull),
+  expected: z.array(numberOrNull),
+  provenance: provenanceSchema,
+}).openapi("Anomaly");
+
+const pointSchema = z.object({
+  timestamp: z.string(),
+  median: numberOrNull,
+  quantiles: z.record(z.string(), numberOrNull),
+  intervals: z.record(z.string(), z.tuple([numberOrNull, numberOrNull])),
+}).openapi("ForecastPoint");
+
+export const forecastSchema = z.object({
+  id: z.string(),
+  origin: z.string(),
+  horizon: z.int(),
+  quantiles: z.array(z.number()),
+  channels: z.record(z.string(), z.array(pointSchema)),
+  forecast: z.array(pointSchema),
+  provenance: provenanceSchema,
+}).openapi("Forecast");

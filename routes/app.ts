@@ -1,0 +1,97 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Service } from "../src/service/service.ts";
+import { anomalyRoutes } from "./anomalies.ts";
+import { docsRoutes } from "./docs.ts";
+import { eventRoutes } from "./events.ts";
+import { forecastRoutes } from "./forecasts.ts";
+import { healthRoutes } from "./health.ts";
+import { influxRoutes } from "./influx.ts";
+import { observationRoutes } from "./observations.ts";
+import { statelessRoutes } from "./stateless.ts";
+import { streamRoutes } from "./streams.ts";
+import { makeGuard } from "./_guard.ts";
+import { problemResponse, RequestError } from "./_problem.ts";
+
+/** How the service shows itself at the door. */
+export interface AppOptions {
+  /** Bearer token that requests must carry; none = no check. */
+  readonly token?: string | undefined;
+}
+
+const ABOUT = {
+  openapi: "3.1.0",
+  info: {
+    title: "Driftline",
+    version: "0.1.0",
+    description: "Forecasts and anomaly flags from streams of samples.",
+    license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+  },
+};
+
+/** Methods that some route has for this path. */
+function allowedMethods(app: OpenAPIHono, path: string): string[] {
+  const methods = new Set<string>();
+  for (const route of app.routes) {
+    if (route.method === "ALL") continue;
+    const pattern = route.path.replace(/[.+]/g, "\\$&").replace(/:\w+/g, "[^/]+");
+    if (!new RegExp(`^${pattern}$`).test(path)) continue;
+    methods.add(route.method);
+    if (route.method === "GET") methods.add("HEAD");
+  }
+  return [...methods].sort();
+}
+
+function refuseUnknown(app: OpenAPIHono, request: Request, path: string): Response {
+  const allowed = allowedMethods(app, path);
+  if (allowed.length === 0 || allowed.includes(request.method)) {
+    const detail = `Nothing is at ${path.slice(0, 200)}`;
+    return problemResponse(new RequestError("not-found", 404, detail));
+  }
+  const detail = `${request.method} is not among ${allowed.join(", ")}`;
+  const headers = { Allow: allowed.join(", ") };
+  return problemResponse(new RequestError("method-not-allowed", 405, detail, { headers }));
+}
+
+/** The whole HTTP interface over one service. */
+export function createApp(service: Service, options: AppOptions = {}): OpenAPIHono {
+  const app = new OpenAPIHono();
+  const guard = makeGuard(options.token);
+  app.use(async (c, next) => {
+    const startMs = service.clock.monotonicMs();
+    guard(c.req.raw, c.req.path);
+    await next();
+    const elapsedS = (service.clock.monotonicMs() - startMs) / 1000;
+    service.telemetry.countRequest(c.req.method, c.res.status, elapsedS);
+  });
+  for (
+    const routes of [
+      healthRoutes(service),
+      streamRoutes(service),
+      observationRoutes(service),
+      forecastRoutes(service),
+      anomalyRoutes(service),
+      eventRoutes(service),
+      statelessRoutes(service),
+      influxRoutes(service),
+    ]
+  ) {
+    app.route("/", routes);
+  }
+  app.doc31("/openapi.json", ABOUT);
+  app.route("/", docsRoutes());
+  app.notFound((c) => refuseUnknown(app, c.req.raw, c.req.path));
+  app.onError((error, c) => {
+    const response = problemResponse(error);
+    if (response.status === 500 && !c.req.raw.signal.aborted) {
+      service.telemetry.countFailure("request");
+      const stack = error.stack ?? String(error);
+      service.log.error("{method} {path} failed: {stack}", {
+        method: c.req.method,
+        path: c.req.path,
+        stack,
+      });
+    }
+    return response;
+  });
+  return app;
+}

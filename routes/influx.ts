@@ -1,0 +1,50 @@
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { protocolOfName } from "../src/protocols/mod.ts";
+import type { Service } from "../src/service/service.ts";
+import type { TimestampPrecision } from "../src/signal/timestamp.ts";
+import { decodeRequest } from "./_body.ts";
+import { RequestError } from "./_problem.ts";
+import { newRoutes } from "./_schemas.ts";
+
+/** Version that `/ping` reports: the last of the 1.x line, whose write API this is. */
+const INFLUX_VERSION = "1.8.10";
+
+const lineProtocol = protocolOfName("line_protocol")!;
+
+/** Names of precisions in the query of a v1 and of a v2 client; each defaults to ns. */
+const PRECISIONS: Readonly<Record<string, TimestampPrecision>> = {
+  n: "ns",
+  ns: "ns",
+  u: "us",
+  us: "us",
+  ms: "ms",
+  s: "s",
+};
+
+/** @throws {RequestError} a precision that Influx's clients don't send, or one that we refuse */
+function precisionOf(url: string): TimestampPrecision {
+  const given = new URL(url).searchParams.get("precision") ?? "ns";
+  const precision = PRECISIONS[given];
+  if (precision !== undefined) return precision;
+  const detail = `precision is "${given.slice(0, 20)}", expected ns, us, ms or s`;
+  throw new RequestError("malformed-request", 400, detail, { field: "precision" });
+}
+
+/**
+ * InfluxDB's write API, v1 and v2, for the clients that speak it. Database, organisation, bucket
+ * and retention policy name nothing here and are ignored; each series is a stream.
+ */
+export function influxRoutes(service: Service): OpenAPIHono {
+  const routes = newRoutes();
+  routes.on("POST", ["/write", "/api/v2/write"], async (c) => {
+    const { segments, ignoredCount } = await decodeRequest(c.req.raw, lineProtocol, {
+      precision: precisionOf(c.req.url),
+      nowNs: service.clock.nowNs(),
+      isHashed: false,
+    });
+    await service.ingest(segments, { isAppliedAwaited: false, ignoredCount });
+    return c.body(null, 204);
+  });
+  routes.get("/ping", (c) => c.body(null, 204, { "X-Influxdb-Version": INFLUX_VERSION }));
+  return routes;
+}

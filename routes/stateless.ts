@@ -1,0 +1,149 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { InvalidValueError } from "../src/base/errors.ts";
+import { BODY_BYTES_MAX, decodeBody } from "../src/protocols/protocol.ts";
+import { protocolOfName } from "../src/protocols/mod.ts";
+import type { Service } from "../src/service/service.ts";
+import { concatSegments, type Segment } from "../src/signal/segment.ts";
+import type { StreamSettings } from "../src/stores/store.ts";
+import { FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
+import { parseJson, readBody } from "./_body.ts";
+import { splitMembers } from "./_members.ts";
+import { RequestError } from "./_problem.ts";
+import { parseQuestion } from "./_question.ts";
+import {
+  anomalySchema,
+  describeRequest,
+  forecastSchema,
+  jsonAnswer,
+  newRoutes,
+  numberOrNull,
+  precision,
+  problems,
+  query,
+} from "./_schemas.ts";
+
+/** Name of the stream in answers about samples that are sent along. */
+const ANONYMOUS = "request";
+
+const json = protocolOfName("json")!;
+
+const numberOrText = z.union([z.number(), z.string()]);
+
+const forecastMembers = z.strictObject({
+  horizon: z.int().optional(),
+  times: z.array(numberOrText).optional(),
+  level: z.array(z.number()).optional(),
+  quantiles: z.array(z.number()).optional(),
+  model: z.string().optional(),
+  seasonsS: z.array(z.number()).optional(),
+});
+
+const detectMembers = z.strictObject({ seasonsS: z.array(z.number()).optional() });
+
+const samplesSchema = {
+  timestamps: z.array(z.union([z.string(), z.int()])),
+  values: z.array(numberOrNull).optional(),
+  channels: z.record(z.string(), z.array(numberOrNull)).optional(),
+};
+
+const forecastBody = z.object({
+  ...samplesSchema,
+  ...forecastMembers.shape,
+  horizon: z.int().min(1).max(FORECAST_TIMES_MAX).optional(),
+}).openapi("ForecastQuestion");
+
+const detectBody = z.object({ ...samplesSchema, ...detectMembers.shape })
+  .openapi("DetectQuestion");
+
+const forecastRoute = createRoute({
+  hide: true,
+  method: "post",
+  path: "/v1/forecast",
+  summary: "Forecasts samples that are sent along; stores nothing",
+  request: { query: query({ precision }) },
+  responses: {
+    200: jsonAnswer(forecastSchema, "Median, quantiles and intervals by time"),
+    ...problems(400, 413, 415, 422, 503),
+  },
+});
+
+const detectRoute = createRoute({
+  hide: true,
+  method: "post",
+  path: "/v1/detect",
+  summary: "Scores and flags samples that are sent along; stores nothing",
+  request: { query: query({ precision }) },
+  responses: {
+    200: jsonAnswer(
+      z.object({
+        timestamps: z.array(z.string()),
+        scores: z.array(z.number()),
+        flags: z.array(z.number()),
+        anomalies: z.array(anomalySchema),
+      }).openapi("Detection"),
+      "One score and flag a sample, in time order",
+    ),
+    ...problems(400, 413, 415, 422, 503),
+  },
+});
+
+/** @throws {InvalidValueError} a member of the wrong kind */
+function parseMembers<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
+  const parsed = schema.safeParse(parseJson(bytes));
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  const field = issue.path.map((part) => typeof part === "number" ? `[${part}]` : part).join("");
+  throw new InvalidValueError(field, "of another kind", issue.message);
+}
+
+async function readQuestion<T extends z.ZodRawShape>(
+  request: Request,
+  schema: z.ZodObject<T, z.core.$strict>,
+  unit: "ns" | "us" | "ms" | "s" | undefined,
+): Promise<{ segment: Segment; members: z.infer<typeof schema> }> {
+  const contentType = request.headers.get("content-type") ?? "";
+  if (!/^application\/json\s*(;|$)/i.test(contentType)) {
+    const detail = `Content-Type is "${contentType.slice(0, 80)}", expected application/json`;
+    throw new RequestError("unsupported-media-type", 415, detail, { field: "Content-Type" });
+  }
+  const bytes = await readBody(request, "BODY_BYTES_MAX", BODY_BYTES_MAX);
+  const { question, samples } = splitMembers(bytes, Object.keys(schema.shape));
+  const { segments } = decodeBody(json, samples, { streamId: ANONYMOUS, precision: unit });
+  const other = segments.find((segment) => segment.streamId !== ANONYMOUS);
+  if (other !== undefined) {
+    throw new InvalidValueError("id", other.streamId, "no name, since nothing is stored");
+  }
+  return { segment: concatSegments(segments), members: parseMembers(schema, question) };
+}
+
+/** Only the settings that were given. */
+function settingsOf(
+  given: { model?: string | undefined; seasonsS?: number[] | undefined },
+): Partial<StreamSettings> {
+  return {
+    ...(given.model === undefined ? {} : { model: given.model }),
+    ...(given.seasonsS === undefined ? {} : { seasonsS: given.seasonsS }),
+  };
+}
+
+/** Answers about samples that are sent along. */
+export function statelessRoutes(service: Service): OpenAPIHono {
+  const routes = newRoutes();
+  for (
+    const [route, schema] of [[forecastRoute, forecastBody], [detectRoute, detectBody]] as const
+  ) {
+    describeRequest(routes, route, { body: { content: { "application/json": { schema } } } });
+  }
+  routes.openapi(forecastRoute, async (c) => {
+    const unit = c.req.valid("query").precision;
+    const { segment, members } = await readQuestion(c.req.raw, forecastMembers, unit);
+    const question = parseQuestion({ ...members, levels: members.level });
+    return c.json(await service.forecastOnce(segment, settingsOf(members), question), 200);
+  });
+  routes.openapi(detectRoute, async (c) => {
+    const unit = c.req.valid("query").precision;
+    const { segment, members } = await readQuestion(c.req.raw, detectMembers, unit);
+    return c.json(await service.detectOnce(segment, settingsOf(members)), 200);
+  });
+  return routes;
+}
