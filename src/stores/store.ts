@@ -155,6 +155,8 @@ export interface IssuedForecast {
 
 /** What one stream commits in one transaction. */
 export interface Commit {
+  /** `createdNs` of the stream that the state belongs to; a stream made anew ignores the commit. */
+  readonly streamCreatedNs: bigint;
   readonly snapshot: Snapshot;
   readonly events: readonly AlarmEvent[];
   readonly forecast: IssuedForecast | null;
@@ -198,6 +200,18 @@ export const HORIZON_MAX = 4_096;
 /** Declared seasons of one stream. */
 export const SEASONS_MAX = 8;
 
+/** Stored bytes are not what was written; nothing of them is used, nothing is repaired silently. */
+export class CorruptChunkError extends Error {
+  override readonly name = "CorruptChunkError";
+  /** Stream, kind and offset of the row. */
+  readonly place: string;
+
+  constructor(place: string, reason: string) {
+    super(`The stored chunk ${place} is damaged: ${reason}`);
+    this.place = place;
+  }
+}
+
 export interface Store {
   /**
    * Creates the stream or changes the named settings of it.
@@ -212,7 +226,7 @@ export interface Store {
 
   getStream(id: string): Promise<StreamRecord | null>;
 
-  /** Streams in the order of their ids (by UTF-16 unit), after `after`; at most PAGE_MAX. */
+  /** Streams in the order of their ids (by code point), after `after`; at most PAGE_MAX. */
   listStreams(options: { after?: string; limit: number }): Promise<StreamRecord[]>;
 
   /** Removes the stream and all that belongs to it; false when there was none. */
@@ -238,10 +252,16 @@ export interface Store {
   /** The last `count` in-order samples of each stream; null for an unknown or empty one. */
   readTails(ids: readonly string[], count: number): Promise<(Segment | null)[]>;
 
-  /** The newest snapshot whose bytes still have their hash; null where there is none. */
-  latestSnapshot(id: string): Promise<Snapshot | null>;
+  /**
+   * The newest snapshot of this model whose bytes still have their hash; null where there is none.
+   * A damaged one is passed over, since the log can rebuild it.
+   */
+  latestSnapshot(id: string, modelHash?: string): Promise<Snapshot | null>;
 
-  /** Stores all of it in one transaction. Events and snapshots with a known key are replaced. */
+  /**
+   * Stores all of it in one transaction. Events and snapshots with a known key are replaced. A
+   * stream that was deleted meanwhile is passed over.
+   */
   commit(commits: readonly Commit[]): Promise<void>;
 
   /** Alarms with fromNs <= t <= toNs, oldest first. */

@@ -1,0 +1,263 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { Segment } from "../../signal/segment.ts";
+import {
+  type AlarmEvent,
+  type AppendOptions,
+  type AppendResult,
+  type Commit,
+  DEFAULT_SETTINGS,
+  type IssuedForecast,
+  type Snapshot,
+  type StreamRecord,
+  type StreamSettings,
+} from "../store.ts";
+import { AnswerTable } from "./answer_table.ts";
+import { ChunkTable, LogKind } from "./chunk_table.ts";
+import { classify } from "./classify.ts";
+import { emptySegment, mergeRows } from "./rows.ts";
+import { openDatabase } from "./sqlite_schema.ts";
+import { StateTable } from "./state_table.ts";
+import { recordOf, type StreamHead, StreamTable } from "./stream_table.ts";
+
+/** One request to append; its segments are sorted by time. */
+export interface AppendRequest {
+  readonly segments: readonly Segment[];
+  readonly options: AppendOptions;
+}
+
+/** What became of a request: its results, or why nothing of it was stored. */
+export type AppendOutcome =
+  | { readonly results: AppendResult[] }
+  | { readonly error: unknown };
+
+/**
+ * The store on one SQLite file, synchronous: what the worker of `sqlite.ts` runs. Every method
+ * that writes is one transaction, durable when it returns.
+ */
+export class SqliteCore {
+  readonly #database: DatabaseSync;
+  readonly #streams: StreamTable;
+  readonly #chunks: ChunkTable;
+  readonly #states: StateTable;
+  readonly #answers: AnswerTable;
+  #transactions = 0;
+  #appends = 0;
+
+  constructor(path: string) {
+    this.#database = openDatabase(path);
+    this.#streams = new StreamTable(this.#database);
+    this.#chunks = new ChunkTable(this.#database);
+    this.#states = new StateTable(this.#database);
+    this.#answers = new AnswerTable(this.#database);
+  }
+
+  /** Runs `change` as one transaction; a throw undoes all of it, in memory, too. */
+  #transact<T>(change: (touched: Set<string>) => T): T {
+    const touched = new Set<string>();
+    this.#database.exec("BEGIN IMMEDIATE");
+    try {
+      const result = change(touched);
+      this.#database.exec("COMMIT");
+      this.#transactions++;
+      return result;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      this.#forget(touched);
+      throw error;
+    }
+  }
+
+  #forget(touched: ReadonlySet<string>): void {
+    this.#streams.forget(touched);
+    this.#chunks.forget();
+  }
+
+  putStream(
+    id: string,
+    settings: Partial<StreamSettings>,
+    nowNs: bigint,
+  ): { record: StreamRecord; created: boolean } {
+    return this.#transact((touched) => {
+      touched.add(id);
+      const { head, created } = this.#streams.put(id, settings, nowNs);
+      return { record: recordOf(head), created };
+    });
+  }
+
+  getStream(id: string): StreamRecord | null {
+    const head = this.#streams.get(id);
+    return head === null ? null : recordOf(head);
+  }
+
+  listStreams(after: string, limit: number): StreamRecord[] {
+    return this.#streams.list(after, limit).map(recordOf);
+  }
+
+  deleteStream(id: string): boolean {
+    const head = this.#streams.get(id);
+    if (head === null) return false;
+    return this.#transact((touched) => {
+      touched.add(id);
+      this.#chunks.removeStream(head);
+      this.#states.removeStream(head);
+      this.#streams.remove(head);
+      return true;
+    });
+  }
+
+  /** Group commit: all requests share one transaction; one that is refused undoes only itself. */
+  append(requests: readonly AppendRequest[], nowNs: bigint): AppendOutcome[] {
+    return this.#transact((touched) =>
+      requests.map((request): AppendOutcome => {
+        this.#appends++;
+        try {
+          return { results: this.#appendOne(request, nowNs, touched) };
+        } catch (error) {
+          // A full disk and its like end the transaction: then no request of the group stands.
+          if (!this.#database.isTransaction) throw error;
+          return { error };
+        }
+      })
+    );
+  }
+
+  #appendOne(
+    request: AppendRequest,
+    nowNs: bigint,
+    touched: Set<string>,
+  ): AppendResult[] {
+    const known = this.#answers.find(request.options, nowNs);
+    if (known !== null) return known;
+    const own = new Set<string>();
+    this.#database.exec("SAVEPOINT request");
+    try {
+      const results = request.segments.map((segment) => {
+        own.add(segment.streamId);
+        touched.add(segment.streamId);
+        return this.#appendSegment(segment, nowNs);
+      });
+      this.#answers.put(request.options, results, nowNs);
+      this.#database.exec("RELEASE request");
+      return results;
+    } catch (error) {
+      if (this.#database.isTransaction) {
+        this.#database.exec("ROLLBACK TO request");
+        this.#database.exec("RELEASE request");
+      }
+      this.#forget(own);
+      throw error;
+    }
+  }
+
+  #appendSegment(segment: Segment, nowNs: bigint): AppendResult {
+    const id = segment.streamId;
+    const present = this.#streams.get(id);
+    const head = present ?? this.#streams.create(id, DEFAULT_SETTINGS, nowNs);
+    const plan = classify(
+      segment,
+      { channels: head.channels, lastInOrderNs: head.lastNs },
+      (timestampNs) => this.#chunks.storedRow(head, timestampNs),
+    );
+    const inOrderStart = head.inOrder.count;
+    head.channels = plan.channels;
+    if (plan.lateRows !== null) {
+      this.#chunks.append(head, LogKind.Late, plan.lateRows);
+      widen(head, plan.lateRows);
+    }
+    if (plan.inOrder !== null) {
+      this.#chunks.append(head, LogKind.InOrder, plan.inOrder);
+      widen(head, plan.inOrder);
+    }
+    if (plan.lateRows !== null || plan.inOrder !== null) this.#streams.write(head);
+    const record = recordOf(head);
+    return {
+      streamId: id,
+      created: present === null,
+      accepted: plan.accepted,
+      duplicates: plan.duplicates,
+      late: plan.late,
+      rejected: plan.rejected,
+      conflicts: plan.conflicts,
+      logOffset: record.logOffset,
+      inOrder: plan.inOrder,
+      inOrderStart,
+      record,
+      replayed: false,
+    };
+  }
+
+  readInOrder(id: string, fromOffset: number, limit: number): Segment | null {
+    const head = this.#streams.get(id);
+    return head === null ? null : this.#chunks.readFrom(head, fromOffset, limit);
+  }
+
+  readObservations(id: string, fromNs: bigint, toNs: bigint, limit: number): Segment {
+    const head = this.#streams.get(id);
+    if (head === null) return emptySegment(id);
+    const range = { fromNs, toNs, limit };
+    const parts = [LogKind.InOrder, LogKind.Late].flatMap((kind) =>
+      this.#chunks.readBetween(head, kind, range)
+    );
+    return mergeRows(id, head.channels, parts, limit);
+  }
+
+  readTail(id: string, count: number): Segment | null {
+    const head = this.#streams.get(id);
+    if (head === null) return null;
+    return this.#chunks.readFrom(head, Math.max(0, head.inOrder.count - count), count);
+  }
+
+  latestSnapshot(id: string, modelHash: string | undefined): Snapshot | null {
+    const head = this.#streams.get(id);
+    return head === null ? null : this.#states.latestSnapshot(head, modelHash);
+  }
+
+  commit(commits: readonly Commit[]): void {
+    this.#transact(() => {
+      for (const { streamCreatedNs, snapshot, events, forecast } of commits) {
+        const head = this.#streams.get(snapshot.streamId);
+        if (head === null || head.createdNs !== streamCreatedNs) continue;
+        this.#states.putSnapshot(head, snapshot);
+        for (const event of events) this.#states.putEvent(head, event);
+        if (forecast !== null) this.#states.putForecast(head, forecast);
+      }
+    });
+  }
+
+  readEvents(id: string, fromNs: bigint, toNs: bigint, limit: number): AlarmEvent[] {
+    const head = this.#streams.get(id);
+    return head === null ? [] : this.#states.readEvents(head, fromNs, toNs, limit);
+  }
+
+  countEvents(id: string, fromNs: bigint): number {
+    const head = this.#streams.get(id);
+    return head === null ? 0 : this.#states.countEvents(head, fromNs);
+  }
+
+  readForecasts(id: string, limit: number): IssuedForecast[] {
+    const head = this.#streams.get(id);
+    return head === null ? [] : this.#states.readForecasts(head, limit);
+  }
+
+  stats(): { streams: number; samples: number; transactions: number; appends: number } {
+    return {
+      ...this.#streams.totals(),
+      transactions: this.#transactions,
+      appends: this.#appends,
+    };
+  }
+
+  /** Copies the write-ahead log back into the file and lets go of both. */
+  close(): void {
+    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    this.#database.close();
+  }
+}
+
+/** First and last timestamp over all that is stored; the last one is always an in-order one. */
+function widen(head: StreamHead, stored: Segment): void {
+  const first = stored.timestampsNs[0]!;
+  const last = stored.timestampsNs[stored.timestampsNs.length - 1]!;
+  if (head.firstNs === null || first < head.firstNs) head.firstNs = first;
+  if (head.lastNs === null || last > head.lastNs) head.lastNs = last;
+}

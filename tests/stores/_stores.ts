@@ -1,0 +1,112 @@
+/** Every store of the hub, opened for a test and closed behind it. */
+import { ManualClock } from "../../src/base/clock.ts";
+import type { Segment } from "../../src/signal/segment.ts";
+import { openMemoryStore, openSqliteStore, type Store } from "../../src/stores/mod.ts";
+
+export interface OpenedStore {
+  readonly store: Store;
+  readonly clock: ManualClock;
+}
+
+export interface StoreKind {
+  readonly name: string;
+  /** Whether what is stored survives closing and opening again. */
+  readonly isDurable: boolean;
+  open(folder: string, clock: ManualClock): Promise<Store>;
+}
+
+export const STORE_KINDS: readonly StoreKind[] = [
+  {
+    name: "memory",
+    isDurable: false,
+    open: (_folder, clock) => Promise.resolve(openMemoryStore({ clock })),
+  },
+  {
+    name: "sqlite",
+    isDurable: true,
+    open: (folder, clock) => openSqliteStore({ folder, clock }),
+  },
+];
+
+/** Runs `body` on a fresh data folder and removes it. */
+export async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "driftline-store-" });
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+export async function withStore(
+  kind: StoreKind,
+  body: (opened: OpenedStore) => Promise<void>,
+): Promise<void> {
+  await withFolder(async (folder) => {
+    const clock = new ManualClock();
+    const store = await kind.open(folder, clock);
+    try {
+      await body({ store, clock });
+    } finally {
+      await store.close();
+    }
+  });
+}
+
+/** Registers one law for every store. */
+export function law(
+  name: string,
+  body: (opened: OpenedStore, kind: StoreKind) => Promise<void>,
+): void {
+  for (const kind of STORE_KINDS) {
+    Deno.test(`${kind.name} store: ${name}`, () => withStore(kind, (opened) => body(opened, kind)));
+  }
+}
+
+/** A segment of one channel from pairs of (nanoseconds, value). */
+export function points(
+  streamId: string,
+  pairs: readonly (readonly [number, number | null])[],
+  channel = "value",
+): Segment {
+  return {
+    streamId,
+    channels: [channel],
+    timestampsNs: BigInt64Array.from(pairs, ([time]) => BigInt(time)),
+    values: [Float64Array.from(pairs, ([, value]) => value ?? NaN)],
+  };
+}
+
+/** A segment of several channels, row by row; null is missing. */
+export function table(
+  streamId: string,
+  channels: readonly string[],
+  rows: readonly (readonly [number, ...(number | null)[]])[],
+): Segment {
+  return {
+    streamId,
+    channels,
+    timestampsNs: BigInt64Array.from(rows, (row) => BigInt(row[0])),
+    values: channels.map((_, c) => Float64Array.from(rows, (row) => row[c + 1] ?? NaN)),
+  };
+}
+
+/** A segment as plain rows `{t, a: 1, b: null}` without its missing values, for comparing. */
+export function rowsOf(segment: Segment | null): Record<string, number>[] {
+  if (segment === null) return [];
+  return Array.from(segment.timestampsNs, (time, i) => {
+    const row: Record<string, number> = { t: Number(time) };
+    for (const [c, name] of segment.channels.entries()) {
+      const value = segment.values[c]![i]!;
+      if (!Number.isNaN(value)) row[name] = value;
+    }
+    return row;
+  });
+}
+
+export const TIME_MIN = -(2n ** 62n);
+export const TIME_MAX = 2n ** 62n;
+
+export async function observations(store: Store, id: string): Promise<Record<string, number>[]> {
+  return rowsOf(await store.readObservations(id, TIME_MIN, TIME_MAX, 1_000_000));
+}
