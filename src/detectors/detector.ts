@@ -10,11 +10,18 @@ export interface DetectorConfig {
   readonly seed: number;
 }
 
+/** An alarm opens at a sample whose flag is at least this. */
+export const FLAG_THRESHOLD = 1.5;
+
 /** What `absorb` writes for each sample. */
 export interface Detection {
   /** Ranks samples: −log10 of a calibrated tail probability, 0 in the grace period.     [length] */
   readonly score: Float64Array;
-  /** Evidence at the moment an alarm opens, else 0.                                      [length] */
+  /**
+   * Evidence where an event opens or rises, else 0. An alarm opens where it is at least
+   * {@linkcode FLAG_THRESHOLD}, once an event: after that the event stays 0. Smaller values are
+   * what would open an alarm at a lower threshold.                                     [length]
+   */
   readonly flag: Float64Array;
 }
 
@@ -28,9 +35,10 @@ export interface Detector<S extends Tree = Tree> {
   initialState(config: DetectorConfig): S;
 
   /**
-   * Advances `state` over samples in time order.
+   * Advances `state` over samples in time order. A sample whose time does not advance counts as one
+   * sampling period later.
    *
-   * @param timesS   seconds since the stream's epoch, strictly increasing              [length]
+   * @param timesS   seconds since the stream's epoch                                   [length]
    * @param values   one column a channel; NaN is a missing value             [channel][length]
    * @param out      written for every sample                                           [length]
    */

@@ -1,0 +1,120 @@
+/**
+ * The multi-scale state of one channel: exponential averages at log-spaced time constants, and
+ * energies of the first difference.
+ *
+ *   e_i += alpha(tau_i, dt) · (x − e_i)      tau = 2, 4, …, 256 sampling periods      e_0 = x
+ *   b_i  = e_(i−1) − e_i                     8 bands; e_8 is the slow level
+ *   E_T += alpha(T, dt) · (|x − x_before| − E_T)                        T = 4, 16, 64, 8
+ *
+ *   alpha(tau, dt) = 1 − (1 − 1/tau)^dt      so that a regular series (dt = 1) has 1/tau
+ *
+ * `dt` is the elapsed time in sampling periods.
+ */
+export const BAND_COUNT = 8;
+
+/** Features of the score: bands, slow level, log energies of T = 4, 16, 64. */
+export const SCORE_FEATURES = BAND_COUNT + 4;
+
+/** Features of the flag evidence: bands, slow level, log energies of T = 8, 64. */
+export const FLAG_FEATURES = BAND_COUNT + 3;
+
+const TAUS = [2, 4, 8, 16, 32, 64, 128, 256] as const;
+const ENERGY_TAUS = [4, 16, 64, 8] as const;
+
+/** Share of the mean difference that floors an energy, so that a flat stretch has a finite log. */
+const ENERGY_FLOOR = 0.01;
+
+/** Log energy of a series that has never moved. */
+const LOG_ENERGY_STILL = Math.log(ENERGY_FLOOR);
+
+/** Rates of the averages for one elapsed time. */
+export interface BankRates {
+  readonly bands: Float64Array;
+  readonly energies: Float64Array;
+}
+
+/** Share of the way to a new value after `dt` sampling periods; 1/tau at dt = 1. */
+export function decayRate(tau: number, dt: number): number {
+  return dt === 1 ? 1 / tau : 1 - Math.pow(1 - 1 / tau, dt);
+}
+
+/** The rates for `dt` sampling periods. */
+export function bankRates(dt: number): BankRates {
+  return {
+    bands: Float64Array.from(TAUS, (tau) => decayRate(tau, dt)),
+    energies: Float64Array.from(ENERGY_TAUS, (tau) => decayRate(tau, dt)),
+  };
+}
+
+/** Rates of a regular series. */
+export const UNIT_RATES: BankRates = bankRates(1);
+
+export type BankState = {
+  count: number;
+  readonly averages: Float64Array;
+  readonly energies: Float64Array;
+  previous: number;
+  meanDifference: number;
+  /** The first difference that was not 0: the unit of the energies. */
+  unit: number;
+};
+
+/** A bank that has seen nothing. */
+export function initialBank(): BankState {
+  return {
+    count: 0,
+    averages: new Float64Array(BAND_COUNT),
+    energies: new Float64Array(ENERGY_TAUS.length),
+    previous: 0,
+    meanDifference: 0,
+    unit: 0,
+  };
+}
+
+/** Advances the bank by one sample. */
+export function stepBank(bank: BankState, x: number, rates: BankRates): void {
+  const { averages, energies } = bank;
+  if (bank.count === 0) {
+    averages.fill(x);
+    bank.previous = x;
+  }
+  const difference = Math.abs(x - bank.previous);
+  bank.previous = x;
+  bank.count++;
+  bank.meanDifference += (difference - bank.meanDifference) / bank.count;
+  if (bank.unit === 0) bank.unit = difference;
+  for (let i = 0; i < BAND_COUNT; i++) {
+    averages[i] = averages[i]! + (x - averages[i]!) * rates.bands[i]!;
+  }
+  for (let i = 0; i < energies.length; i++) {
+    energies[i] = energies[i]! + (difference - energies[i]!) * rates.energies[i]!;
+  }
+}
+
+function logEnergy(bank: BankState, index: number): number {
+  if (bank.unit === 0) return LOG_ENERGY_STILL;
+  const floor = ENERGY_FLOOR * bank.meanDifference;
+  return Math.log((bank.energies[index]! + floor) / bank.unit);
+}
+
+function writeBands(bank: BankState, out: Float64Array): void {
+  let last = bank.previous;
+  for (let i = 0; i < BAND_COUNT; i++) {
+    out[i] = last - bank.averages[i]!;
+    last = bank.averages[i]!;
+  }
+  out[BAND_COUNT] = last;
+}
+
+/** Writes the features of the score.                                    [SCORE_FEATURES] */
+export function writeScoreFeatures(bank: BankState, out: Float64Array): void {
+  writeBands(bank, out);
+  for (let i = 0; i < 3; i++) out[BAND_COUNT + 1 + i] = logEnergy(bank, i);
+}
+
+/** Writes the features of the flag evidence.                             [FLAG_FEATURES] */
+export function writeFlagFeatures(bank: BankState, out: Float64Array): void {
+  writeBands(bank, out);
+  out[BAND_COUNT + 1] = logEnergy(bank, 3);
+  out[BAND_COUNT + 2] = logEnergy(bank, 2);
+}

@@ -1,0 +1,82 @@
+import { nextUniform, type RandomState } from "../../base/random.ts";
+
+/** Values kept for the median: a uniform sample of the past (reservoir, Vitter 1985). */
+export const RESERVOIR_SIZE = 256;
+
+/** A normal distribution's standard deviation is 1.4826 times its MAD. */
+const MAD_TO_SD = 1.4826;
+const QUANTILE_90 = 1.645;
+const MEAN_DEVIATION_TO_SD = 1.2533;
+const DISTANCE_MAX = 1e6;
+const SCALE_FLOOR = 1e-6;
+const COUNT_MIN = 20;
+
+/** Median and scale of a channel's whole past, from a sample of it. */
+export type RobustLevelState = {
+  count: number;
+  /** Count at which median and scale are computed next. */
+  next: number;
+  readonly values: Float32Array;
+  median: number;
+  scale: number;
+  /** Largest magnitude seen: what the floor of the scale is relative to. */
+  magnitude: number;
+};
+
+export function initialRobustLevel(): RobustLevelState {
+  return {
+    count: 0,
+    next: 0,
+    values: new Float32Array(RESERVOIR_SIZE),
+    median: 0,
+    scale: 0,
+    magnitude: 0,
+  };
+}
+
+const sorted = new Float32Array(RESERVOIR_SIZE);
+
+/** Learns a value. */
+export function addToRobustLevel(state: RobustLevelState, x: number, random: RandomState): void {
+  const kept = Math.min(state.count, RESERVOIR_SIZE);
+  state.count++;
+  state.magnitude = Math.max(state.magnitude, Math.abs(x));
+  if (kept < RESERVOIR_SIZE) {
+    state.values[kept] = x;
+  } else if (nextUniform(random) < RESERVOIR_SIZE / state.count) {
+    state.values[Math.floor(nextUniform(random) * RESERVOIR_SIZE)] = x;
+  }
+  if (state.count >= state.next) recompute(state);
+}
+
+function recompute(state: RobustLevelState): void {
+  const count = Math.min(state.count, RESERVOIR_SIZE);
+  const work = sorted.subarray(0, count);
+  work.set(state.values.subarray(0, count));
+  work.sort();
+  state.median = work[count >> 1]!;
+  let mean = 0;
+  for (let i = 0; i < count; i++) {
+    work[i] = Math.abs(state.values[i]! - state.median);
+    mean += work[i]! / count;
+  }
+  work.sort();
+  // A series that is mostly constant has MAD 0; its upper deviations still have a scale.
+  const mad = MAD_TO_SD * work[count >> 1]!;
+  const upper = work[Math.floor(0.9 * (count - 1))]! / QUANTILE_90;
+  state.scale = mad > 0 ? mad : upper > 0 ? upper : MEAN_DEVIATION_TO_SD * mean;
+  const period = state.count < 64 ? 1 : state.count < 512 ? 8 : 32;
+  state.next = state.count + period;
+}
+
+/** The scale with its floor; 0 only for a series that has always been 0. */
+export function flooredScale(state: RobustLevelState): number {
+  return state.scale + SCALE_FLOOR * state.magnitude;
+}
+
+/** |x − median| / scale, at most 1e6; 0 for the first 20 values. */
+export function robustDistance(state: RobustLevelState, x: number): number {
+  const distance = Math.abs(x - state.median);
+  if (state.count <= COUNT_MIN || distance === 0) return 0;
+  return Math.min(distance / flooredScale(state), DISTANCE_MAX);
+}

@@ -1,0 +1,93 @@
+/**
+ * Turns a raw, dimensionless score r into u = −log10 of its tail probability among its own past.
+ *
+ * A histogram of log r with bins of 0.1 and no forgetting. Below the (1 − q0) quantile the empirical
+ * tail, above it a Pareto tail whose shape is Hill's estimate with a prior:
+ *
+ *   p = (mass above + half the bin + 0.5) / (N + 1)
+ *   p = (S + 0.5) / (N + 1) · exp(−(log r − log r_q) / xi)     xi = (sum of excesses + 3·0.3)/(S + 3)
+ *
+ * With declustering, the k-th sample of a run of u > 2 weighs max(1/k, 0.02), so that an event
+ * counts once in its own tail, not once a sample.
+ */
+export interface TailRule {
+  /** Share of the past that makes the tail. */
+  readonly tailShare: number;
+  /** Largest u. */
+  readonly cap: number;
+  readonly decluster: boolean;
+}
+
+const BIN_COUNT = 320;
+const BINS_PER_UNIT = 10;
+const LOG_MIN = -16.2;
+const RAW_MIN = 1e-7;
+const COUNT_MIN = 30;
+const PRIOR_SHAPE = 0.3;
+const PRIOR_WEIGHT = 3;
+const RUN_SCORE = 2;
+const RUN_DECAY = 0.9;
+const RUN_WEIGHT_MIN = 0.02;
+
+/** Total at which all counts are halved: a 32-bit float would stop counting at 2^24. */
+export const CALIBRATION_TOTAL_MAX = 4_194_304;
+
+export type TailState = {
+  total: number;
+  run: number;
+  readonly counts: Float32Array;
+};
+
+export function initialTail(): TailState {
+  return { total: 0, run: 0, counts: new Float32Array(BIN_COUNT) };
+}
+
+/** Calibrates `raw` by the past, then learns it. 0 for the first 30 samples. */
+export function stepTail(state: TailState, raw: number, rule: TailRule): number {
+  const logged = (Math.log(Math.max(raw, RAW_MIN)) - LOG_MIN) * BINS_PER_UNIT;
+  const position = Math.min(Math.max(logged, 0), BIN_COUNT - 1);
+  const bin = Math.floor(position);
+  // A raw score at its floor is no surprise at all, however often it comes.
+  const known = state.total >= COUNT_MIN && raw > RAW_MIN;
+  const u = known ? Math.min(tailScore(state, position, bin, rule.tailShare), rule.cap) : 0;
+  let weight = 1;
+  if (rule.decluster) {
+    if (u > RUN_SCORE) {
+      state.run++;
+      weight = Math.max(1 / state.run, RUN_WEIGHT_MIN);
+    } else {
+      state.run *= RUN_DECAY;
+    }
+  }
+  state.counts[bin] = state.counts[bin]! + weight;
+  state.total += weight;
+  if (state.total > CALIBRATION_TOTAL_MAX) halve(state);
+  return u;
+}
+
+function tailScore(state: TailState, position: number, bin: number, tailShare: number): number {
+  const { counts, total } = state;
+  const wanted = tailShare * total;
+  let edge = BIN_COUNT - 1;
+  let mass = 0;
+  let moment = 0;
+  while (edge > 0 && mass + counts[edge]! < wanted) {
+    mass += counts[edge]!;
+    moment += counts[edge]! * edge;
+    edge--;
+  }
+  if (bin <= edge) {
+    let above = 0.5 * counts[bin]!;
+    for (let i = BIN_COUNT - 1; i > bin; i--) above += counts[i]!;
+    return -Math.log10((above + 0.5) / (total + 1));
+  }
+  const excess = (moment - mass * (edge + 1) + 0.5 * mass) / BINS_PER_UNIT;
+  const shape = (excess + PRIOR_WEIGHT * PRIOR_SHAPE) / (mass + PRIOR_WEIGHT);
+  const beyond = (position - (edge + 1)) / BINS_PER_UNIT;
+  return -Math.log10((mass + 0.5) / (total + 1)) + beyond / shape / Math.LN10;
+}
+
+function halve(state: TailState): void {
+  for (let i = 0; i < BIN_COUNT; i++) state.counts[i] = state.counts[i]! / 2;
+  state.total /= 2;
+}
