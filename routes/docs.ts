@@ -1,6 +1,6 @@
 import { Hono } from "hono";
-import { createRequire } from "node:module";
-import { dirname } from "node:path";
+// Named so that the package is there before the page is asked for.
+import about from "swagger-ui-dist/package.json" with { type: "json" };
 
 /** Files of the reference page, as npm's swagger-ui-dist has them, and their media types. */
 const ASSETS: Readonly<Record<string, string>> = {
@@ -41,7 +41,7 @@ const START = `SwaggerUIBundle({
 
 /** The page of reference, from our own origin only. */
 export function docsRoutes(): Hono {
-  const folder = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
+  const tag = `"${about.version}"`;
   const routes = new Hono();
   routes.get("/docs", (c) => c.html(PAGE, 200, { "Content-Security-Policy": POLICY }));
   routes.get(
@@ -52,8 +52,10 @@ export function docsRoutes(): Hono {
     const file = c.req.param("file");
     const mediaType = ASSETS[file];
     if (mediaType === undefined) return c.notFound();
-    const bytes = await Deno.readFile(`${folder}/${file}`);
-    return c.body(bytes, 200, { "Content-Type": mediaType, "Cache-Control": "max-age=86400" });
+    const caching = { "Cache-Control": "no-cache", ETag: tag };
+    if (c.req.header("if-none-match") === tag) return c.body(null, 304, caching);
+    const bytes = await Deno.readFile(new URL(import.meta.resolve(`swagger-ui-dist/${file}`)));
+    return c.body(bytes, 200, { "Content-Type": mediaType, ...caching });
   });
   return routes;
 }

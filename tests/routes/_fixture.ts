@@ -1,0 +1,239 @@
+/** A service over the memory store and an engine that needs no Worker, for the tests of routes. */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { type AppOptions, createApp } from "../../routes/app.ts";
+import { ManualClock } from "../../src/base/clock.ts";
+import { InvalidValueError, NotFoundError } from "../../src/base/errors.ts";
+import { sha256Hex } from "../../src/base/hash.ts";
+import { Service } from "../../src/service/service.ts";
+import { silentLog, Telemetry } from "../../src/service/telemetry.ts";
+import type { Segment } from "../../src/signal/segment.ts";
+import { openMemoryStore } from "../../src/stores/mod.ts";
+import type { AlarmEvent, IssuedForecast, Store, StreamRecord } from "../../src/stores/store.ts";
+import type {
+  Applied,
+  DetectResult,
+  Engine,
+  EngineStats,
+  ForecastRequest,
+  ForecastResult,
+  StreamState,
+} from "../../src/streams/engine.ts";
+
+/** A value above this opens an alarm in {@linkcode LastValueEngine}. */
+export const ALARM_ABOVE = 1_000;
+
+const MODEL_HASH = sha256Hex("last value");
+
+/**
+ * An engine that predicts the last value: what the routes make of an engine's answers can be
+ * compared exactly. Quantile q of lead k is last + k · (q − 1/2).
+ */
+export class LastValueEngine implements Engine {
+  readonly #store: Store;
+  readonly #applied = new Map<string, number>();
+  readonly #appliedListeners = new Set<(applied: Applied) => void>();
+  readonly #forecastListeners = new Set<(forecast: IssuedForecast) => void>();
+  /** Thrown by `submit` instead of absorbing, when set. */
+  failure: Error | null = null;
+  dropped: string[] = [];
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  async submit(record: StreamRecord, inOrder: Segment, start: number): Promise<Applied> {
+    if (this.failure !== null) throw this.failure;
+    const length = inOrder.timestampsNs.length;
+    const appliedOffset = start + length;
+    const alarms = alarmsOf(inOrder, appliedOffset);
+    const bytes = new TextEncoder().encode(String(appliedOffset));
+    const stateHash = sha256Hex(bytes);
+    const snapshot = {
+      streamId: record.id,
+      appliedOffset,
+      modelHash: MODEL_HASH,
+      stateHash,
+      bytes,
+    };
+    const forecast = forecastOf(inOrder, { horizon: 2, quantiles: Float64Array.of(0.1, 0.5, 0.9) });
+    await this.#store.commit([
+      { streamCreatedNs: record.createdNs, snapshot, events: alarms, forecast },
+    ]);
+    this.#applied.set(record.id, appliedOffset);
+    const columns = () => inOrder.channels.map(() => new Float64Array(length).fill(NaN));
+    const score = Float64Array.from({ length }, (_, i) => i);
+    const applied: Applied = {
+      segment: inOrder,
+      start,
+      appliedOffset,
+      expected: columns(),
+      scale: columns(),
+      score,
+      flag: new Float64Array(length),
+      alarms,
+    };
+    for (const listener of this.#appliedListeners) listener(applied);
+    for (const listener of this.#forecastListeners) listener(forecast);
+    return applied;
+  }
+
+  async describe(id: string): Promise<StreamState> {
+    const record = await this.#store.getStream(id);
+    if (record === null) throw new NotFoundError("stream", id);
+    const summary = {
+      periodS: 60,
+      seasonsS: [3600],
+      coverage: [{ level: 0.8, value: 0.79, count: 10 }, { level: 0.95, value: NaN, count: 0 }],
+      weights: { lastValue: 1 },
+    };
+    return {
+      ...summary,
+      appliedOffset: record.inOrderCount,
+      sampleCount: record.inOrderCount,
+      modelHash: MODEL_HASH,
+      stateHash: sha256Hex(String(record.inOrderCount)),
+      stateBytes: 1,
+      perChannel: Object.fromEntries(record.channels.map((name) => [name, summary])),
+      failed: null,
+    };
+  }
+
+  async forecast(id: string, request: ForecastRequest): Promise<ForecastResult> {
+    const [tail] = await this.#store.readTails([id], 1);
+    if (tail === null || tail === undefined) throw new InvalidValueError("id", id, "a sample");
+    return forecastOf(tail, request);
+  }
+
+  async reach(id: string): Promise<void> {
+    if (await this.#store.getStream(id) === null) throw new NotFoundError("stream", id);
+  }
+
+  forecastOnce(segment: Segment, _: unknown, request: ForecastRequest): Promise<ForecastResult> {
+    return Promise.resolve(forecastOf(segment, request));
+  }
+
+  detectOnce(segment: Segment): Promise<DetectResult> {
+    const length = segment.timestampsNs.length;
+    return Promise.resolve({
+      segment,
+      score: Float64Array.from({ length }, (_, i) => i),
+      flag: new Float64Array(length),
+      expected: [],
+      scale: [],
+      alarms: alarmsOf(segment, length),
+    });
+  }
+
+  drop(id: string): Promise<void> {
+    this.dropped.push(id);
+    return Promise.resolve();
+  }
+
+  drain(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  stats(): EngineStats {
+    return {
+      workers: 0,
+      states: this.#applied.size,
+      stateBytes: 0,
+      queuedSamples: 0,
+      absorbedSamples: 0,
+      failedStreams: 0,
+    };
+  }
+
+  onApplied(listener: (applied: Applied) => void): () => void {
+    this.#appliedListeners.add(listener);
+    return () => this.#appliedListeners.delete(listener);
+  }
+
+  onForecast(listener: (forecast: IssuedForecast) => void): () => void {
+    this.#forecastListeners.add(listener);
+    return () => this.#forecastListeners.delete(listener);
+  }
+}
+
+function alarmsOf(segment: Segment, appliedOffset: number): AlarmEvent[] {
+  const column = segment.values[0]!;
+  return [...column.entries()].filter(([, value]) => value > ALARM_ABOVE).map(([row, value]) => ({
+    streamId: segment.streamId,
+    timestampNs: segment.timestampsNs[row]!,
+    kind: "anomaly",
+    score: 9,
+    flag: 2,
+    channels: [segment.channels[0]!],
+    value: [value],
+    expected: [null],
+    appliedOffset,
+    modelHash: MODEL_HASH,
+    stateHash: sha256Hex(String(appliedOffset)),
+  }));
+}
+
+function forecastOf(segment: Segment, request: ForecastRequest): ForecastResult {
+  const originNs = segment.timestampsNs.at(-1)!;
+  const horizon = request.horizon ?? 3;
+  if (horizon < 1 || horizon > 10_000) {
+    throw new InvalidValueError("horizon", horizon, "an integer from 1 to 10000");
+  }
+  const timesNs = request.timesNs ??
+    BigInt64Array.from({ length: horizon }, (_, i) => originNs + BigInt(i + 1) * 60_000_000_000n);
+  if (timesNs[0]! <= originNs) throw new InvalidValueError("times[0]", timesNs[0], "the future");
+  const values: Record<string, Float64Array> = {};
+  for (const [i, name] of segment.channels.entries()) {
+    if (request.channels !== undefined && !request.channels.includes(name)) continue;
+    const last = segment.values[i]!.at(-1)!;
+    values[name] = Float64Array.from(
+      [...timesNs].flatMap((_, row) =>
+        [...request.quantiles].map((quantile) => last + (row + 1) * (quantile - 0.5))
+      ),
+    );
+  }
+  return {
+    streamId: segment.streamId,
+    originNs,
+    timesNs,
+    quantiles: request.quantiles,
+    values,
+    appliedOffset: segment.timestampsNs.length,
+    modelHash: MODEL_HASH,
+    stateHash: MODEL_HASH,
+  };
+}
+
+export interface Fixture {
+  readonly app: OpenAPIHono;
+  readonly service: Service;
+  readonly engine: LastValueEngine;
+  readonly store: Store;
+  readonly clock: ManualClock;
+  /** Sends JSON and returns the parsed answer. */
+  send(method: string, path: string, body?: unknown): Promise<{ status: number; body: any }>;
+}
+
+/** Opens an app of its own for one test. */
+export function openFixture(options: AppOptions = {}): Fixture {
+  const clock = new ManualClock();
+  const store = openMemoryStore({ clock });
+  const engine = new LastValueEngine(store);
+  const telemetry = new Telemetry({ processMetrics: false });
+  const service = new Service({ store, engine, telemetry, log: silentLog, clock });
+  const app = createApp(service, options);
+  const send = async (method: string, path: string, body?: unknown) => {
+    const init: RequestInit = { method };
+    if (body !== undefined) {
+      init.body = typeof body === "string" ? body : JSON.stringify(body);
+      init.headers = { "Content-Type": "application/json" };
+    }
+    const response = await app.request(path, init);
+    const text = await response.text();
+    return { status: response.status, body: text === "" ? null : JSON.parse(text) };
+  };
+  return { app, service, engine, store, clock, send };
+}
