@@ -31,7 +31,7 @@ Deno.test("timeTicks() name the year in January", () => {
 Deno.test("timeTicks() of days begin anew each month", () => {
   assert.deepEqual(
     labels(Date.UTC(2024, 0, 28), Date.UTC(2024, 1, 20), 5),
-    ["29 Jan", "1 Feb", "8 Feb", "15 Feb"].filter((label) => label !== "29 Jan"),
+    ["1 Feb", "8 Feb", "15 Feb"],
   );
 });
 

@@ -1,0 +1,115 @@
+/// <reference lib="dom" />
+/** The service's own HTTP API, as this page reads it. */
+import type {
+  AnomalyShape,
+  ForecastShape,
+  StreamShape,
+  StreamStateShape,
+} from "../../../src/service/shapes.ts";
+
+export type { AnomalyShape, ForecastShape, StreamStateShape };
+
+/** One line of the list of streams. */
+export interface ListedStream extends StreamShape {
+  readonly status: "live" | "stale" | "empty";
+  readonly lastValues: Readonly<Record<string, number | null>>;
+  readonly sparkline: Readonly<Record<string, readonly (number | null)[]>>;
+  readonly alarms24h: number;
+}
+
+export interface StreamPage {
+  readonly streams: readonly ListedStream[];
+  readonly next?: string | null;
+}
+
+export interface ObservationsShape {
+  readonly id: string;
+  readonly timestamps: readonly string[];
+  readonly channels: Readonly<Record<string, readonly (number | null)[]>>;
+  readonly decimated: boolean;
+  readonly count: number;
+}
+
+/** What went wrong, in the words of the service's problem details. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly status: number;
+  readonly detail: string;
+
+  constructor(status: number, title: string, detail: string) {
+    super(title);
+    this.status = status;
+    this.detail = detail;
+  }
+}
+
+async function read<T>(path: string, query: Readonly<Record<string, string>> = {}): Promise<T> {
+  const search = new URLSearchParams(query).toString();
+  let response: Response;
+  try {
+    response = await fetch(search === "" ? path : `${path}?${search}`);
+  } catch {
+    throw new ApiError(0, "The service does not answer", "Trying again as soon as it is back.");
+  }
+  if (response.ok) return await response.json();
+  const problem = await response.json().catch(() => ({}));
+  throw new ApiError(
+    response.status,
+    problem.title ?? `The service answered ${response.status}`,
+    problem.detail ?? "",
+  );
+}
+
+const base = (id: string) => `/v1/streams/${encodeURIComponent(id)}`;
+
+/** Streams after a name, in order of their names. */
+export function listStreams(after: string | null, limit: number): Promise<StreamPage> {
+  return read("/v1/streams", { limit: String(limit), ...(after === null ? {} : { after }) });
+}
+
+/** A stream with its state. */
+export function readStream(id: string): Promise<StreamStateShape> {
+  return read(base(id));
+}
+
+/** At most `maxPoints` samples a channel from `from` on, oldest first. */
+export function readObservations(
+  id: string,
+  options: { from?: string | undefined; maxPoints: number },
+): Promise<ObservationsShape> {
+  return read(`${base(id)}/observations`, {
+    ...(options.from === undefined ? {} : { from: options.from }),
+    maxPoints: String(options.maxPoints),
+  });
+}
+
+/** Median, 80 % and 95 % intervals of one channel. */
+export function readForecast(id: string, channel: string, horizon: number): Promise<ForecastShape> {
+  return read(`${base(id)}/forecast`, {
+    channel,
+    horizon: String(horizon),
+    level: "80,95",
+  });
+}
+
+/** Alarms from a time on, oldest first. */
+export async function readAnomalies(
+  id: string,
+  options: { from?: string | undefined; limit: number },
+): Promise<readonly AnomalyShape[]> {
+  const { anomalies } = await read<{ anomalies: AnomalyShape[] }>(`${base(id)}/anomalies`, {
+    ...(options.from === undefined ? {} : { from: options.from }),
+    limit: String(options.limit),
+  });
+  return anomalies;
+}
+
+/** Address of a stream's events. */
+export function eventsUrl(id: string): string {
+  return `${base(id)}/events`;
+}
+
+/** Address of a stream's page. */
+export function pageUrl(id: string): string {
+  return `/stream?id=${encodeURIComponent(id)}`;
+}

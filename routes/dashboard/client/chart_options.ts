@@ -1,0 +1,85 @@
+/// <reference lib="dom" />
+/** What both charts share: a time axis in the reader's zone, quiet grids, no animation. */
+import type { ChartOptions, LinearScaleOptions } from "chart.js";
+import type { Zone } from "./format.ts";
+import { formatValue } from "./format.ts";
+import type { Colours } from "./theme.ts";
+import { timeTicks } from "./time_axis.ts";
+
+/** Pixels that a label takes with the room beside it. */
+const TICK_WIDTH = 68;
+
+type AxisOptions = { x: Partial<LinearScaleOptions>; y: Partial<LinearScaleOptions> };
+
+/** Left edge of the plots, so that both charts' times stand above each other. */
+const AXIS_WIDTH = 58;
+
+/** Options of a line chart over time. */
+export function chartOptions(colours: Colours, zone: () => Zone): ChartOptions<"line"> {
+  const font = { size: 11, family: getComputedStyle(document.body).fontFamily };
+  const labels = new Map<number, string>();
+  const scales = {
+    x: {
+      type: "linear",
+      bounds: "data",
+      border: { color: colours.line },
+      grid: { color: colours.line, drawTicks: false, drawOnChartArea: false },
+      afterBuildTicks: (axis: { min: number; max: number; width: number; ticks: unknown }) => {
+        const countMax = Math.max(2, Math.floor(axis.width / TICK_WIDTH));
+        const ticks = timeTicks(axis.min, axis.max, countMax, zone());
+        labels.clear();
+        for (const { value, label } of ticks) labels.set(value, label);
+        axis.ticks = ticks.map(({ value }) => ({ value }));
+      },
+      ticks: {
+        color: colours.quiet,
+        font,
+        maxRotation: 0,
+        autoSkip: false,
+        padding: 8,
+        callback: (value: number | string) => labels.get(Number(value)) ?? "",
+      },
+    },
+    y: {
+      type: "linear",
+      grace: "4%",
+      border: { display: false },
+      grid: { color: colours.line, drawTicks: false },
+      ticks: {
+        color: colours.quiet,
+        font,
+        padding: 8,
+        maxTicksLimit: 6,
+        callback: (value: number | string) => formatValue(Number(value)),
+      },
+      afterFit: (axis: { width: number }) => {
+        axis.width = Math.max(axis.width, AXIS_WIDTH);
+      },
+    },
+  } as unknown as AxisOptions;
+  return {
+    animation: false,
+    responsive: true,
+    maintainAspectRatio: false,
+    parsing: false,
+    normalized: true,
+    interaction: { mode: "nearest", axis: "x", intersect: false },
+    layout: { padding: { right: 10, top: 6 } },
+    scales: scales as NonNullable<ChartOptions<"line">["scales"]>,
+    plugins: {
+      legend: { display: false },
+      tooltip: {
+        backgroundColor: colours.surface,
+        borderColor: colours.line,
+        borderWidth: 1,
+        titleColor: colours.text,
+        bodyColor: colours.text,
+        titleFont: { ...font, weight: 600 },
+        bodyFont: font,
+        padding: 10,
+        displayColors: false,
+        cornerRadius: 8,
+      },
+    },
+  };
+}

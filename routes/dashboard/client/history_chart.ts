@@ -1,0 +1,231 @@
+/// <reference lib="dom" />
+/** The past of one channel and the fan of its forecast. */
+import type { Chart as ChartClass, ChartDataset, Plugin } from "chart.js";
+import { chartOptions } from "./chart_options.ts";
+import { formatRange, formatValue, type Zone } from "./format.ts";
+import { type FanPoint, gapMs, type Mark, nearest, type Point } from "./series.ts";
+import { Chart, colours, onThemeChange } from "./theme.ts";
+
+/** What the chart shows. */
+export interface HistoryView {
+  readonly history: readonly Point[];
+  readonly fan: readonly FanPoint[];
+  readonly marks: readonly Mark[];
+  /** The last sample that the forecast has seen; samples after it may have come since. */
+  readonly originMs: number | null;
+  /** Start of the time axis; null begins with the first point. */
+  readonly fromMs: number | null;
+}
+
+const EMPTY: HistoryView = { history: [], fan: [], marks: [], originMs: null, fromMs: null };
+
+/** Samples further apart than this many pixels are drawn as dots. */
+const DOT_SPACING = 7;
+
+export class HistoryChart {
+  readonly #canvas: HTMLCanvasElement;
+  readonly #zone: () => Zone;
+  readonly #timeOf: (timeMs: number) => string;
+  #chart: ChartClass<"line"> | undefined;
+  #view = EMPTY;
+  /** Index of the sample or forecast that the arrow keys have reached. */
+  #cursor: number | null = null;
+  /** What was read by the arrow keys. */
+  onRead: (text: string) => void = () => {};
+
+  constructor(
+    canvas: HTMLCanvasElement,
+    options: { zone: () => Zone; timeOf: (timeMs: number) => string },
+  ) {
+    this.#canvas = canvas;
+    this.#zone = options.zone;
+    this.#timeOf = options.timeOf;
+    onThemeChange(() => this.#rebuild());
+    canvas.addEventListener("keydown", (event) => this.#onKey(event));
+    canvas.addEventListener("blur", () => this.#moveCursor(null));
+  }
+
+  show(view: HistoryView): void {
+    this.#view = view;
+    this.redraw();
+  }
+
+  /** Draws again: the zone or the data changed. */
+  redraw(): void {
+    if (this.#chart === undefined) return this.#rebuild();
+    this.#fill(this.#chart);
+    this.#chart.update("none");
+  }
+
+  /** Reads out the sample or forecast nearest to a time, and moves the focus to the chart. */
+  point(timeMs: number): void {
+    const { history } = this.#view;
+    this.#canvas.focus();
+    this.#canvas.scrollIntoView({ block: "center" });
+    this.#moveCursor(history.length === 0 ? null : nearest(history, timeMs));
+  }
+
+  #rebuild(): void {
+    this.#chart?.destroy();
+    const look = colours();
+    const options = chartOptions(look, this.#zone);
+    options.plugins!.tooltip!.callbacks = {
+      title: (items) => items.length === 0 ? "" : this.#timeOf(items[0]!.parsed.x!),
+      label: (item) => this.#lines(item.parsed.x!),
+    };
+    // One label tells everything of its time, so only the first item of a tooltip speaks.
+    options.plugins!.tooltip!.filter = (_item, index) => index === 0;
+    this.#chart = new Chart<"line">(this.#canvas, {
+      type: "line",
+      data: { datasets: [] },
+      options,
+      plugins: [originLine(() => this.#originMs(), look.quiet)],
+    });
+    this.redraw();
+  }
+
+  #originMs(): number | null {
+    return this.#view.fan.length === 0 ? null : this.#view.originMs;
+  }
+
+  /** The sample at the origin, where the fan begins; none where it is not shown. */
+  #join(): Point[] {
+    const { history, originMs } = this.#view;
+    const at = originMs === null ? undefined : history[nearest(history, originMs)];
+    return at === undefined || at.x !== originMs || at.y === null ? [] : [at];
+  }
+
+  #fill(chart: ChartClass<"line">): void {
+    const { history, fan, marks, fromMs } = this.#view;
+    const look = colours();
+    const last = history.findLast((point) => point.y !== null);
+    const join = this.#join();
+    const bound = (name: keyof Omit<FanPoint, "x">) => [
+      ...join,
+      ...fan.map((point) => ({ x: point.x, y: point[name] })),
+    ];
+    const width = chart.chartArea?.width ?? 800;
+    const isSparse = (history.length + fan.length) * DOT_SPACING < width;
+    const plain = { pointRadius: 0, pointHitRadius: 0, borderWidth: 0 };
+    const datasets: ChartDataset<"line", Point[]>[] = [
+      { ...plain, data: bound("high95"), fill: { target: 1 }, backgroundColor: look.band95 },
+      { ...plain, data: bound("low95") },
+      { ...plain, data: bound("high80"), fill: { target: 3 }, backgroundColor: look.band80 },
+      { ...plain, data: bound("low80") },
+      {
+        data: bound("median"),
+        borderColor: look.accent,
+        borderWidth: 2,
+        borderDash: [5, 4],
+        pointRadius: 0,
+      },
+      {
+        data: [...history],
+        borderColor: look.history,
+        backgroundColor: look.history,
+        borderWidth: 1.5,
+        pointRadius: isSparse ? 2 : 0,
+        spanGaps: gapMs(history),
+      },
+      {
+        data: marks.map(({ x, y }) => ({ x, y })),
+        showLine: false,
+        pointRadius: 5.5,
+        pointHoverRadius: 7,
+        borderWidth: 2,
+        borderColor: look.alarm,
+        pointBackgroundColor: look.surface,
+        pointBorderColor: look.alarm,
+        order: -1,
+      },
+    ];
+    chart.data.datasets = datasets as ChartDataset<"line">[];
+    const x = chart.options.scales!["x"]!;
+    const end = Math.max(fan.at(-1)?.x ?? -Infinity, last?.x ?? -Infinity);
+    if (fromMs === null) delete x.min;
+    else x.min = fromMs;
+    if (end === -Infinity) delete x.max;
+    else x.max = end;
+  }
+
+  #lines(x: number): string[] {
+    const { history, fan, marks } = this.#view;
+    const mark = marks.find((candidate) => candidate.x === x);
+    const alarm = mark === undefined ? [] : [`anomaly, score ${mark.score.toFixed(1)}`];
+    const at = nearest(history, x);
+    if (at >= 0 && history[at]!.x === x) return [formatValue(history[at]!.y), ...alarm];
+    const ahead = fan[nearest(fan, x)];
+    if (ahead === undefined || ahead.x !== x) return alarm;
+    return [
+      `median ${formatValue(ahead.median)}`,
+      `80 %: ${formatRange([ahead.low80, ahead.high80])}`,
+      `95 %: ${formatRange([ahead.low95, ahead.high95])}`,
+    ];
+  }
+
+  #onKey(event: KeyboardEvent): void {
+    const count = this.#view.history.length + this.#view.fan.length;
+    if (count === 0) return;
+    const at = this.#cursor ?? this.#view.history.length - 1;
+    const page = Math.max(1, Math.round(count / 20));
+    const moves: Record<string, number> = {
+      ArrowLeft: at - 1,
+      ArrowRight: at + 1,
+      PageUp: at - page,
+      PageDown: at + page,
+      Home: 0,
+      End: count - 1,
+    };
+    const next = event.key === "Escape" ? null : moves[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    this.#moveCursor(next === null ? null : Math.min(count - 1, Math.max(0, next)));
+  }
+
+  #moveCursor(index: number | null): void {
+    this.#cursor = index;
+    const chart = this.#chart;
+    if (chart === undefined) return;
+    const { history, fan } = this.#view;
+    if (index === null) {
+      chart.tooltip?.setActiveElements([], { x: 0, y: 0 });
+      chart.update("none");
+      return;
+    }
+    const isPast = index < history.length;
+    const x = isPast ? history[index]!.x : fan[index - history.length]!.x;
+    // The median's first point joins it to the last sample.
+    const joined = this.#join().length;
+    const element = isPast
+      ? { datasetIndex: 5, index }
+      : { datasetIndex: 4, index: index - history.length + joined };
+    const { x: left = 0, y: top = 0 } =
+      chart.getDatasetMeta(element.datasetIndex).data[element.index] ?? {};
+    chart.tooltip?.setActiveElements([element], { x: left, y: top });
+    chart.update("none");
+    this.onRead([this.#timeOf(x), ...this.#lines(x)].join(", "));
+  }
+}
+
+/** A thin line where the known ends and the forecast begins. */
+function originLine(originMs: () => number | null, colour: string): Plugin<"line"> {
+  return {
+    id: "origin",
+    beforeDatasetsDraw(chart) {
+      const time = originMs();
+      const x = chart.scales["x"];
+      if (time === null || x === undefined || time < x.min || time > x.max) return;
+      const at = Math.round(x.getPixelForValue(time)) + 0.5;
+      const { ctx, chartArea } = chart;
+      ctx.save();
+      ctx.strokeStyle = colour;
+      ctx.globalAlpha = 0.55;
+      ctx.setLineDash([2, 3]);
+      ctx.beginPath();
+      ctx.moveTo(at, chartArea.top);
+      ctx.lineTo(at, chartArea.bottom);
+      ctx.stroke();
+      ctx.restore();
+    },
+  };
+}

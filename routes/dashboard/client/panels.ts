@@ -1,0 +1,185 @@
+/// <reference lib="dom" />
+/** The parts of a stream's page that are text: tiles, tables, bars. */
+import type { AnomalyShape, ForecastShape, StreamStateShape } from "./api.ts";
+import { byId, el } from "./dom.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatRange,
+  formatShare,
+  formatValue,
+} from "./format.ts";
+
+type TimeOf = (timeMs: number) => string;
+
+function tile(name: string, value: string, note: string | null = null): HTMLDivElement {
+  return el(
+    "div",
+    {},
+    el("dt", {}, name),
+    el("dd", {}, value, note === null ? null : el("small", {}, note)),
+  );
+}
+
+/** The row of figures under the heading. */
+export function showTiles(
+  stream: StreamStateShape,
+  channel: string,
+  options: {
+    readonly lastValue: number | null;
+    readonly forecast: ForecastShape | null;
+    readonly alarmCount: string;
+    readonly timeOf: TimeOf;
+  },
+): void {
+  const { lastValue, forecast, alarmCount, timeOf } = options;
+  const own = stream.perChannel[channel];
+  const next = forecast?.channels[channel]?.[0];
+  const seasons = (own?.seasons ?? stream.seasons).slice(0, 3).map(formatDuration);
+  const coverage = (own?.coverage ?? stream.coverage).find(({ level }) => isLevel(level, 80));
+  const last = stream.lastTimestamp;
+  byId("tiles").replaceChildren(
+    tile("Last value", formatValue(lastValue), last === null ? null : timeOf(Date.parse(last))),
+    tile(
+      "Next value",
+      formatValue(next?.median),
+      next === undefined ? null : `80 %: ${formatRange(next.intervals["80"])}`,
+    ),
+    tile("Samples", formatCount(stream.sampleCount), `one in ${formatDuration(stream.periodS)}`),
+    tile("Seasons found", seasons.length === 0 ? "none" : seasons.join(", ")),
+    tile(
+      "Coverage of 80 %",
+      formatShare(coverage?.value ?? null),
+      coverage === undefined ? null : `${formatCount(coverage.count)} forecasts checked`,
+    ),
+    tile("Anomalies", alarmCount, "in the range shown"),
+  );
+}
+
+/** Levels come as shares or in per cent. */
+function isLevel(level: number, percent: number): boolean {
+  return Math.abs((level <= 1 ? level * 100 : level) - percent) < 1e-6;
+}
+
+function rowsInto(table: string, rows: readonly HTMLTableRowElement[], empty: string): void {
+  const body = byId<HTMLTableElement>(table).tBodies[0]!;
+  const none = el("tr", {}, el("td", { class: "none", colspan: "4" }, empty));
+  body.replaceChildren(...(rows.length === 0 ? [none] : rows));
+}
+
+/** The forecast as a table, which a screen reader can read. */
+export function showForecast(
+  forecast: ForecastShape | null,
+  channel: string,
+  timeOf: TimeOf,
+): void {
+  const points = forecast?.channels[channel] ?? [];
+  const rows = points.map(({ timestamp, median, intervals }) =>
+    el(
+      "tr",
+      {},
+      el("td", {}, timeOf(Date.parse(timestamp))),
+      el("td", { class: "num strong" }, formatValue(median)),
+      el("td", { class: "num" }, formatRange(intervals["80"])),
+      el("td", { class: "num quiet" }, formatRange(intervals["95"])),
+    )
+  );
+  rowsInto("forecast-table", rows, "No forecast yet: it needs a few samples.");
+  byId("forecast-origin").textContent = forecast === null
+    ? ""
+    : `from ${timeOf(Date.parse(forecast.origin))}`;
+}
+
+/** Value and expectation of an alarm in one channel, where the alarm names it. */
+export function alarmValues(
+  anomaly: AnomalyShape,
+  channel: string,
+): { value: number | null; expected: number | null } {
+  const at = anomaly.channels.indexOf(channel);
+  return { value: anomaly.values[at] ?? null, expected: anomaly.expected[at] ?? null };
+}
+
+/** Alarms, newest first; a press on a time shows it in the chart. */
+export function showAnomalies(
+  anomalies: readonly AnomalyShape[],
+  channel: string,
+  options: { readonly timeOf: TimeOf; readonly picked: (timeMs: number) => void },
+): void {
+  const { timeOf, picked } = options;
+  const rows = anomalies.toReversed().map((anomaly) => {
+    const timeMs = Date.parse(anomaly.timestamp);
+    const { value, expected } = alarmValues(anomaly, channel);
+    const button = el("button", { type: "button" }, timeOf(timeMs));
+    button.addEventListener("click", () => picked(timeMs));
+    return el(
+      "tr",
+      {},
+      el("td", {}, button),
+      el("td", { class: "num strong" }, formatValue(value)),
+      el("td", { class: "num" }, formatValue(expected)),
+      el("td", { class: "num alarm" }, anomaly.score.toFixed(1)),
+    );
+  });
+  rowsInto("anomalies-table", rows, "None in the range shown.");
+  byId("anomalies-count").textContent = rows.length === 0 ? "" : formatCount(rows.length);
+}
+
+function bars(title: string, rows: readonly HTMLLIElement[]): HTMLElement {
+  return el("div", { class: "bars" }, el("h3", {}, title), el("ul", {}, ...rows));
+}
+
+function bar(name: string, share: number, text: string, mark: number | null): HTMLLIElement {
+  const fill = el("span", { class: "fill" });
+  fill.style.width = `${100 * Math.min(1, Math.max(0, share))}%`;
+  const track = el("span", { class: "track", "aria-hidden": "true" }, fill);
+  if (mark !== null) {
+    const line = el("span", { class: "mark" });
+    line.style.left = `calc(${100 * mark}% - 1px)`;
+    track.append(line);
+  }
+  return el("li", {}, el("span", {}, name), track, el("span", { class: "num" }, text));
+}
+
+/** How the intervals held so far, and which member of the committee has the say. */
+export function showModel(stream: StreamStateShape, channel: string): void {
+  const own = stream.perChannel[channel];
+  byId("model-name").textContent = stream.model;
+  const coverage = (own?.coverage ?? stream.coverage)
+    .filter(({ value, count }) => value !== null && count > 0)
+    .map(({ level, value }) => {
+      const wanted = level <= 1 ? level : level / 100;
+      return bar(`${Math.round(wanted * 100)} % interval`, value!, formatShare(value), wanted);
+    });
+  byId("coverage").replaceChildren(
+    coverage.length === 0
+      ? el("p", { class: "none" }, "Coverage is known once forecasts have met their samples.")
+      : bars("Live coverage; the mark is the level asked for", coverage),
+  );
+  const weights = Object.entries(own?.weights ?? {})
+    .filter(([, weight]) => weight >= 0.0005)
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, 8)
+    .map(([name, weight]) => bar(name, weight, formatShare(weight), null));
+  byId("weights").replaceChildren(
+    ...(weights.length === 0 ? [] : [bars("Weights of the committee", weights)]),
+  );
+}
+
+/** What the answers on this page were computed from. */
+export function showProof(stream: StreamStateShape, timeOf: TimeOf): void {
+  const entries: [string, string | HTMLElement][] = [
+    ["Model hash", el("code", {}, stream.modelHash)],
+    ["State hash", el("code", {}, stream.stateHash)],
+    ["State", formatBytes(stream.stateBytes)],
+    [
+      "Log",
+      `${formatCount(stream.logOffset)} samples stored, ` +
+      `${formatCount(stream.appliedOffset)} absorbed in order`,
+    ],
+    ["Created", timeOf(Date.parse(stream.createdAt))],
+  ];
+  byId("proof").replaceChildren(
+    ...entries.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]),
+  );
+}

@@ -1,0 +1,235 @@
+/// <reference lib="dom" />
+/** The page of one stream: past, forecast, anomalies, innovations, live. */
+import { ApiError } from "./api.ts";
+import { byId, clearNotice, el, showNotice } from "./dom.ts";
+import { formatCount, timeFormatter } from "./format.ts";
+import { HistoryChart } from "./history_chart.ts";
+import { InnovationsChart } from "./innovations_chart.ts";
+import { LiveFeed } from "./live.ts";
+import { showAnomalies, showForecast, showModel, showProof, showTiles } from "./panels.ts";
+import { StreamView } from "./stream_view.ts";
+import { bindZone, chosenZone } from "./zone.ts";
+
+/** Live samples are drawn at most this often. */
+const DRAW_MS = 200;
+/** The forecast and the state are asked for again at most this often. */
+const REFRESH_MS = 2_500;
+const RETRY_MS = 4_000;
+
+let zone = chosenZone();
+const view = new StreamView(new URLSearchParams(location.search).get("id") ?? "");
+
+const timeOf = (timeMs: number) => timeFormatter(zone, view.stream?.periodS ?? null)(timeMs);
+const chartParts = { zone: () => zone, timeOf };
+const historyChart = new HistoryChart(byId<HTMLCanvasElement>("history"), chartParts);
+const innovationsChart = new InnovationsChart(
+  byId<HTMLCanvasElement>("innovations"),
+  chartParts,
+);
+historyChart.onRead = (text) => byId("reading").textContent = text;
+
+function draw(): void {
+  const { history, fan, marks, originMs, fromMs, channel, innovations } = view;
+  const canvas = byId("history");
+  canvas.setAttribute(
+    "aria-label",
+    `${channel}: ${formatCount(history.length)} points, ${fan.length} forecast times, ` +
+      `${marks.length} anomalies`,
+  );
+  historyChart.show({ history, fan, marks, originMs, fromMs });
+  byId("innovations-empty").hidden = innovations.length > 0;
+  innovationsChart.show(innovations);
+}
+
+function drawText(): void {
+  const { stream, channel, forecast, lastValue } = view;
+  if (stream === undefined) return;
+  const anomalies = view.ownAnomalies();
+  showTiles(stream, channel, {
+    lastValue,
+    forecast,
+    alarmCount: formatCount(anomalies.length),
+    timeOf,
+  });
+  showForecast(forecast, channel, timeOf);
+  showAnomalies(anomalies, channel, { timeOf, picked: (timeMs) => historyChart.point(timeMs) });
+  showModel(stream, channel);
+  showProof(stream, timeOf);
+}
+
+function drawControls(): void {
+  const { stream, ranges, range, channel } = view;
+  if (stream === undefined) return;
+  const channelSelect = byId<HTMLSelectElement>("channel");
+  channelSelect.replaceChildren(
+    ...stream.channels.map((name) => el("option", { value: name }, name)),
+  );
+  channelSelect.value = channel;
+  byId("channel-label").hidden = stream.channels.length < 2;
+  const rangeSelect = byId<HTMLSelectElement>("range");
+  rangeSelect.replaceChildren(
+    ...ranges.map(({ label }) => el("option", { value: label }, label)),
+  );
+  rangeSelect.value = range?.label ?? "";
+  byId<HTMLInputElement>("horizon").value = String(view.horizon);
+  byId("labels").replaceChildren(
+    ...[
+      ...(stream.channels.length === 1 ? [channel] : []),
+      ...Object.entries(stream.labels).map(([name, text]) => `${name} ${text}`),
+    ].map((text) => el("span", {}, text)),
+  );
+}
+
+function report(error: unknown): void {
+  if (!(error instanceof ApiError)) throw error;
+  if (error.status === 404) {
+    byId("body").hidden = true;
+    const back = el("p", {}, el("a", { href: "/" }, "Back to the streams"));
+    return showNotice("error", "No such stream", el("p", { class: "quiet" }, error.detail), back);
+  }
+  showNotice("error", error.message, el("p", { class: "quiet" }, error.detail));
+}
+
+/** A forecast may be refused (too few samples, too far): the rest of the page stays. */
+async function loadForecast(): Promise<boolean> {
+  const field = byId<HTMLInputElement>("horizon");
+  try {
+    await view.loadForecast();
+    field.setCustomValidity("");
+    return true;
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 422) throw error;
+    view.forecast = null;
+    field.setCustomValidity(error.detail);
+    field.reportValidity();
+    return false;
+  }
+}
+
+/** Everything anew. @returns false where the stream could not be read */
+async function loadAll(): Promise<boolean> {
+  try {
+    await view.loadStream();
+    if (view.channel === "") {
+      showNotice(
+        "empty",
+        "No samples yet",
+        el("p", { class: "quiet" }, "This page begins with the first one."),
+      );
+      return true;
+    }
+    await Promise.all([view.loadHistory(), loadForecast()]);
+    clearNotice();
+    byId("body").hidden = false;
+    drawControls();
+    draw();
+    drawText();
+    return true;
+  } catch (error) {
+    report(error);
+    return error instanceof ApiError && error.status === 404;
+  }
+}
+
+let drawTimer: ReturnType<typeof setTimeout> | undefined;
+let refreshTimer: ReturnType<typeof setTimeout> | undefined;
+
+function drawSoon(): void {
+  drawTimer ??= setTimeout(() => {
+    drawTimer = undefined;
+    draw();
+  }, DRAW_MS);
+}
+
+function refreshSoon(): void {
+  refreshTimer ??= setTimeout(async () => {
+    refreshTimer = undefined;
+    try {
+      await Promise.all([
+        view.loadStream(),
+        loadForecast(),
+        ...(view.isCrowded ? [view.loadHistory()] : []),
+      ]);
+      draw();
+      drawText();
+    } catch (error) {
+      report(error);
+    }
+  }, REFRESH_MS);
+}
+
+const STATES = {
+  open: "Live",
+  lost: "Connection lost, trying again",
+  idle: "Paused",
+} as const;
+
+function showState(state: keyof typeof STATES): void {
+  const pill = byId("live");
+  pill.dataset["state"] = state;
+  pill.textContent = STATES[state];
+}
+
+const feed = new LiveFeed(view.id, {
+  opened(isAgain) {
+    showState("open");
+    // What happened meanwhile was not heard.
+    if (isAgain) void loadAll();
+  },
+  lost: () => showState("lost"),
+  sample(sample) {
+    if (view.channel === "") return void loadAll();
+    view.addSample(sample);
+    drawSoon();
+    refreshSoon();
+  },
+  anomaly(anomaly) {
+    view.addAnomaly(anomaly);
+    drawSoon();
+    drawText();
+  },
+  forecast: refreshSoon,
+});
+
+async function begin(): Promise<void> {
+  byId("name").textContent = view.id;
+  document.title = `${view.id} · Driftline`;
+  while (!await loadAll()) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  if (view.stream !== undefined) feed.start();
+  else byId("live").hidden = true;
+}
+
+bindZone((chosen) => {
+  zone = chosen;
+  draw();
+  drawText();
+});
+byId("channel").addEventListener("change", ({ target }) => {
+  view.choose((target as HTMLSelectElement).value);
+  void loadAll();
+});
+byId("range").addEventListener("change", ({ target }) => {
+  const { value } = target as HTMLSelectElement;
+  view.range = view.ranges.find(({ label }) => label === value);
+  void loadAll();
+});
+byId("horizon").addEventListener("change", ({ target }) => {
+  const field = target as HTMLInputElement;
+  field.setCustomValidity("");
+  if (!field.reportValidity()) return;
+  view.horizon = field.valueAsNumber;
+  void loadAll();
+});
+byId("pause").addEventListener("click", ({ currentTarget }) => {
+  const button = currentTarget as HTMLButtonElement;
+  const isPaused = button.getAttribute("aria-pressed") === "true";
+  button.setAttribute("aria-pressed", String(!isPaused));
+  if (isPaused) {
+    void loadAll();
+    feed.start();
+  } else {
+    feed.pause();
+    showState("idle");
+  }
+});
+void begin();

@@ -1,0 +1,177 @@
+/// <reference lib="dom" />
+/** What one stream's page knows, and how it is fetched. */
+import {
+  type AnomalyShape,
+  type ForecastShape,
+  readAnomalies,
+  readForecast,
+  readObservations,
+  readStream,
+  type StreamStateShape,
+} from "./api.ts";
+import type { SampleShape } from "../../../src/service/shapes.ts";
+import { alarmValues } from "./panels.ts";
+import {
+  fanOf,
+  type FanPoint,
+  firstRange,
+  historyOf,
+  type Innovation,
+  type Mark,
+  nearest,
+  type Point,
+  type Range,
+  rangesFor,
+} from "./series.ts";
+
+/** Points of the history; more would fall on the same pixels. */
+const POINTS_MAX = 1_200;
+/** Samples that may come live before the history is thinned again by the service. */
+const LIVE_POINTS_MAX = 2 * POINTS_MAX;
+const ANOMALIES_MAX = 1_000;
+const INNOVATIONS_MAX = 400;
+/** Future times shown unless the reader asks for others: the fan must not dwarf the past. */
+const HORIZON_SHOWN_MAX = 96;
+
+export class StreamView {
+  readonly id: string;
+  stream: StreamStateShape | undefined;
+  channel = "";
+  range: Range | undefined;
+  ranges: readonly Range[] = [];
+  horizon = 0;
+  forecast: ForecastShape | null = null;
+  anomalies: readonly AnomalyShape[] = [];
+  innovations: Innovation[] = [];
+  #history: Point[] = [];
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  get history(): readonly Point[] {
+    return this.#history;
+  }
+
+  get fan(): readonly FanPoint[] {
+    return this.forecast === null ? [] : fanOf(this.forecast, this.channel);
+  }
+
+  get originMs(): number | null {
+    return this.forecast === null ? null : Date.parse(this.forecast.origin);
+  }
+
+  get lastValue(): number | null {
+    return this.#history.findLast((point) => point.y !== null)?.y ?? null;
+  }
+
+  /** Start of what is shown; null is the first sample. */
+  get fromMs(): number | null {
+    const last = this.stream?.lastTimestamp;
+    const spanMs = this.range?.spanMs ?? null;
+    return spanMs === null || last === null || last === undefined
+      ? null
+      : Date.parse(last) - spanMs;
+  }
+
+  /** Alarms of the channel shown, at the values that raised them. */
+  get marks(): Mark[] {
+    return this.ownAnomalies().map((anomaly) => {
+      const x = Date.parse(anomaly.timestamp);
+      const at = nearest(this.#history, x);
+      const { value } = alarmValues(anomaly, this.channel);
+      return { x, y: value ?? this.#history[at]?.y ?? null, score: anomaly.score };
+    });
+  }
+
+  /** True once more came live than the charts need. */
+  get isCrowded(): boolean {
+    return this.#history.length > LIVE_POINTS_MAX;
+  }
+
+  /** Alarms that concern the channel shown. */
+  ownAnomalies(): readonly AnomalyShape[] {
+    return this.anomalies.filter(({ channels }) =>
+      channels.length === 0 || channels.includes(this.channel)
+    );
+  }
+
+  /** Reads the stream and settles what to show of it: channel, ranges, horizon. */
+  async loadStream(): Promise<void> {
+    const stream = await readStream(this.id);
+    this.stream = stream;
+    if (!stream.channels.includes(this.channel)) this.choose(stream.channels[0] ?? "");
+    const { firstTimestamp, lastTimestamp } = stream;
+    if (firstTimestamp === null || lastTimestamp === null) return;
+    this.ranges = rangesFor(
+      Date.parse(lastTimestamp) - Date.parse(firstTimestamp),
+      stream.periodS,
+    );
+    const label = this.range?.label;
+    this.range = this.ranges.find((range) => range.label === label) ??
+      firstRange(this.ranges, stream.periodS);
+    if (this.horizon === 0) this.horizon = Math.min(stream.horizon, HORIZON_SHOWN_MAX);
+  }
+
+  /** Shows another channel; what was known of the one before is forgotten. */
+  choose(channel: string): void {
+    this.channel = channel;
+    this.innovations = [];
+    this.#history = [];
+    this.forecast = null;
+  }
+
+  async loadHistory(): Promise<void> {
+    const fromMs = this.fromMs;
+    const from = fromMs === null ? undefined : new Date(fromMs).toISOString();
+    const [observations, anomalies] = await Promise.all([
+      readObservations(this.id, { from, maxPoints: POINTS_MAX }),
+      readAnomalies(this.id, { from, limit: ANOMALIES_MAX }),
+    ]);
+    this.#history = historyOf(observations, this.channel);
+    this.anomalies = anomalies;
+  }
+
+  async loadForecast(): Promise<void> {
+    this.forecast = await readForecast(this.id, this.channel, this.horizon);
+  }
+
+  /** Takes a sample that came live: the newest point, and how wrong its prediction was. */
+  addSample({ timestamp, values, expected, scale }: SampleShape): void {
+    const value = values[this.channel];
+    if (this.stream === undefined || value === undefined) return;
+    const x = Date.parse(timestamp);
+    const last = this.#history.at(-1);
+    if (last !== undefined && x <= last.x) return;
+    this.stream.lastTimestamp = timestamp;
+    this.stream.sampleCount++;
+    this.#history.push({ x, y: value });
+    const fromMs = this.fromMs;
+    if (fromMs !== null) {
+      const kept = this.#history.findIndex((point) => point.x >= fromMs);
+      if (kept > 0) this.#history.splice(0, kept);
+    }
+    this.addInnovation(x, value, expected[this.channel], scale[this.channel]);
+  }
+
+  addInnovation(
+    x: number,
+    value: number | null,
+    expected: number | null | undefined,
+    scale: number | null | undefined,
+  ): void {
+    if (value === null || expected === null || expected === undefined || !scale) return;
+    const isAlarm = this.anomalies.some(({ timestamp }) => Date.parse(timestamp) === x);
+    this.innovations.push({ x, z: (value - expected) / scale, isAlarm });
+    if (this.innovations.length > INNOVATIONS_MAX) this.innovations.shift();
+  }
+
+  addAnomaly(anomaly: AnomalyShape): void {
+    if (this.anomalies.some(({ timestamp }) => timestamp === anomaly.timestamp)) return;
+    this.anomalies = [...this.anomalies, anomaly];
+    const x = Date.parse(anomaly.timestamp);
+    this.innovations = this.innovations.map((innovation) =>
+      innovation.x === x ? { ...innovation, isAlarm: true } : innovation
+    );
+  }
+}
