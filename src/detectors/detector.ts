@@ -25,6 +25,7 @@ export interface Detection {
   readonly flag: Float64Array;
 }
 
+/** One way to score and flag; a member of the hub. */
 export interface Detector<S extends Tree = Tree> {
   readonly name: string;
   /** Samples without any score. */

@@ -39,6 +39,7 @@ export interface Decoder {
   finish(): Decoded;
 }
 
+/** One body format; a member of the hub. */
 export interface Protocol {
   readonly name: string;
   /** Media types without parameters, lower case; the first is the canonical one. */

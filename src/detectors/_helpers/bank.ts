@@ -49,6 +49,7 @@ export function bankRates(dt: number): BankRates {
 /** Rates of a regular series. */
 export const UNIT_RATES: BankRates = bankRates(1);
 
+/** Averages and energies of one channel; see the head of this file. */
 export type BankState = {
   count: number;
   readonly averages: Float64Array;

@@ -9,8 +9,8 @@ import { FLAG_THRESHOLD } from "../detector.ts";
  *   v − 0.6 log10(1 + N)        N = earlier events whose peak was at least v − 0.1
  *
  * so that what comes again and again is told with less and less weight. An event is over 40 samples
- * after its last rise; its peak is then remembered. Once an event's value has reached the threshold,
- * it says no more: its further rises are 0.
+ * after its last rise; its peak is then remembered. Once the value of an event has reached the
+ * threshold, it says no more: its further rises are 0.
  */
 const EVIDENCE_MIN = 0.5;
 const WARM_UP = 150;
@@ -22,6 +22,7 @@ const GAP = 40;
 const BIN_COUNT = 400;
 const BINS_PER_UNIT = 20;
 
+/** The open event and the peaks of those before. */
 export type FlagState = {
   count: number;
   maximum: number;
@@ -34,6 +35,7 @@ export type FlagState = {
   readonly peaks: Float32Array;
 };
 
+/** A stage that has seen nothing. */
 export function initialFlag(): FlagState {
   return {
     count: 0,

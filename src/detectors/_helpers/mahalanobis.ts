@@ -15,6 +15,7 @@ const VARIANCE_FLOOR = 1e-6;
 const VARIANCE_MIN = 1e-300;
 const PIVOT_MIN = 1e-4;
 
+/** Running moments of a feature vector. */
 export type MahalanobisState = {
   count: number;
   readonly mean: Float64Array;
@@ -23,6 +24,7 @@ export type MahalanobisState = {
   readonly varianceMax: Float64Array;
 };
 
+/** Moments of nothing yet. */
 export function initialMahalanobis(size: number): MahalanobisState {
   return {
     count: 0,

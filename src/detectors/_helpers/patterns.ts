@@ -27,6 +27,7 @@ export type PatternState = {
   readonly distances: RobustLevelState;
 };
 
+/** No pattern yet. */
 export function initialPatterns(): PatternState {
   return {
     kept: 0,

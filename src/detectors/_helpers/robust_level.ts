@@ -23,6 +23,7 @@ export type RobustLevelState = {
   magnitude: number;
 };
 
+/** A level that has seen nothing. */
 export function initialRobustLevel(): RobustLevelState {
   return {
     count: 0,

@@ -16,6 +16,7 @@ export type PeriodState = {
   readonly elapsedS: Float64Array;
 };
 
+/** A period that is not known yet. */
 export function initialPeriod(): PeriodState {
   return { count: 0, lastS: 0, periodS: 0, elapsedS: new Float64Array(WINDOW) };
 }

@@ -40,6 +40,7 @@ export type SeasonState = {
   remainder: number;
 };
 
+/** A channel without a past. */
 export function initialSeason(): SeasonState {
   return {
     count: 0,

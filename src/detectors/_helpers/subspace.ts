@@ -12,6 +12,7 @@ const VARIANCE_FLOOR = 1e-6;
 const VARIANCE_MIN = 1e-300;
 const NORM_MIN = 1e-18;
 
+/** Running moments and principal directions of a feature vector. */
 export type SubspaceState = {
   count: number;
   directionCount: number;
@@ -24,6 +25,7 @@ export type SubspaceState = {
   readonly directions: Float64Array;
 };
 
+/** Moments of nothing yet. */
 export function initialSubspace(size: number): SubspaceState {
   return {
     count: 0,

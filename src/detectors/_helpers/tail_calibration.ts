@@ -1,11 +1,12 @@
 /**
  * Turns a raw, dimensionless score r into u = −log10 of its tail probability among its own past.
  *
- * A histogram of log r with bins of 0.1 and no forgetting. Below the (1 − q0) quantile the empirical
- * tail, above it a Pareto tail whose shape is Hill's estimate with a prior:
+ * A histogram of log r with bins of 0.1 and no forgetting. Below the (1 − q0) quantile it is the
+ * empirical tail, above it a Pareto tail whose shape is Hill's estimate with a prior:
  *
  *   p = (mass above + half the bin + 0.5) / (N + 1)
- *   p = (S + 0.5) / (N + 1) · exp(−(log r − log r_q) / xi)     xi = (sum of excesses + 3·0.3)/(S + 3)
+ *   p = (S + 0.5) / (N + 1) · exp(−(log r − log r_q) / xi)
+ *   xi = (sum of excesses + 3·0.3) / (S + 3)
  *
  * With declustering, the k-th sample of a run of u > 2 weighs max(1/k, 0.02), so that an event
  * counts once in its own tail, not once a sample.
@@ -32,12 +33,14 @@ const RUN_WEIGHT_MIN = 0.02;
 /** Total at which all counts are halved: a 32-bit float would stop counting at 2^24. */
 export const CALIBRATION_TOTAL_MAX = 4_194_304;
 
+/** Histogram of log raw scores, and the run of high ones. */
 export type TailState = {
   total: number;
   run: number;
   readonly counts: Float32Array;
 };
 
+/** An empty histogram. */
 export function initialTail(): TailState {
   return { total: 0, run: 0, counts: new Float32Array(BIN_COUNT) };
 }

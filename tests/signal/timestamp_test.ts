@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { InvalidValueError } from "../../src/base/errors.ts";
+import {
+  formatTimestamp,
+  isTimestampInRange,
+  parseTimestamp,
+  partsToNs,
+  readTimestamp,
+  readTimestampText,
+  TIMESTAMP_NS_MAX,
+  TIMESTAMP_NS_MIN,
+  TIMESTAMP_PRECISIONS,
+  type TimestampParts,
+  writeTimestamp,
+} from "../../src/signal/timestamp.ts";
+
+Deno.test("parseTimestamp() reads ISO 8601 with offsets, fractions and bare dates", () => {
+  const cases: readonly (readonly [string, bigint])[] = [
+    ["1970-01-01", 0n],
+    ["1970-01-01T00:00", 0n],
+    ["2024-01-01 00:00:00", 1_704_067_200_000_000_000n],
+    ["2024-01-01T00:00:00Z", 1_704_067_200_000_000_000n],
+    ["2024-01-01t02:30:00+02:30", 1_704_067_200_000_000_000n],
+    ["2023-12-31T19:00:00-0500", 1_704_067_200_000_000_000n],
+    ["2023-12-31T23:00:00-01", 1_704_067_200_000_000_000n],
+    ["2024-01-01T00:00:00.000000001Z", 1_704_067_200_000_000_001n],
+    ["1969-12-31T23:59:59.5Z", -500_000_000n],
+    ["2000-02-29T00:00:00Z", 951_782_400_000_000_000n],
+    [" 1970-01-01 ", 0n],
+  ];
+  for (const [text, expected] of cases) assert.equal(parseTimestamp(text), expected, text);
+});
+
+Deno.test("parseTimestamp() reads integers of each precision exactly", () => {
+  assert.equal(parseTimestamp("1704067200123456789", "ns"), 1_704_067_200_123_456_789n);
+  assert.equal(parseTimestamp(1_704_067_200_123_456_789n, "ns"), 1_704_067_200_123_456_789n);
+  assert.equal(parseTimestamp(1_704_067_200_123_456, "us"), 1_704_067_200_123_456_000n);
+  assert.equal(parseTimestamp(-1, "ms"), -1_000_000n);
+  assert.equal(parseTimestamp("+7", "s"), 7_000_000_000n);
+  assert.equal(parseTimestamp("1704067200.5", "s"), 1_704_067_200_500_000_000n);
+  assert.equal(parseTimestamp("-0", "ns"), 0n);
+  assert.equal(parseTimestamp("0000000000000000012", "ms"), 12_000_000n);
+});
+
+Deno.test("parseTimestamp() refuses what is no timestamp, naming field and value", () => {
+  const bad = [
+    "",
+    "soon",
+    "2024-13-01",
+    "2023-02-29",
+    "1900-02-29",
+    "2024-01-01T24:00:00Z",
+    "2024-01-01T00:60:00Z",
+    "2024-01-01T00:00:60Z",
+    "2024-01-01T00:00:00.Z",
+    "2024-01-01T00:00:00.0000000001Z",
+    "2024-01-01T00:00:00+24:00",
+    "2024-01-01T00:00:00Zx",
+    "2024-01-01X00:00:00Z",
+    "2024/01/01",
+    "1677-12-31T23:59:59Z",
+    "2262-01-01",
+    "12345678901234567890",
+    "1e3",
+    "1.",
+    "--1",
+  ];
+  for (const text of bad) {
+    assert.throws(
+      () => parseTimestamp(text, "ms", "rows[3].timestamp"),
+      (error: unknown) =>
+        error instanceof InvalidValueError && error.field === "rows[3].timestamp" &&
+        error.message.includes(`"${text}"`),
+      text,
+    );
+  }
+  assert.throws(() => parseTimestamp(1.5), InvalidValueError);
+  assert.throws(() => parseTimestamp(2 ** 60, "ns"), InvalidValueError);
+  assert.throws(() => parseTimestamp("1.5", "ns"), InvalidValueError);
+});
+
+const anyTimestamp = fc.bigInt({ min: TIMESTAMP_NS_MIN, max: TIMESTAMP_NS_MAX - 1n });
+
+Deno.test("formatTimestamp() and parseTimestamp() are inverses over the whole range", () => {
+  fc.assert(
+    fc.property(anyTimestamp, (timestampNs) => {
+      assert.equal(parseTimestamp(formatTimestamp(timestampNs)), timestampNs);
+      assert.equal(parseTimestamp(timestampNs, "ns"), timestampNs);
+    }),
+    { numRuns: 500, seed: 1 },
+  );
+  assert.equal(formatTimestamp(0n), "1970-01-01T00:00:00Z");
+  assert.equal(formatTimestamp(-1n), "1969-12-31T23:59:59.999999999Z");
+  assert.equal(formatTimestamp(1_500_000_000n), "1970-01-01T00:00:01.5Z");
+});
+
+Deno.test("writeTimestamp() writes the same integer as bigint arithmetic", () => {
+  const stored = new BigInt64Array(3);
+  const words = new Int32Array(stored.buffer);
+  fc.assert(
+    fc.property(anyTimestamp, fc.nat(2), (timestampNs, index) => {
+      const parts: TimestampParts = { seconds: 0, nanos: 0 };
+      assert.ok(readTimestampText(timestampNs.toString(), "ns", parts));
+      writeTimestamp(words, index, parts.seconds, parts.nanos);
+      assert.equal(stored[index], timestampNs);
+      assert.equal(partsToNs(parts), timestampNs);
+    }),
+    { numRuns: 500, seed: 2 },
+  );
+});
+
+Deno.test("readTimestamp() reads within its bounds only", () => {
+  const bytes = new TextEncoder().encode("x2024-01-01T00:00:00Zx");
+  const parts: TimestampParts = { seconds: 0, nanos: 0 };
+  assert.ok(readTimestamp(bytes, 1, 21, "ms", parts));
+  assert.deepEqual(parts, { seconds: 1_704_067_200, nanos: 0 });
+  assert.ok(!readTimestamp(bytes, 0, 21, "ms", parts));
+  assert.ok(!readTimestamp(bytes, 1, 22, "ms", parts));
+  assert.ok(isTimestampInRange({ seconds: 0, nanos: 0 }));
+  assert.deepEqual(TIMESTAMP_PRECISIONS, ["ns", "us", "ms", "s"]);
+});
