@@ -1,0 +1,45 @@
+/** Reading the tensors of a layer by name. */
+import { InvalidValueError } from "../../base/errors.ts";
+import { expectShape } from "../../tensor/shape.ts";
+import { asDtype, type Dtype, type FloatArray, type Tensor } from "../../tensor/tensor.ts";
+import type { OpInput } from "../../ops/run.ts";
+
+/**
+ * A tensor that must be there.
+ *
+ * @throws {InvalidValueError} it is absent
+ */
+export function need<T>(tensors: { readonly [name: string]: T }, name: string): T {
+  const tensor = tensors[name];
+  if (tensor === undefined) throw new InvalidValueError(name, undefined, "a tensor");
+  return tensor;
+}
+
+/** A carried state in the dtype of the computation; device tensors are what they are. */
+export function carried(input: OpInput | undefined, dtype: Dtype): OpInput | undefined {
+  return input === undefined || "buffer" in input ? input : asDtype(input, dtype);
+}
+
+/**
+ * Spreads the scale of each sample's step over the features.
+ *
+ *   out[b, k, d] = scale[b, k]·factor[d]
+ *
+ * @param scale                                                              [batch, length]
+ * @param factor                                                                   [feature]
+ * @returns                                                       [batch, length, feature]
+ */
+export function spreadSteps(
+  scale: Tensor,
+  factor: FloatArray,
+  shape: readonly number[],
+  dtype: Dtype,
+): Tensor {
+  expectShape("dtScale", ["batch", "length"], shape.slice(0, 2), scale.shape);
+  const feature = factor.length;
+  const data = new Float64Array(scale.data.length * feature);
+  for (let row = 0; row < scale.data.length; row++) {
+    for (let d = 0; d < feature; d++) data[row * feature + d] = scale.data[row]! * factor[d]!;
+  }
+  return asDtype({ shape: [...scale.shape, feature], dtype: "f64", data }, dtype);
+}

@@ -1,0 +1,110 @@
+/**
+ * The contract of a layer: one member of the state-space family, in its parallel and its recurrent
+ * form; `tests/layers/laws_test.ts` holds every member to the laws that tie the two together.
+ *
+ * A layer is a set of pure functions. Its parameters and its state are plain data (tensors by
+ * name), so that a checkpoint is a list of tensors and a state goes through `src/base/tree.ts`.
+ */
+import type { RandomState } from "../base/random.ts";
+import type { Device, DeviceTensor } from "../device/device.ts";
+import type { OpInput } from "../ops/run.ts";
+import { type Dtype, DTYPE_BYTES, type FloatArray, type Tensor } from "../tensor/tensor.ts";
+
+/** Parameters of a layer with the configuration they were made for. */
+export interface LayerParams<Config> {
+  readonly config: Config;
+  readonly tensors: Readonly<Record<string, Tensor>>;
+}
+
+/** A layer's state on the host, tensors by name, batch first. */
+export type LayerState = { readonly [name: string]: Tensor };
+
+/** Options of {@linkcode Layer.forward}. */
+export interface ForwardOptions {
+  /** State to go on from; the initial state where absent. */
+  readonly state?: { readonly [name: string]: OpInput };
+  /**
+   * Elapsed time of each sample in sampling periods, elapsedS / periodS; 1 everywhere where
+   * absent.                                                                   [batch, length]
+   */
+  readonly dtScale?: Tensor;
+}
+
+/** What {@linkcode Layer.forward} gives; the caller frees the tensors. */
+export interface ForwardResult {
+  /**                                                                [batch, length, feature] */
+  readonly y: DeviceTensor;
+  /** State after the last sample. */
+  readonly state: { readonly [name: string]: DeviceTensor };
+}
+
+/** One member of the family. */
+export interface Layer<Config> {
+  readonly name: string;
+
+  /**
+   * Checks a configuration.
+   *
+   * @throws {InvalidValueError} a field is out of range; it is named
+   */
+  validate(config: Config): void;
+
+  /** The paper's initialisation, f64; the same seed gives the same weights. */
+  init(config: Config, random: RandomState): LayerParams<Config>;
+
+  /**
+   * The parallel form, over a whole length, on either device.
+   *
+   * @param u on the host or on the device; its dtype is the dtype of the computation
+   *                                                                 [batch, length, feature]
+   * @throws {ShapeError} an axis of u, of the state or of dtScale differs
+   */
+  forward(
+    device: Device,
+    params: LayerParams<Config>,
+    u: OpInput,
+    options?: ForwardOptions,
+  ): ForwardResult;
+
+  /** The state before the first sample. */
+  initialState(config: Config, batch: number, dtype?: Dtype): LayerState;
+
+  /**
+   * The recurrent form: one sample of each row of the batch, on the CPU, in constant time.
+   * Advances `state` in place.
+   *
+   * @param u                                                              [batch, feature]
+   * @param dtScale elapsed time in sampling periods; default 1
+   * @returns y                                                            [batch, feature]
+   */
+  step(
+    params: LayerParams<Config>,
+    u: FloatArray,
+    state: LayerState,
+    dtScale?: number,
+  ): FloatArray;
+
+  /** Size of the state, whatever the length seen. */
+  stateBytes(config: Config, batch: number, dtype?: Dtype): number;
+
+  /**
+   * Whether two half steps under a held input are one whole step; else the reason why the
+   * published discretisation is not that exact.
+   */
+  halfStepsExact(config: Config): true | string;
+
+  /** Small configurations on which the laws are checked. */
+  readonly examples: readonly Config[];
+}
+
+/** A layer of any configuration, as the hub lists it. */
+export type AnyLayer = Layer<any>;
+
+/** Bytes of a state's tensors. */
+export function bytesOfState(state: LayerState): number {
+  let bytes = 0;
+  for (const tensor of Object.values(state)) {
+    bytes += tensor.data.length * DTYPE_BYTES[tensor.dtype];
+  }
+  return bytes;
+}
