@@ -1,0 +1,153 @@
+import type { Season } from "./season.ts";
+
+/**
+ * The frozen multi-scale memory behind the readout: diagonal continuous-time modes (S4D, arXiv
+ * 2206.11893) driven by a filter's innovations and by its values.
+ *
+ *   x(u + dt) = exp(lambda·dt)·x(u) + g·z,   lambda = −1/tau + i·omega
+ *
+ * Real modes are exponentially weighted means, g = 1 − exp(−dt/tau); damped harmonics of the
+ * season have tau = 2 seasons and g = 2 (1 − exp(−dt/tau)). Any dt is exact.
+ */
+export type BankState = {
+  /** Means of the innovations.                                                    [innovation tau] */
+  innovations: Float64Array;
+  /** Means of the values.                                                              [value tau] */
+  values: Float64Array;
+  /** Damped harmonics of the values, real and imaginary part.                        [2·harmonic] */
+  harmonics: Float64Array;
+};
+
+/** The time scales of a bank, in slots. */
+export type BankScales = {
+  readonly innovationTaus: readonly number[];
+  readonly valueTaus: readonly number[];
+  /** Angular frequencies per slot. */
+  readonly omegas: readonly number[];
+  readonly harmonicTau: number;
+};
+
+const INNOVATION_TAUS = [1.5, 4, 12, 36];
+const INNOVATION_TAUS_SHORT = [1.5, 4];
+const LONG_SERIES = 300;
+
+/** Harmonics of each season whose phase is a feature. */
+const PHASE_HARMONICS_MAX = 3;
+
+/** Features are clipped at this many standard deviations. */
+const FEATURE_CLIP = 5;
+
+/** The constant feature; small, so that its prior is tight. */
+const CONSTANT_FEATURE = 0.3;
+
+/** Most features of any bank. */
+export const FEATURES_MAX = 1 + 4 + 4 + 4 + 2 + 4 * PHASE_HARMONICS_MAX;
+
+/** The scales for a series of this length. */
+export function bankScales(length: number, seasons: readonly Season[]): BankScales {
+  const season = seasons[0]?.length ?? 1;
+  return {
+    innovationTaus: length > LONG_SERIES ? INNOVATION_TAUS : INNOVATION_TAUS_SHORT,
+    valueTaus: [2, 8, season, 4 * season],
+    omegas: season > 2 ? [2 * Math.PI / season, 4 * Math.PI / season] : [],
+    harmonicTau: 2 * season,
+  };
+}
+
+/** A bank that has seen nothing. */
+export function bankStart(scales: BankScales): BankState {
+  return {
+    innovations: new Float64Array(scales.innovationTaus.length),
+    values: new Float64Array(scales.valueTaus.length),
+    harmonics: new Float64Array(2 * scales.omegas.length),
+  };
+}
+
+/** Advances the bank by `dt` slots onto an innovation and a value. */
+export function bankObserve(
+  scales: BankScales,
+  state: BankState,
+  dt: number,
+  innovation: number,
+  value: number,
+): void {
+  for (let k = 0; k < state.innovations.length; k++) {
+    const decay = Math.exp(-dt / scales.innovationTaus[k]!);
+    state.innovations[k] = decay * state.innovations[k]! + (1 - decay) * innovation;
+  }
+  for (let k = 0; k < state.values.length; k++) {
+    const decay = Math.exp(-dt / scales.valueTaus[k]!);
+    state.values[k] = decay * state.values[k]! + (1 - decay) * value;
+  }
+  const decay = Math.exp(-dt / scales.harmonicTau);
+  for (let k = 0; k < scales.omegas.length; k++) {
+    const re = state.harmonics[2 * k]!;
+    const im = state.harmonics[2 * k + 1]!;
+    const c = decay * Math.cos(scales.omegas[k]! * dt);
+    const s = decay * Math.sin(scales.omegas[k]! * dt);
+    state.harmonics[2 * k] = c * re - s * im + 2 * (1 - decay) * value;
+    state.harmonics[2 * k + 1] = s * re + c * im;
+  }
+}
+
+/** Harmonics of each season that appear as phase features. */
+function phaseHarmonics(season: Season, index: number): number {
+  const available = index === 0 ? Math.floor(season.length / 2) : PHASE_HARMONICS_MAX;
+  return Math.min(available, PHASE_HARMONICS_MAX);
+}
+
+/** Count of the light features, which come first, and of all features. */
+export function featureCounts(
+  scales: BankScales,
+  seasons: readonly Season[],
+): { light: number; full: number } {
+  const light = 1 + scales.innovationTaus.length;
+  let full = light + scales.valueTaus.length + 2 * scales.omegas.length;
+  if (seasons.length > 0) full += 2;
+  seasons.forEach((season, index) => full += 2 * phaseHarmonics(season, index));
+  return { light, full };
+}
+
+/**
+ * Writes the features at a slot: constant, innovation means | value means, harmonics, seasonal
+ * difference and the one before, phases of the seasons; before scaling.
+ *
+ * @param slot        whole slot of the origin, for the phases
+ * @param difference  value minus the one a season before, now and one slot before          [2]
+ * @param out         as many as wanted, light ones first                             [feature]
+ */
+export function rawFeaturesInto(
+  state: BankState,
+  seasons: readonly Season[],
+  slot: number,
+  difference: readonly [number, number],
+  out: Float64Array,
+): void {
+  let at = 0;
+  out[at++] = 1;
+  for (const value of state.innovations) out[at++] = value;
+  if (at === out.length) return;
+  for (const value of state.values) out[at++] = value;
+  for (const value of state.harmonics) out[at++] = value;
+  if (seasons.length > 0) {
+    out[at++] = difference[0];
+    out[at++] = difference[1];
+  }
+  for (const [index, season] of seasons.entries()) {
+    const harmonics = phaseHarmonics(season, index);
+    for (let j = 1; j <= harmonics; j++) {
+      const angle = 2 * Math.PI * j * slot / season.length;
+      out[at++] = Math.cos(angle);
+      out[at++] = Math.sin(angle);
+    }
+  }
+}
+
+/** Divides features by their deviations and clips them; the first becomes the constant. */
+export function scaleFeatures(features: Float64Array, deviations: Float64Array): void {
+  features[0] = CONSTANT_FEATURE;
+  for (let i = 1; i < features.length; i++) {
+    const scaled = features[i]! / deviations[i]!;
+    features[i] = Math.min(FEATURE_CLIP, Math.max(-FEATURE_CLIP, scaled));
+  }
+}

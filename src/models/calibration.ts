@@ -1,0 +1,319 @@
+import { normalQuantile } from "./normal.ts";
+
+/**
+ * Error quantiles learned from a forecaster's own past errors.
+ *
+ *   quantile(l, τ) = point(l) + q(τ)·s(l)·c(l)
+ *
+ * s(l) is the mean |error| at lead l (smoothed over neighbouring leads and shrunk to a √l law);
+ * c(l) is what sets this forecast apart: phase of the season, disagreement of the members against
+ * the usual, level of the forecast; q(τ) are the pooled quantiles of the standardised errors,
+ * centred on their median, mixed with a prior shape and widened where few were seen.
+ *
+ * Errors are in normalised units. All constants: docs/models_that_serve.md.
+ */
+export type CalibrationState = {
+  /** Sum and count of standardised |error|, by lead.                                     [lead] */
+  leadSum: Float64Array;
+  leadCount: Float64Array;
+  /** Scale of the √l law that leads are shrunk to. */
+  priorBase: number;
+  /** Sum and count of |error|, by slot of the season; empty without a profile.          [season] */
+  phaseSum: Float64Array;
+  phaseCount: Float64Array;
+  /** Usual disagreement of the members, by lead.                                         [lead] */
+  usualSpread: Float64Array;
+  /** Mean |value| of the series, for the level's share; 0 turns it off. */
+  meanSize: number;
+  /** Standardised errors; the newest overwrite the oldest. */
+  ring: Float32Array;
+  /** Errors ever put into the ring. */
+  ringCount: number;
+  /** Errors offered since one was last put into the ring. */
+  ringSkipped: number;
+  /** Slots between the first and the last origin that contributed. */
+  spanSlots: number;
+};
+
+/** A past forecast and how it came out. */
+export type PastForecast = {
+  readonly slot: number;
+  /** Normalised point forecasts.                                                         [lead] */
+  readonly point: Float32Array;
+  /** Disagreement of the members.                                                        [lead] */
+  readonly spread: Float32Array;
+  /** Size of the point forecast in the values' own units.                                [lead] */
+  readonly size: Float32Array;
+  /** Observation minus point; NaN where it is not known.                                 [lead] */
+  readonly errors: Float64Array;
+};
+
+/** Standardised errors kept for the pooled quantiles. */
+export const ERROR_RING_MAX = 1024;
+
+const LEAD_PSEUDO_COUNT = 3;
+const PHASE_PSEUDO_SEASONS = 2;
+const PHASE_SEASONS_MIN = 5;
+const PHASE_PER_HORIZON_MAX = 3;
+const SPREAD_POWER = 0.35;
+const SPREAD_FLOOR = 0.2;
+const SPREAD_RANGE = [0.3, 4] as const;
+const LEVEL_POWER = 0.3;
+const LEVEL_FLOOR = 0.1;
+const SHAPE_PSEUDO_BLOCKS = 100;
+const WIDENING = 0.15;
+const RING_ERRORS_MIN = 5;
+/** Live errors put into the ring: one of this many. */
+const RING_STRIDE = 4;
+/** Memory of the live means, in errors of one lead or phase. */
+const LEAD_MEMORY = 150;
+const PHASE_MEMORY = 60;
+
+function growth(lead: number): number {
+  return Math.sqrt(lead + 1);
+}
+
+/** Sum over ±half neighbours, edges repeated. */
+function smoothAt(values: Float64Array, at: number, half: number): number {
+  let sum = 0;
+  for (let k = at - half; k <= at + half; k++) {
+    sum += values[Math.min(values.length - 1, Math.max(0, k))]!;
+  }
+  return sum;
+}
+
+function modulo(a: number, m: number): number {
+  const r = a % m;
+  return r < 0 ? r + m : r;
+}
+
+function medianOf(values: Float64Array): number {
+  if (values.length === 0) return 0;
+  values.sort();
+  const half = values.length >> 1;
+  return values.length % 2 === 1 ? values[half]! : (values[half - 1]! + values[half]!) / 2;
+}
+
+/** The √l law's scale from all standardised errors and the prior scale. */
+function priorBaseOf(state: CalibrationState, naiveScale: number): number {
+  const { leadSum, leadCount } = state;
+  let sum = LEAD_PSEUDO_COUNT * naiveScale;
+  let weight = 0;
+  let growthSum = 0;
+  for (let l = 0; l < leadSum.length; l++) {
+    sum += leadSum[l]!;
+    weight += leadCount[l]! * growth(l);
+    growthSum += growth(l);
+  }
+  weight += LEAD_PSEUDO_COUNT * growthSum / leadSum.length;
+  return sum / weight;
+}
+
+/** How many slots of the season share one value of the profile, to each side. */
+function phaseHalfWidth(season: number): number {
+  return Math.max(1, Math.floor(season / 24));
+}
+
+/** Relative error size at a slot's phase of the season; 1 without a profile. */
+export function phaseFactor(state: CalibrationState, slot: number): number {
+  const season = state.phaseSum.length;
+  if (season === 0) return 1;
+  let total = 0;
+  let count = 0;
+  for (let i = 0; i < season; i++) {
+    total += state.phaseSum[i]!;
+    count += state.phaseCount[i]!;
+  }
+  if (count === 0) return 1;
+  const mean = total / count + 1e-12;
+  const half = phaseHalfWidth(season);
+  let sum = 0;
+  let seen = 0;
+  for (let k = -half; k <= half; k++) {
+    const at = modulo(slot + k, season);
+    sum += state.phaseSum[at]!;
+    seen += state.phaseCount[at]!;
+  }
+  const perPhase = count * (2 * half + 1) / season;
+  const seasons = Math.max(1, state.spanSlots / season);
+  const pseudo = PHASE_PSEUDO_SEASONS * perPhase / seasons;
+  return (sum + pseudo * mean) / (seen + pseudo) / mean;
+}
+
+function levelFactor(state: CalibrationState, size: number): number {
+  if (!(state.meanSize > 0)) return 1;
+  return Math.max(size / state.meanSize, LEVEL_FLOOR) ** LEVEL_POWER;
+}
+
+function spreadFactor(state: CalibrationState, lead: number, spread: number): number {
+  const usual = state.usualSpread[lead]!;
+  if (!(usual > 0)) return 1;
+  const ratio = (spread + SPREAD_FLOOR * usual) / ((1 + SPREAD_FLOOR) * usual);
+  return Math.min(SPREAD_RANGE[1], Math.max(SPREAD_RANGE[0], ratio)) ** SPREAD_POWER;
+}
+
+/** What sets the forecast from `slot` at each lead apart from the usual: c(l).              [lead] */
+export function conditionsInto(
+  state: CalibrationState,
+  slot: number,
+  spread: Float32Array,
+  size: Float32Array,
+  out: Float32Array,
+): void {
+  for (let l = 0; l < out.length; l++) {
+    out[l] = levelFactor(state, size[l]!) * spreadFactor(state, l, spread[l]!) *
+      phaseFactor(state, slot + 1 + l);
+  }
+}
+
+/** Mean |error| at a lead: s(l). */
+export function leadScale(state: CalibrationState, lead: number): number {
+  const horizon = state.leadSum.length;
+  const half = Math.max(1, Math.floor(horizon / 16));
+  const width = 2 * half + 1;
+  const sum = smoothAt(state.leadSum, lead, half) / width;
+  const count = smoothAt(state.leadCount, lead, half) / width;
+  const prior = state.priorBase * growth(lead);
+  const scale = (sum + LEAD_PSEUDO_COUNT * prior) / (count + LEAD_PSEUDO_COUNT);
+  return Math.max(scale, 1e-9);
+}
+
+function addPhase(state: CalibrationState, past: readonly PastForecast[]): void {
+  for (const { slot, errors, size } of past) {
+    for (let l = 0; l < errors.length; l++) {
+      if (Number.isNaN(errors[l]!)) continue;
+      const at = modulo(slot + 1 + l, state.phaseSum.length);
+      state.phaseSum[at] = state.phaseSum[at]! +
+        Math.abs(errors[l]!) / levelFactor(state, size[l]!);
+      state.phaseCount[at] = state.phaseCount[at]! + 1;
+    }
+  }
+}
+
+function usualSpreads(past: readonly PastForecast[], horizon: number): Float64Array {
+  const medians = new Float64Array(horizon);
+  for (let l = 0; l < horizon; l++) {
+    medians[l] = medianOf(Float64Array.from(past, (forecast) => forecast.spread[l]!));
+  }
+  const half = Math.max(1, Math.floor(horizon / 12));
+  return medians.map((_, l) => smoothAt(medians, l, half) / (2 * half + 1));
+}
+
+function fillRing(state: CalibrationState, standardised: readonly number[]): void {
+  const stride = Math.max(1, Math.ceil(standardised.length / ERROR_RING_MAX));
+  for (let i = 0; i < standardised.length; i += stride) {
+    state.ring[state.ringCount++] = standardised[i]!;
+  }
+}
+
+/**
+ * Learns from a whole set of past forecasts at once.
+ *
+ * @param past        in order of their origins; the last one may have no errors yet
+ * @param naiveScale  mean |y(t) − y(t − season)|, normalised: the prior scale
+ * @param meanSize    mean |value| in the values' units, or 0 to leave the level out
+ * @param season      season in slots; 1 = none
+ * @param length      slots of the series
+ */
+export function calibrate(
+  past: readonly PastForecast[],
+  horizon: number,
+  naiveScale: number,
+  meanSize: number,
+  season: number,
+  length: number,
+): CalibrationState {
+  const profiled = season > 1 && season <= PHASE_PER_HORIZON_MAX * horizon &&
+    length >= PHASE_SEASONS_MIN * season;
+  const state: CalibrationState = {
+    leadSum: new Float64Array(horizon),
+    leadCount: new Float64Array(horizon),
+    priorBase: 0,
+    phaseSum: new Float64Array(profiled ? season : 0),
+    phaseCount: new Float64Array(profiled ? season : 0),
+    usualSpread: usualSpreads(past, horizon),
+    meanSize,
+    ring: new Float32Array(ERROR_RING_MAX),
+    ringCount: 0,
+    ringSkipped: 0,
+    spanSlots: past.length > 1 ? past.at(-1)!.slot - past[0]!.slot : 0,
+  };
+  if (profiled) addPhase(state, past);
+  const conditions = new Float32Array(horizon);
+  const standardised: { lead: number; value: number }[] = [];
+  for (const { slot, errors, spread, size } of past) {
+    conditionsInto(state, slot, spread, size, conditions);
+    for (let l = 0; l < horizon; l++) {
+      if (Number.isNaN(errors[l]!)) continue;
+      const value = errors[l]! / conditions[l]!;
+      state.leadSum[l] = state.leadSum[l]! + Math.abs(value);
+      state.leadCount[l] = state.leadCount[l]! + 1;
+      standardised.push({ lead: l, value });
+    }
+  }
+  state.priorBase = priorBaseOf(state, naiveScale);
+  const scales = Float64Array.from({ length: horizon }, (_, l) => leadScale(state, l));
+  fillRing(state, standardised.map(({ lead, value }) => value / scales[lead]!));
+  return state;
+}
+
+/** Learns from one live error: observation minus point at a lead, with its condition c(l). */
+export function calibrationObserve(
+  state: CalibrationState,
+  lead: number,
+  targetSlot: number,
+  error: number,
+  condition: number,
+): void {
+  const value = error / condition;
+  state.ringSkipped++;
+  if (state.ringSkipped >= RING_STRIDE) {
+    state.ring[state.ringCount % ERROR_RING_MAX] = value / leadScale(state, lead);
+    state.ringCount++;
+    state.ringSkipped = 0;
+  }
+  const keep = state.leadCount[lead]! > LEAD_MEMORY ? 1 - 1 / LEAD_MEMORY : 1;
+  state.leadSum[lead] = state.leadSum[lead]! * keep + Math.abs(value);
+  state.leadCount[lead] = state.leadCount[lead]! * keep + 1;
+  const season = state.phaseSum.length;
+  if (season === 0) return;
+  const size = Math.abs(value) * phaseFactor(state, targetSlot);
+  const at = modulo(targetSlot, season);
+  const keepPhase = state.phaseCount[at]! > PHASE_MEMORY ? 1 - 1 / PHASE_MEMORY : 1;
+  state.phaseSum[at] = state.phaseSum[at]! * keepPhase + size;
+  state.phaseCount[at] = state.phaseCount[at]! * keepPhase + 1;
+}
+
+/**
+ * Quantile of the prior error shape, in units of the mean |error|: half Gauss, half Laplace.
+ */
+export function priorShape(quantile: number): number {
+  const laplace = quantile < 0.5 ? Math.log(2 * quantile) : -Math.log(2 * (1 - quantile));
+  return 0.5 * normalQuantile(quantile) * 1.2533 + 0.5 * laplace;
+}
+
+function sortedQuantile(sorted: Float32Array, quantile: number): number {
+  const position = quantile * sorted.length - 0.5;
+  const low = Math.min(sorted.length - 1, Math.max(0, Math.floor(position)));
+  const high = Math.min(sorted.length - 1, low + 1);
+  const share = Math.min(1, Math.max(0, position - low));
+  return sorted[low]! * (1 - share) + sorted[high]! * share;
+}
+
+/**
+ * Quantiles of the standardised error: q(τ), 0 at the median.                          [quantile]
+ */
+export function standardQuantiles(
+  state: CalibrationState,
+  quantiles: Float64Array,
+): Float64Array {
+  const sorted = state.ring.slice(0, Math.min(state.ringCount, ERROR_RING_MAX)).sort();
+  const blocks = state.spanSlots / Math.max(1, state.leadSum.length / 2);
+  const share = sorted.length < RING_ERRORS_MIN ? 0 : blocks / (blocks + SHAPE_PSEUDO_BLOCKS);
+  const shape = (quantile: number) =>
+    (share > 0 ? share * sortedQuantile(sorted, quantile) : 0) +
+    (1 - share) * priorShape(quantile);
+  const centre = shape(0.5);
+  const wider = 1 + WIDENING / Math.sqrt(Math.max(blocks, 1));
+  return quantiles.map((quantile) => (shape(quantile) - centre) * wider);
+}

@@ -1,0 +1,324 @@
+import { InvalidValueError } from "../base/errors.ts";
+import { adaptiveStart, type AdaptiveState, WATCHED_LEVELS } from "./adaptive_coverage.ts";
+import { FEATURES_MAX } from "./bank.ts";
+import { ERROR_RING_MAX, priorShape } from "./calibration.ts";
+import {
+  ensembleObserve,
+  ensembleQuantiles,
+  type EnsembleRun,
+  type EnsembleState,
+  expectation,
+  issueWhenDue,
+  memberShares,
+  openEnsemble,
+  PENDING_MAX,
+} from "./ensemble.ts";
+import { WAITING_ORIGINS_MAX } from "./filter_track.ts";
+import { filtersOf, type MemberName } from "./members.ts";
+import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
+import { type FitRecord, refit } from "./refit.ts";
+import {
+  BUFFER_SAMPLES_MAX,
+  emptyBuffer,
+  newestSamples,
+  pushSample,
+  type SampleBuffer,
+} from "./sample_buffer.ts";
+import { slotTime } from "./slot_clock.ts";
+import { STRUCTURAL_STATES_MAX } from "./structural.ts";
+
+/** The state of every model here: the newest samples, the fits, and the members at work. */
+export type ForecasterState = {
+  config: {
+    epochNs: bigint;
+    horizon: number;
+    lower: number | null;
+    upper: number | null;
+    seasonsS: Float64Array;
+    seed: number;
+  };
+  /** Samples absorbed, and how many of them had a value. */
+  count: number;
+  seen: number;
+  lastTimeS: number;
+  /** Count of values at which parameters are fitted again. */
+  nextRefit: number;
+  buffer: SampleBuffer;
+  records: FitRecord[];
+  /** Null before the first fit. */
+  ensemble: EnsembleState | null;
+  adaptive: AdaptiveState;
+};
+
+/** A model that can also be put to the end of a whole context at once. */
+export type ForecasterModel = Model<ForecasterState> & {
+  /**
+   * State at the end of a context for one forecast from there: the parameters are fitted on half,
+   * three quarters and all of it, and nothing is spent on the states in between.
+   */
+  stateOfContext(
+    config: ChannelConfig,
+    timesS: Float64Array,
+    values: Float64Array,
+  ): ForecasterState;
+};
+
+/** Leads that have statistics of their own; longer horizons extend the last. */
+export const LEARNED_LEADS_MAX = 96;
+
+/** Values at which the first fit is made. */
+export const FIRST_FIT_SAMPLES = 8;
+
+/** A fit is made again each time the count of values has grown by this factor. */
+const REFIT_GROWTH = 1.5;
+
+const CONTEXT_PREFIXES = [0.5, 0.75];
+
+/** Few samples say little of the scale: 1 + this / count. */
+const COLD_WIDENING = 4;
+
+/** An upper bound of the packed state, from the limits of its parts. */
+function stateBytesMax(members: readonly MemberName[]): number {
+  const leads = LEARNED_LEADS_MAX;
+  const packed = (size: number) => size * (size + 1) / 2;
+  const past = (BUFFER_SAMPLES_MAX + 400) * (16 + 9);
+  const filter = 8 * (packed(STRUCTURAL_STATES_MAX) + STRUCTURAL_STATES_MAX);
+  const waiting = WAITING_ORIGINS_MAX * (4 * leads + 4 * FEATURES_MAX + 9);
+  const light = 8 * (3 * packed(5) + 5 * leads + leads);
+  const full = 8 * (3 * packed(FEATURES_MAX) + FEATURES_MAX * leads + leads);
+  const track = filter + waiting + light + full + 2048;
+  const pending = PENDING_MAX * (4 * leads * (members.length + 8) + 256);
+  const autoregression = 8 * (packed(42) + 42) + 4 * 42;
+  const calibration = 4 * ERROR_RING_MAX + 8 * (3 * leads + 2 * 3 * leads);
+  return past + filtersOf(members).length * track + pending + autoregression + calibration + 8192;
+}
+
+function checkConfig(config: ChannelConfig): void {
+  if (!(Number.isInteger(config.horizon) && config.horizon >= 1)) {
+    throw new InvalidValueError("horizon", config.horizon, "a whole number of at least 1");
+  }
+  const { lower, upper } = config;
+  if (lower !== null && upper !== null && !(lower <= upper)) {
+    throw new InvalidValueError("upper", upper, `at least the lower bound ${lower}`);
+  }
+  for (const seconds of config.seasonsS) {
+    if (!(seconds > 0 && Number.isFinite(seconds))) {
+      throw new InvalidValueError("seasonsS", seconds, "a length above 0 in seconds");
+    }
+  }
+}
+
+function emptyState(config: ChannelConfig): ForecasterState {
+  checkConfig(config);
+  return {
+    config: {
+      epochNs: config.epochNs,
+      horizon: config.horizon,
+      lower: config.lower,
+      upper: config.upper,
+      seasonsS: Float64Array.from(config.seasonsS),
+      seed: config.seed,
+    },
+    count: 0,
+    seen: 0,
+    lastTimeS: -Infinity,
+    nextRefit: FIRST_FIT_SAMPLES,
+    buffer: emptyBuffer(),
+    records: [],
+    ensemble: null,
+    adaptive: adaptiveStart(),
+  };
+}
+
+function checkSample(state: ForecasterState, timeS: number, value: number): void {
+  if (!(Number.isFinite(timeS) && timeS > state.lastTimeS)) {
+    throw new InvalidValueError("timesS", timeS, `a time after ${state.lastTimeS}`);
+  }
+  if (value === Infinity || value === -Infinity) {
+    throw new InvalidValueError("values", value, "a finite number, or NaN where missing");
+  }
+}
+
+/** Takes a sample into counters and buffer; returns whether it has a value. */
+function takeSample(state: ForecasterState, timeS: number, value: number): boolean {
+  checkSample(state, timeS, value);
+  state.count++;
+  state.lastTimeS = timeS;
+  if (Number.isNaN(value)) return false;
+  state.seen++;
+  pushSample(state.buffer, timeS, value);
+  return true;
+}
+
+function refitState(
+  members: readonly MemberName[],
+  state: ForecasterState,
+  prefixes: readonly number[],
+): void {
+  const { times, values } = newestSamples(state.buffer);
+  const fitted = refit({
+    members,
+    horizon: Math.min(state.config.horizon, LEARNED_LEADS_MAX),
+    seasonsS: [...state.config.seasonsS],
+    times,
+    values,
+    seen: state.seen,
+    records: state.records,
+    prefixes,
+  });
+  state.ensemble = fitted.state;
+  state.records = fitted.records;
+  state.nextRefit = Math.max(state.seen + 1, Math.ceil(state.seen * REFIT_GROWTH));
+}
+
+/** Level and scale before the first fit: the last value and the mean step so far. */
+function coldExpectation(state: ForecasterState): { mean: number; meanAbs: number } {
+  const { values, length } = state.buffer;
+  if (length === 0) return { mean: NaN, meanAbs: NaN };
+  const last = values[length - 1]!;
+  let steps = 0;
+  for (let i = 1; i < length; i++) steps += Math.abs(values[i]! - values[i - 1]!);
+  const usual = length > 1 ? steps / (length - 1) : 0;
+  const size = usual > 0 ? usual : Math.abs(last) || 1;
+  return { mean: last, meanAbs: size * (1 + COLD_WIDENING / length) };
+}
+
+function coldPeriodS(state: ForecasterState): number | null {
+  const { times, length } = state.buffer;
+  return length < 2 ? null : (times[length - 1]! - times[0]!) / (length - 1);
+}
+
+function coldQuantiles(
+  state: ForecasterState,
+  timesS: Float64Array,
+  quantiles: Float64Array,
+): Float64Array {
+  const { mean, meanAbs } = coldExpectation(state);
+  const periodS = coldPeriodS(state);
+  const origin = state.buffer.times[state.buffer.length - 1]!;
+  const out = new Float64Array(timesS.length * quantiles.length);
+  for (let t = 0; t < timesS.length; t++) {
+    const lead = periodS === null ? t + 1 : Math.max(1, (timesS[t]! - origin) / periodS);
+    for (let q = 0; q < quantiles.length; q++) {
+      const width = quantiles[q] === 0.5 ? 0 : priorShape(quantiles[q]!);
+      out[t * quantiles.length + q] = mean + width * meanAbs * Math.sqrt(lead);
+    }
+  }
+  return out;
+}
+
+/** Holds each row within the bounds, finite and increasing. */
+function tidyRows(state: ForecasterState, rows: Float64Array, width: number): void {
+  const lower = state.config.lower ?? -Number.MAX_VALUE;
+  const upper = state.config.upper ?? Number.MAX_VALUE;
+  for (let at = 0; at < rows.length; at++) {
+    const bounded = Math.min(upper, Math.max(lower, rows[at]!));
+    rows[at] = at % width === 0 ? bounded : Math.max(rows[at - 1]!, bounded);
+  }
+}
+
+function checkQuantiles(quantiles: Float64Array): void {
+  for (let i = 0; i < quantiles.length; i++) {
+    const quantile = quantiles[i]!;
+    if (!(quantile > 0 && quantile < 1) || (i > 0 && !(quantile > quantiles[i - 1]!))) {
+      throw new InvalidValueError("quantiles", quantile, "increasing numbers between 0 and 1");
+    }
+  }
+}
+
+function absorbInto(
+  members: readonly MemberName[],
+  state: ForecasterState,
+  timesS: Float64Array,
+  values: Float64Array,
+  oneStep: OneStep | undefined,
+): void {
+  let run: EnsembleRun | null = state.ensemble === null ? null : openEnsemble(state.ensemble);
+  for (let i = 0; i < timesS.length; i++) {
+    const time = timesS[i]!;
+    const value = values[i]!;
+    if (oneStep !== undefined) expectInto(state, run, time, i, oneStep);
+    if (!takeSample(state, time, value)) continue;
+    if (run !== null) {
+      const u = slotTime(run.state.clock, time);
+      if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
+    }
+    if (state.seen < state.nextRefit) continue;
+    refitState(members, state, []);
+    run = openEnsemble(state.ensemble!);
+  }
+}
+
+function expectInto(
+  state: ForecasterState,
+  run: EnsembleRun | null,
+  timeS: number,
+  at: number,
+  oneStep: OneStep,
+): void {
+  if (run === null) {
+    const { mean, meanAbs } = coldExpectation(state);
+    oneStep.expected[at] = mean;
+    oneStep.scale[at] = 1.2533 * meanAbs;
+    return;
+  }
+  const { mean, deviation } = expectation(run, slotTime(run.state.clock, timeS));
+  oneStep.expected[at] = mean;
+  oneStep.scale[at] = deviation;
+}
+
+function summaryOf(state: ForecasterState): ModelSummary {
+  const { ensemble, adaptive } = state;
+  return {
+    periodS: ensemble?.clock.periodS ?? null,
+    seasonsS: ensemble?.seasons.map((season) => season.length * ensemble.clock.periodS) ?? [],
+    coverage: WATCHED_LEVELS.map((level, k) => {
+      const count = adaptive.seen[k]!;
+      return { level, value: count > 0 ? adaptive.inside[k]! / count : NaN, count };
+    }),
+    weights: ensemble === null ? {} : memberShares(openEnsemble(ensemble)),
+  };
+}
+
+/**
+ * Makes a model of a set of members: a committee of many, or one alone.
+ *
+ * Each sample advances all members at constant cost. Parameters are fitted from the newest
+ * {@linkcode BUFFER_SAMPLES_MAX} values at 8, 12, 18, … values, each time the count has grown by half,
+ * so that fitting costs a bounded share of all work.
+ *
+ * @param name     name and version
+ * @param members  where one is not usable on a series it is left out
+ */
+export function forecasterModel(name: string, members: readonly MemberName[]): ForecasterModel {
+  return {
+    name,
+    stateBytesMax: stateBytesMax(members),
+    initialState: emptyState,
+    absorb: (state, timesS, values, oneStep) => absorbInto(members, state, timesS, values, oneStep),
+    forecast(state, timesS, quantiles) {
+      checkQuantiles(quantiles);
+      if (state.seen === 0) {
+        throw new InvalidValueError("samples", 0, "at least one sample with a value");
+      }
+      let rows: Float64Array | null = null;
+      if (state.ensemble !== null) {
+        const run = openEnsemble(state.ensemble);
+        const us = timesS.map((time) => slotTime(run.state.clock, time));
+        rows = ensembleQuantiles(run, us, quantiles, state.adaptive);
+      }
+      if (rows === null || !rows.every((value) => Number.isFinite(value))) {
+        rows = coldQuantiles(state, timesS, quantiles);
+      }
+      tidyRows(state, rows, quantiles.length);
+      return rows;
+    },
+    summary: summaryOf,
+    stateOfContext(config, timesS, values) {
+      const state = emptyState(config);
+      for (let i = 0; i < timesS.length; i++) takeSample(state, timesS[i]!, values[i]!);
+      if (state.seen >= FIRST_FIT_SAMPLES) refitState(members, state, CONTEXT_PREFIXES);
+      return state;
+    },
+  };
+}

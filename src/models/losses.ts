@@ -1,0 +1,74 @@
+/**
+ * The members' own past errors, discounted, by lead bucket: what a committee weighs them by.
+ *
+ *   s_i = Σ exp(−age/half) |e_i| / Σ exp(−age/half)
+ *   w_i ∝ (s_i / min s)^(−4g),   g = N / (N + 1),   N = discounted origins seen
+ *
+ * With no past all weights are equal; with much of it a member twice as bad has a 16th of the
+ * weight. The exponent was chosen among 2, 4 and 8 (docs/models_that_serve.md).
+ */
+export type LossState = {
+  /** [bucket, member] */
+  errors: Float64Array;
+  /** [bucket] */
+  weight: Float64Array;
+};
+
+const EXPONENT = 4;
+const PRIOR_ORIGINS = 1;
+
+/** Lead buckets [from, to) of a horizon: 1..h/12, ..h/4, ..h. */
+export function leadBuckets(horizon: number): [number, number][] {
+  if (horizon <= 4) return [[0, horizon]];
+  const near = Math.max(1, Math.floor(horizon / 12));
+  const middle = Math.max(2, Math.floor(horizon / 4));
+  return [[0, near], [near, middle], [middle, horizon]];
+}
+
+/** Which bucket each lead belongs to.                                                       [lead] */
+export function bucketOfLead(horizon: number): Uint8Array {
+  const out = new Uint8Array(horizon);
+  leadBuckets(horizon).forEach(([from, to], bucket) => out.fill(bucket, from, to));
+  return out;
+}
+
+/** No past yet. */
+export function lossStart(members: number, buckets: number): LossState {
+  return { errors: new Float64Array(members * buckets), weight: new Float64Array(buckets) };
+}
+
+/** Discounts everything known by the passing of `slots`. */
+export function lossAge(state: LossState, slots: number, halfSlots: number): void {
+  const keep = Math.exp(-slots / halfSlots);
+  for (let i = 0; i < state.errors.length; i++) state.errors[i] = state.errors[i]! * keep;
+  for (let b = 0; b < state.weight.length; b++) state.weight[b] = state.weight[b]! * keep;
+}
+
+/** Weights of the members in one bucket, summing to 1.                                    [member] */
+export function memberWeightsInto(
+  state: LossState,
+  bucket: number,
+  leadsInBucket: number,
+  out: Float64Array,
+): void {
+  const members = out.length;
+  const at = bucket * members;
+  const seen = state.weight[bucket]!;
+  const origins = seen / leadsInBucket;
+  const exponent = EXPONENT * origins / (origins + PRIOR_ORIGINS);
+  let least = Infinity;
+  let most = 0;
+  for (let i = 0; i < members; i++) {
+    least = Math.min(least, state.errors[at + i]!);
+    most = Math.max(most, state.errors[at + i]!);
+  }
+  // Members that have not erred at all are told apart at rounding level only.
+  const floor = Math.max(most * 1e-9, Number.MIN_VALUE);
+  let total = 0;
+  for (let i = 0; i < members; i++) {
+    const ratio = seen > 0 ? (state.errors[at + i]! + floor) / (least + floor) : 1;
+    out[i] = ratio ** -exponent;
+    total += out[i]!;
+  }
+  for (let i = 0; i < members; i++) out[i] = out[i]! / total;
+}

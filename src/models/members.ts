@@ -1,0 +1,91 @@
+import type { StructuralKind } from "./structural.ts";
+
+/** A voice of the committee: what it is made of. */
+export type MemberKind =
+  | { readonly form: "seasonal_naive"; readonly season: 0 | 1 }
+  | { readonly form: "mean" }
+  | { readonly form: "structural"; readonly filter: FilterName }
+  | { readonly form: "readout"; readonly filter: FilterName; readonly full: boolean }
+  | { readonly form: "ar_differences" }
+  | { readonly form: "analog"; readonly long: boolean };
+
+/** The structural filters, by what they are good at. */
+export type FilterName = "steady" | "trend" | "log_far" | "log_near";
+
+const DAMPINGS = [0.9, 0.97];
+const LOG_DAMPINGS = [0.8, 0.92];
+
+/**
+ * The four filters: `steady` has no slope and two relaxation times; `trend` has a slope; `log_far`
+ * and `log_near` see the log (or root), fitted to many-step and to one-step errors.
+ */
+export const FILTER_KINDS: Readonly<Record<FilterName, StructuralKind>> = {
+  trend: {
+    name: "trend",
+    tausSlots: [8],
+    slope: true,
+    dampings: DAMPINGS,
+    transformed: false,
+    multiStepShare: 0,
+  },
+  steady: {
+    name: "steady",
+    tausSlots: [2, 16],
+    slope: false,
+    dampings: [],
+    transformed: false,
+    multiStepShare: 0,
+  },
+  log_far: {
+    name: "log_far",
+    tausSlots: [2, 16],
+    slope: true,
+    dampings: LOG_DAMPINGS,
+    transformed: true,
+    multiStepShare: 0.7,
+  },
+  log_near: {
+    name: "log_near",
+    tausSlots: [3],
+    slope: true,
+    dampings: LOG_DAMPINGS,
+    transformed: true,
+    multiStepShare: 0,
+  },
+};
+
+/** Every member that a model can be made of. */
+export const MEMBER_KINDS = {
+  seasonal_naive: { form: "seasonal_naive", season: 0 },
+  seasonal_naive_long: { form: "seasonal_naive", season: 1 },
+  mean: { form: "mean" },
+  structural: { form: "structural", filter: "trend" },
+  readout_steady: { form: "readout", filter: "steady", full: false },
+  readout: { form: "readout", filter: "trend", full: true },
+  readout_log_far: { form: "readout", filter: "log_far", full: true },
+  readout_log_far_light: { form: "readout", filter: "log_far", full: false },
+  readout_log_near: { form: "readout", filter: "log_near", full: true },
+  readout_log_near_light: { form: "readout", filter: "log_near", full: false },
+  ar_differences: { form: "ar_differences" },
+  analog: { form: "analog", long: false },
+  analog_long: { form: "analog", long: true },
+} as const satisfies Record<string, MemberKind>;
+
+export type MemberName = keyof typeof MEMBER_KINDS;
+
+/** The filters that a set of members needs; the first is the reference for gaps and one step. */
+export function filtersOf(members: readonly MemberName[]): FilterName[] {
+  const needed = new Set<FilterName>();
+  for (const name of members) {
+    const kind: MemberKind = MEMBER_KINDS[name];
+    if (kind.form === "structural" || kind.form === "readout") needed.add(kind.filter);
+  }
+  return (Object.keys(FILTER_KINDS) as FilterName[]).filter((name) => needed.has(name));
+}
+
+/** Whether a member works on the log or root, and is cut nearer to the range seen. */
+export function isTransformed(name: MemberName): boolean {
+  const kind: MemberKind = MEMBER_KINDS[name];
+  return (kind.form === "structural" || kind.form === "readout") &&
+    FILTER_KINDS[kind.filter].transformed;
+}

@@ -1,0 +1,125 @@
+import { packedDiagonal, rlsStep } from "./packed_rls.ts";
+
+/**
+ * A Bayesian linear readout of a bank, per lead group with a shared covariance.
+ *
+ *   e(t, l) = z(t + l) − base(t, l),   ê(t, l) = W[:, l]ᵀ x(t)
+ *
+ * `base` is the structural filter's forecast, so the prior mean W = 0 is that forecast. All leads
+ * of a group have the same regressors and one covariance; a group learns from an origin when its
+ * last lead is known. Errors beyond {@linkcode CLIP_ERRORS} running scales are clipped.
+ */
+export type ReadoutState = {
+  /** [feature, lead] */
+  weights: Float64Array;
+  /** Packed covariance of each lead group.                   [group, feature·(feature + 1) / 2] */
+  cov: Float64Array;
+  /** Running sum of |error| by lead.                                                     [lead] */
+  errorSum: Float64Array;
+  /** Weight of the running sums, by group.                                              [group] */
+  errorWeight: Float64Array;
+};
+
+/** What sets one readout apart from another. */
+export type ReadoutKind = {
+  /** Strength of the prior W = 0. */
+  readonly ridge: number;
+  readonly forgetting: number;
+};
+
+const PRIOR_VARIANCE = 0.05;
+const CLIP_ERRORS = 3;
+const CLIP_WARM_UP = 20;
+const ERROR_FORGETTING = 0.99;
+const ERROR_SCALE = 1.25;
+const WIND_UP_MAX = 4;
+
+/** Lead groups [from, to) of a horizon: 1..h/8, ..h/3, ..h. */
+export function leadGroups(horizon: number): [number, number][] {
+  if (horizon < 6) return [[0, horizon]];
+  const near = Math.max(1, Math.floor(horizon / 8));
+  const middle = Math.max(2, Math.floor(horizon / 3));
+  return [[0, near], [near, middle], [middle, horizon]];
+}
+
+/** A readout that has learned nothing: it adds 0. */
+export function readoutStart(
+  kind: ReadoutKind,
+  features: number,
+  horizon: number,
+): ReadoutState {
+  const one = packedDiagonal(new Float64Array(features).fill(PRIOR_VARIANCE / kind.ridge));
+  const groups = leadGroups(horizon).length;
+  const cov = new Float64Array(one.length * groups);
+  for (let g = 0; g < groups; g++) cov.set(one, g * one.length);
+  return {
+    weights: new Float64Array(features * horizon),
+    cov,
+    errorSum: new Float64Array(horizon),
+    errorWeight: new Float64Array(groups),
+  };
+}
+
+/**
+ * Learns one lead group from one origin.
+ *
+ * @param features  as they stood at the origin                                      [feature]
+ * @param errors    target minus base by lead; NaN where the target is missing; overwritten [lead]
+ * @param gain      scratch                                                          [feature]
+ */
+export function readoutLearn(
+  kind: ReadoutKind,
+  state: ReadoutState,
+  group: number,
+  [from, to]: readonly [number, number],
+  features: Float64Array,
+  errors: Float64Array,
+  gain: Float64Array,
+): void {
+  const size = features.length;
+  const horizon = errors.length;
+  const packed = size * (size + 1) / 2;
+  const { weights, errorSum } = state;
+  for (let i = 0; i < size; i++) {
+    const x = features[i]!;
+    const row = i * horizon;
+    for (let l = from; l < to; l++) errors[l] = errors[l]! - x * weights[row + l]!;
+  }
+  const weight = ERROR_FORGETTING * state.errorWeight[group]! + 1;
+  state.errorWeight[group] = weight;
+  for (let l = from; l < to; l++) {
+    const error = errors[l]!;
+    if (Number.isNaN(error)) {
+      errors[l] = 0;
+      continue;
+    }
+    const limit = CLIP_ERRORS * ERROR_SCALE * errorSum[l]! / weight;
+    const size = Math.abs(error);
+    const clipped = weight > CLIP_WARM_UP && size > limit ? limit : size;
+    errors[l] = size > 0 ? error * clipped / size : 0;
+    errorSum[l] = ERROR_FORGETTING * errorSum[l]! + clipped;
+  }
+  const cov = state.cov.subarray(group * packed, (group + 1) * packed);
+  rlsStep(cov, features, gain, kind.forgetting, WIND_UP_MAX * PRIOR_VARIANCE / kind.ridge);
+  for (let i = 0; i < size; i++) {
+    const g = gain[i]!;
+    const row = i * horizon;
+    for (let l = from; l < to; l++) weights[row + l] = weights[row + l]! + g * errors[l]!;
+  }
+}
+
+/** Adds the readout's correction to base forecasts, in place.                               [lead] */
+export function readoutAdd(
+  state: ReadoutState,
+  features: Float64Array,
+  forecast: Float64Array,
+): void {
+  const horizon = forecast.length;
+  for (let i = 0; i < features.length; i++) {
+    const x = features[i]!;
+    const row = i * horizon;
+    for (let l = 0; l < horizon; l++) {
+      forecast[l] = forecast[l]! + x * state.weights[row + l]!;
+    }
+  }
+}

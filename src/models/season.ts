@@ -1,0 +1,186 @@
+import type { SlotClock } from "./slot_clock.ts";
+
+/** A season: its length in slots (may be fractional) and as a whole number of slots. */
+export type Season = { length: number; slots: number };
+
+const HOUR_S = 3600;
+const DAY_S = 86_400;
+const WEEK_S = 7 * DAY_S;
+const YEAR_S = 365.25 * DAY_S;
+
+/** Seasons of the calendar, in seconds, shortest first. */
+const CALENDAR_S = [60, HOUR_S, DAY_S, WEEK_S, YEAR_S];
+
+/** How far a calendar length may lie from the one it is compared with. */
+const CALENDAR_TOLERANCE = 0.005;
+
+/** A peak of the autocorrelation must reach this, and this many standard errors. */
+const PEAK_MIN = 0.15;
+const PEAK_ERRORS = 3;
+
+/** A peak must stand this far above the lowest value before it. */
+const PROMINENCE_MIN = 0.2;
+
+/** How much a length that the calendar knows is preferred. */
+const CALENDAR_BONUS = 1.25;
+
+/** Differences show seasons under a wandering level, but less surely. */
+const DIFFERENCE_DISCOUNT = 0.9;
+
+/** Series shorter than this show no season. */
+const SEARCH_SAMPLES_MIN = 12;
+
+/** Seasons of which fewer than this many have been seen are not used. */
+const SECOND_SEASON_SEEN_MIN = 1.9;
+
+function detrended(values: Float64Array): Float64Array {
+  const n = values.length;
+  const meanIndex = (n - 1) / 2;
+  let mean = 0;
+  for (let i = 0; i < n; i++) mean += values[i]! / n;
+  let slope = 0;
+  let square = 0;
+  for (let i = 0; i < n; i++) {
+    slope += (i - meanIndex) * (values[i]! - mean);
+    square += (i - meanIndex) * (i - meanIndex);
+  }
+  slope /= square;
+  return values.map((value, i) => value - mean - slope * (i - meanIndex));
+}
+
+function differenced(values: Float64Array): Float64Array {
+  const out = new Float64Array(values.length - 1);
+  for (let i = 0; i < out.length; i++) out[i] = values[i + 1]! - values[i]!;
+  return out;
+}
+
+/** Autocorrelation at lags 0..lagMax, unbiased by n / (n − lag). */
+function autocorrelation(values: Float64Array, lagMax: number): Float64Array {
+  const n = values.length;
+  let mean = 0;
+  for (let i = 0; i < n; i++) mean += values[i]! / n;
+  const centred = values.map((value) => value - mean);
+  const out = new Float64Array(lagMax + 1);
+  let variance = 0;
+  for (let i = 0; i < n; i++) variance += centred[i]! * centred[i]!;
+  for (let lag = 0; lag <= lagMax; lag++) {
+    let sum = 0;
+    for (let i = lag; i < n; i++) sum += centred[i]! * centred[i - lag]!;
+    out[lag] = variance > 0 ? sum / variance * n / (n - lag) : 0;
+  }
+  return out;
+}
+
+/** Values clipped at their 2nd and 98th percentiles, so that one spike makes no season. */
+function clipped(values: Float64Array): Float64Array {
+  const sorted = values.slice().sort();
+  const low = sorted[Math.floor(0.02 * (sorted.length - 1))]!;
+  const high = sorted[Math.ceil(0.98 * (sorted.length - 1))]!;
+  return values.map((value) => Math.min(high, Math.max(low, value)));
+}
+
+/** Calendar seasons in whole slots for a sampling period. */
+function calendarSlots(periodS: number): number[] {
+  return CALENDAR_S.map((seconds) => Math.round(seconds / periodS)).filter((slots) => slots >= 2);
+}
+
+/**
+ * Finds the main season of an evenly spaced series from its autocorrelation.
+ *
+ * Peaks of the autocorrelation of the clipped, detrended series (and of its differences) that
+ * stand out, and that twice the lag confirms; lengths of the calendar get a bonus.
+ *
+ * @param values   no missing values                                                  [length]
+ * @param periodS  seconds between values, for the calendar
+ * @returns        the season in slots; 1 when none is found
+ */
+export function findSeason(values: Float64Array, periodS: number): number {
+  const n = values.length;
+  if (n < SEARCH_SAMPLES_MIN) return 1;
+  const base = clipped(values);
+  const calendar = calendarSlots(periodS);
+  let bestScore = 0;
+  let best = 1;
+  for (const [source, series] of [detrended(base), differenced(base)].entries()) {
+    const lagMax = Math.min((n >> 1) - 1, Math.floor(n * 2 / 5));
+    if (lagMax < 3) continue;
+    const acf = autocorrelation(series, lagMax);
+    const shortTerm = n > 30 ? acf[1]! * acf[1]! + acf[2]! * acf[2]! : 0;
+    const threshold = Math.max(PEAK_ERRORS * Math.sqrt((1 + 2 * shortTerm) / n), PEAK_MIN);
+    let lowest = Infinity;
+    for (let lag = 2; lag <= lagMax; lag++) {
+      lowest = Math.min(lowest, acf[lag - 1]!);
+      const known = calendar.includes(lag);
+      const peak = lag < lagMax && acf[lag]! >= acf[lag - 1]! && acf[lag]! >= acf[lag + 1]!;
+      if (!peak && !known) continue;
+      if (acf[lag]! < threshold || acf[lag]! - lowest < PROMINENCE_MIN) continue;
+      if (2 * lag <= lagMax && acf[2 * lag]! < 0.5 * acf[lag]!) continue;
+      const score = acf[lag]! * Math.sqrt(1 - lag / n) * (known ? CALENDAR_BONUS : 1) *
+        (source === 0 ? 1 : DIFFERENCE_DISCOUNT);
+      const better = score > bestScore * 1.08;
+      const divides = score > bestScore * 0.9 && lag < best && best % lag === 0;
+      if (better || divides) {
+        bestScore = score;
+        best = lag;
+      }
+    }
+  }
+  return best;
+}
+
+function near(seconds: number, target: number): boolean {
+  return Math.abs(seconds / target - 1) < CALENDAR_TOLERANCE;
+}
+
+/** The longer calendar season that goes with a shorter one: the week with the day, and so on. */
+function companionS(seasonS: number): number | null {
+  if (near(seasonS, DAY_S)) return WEEK_S;
+  if (near(seasonS, WEEK_S)) return YEAR_S;
+  return null;
+}
+
+function seasonOf(slots: number, sampleSpan: number): Season {
+  const whole = Math.round(slots);
+  // Over the stretch seen, less than a quarter slot of drift is no evidence against a whole number.
+  const snaps = Math.abs(slots - whole) * sampleSpan / slots < 0.25;
+  return { length: snaps ? whole : slots, slots: whole };
+}
+
+/**
+ * The seasons that a model uses: those declared, else the one found, and the longer calendar
+ * season that goes with it once 1.9 of those have been seen.
+ *
+ * A declared season that is not longer than one period says that there is none.
+ *
+ * @param grid       evenly spaced values, gaps filled                                [length]
+ * @param declaredS  declared season lengths in seconds; empty = find
+ */
+export function seasonsOf(
+  grid: Float64Array,
+  clock: SlotClock,
+  declaredS: readonly number[],
+): Season[] {
+  const n = grid.length;
+  const lengths = declaredS.map((seconds) => seconds / clock.periodS).filter((slots) =>
+    slots > 1.5
+  );
+  lengths.sort((a, b) => a - b);
+  if (declaredS.length === 0) {
+    const slots = findSeason(grid, clock.periodS);
+    if (slots > 1) lengths.push(calendarLength(slots, clock.periodS));
+  }
+  if (lengths.length === 0) return [];
+  const first = lengths[0]!;
+  const declaredSecond = lengths[1];
+  const companion = companionS(first * clock.periodS);
+  const second = declaredSecond ?? (companion === null ? null : companion / clock.periodS);
+  const seasons = [seasonOf(first, n)];
+  if (second !== null && n >= SECOND_SEASON_SEEN_MIN * second) seasons.push(seasonOf(second, n));
+  return seasons;
+}
+
+/** The exact calendar length for a whole number of slots, where the calendar has one. */
+function calendarLength(slots: number, periodS: number): number {
+  const match = CALENDAR_S.find((seconds) => Math.round(seconds / periodS) === slots);
+  return match === undefined ? slots : match / periodS;
+}

@@ -1,0 +1,80 @@
+/**
+ * The even grid behind uneven timestamps. A slot is one sampling period; slot time is
+ *
+ *   u(t) = (t − originS) / periodS
+ *
+ * and a sample belongs to slot round(u). Filters run in slot time and are exact for any u; members
+ * that need a grid (lags, analogs) use the whole slots.
+ */
+export type SlotClock = { originS: number; periodS: number };
+
+/** Within this share of a period a timestamp counts as being on the grid. */
+const ON_GRID_SLOTS = 1e-6;
+
+/** Samples of the first stretch whose slots are counted from the median period alone. */
+const FIRST_STRETCH = 16;
+
+function median(values: Float64Array): number {
+  const sorted = values.slice().sort();
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+}
+
+/** Least-squares line t = origin + period·slot over the first `count` samples. */
+function refine(timesS: Float64Array, count: number, clock: SlotClock): SlotClock {
+  const start = timesS[0]!;
+  const firstSlot = Math.round((start - clock.originS) / clock.periodS);
+  let meanSlot = 0;
+  let meanTime = 0;
+  for (let i = 0; i < count; i++) {
+    meanSlot += Math.round((timesS[i]! - clock.originS) / clock.periodS) - firstSlot;
+    meanTime += timesS[i]! - start;
+  }
+  meanSlot /= count;
+  meanTime /= count;
+  let slotTime = 0;
+  let slotSlot = 0;
+  for (let i = 0; i < count; i++) {
+    const slot = Math.round((timesS[i]! - clock.originS) / clock.periodS) - firstSlot - meanSlot;
+    slotTime += slot * (timesS[i]! - start - meanTime);
+    slotSlot += slot * slot;
+  }
+  const periodS = slotSlot > 0 ? slotTime / slotSlot : clock.periodS;
+  if (!(periodS > clock.periodS * 0.5 && periodS < clock.periodS * 2)) return clock;
+  return { originS: start + meanTime - meanSlot * periodS, periodS };
+}
+
+/**
+ * Finds the sampling period and its phase from timestamps with jitter and gaps.
+ *
+ * The median difference is a robust first guess; the line through (slot, time) is then refitted
+ * over stretches that double, so that slots never slip although the guess is coarse. Months of 28
+ * to 31 days become slots of one mean month.
+ *
+ * @param timesS  strictly increasing, seconds                                        [length ≥ 2]
+ */
+export function fitSlotClock(timesS: Float64Array): SlotClock {
+  const differences = new Float64Array(timesS.length - 1);
+  for (let i = 1; i < timesS.length; i++) differences[i - 1] = timesS[i]! - timesS[i - 1]!;
+  const guess = median(differences);
+  let clock: SlotClock = { originS: timesS[0]!, periodS: guess };
+  let onGrid = true;
+  for (let i = 0; i < timesS.length && onGrid; i++) {
+    const slot = (timesS[i]! - clock.originS) / guess;
+    onGrid = Math.abs(slot - Math.round(slot)) < ON_GRID_SLOTS;
+  }
+  // An even series keeps its exact period: refitting would only add rounding noise.
+  if (onGrid) return clock;
+  for (let count = FIRST_STRETCH;; count *= 2) {
+    const end = Math.min(count, timesS.length);
+    clock = refine(timesS, end, refine(timesS, end, clock));
+    if (end === timesS.length) return clock;
+  }
+}
+
+/** Slot time of an instant; on-grid instants give whole numbers exactly. */
+export function slotTime(clock: SlotClock, timeS: number): number {
+  const slot = (timeS - clock.originS) / clock.periodS;
+  const whole = Math.round(slot);
+  return Math.abs(slot - whole) < ON_GRID_SLOTS ? whole : slot;
+}

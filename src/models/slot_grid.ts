@@ -1,0 +1,57 @@
+/**
+ * The recent past on whole slots: what grid members (naive, AR, analogs) look back on. A slot
+ * without a sample holds a prediction and is marked unknown, so that nobody learns from it.
+ */
+export type SlotGrid = {
+  /** Values of slots `first … first + length − 1`, then spare room. */
+  values: Float64Array;
+  /** 1 where a sample was seen. */
+  known: Uint8Array;
+  length: number;
+  first: number;
+};
+
+/** Slots that are kept for certain. */
+export const GRID_SLOTS_MAX = 2000;
+
+/** Room beyond them, so that moving the past happens once in this many slots. */
+const GRID_SPARE = 400;
+
+/** An empty grid whose first slot will be `first`. */
+export function emptyGrid(first: number): SlotGrid {
+  return { values: new Float64Array(64), known: new Uint8Array(64), length: 0, first };
+}
+
+/** Appends the next slot; the oldest slots are dropped when the grid is full. */
+export function pushSlot(grid: SlotGrid, value: number, known: boolean): void {
+  if (grid.length === GRID_SLOTS_MAX + GRID_SPARE) {
+    grid.values.copyWithin(0, GRID_SPARE);
+    grid.known.copyWithin(0, GRID_SPARE);
+    grid.length = GRID_SLOTS_MAX;
+    grid.first += GRID_SPARE;
+  }
+  if (grid.length === grid.values.length) {
+    const room = Math.min(2 * grid.length, GRID_SLOTS_MAX + GRID_SPARE);
+    const values = new Float64Array(room);
+    values.set(grid.values);
+    const known = new Uint8Array(room);
+    known.set(grid.known);
+    grid.values = values;
+    grid.known = known;
+  }
+  grid.values[grid.length] = value;
+  grid.known[grid.length] = known ? 1 : 0;
+  grid.length++;
+}
+
+/** Value of a slot, or NaN where it has left the grid. */
+export function slotValue(grid: SlotGrid, slot: number): number {
+  const at = slot - grid.first;
+  return at >= 0 && at < grid.length ? grid.values[at]! : NaN;
+}
+
+/** Whether a sample was seen in a slot. */
+export function slotKnown(grid: SlotGrid, slot: number): boolean {
+  const at = slot - grid.first;
+  return at >= 0 && at < grid.length && grid.known[at] === 1;
+}

@@ -1,0 +1,523 @@
+import type { Season } from "./season.ts";
+
+/**
+ * The structural model in continuous time, as a Kalman filter over one channel.
+ *
+ *   y(u) = level + Σ OU_k + Σ seasons + noise,   noise variance 1, others relative to it
+ *   d level = alpha·slope du + sqrt(qL) dW,      d slope = −kappa·slope du + sigma dW
+ *   d OU_k  = −OU_k / tau_k du + noise,          stationary variance v_k
+ *   season  = Σ_j a_j cos(w_j u) + b_j sin(w_j u),   a_j, b_j random walks of variance q
+ *
+ * Time u is in slots. Seasons sit in a rotating frame: their states stay put and the observation
+ * row turns with u, so every step length is exact and costs the same. `alpha` makes the slope's
+ * share over one slot equal phi·slope, as in the discrete damped trend (Gardner and McKenzie 1985).
+ *
+ * The update is robust: an innovation beyond {@linkcode CLIP_SCALES} running scales is clipped in
+ * the mean, while the covariance is updated as usual. Harvey (1989) chapter 4 for the filter; the
+ * constants and priors are those of docs/models_that_serve.md.
+ *
+ * States in order: level, slope (where present), OU terms, then the season states. The covariance
+ * is packed by rows of its lower triangle: P[i, j] at i·(i + 1) / 2 + j for j ≤ i.
+ */
+export type StructuralKind = {
+  readonly name: string;
+  /** Relaxation times of the Ornstein–Uhlenbeck terms, in slots. */
+  readonly tausSlots: readonly number[];
+  /** Whether there is a damped slope. */
+  readonly slope: boolean;
+  /** Choices of the damping factor per slot. */
+  readonly dampings: readonly number[];
+  /** Filters the log (or root) of the values, where they allow it. */
+  readonly transformed: boolean;
+  /** Share of the multi-step error in the fitting criterion. */
+  readonly multiStepShare: number;
+};
+
+/** Which states there are: a pure function of the kind and the seasons. */
+export type StructuralLayout = {
+  readonly kind: StructuralKind;
+  readonly size: number;
+  readonly ouStart: number;
+  readonly seasonStart: number;
+  /** Angular frequency per slot of each season state.                       [size − seasonStart] */
+  readonly omegas: Float64Array;
+  /** 0 for a cosine, 1 for a sine state.                                    [size − seasonStart] */
+  readonly sines: Uint8Array;
+  /** Which season each state belongs to.                                    [size − seasonStart] */
+  readonly seasonIndex: Uint8Array;
+  /** Start variance of each season state.                                   [size − seasonStart] */
+  readonly startVariance: Float64Array;
+};
+
+/** Positions in a parameter vector; all but the damping are log10 of variances. */
+export const THETA = { level: 0, slope: 1, damping: 2, ou: 3, season: 5, size: 7 } as const;
+
+/** Most Ornstein–Uhlenbeck terms and seasons that a parameter vector has room for. */
+export const OU_MAX = 2;
+export const SEASONS_MAX = 2;
+
+/** Most harmonics of the first season. */
+const HARMONICS_MAX = 12;
+
+/** Harmonics of a second season seven times the first: its own, then sidebands of the first's. */
+const WEEK_HARMONICS = [1, 2, 3, 4, 5, 6];
+const WEEK_NEAR_SIDEBANDS = [8, 13, 15];
+const WEEK_FAR_SIDEBANDS = [9, 12, 16, 20, 22, 27, 29];
+const SECOND_HARMONICS = [1, 2, 3];
+
+/** Most states of any layout: level, slope, OU terms, 12 + 16 harmonics of two states. */
+export const STRUCTURAL_STATES_MAX = 2 + OU_MAX + 2 * (HARMONICS_MAX + 16);
+
+/** An innovation beyond this many running scales is clipped. */
+export const CLIP_SCALES = 4;
+
+/** Mean |x| of a standard normal is 1 / 1.2533. */
+export const SCALE_OF_MEAN_ABS = 1.2533;
+
+const LEVEL_START_VARIANCE = 100;
+const HARMONIC_START_VARIANCE = 10 ** 1.5;
+const SLOPE_START_LOG10 = -1;
+const SCALE_WARM_UP = 8;
+const SCALE_FORGETTING = 0.995;
+const SCALE_FORGETTING_FROM = 200;
+
+type Harmonic = { omega: number; variance: number; season: number; nyquist: boolean };
+
+function harmonicsOf(seasons: readonly Season[]): Harmonic[] {
+  const out: Harmonic[] = [];
+  const add = (season: number, length: number, j: number, variance: number) =>
+    out.push({
+      omega: 2 * Math.PI * j / length,
+      variance,
+      season,
+      nyquist: Math.abs(j / length - 0.5) < 1e-9,
+    });
+  const first = seasons[0];
+  if (first === undefined) return out;
+  const harmonics = Math.min(Math.floor(first.length / 2), HARMONICS_MAX);
+  for (let j = 1; j <= harmonics; j++) add(0, first.length, j, HARMONIC_START_VARIANCE / j);
+  const second = seasons[1];
+  if (second === undefined) return out;
+  const ratio = second.length / first.length;
+  const weekly = Math.abs(ratio - 7) < 1e-6;
+  const candidates = !weekly
+    ? SECOND_HARMONICS
+    : second.length > 100
+    ? [...WEEK_HARMONICS, ...WEEK_NEAR_SIDEBANDS, ...WEEK_FAR_SIDEBANDS]
+    : [...WEEK_HARMONICS, ...WEEK_FAR_SIDEBANDS];
+  for (const j of candidates) {
+    const firstHarmonic = j / ratio;
+    const coincides = Math.abs(firstHarmonic - Math.round(firstHarmonic)) < 1e-9;
+    if (coincides || j / second.length > 0.5) continue;
+    add(1, second.length, j, HARMONIC_START_VARIANCE / (j < 7 ? j : 3 + Math.floor(j / 7)));
+  }
+  return out;
+}
+
+/** Lays out the states of a kind for the given seasons (at most {@linkcode SEASONS_MAX}). */
+export function structuralLayout(
+  kind: StructuralKind,
+  seasons: readonly Season[],
+): StructuralLayout {
+  const omegas: number[] = [];
+  const sines: number[] = [];
+  const seasonIndex: number[] = [];
+  const startVariance: number[] = [];
+  for (const harmonic of harmonicsOf(seasons)) {
+    // At half the sampling rate the sine is zero on every slot.
+    for (const sine of harmonic.nyquist ? [0] : [0, 1]) {
+      omegas.push(harmonic.omega);
+      sines.push(sine);
+      seasonIndex.push(harmonic.season);
+      startVariance.push(harmonic.variance);
+    }
+  }
+  const ouStart = kind.slope ? 2 : 1;
+  const seasonStart = ouStart + kind.tausSlots.length;
+  return {
+    kind,
+    size: seasonStart + omegas.length,
+    ouStart,
+    seasonStart,
+    omegas: Float64Array.from(omegas),
+    sines: Uint8Array.from(sines),
+    seasonIndex: Uint8Array.from(seasonIndex),
+    startVariance: Float64Array.from(startVariance),
+  };
+}
+
+/** Writes the observation row at slot time `u`.                                          [size] */
+export function observationRowInto(layout: StructuralLayout, u: number, row: Float64Array): void {
+  row[0] = 1;
+  if (layout.kind.slope) row[1] = 0;
+  for (let i = layout.ouStart; i < layout.seasonStart; i++) row[i] = 1;
+  const { omegas, sines, seasonStart } = layout;
+  for (let i = 0; i < omegas.length; i++) {
+    const angle = omegas[i]! * u;
+    row[seasonStart + i] = sines[i] === 1 ? Math.sin(angle) : Math.cos(angle);
+  }
+}
+
+/** A layout with its parameters in natural units, and the transition of the last step length. */
+export type StructuralModel = {
+  readonly layout: StructuralLayout;
+  readonly theta: Float64Array;
+  readonly damping: number;
+  readonly levelVariance: number;
+  readonly slopeVariance: number;
+  readonly ouVariance: Float64Array;
+  /** Random-walk variance per slot of each season state. */
+  readonly seasonVariance: Float64Array;
+  readonly transition: Transition;
+};
+
+/** The exact transition over `dt` slots. */
+export type Transition = {
+  dt: number;
+  /** Share of the slope that reaches the level. */
+  gain: number;
+  /** Damping of the slope. */
+  decay: number;
+  levelNoise: number;
+  crossNoise: number;
+  slopeNoise: number;
+  ouDecay: Float64Array;
+  ouNoise: Float64Array;
+};
+
+/** Puts a parameter vector to a layout. */
+export function structuralModel(layout: StructuralLayout, theta: Float64Array): StructuralModel {
+  const levelVariance = 10 ** theta[THETA.level]!;
+  const ouCount = layout.kind.tausSlots.length;
+  const ouVariance = new Float64Array(ouCount);
+  for (let k = 0; k < ouCount; k++) ouVariance[k] = 10 ** theta[THETA.ou + k]!;
+  const seasonVariance = new Float64Array(layout.omegas.length);
+  for (let i = 0; i < seasonVariance.length; i++) {
+    seasonVariance[i] = 10 ** theta[THETA.season + layout.seasonIndex[i]!]!;
+  }
+  return {
+    layout,
+    theta,
+    damping: theta[THETA.damping]!,
+    levelVariance,
+    slopeVariance: layout.kind.slope ? (1 + levelVariance) * 10 ** theta[THETA.slope]! : 0,
+    ouVariance,
+    seasonVariance,
+    transition: {
+      dt: NaN,
+      gain: 0,
+      decay: 1,
+      levelNoise: 0,
+      crossNoise: 0,
+      slopeNoise: 0,
+      ouDecay: new Float64Array(ouCount),
+      ouNoise: new Float64Array(ouCount),
+    },
+  };
+}
+
+/** Share of the slope that reaches the level over `dt` slots: phi·(1 − phi^dt) / (1 − phi). */
+function slopeGain(damping: number, dt: number): number {
+  return damping * (1 - damping ** dt) / (1 - damping);
+}
+
+/**
+ * Sets the model's transition to `dt` slots; does nothing when it is that already.
+ *
+ * The noise of slope and level is that of an integrated Ornstein–Uhlenbeck process, so that two
+ * half steps give the same covariance as one whole step.
+ */
+export function setTransition(model: StructuralModel, dt: number): Transition {
+  const tr = model.transition;
+  if (tr.dt === dt) return tr;
+  tr.dt = dt;
+  tr.levelNoise = model.levelVariance * dt;
+  if (model.layout.kind.slope) {
+    const phi = model.damping;
+    const kappa = -Math.log(phi);
+    const sigma2 = model.slopeVariance * 2 * kappa / (1 - phi * phi);
+    const alpha = kappa * phi / (1 - phi);
+    const one = 1 - phi ** dt;
+    const two = 1 - phi ** (2 * dt);
+    tr.gain = slopeGain(phi, dt);
+    tr.decay = phi ** dt;
+    tr.slopeNoise = sigma2 * two / (2 * kappa);
+    tr.crossNoise = alpha * sigma2 / kappa * (one / kappa - two / (2 * kappa));
+    const integrated = dt - 2 * one / kappa + two / (2 * kappa);
+    tr.levelNoise += Math.max(0, alpha * alpha * sigma2 / (kappa * kappa) * integrated);
+  }
+  const taus = model.layout.kind.tausSlots;
+  for (let k = 0; k < taus.length; k++) {
+    const decay = Math.exp(-dt / taus[k]!);
+    tr.ouDecay[k] = decay;
+    tr.ouNoise[k] = model.ouVariance[k]! * (1 - decay * decay);
+  }
+  return tr;
+}
+
+/** What a filter carries: plain data. */
+export type StructuralState = {
+  /** [size] */
+  mean: Float64Array;
+  /** Packed lower triangle.                                                [size·(size + 1) / 2] */
+  cov: Float64Array;
+  /** Slot time of the state. */
+  u: number;
+  /** Running mean of |innovation| / sqrt(its variance): sum and weight. */
+  scaleSum: number;
+  scaleWeight: number;
+};
+
+/** A filter before its first sample, at slot time `u`, around `level`. */
+export function structuralStart(
+  model: StructuralModel,
+  u: number,
+  level: number,
+): StructuralState {
+  const { layout } = model;
+  const n = layout.size;
+  const cov = new Float64Array(n * (n + 1) / 2);
+  const put = (i: number, variance: number) => cov[i * (i + 1) / 2 + i] = variance;
+  put(0, LEVEL_START_VARIANCE + 10 * model.levelVariance);
+  if (layout.kind.slope) put(1, (1 + model.levelVariance) * 10 ** SLOPE_START_LOG10);
+  for (let k = 0; k < model.ouVariance.length; k++) put(layout.ouStart + k, model.ouVariance[k]!);
+  for (let i = 0; i < layout.omegas.length; i++) {
+    put(layout.seasonStart + i, layout.startVariance[i]!);
+  }
+  const mean = new Float64Array(n);
+  mean[0] = level;
+  return { mean, cov, u, scaleSum: 0, scaleWeight: 0 };
+}
+
+/** Time update of the mean over the model's current transition. */
+export function advanceMean(model: StructuralModel, mean: Float64Array): void {
+  const { layout, transition } = model;
+  if (layout.kind.slope) {
+    mean[0] = mean[0]! + transition.gain * mean[1]!;
+    mean[1] = mean[1]! * transition.decay;
+  }
+  for (let k = 0; k < transition.ouDecay.length; k++) {
+    mean[layout.ouStart + k] = mean[layout.ouStart + k]! * transition.ouDecay[k]!;
+  }
+}
+
+/** Time update of the packed covariance over the model's current transition. */
+export function advanceCov(model: StructuralModel, cov: Float64Array): void {
+  const { layout, transition: tr } = model;
+  const n = layout.size;
+  if (layout.kind.slope) {
+    const { gain, decay } = tr;
+    const p10 = cov[1]!;
+    const p11 = cov[2]!;
+    cov[0] = cov[0]! + 2 * gain * p10 + gain * gain * p11 + tr.levelNoise;
+    cov[1] = decay * (p10 + gain * p11) + tr.crossNoise;
+    cov[2] = decay * decay * p11 + tr.slopeNoise;
+    for (let i = 2, at = 3; i < n; at += ++i) {
+      cov[at] = cov[at]! + gain * cov[at + 1]!;
+      cov[at + 1] = decay * cov[at + 1]!;
+    }
+  } else {
+    cov[0] = cov[0]! + tr.levelNoise;
+  }
+  for (let k = 0; k < tr.ouDecay.length; k++) {
+    const o = layout.ouStart + k;
+    const decay = tr.ouDecay[k]!;
+    const row = o * (o + 1) / 2;
+    for (let j = 0; j < o; j++) cov[row + j] = cov[row + j]! * decay;
+    cov[row + o] = cov[row + o]! * decay * decay + tr.ouNoise[k]!;
+    for (let i = o + 1, at = row + o + 1 + o; i < n; at += ++i) cov[at] = cov[at]! * decay;
+  }
+  const dt = tr.dt;
+  const { seasonStart } = layout;
+  const season = model.seasonVariance;
+  for (let i = seasonStart, at = seasonStart * (seasonStart + 3) / 2; i < n; i++, at += i + 1) {
+    cov[at] = cov[at]! + season[i - seasonStart]! * dt;
+  }
+}
+
+/** out = P·row for a packed symmetric P. */
+export function covTimesRow(
+  cov: Float64Array,
+  row: Float64Array,
+  out: Float64Array,
+  size: number,
+): void {
+  let at = 0;
+  for (let i = 0; i < size; i++) {
+    const ci = row[i]!;
+    let sum = 0;
+    for (let j = 0; j < i; j++) {
+      const p = cov[at++]!;
+      sum += p * row[j]!;
+      out[j] = out[j]! + p * ci;
+    }
+    out[i] = sum + cov[at++]! * ci;
+  }
+}
+
+/** P −= factor·column·columnᵀ on the packed lower triangle. */
+function subtractOuter(
+  cov: Float64Array,
+  column: Float64Array,
+  factor: number,
+  size: number,
+): void {
+  let at = 0;
+  for (let i = 0; i < size; i++) {
+    const scaled = column[i]! * factor;
+    for (let j = 0; j <= i; j++, at++) cov[at] = cov[at]! - scaled * column[j]!;
+  }
+}
+
+/** Time update of a state to slot time `u` (not earlier than the state's). */
+export function predictTo(model: StructuralModel, state: StructuralState, u: number): void {
+  const dt = u - state.u;
+  if (dt <= 0) return;
+  setTransition(model, dt);
+  advanceMean(model, state.mean);
+  advanceCov(model, state.cov);
+  state.u = u;
+}
+
+/** Mean of the observation at the state's own slot time, given its row. */
+export function observedMean(mean: Float64Array, row: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < mean.length; i++) sum += mean[i]! * row[i]!;
+  return sum;
+}
+
+/** What one measurement update found; reused, never kept. */
+export type Innovation = {
+  /** Observation minus its prediction. */
+  value: number;
+  /** Variance of it, in units of the noise variance. */
+  variance: number;
+};
+
+/**
+ * Robust measurement update at the state's slot time.
+ *
+ * @param row      the observation row there                                             [size]
+ * @param column   scratch                                                               [size]
+ * @param out      receives the unclipped innovation and its variance
+ */
+export function observe(
+  state: StructuralState,
+  row: Float64Array,
+  column: Float64Array,
+  value: number,
+  out: Innovation,
+): void {
+  const size = state.mean.length;
+  covTimesRow(state.cov, row, column, size);
+  let variance = 1;
+  for (let i = 0; i < size; i++) variance += column[i]! * row[i]!;
+  const innovation = value - observedMean(state.mean, row);
+  out.value = innovation;
+  out.variance = variance;
+  const used = clipInnovation(state, innovation, Math.sqrt(variance));
+  const gain = used / variance;
+  for (let i = 0; i < size; i++) state.mean[i] = state.mean[i]! + column[i]! * gain;
+  subtractOuter(state.cov, column, 1 / variance, size);
+}
+
+/** Clips an innovation at the running scale, which it then updates. */
+export function clipInnovation(
+  state: { scaleSum: number; scaleWeight: number },
+  innovation: number,
+  deviation: number,
+): number {
+  let used = innovation;
+  let size = Math.abs(innovation) / deviation;
+  if (state.scaleWeight > SCALE_WARM_UP) {
+    const limit = CLIP_SCALES * SCALE_OF_MEAN_ABS * state.scaleSum / state.scaleWeight;
+    if (size > limit) {
+      used = innovation * limit / size;
+      size = limit;
+    }
+  }
+  const keep = state.scaleWeight > SCALE_FORGETTING_FROM ? SCALE_FORGETTING : 1;
+  state.scaleSum = state.scaleSum * keep + size;
+  state.scaleWeight = state.scaleWeight * keep + 1;
+  return used;
+}
+
+/** Running scale of the innovations, in units of their own deviation. */
+export function innovationScale(state: StructuralState): number {
+  return SCALE_OF_MEAN_ABS * state.scaleSum / (state.scaleWeight + 1e-12);
+}
+
+/** Mean forecast at one later slot time, exact for any distance. */
+export function forecastMeanAt(
+  model: StructuralModel,
+  state: StructuralState,
+  u: number,
+): number {
+  const { layout, damping } = model;
+  const { mean } = state;
+  const dt = u - state.u;
+  let sum = mean[0]!;
+  if (layout.kind.slope) sum += slopeGain(damping, dt) * mean[1]!;
+  for (let k = 0; k < layout.kind.tausSlots.length; k++) {
+    sum += Math.exp(-dt / layout.kind.tausSlots[k]!) * mean[layout.ouStart + k]!;
+  }
+  const { omegas, sines, seasonStart } = layout;
+  for (let i = 0; i < omegas.length; i++) {
+    const angle = omegas[i]! * u;
+    sum += mean[seasonStart + i]! * (sines[i] === 1 ? Math.sin(angle) : Math.cos(angle));
+  }
+  return sum;
+}
+
+/**
+ * Mean forecasts at the whole slots `slot + 1 … slot + out.length`.
+ *
+ * Each harmonic runs by the recurrence s(l + 1) = 2 cos(w)·s(l) − s(l − 1), two operations a lead.
+ */
+export function forecastMeansInto(
+  model: StructuralModel,
+  state: StructuralState,
+  slot: number,
+  out: Float64Array,
+): void {
+  const { layout, damping } = model;
+  const { mean } = state;
+  const { omegas, sines, seasonStart } = layout;
+  const dt = slot + 1 - state.u;
+  let level = mean[0]!;
+  let slope = 0;
+  if (layout.kind.slope) {
+    level += slopeGain(damping, dt) * mean[1]!;
+    slope = damping ** dt * mean[1]!;
+  }
+  for (let l = 0; l < out.length; l++) {
+    out[l] = level;
+    slope *= damping;
+    level += slope;
+  }
+  for (let k = 0; k < layout.kind.tausSlots.length; k++) {
+    const tau = layout.kind.tausSlots[k]!;
+    const decay = Math.exp(-1 / tau);
+    let value = Math.exp(-dt / tau) * mean[layout.ouStart + k]!;
+    for (let l = 0; l < out.length; l++) {
+      out[l] = out[l]! + value;
+      value *= decay;
+    }
+  }
+  for (let i = 0; i < omegas.length; i++) {
+    const omega = omegas[i]!;
+    const a = mean[seasonStart + i]!;
+    const paired = i + 1 < omegas.length && sines[i + 1] === 1;
+    const b = paired ? mean[seasonStart + i + 1]! : 0;
+    const twice = 2 * Math.cos(omega);
+    let before = a * Math.cos(omega * slot) + b * Math.sin(omega * slot);
+    let now = a * Math.cos(omega * (slot + 1)) + b * Math.sin(omega * (slot + 1));
+    for (let l = 0; l < out.length; l++) {
+      out[l] = out[l]! + now;
+      const next = twice * now - before;
+      before = now;
+      now = next;
+    }
+    if (paired) i++;
+  }
+}
