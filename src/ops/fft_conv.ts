@@ -136,12 +136,14 @@ function launch(shapes: Shapes, _params: FftConvParams, _limits: GpuLimits): Lau
     HAS_D: shapes.D ? 1 : 0,
   };
   const dims = { batch, length, feature, taps, kernelTaps: shapes.kernel[1]!, pairs };
-  const pass = (entry: string, bindings: string[], z: number, x = rows): Pass => ({
+  // A workgroup takes a row of `columns` points, or as many columns as make so many points: either
+  // way there are `rows` workgroups.
+  const pass = (entry: string, bindings: string[], z: number): Pass => ({
     entry,
     constants,
     dims,
     bindings: [...bindings, "twiddle"],
-    workgroups: [x, feature, z],
+    workgroups: [rows, feature, z],
   });
   const skip = shapes.D ? ["D"] : [];
   const passes = rows === 1
@@ -150,11 +152,11 @@ function launch(shapes: Shapes, _params: FftConvParams, _limits: GpuLimits): Lau
       pass("convolve_rows", ["u", "spectrum", ...skip, "y"], pairs),
     ]
     : [
-      pass("kernel_columns", ["kernel", "spectrum"], 1, columns),
+      pass("kernel_columns", ["kernel", "spectrum"], 1),
       pass("kernel_rows", ["spectrum"], 1),
-      pass("signal_columns", ["u", "signal"], pairs, columns),
+      pass("signal_columns", ["u", "signal"], pairs),
       pass("convolve_rows", ["spectrum", "signal"], pairs),
-      pass("output_columns", ["u", "signal", ...skip, "y"], pairs, columns),
+      pass("output_columns", ["u", "signal", ...skip, "y"], pairs),
     ];
   const signal = rows === 1 ? {} : { signal: 2 * points * feature * pairs };
   return {

@@ -1,5 +1,6 @@
 import { openScope } from "../device/scope.ts";
 import type { Binding, CpuDevice, Device, DeviceTensor, GpuDevice } from "../device/device.ts";
+import { LimitError } from "../base/errors.ts";
 import { invariant } from "../base/invariant.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { DTYPE_BYTES, type FloatArray, type Tensor } from "../tensor/tensor.ts";
@@ -79,7 +80,15 @@ function bind(tensor: DeviceTensor): Binding {
   return { buffer: tensor.buffer, bytes: sizeOf(tensor.shape) * DTYPE_BYTES.f32 };
 }
 
-function bindPass(pass: Pass, tensors: Record<string, DeviceTensor>): Record<string, Binding> {
+function bindPass(
+  device: GpuDevice,
+  pass: Pass,
+  tensors: Record<string, DeviceTensor>,
+): Record<string, Binding> {
+  const most = device.limits.storageBuffersMax;
+  if (pass.bindings.length > most) {
+    throw new LimitError("storageBuffersMax", most, pass.bindings.length, pass.entry);
+  }
   const bindings: Record<string, Binding> = {};
   for (const name of pass.bindings) {
     const tensor = tensors[name];
@@ -117,7 +126,7 @@ function runOnGpu<O extends string>(
       entry: pass.entry,
       constants: pass.constants,
       dims: pass.dims,
-      bindings: bindPass(pass, tensors),
+      bindings: bindPass(device, pass, tensors),
       workgroups: pass.workgroups,
     })));
     const outputs: Record<string, DeviceTensor> = {};

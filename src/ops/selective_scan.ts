@@ -288,7 +288,7 @@ function launch(shapes: Shapes, params: SelectiveScanParams, limits: GpuLimits):
     dims,
     bindings: [
       ...["u", "delta", "A", "B", "C", ...named("D"), ...named("z"), ...named("deltaBias")],
-      ...[...(chunks > 1 ? ["ends"] : named("x0")), "y", "state"],
+      ...[...named("x0"), ...(chunks > 1 ? ["ends"] : []), "y", "state"],
     ],
     workgroups: [tiles, chunks, batch],
   });

@@ -1,0 +1,21 @@
+// Pointwise nonlinearity: y = act(x). One invocation an element.
+#import shared/bounds
+#import shared/activation_kind
+
+struct Dims { count: u32, beta: f32 }
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(1) @binding(0) var<uniform> dims: Dims;
+
+@compute @workgroup_size(GROUP)
+fn activate(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = elementIndex(group, groups, local, GROUP);
+  if (i < dims.count) {
+    y[i] = act(x[i], dims.beta);
+  }
+}

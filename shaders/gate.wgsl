@@ -1,0 +1,27 @@
+// Multiplicative gate: out = y * act(z), or first half * act(second half) of rows of y.
+#import shared/bounds
+#import shared/activation_kind
+
+struct Dims { count: u32, width: u32 }
+
+@group(0) @binding(0) var<storage, read> y: array<f32>;
+@group(0) @binding(1) var<storage, read> z: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(1) @binding(0) var<uniform> dims: Dims;
+
+@compute @workgroup_size(GROUP)
+fn gate(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = elementIndex(group, groups, local, GROUP);
+  if (i < dims.count) {
+#if HALVES
+    let at = i / dims.width * dims.width + i;
+    out[i] = y[at] * act(y[at + dims.width], 1.0);
+#else
+    out[i] = y[i] * act(z[i], 1.0);
+#end
+  }
+}

@@ -1,0 +1,54 @@
+// Pointwise functions in f32; src/ops/_helpers/activation.ts defines them.
+
+fn sigmoid(x: f32) -> f32 {
+  // The exponential of a negative number cannot overflow.
+  let e = exp(-abs(x));
+  return select(e, 1.0, x >= 0.0) / (1.0 + e);
+}
+
+fn silu(x: f32) -> f32 {
+  return x * sigmoid(x);
+}
+
+/// log(1 + e) for 0 <= e <= 1: the polynomial keeps what adding 1 would round away.
+fn logOnePlus(e: f32) -> f32 {
+  let series = e * (1.0 + e * (-0.5 + e * (0.33333334 + e * (-0.25 + e * (0.2
+    + e * (-0.16666667 + e * 0.14285715))))));
+  return select(log(1.0 + e), series, e < 0.1);
+}
+
+fn softplus(x: f32) -> f32 {
+  return select(max(x, 0.0) + logOnePlus(exp(-abs(x))), x, x > 20.0);
+}
+
+/// exp(-x*x) with the rounding of the square made good: needed where x*x is large.
+fn expNegativeSquare(x: f32) -> f32 {
+  let high = trunc(x * 16.0) / 16.0;
+  return exp(-high * high) * exp(-(x - high) * (x + high));
+}
+
+/// Complementary error function for x >= 0, after Abramowitz and Stegun 7.1.26 (error 1.5e-7).
+fn erfcPositive(x: f32) -> f32 {
+  let t = 1.0 / (1.0 + 0.3275911 * x);
+  let sum = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027
+    + t * 1.061405429))));
+  return sum * expNegativeSquare(x);
+}
+
+fn gelu(x: f32) -> f32 {
+  let tail = 0.5 * erfcPositive(abs(x) * 0.70710677);
+  return x * select(tail, 1.0 - tail, x >= 0.0);
+}
+
+fn tanhStable(x: f32) -> f32 {
+  // The built-in may overflow to NaN for large arguments.
+  return tanh(clamp(x, -15.0, 15.0));
+}
+
+fn geluTanh(x: f32) -> f32 {
+  return 0.5 * x * (1.0 + tanhStable(0.7978846 * (x + 0.044715 * x * x * x)));
+}
+
+fn logSigmoid(x: f32) -> f32 {
+  return min(x, 0.0) - logOnePlus(exp(-abs(x)));
+}

@@ -1,0 +1,33 @@
+// The pointwise function that the constant KIND names.
+#import shared/activation
+
+/// The function of this pipeline; codes as in ACTIVATIONS.
+fn act(x: f32, beta: f32) -> f32 {
+#if KIND == 0
+  return x;
+#end
+#if KIND == 1
+  return silu(x);
+#end
+#if KIND == 2
+  return gelu(x);
+#end
+#if KIND == 3
+  return geluTanh(x);
+#end
+#if KIND == 4
+  return softplus(beta * x) / beta;
+#end
+#if KIND == 5
+  return sigmoid(x);
+#end
+#if KIND == 6
+  return tanhStable(x);
+#end
+#if KIND == 7
+  return max(x, 0.0);
+#end
+#if KIND == 8
+  return logSigmoid(x);
+#end
+}

@@ -1,0 +1,20 @@
+// Range of the last axis: out[row, i] = x[row, start + i].
+#import shared/bounds
+
+struct Dims { size: u32, width: u32, start: u32, count: u32 }
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(1) @binding(0) var<uniform> dims: Dims;
+
+@compute @workgroup_size(GROUP)
+fn copy_range(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = elementIndex(group, groups, local, GROUP);
+  if (i < dims.size) {
+    out[i] = x[i / dims.count * dims.width + dims.start + i % dims.count];
+  }
+}

@@ -1,0 +1,378 @@
+/**
+ * One opened GPU device inside the Worker: buffers by id, launches in order, reads.
+ *
+ * Launches gather in one command encoder and are submitted when a read, or a write into a buffer
+ * they use, needs it; the sizes of each launch lie in one uniform buffer under a dynamic offset.
+ */
+import { DeviceLostError } from "../base/errors.ts";
+import type { AdapterSummary, GpuLimits } from "./device.ts";
+import { type Pipeline, PipelineCache, shaderFile } from "./pipelines.ts";
+import type { Command, WireBinding, WireLaunch } from "./protocol.ts";
+import { Readback } from "./readback.ts";
+import { interfaceOf, type ShaderInterface } from "./wgsl.ts";
+
+/** Bytes of one launch's sizes; WebGPU's default alignment of dynamic offsets. */
+const DIMS_SLOT_BYTES = 256;
+/** Launches in one submit. */
+export const LAUNCHES_PER_SUBMIT_MAX = 256;
+const TIMESTAMP_BYTES = 8;
+const NS_PER_MS = 1e6;
+const SOFTWARE_ADAPTERS = /llvmpipe|lavapipe|swiftshader|software|softpipe|basic render/i;
+
+/** Result of one read or timing. */
+export interface SessionEvents {
+  data(request: number, data: ArrayBuffer): void;
+  times(request: number, milliseconds: number[]): void;
+  failed(request: number, message: string): void;
+  fault(message: string): void;
+}
+
+/** Why there is no GPU here, in words for a user. */
+export class GpuUnavailableError extends Error {
+  override readonly name = "GpuUnavailableError";
+}
+
+/** Package that gives Debian a software Vulkan driver. */
+export const SOFTWARE_DRIVER_PACKAGE = "mesa-vulkan-drivers";
+
+/** A GPU device with everything that was made on it. */
+export class GpuSession {
+  readonly info: AdapterSummary;
+  readonly limits: GpuLimits;
+  readonly lost: Promise<string>;
+  readonly #device: GPUDevice;
+  readonly #events: SessionEvents;
+  readonly #readback: Readback;
+  readonly #pipelines: PipelineCache;
+  readonly #dimsBuffer: GPUBuffer;
+  readonly #dimsGroup: GPUBindGroup;
+  readonly #dimsBytes = new ArrayBuffer(DIMS_SLOT_BYTES * LAUNCHES_PER_SUBMIT_MAX);
+  readonly #dimsView = new DataView(this.#dimsBytes);
+  readonly #buffers = new Map<number, GPUBuffer>();
+  #encoder: GPUCommandEncoder | undefined;
+  #pass: GPUComputePassEncoder | undefined;
+  /** Buffers that the commands not yet submitted touch. */
+  #touched = new Set<number>();
+  #condemned: GPUBuffer[] = [];
+  #launches = 0;
+  /** Buffers whose contents are wrong because a launch that writes them failed, and why. */
+  readonly #spoilt = new Map<number, string>();
+  #fault: string | undefined;
+
+  private constructor(
+    device: GPUDevice,
+    info: AdapterSummary,
+    limits: GpuLimits,
+    readback: Readback,
+    events: SessionEvents,
+  ) {
+    this.#device = device;
+    this.info = info;
+    this.limits = limits;
+    this.#readback = readback;
+    this.#events = events;
+    this.lost = device.lost.then((loss) => `${loss.reason}: ${loss.message}`);
+    device.addEventListener("uncapturederror", (event) => {
+      this.#noteFault((event as GPUUncapturedErrorEvent).error.message);
+    });
+    const dimsLayout = device.createBindGroupLayout({
+      entries: [{
+        binding: 0,
+        visibility: GPUShaderStage.COMPUTE,
+        buffer: { type: "uniform", hasDynamicOffset: true, minBindingSize: 0 },
+      }],
+    });
+    this.#dimsBuffer = device.createBuffer({
+      size: this.#dimsBytes.byteLength,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
+    this.#dimsGroup = device.createBindGroup({
+      layout: dimsLayout,
+      entries: [{ binding: 0, resource: { buffer: this.#dimsBuffer, size: DIMS_SLOT_BYTES } }],
+    });
+    this.#pipelines = new PipelineCache(device, dimsLayout);
+  }
+
+  /**
+   * Opens the machine's adapter.
+   *
+   * @param allowFast  reads may skip awaiting where a probe proves it right
+   * @throws {GpuUnavailableError} no WebGPU or no adapter; the message names what to install
+   */
+  static async open(allowFast: boolean, events: SessionEvents): Promise<GpuSession> {
+    const gpu = (navigator as Navigator & { gpu?: GPU }).gpu;
+    if (!gpu) throw new GpuUnavailableError("This runtime has no WebGPU");
+    const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+    if (!adapter) {
+      throw new GpuUnavailableError(
+        `No WebGPU adapter: install a Vulkan driver (Debian: ${SOFTWARE_DRIVER_PACKAGE})`,
+      );
+    }
+    const most = adapter.limits;
+    const timestamps = adapter.features.has("timestamp-query");
+    const device = await adapter.requestDevice({
+      requiredFeatures: timestamps ? ["timestamp-query"] : [],
+      requiredLimits: {
+        maxComputeWorkgroupStorageSize: most.maxComputeWorkgroupStorageSize,
+        maxComputeInvocationsPerWorkgroup: most.maxComputeInvocationsPerWorkgroup,
+        maxComputeWorkgroupSizeX: most.maxComputeWorkgroupSizeX,
+        maxStorageBuffersPerShaderStage: most.maxStorageBuffersPerShaderStage,
+        maxStorageBufferBindingSize: most.maxStorageBufferBindingSize,
+        maxBufferSize: most.maxBufferSize,
+        maxComputeWorkgroupsPerDimension: most.maxComputeWorkgroupsPerDimension,
+      },
+    });
+    const readback = await Readback.open(device, allowFast);
+    const { vendor, device: name, description } = adapter.info;
+    const software = adapter.info.isFallbackAdapter === true ||
+      SOFTWARE_ADAPTERS.test(`${vendor} ${name} ${description}`);
+    const info: AdapterSummary = {
+      vendor,
+      device: name,
+      description,
+      software,
+      fastReadback: readback.fast,
+      timestamps,
+    };
+    return new GpuSession(device, info, limitsOf(most), readback, events);
+  }
+
+  /** Runs the commands of one batch in order. Failures reach the events, never the caller. */
+  async run(commands: readonly Command[]): Promise<void> {
+    this.#device.pushErrorScope("out-of-memory");
+    for (const command of commands) {
+      try {
+        await this.#command(command);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        if ("request" in command) this.#events.failed(command.request, message);
+        else this.#events.fault(message);
+      }
+    }
+    this.#submit();
+    const error = await this.#device.popErrorScope();
+    if (error) this.#noteFault(`Out of device memory: ${error.message}`);
+  }
+
+  /** Destroys the device. Reads under way are settled first. */
+  async close(): Promise<void> {
+    await this.#readback.settle();
+    this.#device.destroy();
+  }
+
+  /** What tests use to make the device go away under running work. */
+  lose(): void {
+    this.#device.destroy();
+  }
+
+  #noteFault(message: string): void {
+    this.#fault ??= message;
+    this.#events.fault(message);
+  }
+
+  async #command(command: Command): Promise<void> {
+    switch (command.kind) {
+      case "create":
+        this.#buffers.set(command.id, this.#createBuffer(command.bytes));
+        return;
+      case "destroy":
+        this.#condemned.push(this.#buffer(command.id));
+        this.#buffers.delete(command.id);
+        this.#spoilt.delete(command.id);
+        return;
+      case "write":
+        if (this.#touched.has(command.id)) this.#submit();
+        this.#spoilt.delete(command.id);
+        this.#device.queue.writeBuffer(this.#buffer(command.id), 0, command.data);
+        return;
+      case "launch":
+        return await this.#launch(command.launches);
+      case "read":
+        return await this.#read(command.request, command.id, command.bytes);
+      case "time":
+        return await this.#time(command.request, command.launches, command.repeats);
+      default:
+        command satisfies never;
+    }
+  }
+
+  #createBuffer(bytes: number): GPUBuffer {
+    return this.#device.createBuffer({
+      size: bytes,
+      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
+    });
+  }
+
+  #buffer(id: number): GPUBuffer {
+    const buffer = this.#buffers.get(id);
+    if (!buffer) throw new DeviceLostError(`Device memory ${id} was freed or lost`);
+    return buffer;
+  }
+
+  /** Issues the launches of one op. Where one fails, what all of them write is marked as spoilt. */
+  async #launch(launches: readonly WireLaunch[]): Promise<void> {
+    const spoilt = this.#spoiltInput(launches);
+    try {
+      if (spoilt !== undefined) throw new Error(spoilt);
+      // Compiled before the first is recorded, so that a broken shader leaves no half-done op.
+      const made: Pipeline[] = [];
+      for (const launch of launches) made.push(await this.#pipelines.get(launch));
+      launches.forEach((launch, i) => {
+        // A dispatch of nothing is legal but costs a bind group; zero-sized tensors end here.
+        if (launch.workgroups.every((count) => count > 0)) this.#add(launch, made[i]!);
+      });
+      if (this.#spoilt.size > 0) {
+        for (const { id } of written(launches)) this.#spoilt.delete(id);
+      }
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      for (const { id } of written(launches)) this.#spoilt.set(id, message);
+      if (spoilt === undefined) throw error;
+    }
+  }
+
+  /** The fault that spoilt one of the buffers that these launches only read. */
+  #spoiltInput(launches: readonly WireLaunch[]): string | undefined {
+    if (this.#spoilt.size === 0) return undefined;
+    const outputs = new Set(written(launches).map(({ id }) => id));
+    for (const { bindings } of launches) {
+      for (const { id } of bindings) {
+        if (!outputs.has(id) && this.#spoilt.has(id)) return this.#spoilt.get(id);
+      }
+    }
+    return undefined;
+  }
+
+  #add(launch: WireLaunch, made: Pipeline): void {
+    if (this.#launches === LAUNCHES_PER_SUBMIT_MAX) this.#submit();
+    this.#encoder ??= this.#device.createCommandEncoder();
+    this.#pass ??= this.#encoder.beginComputePass();
+    this.#record(this.#pass, launch, made);
+  }
+
+  #record(pass: GPUComputePassEncoder, launch: WireLaunch, made: Pipeline): void {
+    const slot = this.#launches++ * DIMS_SLOT_BYTES;
+    writeDimsInto(this.#dimsView, slot, launch, made);
+    pass.setPipeline(made.pipeline);
+    pass.setBindGroup(0, this.#bind(launch, made));
+    pass.setBindGroup(1, this.#dimsGroup, [slot]);
+    pass.dispatchWorkgroups(...launch.workgroups);
+  }
+
+  #bind(launch: WireLaunch, made: Pipeline): GPUBindGroup {
+    return this.#device.createBindGroup({
+      layout: made.storageLayout,
+      entries: launch.bindings.map(({ name, id, bytes }) => {
+        this.#touched.add(id);
+        const { binding } = made.shader.storage.get(name)!;
+        // A zero-sized tensor is bound as one word, since WebGPU has no empty bindings.
+        return { binding, resource: { buffer: this.#buffer(id), size: Math.max(4, bytes) } };
+      }),
+    });
+  }
+
+  #submit(): void {
+    if (this.#encoder) {
+      this.#pass?.end();
+      const used = new Uint8Array(this.#dimsBytes, 0, this.#launches * DIMS_SLOT_BYTES);
+      this.#device.queue.writeBuffer(this.#dimsBuffer, 0, used);
+      this.#device.queue.submit([this.#encoder.finish()]);
+    }
+    this.#encoder = undefined;
+    this.#pass = undefined;
+    this.#launches = 0;
+    this.#touched = new Set();
+    for (const buffer of this.#condemned) buffer.destroy();
+    this.#condemned = [];
+  }
+
+  async #read(request: number, id: number, bytes: number): Promise<void> {
+    this.#submit();
+    const spoilt = this.#spoilt.get(id);
+    if (spoilt !== undefined) return this.#events.failed(request, spoilt);
+    const data = await this.#readback.read(this.#buffer(id), bytes);
+    const fault = this.#fault;
+    this.#fault = undefined;
+    if (fault !== undefined) this.#events.failed(request, fault);
+    else this.#events.data(request, data);
+  }
+
+  /** Times the launches on the GPU's own clock, `repeats` times after one untimed run. */
+  async #time(request: number, launches: readonly WireLaunch[], repeats: number): Promise<void> {
+    this.#submit();
+    const made: Pipeline[] = [];
+    for (const launch of launches) made.push(await this.#pipelines.get(launch));
+    const count = 2 * (repeats + 1);
+    const querySet = this.#device.createQuerySet({ type: "timestamp", count });
+    const resolved = this.#device.createBuffer({
+      size: count * TIMESTAMP_BYTES,
+      usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+    });
+    const encoder = this.#device.createCommandEncoder();
+    for (let turn = 0; turn <= repeats; turn++) {
+      const pass = encoder.beginComputePass({
+        timestampWrites: {
+          querySet,
+          beginningOfPassWriteIndex: 2 * turn,
+          endOfPassWriteIndex: 2 * turn + 1,
+        },
+      });
+      this.#launches = 0;
+      launches.forEach((launch, i) => this.#record(pass, launch, made[i]!));
+      pass.end();
+    }
+    encoder.resolveQuerySet(querySet, 0, count, resolved, 0);
+    const used = new Uint8Array(this.#dimsBytes, 0, this.#launches * DIMS_SLOT_BYTES);
+    this.#device.queue.writeBuffer(this.#dimsBuffer, 0, used);
+    this.#device.queue.submit([encoder.finish()]);
+    this.#submit();
+    const data = await this.#readback.read(resolved, count * TIMESTAMP_BYTES);
+    const stamps = new BigUint64Array(data);
+    resolved.destroy();
+    querySet.destroy();
+    const milliseconds: number[] = [];
+    for (let turn = 1; turn <= repeats; turn++) {
+      milliseconds.push(Number(stamps[2 * turn + 1]! - stamps[2 * turn]!) / NS_PER_MS);
+    }
+    this.#events.times(request, milliseconds);
+  }
+}
+
+function limitsOf(most: GPUSupportedLimits): GpuLimits {
+  return {
+    workgroupBytesMax: most.maxComputeWorkgroupStorageSize,
+    invocationsMax: most.maxComputeInvocationsPerWorkgroup,
+    storageBuffersMax: most.maxStorageBuffersPerShaderStage,
+    bindingBytesMax: Math.min(most.maxStorageBufferBindingSize, most.maxBufferSize),
+    workgroupsPerAxisMax: most.maxComputeWorkgroupsPerDimension,
+  };
+}
+
+/** The bindings that launches write, by what their shader files declare. */
+function written(launches: readonly WireLaunch[]): WireBinding[] {
+  return launches.flatMap(({ shader, bindings }) => {
+    const storage = declaredStorage(shader);
+    return bindings.filter(({ name }) => storage?.get(name)?.writable !== false);
+  });
+}
+
+/** What a shader file declares, or nothing where there is no such file. */
+function declaredStorage(shader: string): ShaderInterface["storage"] | undefined {
+  try {
+    return interfaceOf(shaderFile(shader)).storage;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes a launch's sizes in the order of the shader's `Dims`. */
+function writeDimsInto(view: DataView, slot: number, launch: WireLaunch, made: Pipeline): void {
+  made.shader.dims.forEach(({ name, float }, i) => {
+    const value = launch.dims[name];
+    if (value === undefined) {
+      throw new SyntaxError(`Shader ${launch.shader} wants size "${name}", the launch has none`);
+    }
+    if (float) view.setFloat32(slot + 4 * i, value, true);
+    else view.setUint32(slot + 4 * i, value, true);
+  });
+}

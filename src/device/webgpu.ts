@@ -1,0 +1,359 @@
+/**
+ * A GPU device on the caller's thread: it keeps the books (memory, requests, generations) and sends
+ * commands in batches to the Worker that owns the GPU.
+ */
+import { DeviceLostError, LimitError } from "../base/errors.ts";
+import { type Shape, sizeOf } from "../tensor/shape.ts";
+import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor/tensor.ts";
+import type { AdapterSummary, DeviceTensor, GpuDevice, GpuLimits, Launch } from "./device.ts";
+import { BufferPool, POOL_BYTES_MAX } from "./pool.ts";
+import type { Answer, Command, Request, WireLaunch } from "./protocol.ts";
+import { FAST_READBACK_RUNTIMES } from "./readback.ts";
+
+/** Commands sent at once, at most. */
+export const BATCH_COMMANDS_MAX = 1024;
+/** Bytes of uploads sent at once, about. */
+export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
+/** Constant tables kept on the device; the oldest goes first. */
+export const TABLES_MAX = 64;
+/** Times that a lost device is opened again before it is given up. */
+export const REOPENS_MAX = 1;
+/** Longest wait for the adapter at opening. */
+export const OPEN_TIMEOUT_MS = 30_000;
+
+/** Options of {@linkcode openWebGpu}. */
+export interface WebGpuOptions {
+  /** Budget of device memory; default {@linkcode POOL_BYTES_MAX}. */
+  readonly budgetBytes?: number;
+  /** Allows reads that skip the runtime's 10 ms sleep; default: on tested runtimes. */
+  readonly fastReadback?: boolean;
+  /** Fills fresh memory with NaN, so that an element left unwritten shows in tests. */
+  readonly poison?: boolean;
+  /** Told about loss, reopening and faults, in words. */
+  readonly log?: (message: string) => void;
+}
+
+/** Either the device, or why there is none. */
+export type OpenResult =
+  | { readonly device: WebGpuDevice }
+  | { readonly unavailable: string };
+
+interface Waiting {
+  resolve(value: ArrayBuffer | number[]): void;
+  reject(error: Error): void;
+}
+
+/**
+ * Opens the GPU in a Worker of its own.
+ *
+ * @returns the device, or in `unavailable` the reason and the Debian package to install
+ */
+export async function openWebGpu(options: WebGpuOptions = {}): Promise<OpenResult> {
+  const worker = new Worker(new URL("./webgpu_worker.ts", import.meta.url), { type: "module" });
+  const device = new WebGpuDevice(worker, options);
+  try {
+    await device.opened();
+    return { device };
+  } catch (error) {
+    worker.terminate();
+    return { unavailable: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** The GPU behind its Worker. Made by {@linkcode openWebGpu}. */
+export class WebGpuDevice implements GpuDevice {
+  readonly kind = "webgpu";
+  readonly #worker: Worker;
+  readonly #options: WebGpuOptions;
+  readonly #pool: BufferPool;
+  readonly #tables = new Map<string, DeviceTensor>();
+  readonly #waiting = new Map<number, Waiting>();
+  #commands: Command[] = [];
+  #transfer: ArrayBuffer[] = [];
+  #batchBytes = 0;
+  #flushPlanned = false;
+  #nextRequest = 1;
+  #generation = 0;
+  #reopens = 0;
+  #gone: string | undefined;
+  #info: AdapterSummary | undefined;
+  #limits: GpuLimits | undefined;
+  #opening = Promise.withResolvers<void>();
+  readonly #closed = Promise.withResolvers<void>();
+  #closing = false;
+
+  constructor(worker: Worker, options: WebGpuOptions) {
+    this.#worker = worker;
+    this.#options = options;
+    this.#pool = new BufferPool({
+      create: (id, bytes) => this.#push({ kind: "create", id, bytes }),
+      destroy: (id) => this.#push({ kind: "destroy", id }),
+    }, options.budgetBytes ?? POOL_BYTES_MAX);
+    worker.onmessage = (event: MessageEvent<Answer>) => this.#answer(event.data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#giveUp(`The GPU's Worker failed: ${event.message}`);
+    };
+    this.#open();
+  }
+
+  /** Who the adapter is. */
+  get info(): AdapterSummary {
+    return this.#info!;
+  }
+
+  /** What launches may use. */
+  get limits(): GpuLimits {
+    return this.#limits!;
+  }
+
+  /** Why the device is gone for good, or undefined while it works. */
+  get gone(): string | undefined {
+    return this.#gone;
+  }
+
+  /** How often the device was opened again after a loss. */
+  get reopens(): number {
+    return this.#reopens;
+  }
+
+  /** Bytes in use, and bytes that exist on the device. */
+  get memory(): { used: number; total: number } {
+    return this.#pool.bytes;
+  }
+
+  /** Resolves when the device is ready: at opening, and again after a loss. */
+  opened(): Promise<void> {
+    return this.#opening.promise;
+  }
+
+  alloc(shape: Shape, _dtype: Dtype): DeviceTensor {
+    const tensor = this.#take(shape);
+    if (this.#options.poison) {
+      this.#write(tensor, new Float32Array(sizeOf(shape)).fill(NaN));
+    }
+    return tensor;
+  }
+
+  upload(source: Tensor): DeviceTensor {
+    const tensor = this.#take(source.shape);
+    // Always a copy, so the caller may go on writing; f64 is rounded here.
+    this.#write(tensor, new Float32Array(source.data));
+    return tensor;
+  }
+
+  async read(tensor: DeviceTensor): Promise<Tensor> {
+    const id = this.#alive(tensor);
+    const bytes = sizeOf(tensor.shape) * DTYPE_BYTES.f32;
+    const data = await this.#request((request) => ({ kind: "read", request, id, bytes }));
+    return {
+      shape: tensor.shape,
+      dtype: "f32",
+      data: new Float32Array(data as ArrayBuffer),
+    };
+  }
+
+  free(tensor: DeviceTensor): void {
+    if (tensor.buffer.generation === this.#generation) this.#pool.give(tensor.buffer.id);
+  }
+
+  dispatch(launches: readonly Launch[]): void {
+    this.#push({ kind: "launch", launches: launches.map((launch) => this.#wire(launch)) });
+  }
+
+  table(key: string, make: () => Float32Array): DeviceTensor {
+    const kept = this.#tables.get(key);
+    if (kept) return kept;
+    const data = make();
+    const tensor = this.upload({ shape: [data.length], dtype: "f32", data });
+    this.#tables.set(key, tensor);
+    if (this.#tables.size > TABLES_MAX) {
+      const [oldest, dropped] = this.#tables.entries().next().value!;
+      this.#tables.delete(oldest);
+      this.free(dropped);
+    }
+    return tensor;
+  }
+
+  /**
+   * Times launches on the GPU's clock.
+   *
+   * @returns milliseconds of each repeat; the first, untimed run warms up
+   * @throws {TypeError} the adapter has no timestamp queries
+   */
+  async time(launches: readonly Launch[], repeats: number): Promise<number[]> {
+    if (!this.info.timestamps) throw new TypeError("This adapter has no timestamp queries");
+    const wire = launches.map((launch) => this.#wire(launch));
+    const times = await this.#request((request) => ({
+      kind: "time",
+      request,
+      launches: wire,
+      repeats,
+    }));
+    return times as number[];
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing) return await this.#closed.promise;
+    this.#closing = true;
+    if (this.#gone === undefined) {
+      this.#flush();
+      this.#send({ kind: "close" });
+      await this.#closed.promise;
+    }
+    this.#giveUp("The device was closed");
+    this.#worker.terminate();
+  }
+
+  /** Makes the GPU go away as a driver reset would: for tests of what follows. */
+  simulateLoss(): void {
+    this.#flush();
+    this.#send({ kind: "lose" });
+  }
+
+  #open(): void {
+    const allowed = this.#options.fastReadback ??
+      FAST_READBACK_RUNTIMES.includes(Deno.version.deno);
+    this.#send({ kind: "open", generation: this.#generation, fastReadback: allowed });
+  }
+
+  #take(shape: Shape): DeviceTensor {
+    this.#refuseWhenGone();
+    const bytes = sizeOf(shape) * DTYPE_BYTES.f32;
+    const most = this.limits.bindingBytesMax;
+    if (bytes > most) throw new LimitError("bindingBytesMax", most, bytes);
+    const id = this.#pool.take(bytes);
+    return { shape, dtype: "f32", buffer: { id, bytes, generation: this.#generation } };
+  }
+
+  #write(tensor: DeviceTensor, data: Float32Array<ArrayBuffer>): void {
+    if (data.length === 0) return;
+    this.#push({ kind: "write", id: tensor.buffer.id, data: data.buffer });
+    this.#transfer.push(data.buffer);
+    this.#batchBytes += data.byteLength;
+    if (this.#batchBytes > BATCH_BYTES_MAX) this.#flush();
+  }
+
+  #alive(tensor: DeviceTensor): number {
+    this.#refuseWhenGone();
+    if (tensor.buffer.generation !== this.#generation) {
+      throw new DeviceLostError("The tensor was on a GPU device that has been lost");
+    }
+    return tensor.buffer.id;
+  }
+
+  #refuseWhenGone(): void {
+    if (this.#gone !== undefined) throw new DeviceLostError(this.#gone);
+  }
+
+  #wire(launch: Launch): WireLaunch {
+    this.#refuseWhenGone();
+    const bindings = Object.entries(launch.bindings).map(([name, { buffer, bytes }]) => {
+      if (buffer.generation !== this.#generation) {
+        throw new DeviceLostError(`"${name}" was on a GPU device that has been lost`);
+      }
+      return { name, id: buffer.id, bytes };
+    });
+    return { ...launch, bindings };
+  }
+
+  #push(command: Command): void {
+    this.#commands.push(command);
+    if (this.#commands.length >= BATCH_COMMANDS_MAX) return this.#flush();
+    if (this.#flushPlanned) return;
+    // Whatever one synchronous stretch of code issues travels as one message.
+    this.#flushPlanned = true;
+    queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushPlanned = false;
+    if (this.#commands.length === 0) return;
+    const commands = this.#commands;
+    const transfer = this.#transfer;
+    this.#commands = [];
+    this.#transfer = [];
+    this.#batchBytes = 0;
+    this.#send({ kind: "batch", generation: this.#generation, commands }, transfer);
+  }
+
+  #send(request: Request, transfer: Transferable[] = []): void {
+    this.#worker.postMessage(request, transfer);
+  }
+
+  #request(make: (request: number) => Command): Promise<ArrayBuffer | number[]> {
+    const request = this.#nextRequest++;
+    const { promise, resolve, reject } = Promise.withResolvers<ArrayBuffer | number[]>();
+    this.#waiting.set(request, { resolve, reject });
+    this.#push(make(request));
+    this.#flush();
+    return promise;
+  }
+
+  #answer(answer: Answer): void {
+    switch (answer.kind) {
+      case "opened":
+        this.#info = answer.info;
+        this.#limits = answer.limits;
+        return this.#opening.resolve();
+      case "unavailable":
+        return this.#giveUp(answer.reason);
+      case "data":
+        return this.#settle(answer.request)?.resolve(answer.data);
+      case "times":
+        return this.#settle(answer.request)?.resolve(answer.milliseconds);
+      case "failed":
+        return this.#settle(answer.request)?.reject(new Error(answer.message));
+      case "fault":
+        return this.#options.log?.(`GPU fault: ${answer.message}`);
+      case "lost":
+        return this.#lost(answer.generation, answer.reason);
+      case "closed":
+        return this.#closed.resolve();
+      default:
+        answer satisfies never;
+    }
+  }
+
+  #settle(request: number): Waiting | undefined {
+    const waiting = this.#waiting.get(request);
+    this.#waiting.delete(request);
+    return waiting;
+  }
+
+  #lost(generation: number, reason: string): void {
+    if (this.#closing || generation !== this.#generation) return;
+    if (this.#reopens >= REOPENS_MAX) {
+      return this.#giveUp(`The GPU device was lost again (${reason})`);
+    }
+    this.#reopens++;
+    this.#options.log?.(`The GPU device was lost (${reason}); opening it again`);
+    this.#forget(`The GPU device was lost (${reason})`);
+    this.#generation++;
+    this.#opening = Promise.withResolvers();
+    // Nobody may be waiting for the reopening; its failure shows at the next use.
+    this.#opening.promise.catch(() => {});
+    this.#open();
+  }
+
+  /** Drops all state of the present generation and fails what waits for it. */
+  #forget(reason: string): void {
+    this.#commands = [];
+    this.#transfer = [];
+    this.#batchBytes = 0;
+    this.#tables.clear();
+    this.#pool.reset();
+    for (const waiting of this.#waiting.values()) waiting.reject(new DeviceLostError(reason));
+    this.#waiting.clear();
+  }
+
+  #giveUp(reason: string): void {
+    if (this.#gone !== undefined) return;
+    this.#gone = reason;
+    if (!this.#closing) this.#options.log?.(`No GPU: ${reason}`);
+    this.#forget(reason);
+    this.#opening.promise.catch(() => {});
+    this.#opening.reject(new DeviceLostError(reason));
+    this.#closed.resolve();
+  }
+}
