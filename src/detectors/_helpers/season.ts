@@ -158,9 +158,21 @@ export function findSeason(ring: Float32Array, tick: number, count: number): num
   if (!(correlation[0]! > 0)) return 0;
   let lag = 1;
   while (lag < lagMax && correlation[lag]! > 0) lag++;
+  const peak = firstHighPeak(lag, lagMax);
+  // Noise puts small peaks on the slope of the true one: climb to the top nearby.
+  let best = peak;
+  const reach = Math.floor(peak / 8);
+  for (let near = peak - reach; near <= Math.min(lagMax, peak + reach); near++) {
+    if (correlation[near]! > correlation[best]!) best = near;
+  }
+  return best;
+}
+
+/** The first local peak that no later one exceeds by 8 %, from `lag` on; 0 when none is high. */
+function firstHighPeak(from: number, lagMax: number): number {
   let best = 0;
   let highest = CORRELATION_MIN;
-  for (; lag < lagMax; lag++) {
+  for (let lag = from; lag < lagMax; lag++) {
     const value = correlation[lag]! / correlation[0]!;
     const isPeak = correlation[lag]! > correlation[lag - 1]! &&
       correlation[lag]! >= correlation[lag + 1]!;

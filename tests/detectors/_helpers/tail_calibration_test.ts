@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { nextNormal, nextUniform, seedRandom } from "../../../src/base/random.ts";
+import {
+  CALIBRATION_TOTAL_MAX,
+  initialTail,
+  stepTail,
+  type TailRule,
+} from "../../../src/detectors/_helpers/tail_calibration.ts";
+
+const RULES: Record<string, TailRule> = {
+  score: { tailShare: 0.1, cap: 30, decluster: true },
+  flag: { tailShare: 0.03, cap: 4, decluster: false },
+};
+
+const SOURCES: Record<string, (random: Uint32Array) => number> = {
+  "half-normal": (random) => Math.abs(nextNormal(random)),
+  exponential: (random) => -Math.log(1 - nextUniform(random)),
+};
+
+for (const [rule, settings] of Object.entries(RULES)) {
+  for (const [source, draw] of Object.entries(SOURCES)) {
+    Deno.test(`stepTail() keeps 1 % above u = 2 within a factor 2: ${rule}, ${source}`, () => {
+      const random = seedRandom(5);
+      const state = initialTail();
+      const count = 40_000;
+      let above = 0;
+      for (let i = 0; i < count; i++) {
+        const u = stepTail(state, draw(random), settings);
+        if (i >= 1000 && u > 2) above++;
+      }
+      const share = 100 * above / (count - 1000);
+      assert.ok(share > 0.5 && share < 2, `${share} % above u = 2`);
+    });
+  }
+}
+
+Deno.test("stepTail() never falls as the raw score rises", () => {
+  const random = seedRandom(6);
+  const past = Array.from({ length: 3000 }, () => -Math.log(1 - nextUniform(random)));
+  let last = 0;
+  for (let raw = 0.01; raw < 1000; raw *= 1.3) {
+    const state = initialTail();
+    for (const value of past) stepTail(state, value, RULES.score!);
+    const u = stepTail(state, raw, RULES.score!);
+    // Inside one bin the tail is constant; the join at the quantile is within a bin's share.
+    assert.ok(u > last - 0.05, `${raw}: ${u} after ${last}`);
+    last = u;
+  }
+  assert.ok(last > 4);
+});
+
+Deno.test("stepTail() counts a long event once: its score stays high", () => {
+  const after = [true, false].map((decluster) => {
+    const random = seedRandom(7);
+    const state = initialTail();
+    for (let i = 0; i < 2000; i++) {
+      stepTail(state, Math.abs(nextNormal(random)), { ...RULES.score!, decluster });
+    }
+    let u = 0;
+    for (let i = 0; i < 200; i++) u = stepTail(state, 20, { ...RULES.score!, decluster });
+    return u;
+  });
+  assert.ok(after[0]! > 2, `declustered ${after[0]}`);
+  assert.ok(after[1]! < 1.5, `plain ${after[1]}`);
+});
+
+Deno.test("stepTail() halves its counts before 32-bit floats stop counting", () => {
+  const state = initialTail();
+  state.total = CALIBRATION_TOTAL_MAX;
+  state.counts[160] = CALIBRATION_TOTAL_MAX;
+  stepTail(state, 1, RULES.flag!);
+  assert.equal(state.counts.reduce((sum, count) => sum + count, 0), state.total);
+  assert.equal(state.total, (CALIBRATION_TOTAL_MAX + 1) / 2);
+});

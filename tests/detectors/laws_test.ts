@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { nextNormal, seedRandom } from "../../src/base/random.ts";
+import { copyTree, packTree, type Tree, unpackTree } from "../../src/base/tree.ts";
+import { type Detection, type Detector, FLAG_THRESHOLD } from "../../src/detectors/detector.ts";
+import { detectors } from "../../src/detectors/mod.ts";
+
+const PERIOD_S = 60;
+
+function regularTimes(length: number): Float64Array {
+  return Float64Array.from({ length }, (_, i) => i * PERIOD_S);
+}
+
+function noise(length: number, seed: number): Float64Array {
+  const random = seedRandom(seed);
+  return Float64Array.from({ length }, () => nextNormal(random));
+}
+
+/** A season of 96 samples with noise: what the planted anomalies stand in. */
+function seasonal(length: number, seed: number): Float64Array {
+  return noise(length, seed).map((e, i) => 10 * Math.sin(2 * Math.PI * i / 96) + 0.5 * e);
+}
+
+function empty(length: number): Detection {
+  return { score: new Float64Array(length).fill(NaN), flag: new Float64Array(length).fill(NaN) };
+}
+
+function detect(
+  detector: Detector,
+  values: readonly Float64Array[],
+  times = regularTimes(values[0]!.length),
+): Detection & { state: Tree } {
+  const out = empty(times.length);
+  const state = detector.initialState({ channels: values.length, seed: 7 });
+  detector.absorb(state, times, values, out);
+  return { ...out, state };
+}
+
+function alarms(flag: Float64Array): number[] {
+  return Array.from(flag.keys()).filter((i) => flag[i]! >= FLAG_THRESHOLD);
+}
+
+for (const detector of detectors) {
+  const law = (text: string, work: () => void) => Deno.test(`${detector.name} ${text}`, work);
+
+  law("writes a finite, not negative score and flag for every sample", () => {
+    const { score, flag } = detect(detector, [seasonal(1500, 1)]);
+    assert.ok(score.every((u) => Number.isFinite(u) && u >= 0));
+    assert.ok(flag.every((u) => Number.isFinite(u) && u >= 0));
+  });
+
+  law("is causal: another future leaves the past bit-identical", () => {
+    const values = seasonal(1200, 2);
+    const other = values.map((x, i) => (i < 900 ? x : 100 - x));
+    const a = detect(detector, [values]);
+    const b = detect(detector, [other]);
+    assert.deepEqual(a.score.subarray(0, 900), b.score.subarray(0, 900));
+    assert.deepEqual(a.flag.subarray(0, 900), b.flag.subarray(0, 900));
+    assert.notDeepEqual(a.score.subarray(900), b.score.subarray(900));
+  });
+
+  law("is silent in its grace period, whatever comes", () => {
+    const wild = noise(detector.gracePeriod, 3).map((x) => x ** 9 * 1e6);
+    const { score, flag } = detect(detector, [wild]);
+    assert.ok(score.every((u) => u === 0));
+    assert.ok(flag.every((u) => u === 0));
+  });
+
+  law("never alarms on a constant series", () => {
+    for (const value of [0, 1, -273.15, 1e12]) {
+      const { score, flag } = detect(detector, [new Float64Array(3000).fill(value)]);
+      assert.ok(score.every((u) => u === 0), `score at ${value}`);
+      assert.ok(flag.every((u) => u === 0), `flag at ${value}`);
+    }
+  });
+
+  /** Anomalies of length 30 at 3000 in a season with noise; what `change` makes of a sample. */
+  const planted: Record<string, (x: number, i: number) => number> = {
+    "a spike": (x, i) => (i === 3000 ? x + 25 : x),
+    "a level shift": (x, i) => (i >= 3000 ? x + 20 : x),
+    "a dropout": (x, i) => (i >= 3000 && i < 3030 ? -60 : x),
+    "a stuck value": (x, i) => (i >= 3000 && i < 3060 ? 9.7 : x),
+    "a burst of noise": (x, i) => (i >= 3000 && i < 3030 ? x + 12 * Math.sin(i * 7.1) : x),
+  };
+  for (const [name, change] of Object.entries(planted)) {
+    law(`finds ${name} by score and by one alarm`, () => {
+      for (const seed of [11, 12, 13]) {
+        const { score, flag } = detect(detector, [seasonal(3300, seed).map(change)]);
+        const inside = Math.max(...score.subarray(3000, 3060));
+        const before = score.slice(1000, 3000).sort();
+        assert.ok(inside > before[Math.floor(0.999 * before.length)]!, `${name}: score ${inside}`);
+        const found = alarms(flag).filter((i) => i >= 3000 && i < 3100);
+        assert.ok(found.length >= 1, `${name}, seed ${seed}: no alarm`);
+        // One alarm an event: the next may come only after the event's 40 quiet samples.
+        for (let k = 1; k < found.length; k++) assert.ok(found[k]! - found[k - 1]! > 40, name);
+      }
+    });
+  }
+
+  law("scores a larger spike higher", () => {
+    let last = 0;
+    for (const size of [2, 4, 8, 16, 32]) {
+      const values = noise(2000, 21).map((x, i) => (i === 1990 ? size : x));
+      const u = detect(detector, [values]).score[1990]!;
+      assert.ok(u >= last, `size ${size}: ${u} after ${last}`);
+      last = u;
+    }
+    assert.ok(last > 3);
+  });
+
+  law("keeps its stated rate of false alarms on Gaussian noise within a factor of 2", () => {
+    // 0.3 in a thousand samples at the threshold: docs of the prototype have 0.53 at 1.3 and 0.25
+    // at 1.6; measured here 0.20.
+    const nominal = 0.3;
+    let count = 0;
+    let length = 0;
+    for (const seed of [31, 32, 33, 34]) {
+      count += alarms(detect(detector, [noise(10_000, seed)]).flag).length;
+      length += 10_000;
+    }
+    const rate = 1000 * count / length;
+    assert.ok(rate > nominal / 2 && rate < nominal * 2, `${rate} alarms in a thousand`);
+  });
+
+  law("gives the same bits however the samples are cut into segments", () => {
+    const values = [seasonal(2500, 4), noise(2500, 5).map((x, i) => (i % 17 === 0 ? NaN : x))];
+    const times = regularTimes(2500).map((t, i) => t + (i % 11) * 2.5);
+    const whole = detect(detector, values, times);
+    const out = empty(2500);
+    const state = detector.initialState({ channels: 2, seed: 7 });
+    const cuts = [0, 1, 2, 35, 36, 37, 150, 1000, 2047, 2048, 2500];
+    for (let k = 1; k < cuts.length; k++) {
+      const [start, end] = [cuts[k - 1]!, cuts[k]!];
+      detector.absorb(
+        state,
+        times.subarray(start, end),
+        values.map((column) => column.subarray(start, end)),
+        { score: out.score.subarray(start, end), flag: out.flag.subarray(start, end) },
+      );
+    }
+    assert.deepEqual(out.score, whole.score);
+    assert.deepEqual(out.flag, whole.flag);
+    assert.deepEqual(packTree(state), packTree(whole.state));
+  });
+
+  law("goes on from a stored state as if never stopped", () => {
+    const values = seasonal(2000, 6);
+    const times = regularTimes(2000);
+    const state = detector.initialState({ channels: 1, seed: 7 });
+    detector.absorb(state, times.subarray(0, 1200), [values.subarray(0, 1200)], empty(1200));
+    const stored = unpackTree(packTree(state));
+    const branch = copyTree(state);
+    const results = [state, stored, branch].map((one) => {
+      const out = empty(800);
+      detector.absorb(one, times.subarray(1200), [values.subarray(1200)], out);
+      return { out, bytes: packTree(one) };
+    });
+    for (const result of results) assert.deepEqual(result, results[0]);
+  });
+
+  law("keeps its state within its bound, from the first sample on", () => {
+    for (const channels of [1, 3]) {
+      const bound = detector.stateBytesMax(channels);
+      const first = detector.initialState({ channels, seed: 1 });
+      assert.ok(packTree(first).length <= bound);
+      const values = Array.from({ length: channels }, (_, c) => seasonal(6000, c));
+      const size = packTree(detect(detector, values).state).length;
+      assert.ok(size <= bound, `${size} bytes of ${bound}`);
+      assert.ok(bound <= 100_000 * channels, `${bound} bytes for ${channels} channels`);
+    }
+  });
+
+  law("does not care about the units: x -> 1000 x + 10000 keeps scores and alarms", () => {
+    const values = seasonal(3000, 8).map((x, i) => (i === 2500 ? x + 25 : x));
+    const a = detect(detector, [values]);
+    const b = detect(detector, [values.map((x) => 1000 * x + 10_000)]);
+    let worst = 0;
+    for (let i = 0; i < 3000; i++) worst = Math.max(worst, Math.abs(a.score[i]! - b.score[i]!));
+    // Rounding alone differs; a raw score at the edge of a histogram bin may fall to its other
+    // side, which moves u by up to a bin's share of the tail.
+    assert.ok(worst < 0.1, `scores differ by ${worst}`);
+    assert.deepEqual(alarms(a.flag), alarms(b.flag));
+    const power = detect(detector, [values.map((x) => x * 2 ** -20)]);
+    assert.deepEqual(power.score, a.score);
+    assert.deepEqual(power.flag, a.flag);
+  });
+
+  law("holds its state over missing values, which score 0", () => {
+    const values = seasonal(2000, 9);
+    const holes = values.map((x, i) => (i >= 1500 && i < 1520 ? NaN : x));
+    const { score, flag } = detect(detector, [holes]);
+    for (let i = 1500; i < 1520; i++) assert.ok(score[i] === 0 && flag[i] === 0);
+    assert.deepEqual(alarms(flag.subarray(1500, 1600)), []);
+    const all = detect(detector, [new Float64Array(500).fill(NaN)]);
+    assert.ok(all.score.every((u) => u === 0));
+    const infinite = detect(detector, [holes.map((x) => (Number.isNaN(x) ? Infinity : x))]);
+    assert.deepEqual(infinite.score, score);
+  });
+
+  law("takes jittered and dropped timestamps: no more than three times the alarms", () => {
+    const random = seedRandom(41);
+    const full = seasonal(10_000, 10);
+    const kept = Array.from(full.keys()).filter(() => nextNormal(random) > -0.84);
+    const times = Float64Array.from(kept, (i) => PERIOD_S * (i + 0.2 * nextNormal(random)));
+    const irregular = detect(detector, [Float64Array.from(kept, (i) => full[i]!)], times.sort());
+    const regular = detect(detector, [full]);
+    const rate = 1000 * alarms(irregular.flag).length / kept.length;
+    const base = 1000 * alarms(regular.flag).length / full.length;
+    assert.ok(rate <= 3 * base + 0.3, `${rate} against ${base} alarms in a thousand`);
+  });
+
+  law("survives values of any size and times that do not advance", () => {
+    const values = Float64Array.from([1, 1e308, -1e308, 5e-324, 0, 3, 1e30], (x) => x);
+    const many = Float64Array.from({ length: 2000 }, (_, i) => values[i % values.length]!);
+    const times = regularTimes(2000).map((t, i) => (i % 3 === 0 ? 0 : t));
+    const { score, flag } = detect(detector, [many], times);
+    assert.ok(score.every(Number.isFinite) && flag.every(Number.isFinite));
+    const gap = regularTimes(2000).map((t, i) => (i < 1000 ? t : t + 1e9));
+    const after = detect(detector, [seasonal(2000, 10)], gap);
+    assert.ok(after.score.every(Number.isFinite) && after.flag.every(Number.isFinite));
+  });
+}
