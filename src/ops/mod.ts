@@ -11,6 +11,7 @@ import type { AnyOp } from "./op.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
 import { slice } from "./slice.ts";
+import { softmax } from "./softmax.ts";
 import { vandermonde } from "./vandermonde.ts";
 
 export { runOp } from "./run.ts";
@@ -27,6 +28,7 @@ export {
   rmsNorm,
   selectiveScan,
   slice,
+  softmax,
   vandermonde,
 };
 
@@ -43,5 +45,6 @@ export const OPS: readonly AnyOp[] = [
   rmsNorm,
   selectiveScan,
   slice,
+  softmax,
   vandermonde,
 ];

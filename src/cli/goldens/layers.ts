@@ -1,13 +1,14 @@
-import { activation, conv1d, gate, layerNorm, rmsNorm, runOp } from "../../ops/mod.ts";
+import { activation, add, conv1d, gate, layerNorm, matmul } from "../../ops/mod.ts";
+import { rmsNorm, runOp, softmax } from "../../ops/mod.ts";
 import type { ActivationParams } from "../../ops/activation.ts";
-import type { DeviceTensor } from "../../device/device.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { type DeviceTensor, openScope } from "../../device/mod.ts";
+import { type Tensor, tensorOf, transpose } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, numberOf, valuesOf } from "./golden_file.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
-import { cast, fileTensor, fileTensorIf, swapTime, take, valuesF64 } from "./tensors.ts";
+import { cast, fileTensor, fileTensorIf, stack, swapTime, take, valuesF64 } from "./tensors.ts";
 
-/** Activations, norms, gates, convolution with state. */
+/** Activations, norms, gates, softmax, attention, convolution with state. */
 export const layersGroup: GroupRunner = {
   group: "layers",
   onGpu: true,
@@ -17,6 +18,8 @@ export const layersGroup: GroupRunner = {
     if (/conv1d/.test(golden.description)) return convolution(golden, on);
     if (has("weight")) return normalised(golden, on);
     if (/^GLU/.test(golden.description)) return halves(golden, on);
+    if (/^softmax/.test(golden.description)) return weights(golden, on);
+    if (has("in_proj_weight")) return attention(golden, on);
     return { unsupported: golden.description };
   },
 };
@@ -81,6 +84,66 @@ async function halves(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const y = cast(fileTensor(golden, "x"), on.dtype);
   const { out } = runOp(on.device, gate, { y }, { activation: "sigmoid" });
   return { values: { y: valuesF64(await take(on, out)) } };
+}
+
+async function weights(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
+  const x = cast(fileTensor(golden, "x"), on.dtype);
+  const { y, logSumExp } = runOp(on.device, softmax, { x }, {});
+  return {
+    values: {
+      y: valuesF64(await take(on, y)),
+      logsumexp: valuesF64(await take(on, logSumExp)),
+    },
+  };
+}
+
+/** Rows `start` to `start + count` of a weight or a bias. */
+function rowsFrom(tensor: Tensor, start: number, count: number): Tensor {
+  const width = tensor.data.length / tensor.shape[0]!;
+  const data = tensor.data.slice(start * width, (start + count) * width);
+  return tensorOf([count, ...tensor.shape.slice(1)], data);
+}
+
+/**
+ * Multi-head self-attention, head by head from the ops: project, weigh, sum, and add each head's
+ * share of the output projection, so that no tensor has to be transposed on the device.
+ */
+async function attention(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
+  const { device, dtype } = on;
+  const of = (name: string) => cast(fileTensor(golden, name), dtype);
+  const x = of("x");
+  const feature = x.shape.at(-1) ?? 0;
+  const heads = numberOf(golden, "heads");
+  const size = feature / heads;
+  const scale = numberOf(golden, "scale", 1 / Math.sqrt(size));
+  const causal = golden.scalars["causal"] === true;
+  const outProjection = transpose(of("out_proj_weight"), [1, 0]);
+  const scope = openScope(device);
+  try {
+    const weightsOf: Tensor[] = [];
+    let y: DeviceTensor | undefined;
+    for (let head = 0; head < heads; head++) {
+      const project = (part: number) => {
+        const start = part * feature + head * size;
+        const b = rowsFrom(of("in_proj_weight"), start, size);
+        const bias = rowsFrom(of("in_proj_bias"), start, size);
+        return runOp(scope, matmul, { a: x, b, bias }, { transposeB: true }).c;
+      };
+      const scores = runOp(scope, matmul, { a: project(0), b: project(1) }, { transposeB: true }).c;
+      const attended = runOp(scope, softmax, { x: scores }, { scale, causal }).y;
+      weightsOf.push(await device.read(attended));
+      const context = runOp(scope, matmul, { a: attended, b: project(2) }, {}).c;
+      const b = rowsFrom(outProjection, head * size, size);
+      const bias = head === 0 ? of("out_proj_bias") : undefined;
+      const share = runOp(scope, matmul, { a: context, b, bias }, {}).c;
+      y = y === undefined ? share : runOp(scope, add, { a: y, b: share }, {}).out;
+    }
+    if (y === undefined) throw new SyntaxError(`${golden.name}: no heads`);
+    const attn = valuesF64(stack(weightsOf, 1));
+    return { values: { y: valuesF64(await device.read(y)), attn } };
+  } finally {
+    scope.release();
+  }
 }
 
 async function normalised(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
