@@ -1,4 +1,13 @@
 /** The hub of the devices. */
+export { openCpu } from "./cpu.ts";
+export {
+  costLine,
+  type Crossover,
+  crossoverOf,
+  type CrossoverTable,
+  measureCrossover,
+  type TimedRun,
+} from "./crossover.ts";
 export type {
   AdapterSummary,
   CpuDevice,
@@ -7,5 +16,6 @@ export type {
   GpuDevice,
   GpuLimits,
 } from "./device.ts";
-export { openCpu } from "./cpu.ts";
+export { Hardware, type HardwareOptions, openHardware } from "./hardware.ts";
 export { openScope, type ScopedDevice } from "./scope.ts";
+export { openWebGpu, WebGpuDevice, type WebGpuOptions } from "./webgpu.ts";

@@ -49,6 +49,7 @@ interface Waiting {
  * @returns the device, or in `unavailable` the reason and the Debian package to install
  */
 export async function openWebGpu(options: WebGpuOptions = {}): Promise<OpenResult> {
+  quietVulkanLoader();
   const worker = new Worker(new URL("./webgpu_worker.ts", import.meta.url), { type: "module" });
   const device = new WebGpuDevice(worker, options);
   try {
@@ -57,6 +58,13 @@ export async function openWebGpu(options: WebGpuOptions = {}): Promise<OpenResul
   } catch (error) {
     worker.terminate();
     return { unavailable: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Mesa's libraries complain on stderr unless this names a folder. */
+function quietVulkanLoader(): void {
+  if (Deno.build.os === "linux" && !Deno.env.get("XDG_RUNTIME_DIR")) {
+    Deno.env.set("XDG_RUNTIME_DIR", Deno.env.get("TMPDIR") ?? "/tmp");
   }
 }
 

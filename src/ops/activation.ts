@@ -109,6 +109,11 @@ export const activation = defineOp<ActivationParams, "x", never, "y">({
   cpu,
   launch,
   work: (shapes) => sizeOf(shapes.x),
+  sized: (work) => ({
+    name: `${work} elements`,
+    params: { kind: "silu" },
+    inputs: (random) => ({ x: normal(random, [Math.max(1, Math.round(work))]) }),
+  }),
   cases,
   tolerance: 5e-6,
 });

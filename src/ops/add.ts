@@ -48,6 +48,14 @@ export const add = defineOp<AddParams, "a" | "b", never, "out">({
     };
   },
   work: (shapes) => sizeOf(shapes.a),
+  sized: (work) => ({
+    name: `${work} elements`,
+    params: {},
+    inputs: (random) => {
+      const shape = [Math.max(1, Math.round(work))];
+      return { a: normal(random, shape), b: normal(random, shape) };
+    },
+  }),
   cases: [
     {
       name: "same shape",

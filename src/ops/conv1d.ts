@@ -166,6 +166,8 @@ export const conv1d = defineOp<Conv1dParams, "u" | "weight", "bias" | "x0", "y" 
   cpu,
   launch,
   work: (shapes) => sizeOf(shapes.u) * shapes.weight[1]!,
+  sized: (work) =>
+    windowed(`${work} taps`, [1, Math.max(1, Math.round(work / 256)), 64, 4], "silu"),
   cases,
   tolerance: 5e-6,
 });

@@ -16,7 +16,7 @@
  */
 import { InvalidValueError } from "../base/errors.ts";
 import type { GpuLimits } from "../device/device.ts";
-import { expectAxis, expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
+import { expectAxis, expectRank, expectShape, type Shape } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
 import { fftInPlace, twiddles } from "./_helpers/fft.ts";
@@ -213,7 +213,15 @@ export const fftConv = defineOp<FftConvParams, "u" | "kernel", "D", "y">({
   launch,
   work: (shapes) => {
     const points = pointsOf(shapes);
-    return sizeOf(shapes.u) / Math.max(1, shapes.u[1]!) * points * Math.log2(2 * points);
+    return shapes.u[0]! * shapes.u[2]! * points * Math.log2(2 * points);
+  },
+  sized: (work) => {
+    // Lengths of half a power of two, so that the transform is as long as it must be.
+    let points = 2;
+    while (points < FFT_POINTS_MAX / 2 && 4 * 4 * points * Math.log2(4 * points) <= work) {
+      points *= 2;
+    }
+    return convolved(`${work} butterflies`, [2, points / 2, 2], points / 2);
   },
   cases,
   tolerance: 1e-5,

@@ -116,6 +116,14 @@ export const gate = defineOp<GateParams, "y", "z", "out">({
   cpu,
   launch,
   work: (shapes) => sizeOf(shapes.y),
+  sized: (work) => ({
+    name: `${work} elements`,
+    params: { activation: "silu" },
+    inputs: (random) => {
+      const shape = [Math.max(1, Math.round(work))];
+      return { y: normal(random, shape), z: normal(random, shape) };
+    },
+  }),
   cases,
   tolerance: 5e-6,
 });

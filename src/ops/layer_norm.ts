@@ -119,6 +119,7 @@ export const layerNorm = defineOp<LayerNormParams, "x", "weight" | "bias", "out"
   cpu,
   launch,
   work: (shapes) => sizeOf(shapes.x),
+  sized: (work) => normed(`${work} elements`, [Math.max(1, Math.round(work / 64)), 64]),
   cases,
   tolerance: 5e-6,
 });

@@ -341,6 +341,10 @@ export const linearScan = defineOp<LinearScanParams, Input, OptionalInput, Outpu
   cpu,
   launch,
   work: (shapes) => shapes.u.reduce((a, b) => a * b, 1) * shapes.A[1]!,
+  sized: (work) => {
+    const sizes = { batch: 1, length: Math.max(1, Math.round(work / 512)), feature: 32, state: 16 };
+    return ltiCase(`${work} state updates`, sizes);
+  },
   cases,
   tolerance: 2e-5,
 });

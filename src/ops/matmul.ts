@@ -216,6 +216,10 @@ export const matmul = defineOp<MatmulParams, "a" | "b", "bias", "c">({
     const { pairs, m, n, k } = sizesOf(shapes, params);
     return pairs * m * n * k;
   },
+  sized: (work) => {
+    const side = Math.max(1, Math.round(Math.cbrt(work)));
+    return product(`${work} multiply-adds`, [side, side], [side, side]);
+  },
   cases,
   tolerance: 1e-5,
 });

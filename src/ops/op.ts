@@ -47,6 +47,8 @@ export interface Op<P, I extends string, Opt extends string, O extends string> {
   launch(shapes: Named<I, Opt, Shape>, params: P, limits: GpuLimits): LaunchPlan;
   /** Elementary operations, in the op's own unit: what the crossover is measured against. */
   work(shapes: Named<I, Opt, Shape>, params: P): number;
+  /** A case of about this much work: for benches and for the crossover between devices. */
+  sized(work: number): OpCase<P, I, Opt>;
   /** Inputs on which the laws are checked. */
   readonly cases: readonly OpCase<P, I, Opt>[];
   /** Largest allowed max|x − ref| / max|ref| in f32, with its reason in the op's header. */

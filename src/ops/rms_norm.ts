@@ -134,6 +134,7 @@ export const rmsNorm = defineOp<RmsNormParams, "x", "weight" | "z", "out">({
   cpu,
   launch,
   work: (shapes) => sizeOf(shapes.x),
+  sized: (work) => normed(`${work} elements`, [Math.max(1, Math.round(work / 64)), 64]),
   cases,
   tolerance: 5e-6,
 });

@@ -1,5 +1,12 @@
 import { openScope } from "../device/scope.ts";
-import type { Binding, CpuDevice, Device, DeviceTensor, GpuDevice } from "../device/device.ts";
+import type {
+  Binding,
+  CpuDevice,
+  Device,
+  DeviceTensor,
+  GpuDevice,
+  Launch,
+} from "../device/device.ts";
 import { LimitError } from "../base/errors.ts";
 import { invariant } from "../base/invariant.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
@@ -31,7 +38,12 @@ export function runOp<P, I extends string, Opt extends string, O extends string>
   inputs: Named<I, Opt, OpInput>,
   params: P,
 ): { readonly [key in O]: DeviceTensor } {
-  const given = inputs as Record<string, OpInput | undefined>;
+  if (device.kind === "webgpu") return runOnGpu(device, op, inputs, params);
+  return runOnCpu(device, op, inputs, params);
+}
+
+/** The shapes of the inputs that are given. */
+function shapesOf(op: AnyOp, given: Record<string, OpInput | undefined>): Record<string, Shape> {
   const shapes: Record<string, Shape> = {};
   for (const name of op.inputs) {
     const input = given[name];
@@ -42,22 +54,20 @@ export function runOp<P, I extends string, Opt extends string, O extends string>
     const input = given[name];
     if (input !== undefined) shapes[name] = input.shape;
   }
-  const outputShapes = op.outputShapes(shapes as Named<I, Opt, Shape>, params);
-  const run = device.kind === "cpu" ? runOnCpu : runOnGpu;
-  // The branches differ only in what `device` is, which the compiler cannot see through `run`.
-  return run(device as CpuDevice & GpuDevice, op, given, shapes, outputShapes, params);
+  return shapes;
 }
 
-function runOnCpu<O extends string>(
+function runOnCpu<P, I extends string, Opt extends string, O extends string>(
   device: CpuDevice,
-  op: AnyOp,
-  given: Record<string, OpInput | undefined>,
-  shapes: Record<string, Shape>,
-  outputShapes: { readonly [key in O]: Shape },
-  params: unknown,
+  op: Op<P, I, Opt, O>,
+  inputs: Named<I, Opt, OpInput>,
+  params: P,
 ): { readonly [key in O]: DeviceTensor } {
+  const given = inputs as Record<string, OpInput | undefined>;
+  const shapes = shapesOf(op, given) as Named<I, Opt, Shape>;
+  const outputShapes = op.outputShapes(shapes, params);
+  const dtype = given[op.inputs[0]!]!.dtype;
   const arrays: Record<string, FloatArray> = {};
-  const dtype = given[op.inputs[0]]!.dtype;
   for (const name of Object.keys(shapes)) {
     const input = given[name]!;
     if (input.dtype !== dtype) {
@@ -67,12 +77,17 @@ function runOnCpu<O extends string>(
   }
   const outputs: Record<string, DeviceTensor> = {};
   const outputArrays: Record<string, FloatArray> = {};
-  for (const name of op.outputs as O[]) {
+  for (const name of op.outputs) {
     const output = device.alloc(outputShapes[name], dtype);
     outputs[name] = output;
     outputArrays[name] = device.dataOf(output);
   }
-  op.cpu(arrays, outputArrays, shapes, params);
+  op.cpu(
+    arrays as Named<I, Opt, FloatArray>,
+    outputArrays as { [key in O]: FloatArray },
+    shapes,
+    params,
+  );
   return outputs as { [key in O]: DeviceTensor };
 }
 
@@ -98,42 +113,74 @@ function bindPass(
   return bindings;
 }
 
-function runOnGpu<O extends string>(
+/** An op made ready on a GPU: launches that may be issued again and again, and what they fill. */
+export interface PreparedOp<O extends string> {
+  readonly launches: readonly Launch[];
+  readonly outputs: { readonly [key in O]: DeviceTensor };
+}
+
+/**
+ * Makes an op ready on a GPU without running it: uploads host inputs, allocates scratch and
+ * outputs. For loops that repeat the same launches (benches, training iterations). Everything stays
+ * allocated; pass a scope to give it back together.
+ *
+ * @throws as {@linkcode runOp}
+ */
+export function prepareOp<P, I extends string, Opt extends string, O extends string>(
   device: GpuDevice,
-  op: AnyOp,
-  given: Record<string, OpInput | undefined>,
-  shapes: Record<string, Shape>,
-  outputShapes: { readonly [key in O]: Shape },
-  params: unknown,
+  op: Op<P, I, Opt, O>,
+  inputs: Named<I, Opt, OpInput>,
+  params: P,
+): PreparedOp<O> {
+  const given = inputs as Record<string, OpInput | undefined>;
+  const shapes = shapesOf(op, given);
+  const outputShapes = op.outputShapes(shapes as Named<I, Opt, Shape>, params);
+  const plan = op.launch(shapes as Named<I, Opt, Shape>, params, device.limits);
+  const tensors: Record<string, DeviceTensor> = {};
+  for (const name of Object.keys(shapes)) {
+    const input = given[name]!;
+    tensors[name] = isOnDevice(input) ? input : device.upload(input);
+  }
+  for (const [name, count] of Object.entries(plan.scratch)) {
+    tensors[name] = device.alloc([count], "f32");
+  }
+  for (const [name, table] of Object.entries(plan.tables ?? {})) {
+    tensors[name] = device.table(table.key, table.make);
+  }
+  const outputs: Record<string, DeviceTensor> = {};
+  for (const name of op.outputs) {
+    outputs[name] = tensors[name] = device.alloc(outputShapes[name], "f32");
+  }
+  const launches = plan.passes.map((pass) => ({
+    shader: op.name,
+    entry: pass.entry,
+    constants: pass.constants,
+    dims: pass.dims,
+    bindings: bindPass(device, pass, tensors),
+    workgroups: pass.workgroups,
+  }));
+  return { launches, outputs: outputs as { [key in O]: DeviceTensor } };
+}
+
+function runOnGpu<P, I extends string, Opt extends string, O extends string>(
+  device: GpuDevice,
+  op: Op<P, I, Opt, O>,
+  inputs: Named<I, Opt, OpInput>,
+  params: P,
 ): { readonly [key in O]: DeviceTensor } {
-  const plan = op.launch(shapes, params, device.limits);
   const scope = openScope(device);
   try {
-    const tensors: Record<string, DeviceTensor> = {};
-    for (const name of Object.keys(shapes)) {
-      const input = given[name]!;
-      tensors[name] = isOnDevice(input) ? input : scope.upload(input);
-    }
-    for (const [name, count] of Object.entries(plan.scratch)) {
-      tensors[name] = scope.alloc([count], "f32");
-    }
-    for (const [name, table] of Object.entries(plan.tables ?? {})) {
-      tensors[name] = device.table(table.key, table.make);
-    }
-    for (const name of op.outputs as O[]) tensors[name] = scope.alloc(outputShapes[name], "f32");
-    device.dispatch(plan.passes.map((pass) => ({
-      shader: op.name,
-      entry: pass.entry,
-      constants: pass.constants,
-      dims: pass.dims,
-      bindings: bindPass(device, pass, tensors),
-      workgroups: pass.workgroups,
-    })));
-    const outputs: Record<string, DeviceTensor> = {};
-    for (const name of op.outputs as O[]) outputs[name] = scope.keep(tensors[name]!);
-    return outputs as { [key in O]: DeviceTensor };
+    const { launches, outputs } = prepareOp(asGpu(scope), op, inputs, params);
+    device.dispatch(launches);
+    for (const name of op.outputs) scope.keep(outputs[name]);
+    return outputs;
   } finally {
     // Memory is reused in issue order, so scratch may be given back before the GPU has run.
     scope.release();
   }
+}
+
+function asGpu(device: Device): GpuDevice {
+  invariant(device.kind === "webgpu", "a scope has its device's kind");
+  return device;
 }

@@ -406,6 +406,10 @@ export const selectiveScan = defineOp<
   cpu,
   launch,
   work: (shapes) => shapes.u.reduce((a, b) => a * b, 1) * shapes.A[1]!,
+  sized: (work) => {
+    const sizes = { batch: 1, length: Math.max(1, Math.round(work / 512)), feature: 32, state: 16 };
+    return fullCase(`${work} state updates`, sizes);
+  },
   cases,
   tolerance: 2e-5,
 });

@@ -57,6 +57,11 @@ export const slice = defineOp<SliceParams, "x", never, "out">({
     };
   },
   work: (shapes, { count }) => rowsOf(shapes.x) * count,
+  sized: (work) => ({
+    name: `${work} elements`,
+    params: { start: 16, count: 32 },
+    inputs: (random) => ({ x: normal(random, [Math.max(1, Math.round(work / 32)), 64]) }),
+  }),
   cases: [
     {
       name: "middle",

@@ -142,6 +142,7 @@ export const vandermonde = defineOp<VandermondeParams, "logAbar" | "C", never, "
   cpu,
   launch,
   work: (shapes, params) => shapes.logAbar[0]! * shapes.logAbar[1]! * params.length,
+  sized: (work) => modes(`${work} terms`, [8, 16, Math.max(1, Math.round(work / 128))]),
   cases,
   tolerance: 2e-5,
 });
