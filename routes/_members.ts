@@ -72,15 +72,16 @@ function readMembers(bytes: Uint8Array): Member[] | null {
  * object of their own, the second as a body of the same length, the rest blank, so that the
  * samples' decoder tells of faults at the offsets that the sender knows.
  *
- * A body that is no object of members comes back whole, without a question.
+ * @returns null when the body is not one object of members: an array, or no JSON
  */
 export function splitMembers(
   bytes: Uint8Array,
   names: readonly string[],
-): { question: Uint8Array; samples: Uint8Array } {
+): { question: Uint8Array; samples: Uint8Array } | null {
   const members = readMembers(bytes);
+  if (members === null) return null;
   const isAsked = (member: Member) => names.includes(member.key);
-  const asked = members?.filter(isAsked) ?? [];
+  const asked = members.filter(isAsked);
   const question: number[] = [0x7b];
   for (const [index, member] of asked.entries()) {
     if (index > 0) question.push(COMMA);
@@ -90,7 +91,7 @@ export function splitMembers(
   if (asked.length === 0) return { question: Uint8Array.from(question), samples: bytes };
   const samples = bytes.slice();
   for (const member of asked) samples.fill(SPACE, member.start, member.end);
-  blankCommas(samples, members!.filter((member) => !isAsked(member)));
+  blankCommas(samples, members.filter((member) => !isAsked(member)));
   return { question: Uint8Array.from(question), samples };
 }
 

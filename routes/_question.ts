@@ -2,6 +2,7 @@ import { InvalidValueError } from "../src/base/errors.ts";
 import { parseTimestamp } from "../src/signal/timestamp.ts";
 import type { ForecastQuestion } from "../src/service/service.ts";
 import { levelBounds } from "../src/service/shapes.ts";
+import { FORECAST_QUANTILES_MAX, FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
 
 /** Levels of an answer unless told otherwise, in per cent. */
 export const LEVELS_DEFAULT: readonly number[] = [80, 95];
@@ -25,6 +26,11 @@ function numberIn(
   throw new InvalidValueError(field, text, range.expectation);
 }
 
+function checkCount(field: string, count: number | undefined, most: number): void {
+  if (count === undefined || (count >= 1 && count <= most)) return;
+  throw new InvalidValueError(field, count, `1 to ${Math.floor(most)}`);
+}
+
 function parseTimes(times: readonly (string | number)[]): BigInt64Array {
   const timesNs = BigInt64Array.from(
     times.map((time, i) => parseTimestamp(time, "ms", `times[${i}]`)),
@@ -40,13 +46,17 @@ function parseTimes(times: readonly (string | number)[]): BigInt64Array {
  * The question as the service takes it. The median is always among the quantiles, and so are the
  * bounds of each level.
  *
- * @throws {InvalidValueError} a level or quantile out of range, times that do not increase, or
- *   both horizon and times
+ * @throws {InvalidValueError} a level or quantile out of range, times that do not increase, both
+ *   horizon and times, or too many of something
  */
 export function parseQuestion(raw: RawQuestion): ForecastQuestion {
   if (raw.horizon !== undefined && raw.times !== undefined) {
     throw new InvalidValueError("times", raw.times.join(","), 'either "horizon" or "times"');
   }
+  checkCount("horizon", raw.horizon, FORECAST_TIMES_MAX);
+  checkCount("times", raw.times?.length, FORECAST_TIMES_MAX);
+  checkCount("quantiles", raw.quantiles?.length, FORECAST_QUANTILES_MAX / 3);
+  checkCount("level", raw.levels?.length, FORECAST_QUANTILES_MAX / 3);
   const asked = (raw.quantiles ?? []).map((text, i) =>
     numberIn(text, `quantiles[${i}]`, { least: 0, most: 1, expectation: "a number in (0, 1)" })
   );

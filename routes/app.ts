@@ -1,6 +1,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Service } from "../src/service/service.ts";
 import { anomalyRoutes } from "./anomalies.ts";
+import { dashboard } from "./dashboard/mod.ts";
 import { docsRoutes } from "./docs.ts";
 import { eventRoutes } from "./events.ts";
 import { forecastRoutes } from "./forecasts.ts";
@@ -79,6 +80,7 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
   }
   app.doc31("/openapi.json", ABOUT);
   app.route("/", docsRoutes());
+  app.route("/", dashboard());
   app.notFound((c) => refuseUnknown(app, c.req.raw, c.req.path));
   app.onError((error, c) => {
     const response = problemResponse(error);

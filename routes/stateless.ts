@@ -25,6 +25,8 @@ import {
 /** Name of the stream in answers about samples that are sent along. */
 const ANONYMOUS = "request";
 
+const NO_MEMBERS = new TextEncoder().encode("{}");
+
 const json = protocolOfName("json")!;
 
 const numberOrText = z.union([z.number(), z.string()]);
@@ -107,13 +109,19 @@ async function readQuestion<T extends z.ZodRawShape>(
     throw new RequestError("unsupported-media-type", 415, detail, { field: "Content-Type" });
   }
   const bytes = await readBody(request, "BODY_BYTES_MAX", BODY_BYTES_MAX);
-  const { question, samples } = splitMembers(bytes, Object.keys(schema.shape));
-  const { segments } = decodeBody(json, samples, { streamId: ANONYMOUS, precision: unit });
+  const parts = splitMembers(bytes, Object.keys(schema.shape));
+  // No object: rows, or no JSON at all, which is then said here.
+  if (parts === null) parseJson(bytes);
+  const { segments } = decodeBody(json, parts?.samples ?? bytes, {
+    streamId: ANONYMOUS,
+    precision: unit,
+  });
   const other = segments.find((segment) => segment.streamId !== ANONYMOUS);
   if (other !== undefined) {
     throw new InvalidValueError("id", other.streamId, "no name, since nothing is stored");
   }
-  return { segment: concatSegments(segments), members: parseMembers(schema, question) };
+  const members = parseMembers(schema, parts?.question ?? NO_MEMBERS);
+  return { segment: concatSegments(segments), members };
 }
 
 /** Only the settings that were given. */

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { InvalidValueError, NotFoundError } from "../base/errors.ts";
+import { modelNamed } from "../models/mod.ts";
 import { type Segment, validateStreamId } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import type { AppendOptions, AppendResult, Store, StreamSettings } from "../stores/store.ts";
@@ -137,6 +138,7 @@ export class Service {
     settings: Partial<StreamSettings>,
   ): Promise<{ stream: StreamShape; isCreated: boolean }> {
     validateStreamId(id, "id");
+    if (settings.model !== undefined) modelNamed(settings.model);
     const { record, created } = await this.#store.putStream(id, settings);
     if (!created) await this.#engine.drop(id);
     return { stream: streamShape(record), isCreated: created };
@@ -208,6 +210,7 @@ export class Service {
     question: ForecastQuestion,
   ): Promise<ForecastShape> {
     const { levels, ...request } = question;
+    if (settings.model !== undefined) modelNamed(settings.model);
     const merged = requireSamples(mergeRows(segment));
     requireChannels(question.channels, merged.channels);
     return forecastShape(await this.#engine.forecastOnce(merged, settings, request), levels);
@@ -240,10 +243,15 @@ export class Service {
       gauges("driftline_engine", { ...this.#engine.stats() });
   }
 
-  /** Ends event streams, absorbs and commits what waits, closes engine and store. */
-  async close(): Promise<void> {
+  /** Says so to those who ask, and ends the event streams, which never end by themselves. */
+  beginShutdown(): void {
     this.#isReady = false;
     this.events.close();
+  }
+
+  /** Absorbs and commits what waits, closes engine and store. */
+  async close(): Promise<void> {
+    this.beginShutdown();
     await this.#engine.close();
     await this.#store.close();
   }

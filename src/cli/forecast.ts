@@ -1,0 +1,96 @@
+import { DEFAULT_MODEL, MODEL_NAMES } from "../models/mod.ts";
+import { levelBounds, numberShape, quantileKey } from "../service/shapes.ts";
+import { formatTimestamp } from "../signal/timestamp.ts";
+import { FORECAST_TIMES_MAX } from "../streams/engine.ts";
+import { type Command, type CommandInput, type CommandOutput, EXIT_OK } from "./command.ts";
+import { forecastSeries, type SeriesForecast } from "./forecast_series.ts";
+import { CSV_OPTIONS, csvChoice, onlyFile, readSeries } from "./series_file.ts";
+import { formatNumber, formatTable } from "./table.ts";
+
+const HORIZON_DEFAULT = 24;
+const LEVELS = [80, 95];
+const QUANTILES = Float64Array.from([0.5, ...LEVELS.flatMap(levelBounds)]).sort();
+
+type Forecasts = Record<string, SeriesForecast>;
+
+function asJson(file: string, model: string, forecasts: Forecasts): string {
+  const keys = [...QUANTILES].map(quantileKey);
+  const channels = Object.entries(forecasts).map(([name, forecast]) => [name, {
+    periodS: forecast.periodS,
+    seasons: forecast.seasonsS,
+    forecast: Array.from(forecast.timesNs, (timestampNs, row) => ({
+      timestamp: formatTimestamp(timestampNs),
+      quantiles: Object.fromEntries(
+        keys.map((key, q) => [key, numberShape(forecast.values[row * keys.length + q]!)]),
+      ),
+    })),
+  }]);
+  return JSON.stringify({ file, model, channels: Object.fromEntries(channels) });
+}
+
+/** Columns of the table and of the CSV: median, then both bounds of each level. */
+function rowsOf(forecast: SeriesForecast): string[][] {
+  const width = QUANTILES.length;
+  const order = [0.5, ...LEVELS.flatMap(levelBounds)].map((quantile) =>
+    QUANTILES.indexOf(quantile)
+  );
+  return Array.from(forecast.timesNs, (timestampNs, row) => [
+    formatTimestamp(timestampNs),
+    ...order.map((q) => formatNumber(forecast.values[row * width + q]!)),
+  ]);
+}
+
+const HEADER = ["timestamp", "median", "lower80", "upper80", "lower95", "upper95"];
+
+async function writeCsv(path: string, forecasts: Forecasts): Promise<void> {
+  const lines = [`channel,${HEADER.join(",")}`];
+  for (const [name, forecast] of Object.entries(forecasts)) {
+    const quoted = /[",\n]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name;
+    for (const row of rowsOf(forecast)) lines.push(`${quoted},${row.join(",")}`);
+  }
+  await Deno.writeTextFile(path, `${lines.join("\n")}\n`);
+}
+
+async function forecastFile(input: CommandInput, output: CommandOutput): Promise<number> {
+  const file = onlyFile(input);
+  const model = input.text("model") ?? DEFAULT_MODEL;
+  const horizon = input.wholeNumber("horizon", { least: 1, most: FORECAST_TIMES_MAX }) ??
+    HORIZON_DEFAULT;
+  const segment = await readSeries(file, csvChoice(input));
+  const forecasts: Forecasts = {};
+  for (const name of segment.channels) {
+    forecasts[name] = forecastSeries(segment, name, { model, horizon, quantiles: QUANTILES });
+  }
+  const path = input.text("output");
+  if (path !== undefined) await writeCsv(path, forecasts);
+  if (input.isSet("json")) {
+    output.print(asJson(file, model, forecasts));
+  } else if (path === undefined) {
+    for (const [name, forecast] of Object.entries(forecasts)) {
+      const seasons = forecast.seasonsS.map((seasonS) => `${seasonS} s`).join(", ") || "none";
+      output.print(`${name}: ${segment.timestampsNs.length} samples, seasons found: ${seasons}`);
+      output.print(formatTable(HEADER, rowsOf(forecast)));
+    }
+  }
+  return EXIT_OK;
+}
+
+/** `forecast`: a CSV file's next values, or a file of evaluation windows. */
+export const forecastCommand: Command = {
+  name: "forecast",
+  summary: "Forecast a CSV file, or many windows",
+  usage: "FILE.csv[.gz] --horizon N | --windows IN.jsonl[.gz] --output OUT.jsonl",
+  description: "Prints median, 80 % and 95 % intervals of each channel's next values.\n" +
+    `Models: ${MODEL_NAMES.join(", ")}.`,
+  options: {
+    ...CSV_OPTIONS,
+    horizon: {
+      type: "string",
+      value: "N",
+      help: `Sampling periods ahead (default ${HORIZON_DEFAULT})`,
+    },
+    model: { type: "string", value: "NAME", help: `Model (default ${DEFAULT_MODEL})` },
+    output: { type: "string", value: "OUT", help: "File to write (CSV; JSON lines for windows)" },
+  },
+  run: forecastFile,
+};

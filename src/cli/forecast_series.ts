@@ -1,0 +1,59 @@
+import { fnv1a32 } from "../base/hash.ts";
+import { modelNamed } from "../models/mod.ts";
+import { type Segment, sliceSegment, timesS } from "../signal/segment.ts";
+import { nextTimes } from "../streams/calendar.ts";
+
+/** How a series is forecast. */
+export interface SeriesQuestion {
+  readonly model: string;
+  readonly horizon: number;
+  /** In (0, 1), increasing.                                                       [quantile] */
+  readonly quantiles: Float64Array;
+  /** Future times; default: the series' own next ones.                                [time] */
+  readonly timesNs?: BigInt64Array;
+}
+
+/** A forecast of one channel. */
+export interface SeriesForecast {
+  readonly timesNs: BigInt64Array;
+  /** Row-major.                                                              [time, quantile] */
+  readonly values: Float64Array;
+  readonly periodS: number | null;
+  readonly seasonsS: readonly number[];
+}
+
+/** Forecasts one channel from the end of a whole context; fits only what that needs. */
+export function forecastSeries(
+  segment: Segment,
+  channel: string,
+  question: SeriesQuestion,
+): SeriesForecast {
+  const model = modelNamed(question.model);
+  const { timestampsNs } = segment;
+  const epochNs = timestampsNs[0]!;
+  const config = {
+    epochNs,
+    horizon: question.horizon,
+    lower: null,
+    upper: null,
+    seed: fnv1a32(`${segment.streamId}/${channel}`),
+    seasonsS: [],
+  };
+  const values = segment.values[segment.channels.indexOf(channel)]!;
+  const state = model.stateOfContext(config, timesS(timestampsNs, epochNs), values);
+  const { periodS, seasonsS } = model.summary(state);
+  const lastNs = timestampsNs.at(-1)!;
+  const timesNs = question.timesNs ??
+    nextTimes(lastNs, timestampsNs.at(-2) ?? null, periodS ?? 1, question.horizon);
+  return {
+    timesNs,
+    values: model.forecast(state, timesS(timesNs, epochNs), question.quantiles),
+    periodS,
+    seasonsS,
+  };
+}
+
+/** The first `count` samples of a series: what was known at an origin. */
+export function prefix(segment: Segment, count: number): Segment {
+  return sliceSegment(segment, 0, count);
+}

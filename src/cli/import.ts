@@ -1,0 +1,176 @@
+import { PORT_DEFAULT } from "../service/config.ts";
+import { protocols } from "../protocols/mod.ts";
+import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
+import { openProgress } from "./progress.ts";
+import { onlyFile, openFile } from "./series_file.ts";
+
+/** Bytes of one request at most; a file is sent in parts of whole lines. */
+const PART_BYTES = 4 * 1024 * 1024;
+
+const NEWLINE = 0x0a;
+
+/** Media type by the end of a file's name, `.gz` left out. */
+const MEDIA_TYPES: Readonly<Record<string, string>> = {
+  csv: "text/csv",
+  tsv: "text/tab-separated-values",
+  json: "application/json",
+  ndjson: "application/x-ndjson",
+  jsonl: "application/x-ndjson",
+  lp: "text/plain",
+  line: "text/plain",
+  wav: "audio/wav",
+};
+
+/** How a file is cut: lines stand for themselves, or need the header, or must not be cut. */
+type Cut = "lines" | "header" | "whole";
+
+function cutOf(mediaType: string): Cut {
+  const protocol = protocols.find(({ mediaTypes }) => mediaTypes.includes(mediaType));
+  if (protocol?.streaming !== true) return "whole";
+  return protocol.name === "csv" ? "header" : "lines";
+}
+
+function join(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
+
+/**
+ * Cuts a file into bodies that each stand for themselves. Lines are cut at line ends, and the
+ * first line of a CSV file goes before each part.
+ */
+export async function* cutBodies(
+  chunks: AsyncIterable<Uint8Array>,
+  cut: Cut,
+  partBytes = PART_BYTES,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let held = new Uint8Array();
+  let header: Uint8Array | null = null;
+  for await (const chunk of chunks) {
+    held = join([held, chunk]);
+    while (cut !== "whole" && held.length >= partBytes) {
+      if (cut === "header" && header === null) {
+        const end = held.indexOf(NEWLINE) + 1;
+        if (end === 0) break;
+        header = held.slice(0, end);
+        held = held.slice(end);
+        continue;
+      }
+      const end = held.lastIndexOf(NEWLINE) + 1;
+      if (end === 0) break;
+      yield join([header ?? new Uint8Array(), held.subarray(0, end)]);
+      held = held.slice(end);
+    }
+  }
+  if (held.length > 0) yield join([header ?? new Uint8Array(), held]);
+}
+
+/** What the service said of all parts together. */
+interface ImportTotals {
+  accepted: number;
+  duplicates: number;
+  late: number;
+  rejected: number;
+}
+
+/** `import`: a file through the HTTP interface. */
+export const importCommand: Command = {
+  name: "import",
+  summary: "Send a file to a running service",
+  usage: "FILE[.gz] --stream ID [--url URL]",
+  description: "CSV, JSON, NDJSON, line protocol and WAV, by the end of the file's name.\n" +
+    "A file that was sent before is sent again without harm: known samples are duplicates.\n" +
+    "DRIFTLINE_TOKEN is sent as the bearer token.",
+  options: {
+    stream: { type: "string", value: "ID", help: "Stream of samples that do not name theirs" },
+    url: {
+      type: "string",
+      value: "URL",
+      help: `The service (default http://127.0.0.1:${PORT_DEFAULT})`,
+    },
+    type: { type: "string", value: "MEDIA", help: "Media type; default: by the file's name" },
+    precision: { type: "string", value: "ms", help: "Unit of integer timestamps" },
+    "timestamp-column": { type: "string", value: "NAME", help: "CSV: column of the timestamps" },
+    column: { type: "string", isMultiple: true, value: "NAME", help: "CSV: column to read" },
+  },
+  async run(input, output) {
+    const file = onlyFile(input);
+    const ending = file.replace(/\.gz$/, "").split(".").at(-1)!.toLowerCase();
+    const mediaType = input.text("type") ?? MEDIA_TYPES[ending];
+    if (mediaType === undefined) throw new UsageError(`--type is missing for ".${ending}"`);
+    const url = targetOf(input.text("url"), input.text("stream"), {
+      precision: input.text("precision"),
+      timestampColumn: input.text("timestamp-column"),
+      columns: input.texts("column").join(",") || undefined,
+    });
+    const totals: ImportTotals = { accepted: 0, duplicates: 0, late: 0, rejected: 0 };
+    const progress = await openProgress("Sending", output.isProgressShown);
+    const size = (await Deno.stat(file)).size;
+    let readBytes = 0;
+    const counted = (await openFile(file)).pipeThrough(
+      new TransformStream<Uint8Array, Uint8Array>({
+        transform(chunk, controller) {
+          readBytes += chunk.length;
+          progress.update(Math.min(readBytes, size), size);
+          controller.enqueue(chunk);
+        },
+      }),
+    );
+    for await (const body of cutBodies(counted, cutOf(mediaType))) {
+      const answer = await send(url, mediaType, body);
+      if (typeof answer === "string") {
+        progress.stop();
+        output.note(`${answer}\nBefore that: ${JSON.stringify(totals)}`);
+        return EXIT_FAILED;
+      }
+      for (const key of Object.keys(totals) as (keyof ImportTotals)[]) totals[key] += answer[key];
+    }
+    progress.stop();
+    output.print(
+      input.isSet("json") ? JSON.stringify({ file, url: url.href, ...totals }) : `${file}: ` +
+        Object.entries(totals).map(([key, count]) => `${count} ${key}`).join(", "),
+    );
+    return EXIT_OK;
+  },
+};
+
+function targetOf(
+  base: string | undefined,
+  stream: string | undefined,
+  question: Readonly<Record<string, string | undefined>>,
+): URL {
+  const path = stream === undefined
+    ? "/v1/observations"
+    : `/v1/streams/${encodeURIComponent(stream)}/observations`;
+  const origin = base ?? `http://127.0.0.1:${PORT_DEFAULT}`;
+  if (!URL.canParse(path, origin)) throw new UsageError(`--url is "${origin}", expected a URL`);
+  const url = new URL(path, origin);
+  for (const [name, value] of Object.entries(question)) {
+    if (value !== undefined) url.searchParams.set(name, value);
+  }
+  return url;
+}
+
+/** The answer's counts, or a text that says why there are none. */
+async function send(
+  url: URL,
+  mediaType: string,
+  body: Uint8Array<ArrayBuffer>,
+): Promise<ImportTotals | string> {
+  const token = Deno.env.get("DRIFTLINE_TOKEN");
+  const response = await fetch(url, {
+    method: "POST",
+    body,
+    headers: {
+      "Content-Type": mediaType,
+      ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+    },
+  });
+  const answer = await response.json();
+  return response.ok ? answer as ImportTotals : `${answer.title}: ${answer.detail}`;
+}

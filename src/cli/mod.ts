@@ -1,0 +1,63 @@
+import { type Command, EXIT_OK, EXIT_USAGE, runVerb } from "./command.ts";
+
+/**
+ * The verbs. Each is loaded when it is called, so that a short one does not pay for the others.
+ */
+const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Command> }>> = {
+  serve: {
+    summary: "Serve on loopback",
+    load: async () => (await import("./serve.ts")).serveCommand,
+  },
+  demo: {
+    summary: "Serve, replay real series, print forecasts and flags",
+    load: async () => (await import("./demo.ts")).demoCommand,
+  },
+  forecast: {
+    summary: "Forecast a CSV file, or many windows",
+    load: async () => (await import("./forecast.ts")).forecastCommand,
+  },
+  detect: {
+    summary: "Score and flag the samples of a CSV file",
+    load: async () => (await import("./detect.ts")).detectCommand,
+  },
+  backtest: {
+    summary: "Forecast a CSV file from past origins, beside seasonal naive",
+    load: async () => (await import("./backtest.ts")).backtestCommand,
+  },
+  import: {
+    summary: "Send a file to a running service",
+    load: async () => (await import("./import.ts")).importCommand,
+  },
+};
+
+function overview(): string {
+  const lines = Object.entries(VERBS).map(([name, { summary }]) =>
+    `  ${name.padEnd(10)} ${summary}`
+  );
+  return [
+    "Usage: driftline <verb> [options]",
+    "",
+    ...lines,
+    "",
+    "driftline <verb> --help tells more.",
+  ]
+    .join("\n");
+}
+
+/** Runs the command line; returns the exit code. */
+export async function runCommandLine(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args[0] === "--" ? args.slice(1) : args;
+  const out = (line: string) => console.log(line);
+  const error = (line: string) => console.error(line);
+  if (name === undefined || name === "--help" || name === "help") {
+    (name === undefined ? error : out)(overview());
+    return name === undefined ? EXIT_USAGE : EXIT_OK;
+  }
+  const verb = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+  if (verb === undefined) {
+    error(`"${name}" is no verb\n${overview()}`);
+    return EXIT_USAGE;
+  }
+  // `deno task demo -- --once` passes the dashes on.
+  return await runVerb(await verb.load(), rest[0] === "--" ? rest.slice(1) : rest, { out, error });
+}

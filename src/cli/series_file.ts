@@ -1,0 +1,78 @@
+import { InvalidValueError } from "../base/errors.ts";
+import { csv } from "../protocols/csv.ts";
+import { mergeRows } from "../service/merge.ts";
+import type { Segment } from "../signal/segment.ts";
+import { TIMESTAMP_PRECISIONS, type TimestampPrecision } from "../signal/timestamp.ts";
+import { type CommandInput, type OptionSpec, UsageError } from "./command.ts";
+
+/** Options of every verb that reads a CSV file. */
+export const CSV_OPTIONS: Readonly<Record<string, OptionSpec>> = {
+  column: {
+    type: "string",
+    isMultiple: true,
+    value: "NAME",
+    help: "Column to read; may be repeated; default: all but the timestamps",
+  },
+  "timestamp-column": { type: "string", value: "NAME", help: "Column of the timestamps" },
+  precision: { type: "string", value: "ms", help: "Unit of integer timestamps: ns, us, ms, s" },
+};
+
+/** How a CSV file is to be read. */
+export interface CsvChoice {
+  readonly columns: readonly string[] | undefined;
+  readonly timestampColumn: string | undefined;
+  readonly precision: TimestampPrecision | undefined;
+}
+
+/** @throws {UsageError} an unknown precision */
+export function csvChoice(input: CommandInput): CsvChoice {
+  const precision = input.text("precision");
+  if (precision !== undefined && !TIMESTAMP_PRECISIONS.some((known) => known === precision)) {
+    throw new UsageError(`--precision is "${precision}", expected ns, us, ms or s`);
+  }
+  const columns = input.texts("column");
+  return {
+    columns: columns.length === 0 ? undefined : columns,
+    timestampColumn: input.text("timestamp-column"),
+    precision: precision as TimestampPrecision | undefined,
+  };
+}
+
+/** The one file that a verb is called with. @throws {UsageError} none or several */
+export function onlyFile(input: CommandInput): string {
+  const [file, ...more] = input.positionals;
+  if (file === undefined) throw new UsageError("A file is missing");
+  if (more.length > 0) throw new UsageError(`One file is expected, got "${more[0]}" too`);
+  return file;
+}
+
+/** The bytes of a file, inflated where its name ends in `.gz`. */
+export async function openFile(path: string): Promise<ReadableStream<Uint8Array>> {
+  const file = await Deno.open(path);
+  return path.endsWith(".gz")
+    ? file.readable.pipeThrough(new DecompressionStream("gzip"))
+    : file.readable;
+}
+
+/**
+ * Reads a CSV file as one series, in time order.
+ *
+ * @throws {ProtocolError | LimitError} the file is no such CSV or too large
+ */
+export async function readSeries(path: string, choice: CsvChoice): Promise<Segment> {
+  const decoder = csv.open({
+    streamId: "file",
+    precision: choice.precision,
+    timestampColumn: choice.timestampColumn,
+    valueColumns: choice.columns,
+  });
+  for await (const piece of await openFile(path)) decoder.push(piece);
+  const segment = decoder.finish().segments[0];
+  if (segment === undefined) throw new InvalidValueError("file", path, "samples");
+  const merged = mergeRows(segment);
+  for (let i = 1; i < merged.timestampsNs.length; i++) {
+    if (merged.timestampsNs[i] !== merged.timestampsNs[i - 1]) continue;
+    throw new InvalidValueError("timestamp", merged.timestampsNs[i], "a row of its own");
+  }
+  return merged;
+}

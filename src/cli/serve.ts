@@ -1,0 +1,64 @@
+import { PORT_DEFAULT, readConfig, TOKEN_LENGTH_MIN } from "../service/config.ts";
+import { openLog } from "../service/telemetry.ts";
+import { type Command, EXIT_OK, UsageError } from "./command.ts";
+import { startService } from "./start_service.ts";
+
+/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
+export function shutdownSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let isAsked = false;
+    const onSignal = () => {
+      if (isAsked) Deno.exit(1);
+      isAsked = true;
+      resolve();
+    };
+    Deno.addSignalListener("SIGINT", onSignal);
+    if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", onSignal);
+  });
+}
+
+/** `serve`: the service, until a signal ends it. */
+export const serveCommand: Command = {
+  name: "serve",
+  summary: "Serve the HTTP interface and the dashboard",
+  usage: "[--port N] [--data FOLDER]",
+  description: "Serves on loopback until SIGINT or SIGTERM; what waits is then committed.\n" +
+    "Each option has an environment variable: DRIFTLINE_PORT, DRIFTLINE_DATA, and so on.\n" +
+    `DRIFTLINE_TOKEN (at least ${TOKEN_LENGTH_MIN} characters) is the bearer token to ask for.`,
+  options: {
+    host: { type: "string", value: "ADDRESS", help: "Address (default 127.0.0.1)" },
+    port: { type: "string", value: "N", help: `Port (default ${PORT_DEFAULT}; 0 = any free)` },
+    data: { type: "string", value: "FOLDER", help: "Folder of the store (default data)" },
+    store: { type: "string", value: "KIND", help: "sqlite (default) or memory" },
+    workers: { type: "string", value: "N", help: "Compute Workers (default: cores less one)" },
+    "log-level": { type: "string", value: "LEVEL", help: "debug, info, warning, error" },
+    open: { type: "boolean", help: "Serve others without a token" },
+  },
+  async run(input, output) {
+    if (input.positionals.length > 0) {
+      throw new UsageError(`"${input.positionals[0]}" is not expected`);
+    }
+    const config = readConfig({
+      host: input.text("host"),
+      port: input.text("port"),
+      data: input.text("data"),
+      store: input.text("store"),
+      workers: input.text("workers"),
+      logLevel: input.text("log-level"),
+      open: input.isSet("open") ? true : undefined,
+    }, (name) => Deno.env.get(name));
+    const { log, close: closeLog } = await openLog(config.logLevel);
+    // Listened to before the start, so that a signal during it is not lost.
+    const signal = shutdownSignal();
+    const running = await startService(config, log);
+    output.print(
+      input.isSet("json")
+        ? JSON.stringify({ url: running.url })
+        : `Driftline serves at ${running.url}`,
+    );
+    await signal;
+    await running.close();
+    await closeLog();
+    return EXIT_OK;
+  },
+};

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { openFixture } from "./_fixture.ts";
+
+Deno.test("an unknown path is a 404 problem, a wrong method a 405 that names the right ones", async () => {
+  const { app, send } = openFixture();
+  const nothing = await send("GET", "/v1/nothing");
+  assert.equal(nothing.status, 404);
+  assert.equal(nothing.body.type, "urn:driftline:problem:not-found");
+  const response = await app.request("/v1/streams/a", { method: "PATCH" });
+  assert.equal(response.status, 405);
+  assert.equal(response.headers.get("allow"), "DELETE, GET, HEAD, PUT");
+  assert.equal(response.headers.get("content-type"), "application/problem+json");
+  assert.equal((await response.json()).status, 405);
+  assert.equal((await send("GET", "/v1/forecast")).status, 405);
+});
+
+Deno.test("a fault of our own is a 500 without its text, and is logged and counted", async () => {
+  const { app, send, store } = openFixture();
+  store.listStreams = () => Promise.reject(new Error("secret path /var/x"));
+  const answer = await send("GET", "/v1/streams");
+  assert.equal(answer.status, 500);
+  assert.doesNotMatch(JSON.stringify(answer.body), /secret/);
+  const metrics = await (await app.request("/metrics")).text();
+  assert.match(metrics, /driftline_failures_total\{stage="request"\} 1/);
+  assert.match(metrics, /driftline_http_requests_total\{method="GET",status="500"\} 1/);
+});
+
+Deno.test("/openapi.json is a 3.1 document that lists every documented route", async () => {
+  const { app, send } = openFixture();
+  const { body } = await send("GET", "/openapi.json");
+  assert.match(body.openapi, /^3\.1\./);
+  assert.ok(body.info.title && body.info.version);
+  const listed = Object.entries<Record<string, unknown>>(body.paths).flatMap(([path, item]) =>
+    Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`)
+  ).sort();
+  const served = app.routes
+    .filter(({ method, path }) => method !== "ALL" && /^\/(v1\/|healthz|readyz|metrics)/.test(path))
+    .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`);
+  assert.deepEqual(listed, [...new Set(served)].sort());
+  assert.ok(listed.length >= 14, String(listed.length));
+});
+
+Deno.test("/openapi.json has no dangling reference, and every operation its answers", async () => {
+  const { send } = openFixture();
+  const { body } = await send("GET", "/openapi.json");
+  const references = [...JSON.stringify(body).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)];
+  assert.ok(references.length > 10);
+  for (const [, name] of references) assert.ok(name! in body.components.schemas, name);
+  for (const [path, item] of Object.entries<Record<string, any>>(body.paths)) {
+    for (const [method, operation] of Object.entries(item)) {
+      const where = `${method} ${path}`;
+      assert.ok(operation.summary, where);
+      assert.ok(Object.keys(operation.responses).some((status) => /^2/.test(status)), where);
+      for (const name of path.matchAll(/\{(\w+)\}/g)) {
+        const given = operation.parameters.find((entry: any) => entry.name === name[1]);
+        assert.ok(given?.required, `${where} describes {${name[1]}}`);
+      }
+    }
+  }
+  const post = body.paths["/v1/streams/{id}/observations"].post;
+  assert.ok("text/csv" in post.requestBody.content);
+  assert.ok("audio/wav" in post.requestBody.content);
+});
+
+Deno.test("every documented answer of a stream fits its schema", async () => {
+  const { send } = openFixture();
+  const document = (await send("GET", "/openapi.json")).body;
+  await send("POST", "/v1/streams/a/observations", { timestamps: [1, 2], values: [1, 5_000] });
+  for (const path of ["", "/forecast", "/anomalies", "/observations"]) {
+    const answer = (await send("GET", `/v1/streams/a${path}`)).body;
+    const operation = document.paths[`/v1/streams/{id}${path}`].get;
+    const schema = operation.responses["200"].content["application/json"].schema;
+    assertFits(document, schema, answer, path);
+  }
+});
+
+/** The part of JSON Schema that the document uses. */
+function assertFits(document: any, schema: any, value: any, where: string): void {
+  if (schema.$ref !== undefined) {
+    return assertFits(
+      document,
+      document.components.schemas[schema.$ref.split("/").at(-1)],
+      value,
+      where,
+    );
+  }
+  for (const part of schema.allOf ?? []) assertFits(document, part, value, where);
+  const types = [schema.type ?? []].flat();
+  if (types.length > 0) {
+    const actual = value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
+    const isInteger = actual === "number" && types.includes("integer") && Number.isInteger(value);
+    assert.ok(types.includes(actual) || isInteger, `${where} is ${actual}, not ${types}`);
+  }
+  for (const key of schema.required ?? []) assert.ok(key in value, `${where}.${key} is missing`);
+  if (schema.properties !== undefined && value !== null && schema.allOf === undefined) {
+    for (const [key, item] of Object.entries<any>(value)) {
+      const property = schema.properties[key];
+      if (property !== undefined) assertFits(document, property, item, `${where}.${key}`);
+    }
+  }
+  if (schema.items !== undefined && Array.isArray(value)) {
+    for (const item of value) assertFits(document, schema.items, item, `${where}[]`);
+  }
+}

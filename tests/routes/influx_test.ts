@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { openFixture } from "./_fixture.ts";
+
+const LINES = "cpu,host=a usage=1.5,idle=2i 1700000000\ncpu,host=a usage=1.6 1700000060\n";
+
+for (const path of ["/write?db=d&rp=r", "/api/v2/write?org=o&bucket=b"]) {
+  Deno.test(`POST ${path} stores line protocol, a series a stream`, async () => {
+    const { app, send } = openFixture();
+    // As Influx's own clients send it, whatever the content type says.
+    const response = await app.request(`${path}&precision=s`, {
+      method: "POST",
+      body: LINES,
+      headers: { "Content-Type": "application/x-www-form-urlencoded", Authorization: "Token x" },
+    });
+    assert.equal(response.status, 204);
+    const { body } = await send("GET", "/v1/streams/cpu%2Chost%3Da/observations");
+    assert.deepEqual(body.channels, { usage: [1.5, 1.6], idle: [2, null] });
+    assert.equal(body.timestamps[1], "2023-11-14T22:14:20Z");
+  });
+}
+
+Deno.test("POST /write names a bad field's line and stores nothing", async () => {
+  const { app, send } = openFixture();
+  const response = await app.request("/write", { method: "POST", body: "m a=1 1\nm a=x 2\n" });
+  assert.equal(response.status, 400);
+  const problem = await response.json();
+  assert.equal(problem.protocol, "line_protocol");
+  assert.match(problem.detail, /[Ll]ine 2/);
+  assert.equal((await send("GET", "/v1/streams")).body.streams.length, 0);
+});
+
+Deno.test("POST /write refuses an unknown precision and takes lines without a time", async () => {
+  const { app, send } = openFixture();
+  const hours = await app.request("/write?precision=h", { method: "POST", body: "m a=1 1\n" });
+  assert.equal(hours.status, 400);
+  assert.equal((await hours.json()).field, "precision");
+  const now = await app.request("/write", { method: "POST", body: "m a=1\n" });
+  assert.equal(now.status, 204);
+  const { body } = await send("GET", "/v1/streams/m");
+  assert.equal(body.lastTimestamp, "2023-11-14T22:13:20Z");
+});
+
+Deno.test("GET and HEAD /ping answer with the version that clients look for", async () => {
+  const { app } = openFixture();
+  for (const method of ["GET", "HEAD"]) {
+    const response = await app.request("/ping", { method });
+    assert.equal(response.status, 204);
+    assert.match(response.headers.get("X-Influxdb-Version")!, /^1\./);
+  }
+});

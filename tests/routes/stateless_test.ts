@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { openFixture } from "./_fixture.ts";
+
+const SAMPLES = { timestamps: [0, 60_000, 120_000], values: [1, 2, 10] };
+
+Deno.test("POST /v1/forecast answers from what is sent along and stores nothing", async () => {
+  const { send } = openFixture();
+  const { status, body } = await send("POST", "/v1/forecast", {
+    ...SAMPLES,
+    horizon: 2,
+    level: [80],
+  });
+  assert.equal(status, 200);
+  assert.equal(body.origin, "1970-01-01T00:02:00Z");
+  assert.equal(body.forecast.length, 2);
+  assert.deepEqual(body.forecast[0].intervals, { "80": [9.6, 10.4] });
+  assert.equal((await send("GET", "/v1/streams")).body.streams.length, 0);
+});
+
+Deno.test("POST /v1/forecast takes channels, rows, times and quantiles", async () => {
+  const { send } = openFixture();
+  const channels = await send("POST", "/v1/forecast?precision=s", {
+    times: ["1970-01-01T02:00:00Z", 7_300_000],
+    timestamps: [0, 3600],
+    quantiles: [0.25],
+    channels: { a: [1, 2], b: [3, null] },
+  });
+  assert.equal(channels.status, 200, JSON.stringify(channels.body));
+  assert.deepEqual(Object.keys(channels.body.channels), ["a", "b"]);
+  assert.deepEqual(channels.body.quantiles, [0.25, 0.5]);
+  const rows = await send("POST", "/v1/forecast", [{ timestamp: 0, value: 4 }]);
+  assert.equal(rows.body.forecast[0].median, 4);
+});
+
+Deno.test("POST /v1/detect scores each sample and names the alarms", async () => {
+  const { send } = openFixture();
+  const { status, body } = await send("POST", "/v1/detect", {
+    timestamps: [120_000, 0, 60_000],
+    values: [9_999, 1, 2],
+  });
+  assert.equal(status, 200);
+  assert.deepEqual(body.timestamps, [
+    "1970-01-01T00:00:00Z",
+    "1970-01-01T00:01:00Z",
+    "1970-01-01T00:02:00Z",
+  ]);
+  assert.deepEqual(body.scores, [0, 1, 2]);
+  assert.deepEqual(body.flags, [0, 0, 0]);
+  assert.equal(body.anomalies[0].timestamp, "1970-01-01T00:02:00Z");
+});
+
+const BAD: readonly [string, unknown, number, string | undefined][] = [
+  ["/v1/forecast", { ...SAMPLES, horizon: "two" }, 422, "horizon"],
+  ["/v1/forecast", { ...SAMPLES, horizon: 0 }, 422, "horizon"],
+  ["/v1/forecast", { ...SAMPLES, level: [120] }, 422, "level[0]"],
+  ["/v1/forecast", { ...SAMPLES, model: "oracle" }, 422, "model"],
+  ["/v1/forecast", { ...SAMPLES, colour: 1 }, 400, "colour"],
+  ["/v1/forecast", { ...SAMPLES, id: "a" }, 422, "id"],
+  ["/v1/forecast", { horizon: 2 }, 400, undefined],
+  ["/v1/forecast", '{"timestamps":[1],"horizon":2,"values":[1e999]}', 400, "values[0]"],
+  ["/v1/forecast", '{"timestamps":[1],"values":[1],"horizon":2,}', 400, undefined],
+  ["/v1/forecast", "nonsense", 400, undefined],
+  ["/v1/detect", { ...SAMPLES, horizon: 2 }, 400, "horizon"],
+  ["/v1/detect?precision=h", SAMPLES, 400, "precision"],
+];
+
+for (const [path, body, status, field] of BAD) {
+  const shown = typeof body === "string" ? body : JSON.stringify(body);
+  Deno.test(`POST ${path} with ${shown} is a ${status}`, async () => {
+    const { send } = openFixture();
+    const answer = await send("POST", path, body);
+    assert.equal(answer.status, status, JSON.stringify(answer.body));
+    assert.equal(answer.body.field, field);
+  });
+}
+
+Deno.test("POST /v1/forecast takes JSON only", async () => {
+  const { app } = openFixture();
+  const response = await app.request("/v1/forecast", { method: "POST", body: "t,v\n1,2\n" });
+  assert.equal(response.status, 415);
+});
