@@ -103,6 +103,7 @@ export interface Engine {
    * Hands over what `Store.append` accepted; resolves when it is absorbed. What lies in the log
    * before `start` and was not absorbed is replayed first. The log already holds the samples, so
    * a refused submission loses nothing: the stream is caught up from the log at the next touch.
+   * A long one is absorbed in parts; listeners hear of each, the promise of the last.
    *
    * @throws {OverloadError} ENGINE_QUEUE_SAMPLES_MAX is reached
    * @throws {StreamFailedError} the model threw, now or before

@@ -1,0 +1,230 @@
+import type { Clock } from "../base/clock.ts";
+import { StateMismatchError } from "../base/errors.ts";
+import { type Segment, sliceSegment } from "../signal/segment.ts";
+import type { Commit, IssuedForecast, Snapshot, Store } from "../stores/store.ts";
+import { CommitQueue } from "./commit_queue.ts";
+import { type Applied, StreamFailedError } from "./engine.ts";
+import type { AbsorbAnswer } from "./shard.ts";
+import { SNAPSHOT_SAMPLES } from "./snapshots.ts";
+import type { Pending, Track } from "./track.ts";
+
+/** Samples of one message to a shard: how long one stream may keep the others waiting. */
+export const BATCH_SAMPLES_MAX = 512;
+/** Samples of one read of the log when replaying. */
+export const REPLAY_SAMPLES_MAX = 4_096;
+
+/** Who is told of what became of samples and states. */
+export interface AdvanceListener {
+  applied(applied: Applied): void;
+  issued(forecast: IssuedForecast): void;
+}
+
+/** A piece of a batch: a submission, or samples read from the log. */
+interface Piece {
+  readonly segment: Segment;
+  readonly start: number;
+  /** Whether listeners are told. */
+  readonly isLive: boolean;
+  /** Settled once the piece is absorbed. */
+  readonly pending: Pending | null;
+}
+
+/** Moves states forward along their logs: loads, replays, absorbs and commits. */
+export class Advancer {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #listener: AdvanceListener;
+  readonly #commits: CommitQueue;
+  #absorbedSamples = 0;
+
+  constructor(store: Store, clock: Clock, listener: AdvanceListener) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#listener = listener;
+    this.#commits = new CommitQueue(store);
+  }
+
+  /** Samples absorbed so far, replays included. */
+  get absorbedSamples(): number {
+    return this.#absorbedSamples;
+  }
+
+  /**
+   * Brings the state to `target` or as far as submissions wait; call it only inside
+   * `track.exclusive`. What goes wrong rejects all that waits: the log still holds it.
+   *
+   * @throws {StreamFailedError} the model threw, now or before
+   */
+  async advance(track: Track, target: number): Promise<void> {
+    try {
+      if (track.failed !== null) throw new StreamFailedError(track.id, track.failed);
+      if (!track.isLoaded) await this.#load(track);
+      while (track.applied < target || track.pending.length > 0) {
+        const batch = await this.#nextBatch(track);
+        if (batch.length > 0) await this.#absorb(track, batch);
+        else if (track.applied < target || track.pending.length > 0) {
+          throw new Error(`The log of "${track.id}" ends at ${track.applied}`);
+        }
+      }
+    } catch (error) {
+      for (const { settled } of track.pending.splice(0)) settled.reject(error);
+      throw error;
+    }
+  }
+
+  async #load(track: Track): Promise<void> {
+    const { id: streamId, createdNs, settings } = track;
+    const modelHash = await track.port.call<string>("modelHash", { streamId, settings });
+    const snapshot = await this.#store.latestSnapshot(streamId, modelHash);
+    const load = (from: Snapshot | null) =>
+      track.port.call<{ appliedOffset: number; stateBytes: number }>("load", {
+        ...{ streamId, createdNs, settings },
+        snapshot: from,
+      });
+    const { appliedOffset, stateBytes } = await load(snapshot).catch((error) => {
+      // A snapshot that cannot be read costs a longer replay, nothing else.
+      if (
+        snapshot !== null && (error instanceof StateMismatchError || error instanceof SyntaxError)
+      ) {
+        return load(null);
+      }
+      throw error;
+    });
+    track.applied = appliedOffset;
+    track.stateBytes = stateBytes;
+    track.uncommitted = null;
+    track.silentBelow = track.pending[0]?.start ?? track.target;
+    track.isLoaded = true;
+  }
+
+  /** The next samples in order: submissions where they fit, else from the log up to the next. */
+  async #nextBatch(track: Track): Promise<Piece[]> {
+    this.#settleStale(track);
+    const first = track.pending[0];
+    if (first === undefined || first.start > track.applied) {
+      return await this.#readLog(track, first?.start ?? track.target);
+    }
+    const batch: Piece[] = [];
+    let next = track.applied;
+    let room = BATCH_SAMPLES_MAX;
+    while (room > 0 && track.pending[0]?.start === next) {
+      const pending = track.pending.shift()!;
+      const length = pending.segment.timestampsNs.length;
+      const taken = Math.min(room, length);
+      const segment = copyRange(pending.segment, 0, taken);
+      if (taken < length) {
+        const rest = sliceSegment(pending.segment, taken, length);
+        track.pending.unshift({ ...pending, segment: rest, start: next + taken });
+      }
+      batch.push({ segment, start: next, isLive: true, pending: taken < length ? null : pending });
+      next += taken;
+      room -= taken;
+    }
+    return batch;
+  }
+
+  async #readLog(track: Track, end: number): Promise<Piece[]> {
+    const limit = Math.min(REPLAY_SAMPLES_MAX, end - track.applied);
+    if (limit <= 0) return [];
+    const start = track.applied;
+    const segment = await this.#store.readInOrder(track.id, start, limit);
+    if (segment === null) return [];
+    const isLive = start >= track.silentBelow;
+    return [{ segment, start, isLive, pending: null }];
+  }
+
+  /** Submissions that a read of the log has overtaken are done, wholly or in part. */
+  #settleStale(track: Track): void {
+    for (let first = track.pending[0]; first !== undefined; first = track.pending[0]) {
+      const length = first.segment.timestampsNs.length;
+      const done = track.applied - first.start;
+      if (done <= 0) return;
+      track.pending.shift();
+      if (done >= length) {
+        first.settled.resolve(unseen(first, track.applied));
+      } else {
+        const segment = sliceSegment(first.segment, done, length);
+        track.pending.unshift({ ...first, segment, start: track.applied });
+      }
+    }
+  }
+
+  async #absorb(track: Track, batch: readonly Piece[]): Promise<void> {
+    try {
+      const answer = await track.port.call<AbsorbAnswer>("absorb", {
+        streamId: track.id,
+        segments: batch.map(({ segment }) => segment),
+        commitAfter: SNAPSHOT_SAMPLES,
+      });
+      if (answer.failed !== null) {
+        track.failed = answer.failed;
+        track.isLoaded = false;
+        throw new StreamFailedError(track.id, answer.failed);
+      }
+      const samples = answer.appliedOffset - track.applied;
+      this.#absorbedSamples += samples;
+      track.applied = answer.appliedOffset;
+      track.stateBytes = answer.stateBytes;
+      track.markAbsorbed(samples, this.#clock.monotonicMs());
+      if (answer.commit !== null) await this.#put(track, answer.commit);
+      this.#announce(batch, answer);
+    } catch (error) {
+      for (const { pending } of batch) pending?.settled.reject(error);
+      throw error;
+    }
+  }
+
+  #announce(batch: readonly Piece[], answer: AbsorbAnswer): void {
+    for (const [index, { segment, isLive, pending }] of batch.entries()) {
+      const applied: Applied = { ...answer.applied[index]!, segment };
+      if (isLive) this.#listener.applied(applied);
+      pending?.settled.resolve(applied);
+    }
+  }
+
+  /** Commits a changed state; call it only inside `track.exclusive`. */
+  async commit(track: Track): Promise<void> {
+    if (!track.isLoaded || track.uncommitted === null) return;
+    await this.#put(track, await track.port.call<Commit>("commit", { streamId: track.id }));
+  }
+
+  async #put(track: Track, commit: Commit): Promise<void> {
+    try {
+      await this.#commits.put(commit);
+    } catch (error) {
+      // The state in memory is ahead of what could be stored, alarms included: begin again from
+      // the last commit, so that the replay raises them once more.
+      track.isLoaded = false;
+      await track.port.call("drop", { streamId: track.id });
+      throw error;
+    }
+    track.stateBytes = commit.snapshot.bytes.length;
+    track.uncommitted = null;
+    if (commit.forecast !== null) this.#listener.issued(commit.forecast);
+  }
+}
+
+/** A range as arrays of its own: a view would send the whole array to the other thread. */
+function copyRange(segment: Segment, start: number, end: number): Segment {
+  return {
+    ...segment,
+    timestampsNs: segment.timestampsNs.slice(start, end),
+    values: segment.values.map((column) => column.slice(start, end)),
+  };
+}
+
+/** What a submission is told whose samples were absorbed from the log before it came. */
+function unseen({ segment, start }: Pending, appliedOffset: number): Applied {
+  const length = segment.timestampsNs.length;
+  const blank = () => segment.channels.map(() => new Float64Array(length).fill(NaN));
+  return {
+    segment,
+    start,
+    appliedOffset,
+    expected: blank(),
+    scale: blank(),
+    score: new Float64Array(length),
+    flag: new Float64Array(length),
+    alarms: [],
+  };
+}

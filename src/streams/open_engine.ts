@@ -1,0 +1,353 @@
+import type { Clock } from "../base/clock.ts";
+import { NotFoundError, OverloadError } from "../base/errors.ts";
+import { fnv1a32 } from "../base/hash.ts";
+import type { Segment } from "../signal/segment.ts";
+import type { IssuedForecast, Store, StreamRecord, StreamSettings } from "../stores/store.ts";
+import { Advancer } from "./advance.ts";
+import {
+  type Applied,
+  type DetectResult,
+  type Engine,
+  ENGINE_QUEUE_SAMPLES_MAX,
+  type EngineStats,
+  type ForecastRequest,
+  type ForecastResult,
+  READ_WAIT_MS_MAX,
+  StreamFailedError,
+  type StreamState,
+} from "./engine.ts";
+import type { PartsOf } from "./shard.ts";
+import { LocalShardPort, type ShardPort, WorkerShardPort } from "./shard_port.ts";
+import { isCommitDue, STATE_CACHE_BYTES_MAX, STATE_CACHE_COUNT_MAX } from "./snapshots.ts";
+import { Track } from "./track.ts";
+
+/** Milliseconds between two looks at which states are due to be committed. */
+export const COMMIT_TICK_MS = 250;
+/** States that one look commits at most, so that saving never crowds out absorbing. */
+export const COMMITS_PER_TICK_MAX = 32;
+
+export interface EngineOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Threads that hold states; default: the cores less one, at least one. */
+  readonly workers?: number;
+  /** Holds the states in this thread, with these models and detectors; for tests. */
+  readonly parts?: PartsOf;
+  /** Default COMMIT_TICK_MS; 0 = states are looked at only when `tick` is called. */
+  readonly tickMs?: number;
+  readonly queueSamplesMax?: number;
+  readonly readWaitMsMax?: number;
+  readonly stateCacheBytesMax?: number;
+  readonly stateCacheCountMax?: number;
+}
+
+/**
+ * Opens the engine: states spread over workers by their stream's name, brought up to date from the
+ * store whenever they are touched.
+ *
+ * @throws {Error} a worker cannot start
+ */
+export async function openEngine(options: EngineOptions): Promise<StreamEngine> {
+  const engine = new StreamEngine(options);
+  await engine.start();
+  return engine;
+}
+
+/** The engine on this machine: this thread keeps order, the shards compute. */
+export class StreamEngine implements Engine {
+  readonly #options: EngineOptions;
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #ports: readonly ShardPort[];
+  readonly #advancer: Advancer;
+  /** The longest unused first. */
+  readonly #tracks = new Map<string, Track>();
+  /** Streams whose old state has yet to leave its shard before a new one may enter. */
+  readonly #leaving = new Map<string, Promise<void>>();
+  readonly #appliedListeners = new Set<(applied: Applied) => void>();
+  readonly #forecastListeners = new Set<(forecast: IssuedForecast) => void>();
+  #queuedSamples = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #ticking: Promise<void> | null = null;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#ports = openPorts(options, (index) => this.#forgetShard(index));
+    this.#advancer = new Advancer(options.store, options.clock, {
+      applied: (applied) => this.#appliedListeners.forEach((listener) => listener(applied)),
+      issued: (forecast) => this.#forecastListeners.forEach((listener) => listener(forecast)),
+    });
+  }
+
+  async start(): Promise<void> {
+    await Promise.all(this.#ports.map((port) => port.call("ping", null)));
+    const tickMs = this.#options.tickMs ?? COMMIT_TICK_MS;
+    if (tickMs > 0) this.#timer = setInterval(() => this.tick(), tickMs);
+  }
+
+  /** A worker died: what it held is loaded again at the next touch. */
+  #forgetShard(index: number): void {
+    for (const track of this.#tracks.values()) {
+      if (track.port === this.#ports[index]) track.isLoaded = false;
+    }
+  }
+
+  /** The stream's track, as the one used last; a stream made anew gets a new one. */
+  #track(record: StreamRecord): Track {
+    const { id } = record;
+    let track = this.#tracks.get(id);
+    if (track !== undefined && track.createdNs !== record.createdNs) {
+      this.#leave(track);
+      track = undefined;
+    }
+    if (track === undefined) {
+      const port = this.#ports[fnv1a32(id) % this.#ports.length]!;
+      track = new Track(record, port, this.#leaving.get(id) ?? Promise.resolve());
+    }
+    this.#tracks.delete(id);
+    this.#tracks.set(id, track);
+    track.target = Math.max(track.target, record.inOrderCount);
+    return track;
+  }
+
+  async submit(record: StreamRecord, inOrder: Segment, start: number): Promise<Applied> {
+    const samples = inOrder.timestampsNs.length;
+    const track = this.#track(record);
+    if (track.failed !== null) throw new StreamFailedError(track.id, track.failed);
+    const queueMax = this.#options.queueSamplesMax ?? ENGINE_QUEUE_SAMPLES_MAX;
+    if (this.#queuedSamples + samples > queueMax) {
+      throw new OverloadError(`${this.#queuedSamples} samples wait to be absorbed already`, 1);
+    }
+    const settled = Promise.withResolvers<Applied>();
+    track.enqueue({ segment: inOrder, start, settled });
+    this.#queuedSamples += samples;
+    try {
+      // What goes wrong reaches the submission itself, so that here nothing is left to handle.
+      track.exclusive(() => this.#advancer.advance(track, 0)).catch(() => {});
+      return await settled.promise;
+    } finally {
+      this.#queuedSamples -= samples;
+    }
+  }
+
+  /** Runs `read` on a state that has absorbed all that the log holds now. */
+  async #consistent<T>(id: string, read: (track: Track) => Promise<T>): Promise<T> {
+    const record = await this.#store.getStream(id);
+    if (record === null) throw new NotFoundError("stream", id);
+    const track = this.#track(record);
+    const work = track.exclusive(async () => {
+      await this.#advancer.advance(track, record.inOrderCount);
+      return await read(track);
+    });
+    return await this.#inTime(work, id);
+  }
+
+  async #inTime<T>(work: Promise<T>, id: string): Promise<T> {
+    const waitMs = this.#options.readWaitMsMax ?? READ_WAIT_MS_MAX;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const error = new OverloadError(`The state of "${id}" is behind its log`, 5);
+      timer = setTimeout(() => reject(error), waitMs);
+    });
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async describe(id: string): Promise<StreamState> {
+    try {
+      return await this.#consistent(id, (track) => track.port.call("describe", { streamId: id }));
+    } catch (error) {
+      if (error instanceof StreamFailedError) return this.#describeFailed(id);
+      throw error;
+    }
+  }
+
+  async #describeFailed(id: string): Promise<StreamState> {
+    const track = this.#tracks.get(id);
+    const snapshot = await this.#store.latestSnapshot(id);
+    return {
+      appliedOffset: snapshot?.appliedOffset ?? 0,
+      sampleCount: snapshot?.appliedOffset ?? 0,
+      modelHash: snapshot?.modelHash ?? "",
+      stateHash: snapshot?.stateHash ?? "",
+      stateBytes: snapshot?.bytes.length ?? 0,
+      periodS: null,
+      seasonsS: [],
+      coverage: [],
+      perChannel: {},
+      failed: track?.failed ?? "the state was given up",
+    };
+  }
+
+  forecast(id: string, request: ForecastRequest): Promise<ForecastResult> {
+    return this.#consistent(id, (track) => track.port.call("forecast", { streamId: id, request }));
+  }
+
+  reach(id: string): Promise<void> {
+    return this.#consistent(id, () => Promise.resolve());
+  }
+
+  forecastOnce(
+    segment: Segment,
+    settings: Partial<StreamSettings>,
+    request: ForecastRequest,
+  ): Promise<ForecastResult> {
+    return this.#once("forecastOnce", segment, { segment, settings, request });
+  }
+
+  async detectOnce(
+    segment: Segment,
+    settings: Partial<StreamSettings> = {},
+  ): Promise<DetectResult> {
+    const found = await this.#once<DetectResult>("detectOnce", segment, { segment, settings });
+    return { ...found, segment };
+  }
+
+  /** Stateless work goes to the shard with the least to do, and counts as queued meanwhile. */
+  async #once<T>(
+    method: "forecastOnce" | "detectOnce",
+    segment: Segment,
+    argument: unknown,
+  ): Promise<T> {
+    const samples = segment.timestampsNs.length;
+    const queueMax = this.#options.queueSamplesMax ?? ENGINE_QUEUE_SAMPLES_MAX;
+    if (this.#queuedSamples + samples > queueMax) {
+      throw new OverloadError(`${this.#queuedSamples} samples wait to be absorbed already`, 1);
+    }
+    const port = this.#ports.reduce((a, b) => b.openCalls < a.openCalls ? b : a);
+    this.#queuedSamples += samples;
+    try {
+      return await port.call<T>(method, argument);
+    } finally {
+      this.#queuedSamples -= samples;
+    }
+  }
+
+  async drop(id: string): Promise<void> {
+    const track = this.#tracks.get(id);
+    if (track !== undefined) this.#leave(track);
+    await this.#leaving.get(id);
+  }
+
+  /** Takes a track out; its state leaves the shard when the work that waits is done. */
+  #leave(track: Track): void {
+    this.#tracks.delete(track.id);
+    const left = track.exclusive(() => this.#unload(track)).catch(() => {}).then(() => {
+      if (this.#leaving.get(track.id) === left) this.#leaving.delete(track.id);
+    });
+    this.#leaving.set(track.id, left);
+  }
+
+  async #unload(track: Track): Promise<void> {
+    if (track.isLoaded) await track.port.call("drop", { streamId: track.id });
+    track.isLoaded = false;
+  }
+
+  /** Commits what is due and catches up what fell behind; runs by itself every tick. */
+  tick(): Promise<void> {
+    this.#ticking ??= this.#tick().finally(() => this.#ticking = null);
+    return this.#ticking;
+  }
+
+  async #tick(): Promise<void> {
+    const nowMs = this.#clock.monotonicMs();
+    const due: Track[] = [];
+    for (const track of this.#tracks.values()) {
+      if (due.length === COMMITS_PER_TICK_MAX) break;
+      if (track.workCount > 0 || track.failed !== null) continue;
+      const isBehind = track.isLoaded && track.applied < track.target;
+      if (isBehind || isCommitDue(track.uncommitted, nowMs)) due.push(track);
+    }
+    await Promise.all(due.map((track) => this.#bringHome(track)));
+    this.#evict();
+  }
+
+  /** Absorbs what the log holds and commits; a failure is kept on the track or tried again. */
+  async #bringHome(track: Track): Promise<void> {
+    await track.exclusive(async () => {
+      await this.#advancer.advance(track, track.target);
+      await this.#advancer.commit(track);
+    }).catch(() => {});
+  }
+
+  /** Puts the longest unused states away while they are too many or too large. */
+  #evict(): void {
+    const bytesMax = this.#options.stateCacheBytesMax ?? STATE_CACHE_BYTES_MAX;
+    const countMax = this.#options.stateCacheCountMax ?? STATE_CACHE_COUNT_MAX;
+    let bytes = 0;
+    for (const track of this.#tracks.values()) bytes += track.stateBytes;
+    let count = this.#tracks.size;
+    for (const track of this.#tracks.values()) {
+      if (bytes <= bytesMax && count <= countMax) return;
+      if (track.workCount > 0) continue;
+      bytes -= track.stateBytes;
+      count--;
+      this.#putAway(track);
+    }
+  }
+
+  #putAway(track: Track): void {
+    track.exclusive(async () => {
+      await this.#advancer.commit(track);
+      // Work that came meanwhile needs the state: it stays. Else nobody can come in between, since
+      // the message to the shard is on its way before this turn ends.
+      if (track.workCount > 1 || this.#tracks.get(track.id) !== track) return;
+      this.#tracks.delete(track.id);
+      await this.#unload(track);
+    }).catch(() => {});
+  }
+
+  async drain(): Promise<void> {
+    await this.#ticking;
+    await Promise.all([...this.#tracks.values()].map((track) => this.#bringHome(track)));
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.drain();
+    for (const port of this.#ports) port.close();
+  }
+
+  stats(): EngineStats {
+    let stateBytes = 0;
+    let states = 0;
+    let failedStreams = 0;
+    for (const track of this.#tracks.values()) {
+      stateBytes += track.stateBytes;
+      if (track.isLoaded) states++;
+      if (track.failed !== null) failedStreams++;
+    }
+    return {
+      workers: this.#ports.length,
+      states,
+      stateBytes,
+      queuedSamples: this.#queuedSamples,
+      absorbedSamples: this.#advancer.absorbedSamples,
+      failedStreams,
+    };
+  }
+
+  onApplied(listener: (applied: Applied) => void): () => void {
+    this.#appliedListeners.add(listener);
+    return () => this.#appliedListeners.delete(listener);
+  }
+
+  onForecast(listener: (forecast: IssuedForecast) => void): () => void {
+    this.#forecastListeners.add(listener);
+    return () => this.#forecastListeners.delete(listener);
+  }
+}
+
+function openPorts(options: EngineOptions, onRestart: (index: number) => void): ShardPort[] {
+  if (options.parts !== undefined) return [new LocalShardPort(options.parts)];
+  const count = options.workers ?? Math.max(1, navigator.hardwareConcurrency - 1);
+  return Array.from(
+    { length: Math.max(1, count) },
+    (_, index) => new WorkerShardPort(`driftline-states-${index}`, () => onRestart(index)),
+  );
+}

@@ -1,0 +1,9 @@
+import { detectors } from "../detectors/mod.ts";
+import { modelNamed } from "../models/mod.ts";
+import type { PartsOf } from "./shard.ts";
+
+/** Models and detectors of the hubs. */
+export const hubParts: PartsOf = {
+  model: modelNamed,
+  detector: () => detectors[0] ?? null,
+};

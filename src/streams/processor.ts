@@ -1,0 +1,371 @@
+import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
+import { fnv1a32 } from "../base/hash.ts";
+import { invariant } from "../base/invariant.ts";
+import type { Tree } from "../base/tree.ts";
+import { type Detector, FLAG_THRESHOLD } from "../detectors/detector.ts";
+import type { Model, ModelSummary } from "../models/model.ts";
+import { type Segment, timesS } from "../signal/segment.ts";
+import { TIMESTAMP_NS_MAX } from "../signal/timestamp.ts";
+import type { AlarmEvent, IssuedForecast, Snapshot, StreamSettings } from "../stores/store.ts";
+import { nextTimes } from "./calendar.ts";
+import {
+  type Applied,
+  FORECAST_QUANTILES_MAX,
+  FORECAST_TIMES_MAX,
+  type ForecastRequest,
+  type StreamState,
+} from "./engine.ts";
+import {
+  type ChannelState,
+  emptyEnvelope,
+  type Envelope,
+  modelHashOf,
+  packEnvelope,
+  readEnvelope,
+} from "./state_codec.ts";
+import { summarize } from "./summary.ts";
+
+/** What a stream's life depends on besides its samples. */
+export interface ProcessorConfig {
+  readonly streamId: string;
+  readonly settings: StreamSettings;
+  readonly model: Model;
+  /** Null where nothing is to be detected. */
+  readonly detector: Detector | null;
+}
+
+/** An alarm before the state that proves it is packed. */
+export type OpenedAlarm = Omit<AlarmEvent, "appliedOffset" | "modelHash" | "stateHash">;
+
+/** What `absorb` tells; alarms get their proof when the state is packed. */
+export type Absorbed = Omit<Applied, "alarms"> & { readonly opened: readonly OpenedAlarm[] };
+
+/** A channel stands out in an alarm from this many standard deviations of its error on. */
+const STANDOUT_SCALES = 3;
+
+/**
+ * One stream's life: samples in, predictions, scores and forecasts out. Its envelope is a pure
+ * function of settings and in-order samples; how they are cut into segments leaves no trace.
+ */
+export class StreamProcessor {
+  readonly config: ProcessorConfig;
+  readonly modelHash: string;
+  #envelope: Envelope;
+  #packed: { bytes: Uint8Array<ArrayBuffer>; stateHash: string } | null = null;
+
+  constructor(config: ProcessorConfig) {
+    this.config = config;
+    const { settings, model, detector } = config;
+    this.modelHash = modelHashOf(settings, model.name, detector?.name ?? null);
+    this.#envelope = emptyEnvelope(this.modelHash);
+  }
+
+  /** @throws {StateMismatchError} the snapshot belongs to another model or other settings */
+  restore(snapshot: Snapshot): void {
+    this.#envelope = readEnvelope(snapshot.bytes, this.modelHash);
+    this.#packed = null;
+  }
+
+  /** In-order samples absorbed. */
+  get appliedOffset(): number {
+    return this.#envelope.sampleCount;
+  }
+
+  /** Advances the state over samples newer than all before, time strictly increasing. */
+  absorb(segment: Segment): Absorbed {
+    const length = segment.timestampsNs.length;
+    const { lastNs } = this.#envelope;
+    invariant(length > 0, "a segment has samples");
+    invariant(lastNs === null || segment.timestampsNs[0]! > lastNs, "samples come in order");
+    this.#packed = null;
+    const start = this.#envelope.sampleCount;
+    this.#envelope.epochNs ??= segment.timestampsNs[0]!;
+    const growth = this.#growth(segment);
+    const expected = segment.channels.map(() => new Float64Array(length).fill(NaN));
+    const scale = segment.channels.map(() => new Float64Array(length).fill(NaN));
+    const score = new Float64Array(length);
+    const flag = new Float64Array(length);
+    for (const { index, names } of growth) {
+      for (const name of names) this.#openChannel(name, segment.timestampsNs[index]!);
+    }
+    this.#absorbChannels(segment, { expected, scale });
+    this.#detect(segment, growth, { score, flag });
+    this.#advance(segment);
+    const appliedOffset = this.#envelope.sampleCount;
+    const absorbed = { segment, start, appliedOffset, expected, scale, score, flag };
+    return { ...absorbed, opened: openedAlarms(absorbed) };
+  }
+
+  /** Where new channels show their first value: by sample, then by name. */
+  #growth(segment: Segment): { index: number; names: string[] }[] {
+    const known = new Set(this.#envelope.channels.map((channel) => channel.name));
+    const byIndex = new Map<number, string[]>();
+    for (const [c, name] of segment.channels.entries()) {
+      if (known.has(name)) continue;
+      const index = segment.values[c]!.findIndex((value) => !Number.isNaN(value));
+      if (index >= 0) byIndex.set(index, [...byIndex.get(index) ?? [], name]);
+    }
+    return [...byIndex].sort(([a], [b]) => a - b)
+      .map(([index, names]) => ({ index, names: names.sort() }));
+  }
+
+  #openChannel(name: string, epochNs: bigint): void {
+    const { settings, model, streamId } = this.config;
+    const range = settings.channels[name];
+    const state = model.initialState({
+      epochNs,
+      horizon: settings.horizon,
+      lower: range?.lower ?? null,
+      upper: range?.upper ?? null,
+      seed: fnv1a32(`${streamId}/${name}`),
+      seasonsS: settings.seasonsS,
+    });
+    this.#envelope.channels.push({ name, epochNs, state });
+  }
+
+  /** Every known channel sees every sample from its first value on, missing ones as NaN. */
+  #absorbChannels(
+    segment: Segment,
+    out: { readonly expected: Float64Array[]; readonly scale: Float64Array[] },
+  ): void {
+    const { timestampsNs } = segment;
+    const length = timestampsNs.length;
+    const columns = new Map(segment.channels.map((name, c) => [name, c]));
+    let missing: Float64Array | undefined;
+    for (const channel of this.#envelope.channels) {
+      const c = columns.get(channel.name);
+      const from = firstFrom(timestampsNs, channel.epochNs);
+      const times = timesS(timestampsNs.subarray(from), channel.epochNs);
+      if (c === undefined) {
+        missing ??= new Float64Array(length).fill(NaN);
+        this.config.model.absorb(channel.state, times, missing.subarray(from));
+      } else {
+        this.config.model.absorb(channel.state, times, segment.values[c]!.subarray(from), {
+          expected: out.expected[c]!.subarray(from),
+          scale: out.scale[c]!.subarray(from),
+        });
+      }
+    }
+  }
+
+  /** The detector sees a fixed set of channels, so it begins anew where a new one begins. */
+  #detect(
+    segment: Segment,
+    growth: readonly { index: number; names: string[] }[],
+    out: { readonly score: Float64Array; readonly flag: Float64Array },
+  ): void {
+    if (this.config.detector === null) return;
+    const ends = [...growth.map(({ index }) => index), segment.timestampsNs.length];
+    let count = this.#envelope.channels.length -
+      growth.reduce((sum, { names }) => sum + names.length, 0);
+    let from = 0;
+    for (const [part, end] of ends.entries()) {
+      if (count > 0 && end > from) this.#detectRun(segment, { from, end, count }, out);
+      count += growth[part]?.names.length ?? 0;
+      from = end;
+    }
+  }
+
+  #detectRun(
+    segment: Segment,
+    run: { readonly from: number; readonly end: number; readonly count: number },
+    out: { readonly score: Float64Array; readonly flag: Float64Array },
+  ): void {
+    const detector = this.config.detector!;
+    const { from, end, count } = run;
+    if (this.#envelope.detector?.channels !== count) {
+      const seed = fnv1a32(this.config.streamId);
+      const state: Tree = detector.initialState({ channels: count, seed });
+      this.#envelope.detector = { channels: count, state };
+    }
+    const values = this.#envelope.channels.slice(0, count).map(({ name }) => {
+      const c = segment.channels.indexOf(name);
+      return c < 0
+        ? new Float64Array(end - from).fill(NaN)
+        : segment.values[c]!.subarray(from, end);
+    });
+    const times = timesS(segment.timestampsNs.subarray(from, end), this.#envelope.epochNs!);
+    detector.absorb(this.#envelope.detector.state, times, values, {
+      score: out.score.subarray(from, end),
+      flag: out.flag.subarray(from, end),
+    });
+  }
+
+  #advance(segment: Segment): void {
+    const { timestampsNs } = segment;
+    const length = timestampsNs.length;
+    const envelope = this.#envelope;
+    envelope.previousNs = length > 1 ? timestampsNs[length - 2]! : envelope.lastNs;
+    envelope.lastNs = timestampsNs[length - 1]!;
+    envelope.sampleCount += length;
+  }
+
+  /** Packs the state; the same bytes until the next `absorb`. */
+  snapshot(): Snapshot {
+    this.#packed ??= packEnvelope(this.#envelope);
+    return {
+      streamId: this.config.streamId,
+      appliedOffset: this.#envelope.sampleCount,
+      modelHash: this.modelHash,
+      stateHash: this.#packed.stateHash,
+      bytes: this.#packed.bytes,
+    };
+  }
+
+  describe(): StreamState {
+    const { bytes, appliedOffset, modelHash, stateHash } = this.snapshot();
+    return {
+      appliedOffset,
+      sampleCount: appliedOffset,
+      modelHash,
+      stateHash,
+      stateBytes: bytes.length,
+      ...summarize(this.#summaries(this.#envelope.channels)),
+      failed: null,
+    };
+  }
+
+  #summaries(channels: readonly ChannelState[]): Record<string, ModelSummary> {
+    return Object.fromEntries(
+      channels.map(({ name, state }) => [name, this.config.model.summary(state)]),
+    );
+  }
+
+  /**
+   * @throws {InvalidValueError} no sample yet, a time not after the origin, quantiles out of order
+   * @throws {LimitError} too many times or quantiles
+   * @throws {NotFoundError} a channel that has no value yet
+   */
+  forecast(request: ForecastRequest): IssuedForecast {
+    const originNs = this.#envelope.lastNs;
+    const channels = this.#wanted(request.channels);
+    if (originNs === null || channels.length === 0) {
+      throw new InvalidValueError("stream", this.config.streamId, "a stream with a value in it");
+    }
+    checkQuantiles(request.quantiles);
+    const timesNs = this.#forecastTimes(request, channels, originNs);
+    const values: Record<string, Float64Array> = {};
+    for (const { name, epochNs, state } of channels) {
+      const times = timesS(timesNs, epochNs);
+      values[name] = this.config.model.forecast(state, times, request.quantiles);
+    }
+    const { streamId, appliedOffset, modelHash, stateHash } = this.snapshot();
+    const { quantiles } = request;
+    return { streamId, originNs, timesNs, quantiles, values, appliedOffset, modelHash, stateHash };
+  }
+
+  #wanted(names: readonly string[] | undefined): readonly ChannelState[] {
+    if (names === undefined) return this.#envelope.channels;
+    return names.map((name) => {
+      const channel = this.#envelope.channels.find((known) => known.name === name);
+      if (channel === undefined) throw new NotFoundError("channel", name);
+      return channel;
+    });
+  }
+
+  #forecastTimes(
+    request: ForecastRequest,
+    channels: readonly ChannelState[],
+    originNs: bigint,
+  ): BigInt64Array {
+    if (request.timesNs !== undefined) {
+      checkTimes(request.timesNs, originNs);
+      return request.timesNs;
+    }
+    const horizon = request.horizon ?? this.config.settings.horizon;
+    if (!Number.isInteger(horizon) || horizon < 1 || horizon > FORECAST_TIMES_MAX) {
+      throw new InvalidValueError("horizon", horizon, `an integer from 1 to ${FORECAST_TIMES_MAX}`);
+    }
+    const { periodS } = summarize(this.#summaries(channels));
+    if (periodS === null) {
+      throw new InvalidValueError(
+        "horizon",
+        horizon,
+        "explicit times, the period is not yet known",
+      );
+    }
+    // A tenth more, since steps of the calendar differ in length.
+    const reachNs = BigInt(Math.ceil(periodS * 1.1)) * BigInt(horizon) * 1_000_000_000n;
+    if (originNs + reachNs >= TIMESTAMP_NS_MAX) {
+      throw new InvalidValueError("horizon", horizon, "times before the year 2262");
+    }
+    return nextTimes(originNs, this.#envelope.previousNs, periodS, horizon);
+  }
+}
+
+/** Index of the first timestamp that is not before `epochNs`. */
+function firstFrom(timestampsNs: BigInt64Array, epochNs: bigint): number {
+  if (timestampsNs[0]! >= epochNs) return 0;
+  return timestampsNs.findIndex((timestampNs) => timestampNs >= epochNs);
+}
+
+function checkQuantiles(quantiles: Float64Array): void {
+  if (quantiles.length === 0 || quantiles.length > FORECAST_QUANTILES_MAX) {
+    throw new LimitError(
+      "FORECAST_QUANTILES_MAX",
+      FORECAST_QUANTILES_MAX,
+      quantiles.length,
+      "quantiles",
+    );
+  }
+  for (const [i, quantile] of quantiles.entries()) {
+    if (!(quantile > 0 && quantile < 1)) {
+      throw new InvalidValueError(`quantiles[${i}]`, quantile, "a number between 0 and 1");
+    }
+    if (i > 0 && quantile <= quantiles[i - 1]!) {
+      throw new InvalidValueError(`quantiles[${i}]`, quantile, `more than ${quantiles[i - 1]}`);
+    }
+  }
+}
+
+function checkTimes(timesNs: BigInt64Array, originNs: bigint): void {
+  if (timesNs.length === 0 || timesNs.length > FORECAST_TIMES_MAX) {
+    throw new LimitError("FORECAST_TIMES_MAX", FORECAST_TIMES_MAX, timesNs.length, "times");
+  }
+  for (const [i, timeNs] of timesNs.entries()) {
+    if (timeNs <= originNs) {
+      throw new InvalidValueError(`times[${i}]`, timeNs, `a time after the origin ${originNs}`);
+    }
+    if (i > 0 && timeNs <= timesNs[i - 1]!) {
+      throw new InvalidValueError(`times[${i}]`, timeNs, "times that increase");
+    }
+  }
+}
+
+/** The alarms of a segment, each with the channels that stand out most from their prediction. */
+function openedAlarms(absorbed: Omit<Applied, "alarms">): OpenedAlarm[] {
+  const { segment, score, flag } = absorbed;
+  const alarms: OpenedAlarm[] = [];
+  for (let i = 0; i < flag.length; i++) {
+    if (!(flag[i]! >= FLAG_THRESHOLD)) continue;
+    const standout = standoutChannels(absorbed, i);
+    const pick = (columns: readonly Float64Array[]) =>
+      standout.map((c) => Number.isNaN(columns[c]![i]!) ? null : columns[c]![i]!);
+    alarms.push({
+      streamId: segment.streamId,
+      timestampNs: segment.timestampsNs[i]!,
+      kind: "anomaly",
+      score: score[i]!,
+      flag: flag[i]!,
+      channels: standout.map((c) => segment.channels[c]!),
+      value: pick(segment.values),
+      expected: pick(absorbed.expected),
+    });
+  }
+  return alarms;
+}
+
+/**
+ * Channels whose error is large, largest first; else the one with the largest; ties by name. Only
+ * channels with a value count, so it does not matter which other columns the segment has.
+ */
+function standoutChannels(absorbed: Omit<Applied, "alarms">, i: number): number[] {
+  const { segment, expected, scale } = absorbed;
+  const errors = segment.channels.map((name, c) => {
+    const error = Math.abs(segment.values[c]![i]! - expected[c]![i]!) / scale[c]![i]!;
+    return { name, c, error: Number.isNaN(error) ? -1 : error };
+  }).filter(({ c }) => !Number.isNaN(segment.values[c]![i]!));
+  errors.sort((a, b) => b.error - a.error || (a.name < b.name ? -1 : 1));
+  const count = errors.filter(({ error }) => error >= STANDOUT_SCALES).length;
+  return errors.slice(0, Math.max(1, count)).map(({ c }) => c);
+}

@@ -1,0 +1,211 @@
+import type { Detector } from "../detectors/detector.ts";
+import type { Model } from "../models/model.ts";
+import type { Segment } from "../signal/segment.ts";
+import {
+  type AlarmEvent,
+  type Commit,
+  DEFAULT_SETTINGS,
+  type IssuedForecast,
+  mergeSettings,
+  type Snapshot,
+  type StreamSettings,
+} from "../stores/store.ts";
+import type {
+  Applied,
+  DetectResult,
+  ForecastRequest,
+  ForecastResult,
+  StreamState,
+} from "./engine.ts";
+import { type Absorbed, StreamProcessor } from "./processor.ts";
+
+/** Finds the parts that settings name. */
+export interface PartsOf {
+  /** @throws {InvalidValueError} no model of that name */
+  model(name: string): Model;
+  /** The default detector; null where the build has none. */
+  detector(): Detector | null;
+}
+
+/** Opens a stream's state: from a snapshot where one is given, else empty. */
+export interface LoadArgument {
+  readonly streamId: string;
+  readonly createdNs: bigint;
+  readonly settings: StreamSettings;
+  readonly snapshot: Snapshot | null;
+}
+
+/** Consecutive segments of one stream to absorb. */
+export interface AbsorbArgument {
+  readonly streamId: string;
+  readonly segments: readonly Segment[];
+  /** Samples since the last commit beyond which the answer carries the next one. */
+  readonly commitAfter: number;
+}
+
+/** What an absorb tells the other thread; the segments themselves stay there. */
+export interface AbsorbAnswer {
+  readonly applied: readonly Omit<Applied, "segment">[];
+  readonly appliedOffset: number;
+  readonly stateBytes: number;
+  readonly commit: Commit | null;
+  /** Why the model cannot go on; the state is given up then. */
+  readonly failed: string | null;
+}
+
+/** Quantiles of the forecasts that are issued with a commit: 80 % and 95 % intervals. */
+export const ISSUED_QUANTILES: readonly number[] = [0.025, 0.1, 0.5, 0.9, 0.975];
+
+interface Resident {
+  readonly processor: StreamProcessor;
+  readonly createdNs: bigint;
+  /** In-order samples at the last commit. */
+  committedOffset: number;
+  /** Size of the last packed state. */
+  stateBytes: number;
+}
+
+/**
+ * The states that one worker holds. All methods are synchronous and independent of each other's
+ * streams; the other thread decides what is loaded, put away and committed.
+ */
+export class Shard {
+  readonly #parts: PartsOf;
+  readonly #residents = new Map<string, Resident>();
+
+  constructor(parts: PartsOf) {
+    this.#parts = parts;
+  }
+
+  #processor(streamId: string, settings: StreamSettings): StreamProcessor {
+    const model = this.#parts.model(settings.model);
+    const detector = settings.detect ? this.#parts.detector() : null;
+    return new StreamProcessor({ streamId, settings, model, detector });
+  }
+
+  #resident(streamId: string): Resident {
+    const resident = this.#residents.get(streamId);
+    if (resident === undefined) throw new TypeError(`Stream "${streamId}" is not loaded`);
+    return resident;
+  }
+
+  /** The hash that snapshots of such a stream must have. */
+  modelHash(given: { readonly streamId: string; readonly settings: StreamSettings }): string {
+    return this.#processor(given.streamId, given.settings).modelHash;
+  }
+
+  load(given: LoadArgument): { appliedOffset: number; stateBytes: number } {
+    const processor = this.#processor(given.streamId, given.settings);
+    if (given.snapshot !== null) processor.restore(given.snapshot);
+    const { appliedOffset } = processor;
+    const stateBytes = given.snapshot?.bytes.length ?? 0;
+    this.#residents.set(given.streamId, {
+      processor,
+      createdNs: given.createdNs,
+      committedOffset: appliedOffset,
+      stateBytes,
+    });
+    return { appliedOffset, stateBytes };
+  }
+
+  absorb(given: AbsorbArgument): AbsorbAnswer {
+    const resident = this.#resident(given.streamId);
+    const absorbed: Absorbed[] = [];
+    let failed: string | null = null;
+    for (const segment of given.segments) {
+      try {
+        absorbed.push(resident.processor.absorb(segment));
+      } catch (error) {
+        // A model that throws has left its state half way: the log can rebuild it, this cannot.
+        failed = error instanceof Error ? error.message : String(error);
+        this.#residents.delete(given.streamId);
+        break;
+      }
+    }
+    if (failed !== null) {
+      return { applied: [], appliedOffset: 0, stateBytes: 0, commit: null, failed };
+    }
+    const { appliedOffset } = resident.processor;
+    const isAlarm = absorbed.some(({ opened }) => opened.length > 0);
+    const isDue = appliedOffset - resident.committedOffset >= given.commitAfter;
+    const commit = isAlarm || isDue ? this.#commit(resident, absorbed) : null;
+    return {
+      applied: absorbed.map(({ segment: _, opened, ...rest }) => ({
+        ...rest,
+        alarms: commit === null ? [] : prove(opened, commit.snapshot),
+      })),
+      appliedOffset,
+      stateBytes: resident.stateBytes,
+      commit,
+      failed,
+    };
+  }
+
+  /** The stream's state with its proof, and the forecast issued from it. */
+  commit(given: { readonly streamId: string }): Commit {
+    return this.#commit(this.#resident(given.streamId), []);
+  }
+
+  #commit(resident: Resident, absorbed: readonly Absorbed[]): Commit {
+    const snapshot = resident.processor.snapshot();
+    const events = absorbed.flatMap(({ opened }) => prove(opened, snapshot));
+    resident.committedOffset = snapshot.appliedOffset;
+    resident.stateBytes = snapshot.bytes.length;
+    const forecast = issueForecast(resident.processor);
+    return { streamCreatedNs: resident.createdNs, snapshot, events, forecast };
+  }
+
+  describe(given: { readonly streamId: string }): StreamState {
+    return this.#resident(given.streamId).processor.describe();
+  }
+
+  forecast(
+    given: { readonly streamId: string; readonly request: ForecastRequest },
+  ): ForecastResult {
+    return this.#resident(given.streamId).processor.forecast(given.request);
+  }
+
+  drop(given: { readonly streamId: string }): void {
+    this.#residents.delete(given.streamId);
+  }
+
+  forecastOnce(given: {
+    readonly segment: Segment;
+    readonly settings: Partial<StreamSettings>;
+    readonly request: ForecastRequest;
+  }): ForecastResult {
+    // A detector would only cost time here: nothing of it is asked for.
+    const settings = mergeSettings(DEFAULT_SETTINGS, { ...given.settings, detect: false });
+    const processor = this.#processor(given.segment.streamId, settings);
+    processor.absorb(given.segment);
+    return processor.forecast(given.request);
+  }
+
+  detectOnce(given: {
+    readonly segment: Segment;
+    readonly settings: Partial<StreamSettings>;
+  }): DetectResult {
+    const settings = mergeSettings(DEFAULT_SETTINGS, { ...given.settings, detect: true });
+    const processor = this.#processor(given.segment.streamId, settings);
+    const { opened, ...absorbed } = processor.absorb(given.segment);
+    return { ...absorbed, alarms: prove(opened, processor.snapshot()) };
+  }
+}
+
+function prove(
+  opened: Absorbed["opened"],
+  { appliedOffset, modelHash, stateHash }: Snapshot,
+): AlarmEvent[] {
+  return opened.map((alarm) => ({ ...alarm, appliedOffset, modelHash, stateHash }));
+}
+
+/** The default forecast of a state; null while the sampling period is not known. */
+function issueForecast(processor: StreamProcessor): IssuedForecast | null {
+  try {
+    if (processor.describe().periodS === null) return null;
+    return processor.forecast({ quantiles: Float64Array.from(ISSUED_QUANTILES) });
+  } catch {
+    // A forecast that fails must not keep the state from being saved; who asks for one is told why.
+    return null;
+  }
+}

@@ -1,0 +1,135 @@
+import { type RemoteMethods, RemotePort, Transferred } from "../base/remote_port.ts";
+import type { Commit } from "../stores/store.ts";
+import type { AbsorbAnswer, PartsOf } from "./shard.ts";
+import { Shard } from "./shard.ts";
+
+/** How the engine speaks to a shard, wherever that runs. */
+export interface ShardPort {
+  /** Calls that wait for their answer. */
+  readonly openCalls: number;
+  call<T>(method: ShardMethod, argument: unknown): Promise<T>;
+  close(): void;
+}
+
+/** The methods of a shard that may be called from outside. */
+export type ShardMethod =
+  | "modelHash"
+  | "load"
+  | "absorb"
+  | "commit"
+  | "describe"
+  | "forecast"
+  | "drop"
+  | "forecastOnce"
+  | "detectOnce"
+  | "ping";
+
+/** A shard's methods for {@linkcode serveMethods}; packed states move instead of being copied. */
+export function shardMethods(shard: Shard): RemoteMethods & Record<ShardMethod, unknown> {
+  return {
+    ping: () => true,
+    modelHash: (argument: Parameters<Shard["modelHash"]>[0]) => shard.modelHash(argument),
+    load: (argument: Parameters<Shard["load"]>[0]) => shard.load(argument),
+    absorb: (argument: Parameters<Shard["absorb"]>[0]) => {
+      const answer = shard.absorb(argument);
+      return withCommit<AbsorbAnswer>(answer, answer.commit);
+    },
+    commit: (argument: Parameters<Shard["commit"]>[0]) => {
+      const commit = shard.commit(argument);
+      return withCommit(commit, commit);
+    },
+    describe: (argument: Parameters<Shard["describe"]>[0]) => shard.describe(argument),
+    forecast: (argument: Parameters<Shard["forecast"]>[0]) => shard.forecast(argument),
+    drop: (argument: Parameters<Shard["drop"]>[0]) => shard.drop(argument),
+    forecastOnce: (argument: Parameters<Shard["forecastOnce"]>[0]) => shard.forecastOnce(argument),
+    detectOnce: (argument: Parameters<Shard["detectOnce"]>[0]) => shard.detectOnce(argument),
+  };
+}
+
+/** The processor keeps its packed bytes, so a copy of them is what moves. */
+function withCommit<T>(answer: T, commit: Commit | null): T | Transferred<unknown> {
+  if (commit === null) return answer;
+  const bytes = commit.snapshot.bytes.slice();
+  const moved = { ...commit, snapshot: { ...commit.snapshot, bytes } };
+  const value = answer === (commit as unknown) ? moved : { ...answer, commit: moved };
+  return new Transferred(value, [bytes.buffer]);
+}
+
+/** A shard in this thread: for tests, and where threads are not wanted. */
+export class LocalShardPort implements ShardPort {
+  readonly #methods: RemoteMethods;
+  #openCalls = 0;
+
+  constructor(parts: PartsOf) {
+    this.#methods = shardMethods(new Shard(parts));
+  }
+
+  get openCalls(): number {
+    return this.#openCalls;
+  }
+
+  async call<T>(method: ShardMethod, argument: unknown): Promise<T> {
+    this.#openCalls++;
+    try {
+      // Answers come in a later turn, as they do from a worker.
+      await Promise.resolve();
+      const result = this.#methods[method]!(argument as never);
+      return (result instanceof Transferred ? result.value : result) as T;
+    } finally {
+      this.#openCalls--;
+    }
+  }
+
+  close(): void {}
+}
+
+/** A shard in a worker. When the worker dies a new one takes its place, with nothing loaded. */
+export class WorkerShardPort implements ShardPort {
+  readonly #name: string;
+  readonly #onRestart: (reason: Error) => void;
+  #worker: Worker;
+  #port: RemotePort;
+  #hasAnswered = false;
+
+  constructor(name: string, onRestart: (reason: Error) => void) {
+    this.#name = name;
+    this.#onRestart = onRestart;
+    [this.#worker, this.#port] = this.#start();
+  }
+
+  #start(): [Worker, RemotePort] {
+    const url = new URL("./engine_worker.ts", import.meta.url);
+    const worker = new Worker(url, { type: "module", name: this.#name });
+    const port = new RemotePort(worker);
+    worker.addEventListener("error", (event) => {
+      event.preventDefault();
+      this.#restart(new Error(`${this.#name} failed: ${event.message}`));
+    });
+    return [worker, port];
+  }
+
+  #restart(reason: Error): void {
+    this.#worker.terminate();
+    this.#port.fail(reason);
+    // A worker that never answered would fail again at once, and again.
+    if (!this.#hasAnswered) return;
+    this.#hasAnswered = false;
+    [this.#worker, this.#port] = this.#start();
+    this.#onRestart(reason);
+  }
+
+  get openCalls(): number {
+    return this.#port.openCalls;
+  }
+
+  async call<T>(method: ShardMethod, argument: unknown): Promise<T> {
+    const result = await this.#port.call<T>(method, argument);
+    this.#hasAnswered = true;
+    return result;
+  }
+
+  close(): void {
+    this.#worker.terminate();
+    this.#port.fail(new Error("The engine is closed"));
+  }
+}

@@ -1,0 +1,35 @@
+import type { ModelSummary } from "../models/model.ts";
+import type { StreamState } from "./engine.ts";
+
+/** What a whole stream says of itself, from what its channels say. */
+export function summarize(
+  perChannel: Readonly<Record<string, ModelSummary>>,
+): Pick<StreamState, "periodS" | "seasonsS" | "coverage" | "perChannel"> {
+  const summaries = Object.values(perChannel);
+  const periods = summaries.map((summary) => summary.periodS)
+    .filter((periodS): periodS is number => periodS !== null);
+  const seasons = new Set(summaries.flatMap((summary) => summary.seasonsS));
+  return {
+    periodS: periods.length === 0 ? null : Math.min(...periods),
+    seasonsS: [...seasons].sort((a, b) => a - b),
+    coverage: poolCoverage(summaries),
+    perChannel,
+  };
+}
+
+/** Shares by level, each channel weighted by how much it has counted. */
+function poolCoverage(summaries: readonly ModelSummary[]): ModelSummary["coverage"] {
+  const pooled = new Map<number, { inside: number; count: number }>();
+  for (const { level, value, count } of summaries.flatMap((summary) => summary.coverage)) {
+    const sum = pooled.get(level) ?? { inside: 0, count: 0 };
+    // A share of nothing may be NaN; it weighs nothing.
+    if (count > 0) sum.inside += value * count;
+    sum.count += count;
+    pooled.set(level, sum);
+  }
+  return [...pooled].sort(([a], [b]) => a - b).map(([level, { inside, count }]) => ({
+    level,
+    value: count === 0 ? 0 : inside / count,
+    count,
+  }));
+}
