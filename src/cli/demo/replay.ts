@@ -14,6 +14,8 @@ export interface DemoSeries {
   readonly horizon: number;
   /** Held-out forecasts, each a horizon after the one before. */
   readonly originCount: number;
+  /** Newest samples left for the time after the report, when they come one by one. */
+  readonly liveCount: number;
   /** Declared range of the values. */
   readonly range?: { readonly lower?: number; readonly upper?: number };
 }
@@ -40,8 +42,6 @@ export interface DemoResult {
 const BATCH_SAMPLES = 200;
 /** Times of the forecast that is shown. */
 const SHOWN_TIMES = 8;
-/** Samples held back for the time after the report, when they come one by one. */
-export const LIVE_SAMPLES = 120;
 
 function column(points: readonly ForecastPointShape[], level: string, bound: 0 | 1): number[] {
   return points.map(({ intervals }) => intervals[level]?.[bound] ?? NaN);
@@ -68,7 +68,7 @@ export async function newest({ dataset, samplesMax }: DemoSeries): Promise<Segme
  * Sends a series to the service, oldest sample first. From the first held-out origin on, each
  * horizon is forecast before it is sent: the backtest is what a user would have seen.
  *
- * @param segment    samples to send; the last {@linkcode LIVE_SAMPLES} are left for later
+ * @param segment    samples to send; the last `liveCount` are left for later
  * @param onProgress receives the count of samples sent so far
  */
 export async function replay(
@@ -85,7 +85,7 @@ export async function replay(
   const startMs = nowMs();
   const id = segment.streamId;
   const channel = segment.channels[0]!;
-  const end = segment.timestampsNs.length - LIVE_SAMPLES;
+  const end = segment.timestampsNs.length - series.liveCount;
   const firstOrigin = end - originCount * horizon;
   await client.configure(id, {
     horizon,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Dataset } from "../../../datasets/mod.ts";
 import { seasonal } from "../../../datasets/synthetic.ts";
 import { Client } from "../../../src/cli/demo/client.ts";
-import { type DemoSeries, LIVE_SAMPLES, newest, replay } from "../../../src/cli/demo/replay.ts";
+import { type DemoSeries, newest, replay } from "../../../src/cli/demo/replay.ts";
 
 const LENGTH = 700;
 const whole = seasonal({ seed: 4, length: LENGTH, noise: 0, rise: 0, streamId: "demo" });
@@ -15,7 +15,13 @@ const dataset: Dataset = {
   seasonLength: 24,
   load: () => Promise.resolve(whole),
 };
-const series: DemoSeries = { dataset, samplesMax: 600, horizon: 12, originCount: 3 };
+const series: DemoSeries = {
+  dataset,
+  samplesMax: 600,
+  horizon: 12,
+  originCount: 3,
+  liveCount: 100,
+};
 
 /** A service that knows the truth: it forecasts every time as it will come, one unit wide. */
 function omniscient() {
@@ -57,7 +63,7 @@ Deno.test("replay() forecasts each horizon before it sends it", async () => {
     nowMs: () => 0,
     onProgress: (sent) => seen.push(sent),
   });
-  const end = 600 - LIVE_SAMPLES;
+  const end = 600 - series.liveCount;
   assert.equal(received.length, end);
   assert.equal(new Set(received).size, end, "a sample was sent twice");
   assert.equal(seen.at(-1), end);
