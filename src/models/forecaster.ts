@@ -24,7 +24,7 @@ import {
   pushSample,
   type SampleBuffer,
 } from "./sample_buffer.ts";
-import { slotTime } from "./slot_clock.ts";
+import { sampleSlotTime, slotTime } from "./slot_clock.ts";
 import { STRUCTURAL_STATES_MAX } from "./structural.ts";
 
 /** The state of every model here: the newest samples, the fits, and the members at work. */
@@ -240,7 +240,7 @@ function absorbInto(
     if (oneStep !== undefined) expectInto(state, run, time, i, oneStep);
     if (!takeSample(state, time, value)) continue;
     if (run !== null) {
-      const u = slotTime(run.state.clock, time);
+      const u = sampleSlotTime(run.state.clock, time);
       if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
     }
     if (state.seen < state.nextRefit) continue;
@@ -262,7 +262,7 @@ function expectInto(
     oneStep.scale[at] = 1.2533 * meanAbs;
     return;
   }
-  const { mean, deviation } = expectation(run, slotTime(run.state.clock, timeS));
+  const { mean, deviation } = expectation(run, sampleSlotTime(run.state.clock, timeS));
   oneStep.expected[at] = mean;
   oneStep.scale[at] = deviation;
 }

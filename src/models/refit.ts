@@ -38,7 +38,7 @@ import { type Season, seasonsOf } from "./season.ts";
 import { fitSlotClock, type SlotClock, slotTime } from "./slot_clock.ts";
 import { emptyGrid, GRID_SLOTS_MAX, pushSlot } from "./slot_grid.ts";
 import { structuralLayout, type StructuralState, THETA } from "./structural.ts";
-import { fitSeries, fitStructural } from "./structural_fit.ts";
+import { fitSeries, fitStructural, roughCriterion } from "./structural_fit.ts";
 import { applyTransform, transformFor } from "./transform.ts";
 
 /** Parameters fitted when `count` samples had been seen: one vector per filter, concatenated. */
@@ -138,9 +138,11 @@ type Setting = {
 function settingOf(input: RefitInput): Setting {
   const { times, values } = input;
   const clock = fitSlotClock(times);
-  const us = times.map((time) => slotTime(clock, time));
-  const seasons = seasonsOf(evenValues(us, values), clock, input.seasonsS);
+  const stated = times.map((time) => slotTime(clock, time));
+  const seasons = seasonsOf(evenValues(stated, values), clock, input.seasonsS);
   const { location, scale } = unitsOf(values);
+  clock.stampsJitter = onlyStampsJitter(stated, seasons, values, { location, scale });
+  const us = clock.stampsJitter ? stated.map(Math.round) : stated;
   const smallest = values.reduce((a, b) => Math.min(a, b), Infinity);
   const transform = transformFor(smallest);
   const members = usableMembers(input, seasons, transform !== "none");
@@ -166,6 +168,34 @@ function settingOf(input: RefitInput): Setting {
     units,
     startLevels,
   };
+}
+
+/**
+ * Whether values fit better as taken on whole slots than as taken when their timestamps say.
+ *
+ * Both happen: a sensor that samples late is late in its value too, a queue that stamps late is
+ * not. The structural model's likelihood tells them apart where it matters.
+ */
+function onlyStampsJitter(
+  us: Float64Array,
+  seasons: readonly Season[],
+  values: Float64Array,
+  units: { location: number; scale: number },
+): boolean {
+  const whole = us.map(Math.round);
+  let jitters = false;
+  for (let i = 0; i < us.length; i++) {
+    if (whole[i] !== us[i]) jitters = true;
+    if (i > 0 && whole[i]! <= whole[i - 1]!) return false;
+  }
+  if (!jitters) return false;
+  const layout = structuralLayout(FILTER_KINDS.trend, seasons);
+  const normal = values.map((value) => (value - units.location) / units.scale);
+  const season = Math.max(1, Math.min(values.length, seasons[0]?.slots ?? 1));
+  const startLevel = meanOf(normal.subarray(0, season));
+  const criterion = (times: Float64Array) =>
+    roughCriterion(fitSeries(layout, times, normal, startLevel, 1));
+  return criterion(whole) <= criterion(us);
 }
 
 /** Members that this series supports; never none. */

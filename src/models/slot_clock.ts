@@ -6,7 +6,15 @@
  * and a sample belongs to slot round(u). Filters run in slot time and are exact for any u; members
  * that need a grid (lags, analogs) use the whole slots.
  */
-export type SlotClock = { originS: number; periodS: number };
+export type SlotClock = {
+  originS: number;
+  periodS: number;
+  /**
+   * Whether values belong to whole slots although their timestamps jitter: a clock that stamps late
+   * rather than a sensor that samples late. The data decide; see `refit.ts`.
+   */
+  stampsJitter: boolean;
+};
 
 /** Within this share of a period a timestamp counts as being on the grid. */
 const ON_GRID_SLOTS = 1e-6;
@@ -41,7 +49,7 @@ function refine(timesS: Float64Array, count: number, clock: SlotClock): SlotCloc
   }
   const periodS = slotSlot > 0 ? slotTime / slotSlot : clock.periodS;
   if (!(periodS > clock.periodS * 0.5 && periodS < clock.periodS * 2)) return clock;
-  return { originS: start + meanTime - meanSlot * periodS, periodS };
+  return { ...clock, originS: start + meanTime - meanSlot * periodS, periodS };
 }
 
 /**
@@ -57,7 +65,7 @@ export function fitSlotClock(timesS: Float64Array): SlotClock {
   const differences = new Float64Array(timesS.length - 1);
   for (let i = 1; i < timesS.length; i++) differences[i - 1] = timesS[i]! - timesS[i - 1]!;
   const guess = median(differences);
-  let clock: SlotClock = { originS: timesS[0]!, periodS: guess };
+  let clock: SlotClock = { originS: timesS[0]!, periodS: guess, stampsJitter: false };
   let onGrid = true;
   for (let i = 0; i < timesS.length && onGrid; i++) {
     const slot = (timesS[i]! - clock.originS) / guess;
@@ -77,4 +85,10 @@ export function slotTime(clock: SlotClock, timeS: number): number {
   const slot = (timeS - clock.originS) / clock.periodS;
   const whole = Math.round(slot);
   return Math.abs(slot - whole) < ON_GRID_SLOTS ? whole : slot;
+}
+
+/** Slot time at which a sample counts: its instant, or its whole slot where only stamps jitter. */
+export function sampleSlotTime(clock: SlotClock, timeS: number): number {
+  const slot = slotTime(clock, timeS);
+  return clock.stampsJitter ? Math.round(slot) : slot;
 }

@@ -284,6 +284,14 @@ function coldStarts(kind: StructuralKind): Float64Array[] {
   return [base, wandering, steady];
 }
 
+/** The best criterion over the starts of a search: how well the model suits a series, roughly. */
+export function roughCriterion(series: FitSeries): number {
+  const costs = coldStarts(series.layout.kind).map((theta) =>
+    structuralCriterion(series, theta, series.us.length)
+  );
+  return Math.min(...costs);
+}
+
 /**
  * Fits the parameters on the first `count` samples: the best of three starts (or `warm`), then
  * coordinate steps of 1 and ½ decade (from `warm`: ½ only), each followed as far as it gains.
