@@ -264,7 +264,7 @@ export class StreamEngine implements Engine {
       if (isBehind || isCommitDue(track.uncommitted, nowMs)) due.push(track);
     }
     await Promise.all(due.map((track) => this.#bringHome(track)));
-    this.#evict();
+    await this.#evict();
   }
 
   /** Absorbs what the log holds and commits; a failure is kept on the track or tried again. */
@@ -276,23 +276,25 @@ export class StreamEngine implements Engine {
   }
 
   /** Puts the longest unused states away while they are too many or too large. */
-  #evict(): void {
+  async #evict(): Promise<void> {
     const bytesMax = this.#options.stateCacheBytesMax ?? STATE_CACHE_BYTES_MAX;
     const countMax = this.#options.stateCacheCountMax ?? STATE_CACHE_COUNT_MAX;
     let bytes = 0;
     for (const track of this.#tracks.values()) bytes += track.stateBytes;
     let count = this.#tracks.size;
+    const leaving: Promise<void>[] = [];
     for (const track of this.#tracks.values()) {
-      if (bytes <= bytesMax && count <= countMax) return;
+      if (bytes <= bytesMax && count <= countMax) break;
       if (track.workCount > 0) continue;
       bytes -= track.stateBytes;
       count--;
-      this.#putAway(track);
+      leaving.push(this.#putAway(track));
     }
+    await Promise.all(leaving);
   }
 
-  #putAway(track: Track): void {
-    track.exclusive(async () => {
+  async #putAway(track: Track): Promise<void> {
+    await track.exclusive(async () => {
       await this.#advancer.commit(track);
       // Work that came meanwhile needs the state: it stays. Else nobody can come in between, since
       // the message to the shard is on its way before this turn ends.

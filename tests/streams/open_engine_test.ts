@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import { ManualClock } from "../../src/base/clock.ts";
+import { InvalidValueError, NotFoundError, OverloadError } from "../../src/base/errors.ts";
+import { type Segment, sliceSegment } from "../../src/signal/segment.ts";
+import { type AppendResult, type IssuedForecast, openMemoryStore } from "../../src/stores/mod.ts";
+import { type Applied, StreamFailedError } from "../../src/streams/engine.ts";
+import { SNAPSHOT_IDLE_MS, SNAPSHOT_SAMPLES } from "../../src/streams/snapshots.ts";
+import { withEngine } from "./_engine.ts";
+import { POISON, walk } from "./_parts.ts";
+
+const QUANTILES = Float64Array.from([0.1, 0.5, 0.9]);
+
+function one(streamId: string, second: number, value: number, channel = "a"): Segment {
+  return {
+    streamId,
+    channels: [channel],
+    timestampsNs: BigInt64Array.of(BigInt(second) * 1_000_000_000n),
+    values: [Float64Array.of(value)],
+  };
+}
+
+Deno.test("StreamEngine absorbs what was accepted and tells of every sample", () =>
+  withEngine(async ({ engine, ingest }) => {
+    const heard: Applied[] = [];
+    engine.onApplied((applied) => heard.push(applied));
+    const applied = await ingest(walk("s", 5, ["a", "b"]));
+    assert.equal(applied!.appliedOffset, 5);
+    assert.equal(applied!.expected.length, 2);
+    await ingest(one("s", 5, 7));
+    assert.deepEqual(heard.map(({ start, appliedOffset }) => [start, appliedOffset]), [[0, 5], [
+      5,
+      6,
+    ]]);
+    const state = await engine.describe("s");
+    assert.deepEqual([state.appliedOffset, state.sampleCount, state.failed], [6, 6, null]);
+    assert.equal(state.periodS, 1);
+    assert.equal(engine.stats().absorbedSamples, 6);
+    assert.equal(engine.stats().queuedSamples, 0);
+  }));
+
+Deno.test("StreamEngine gives the same state for concurrent single samples as for one segment", () =>
+  withEngine(async ({ engine, ingest }) => {
+    const segment = walk("s", 200, ["a", "b"]);
+    await Promise.all(
+      Array.from({ length: 200 }, (_, i) => ingest(sliceSegment(segment, i, i + 1))),
+    );
+    await ingest({ ...segment, streamId: "s" });
+    const { stateHash, appliedOffset } = await engine.describe("s");
+    assert.equal(appliedOffset, 200);
+    await withEngine(async (other) => {
+      await other.ingest(segment);
+      assert.equal((await other.engine.describe("s")).stateHash, stateHash);
+    });
+  }));
+
+Deno.test("StreamEngine resumes from snapshot and log as if it had never stopped", () =>
+  withEngine(async ({ engine, store, ingest, restart }) => {
+    const segment = walk("s", 1_500, ["a", "b"]);
+    for (let start = 0; start < 1_500; start += 100) {
+      await ingest(sliceSegment(segment, start, start + 100));
+    }
+    const before = await engine.describe("s");
+    const snapshot = await store.latestSnapshot("s");
+    assert.ok(snapshot!.appliedOffset >= SNAPSHOT_SAMPLES && snapshot!.appliedOffset < 1_500);
+    const second = await restart();
+    const heard: Applied[] = [];
+    second.onApplied((applied) => heard.push(applied));
+    assert.deepEqual(await second.describe("s"), before);
+    assert.equal(second.stats().absorbedSamples, 1_500 - snapshot!.appliedOffset);
+    assert.equal(heard.length, 0, "a replay is silent");
+  }));
+
+Deno.test("StreamEngine absorbs samples in the order of the log, however they are submitted", () =>
+  withEngine(async ({ engine, store }) => {
+    const segment = walk("s", 3, ["a"]);
+    const results: AppendResult[] = [];
+    for (let i = 0; i < 3; i++) {
+      results.push((await store.append([sliceSegment(segment, i, i + 1)]))[0]!);
+    }
+    const submit = (i: number) => {
+      const { record, inOrder, inOrderStart } = results[i]!;
+      return engine.submit(record, inOrder!, inOrderStart);
+    };
+    // The last comes first: what lies before it is read from the log.
+    const applied = await Promise.all([submit(2), submit(0), submit(1)]);
+    assert.deepEqual(applied.map(({ start }) => start), [2, 0, 1]);
+    const { stateHash } = await engine.describe("s");
+    await withEngine(async (other) => {
+      await other.ingest(segment);
+      assert.equal((await other.engine.describe("s")).stateHash, stateHash);
+    });
+  }));
+
+Deno.test("StreamEngine commits alarms with the state that proves them", () =>
+  withEngine(async ({ engine, store, ingest, restart }) => {
+    const issued: IssuedForecast[] = [];
+    engine.onForecast((forecast) => issued.push(forecast));
+    await ingest(walk("s", 20, ["a"]));
+    const applied = await ingest(one("s", 20, 5_000));
+    assert.equal(applied!.alarms.length, 1);
+    const events = await store.readEvents("s", 0n, 2n ** 62n, 10);
+    assert.deepEqual(events, applied!.alarms);
+    const snapshot = await store.latestSnapshot("s");
+    assert.equal(events[0]!.stateHash, snapshot!.stateHash);
+    assert.equal(events[0]!.appliedOffset, 21);
+    assert.equal(issued.length, 1);
+    assert.equal(issued[0]!.stateHash, snapshot!.stateHash);
+    assert.deepEqual(await store.readForecasts("s", 10), issued);
+    await (await restart()).describe("s");
+    assert.equal((await store.readEvents("s", 0n, 2n ** 62n, 10)).length, 1, "exactly once");
+  }));
+
+Deno.test("StreamEngine commits a state that has been idle, and only then", () =>
+  withEngine(async ({ engine, store, clock, ingest }) => {
+    await ingest(walk("s", 5, ["a"]));
+    await engine.tick();
+    assert.equal(await store.latestSnapshot("s"), null);
+    clock.advanceMs(SNAPSHOT_IDLE_MS);
+    await engine.tick();
+    assert.equal((await store.latestSnapshot("s"))!.appliedOffset, 5);
+    const { transactions } = await store.stats();
+    clock.advanceMs(SNAPSHOT_IDLE_MS);
+    await engine.tick();
+    assert.equal((await store.stats()).transactions, transactions, "nothing new to commit");
+  }));
+
+Deno.test("StreamEngine puts states away when they are too many, and brings them back", () =>
+  withEngine(async ({ engine, ingest }) => {
+    const hashes: string[] = [];
+    for (let i = 0; i < 6; i++) {
+      await ingest(walk(`s${i}`, 10 + i, ["a"]));
+      hashes.push((await engine.describe(`s${i}`)).stateHash);
+    }
+    await engine.tick();
+    assert.equal(engine.stats().states, 2);
+    for (let i = 0; i < 6; i++) {
+      assert.equal((await engine.describe(`s${i}`)).stateHash, hashes[i]);
+    }
+  }, { stateCacheCountMax: 2 }));
+
+Deno.test("StreamEngine isolates a model that throws", () =>
+  withEngine(async ({ engine, store, ingest }) => {
+    await ingest(walk("good", 5, ["a"]));
+    await ingest(walk("bad", 5, ["a"]));
+    await assert.rejects(ingest(one("bad", 9, POISON)), StreamFailedError);
+    await assert.rejects(ingest(one("bad", 10, 1)), StreamFailedError);
+    await assert.rejects(engine.forecast("bad", { quantiles: QUANTILES }), StreamFailedError);
+    const state = await engine.describe("bad");
+    assert.match(state.failed!, /poisoned/);
+    assert.equal((await store.getStream("bad"))!.inOrderCount, 7, "the log is untouched");
+    assert.equal((await engine.describe("good")).failed, null);
+    assert.equal(engine.stats().failedStreams, 1);
+  }));
+
+Deno.test("StreamEngine refuses more than its queue holds and catches up from the log", () =>
+  withEngine(async ({ engine, ingest }) => {
+    const segment = walk("s", 200, ["a"]);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 20 }, (_, i) => ingest(sliceSegment(segment, i * 10, i * 10 + 10))),
+    );
+    const refused = outcomes.filter((outcome) => outcome.status === "rejected");
+    assert.ok(refused.length > 0);
+    for (const { reason } of refused) assert.ok(reason instanceof OverloadError);
+    assert.equal((await engine.describe("s")).appliedOffset, 200);
+  }, { queueSamplesMax: 50 }));
+
+Deno.test("StreamEngine does not keep a reader waiting for ever", async () => {
+  const store = openMemoryStore({ clock: new ManualClock() });
+  const gate = Promise.withResolvers<void>();
+  const read = store.readInOrder.bind(store);
+  store.readInOrder = async (...range) => {
+    await gate.promise;
+    return await read(...range);
+  };
+  await store.append([walk("s", 5, ["a"])]);
+  await withEngine(async ({ engine }) => {
+    await assert.rejects(engine.describe("s"), OverloadError);
+    gate.resolve();
+    assert.equal((await engine.describe("s")).appliedOffset, 5);
+  }, { store, readWaitMsMax: 20 });
+});
+
+Deno.test("StreamEngine begins anew for a stream that was deleted and made again", () =>
+  withEngine(async ({ engine, store, ingest }) => {
+    await ingest(walk("s", 30, ["a"]));
+    await store.deleteStream("s");
+    // Without a drop, as when requests overlap: the record's creation time tells.
+    await ingest(walk("s", 4, ["a"]));
+    assert.equal((await engine.describe("s")).sampleCount, 4);
+    await store.deleteStream("s");
+    await engine.drop("s");
+    await assert.rejects(engine.describe("s"), NotFoundError);
+  }));
+
+Deno.test("StreamEngine rebuilds the state when the settings of a stream change", () =>
+  withEngine(async ({ engine, store, ingest }) => {
+    await ingest(walk("s", 30, ["a"]));
+    await engine.drain();
+    const before = await engine.describe("s");
+    await store.putStream("s", { horizon: 9 });
+    await engine.drop("s");
+    const after = await engine.describe("s");
+    assert.equal(after.sampleCount, 30);
+    assert.notEqual(after.modelHash, before.modelHash);
+    assert.equal((await engine.forecast("s", { quantiles: QUANTILES })).timesNs.length, 9);
+    await store.putStream("s", { horizon: 48 });
+    await engine.drop("s");
+    assert.deepEqual(await engine.describe("s"), before);
+  }));
+
+Deno.test("StreamEngine absorbs a long submission in parts and tells all of it", () =>
+  withEngine(async ({ engine, ingest }) => {
+    const heard: number[] = [];
+    engine.onApplied(({ segment }) => heard.push(segment.timestampsNs.length));
+    const applied = await ingest(walk("s", 2_000, ["a"]));
+    assert.equal(applied!.appliedOffset, 2_000);
+    assert.ok(heard.length > 1);
+    assert.equal(heard.reduce((sum, length) => sum + length, 0), 2_000);
+  }));
+
+Deno.test("StreamEngine forecasts and detects without a stream", () =>
+  withEngine(async ({ engine, store }) => {
+    const segment = walk("ad hoc", 50, ["a", "b"]);
+    segment.values[1]![30] = 900;
+    const forecast = await engine.forecastOnce(segment, {}, { horizon: 4, quantiles: QUANTILES });
+    assert.deepEqual([forecast.timesNs.length, Object.keys(forecast.values)], [4, ["a", "b"]]);
+    const found = await engine.detectOnce(segment);
+    assert.deepEqual(found.alarms.map(({ timestampNs }) => timestampNs), [30_000_000_000n]);
+    assert.equal(found.score.length, 50);
+    await assert.rejects(
+      engine.forecastOnce(segment, { horizon: 0 }, { quantiles: QUANTILES }),
+      InvalidValueError,
+    );
+    assert.equal((await store.stats()).streams, 0);
+  }));
