@@ -2,8 +2,17 @@ import { DEFAULT_MODEL, MODEL_NAMES } from "../models/mod.ts";
 import { levelBounds, numberShape, quantileKey } from "../service/shapes.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import { FORECAST_TIMES_MAX } from "../streams/engine.ts";
-import { type Command, type CommandInput, type CommandOutput, EXIT_OK } from "./command.ts";
+import {
+  type Command,
+  type CommandInput,
+  type CommandOutput,
+  EXIT_FAILED,
+  EXIT_OK,
+  UsageError,
+} from "./command.ts";
 import { forecastSeries, type SeriesForecast } from "./forecast_series.ts";
+import { forecastWindows, WINDOW_JOBS_MAX } from "./forecast_windows.ts";
+import { openProgress } from "./progress.ts";
 import { CSV_OPTIONS, csvChoice, onlyFile, readSeries } from "./series_file.ts";
 import { formatNumber, formatTable } from "./table.ts";
 
@@ -75,6 +84,51 @@ async function forecastFile(input: CommandInput, output: CommandOutput): Promise
   return EXIT_OK;
 }
 
+function choiceOf<T extends string>(
+  input: CommandInput,
+  name: string,
+  known: readonly T[],
+): T | undefined {
+  const given = input.text(name);
+  const choice = known.find((value) => value === given);
+  if (given === undefined || choice !== undefined) return choice;
+  throw new UsageError(`--${name} is "${given}", expected one of ${known.join(", ")}`);
+}
+
+async function forecastMany(
+  windows: string,
+  input: CommandInput,
+  output: CommandOutput,
+): Promise<number> {
+  const path = input.text("output");
+  if (path === undefined) throw new UsageError("--output is missing");
+  if (input.positionals.length > 0) throw new UsageError("A file or --windows, not both");
+  const progress = await openProgress("Forecasting", output.isProgressShown);
+  const options = {
+    model: input.text("model"),
+    jobs: input.wholeNumber("jobs", { least: 1, most: WINDOW_JOBS_MAX }),
+    hint: choiceOf(input, "hint", ["season", "none"]),
+    perturb: choiceOf(input, "perturb", ["none", "jitter", "drop"]),
+    seed: input.wholeNumber("seed", { least: 0, most: 2 ** 32 - 1 }),
+  };
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const result = await forecastWindows({
+    input: windows,
+    output: path,
+    onProgress: (done, total) => progress.update(done, total),
+    ...Object.fromEntries(given),
+  });
+  progress.stop();
+  const { windows: count, failed, msMedian, msMean } = result;
+  output.print(
+    input.isSet("json")
+      ? JSON.stringify({ input: windows, output: path, ...result })
+      : `${count} windows, ${failed} failed, ${formatNumber(msMedian)} ms median, ` +
+        `${formatNumber(msMean)} ms mean; forecasts are in ${path}`,
+  );
+  return failed === 0 ? EXIT_OK : EXIT_FAILED;
+}
+
 /** `forecast`: a CSV file's next values, or a file of evaluation windows. */
 export const forecastCommand: Command = {
   name: "forecast",
@@ -91,6 +145,16 @@ export const forecastCommand: Command = {
     },
     model: { type: "string", value: "NAME", help: `Model (default ${DEFAULT_MODEL})` },
     output: { type: "string", value: "OUT", help: "File to write (CSV; JSON lines for windows)" },
+    windows: { type: "string", value: "IN.jsonl", help: "Forecast each line's context" },
+    jobs: { type: "string", value: "N", help: "Windows: Workers side by side" },
+    hint: { type: "string", value: "HOW", help: "Windows: season (by m), or none (found)" },
+    perturb: { type: "string", value: "HOW", help: "Windows: none, jitter or drop timestamps" },
+    seed: { type: "string", value: "N", help: "Windows: seed of the perturbation" },
   },
-  run: forecastFile,
+  run(input, output) {
+    const windows = input.text("windows");
+    return windows === undefined
+      ? forecastFile(input, output)
+      : forecastMany(windows, input, output);
+  },
 };
