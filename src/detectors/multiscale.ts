@@ -53,7 +53,7 @@ const SLOW_TAU = 16;
 const VALUE_MAX = 1e30;
 
 /** Packed bytes of one channel and of the rest, with room for names; a law holds them. */
-const CHANNEL_BYTES_MAX = 92_000;
+const CHANNEL_BYTES_MAX = 44_000;
 const STREAM_BYTES_MAX = 3_000;
 
 const SCORE_RULE: TailRule = { tailShare: 0.1, cap: 30, decluster: true };
@@ -245,7 +245,7 @@ function stepSample(
  *                                 average over 4 samples; robust distance of the slow level
  *   evidence = (2 u_subspace + u_level + u_pattern) / 4           u = −log10 tail probability
  *
- * Over several channels the largest u counts, part by part. The state keeps about 75 KB a channel,
+ * Over several channels the largest u counts, part by part. The state keeps about 40 KB a channel,
  * most of it past patterns and the ring in which the season is searched.
  */
 export const multiscale: Detector<MultiscaleState> = {

@@ -6,6 +6,9 @@ import { detectors } from "../../src/detectors/mod.ts";
 
 const PERIOD_S = 60;
 
+/** False alarms in a thousand samples of white noise at the threshold: the prototype's 0.25-0.53. */
+const NOMINAL_RATE = 0.3;
+
 function regularTimes(length: number): Float64Array {
   return Float64Array.from({ length }, (_, i) => i * PERIOD_S);
 }
@@ -108,9 +111,6 @@ for (const detector of detectors) {
   });
 
   law("keeps its stated rate of false alarms on Gaussian noise within a factor of 2", () => {
-    // 0.3 in a thousand samples at the threshold: docs of the prototype have 0.53 at 1.3 and 0.25
-    // at 1.6; measured here 0.20.
-    const nominal = 0.3;
     let count = 0;
     let length = 0;
     for (const seed of [31, 32, 33, 34]) {
@@ -118,7 +118,7 @@ for (const detector of detectors) {
       length += 10_000;
     }
     const rate = 1000 * count / length;
-    assert.ok(rate > nominal / 2 && rate < nominal * 2, `${rate} alarms in a thousand`);
+    assert.ok(rate > NOMINAL_RATE / 2 && rate < 2 * NOMINAL_RATE, `${rate} alarms in a thousand`);
   });
 
   law("gives the same bits however the samples are cut into segments", () => {
@@ -196,16 +196,20 @@ for (const detector of detectors) {
     assert.deepEqual(infinite.score, score);
   });
 
-  law("takes jittered and dropped timestamps: no more than three times the alarms", () => {
+  law("keeps its rate of false alarms with jittered timestamps and a fifth of samples lost", () => {
     const random = seedRandom(41);
-    const full = seasonal(10_000, 10);
-    const kept = Array.from(full.keys()).filter(() => nextNormal(random) > -0.84);
-    const times = Float64Array.from(kept, (i) => PERIOD_S * (i + 0.2 * nextNormal(random)));
-    const irregular = detect(detector, [Float64Array.from(kept, (i) => full[i]!)], times.sort());
-    const regular = detect(detector, [full]);
-    const rate = 1000 * alarms(irregular.flag).length / kept.length;
-    const base = 1000 * alarms(regular.flag).length / full.length;
-    assert.ok(rate <= 3 * base + 0.3, `${rate} against ${base} alarms in a thousand`);
+    let count = 0;
+    let length = 0;
+    for (const seed of [51, 52, 53]) {
+      const full = seasonal(10_000, seed);
+      const kept = Array.from(full.keys()).filter(() => nextNormal(random) > -0.84);
+      const times = Float64Array.from(kept, (i) => PERIOD_S * (i + 0.2 * nextNormal(random)));
+      const values = Float64Array.from(kept, (i) => full[i]!);
+      count += alarms(detect(detector, [values], times.sort()).flag).length;
+      length += kept.length;
+    }
+    const rate = 1000 * count / length;
+    assert.ok(rate < 2 * NOMINAL_RATE, `${rate} alarms in a thousand`);
   });
 
   law("survives values of any size and times that do not advance", () => {

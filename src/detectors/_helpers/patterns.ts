@@ -2,8 +2,8 @@ import { nextUniform, type RandomState } from "../../base/random.ts";
 import { addToRobustLevel, initialRobustLevel, type RobustLevelState } from "./robust_level.ts";
 import { RING_SIZE } from "./season.ts";
 
-/** Patterns kept of a channel's past (reservoir). */
-export const PATTERN_COUNT_MAX = 512;
+/** Patterns kept of a channel's past (reservoir). Four times as many find no more (NAB). */
+export const PATTERN_COUNT_MAX = 128;
 
 /** Length of a pattern in ticks; averaged in pairs before it is kept. */
 const PATTERN_LENGTH = 32;

@@ -5,6 +5,9 @@ const RECOMPUTE_PERIOD = 32;
 /** Ratios this near to 1 are a regular series with rounded timestamps. */
 const REGULAR_TOLERANCE = 1e-3;
 
+/** A median that differs by more than this share is another sampling rate. */
+const RATE_CHANGE_MIN = 0.1;
+
 /** Longest elapsed time that is told apart, in sampling periods: by then all memory has decayed. */
 export const ELAPSED_MAX = 100_000;
 
@@ -49,5 +52,10 @@ function recompute(state: PeriodState): void {
   const work = sorted.subarray(0, count);
   work.set(state.elapsedS.subarray(0, count));
   work.sort();
-  state.periodS = work[count >> 1]!;
+  const median = work[count >> 1]!;
+  // A settled period is left only for another rate: one that wanders with the jitter of the
+  // timestamps would make the phase of a season wander too.
+  const isSettled = state.count > WINDOW;
+  const change = Math.abs(median / state.periodS - 1);
+  if (!isSettled || change > RATE_CHANGE_MIN) state.periodS = median;
 }

@@ -1,8 +1,8 @@
 /** Samples kept of a channel's recent past, on a regular grid of its sampling period. */
-export const RING_SIZE = 4096;
+export const RING_SIZE = 2048;
 
 /** Longest season that is found, in sampling periods. */
-export const LAG_MAX = 1300;
+export const LAG_MAX = 1000;
 
 const FIRST_SEARCH = 128;
 const SEARCH_PERIOD_MAX = 2048;

@@ -10,7 +10,7 @@ import {
 
 Deno.test("findSeason() finds the season of a noisy wave and none in noise", () => {
   const random = seedRandom(1);
-  for (const length of [24, 96, 288, 1008]) {
+  for (const length of [24, 96, 288, 700]) {
     const ring = Float32Array.from({ length: RING_SIZE }, (_, i) => {
       return Math.sin(2 * Math.PI * i / length) + 0.3 * nextNormal(random);
     });
