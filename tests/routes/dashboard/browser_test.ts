@@ -1,0 +1,213 @@
+/**
+ * Both pages in a real browser, over a real service: what they show, that a keyboard suffices, that
+ * a phone's width does, and that nothing breaks their own policy.
+ *
+ * Needs Chromium (Debian: `apt-get install chromium`; `CHROMIUM` names another place); without it
+ * these tests are skipped visibly.
+ */
+import assert from "node:assert/strict";
+import { type BrowserContext, chromium, type Page } from "playwright-core";
+import { planted } from "../../../datasets/synthetic.ts";
+import { Client } from "../../../src/cli/demo/client.ts";
+import { type RunningService, startService } from "../../../src/cli/start_service.ts";
+import { readConfig } from "../../../src/service/config.ts";
+import { openLog } from "../../../src/service/telemetry.ts";
+
+const CHROMIUM = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
+const LENGTH = 420;
+/** Sent live while the page is open. */
+const LIVE_COUNT = 3;
+/** The browser and the first answers of a loaded machine are slow. */
+const PATIENCE_MS = 20_000;
+
+function hasChromium(): boolean {
+  try {
+    return Deno.statSync(CHROMIUM).isFile;
+  } catch {
+    return false;
+  }
+}
+
+const { segment } = planted({ seed: 3, length: LENGTH, streamId: "boiler/7 east" });
+let running: RunningService;
+let client: Client;
+let context: BrowserContext;
+let page: Page;
+let folder = "";
+let closeLog: () => Promise<void>;
+/** What the browser complained of, and where it went. */
+const complaints: string[] = [];
+const origins = new Set<string>();
+
+async function open(): Promise<void> {
+  const config = readConfig({ store: "memory", port: 0, workers: 1 }, () => undefined);
+  const opened = await openLog("error");
+  closeLog = opened.close;
+  running = await startService(config, opened.log);
+  client = new Client(running.url);
+  await client.configure(segment.streamId, {
+    horizon: 12,
+    labels: { title: "Boiler 7", unit: "Cel" },
+  });
+  await client.send(segment, 0, LENGTH - LIVE_COUNT);
+  folder = await Deno.makeTempDir();
+  context = await chromium.launchPersistentContext(folder, {
+    executablePath: CHROMIUM,
+    headless: true,
+    viewport: { width: 1280, height: 900 },
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+  context.setDefaultTimeout(PATIENCE_MS);
+  page = context.pages()[0] ?? await context.newPage();
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("request", (request) => origins.add(new URL(request.url()).origin));
+}
+
+async function close(): Promise<void> {
+  await context.close();
+  await running.close();
+  await closeLog();
+  await Deno.remove(folder, { recursive: true });
+}
+
+/** Share of the canvas' pixels that are drawn on. */
+function inkShare(selector: string): Promise<number> {
+  return page.locator(selector).evaluate((element) => {
+    const canvas = element as unknown as {
+      width: number;
+      height: number;
+      getContext(kind: "2d"): {
+        getImageData(x: number, y: number, w: number, h: number): { data: Uint8ClampedArray };
+      };
+    };
+    const { width, height } = canvas;
+    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+    let drawn = 0;
+    for (let i = 3; i < data.length; i += 4) if (data[i]! > 0) drawn++;
+    return drawn / (width * height);
+  });
+}
+
+async function overflowsSideways(): Promise<boolean> {
+  return await page.evaluate(
+    "document.documentElement.scrollWidth > document.documentElement.clientWidth",
+  );
+}
+
+const STREAM = `stream?id=${encodeURIComponent(segment.streamId)}`;
+
+const STEPS: readonly (readonly [name: string, run: () => Promise<void>])[] = [
+  ["the list shows each stream with its last samples", async () => {
+    await page.goto(running.url);
+    const row = page.locator("#list a.row");
+    await row.waitFor();
+    assert.equal(await row.count(), 1);
+    const text = await row.innerText();
+    assert.ok(text.includes(segment.streamId) && text.includes("Boiler 7"), text);
+    assert.ok(text.includes(String(LENGTH - LIVE_COUNT)), text);
+    const path = await row.locator("svg path").getAttribute("d");
+    assert.ok([...path!.matchAll(/[ML]/g)].length > 10, "the sparkline is empty");
+  }],
+  ["the keyboard alone leads from the list into a stream", async () => {
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate("document.activeElement.className"), "skip");
+    await page.keyboard.press("/");
+    assert.equal(await page.evaluate("document.activeElement.id"), "filter");
+    await page.keyboard.type("boil");
+    await page.keyboard.press("ArrowDown");
+    assert.equal(
+      await page.evaluate("document.activeElement.dataset.id"),
+      segment.streamId,
+    );
+    await page.keyboard.press("Enter");
+    await page.locator("#body").waitFor();
+    assert.equal(await page.locator("h1").innerText(), segment.streamId);
+  }],
+  ["the stream's page shows history, forecast and state", async () => {
+    await page.locator("#forecast-table tbody tr").nth(11).waitFor();
+    const first = await page.locator("#forecast-table tbody tr").first().innerText();
+    assert.match(first, /\d … .*\d … /);
+    assert.match(await page.locator("#proof").innerText(), /[0-9a-f]{64}/);
+    const label = await page.locator("#history").getAttribute("aria-label");
+    assert.match(label!, /^value: \d{2,} points, 12 forecast times, \d+ anomalies$/);
+    // Lines and bands on an empty ground: a blank canvas has none, a filled one too much.
+    const share = await inkShare("#history");
+    assert.ok(share > 0.01 && share < 0.6, `${share} of the canvas is drawn on`);
+  }],
+  ["the arrow keys read the chart", async () => {
+    await page.locator("#history").focus();
+    await page.keyboard.press("ArrowLeft");
+    const before = await page.locator("#reading").textContent();
+    assert.match(before!, /2024, .*\d/);
+    await page.keyboard.press("End");
+    assert.match((await page.locator("#reading").textContent())!, /median .*80 %: /);
+  }],
+  ["samples arrive live", async () => {
+    await page.locator('#live[data-state="open"]').waitFor();
+    for (let at = LENGTH - LIVE_COUNT; at < LENGTH; at++) await client.send(segment, at, at + 1);
+    await page.locator("#tiles", { hasText: String(LENGTH) }).waitFor();
+    const canvas = page.locator('#innovations[aria-label*=" inside the 95 % band"]');
+    await canvas.waitFor();
+    assert.ok(await inkShare("#innovations") > 0.01);
+    await page.locator("#forecast-origin", { hasText: "18 Jan 2024, 11:00" }).waitFor();
+  }],
+  ["the zone is chosen by the reader and kept", async () => {
+    await page.locator("#zone").selectOption("local");
+    await page.reload();
+    await page.locator("#body").waitFor();
+    assert.equal(await page.locator("#zone").inputValue(), "local");
+    await page.locator("#zone").selectOption("utc");
+  }],
+  ["both pages fit a phone, light and dark", async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.goto(`${running.url}/${STREAM}`);
+      await page.locator("#forecast-table tbody tr").nth(11).waitFor();
+      assert.ok(!await overflowsSideways(), `the stream's page is too wide (${colorScheme})`);
+      await page.goto(running.url);
+      await page.locator("#list a.row").waitFor();
+      assert.ok(!await overflowsSideways(), `the list is too wide (${colorScheme})`);
+    }
+  }],
+  ["nothing was loaded from elsewhere, and nothing complained", () => {
+    assert.deepEqual([...origins], [running.url]);
+    assert.deepEqual(complaints, []);
+    return Promise.resolve();
+  }],
+  ["a stream that does not exist is said to be none", async () => {
+    await page.goto(`${running.url}/stream?id=nobody`);
+    const notice = page.locator('.notice[data-kind="error"]');
+    await notice.waitFor();
+    assert.match(await notice.innerText(), /No such stream/);
+  }],
+];
+
+Deno.test({
+  name: "the dashboard works in a browser",
+  ignore: !hasChromium(),
+  // The browser's driver keeps its own timers and pipes until the process ends.
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    await open();
+    try {
+      for (const [name, run] of STEPS) {
+        if (!await t.step({ name, fn: run, sanitizeOps: false, sanitizeResources: false })) break;
+      }
+    } finally {
+      await close();
+    }
+  },
+});
