@@ -1,0 +1,50 @@
+/** Small helpers of the op tests: run on the CPU in f64, make tensors from numbers. */
+import { openCpu } from "../../src/device/cpu.ts";
+import type { AnyOp } from "../../src/ops/op.ts";
+import { runOp } from "../../src/ops/run.ts";
+import type { Shape } from "../../src/tensor/shape.ts";
+import { type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
+
+const cpu = openCpu({ poison: true });
+
+/** An f64 tensor. */
+export function t(shape: Shape, values: ArrayLike<number>): Tensor {
+  return tensorOf(shape, Float64Array.from(values));
+}
+
+/** An f64 tensor filled by index. */
+export function filled(shape: Shape, at: (i: number) => number): Tensor {
+  const size = shape.reduce((a, b) => a * b, 1);
+  return t(shape, Array.from({ length: size }, (_, i) => at(i)));
+}
+
+/** The outputs of an op on the CPU, on the host. */
+export async function run(
+  op: AnyOp,
+  inputs: Record<string, Tensor>,
+  params: unknown,
+): Promise<Record<string, Tensor>> {
+  const outputs = runOp(cpu, op, inputs, params);
+  const read: Record<string, Tensor> = {};
+  for (const name of op.outputs) read[name] = await cpu.read(outputs[name]!);
+  return read;
+}
+
+/** Largest absolute difference. */
+export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let most = a.length === b.length ? 0 : Infinity;
+  for (let i = 0; i < a.length; i++) most = Math.max(most, Math.abs(a[i]! - b[i]!));
+  return most;
+}
+
+/** Steps `start` to `end` of a tensor with axes [batch, length, ..]. */
+export function steps(tensor: Tensor, start: number, end: number): Tensor {
+  const [batch, length, ...rest] = tensor.shape as [number, number, ...number[]];
+  const width = rest.reduce((a, b) => a * b, 1);
+  const out: number[] = [];
+  for (let b = 0; b < batch; b++) {
+    const at = b * length * width;
+    out.push(...tensor.data.subarray(at + start * width, at + end * width));
+  }
+  return t([batch, end - start, ...rest], out);
+}

@@ -1,0 +1,104 @@
+/**
+ * The laws of ops, over every member of the hub and every case it names:
+ *
+ * - the twin in f64 is the naive loop; in f32 it is within the op's tolerance
+ * - the GPU is the f64 twin within the op's tolerance
+ * - every element of every output is written (memory is NaN before), no input is
+ * - twice gives the same bits
+ */
+import assert from "node:assert/strict";
+import { openCpu } from "../../src/device/cpu.ts";
+import type { Device } from "../../src/device/device.ts";
+import { openScope } from "../../src/device/scope.ts";
+import { OPS, runOp } from "../../src/ops/mod.ts";
+import type { AnyOp } from "../../src/ops/op.ts";
+import { caseInputs, relativeError } from "../../src/ops/self_check.ts";
+import type { Dtype, FloatArray } from "../../src/tensor/tensor.ts";
+import { gpuTest, takeFaults } from "../_gpu.ts";
+import { NAIVE } from "./_naive.ts";
+
+const cpu = openCpu({ poison: true });
+
+/**
+ * Two f64 computations of one equation in different order: some hundred roundings of 1.1e-16 over
+ * the lengths of the cases, and Simpson's rule for erf.
+ */
+const F64_TOLERANCE = 1e-12;
+
+async function outputsOn(
+  device: Device,
+  op: AnyOp,
+  testCase: AnyOp["cases"][number],
+  dtype: Dtype,
+): Promise<Record<string, FloatArray>> {
+  const scope = openScope(device);
+  const inputs = caseInputs(testCase, dtype);
+  const before = Object.values(inputs).map((tensor) => tensor.data.slice());
+  const outputs = runOp(scope, op, inputs, testCase.params);
+  const read: Record<string, FloatArray> = {};
+  for (const name of op.outputs) read[name] = (await scope.read(outputs[name]!)).data;
+  scope.release();
+  const after = Object.values(inputs).map((tensor) => tensor.data);
+  assert.deepEqual(after, before, "an input was written");
+  return read;
+}
+
+function assertSameBits(a: FloatArray, b: FloatArray, what: string): void {
+  const bytes = (array: FloatArray) =>
+    new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  assert.deepEqual(bytes(a), bytes(b), `${what} differs between two runs`);
+}
+
+for (const op of OPS) {
+  Deno.test(`${op.name}: the f64 twin is the naive loop`, async () => {
+    const naive = NAIVE[op.name];
+    assert.ok(naive, `tests/ops/_naive.ts has no ${op.name}`);
+    for (const testCase of op.cases) {
+      const twin = await outputsOn(cpu, op, testCase, "f64");
+      const expected = naive(caseInputs(testCase, "f64"), testCase.params);
+      for (const name of op.outputs) {
+        assert.equal(twin[name]!.length, expected[name]!.length, `${testCase.name}: ${name}`);
+        const error = relativeError(twin[name]!, new Float64Array(expected[name]!));
+        assert.ok(error <= F64_TOLERANCE, `${testCase.name}: ${name} is off by ${error}`);
+      }
+    }
+  });
+
+  Deno.test(`${op.name}: the f32 twin is the f64 twin within ${op.tolerance}`, async () => {
+    for (const testCase of op.cases) {
+      const exact = await outputsOn(cpu, op, testCase, "f64");
+      const single = await outputsOn(cpu, op, testCase, "f32");
+      const again = await outputsOn(cpu, op, testCase, "f32");
+      for (const name of op.outputs) {
+        const error = relativeError(single[name]!, exact[name]!);
+        assert.ok(error <= op.tolerance, `${testCase.name}: ${name} is off by ${error}`);
+        assertSameBits(single[name]!, again[name]!, `${testCase.name}: ${name}`);
+      }
+    }
+  });
+
+  gpuTest(`${op.name}: the GPU is the f64 twin within ${op.tolerance}`, async (gpu) => {
+    for (const testCase of op.cases) {
+      const exact = await outputsOn(cpu, op, testCase, "f64");
+      const onGpu = await outputsOn(gpu, op, testCase, "f32");
+      const again = await outputsOn(gpu, op, testCase, "f32");
+      for (const name of op.outputs) {
+        const error = relativeError(onGpu[name]!, exact[name]!);
+        assert.ok(error <= op.tolerance, `${testCase.name}: ${name} is off by ${error}`);
+        assertSameBits(onGpu[name]!, again[name]!, `${testCase.name}: ${name}`);
+      }
+    }
+    assert.deepEqual(takeFaults(), []);
+  });
+
+  Deno.test(`${op.name}: cases cover a short list and sized work`, () => {
+    assert.ok(op.cases.some((testCase) => testCase.quick), "no quick case for the self-check");
+    const sized = op.sized(5000);
+    const shapes = Object.fromEntries(
+      Object.entries(caseInputs(sized, "f32")).map(([name, tensor]) => [name, tensor.shape]),
+    );
+    const work = op.work(shapes, sized.params);
+    // Sizes are integers of some axis, so a factor of eight either way is what "about" means.
+    assert.ok(work >= 5000 / 8 && work <= 5000 * 8, `sized(5000) gives ${work}`);
+  });
+}

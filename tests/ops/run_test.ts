@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { LimitError } from "../../src/base/errors.ts";
+import { openCpu } from "../../src/device/cpu.ts";
+import type { GpuDevice } from "../../src/device/device.ts";
+import { openScope } from "../../src/device/scope.ts";
+import { add } from "../../src/ops/add.ts";
+import { matmul } from "../../src/ops/matmul.ts";
+import { prepareOp, runOp } from "../../src/ops/run.ts";
+import { tensorOf } from "../../src/tensor/tensor.ts";
+import { gpuTest } from "../_gpu.ts";
+
+const f32 = (shape: number[], values: number[]) => tensorOf(shape, Float32Array.from(values));
+
+Deno.test("runOp() chains on the CPU and keeps the dtype", async () => {
+  const cpu = openCpu();
+  const a = tensorOf([2, 2], Float64Array.from([1, 2, 3, 4]));
+  const { c } = runOp(cpu, matmul, { a, b: a }, {});
+  const { out } = runOp(cpu, add, { a: c, b: a }, {});
+  const result = await cpu.read(out);
+  assert.equal(result.dtype, "f64");
+  assert.deepEqual([...result.data], [8, 12, 18, 26]);
+});
+
+Deno.test("runOp() refuses a missing input and mixed dtypes", () => {
+  const cpu = openCpu();
+  const a = f32([2], [1, 2]);
+  const b = tensorOf([2], Float64Array.from([1, 2]));
+  assert.throws(() => runOp(cpu, add, { a } as any, {}), /needs input "b"/);
+  assert.throws(() => runOp(cpu, add, { a, b }, {}), /"b" is f64, the others are f32/);
+});
+
+gpuTest("runOp() chains on the GPU without a readback and frees what it made", async (gpu) => {
+  const used = gpu.memory.used;
+  const scope = openScope(gpu);
+  const a = f32([2, 2], [1, 2, 3, 4]);
+  const { c } = runOp(scope, matmul, { a, b: a }, {});
+  const { out } = runOp(scope, add, { a: c, b: a }, {});
+  assert.deepEqual([...(await scope.read(out)).data], [8, 12, 18, 26]);
+  scope.release();
+  assert.equal(gpu.memory.used, used);
+});
+
+gpuTest("prepareOp() gives launches that may be issued again", async (gpu) => {
+  const scope = openScope(gpu) as GpuDevice & ReturnType<typeof openScope>;
+  const x = scope.upload(f32([3], [1, 2, 3]));
+  const { launches, outputs } = prepareOp(scope, add, { a: x, b: x }, {});
+  for (let i = 0; i < 600; i++) gpu.dispatch(launches);
+  assert.deepEqual([...(await scope.read(outputs.out)).data], [2, 4, 6]);
+  scope.release();
+});
+
+gpuTest("prepareOp() refuses more storage buffers than the adapter has", (gpu) => {
+  const narrow: GpuDevice = Object.create(gpu, {
+    limits: { value: { ...gpu.limits, storageBuffersMax: 2 } },
+  });
+  const scope = openScope(gpu);
+  const x = scope.upload(f32([1], [1]));
+  const device = new Proxy(narrow, {
+    get: (target, key) => key === "limits" ? target.limits : Reflect.get(scope, key),
+  });
+  assert.throws(() => prepareOp(device, add, { a: x, b: x }, {}), LimitError);
+  scope.release();
+});

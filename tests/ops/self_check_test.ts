@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { ManualClock } from "../../src/base/clock.ts";
+import { openCpu } from "../../src/device/cpu.ts";
+import { add } from "../../src/ops/add.ts";
+import { OPS } from "../../src/ops/mod.ts";
+import type { AnyOp } from "../../src/ops/op.ts";
+import {
+  caseInputs,
+  checkCase,
+  measureCrossovers,
+  relativeError,
+  selfCheck,
+} from "../../src/ops/self_check.ts";
+import { gpuTest } from "../_gpu.ts";
+
+const cpu = openCpu();
+
+Deno.test("selfCheck() runs the short list of every op", async () => {
+  const checks = await selfCheck(cpu, cpu);
+  assert.deepEqual([...new Set(checks.map((check) => check.op))], OPS.map((op) => op.name));
+  assert.deepEqual(checks.filter((check) => !check.passed), []);
+});
+
+Deno.test("checkCase() fails an op that is wrong, and one that throws", async () => {
+  const wrong: AnyOp = {
+    ...add,
+    cpu: (inputs, outputs) =>
+      outputs.out!.set(inputs.a!.map((v) => inputs.a instanceof Float32Array ? v + 1e-3 : v)),
+  };
+  const [check] = await checkCase(cpu, cpu, wrong, add.cases[0]!);
+  assert.equal(check!.passed, false);
+  const broken: AnyOp = {
+    ...add,
+    cpu: () => {
+      throw new Error("no such device");
+    },
+  };
+  const [failed] = await checkCase(cpu, cpu, broken, add.cases[0]!);
+  assert.equal(failed!.passed, false);
+  assert.equal(failed!.problem, "no such device");
+});
+
+Deno.test("relativeError() is infinite where one side is NaN, and 0 below denormals", () => {
+  assert.equal(relativeError(new Float64Array([NaN]), new Float64Array([1])), Infinity);
+  assert.equal(relativeError(new Float64Array([0]), new Float64Array([1e-40])), 0);
+  assert.equal(relativeError(new Float64Array([1, 3]), new Float64Array([1, 4])), 0.25);
+});
+
+Deno.test("caseInputs() gives the same f32 values in both dtypes", () => {
+  const single = caseInputs(add.cases[0]!, "f32");
+  const double = caseInputs(add.cases[0]!, "f64");
+  assert.deepEqual([...single.a!.data], [...double.a!.data]);
+});
+
+gpuTest("measureCrossovers() leaves out ops that failed their check", async (gpu) => {
+  const checks = OPS.filter((op) => op.name !== "add").map((op) => ({
+    op: op.name,
+    case: "",
+    output: "",
+    error: 1,
+    tolerance: 0,
+    passed: false,
+  }));
+  const table = await measureCrossovers(cpu, gpu, new ManualClock(), checks);
+  assert.deepEqual(Object.keys(table), ["add"]);
+});
