@@ -20,6 +20,26 @@ export function formatValue(value: number | null | undefined): string {
     .format(value === 0 ? 0 : value).replace("-", "\u2212");
 }
 
+/** Signs of units whose code people do not write (UCUM). */
+const UNIT_SIGNS: Readonly<Record<string, string>> = { "1": "", Cel: "°C", uV: "µV" };
+
+/** A value with its unit behind it, where one is known. */
+export function formatQuantity(value: number | null | undefined, unit: string | undefined): string {
+  const text = formatValue(value);
+  const sign = unit === undefined ? "" : UNIT_SIGNS[unit] ?? unit;
+  return text === DASH || sign === "" ? text : `${text}\u00a0${sign}`;
+}
+
+/**
+ * Labels as short texts. `title` says what a stream is, so its name is left out; `unit` stands
+ * beside the values.
+ */
+export function labelTexts(labels: Readonly<Record<string, string>>): string[] {
+  const { title, unit: _, ...others } = labels;
+  const rest = Object.entries(others).map(([name, text]) => `${name}: ${text}`);
+  return title === undefined ? rest : [title, ...rest];
+}
+
 /** Two values as a range, with one minus sign for each. */
 export function formatRange(range: readonly (number | null)[] | undefined): string {
   if (range === undefined) return DASH;

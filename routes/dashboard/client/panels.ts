@@ -6,6 +6,7 @@ import {
   formatBytes,
   formatCount,
   formatDuration,
+  formatQuantity,
   formatRange,
   formatShare,
   formatValue,
@@ -34,16 +35,21 @@ export function showTiles(
   },
 ): void {
   const { lastValue, forecast, alarmCount, timeOf } = options;
+  const unit = stream.labels["unit"];
   const own = stream.perChannel[channel];
   const next = forecast?.channels[channel]?.[0];
   const seasons = (own?.seasons ?? stream.seasons).slice(0, 3).map(formatDuration);
   const coverage = (own?.coverage ?? stream.coverage).find(({ level }) => isLevel(level, 80));
   const last = stream.lastTimestamp;
   byId("tiles").replaceChildren(
-    tile("Last value", formatValue(lastValue), last === null ? null : timeOf(Date.parse(last))),
+    tile(
+      "Last value",
+      formatQuantity(lastValue, unit),
+      last === null ? null : timeOf(Date.parse(last)),
+    ),
     tile(
       "Next value",
-      formatValue(next?.median),
+      formatQuantity(next?.median, unit),
       next === undefined ? null : `80 %: ${formatRange(next.intervals["80"])}`,
     ),
     tile("Samples", formatCount(stream.sampleCount), `one in ${formatDuration(stream.periodS)}`),

@@ -2,7 +2,7 @@
 /** The page of one stream: past, forecast, anomalies, innovations, live. */
 import { ApiError } from "./api.ts";
 import { byId, clearNotice, el, showNotice } from "./dom.ts";
-import { formatCount, timeFormatter } from "./format.ts";
+import { formatCount, labelTexts, timeFormatter } from "./format.ts";
 import { HistoryChart } from "./history_chart.ts";
 import { InnovationsChart } from "./innovations_chart.ts";
 import { LiveFeed } from "./live.ts";
@@ -74,8 +74,8 @@ function drawControls(): void {
   byId<HTMLInputElement>("horizon").value = String(view.horizon);
   byId("labels").replaceChildren(
     ...[
+      ...labelTexts(stream.labels),
       ...(stream.channels.length === 1 ? [channel] : []),
-      ...Object.entries(stream.labels).map(([name, text]) => `${name} ${text}`),
     ].map((text) => el("span", {}, text)),
   );
 }

@@ -2,7 +2,7 @@
 /** The list of streams. */
 import { ApiError, type ListedStream, listStreams, pageUrl } from "./api.ts";
 import { byId, clearNotice, el, showNotice } from "./dom.ts";
-import { formatAgo, formatCount, formatValue, timeFormatter } from "./format.ts";
+import { formatAgo, formatCount, formatQuantity, labelTexts, timeFormatter } from "./format.ts";
 import { sparkline } from "./sparkline.ts";
 import { bindZone, chosenZone } from "./zone.ts";
 
@@ -37,14 +37,14 @@ function row(stream: ListedStream): HTMLLIElement {
         el("b", {}, stream.id),
         el("span", { class: "visually-hidden" }, `, ${stream.status}`),
       ),
-      el("div", { class: "sub" }, [channels, ...labelTexts(stream)].join(" · ")),
+      el("div", { class: "sub" }, [...labelTexts(stream.labels), channels].join(" · ")),
     ),
     el(
       "div",
       { class: "graph" },
       sparkline(channel === undefined ? [] : stream.sparkline[channel] ?? []),
     ),
-    el("span", { class: "num strong" }, formatValue(value)),
+    el("span", { class: "num strong" }, formatQuantity(value, stream.labels["unit"])),
     seenMs === null ? el("span", { class: "num seen" }, "–") : el(
       "span",
       { class: "num seen", title: timeFormatter(zone, 1)(seenMs) },
@@ -61,15 +61,13 @@ function row(stream: ListedStream): HTMLLIElement {
   return el("li", {}, link);
 }
 
-function labelTexts(stream: ListedStream): string[] {
-  return Object.entries(stream.labels).map(([name, text]) => `${name} ${text}`);
-}
-
 function shown(): readonly ListedStream[] {
   const wanted = byId<HTMLInputElement>("filter").value.trim().toLowerCase();
   if (wanted === "") return streams;
   return streams.filter((stream) =>
-    [stream.id, ...stream.channels, ...labelTexts(stream)].join(" ").toLowerCase().includes(wanted)
+    [stream.id, ...stream.channels, ...labelTexts(stream.labels)].join(" ").toLowerCase().includes(
+      wanted,
+    )
   );
 }
 

@@ -3,9 +3,11 @@ import {
   formatAgo,
   formatBytes,
   formatDuration,
+  formatQuantity,
   formatRange,
   formatShare,
   formatValue,
+  labelTexts,
   timeFormatter,
 } from "../../../../routes/dashboard/client/format.ts";
 
@@ -26,6 +28,22 @@ Deno.test("formatValue() keeps five digits and says what is missing", () => {
   ];
   for (const [value, text] of cases) assert.equal(formatValue(value), text);
   assert.equal(formatRange([-1, null]), "−1 … –");
+});
+
+Deno.test("formatQuantity() puts the unit's sign behind the value", () => {
+  assert.equal(formatQuantity(5.4, "Cel"), "5.4\u00a0°C");
+  assert.equal(formatQuantity(363.4, "ppm"), "363.4\u00a0ppm");
+  assert.equal(formatQuantity(3, "1"), "3");
+  assert.equal(formatQuantity(3, undefined), "3");
+  assert.equal(formatQuantity(null, "ppm"), "–");
+});
+
+Deno.test("labelTexts() begins with the title and leaves the unit to the values", () => {
+  assert.deepEqual(labelTexts({ site: "north", title: "Boiler 7", unit: "Cel" }), [
+    "Boiler 7",
+    "site: north",
+  ]);
+  assert.deepEqual(labelTexts({}), []);
 });
 
 Deno.test("formatDuration() picks the largest fitting unit", () => {
