@@ -21,17 +21,19 @@ import { type SlotGrid, slotKnown, slotValue } from "./slot_grid.ts";
 import {
   forecastMeansInto,
   type Innovation,
-  observationRowInto,
   observe,
   predictTo,
-  type StructuralKind,
-  type StructuralLayout,
-  structuralLayout,
   type StructuralModel,
   structuralModel,
   structuralStart,
   type StructuralState,
 } from "./structural.ts";
+import {
+  observationRowInto,
+  type StructuralKind,
+  type StructuralLayout,
+  structuralLayout,
+} from "./structural_layout.ts";
 import { applyTransform, invertTransform, type Transform } from "./transform.ts";
 
 /**

@@ -4,19 +4,18 @@ import { FEATURES_MAX } from "./bank.ts";
 import { ERROR_RING_MAX, priorShape } from "./calibration.ts";
 import {
   ensembleObserve,
-  ensembleQuantiles,
   type EnsembleRun,
   type EnsembleState,
   expectation,
-  issueWhenDue,
-  memberShares,
   openEnsemble,
   PENDING_MAX,
 } from "./ensemble.ts";
+import { ensembleQuantiles, issueWhenDue, memberShares } from "./ensemble_forecast.ts";
 import { WAITING_ORIGINS_MAX } from "./filter_track.ts";
 import { filtersOf, type MemberName } from "./members.ts";
 import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
-import { type FitRecord, refit } from "./refit.ts";
+import { refit } from "./refit.ts";
+import type { FitRecord } from "./refit_setting.ts";
 import {
   BUFFER_SAMPLES_MAX,
   emptyBuffer,
@@ -25,7 +24,7 @@ import {
   type SampleBuffer,
 } from "./sample_buffer.ts";
 import { sampleSlotTime, slotTime } from "./slot_clock.ts";
-import { STRUCTURAL_STATES_MAX } from "./structural.ts";
+import { STRUCTURAL_STATES_MAX } from "./structural_layout.ts";
 
 /** The state of every model here: the newest samples, the fits, and the members at work. */
 export type ForecasterState = {

@@ -1,4 +1,4 @@
-import type { StructuralKind } from "./structural.ts";
+import type { StructuralKind } from "./structural_layout.ts";
 
 /** A voice of the committee: what it is made of. */
 export type MemberKind =

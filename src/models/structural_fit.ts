@@ -2,15 +2,17 @@ import {
   advanceCov,
   advanceMean,
   clipInnovation,
-  observationRowInto,
   setTransition,
-  type StructuralKind,
-  type StructuralLayout,
   type StructuralModel,
   structuralModel,
   structuralStart,
-  THETA,
 } from "./structural.ts";
+import {
+  observationRowInto,
+  type StructuralKind,
+  type StructuralLayout,
+  THETA,
+} from "./structural_layout.ts";
 
 /** What a fit is made on: samples in slot time and normalised values. */
 export type FitSeries = {

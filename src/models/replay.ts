@@ -1,0 +1,268 @@
+import { arLags, arStart } from "./ar_differences.ts";
+import type { PastForecast } from "./calibration.ts";
+import {
+  ensembleObserve,
+  type EnsembleRun,
+  type EnsembleState,
+  liveStride,
+  newestSlot,
+  openEnsemble,
+  PENDING_MAX,
+  type PendingForecast,
+} from "./ensemble.ts";
+import { conditionForecast, forecastFromNewest } from "./ensemble_forecast.ts";
+import {
+  type FilterTrack,
+  openTrack,
+  toTrackUnits,
+  trackFeatureCount,
+  trackObserve,
+  type TrackPlan,
+  trackRawFeatures,
+  trackStart,
+} from "./filter_track.ts";
+import { leadBuckets, lossStart } from "./losses.ts";
+import { FILTER_KINDS, MEMBER_KINDS, type MemberKind } from "./members.ts";
+import { deviationOf, FIT_SAMPLES_MIN, type FitRecord, type Setting } from "./refit_setting.ts";
+import { emptyGrid, pushSlot } from "./slot_grid.ts";
+import type { StructuralState } from "./structural.ts";
+import { THETA } from "./structural_layout.ts";
+
+/** Longest error memory of the weights, in seasons and in shares of the series. */
+const LOSS_SEASONS = 4;
+const LOSS_SHARE = 1 / 4;
+
+/** Origins of a replay over a long series, and over which it takes every sample. */
+const REPLAY_ORIGINS = 72;
+const REPLAY_ALL_UP_TO = 160;
+const NEWEST_ORIGINS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
+
+function trackPlan(
+  setting: Setting,
+  k: number,
+  theta: Float64Array,
+  scaling: { innovationDeviation: number; deviations: Float64Array },
+): TrackPlan {
+  const filter = setting.filters[k]!;
+  const readouts = setting.members
+    .map((name): MemberKind => MEMBER_KINDS[name])
+    .filter((kind) => kind.form === "readout" && kind.filter === filter);
+  return {
+    kind: FILTER_KINDS[filter],
+    seasons: setting.seasons,
+    horizon: setting.input.horizon,
+    length: setting.us.length,
+    theta,
+    units: setting.units[k]!,
+    startU: setting.us[0]! - 1,
+    startLevel: setting.startLevels[k]!,
+    light: readouts.some((kind) => kind.form === "readout" && !kind.full),
+    full: readouts.some((kind) => kind.form === "readout" && kind.full),
+    ...scaling,
+  };
+}
+
+/** Runs a track over the early samples to learn the deviations of its features. */
+function measureTrack(
+  setting: Setting,
+  k: number,
+  theta: Float64Array,
+): { innovationDeviation: number; deviations: Float64Array } {
+  const { us, input } = setting;
+  const unit = { innovationDeviation: 1, deviations: new Float64Array(0) };
+  const plan = trackPlan(setting, k, theta, unit);
+  const features = trackFeatureCount(plan);
+  if (features === 0) return unit;
+  const third = Math.max(8, Math.floor(us.length / 3));
+  const innovations: number[] = [];
+  const pass = (innovationDeviation: number, visit: (out: Float64Array) => void) => {
+    const track = trackStart({ ...plan, innovationDeviation });
+    const run = openTrack(track, plan.kind, plan.seasons, plan.horizon, plan.length);
+    const grid = emptyGrid(Math.round(us[0]!));
+    const raw = new Float64Array(features);
+    innovations.length = 0;
+    for (let i = 0; i < Math.min(us.length, 2 * third); i++) {
+      const z = (input.values[i]! - setting.location) / setting.scale;
+      trackObserve(run, us[i]!, toTrackUnits(plan.units, input.values[i]!));
+      innovations.push(run.innovation.value);
+      // Slots are counted by samples here: only the spread of the features matters.
+      pushSlot(grid, z, true);
+      if (i < third >> 1) continue;
+      trackRawFeatures(run, grid, setting, raw);
+      visit(raw);
+    }
+  };
+  const sums = new Float64Array(features);
+  const squares = new Float64Array(features);
+  let visits = 0;
+  pass(1, () => {});
+  const innovationDeviation = deviationOf(Float64Array.from(innovations)) + 1e-9;
+  pass(innovationDeviation, (raw) => {
+    visits++;
+    for (let i = 0; i < features; i++) {
+      sums[i] = sums[i]! + raw[i]!;
+      squares[i] = squares[i]! + raw[i]! * raw[i]!;
+    }
+  });
+  const deviations = sums.map((sum, i) => {
+    const mean = sum / visits;
+    return Math.sqrt(Math.max(0, squares[i]! / visits - mean * mean)) + 1e-9;
+  });
+  return { innovationDeviation, deviations };
+}
+
+function startEnsemble(setting: Setting, thetas: Float64Array): EnsembleState {
+  const { us, input, seasons, members, filters } = setting;
+  const length = us.length;
+  const season = seasons[0]?.slots ?? 1;
+  const tracks: FilterTrack[] = filters.map((_, k) => {
+    const theta = thetas.slice(k * THETA.size, (k + 1) * THETA.size);
+    return trackStart(trackPlan(setting, k, theta, measureTrack(setting, k, theta)));
+  });
+  const half = input.values.subarray(0, Math.max(FIT_SAMPLES_MIN + 1, length >> 1));
+  const differences = new Float64Array(half.length - 1);
+  for (let i = 0; i < differences.length; i++) {
+    differences[i] = (half[i + 1]! - half[i]!) / setting.scale;
+  }
+  const usesAr = members.includes("ar_differences");
+  return {
+    clock: setting.clock,
+    seasons: seasons.map((one) => ({ ...one })),
+    horizon: input.horizon,
+    length,
+    location: setting.location,
+    scale: setting.scale,
+    members: [...members],
+    tracks,
+    grid: emptyGrid(Math.round(us[0]!)),
+    ar: usesAr ? arStart(arLags(length, seasons), deviationOf(differences) + 1e-9) : null,
+    mean: { sum: 0, count: 0 },
+    losses: lossStart(members.length, leadBuckets(input.horizon).length),
+    lossHalf: Math.max(season > 1 ? LOSS_SEASONS * season : 0, length * LOSS_SHARE),
+    calibration: null,
+    pending: [],
+    originSlot: -Infinity,
+    low: Infinity,
+    high: -Infinity,
+  };
+}
+
+/** After which sample counts a replay forecasts, increasing. */
+function replayOrigins(length: number): Set<number> {
+  const origins = new Set<number>();
+  if (length <= REPLAY_ALL_UP_TO) {
+    const first = Math.min(Math.max(Math.floor(0.4 * length), 4), length - 1);
+    for (let count = first; count < length; count++) origins.add(count);
+    return origins;
+  }
+  const first = length >> 1;
+  for (let k = 0; k < REPLAY_ORIGINS; k++) {
+    origins.add(Math.floor(first + (length - 1 - first) * k / (REPLAY_ORIGINS - 1)));
+  }
+  for (const before of NEWEST_ORIGINS) origins.add(length - before);
+  return origins;
+}
+
+/** The filter's state after the first `count` samples under other parameters. */
+function filterAfter(
+  setting: Setting,
+  k: number,
+  theta: Float64Array,
+  count: number,
+): StructuralState {
+  const bare = { innovationDeviation: 1, deviations: new Float64Array(0) };
+  const plan = { ...trackPlan(setting, k, theta, bare), light: false, full: false };
+  const track = trackStart(plan);
+  const run = openTrack(track, plan.kind, plan.seasons, plan.horizon, plan.length);
+  for (let i = 0; i < count; i++) {
+    trackObserve(run, setting.us[i]!, toTrackUnits(plan.units, setting.input.values[i]!));
+  }
+  return track.filter;
+}
+
+/** Puts the parameters that were fitted at `count` samples into a running ensemble. */
+function switchParameters(
+  setting: Setting,
+  state: EnsembleState,
+  thetas: Float64Array,
+  count: number,
+): void {
+  state.tracks.forEach((track, k) => {
+    track.theta = thetas.slice(k * THETA.size, (k + 1) * THETA.size);
+    track.filter = filterAfter(setting, k, track.theta, count);
+  });
+}
+
+/** Runs a fresh ensemble over all samples, forecasting on the way. */
+export function replay(
+  setting: Setting,
+  records: readonly FitRecord[],
+): { run: EnsembleRun; past: PendingForecast[] } {
+  const { input, us } = setting;
+  const before = input.seen - us.length;
+  const switches = records.map(({ count, thetas }) => ({ at: count - before, thetas }));
+  while (switches.length > 1 && switches[1]!.at <= 0) switches.shift();
+  const state = startEnsemble(setting, switches[0]!.thetas);
+  let run = openEnsemble(state);
+  const origins = replayOrigins(us.length);
+  const past: PendingForecast[] = [];
+  for (let i = 0; i < us.length; i++) {
+    const next = switches.slice(1).find(({ at }) => at === i);
+    if (next !== undefined) {
+      switchParameters(setting, state, next.thetas, i);
+      run = openEnsemble(state);
+    }
+    if (origins.has(i) && newestSlot(state) !== past.at(-1)?.slot) {
+      const forecast = forecastFromNewest(run);
+      past.push(forecast);
+      state.pending.push(forecast);
+    }
+    ensembleObserve(run, us[i]!, input.values[i]!, null);
+  }
+  if (switches.length > 1) {
+    switchParameters(setting, state, switches.at(-1)!.thetas, us.length);
+    run = openEnsemble(state);
+  }
+  return { run, past };
+}
+
+/** How the forecasts of a replay came out on the slots that followed. */
+export function judged(run: EnsembleRun, past: readonly PendingForecast[]): PastForecast[] {
+  const { grid, horizon } = run.state;
+  return past.map((forecast) => {
+    const errors = new Float64Array(horizon).fill(NaN);
+    for (let l = 0; l < horizon; l++) {
+      const at = forecast.slot + 1 + l - grid.first;
+      if (at < 0 || at >= grid.length || grid.known[at] !== 1) continue;
+      errors[l] = grid.values[at]! - forecast.point[l]!;
+    }
+    return { ...forecast, errors };
+  });
+}
+
+/** Mean |z(t) − z(t − season)|: the error of the seasonal naive forecast. */
+export function naiveScaleOf(state: EnsembleState): number {
+  const { grid, seasons } = state;
+  const season = seasons[0]?.slots ?? 1;
+  const lag = grid.length > season ? season : 1;
+  let sum = 0;
+  let count = 0;
+  for (let i = lag; i < grid.length; i++) {
+    sum += Math.abs(grid.values[i]! - grid.values[i - lag]!);
+    count++;
+  }
+  return (count > 0 ? sum / count : 1) + 1e-9;
+}
+
+/** Keeps the newest pending forecasts, a live stride apart, and gives them their conditions. */
+export function thinPending(state: EnsembleState): void {
+  const newest = newestSlot(state);
+  const stride = liveStride(state.horizon);
+  const kept: PendingForecast[] = [];
+  for (const pending of state.pending.toReversed()) {
+    if (newest - pending.slot >= state.horizon || kept.length >= PENDING_MAX) continue;
+    if (kept.length === 0 || kept.at(-1)!.slot - pending.slot >= stride) kept.push(pending);
+  }
+  state.pending = kept.reverse();
+  for (const pending of state.pending) conditionForecast(state, pending);
+}
