@@ -36,6 +36,12 @@ export interface Detector<S extends Tree = Tree> {
   initialState(config: DetectorConfig): S;
 
   /**
+   * The state for `config.channels` channels, of which the first are those of `state`: as if the
+   * new ones had always been there and missing. Takes over `state`, which is not to be used again.
+   */
+  addChannels(state: S, config: DetectorConfig): S;
+
+  /**
    * Advances `state` over samples in time order. A sample whose time does not advance counts as one
    * sampling period later.
    *

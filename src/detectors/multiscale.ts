@@ -121,6 +121,16 @@ function initialChannel(random: RandomState): ChannelState {
   };
 }
 
+/**
+ * Channels `[from, to)` of a stream. Their generators are drawn in turn, so that a channel's does
+ * not depend on when it came.
+ */
+function initialChannels(from: number, to: number, seed: number): ChannelState[] {
+  const seeds = seedRandom(seed);
+  for (let c = 0; c < from; c++) nextUint32(seeds);
+  return Array.from({ length: to - from }, () => initialChannel(seedRandom(nextUint32(seeds))));
+}
+
 const scoreFeatures = new Float64Array(SCORE_FEATURES);
 const flagFeatures = new Float64Array(FLAG_FEATURES);
 
@@ -214,14 +224,18 @@ function stepSample(
   scoreParts.fill(0);
   flagParts.fill(0);
   let present = 0;
+  let known = 0;
   for (let c = 0; c < state.channels.length; c++) {
     const channel = state.channels[c]!;
     const value = values[c]![index]!;
     if (!Number.isFinite(value)) {
-      if (channel.count > 0) channel.waiting += dt;
+      if (channel.count === 0) continue;
+      channel.waiting += dt;
+      known++;
       continue;
     }
     present++;
+    known++;
     const elapsed = channel.count === 0 ? 1 : channel.waiting + dt;
     const rates = elapsed === dt ? sharedRates : bankRates(elapsed);
     channel.waiting = 0;
@@ -232,9 +246,7 @@ function stepSample(
     channel.count++;
   }
   out.score[index] = fuseScore(scoreParts);
-  out.flag[index] = present > 0
-    ? stepFlag(state.flag, fuseEvidence(flagParts, state.channels.length))
-    : 0;
+  out.flag[index] = present > 0 ? stepFlag(state.flag, fuseEvidence(flagParts, known)) : 0;
 }
 
 /**
@@ -253,16 +265,19 @@ export const multiscale: Detector<MultiscaleState> = {
   gracePeriod: GRACE_PERIOD,
   stateBytesMax: (channels) => STREAM_BYTES_MAX + channels * CHANNEL_BYTES_MAX,
 
-  initialState({ channels, seed }) {
-    const seeds = seedRandom(seed);
-    return {
-      period: initialPeriod(),
-      flag: initialFlag(),
-      channels: Array.from({ length: channels }, () => {
-        return initialChannel(seedRandom(nextUint32(seeds)));
-      }),
-    };
-  },
+  initialState: ({ channels, seed }) => ({
+    period: initialPeriod(),
+    flag: initialFlag(),
+    channels: initialChannels(0, channels, seed),
+  }),
+
+  addChannels: (state, { channels, seed }) => ({
+    ...state,
+    channels: [
+      ...state.channels,
+      ...initialChannels(state.channels.length, channels, seed),
+    ],
+  }),
 
   absorb(state, timesS, values, out) {
     for (let i = 0; i < timesS.length; i++) {

@@ -148,7 +148,7 @@ export class StreamProcessor {
     }
   }
 
-  /** The detector sees a fixed set of channels, so it begins anew where a new one begins. */
+  /** The detector sees a fixed set of channels, so the samples are cut where a new one begins. */
   #detect(
     segment: Segment,
     growth: readonly { index: number; names: string[] }[],
@@ -173,9 +173,12 @@ export class StreamProcessor {
   ): void {
     const detector = this.config.detector!;
     const { from, end, count } = run;
-    if (this.#envelope.detector?.channels !== count) {
-      const seed = fnv1a32(this.config.streamId);
-      const state: Tree = detector.initialState({ channels: count, seed });
+    const known = this.#envelope.detector;
+    if (known?.channels !== count) {
+      const grown = { channels: count, seed: fnv1a32(this.config.streamId) };
+      const state: Tree = known === null
+        ? detector.initialState(grown)
+        : detector.addChannels(known.state, grown);
       this.#envelope.detector = { channels: count, state };
     }
     const values = this.#envelope.channels.slice(0, count).map(({ name }) => {
@@ -185,7 +188,7 @@ export class StreamProcessor {
         : segment.values[c]!.subarray(from, end);
     });
     const times = timesS(segment.timestampsNs.subarray(from, end), this.#envelope.epochNs!);
-    detector.absorb(this.#envelope.detector.state, times, values, {
+    detector.absorb(this.#envelope.detector!.state, times, values, {
       score: out.score.subarray(from, end),
       flag: out.flag.subarray(from, end),
     });

@@ -14,7 +14,7 @@ export interface ChannelState {
   readonly state: Tree;
 }
 
-/** The detector's part; it begins anew when the stream gets a channel. */
+/** The detector's part; it grows when the stream gets a channel. */
 export interface DetectorState {
   readonly channels: number;
   readonly state: Tree;

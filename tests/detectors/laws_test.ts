@@ -157,6 +157,28 @@ for (const detector of detectors) {
     for (const result of results) assert.deepEqual(result, results[0]);
   });
 
+  law("takes a new channel as one that was always missing before", () => {
+    const first = seasonal(1500, 61);
+    const second = seasonal(1500, 62);
+    const late = second.map((x, i) => (i < 800 ? NaN : x));
+    const whole = detect(detector, [first, late]);
+    const times = regularTimes(1500);
+    const out = empty(1500);
+    const young = detector.initialState({ channels: 1, seed: 7 });
+    detector.absorb(young, times.subarray(0, 800), [first.subarray(0, 800)], {
+      score: out.score.subarray(0, 800),
+      flag: out.flag.subarray(0, 800),
+    });
+    const grown = detector.addChannels(young, { channels: 2, seed: 7 });
+    detector.absorb(grown, times.subarray(800), [first.subarray(800), late.subarray(800)], {
+      score: out.score.subarray(800),
+      flag: out.flag.subarray(800),
+    });
+    assert.deepEqual(out.score, whole.score);
+    assert.deepEqual(out.flag, whole.flag);
+    assert.deepEqual(packTree(grown), packTree(whole.state));
+  });
+
   law("keeps its state within its bound, from the first sample on", () => {
     for (const channels of [1, 3]) {
       const bound = detector.stateBytesMax(channels);
