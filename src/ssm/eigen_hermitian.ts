@@ -1,6 +1,9 @@
 /** Sweeps of Jacobi rotations; convergence is quadratic, ten are plenty for states of hundreds. */
 const SWEEPS_MAX = 60;
 
+/** Share of the squared norm off the diagonal under which a matrix counts as diagonal. */
+const OFF_DIAGONAL_SHARE = 1e-31;
+
 /** Eigenvalues, ascending, and the eigenvectors of a Hermitian matrix. */
 export interface HermitianEigen {
   /** Ascending.                                                                        [size] */
@@ -21,7 +24,7 @@ export interface HermitianEigen {
  *
  * @param re real part, symmetric                                                 [size, size]
  * @param im imaginary part, antisymmetric                                        [size, size]
- * @throws {RangeError} the rotations do not converge (a value that is not finite)
+ * @throws {RangeError} a value that is not finite, or no convergence
  */
 export function eigenHermitian(re: Float64Array, im: Float64Array, size: number): HermitianEigen {
   const work = { re: re.slice(), im: im.slice(), size };
@@ -29,8 +32,9 @@ export function eigenHermitian(re: Float64Array, im: Float64Array, size: number)
   for (let i = 0; i < size; i++) vectors.re[i * size + i] = 1;
   let scale = 0;
   for (let i = 0; i < work.re.length; i++) scale += work.re[i]! ** 2 + work.im[i]! ** 2;
-  for (let sweep = 0; offDiagonal(work) > scale * 1e-31; sweep++) {
-    if (sweep >= SWEEPS_MAX || !Number.isFinite(scale)) {
+  if (!Number.isFinite(scale)) throw new RangeError("Eigenvalues need finite values");
+  for (let sweep = 0; offDiagonal(work) > scale * OFF_DIAGONAL_SHARE; sweep++) {
+    if (sweep >= SWEEPS_MAX) {
       throw new RangeError(`Eigenvalues did not converge in ${SWEEPS_MAX} sweeps`);
     }
     for (let p = 0; p < size; p++) {

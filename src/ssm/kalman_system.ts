@@ -9,8 +9,8 @@
  * as one family. Everything is a pure function over `Float64Array`.
  */
 import { InvalidValueError, ShapeError } from "../base/errors.ts";
-import { addScaled, congruence, identity, maxAbs, multiply, solve } from "./dense.ts";
-import { symmetrizeInto, transpose } from "./dense.ts";
+import { addScaled, congruence, identity, maxAbs, solve, transpose } from "./dense.ts";
+import { type CovarianceMap, covarianceMap } from "./monoid.ts";
 
 /** Sizes of a linear-Gaussian model. */
 export interface KalmanSizes {
@@ -146,19 +146,16 @@ const LYAPUNOV_DOUBLINGS_MAX = 64;
 export function stationaryStart(system: KalmanSystem): KalmanStart {
   const { state } = system.sizes;
   const slice = sliceAt(system, 0);
-  const noiseCov = stepCov(slice, system.sizes);
-  let cov: Float64Array = noiseCov;
-  let power: Float64Array = slice.A.slice();
+  const { combine } = covarianceMap(state);
+  let steps: CovarianceMap = { A: slice.A, cov: stepCov(slice, system.sizes) };
   for (let round = 0;; round++) {
-    const added = congruence(power, cov, state, state);
-    const next = addScaled(cov, added);
-    const size = maxAbs(next);
-    if (!Number.isFinite(size) || round >= LYAPUNOV_DOUBLINGS_MAX) {
+    const doubled = combine(steps, steps);
+    const change = maxAbs(addScaled(doubled.cov, steps.cov, -1));
+    steps = doubled;
+    if (!Number.isFinite(change) || round >= LYAPUNOV_DOUBLINGS_MAX) {
       throw new RangeError("System is not stable: it has no stationary covariance");
     }
-    cov = next;
-    if (maxAbs(added) <= 1e-17 * size) break;
-    power = multiply(power, power, state, state, state);
+    if (change <= 1e-16 * maxAbs(steps.cov)) break;
   }
   const mean = solve(
     addScaled(identity(state), slice.A, -1),
@@ -166,7 +163,7 @@ export function stationaryStart(system: KalmanSystem): KalmanStart {
     state,
     1,
   );
-  return { mean, cov: symmetrizeInto(cov, state) };
+  return { mean, cov: steps.cov };
 }
 
 /** Rows of the observation that are there at a time, with their part of the system. */

@@ -6,6 +6,7 @@
  * the map "earlier, then later", and `identity` changes nothing. Blelloch, "Prefix sums and their
  * applications" (1990), section 1.4; S5 (arXiv 2208.04933), appendix H.
  */
+import { addScaled, congruence, identity, multiply } from "./dense.ts";
 
 /** An associative operator with its neutral element. */
 export interface Monoid<Element> {
@@ -47,6 +48,25 @@ export const complexAffine: Monoid<ComplexAffine> = {
     bIm: later.aRe * earlier.bIm + later.aIm * earlier.bRe + later.bIm,
   }),
 };
+
+/** The map P ↦ A·P·Aᵀ + cov that some steps of a linear-Gaussian system make on a covariance. */
+export interface CovarianceMap {
+  /**                                                                          [state, state] */
+  readonly A: Float64Array;
+  /** What those steps add, symmetric.                                         [state, state] */
+  readonly cov: Float64Array;
+}
+
+/** (A, Q) then (A', Q') = (A'·A, A'·Q·A'ᵀ + Q'): k rounds of doubling give 2^k steps. */
+export function covarianceMap(stateSize: number): Monoid<CovarianceMap> {
+  return {
+    identity: { A: identity(stateSize), cov: new Float64Array(stateSize * stateSize) },
+    combine: (earlier, later) => ({
+      A: multiply(later.A, earlier.A, stateSize, stateSize, stateSize),
+      cov: addScaled(congruence(later.A, earlier.cov, stateSize, stateSize), later.cov),
+    }),
+  };
+}
 
 /**
  * All prefixes of a list, from left to right: the definition that every faster scan is held to.
