@@ -7,6 +7,7 @@ import { eventRoutes } from "./events.ts";
 import { forecastRoutes } from "./forecasts.ts";
 import { healthRoutes } from "./health.ts";
 import { influxRoutes } from "./influx.ts";
+import { innovationRoutes } from "./innovations.ts";
 import { observationRoutes } from "./observations.ts";
 import { statelessRoutes } from "./stateless.ts";
 import { streamRoutes } from "./streams.ts";
@@ -71,6 +72,7 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
       observationRoutes(service),
       forecastRoutes(service),
       anomalyRoutes(service),
+      innovationRoutes(service),
       eventRoutes(service),
       statelessRoutes(service),
       influxRoutes(service),

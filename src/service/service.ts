@@ -15,12 +15,14 @@ import {
   forecastShape,
   type IngestShape,
   ingestShape,
+  type SampleShape,
   sampleShape,
   type StreamShape,
   streamShape,
   type StreamStateShape,
   streamStateShape,
 } from "./shapes.ts";
+import { RecentPredictions } from "./recent.ts";
 import { type ListingShape, listStreams } from "./listing.ts";
 import type { Log, Telemetry } from "./telemetry.ts";
 
@@ -59,6 +61,7 @@ export class Service {
   readonly clock: Clock;
   readonly #store: Store;
   readonly #engine: Engine;
+  readonly #recent = new RecentPredictions();
   #isReady = true;
 
   constructor({ store, engine, telemetry, log, clock }: ServiceParts) {
@@ -120,6 +123,7 @@ export class Service {
 
   #publishApplied(applied: Applied): void {
     this.telemetry.countAlarms(applied.alarms.length);
+    this.#recent.add(applied);
     const { streamId, timestampsNs } = applied.segment;
     if (!this.events.hasSubscribers(streamId)) return;
     const length = timestampsNs.length;
@@ -160,6 +164,7 @@ export class Service {
     const isDeleted = await this.#store.deleteStream(id);
     await this.#engine.drop(id);
     this.events.close(id);
+    this.#recent.forget(id);
     if (!isDeleted) throw new NotFoundError("stream", id);
   }
 
@@ -186,6 +191,13 @@ export class Service {
       anomalies: alarms.map(anomalyShape),
       next: last === undefined ? null : formatTimestamp(last.timestampNs + 1n),
     };
+  }
+
+  /** The last samples with their one-step predictions, oldest first. */
+  async innovations(id: string, limit: number): Promise<{ id: string; samples: SampleShape[] }> {
+    await this.#record(id);
+    await this.#engine.reach(id);
+    return { id, samples: this.#recent.read(id, limit) };
   }
 
   /** @throws {NotFoundError | InvalidValueError} no such stream or channel */

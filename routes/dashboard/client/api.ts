@@ -3,11 +3,12 @@
 import type {
   AnomalyShape,
   ForecastShape,
+  SampleShape,
   StreamShape,
   StreamStateShape,
 } from "../../../src/service/shapes.ts";
 
-export type { AnomalyShape, ForecastShape, StreamStateShape };
+export type { AnomalyShape, ForecastShape, SampleShape, StreamStateShape };
 
 /** One line of the list of streams. */
 export interface ListedStream extends StreamShape {
@@ -102,6 +103,14 @@ export async function readAnomalies(
     limit: String(options.limit),
   });
   return anomalies;
+}
+
+/** The last samples with what was predicted before each was seen, oldest first. */
+export async function readInnovations(id: string, limit: number): Promise<readonly SampleShape[]> {
+  const { samples } = await read<{ samples: SampleShape[] }>(`${base(id)}/innovations`, {
+    limit: String(limit),
+  });
+  return samples;
 }
 
 /** Address of a stream's events. */

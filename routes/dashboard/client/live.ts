@@ -1,7 +1,6 @@
 /// <reference lib="dom" />
 /** A stream's events, with reconnection: the browser's own gives up where a server answers 503. */
-import { type AnomalyShape, eventsUrl } from "./api.ts";
-import type { SampleShape } from "../../../src/service/shapes.ts";
+import { type AnomalyShape, eventsUrl, type SampleShape } from "./api.ts";
 
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 30_000;

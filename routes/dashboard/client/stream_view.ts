@@ -5,11 +5,12 @@ import {
   type ForecastShape,
   readAnomalies,
   readForecast,
+  readInnovations,
   readObservations,
   readStream,
+  type SampleShape,
   type StreamStateShape,
 } from "./api.ts";
-import type { SampleShape } from "../../../src/service/shapes.ts";
 import { alarmValues } from "./panels.ts";
 import {
   fanOf,
@@ -124,12 +125,15 @@ export class StreamView {
   async loadHistory(): Promise<void> {
     const fromMs = this.fromMs;
     const from = fromMs === null ? undefined : new Date(fromMs).toISOString();
-    const [observations, anomalies] = await Promise.all([
+    const [observations, anomalies, samples] = await Promise.all([
       readObservations(this.id, { from, maxPoints: POINTS_MAX }),
       readAnomalies(this.id, { from, limit: ANOMALIES_MAX }),
+      readInnovations(this.id, INNOVATIONS_MAX),
     ]);
     this.#history = historyOf(observations, this.channel);
     this.anomalies = anomalies;
+    this.innovations = [];
+    for (const sample of samples) this.#addInnovation(sample);
   }
 
   async loadForecast(): Promise<void> {
@@ -137,7 +141,8 @@ export class StreamView {
   }
 
   /** Takes a sample that came live: the newest point, and how wrong its prediction was. */
-  addSample({ timestamp, values, expected, scale }: SampleShape): void {
+  addSample(sample: SampleShape): void {
+    const { timestamp, values } = sample;
     const value = values[this.channel];
     if (this.stream === undefined || value === undefined) return;
     const x = Date.parse(timestamp);
@@ -151,18 +156,18 @@ export class StreamView {
       const kept = this.#history.findIndex((point) => point.x >= fromMs);
       if (kept > 0) this.#history.splice(0, kept);
     }
-    this.addInnovation(x, value, expected[this.channel], scale[this.channel]);
+    this.#addInnovation(sample);
   }
 
-  addInnovation(
-    x: number,
-    value: number | null,
-    expected: number | null | undefined,
-    scale: number | null | undefined,
-  ): void {
-    if (value === null || expected === null || expected === undefined || !scale) return;
-    const isAlarm = this.anomalies.some(({ timestamp }) => Date.parse(timestamp) === x);
-    this.innovations.push({ x, z: (value - expected) / scale, isAlarm });
+  #addInnovation({ timestamp, values, expected, scale }: SampleShape): void {
+    const [value, predicted, deviation] = [values, expected, scale].map((column) =>
+      column[this.channel] ?? NaN
+    );
+    const x = Date.parse(timestamp);
+    const z = (value! - predicted!) / deviation!;
+    if (!Number.isFinite(z)) return;
+    const isAlarm = this.anomalies.some((anomaly) => Date.parse(anomaly.timestamp) === x);
+    this.innovations.push({ x, z, isAlarm });
     if (this.innovations.length > INNOVATIONS_MAX) this.innovations.shift();
   }
 
