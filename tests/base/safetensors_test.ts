@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { LimitError } from "../../src/base/errors.ts";
+import { readSafetensors, tensorValues } from "../../src/base/safetensors.ts";
+
+/** A file from a header and the bytes after it. */
+function fileOf(header: unknown, data: Uint8Array = new Uint8Array(0)): Uint8Array {
+  const text = typeof header === "string" ? header : JSON.stringify(header);
+  const bytes = new TextEncoder().encode(text);
+  const file = new Uint8Array(8 + bytes.length + data.length);
+  new DataView(file.buffer).setBigUint64(0, BigInt(bytes.length), true);
+  file.set(bytes, 8);
+  file.set(data, 8 + bytes.length);
+  return file;
+}
+
+function bytesOf(...values: number[]): Uint8Array {
+  return new Uint8Array(Float64Array.from(values).buffer);
+}
+
+const GOOD = fileOf({
+  __metadata__: { made: "by hand" },
+  b: { dtype: "F64", shape: [2], data_offsets: [8, 24] },
+  a: { dtype: "F64", shape: [], data_offsets: [0, 8] },
+}, bytesOf(1.5, -2, 3));
+
+Deno.test("readSafetensors() finds tensors, shapes and metadata", () => {
+  const { tensors, metadata } = readSafetensors(GOOD);
+  assert.deepEqual(metadata, { made: "by hand" });
+  assert.deepEqual(tensors.get("b")!.shape, [2]);
+  assert.deepEqual(tensorValues(tensors.get("b")!), Float64Array.of(-2, 3));
+  assert.deepEqual(tensorValues(tensors.get("a")!), Float64Array.of(1.5));
+});
+
+Deno.test("readSafetensors() reads from the middle of a buffer", () => {
+  const padded = new Uint8Array(GOOD.length + 3);
+  padded.set(GOOD, 3);
+  const { tensors } = readSafetensors(padded.subarray(3));
+  assert.deepEqual(tensorValues(tensors.get("a")!), Float64Array.of(1.5));
+});
+
+Deno.test("tensorValues() widens every dtype that is read", () => {
+  const data = new Uint8Array(17);
+  const view = new DataView(data.buffer);
+  view.setFloat32(0, 0.5, true);
+  view.setInt32(4, -7, true);
+  view.setBigInt64(8, 12345678901n, true);
+  data[16] = 200;
+  const { tensors } = readSafetensors(fileOf({
+    f: { dtype: "F32", shape: [1], data_offsets: [0, 4] },
+    i: { dtype: "I32", shape: [1], data_offsets: [4, 8] },
+    l: { dtype: "I64", shape: [1], data_offsets: [8, 16] },
+    u: { dtype: "U8", shape: [1], data_offsets: [16, 17] },
+  }, data));
+  const values = ["f", "i", "l", "u"].map((name) => tensorValues(tensors.get(name)!)[0]);
+  assert.deepEqual(values, [0.5, -7, 12345678901, 200]);
+});
+
+Deno.test("tensorValues() refuses an integer that f64 cannot hold", () => {
+  const data = new Uint8Array(8);
+  new DataView(data.buffer).setBigInt64(0, 2n ** 53n + 1n, true);
+  const { tensors } = readSafetensors(
+    fileOf({ l: { dtype: "I64", shape: [1], data_offsets: [0, 8] } }, data),
+  );
+  assert.throws(() => tensorValues(tensors.get("l")!), /no exact f64/);
+});
+
+Deno.test("readSafetensors() names what is wrong", () => {
+  const tensor = (about: object) => fileOf({ t: about }, bytesOf(1));
+  const one = { dtype: "F64", shape: [1], data_offsets: [0, 8] };
+  const cases: [Uint8Array, RegExp][] = [
+    [new Uint8Array(5), /5 bytes, a header needs 8/],
+    [GOOD.subarray(0, 20), /Header ends at byte/],
+    [GOOD.subarray(0, GOOD.length - 1), /Tensors end at data byte 24, the file has 23/],
+    [fileOf("{"), /not JSON/],
+    [fileOf("[]"), /not a JSON object/],
+    [fileOf({ __metadata__: { a: 1 } }), /object of texts/],
+    [fileOf({ t: 3 }), /"t" is not an object/],
+    [tensor({ ...one, dtype: "F16" }), /dtype "F16"/],
+    [tensor({ ...one, dtype: "toString" }), /dtype "toString"/],
+    [tensor({ ...one, shape: [-1] }), /shape \[-1\]/],
+    [tensor({ ...one, shape: [2] }), /spans 8 bytes, its shape \[2\] needs 16/],
+    [tensor({ ...one, data_offsets: [8, 0] }), /spans -8 bytes/],
+    [tensor({ ...one, data_offsets: [0.5, 8.5] }), /data_offsets/],
+    [fileOf({ t: { ...one, data_offsets: [8, 16] } }, bytesOf(1, 2)), /starts at data byte 8/],
+    [fileOf({ a: one, b: one }, bytesOf(1)), /"b" starts at data byte 0, expected 8/],
+    [fileOf({ t: one }, bytesOf(1, 2)), /Tensors end at data byte 8, the file has 16/],
+  ];
+  for (const [file, message] of cases) assert.throws(() => readSafetensors(file), message);
+});
+
+Deno.test("readSafetensors() refuses a header beyond its limit before it reads it", () => {
+  const file = new Uint8Array(16);
+  new DataView(file.buffer).setBigUint64(0, 2n ** 62n, true);
+  assert.throws(() => readSafetensors(file), LimitError);
+});
+
+Deno.test("readSafetensors() answers random bytes and damaged files with an error or a file", () => {
+  const survive = (file: Uint8Array) => {
+    try {
+      readSafetensors(file);
+    } catch (error) {
+      assert.ok(error instanceof SyntaxError || error instanceof LimitError, String(error));
+    }
+  };
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 64 }), survive));
+  fc.assert(fc.property(fc.nat(GOOD.length - 1), fc.nat(255), (at, value) => {
+    const damaged = GOOD.slice();
+    damaged[at] = value;
+    survive(damaged);
+  }));
+});
