@@ -15,6 +15,9 @@ const BLANK = 0x20;
 /** Columns of a file, read or not. */
 export const CSV_COLUMNS_MAX = 16_384;
 
+/** Cells that a reader has room for at first. */
+const CELLS_MIN = 64;
+
 /** Separators, in order of preference; the header's most frequent one is taken. */
 const DELIMITERS = [0x2c, 0x3b, 0x09] as const;
 
@@ -34,8 +37,8 @@ class CsvReader {
   readonly #parts: TimestampParts = { seconds: 0, nanos: 0 };
   readonly builder: SegmentBuilder;
   /** Start and end of each cell of the record in work. */
-  readonly #starts = new Uint32Array(CSV_COLUMNS_MAX + 1);
-  readonly #ends = new Uint32Array(CSV_COLUMNS_MAX + 1);
+  #starts = new Uint32Array(CELLS_MIN);
+  #ends = new Uint32Array(CELLS_MIN);
   #cellCount = 0;
   #delimiter = -1;
   #names: string[] = [];
@@ -81,9 +84,7 @@ class CsvReader {
         this.#ends[cell] = at;
         cell++;
         cellStart = at + 1;
-        if (cell >= CSV_COLUMNS_MAX) {
-          throw new LimitError("CSV_COLUMNS_MAX", CSV_COLUMNS_MAX, cell + 1, "columns");
-        }
+        if (cell === this.#starts.length) this.#growCells(cell);
       } else if (byte === QUOTE) {
         inQuotes = !inQuotes;
       }
@@ -92,6 +93,17 @@ class CsvReader {
     this.#ends[cell] = end;
     this.#cellCount = cell + 1;
     for (let i = 0; i <= cell; i++) this.#trim(bytes, i);
+  }
+
+  #growCells(count: number): void {
+    if (count >= CSV_COLUMNS_MAX) {
+      throw new LimitError("CSV_COLUMNS_MAX", CSV_COLUMNS_MAX, count + 1, "columns");
+    }
+    const [starts, ends] = [new Uint32Array(2 * count), new Uint32Array(2 * count)];
+    starts.set(this.#starts);
+    ends.set(this.#ends);
+    this.#starts = starts;
+    this.#ends = ends;
   }
 
   #trim(bytes: Uint8Array, cell: number): void {

@@ -37,12 +37,14 @@ export const CALIBRATION_TOTAL_MAX = 4_194_304;
 export type TailState = {
   total: number;
   run: number;
+  /** Highest bin that has been met. */
+  top: number;
   readonly counts: Float32Array;
 };
 
 /** An empty histogram. */
 export function initialTail(): TailState {
-  return { total: 0, run: 0, counts: new Float32Array(BIN_COUNT) };
+  return { total: 0, run: 0, top: 0, counts: new Float32Array(BIN_COUNT) };
 }
 
 /** Calibrates `raw` by the past, then learns it. 0 for the first 30 samples. */
@@ -63,15 +65,16 @@ export function stepTail(state: TailState, raw: number, rule: TailRule): number 
     }
   }
   state.counts[bin] = state.counts[bin]! + weight;
+  state.top = Math.max(state.top, bin);
   state.total += weight;
   if (state.total > CALIBRATION_TOTAL_MAX) halve(state);
   return u;
 }
 
 function tailScore(state: TailState, position: number, bin: number, tailShare: number): number {
-  const { counts, total } = state;
+  const { counts, total, top } = state;
   const wanted = tailShare * total;
-  let edge = BIN_COUNT - 1;
+  let edge = top;
   let mass = 0;
   let moment = 0;
   while (edge > 0 && mass + counts[edge]! < wanted) {
@@ -81,7 +84,7 @@ function tailScore(state: TailState, position: number, bin: number, tailShare: n
   }
   if (bin <= edge) {
     let above = 0.5 * counts[bin]!;
-    for (let i = BIN_COUNT - 1; i > bin; i--) above += counts[i]!;
+    for (let i = top; i > bin; i--) above += counts[i]!;
     return -Math.log10((above + 0.5) / (total + 1));
   }
   const excess = (moment - mass * (edge + 1) + 0.5 * mass) / BINS_PER_UNIT;
