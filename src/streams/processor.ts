@@ -279,7 +279,10 @@ export class StreamProcessor {
     if (!Number.isInteger(horizon) || horizon < 1 || horizon > FORECAST_TIMES_MAX) {
       throw new InvalidValueError("horizon", horizon, `an integer from 1 to ${FORECAST_TIMES_MAX}`);
     }
-    const { periodS } = summarize(this.#summaries(channels));
+    const { previousNs } = this.#envelope;
+    // Before a model knows the period, the last step is the best that is known of it.
+    const stepS = previousNs === null ? null : Number(originNs - previousNs) / 1e9;
+    const periodS = summarize(this.#summaries(channels)).periodS ?? stepS;
     if (periodS === null) {
       throw new InvalidValueError(
         "horizon",
@@ -292,7 +295,7 @@ export class StreamProcessor {
     if (originNs + reachNs >= TIMESTAMP_NS_MAX) {
       throw new InvalidValueError("horizon", horizon, "times before the year 2262");
     }
-    return nextTimes(originNs, this.#envelope.previousNs, periodS, horizon);
+    return nextTimes(originNs, previousNs, periodS, horizon);
   }
 }
 
