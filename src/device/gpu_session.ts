@@ -16,6 +16,8 @@ const DIMS_SLOT_BYTES = 256;
 /** Launches in one submit. */
 export const LAUNCHES_PER_SUBMIT_MAX = 256;
 const TIMESTAMP_BYTES = 8;
+/** An error of a device that is lost within this time is taken for a sign of the loss. */
+const LOSS_GRACE_MS = 50;
 const NS_PER_MS = 1e6;
 const SOFTWARE_ADAPTERS = /llvmpipe|lavapipe|swiftshader|software|softpipe|basic render/i;
 
@@ -144,6 +146,8 @@ export class GpuSession {
       try {
         await this.#command(command);
       } catch (error) {
+        // A lost device shows first as odd errors; the loss itself then fails what waits.
+        if (await this.#lostByNow()) return;
         const message = error instanceof Error ? error.message : String(error);
         if ("request" in command) this.#events.failed(command.request, message);
         else this.#events.fault(message);
@@ -151,7 +155,9 @@ export class GpuSession {
     }
     this.#submit();
     const error = await this.#device.popErrorScope();
-    if (error) this.#noteFault(`Out of device memory: ${error.message}`);
+    if (error && !await this.#lostByNow()) {
+      this.#noteFault(`Out of device memory: ${error.message}`);
+    }
   }
 
   /** Destroys the device. Reads under way are settled first. */
@@ -163,6 +169,15 @@ export class GpuSession {
   /** What tests use to make the device go away under running work. */
   lose(): void {
     this.#device.destroy();
+  }
+
+  async #lostByNow(): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => resolve(false), LOSS_GRACE_MS);
+    this.lost.then(() => resolve(true));
+    const lost = await promise;
+    clearTimeout(timer);
+    return lost;
   }
 
   #noteFault(message: string): void {
@@ -183,7 +198,9 @@ export class GpuSession {
       case "write":
         if (this.#touched.has(command.id)) this.#submit();
         this.#spoilt.delete(command.id);
-        this.#device.queue.writeBuffer(this.#buffer(command.id), 0, command.data);
+        if (command.data.byteLength > 0) {
+          this.#device.queue.writeBuffer(this.#buffer(command.id), 0, command.data);
+        }
         return;
       case "launch":
         return await this.#launch(command.launches);

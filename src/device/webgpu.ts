@@ -52,12 +52,19 @@ export async function openWebGpu(options: WebGpuOptions = {}): Promise<OpenResul
   quietVulkanLoader();
   const worker = new Worker(new URL("./webgpu_worker.ts", import.meta.url), { type: "module" });
   const device = new WebGpuDevice(worker, options);
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new Error(`No answer of the GPU within ${OPEN_TIMEOUT_MS} ms`)),
+    OPEN_TIMEOUT_MS,
+  );
   try {
-    await device.opened();
+    await Promise.race([device.opened(), late.promise]);
     return { device };
   } catch (error) {
     worker.terminate();
     return { unavailable: error instanceof Error ? error.message : String(error) };
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -130,9 +137,14 @@ export class WebGpuDevice implements GpuDevice {
     return this.#pool.bytes;
   }
 
-  /** Resolves when the device is ready: at opening, and again after a loss. */
-  opened(): Promise<void> {
-    return this.#opening.promise;
+  /**
+   * Resolves when the device is ready: at opening, and again after a loss.
+   *
+   * @throws {DeviceLostError} it did not open, or is gone for good
+   */
+  async opened(): Promise<void> {
+    await this.#opening.promise;
+    this.#refuseWhenGone();
   }
 
   alloc(shape: Shape, _dtype: Dtype): DeviceTensor {
@@ -235,7 +247,6 @@ export class WebGpuDevice implements GpuDevice {
   }
 
   #write(tensor: DeviceTensor, data: Float32Array<ArrayBuffer>): void {
-    if (data.length === 0) return;
     this.#push({ kind: "write", id: tensor.buffer.id, data: data.buffer });
     this.#transfer.push(data.buffer);
     this.#batchBytes += data.byteLength;

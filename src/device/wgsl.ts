@@ -158,7 +158,25 @@ function evaluate(text: string, scope: Scope): number {
   return new ExpressionReader(text, scope).value();
 }
 
-function writeInto(out: string[], nodes: readonly Node[], scope: Scope): void {
+/** Lines of the expanded text, within the limit. */
+class Lines {
+  readonly #lines: string[] = [];
+  #chars = 0;
+
+  push(line: string): void {
+    this.#chars += line.length + 1;
+    if (this.#chars > EXPANDED_CHARS_MAX) {
+      throw new SyntaxError(`Shader text grows past ${EXPANDED_CHARS_MAX} characters`);
+    }
+    this.#lines.push(line);
+  }
+
+  text(): string {
+    return this.#lines.join("\n");
+  }
+}
+
+function writeInto(out: Lines, nodes: readonly Node[], scope: Scope): void {
   for (const node of nodes) {
     if (node.kind === "line") {
       out.push(node.text.replace(/\$\{([^}]*)\}/g, (_, text) => `${evaluate(text, scope)}`));
@@ -198,18 +216,14 @@ export function expandShader(name: string, constants: Constants, source: ShaderS
   const block = readBlock(gather(name, source, new Set()), 0, 0);
   if (block.ending !== "") throw new SyntaxError(`Shader ${name} has a stray ${block.ending}`);
   const scope = new Map<string, number>();
-  const out: string[] = [];
+  const out = new Lines();
   for (const [key, value] of Object.entries(constants)) {
     if (typeof value !== "number") continue;
     scope.set(key, value);
     out.push(`const ${key} = ${value}u;`);
   }
   writeInto(out, block.nodes, scope);
-  const text = out.join("\n");
-  if (text.length > EXPANDED_CHARS_MAX) {
-    throw new SyntaxError(`Shader ${name} expands to ${text.length} characters`);
-  }
-  return text;
+  return out.text();
 }
 
 /** What an expanded shader declares. */

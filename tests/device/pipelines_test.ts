@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { list } from "../_source.ts";
+import { PIPELINES_MAX, shaderFile } from "../../src/device/pipelines.ts";
+import { expandShader } from "../../src/device/wgsl.ts";
+import { OPS } from "../../src/ops/mod.ts";
+import { caseInputs } from "../../src/ops/self_check.ts";
+
+const LIMITS = {
+  workgroupBytesMax: 16384,
+  invocationsMax: 256,
+  storageBuffersMax: 16,
+  bindingBytesMax: 1 << 27,
+  workgroupsPerAxisMax: 65535,
+};
+
+/** Bytes of `var<workgroup>` arrays of f32, vec2f, vec4f and u32 in an expanded shader. */
+function workgroupBytes(text: string, constants: Record<string, number>): number {
+  const words: Record<string, number> = { f32: 1, u32: 1, vec2f: 2, vec4f: 4 };
+  const alias = /alias Number = (\w+);/.exec(text)?.[1];
+  const named: Record<string, number> = { ...constants };
+  for (const [, name, value] of text.matchAll(/const (\w+) = (\d+)u;/g)) {
+    named[name!] = Number(value);
+  }
+  let bytes = 0;
+  for (const [, type] of text.matchAll(/var<workgroup> \w+: ([^;]+);/g)) {
+    const element = type!.match(/array<(?:array<)*(\w+)/)![1]!;
+    const sizes = [...type!.matchAll(/, (\w+)>/g)].map(([, size]) => named[size!] ?? Number(size));
+    const width = words[element === "Number" ? alias! : element];
+    assert.ok(width && sizes.length > 0 && sizes.every((n) => n > 0), type);
+    bytes += 4 * width * sizes.reduce((a, b) => a * b, 1);
+  }
+  return bytes;
+}
+
+Deno.test("every launch stays within 16 KiB of workgroup memory and WebGPU's default limits", () => {
+  for (const op of OPS) {
+    for (const testCase of op.cases) {
+      const shapes = Object.fromEntries(
+        Object.entries(caseInputs(testCase, "f32")).map(([name, x]) => [name, x.shape]),
+      );
+      for (const pass of op.launch(shapes, testCase.params, LIMITS).passes) {
+        const text = expandShader(op.name, pass.constants, shaderFile);
+        const bytes = workgroupBytes(text, pass.constants as Record<string, number>);
+        assert.ok(bytes <= LIMITS.workgroupBytesMax, `${op.name} ${testCase.name}: ${bytes} bytes`);
+        assert.ok(pass.workgroups.every((n) => n <= LIMITS.workgroupsPerAxisMax));
+      }
+    }
+  }
+});
+
+Deno.test("shaderFile() reads every shader, and a missing one is an error", () => {
+  for (const path of list("shaders/**/*.wgsl")) {
+    assert.ok(shaderFile(path.slice("shaders/".length, -".wgsl".length)).length > 0);
+  }
+  assert.throws(() => shaderFile("none"), Deno.errors.NotFound);
+  assert.ok(PIPELINES_MAX >= 256);
+});

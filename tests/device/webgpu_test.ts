@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { DeviceLostError, LimitError } from "../../src/base/errors.ts";
+import { openWebGpu, REOPENS_MAX, TABLES_MAX } from "../../src/device/webgpu.ts";
+import { add } from "../../src/ops/add.ts";
+import { runOp } from "../../src/ops/run.ts";
+import { tensorOf } from "../../src/tensor/tensor.ts";
+import { gpuTest } from "../_gpu.ts";
+
+const ones = (count: number) => tensorOf([count], new Float32Array(count).fill(1));
+
+async function open(options: Parameters<typeof openWebGpu>[0] = {}) {
+  const opened = await openWebGpu(options);
+  assert.ok("device" in opened);
+  return opened.device;
+}
+
+gpuTest("WebGpuDevice.upload() copies, so the caller may go on writing", async (gpu) => {
+  const source = ones(4);
+  const tensor = gpu.upload(source);
+  source.data.fill(7);
+  assert.deepEqual([...(await gpu.read(tensor)).data], [1, 1, 1, 1]);
+  gpu.free(tensor);
+});
+
+gpuTest("WebGpuDevice.upload() rounds f64 to f32", async (gpu) => {
+  const tensor = gpu.upload(tensorOf([1], Float64Array.of(0.1)));
+  const read = await gpu.read(tensor);
+  assert.equal(read.dtype, "f32");
+  assert.equal(read.data[0], Math.fround(0.1));
+  gpu.free(tensor);
+});
+
+gpuTest("WebGpuDevice.alloc() refuses what passes the budget or one binding", async () => {
+  const device = await open({ budgetBytes: 1 << 20 });
+  const tensor = device.alloc([200_000], "f32");
+  assert.throws(
+    () => device.alloc([200_000], "f32"),
+    (error) => error instanceof LimitError && error.limitName === "POOL_BYTES_MAX",
+  );
+  device.free(tensor);
+  device.alloc([200_000], "f32");
+  const words = device.limits.bindingBytesMax / 4 + 1;
+  assert.throws(
+    () => device.alloc([words], "f32"),
+    (error) => error instanceof LimitError && error.limitName === "bindingBytesMax",
+  );
+  await device.close();
+});
+
+gpuTest("WebGpuDevice.table() uploads once and keeps a bounded number", async (gpu) => {
+  let made = 0;
+  const make = () => {
+    made++;
+    return new Float32Array([made]);
+  };
+  const first = gpu.table("test/0", make);
+  assert.equal(gpu.table("test/0", make), first);
+  assert.equal(made, 1);
+  const used = gpu.memory.used;
+  for (let i = 1; i <= 2 * TABLES_MAX; i++) gpu.table(`test/${i}`, make);
+  assert.ok(gpu.memory.used - used <= TABLES_MAX * 256);
+  const again = gpu.table("test/0", make);
+  assert.deepEqual([...(await gpu.read(again)).data], [made]);
+});
+
+gpuTest("WebGpuDevice opens again once after a loss, and says so", async () => {
+  const log: string[] = [];
+  const device = await open({ log: (message) => log.push(message) });
+  const old = device.upload(ones(4));
+  device.simulateLoss();
+  await assert.rejects(() => device.read(old), DeviceLostError);
+  await device.opened();
+  assert.equal(device.reopens, 1);
+  assert.match(log[0]!, /was lost .* opening it again/);
+  // The old tensor is dead, new work runs.
+  await assert.rejects(() => device.read(old), /has been lost/);
+  assert.throws(() => runOp(device, add, { a: old, b: ones(4) }, {}), DeviceLostError);
+  const { out } = runOp(device, add, { a: ones(4), b: ones(4) }, {});
+  assert.deepEqual([...(await device.read(out)).data], [2, 2, 2, 2]);
+  await device.close();
+});
+
+gpuTest("WebGpuDevice gives up after the loss beyond the last reopening", async () => {
+  const log: string[] = [];
+  const device = await open({ log: (message) => log.push(message) });
+  for (let loss = 0; loss <= REOPENS_MAX; loss++) {
+    const tensor = device.upload(ones(4));
+    device.simulateLoss();
+    await assert.rejects(() => device.read(tensor), DeviceLostError);
+    await device.opened().catch(() => {});
+  }
+  assert.match(device.gone!, /lost again/);
+  assert.throws(() => device.alloc([1], "f32"), DeviceLostError);
+  await assert.rejects(() => device.opened(), DeviceLostError);
+  assert.match(log.at(-1)!, /^No GPU/);
+  await device.close();
+});
+
+gpuTest("WebGpuDevice.close() ends the Worker, twice is once, reads after it fail", async () => {
+  const device = await open();
+  const tensor = device.upload(ones(4));
+  const read = device.read(tensor);
+  await Promise.all([device.close(), device.close()]);
+  assert.deepEqual([...(await read).data], [1, 1, 1, 1]);
+  await assert.rejects(() => device.read(tensor), DeviceLostError);
+});
+
+Deno.test("openWebGpu() without an adapter names the package to install", async () => {
+  const script = `
+    const { openWebGpu } = await import(${
+    JSON.stringify(new URL("../../src/device/webgpu.ts", import.meta.url).href)
+  });
+    const opened = await openWebGpu();
+    console.log("unavailable" in opened ? opened.unavailable : "open");
+  `;
+  const none = { VK_DRIVER_FILES: "/nonexistent", VK_ICD_FILENAMES: "/nonexistent" };
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-check", script],
+    env: { ...none, WGPU_BACKEND: "vulkan", DENO_WEBGPU_BACKEND: "vulkan", NO_COLOR: "1" },
+    stderr: "null",
+  }).output();
+  assert.match(new TextDecoder().decode(stdout), /No WebGPU adapter.*mesa-vulkan-drivers/);
+});
