@@ -10,8 +10,6 @@ import type { Pending, Track } from "./track.ts";
 
 /** Samples of one message to a shard: how long one stream may keep the others waiting. */
 export const BATCH_SAMPLES_MAX = 512;
-/** Samples of one read of the log when replaying. */
-export const REPLAY_SAMPLES_MAX = 4_096;
 
 /** Who is told of what became of samples and states. */
 export interface AdvanceListener {
@@ -124,7 +122,7 @@ export class Advancer {
   }
 
   async #readLog(track: Track, end: number): Promise<Piece[]> {
-    const limit = Math.min(REPLAY_SAMPLES_MAX, end - track.applied);
+    const limit = Math.min(BATCH_SAMPLES_MAX, end - track.applied);
     if (limit <= 0) return [];
     const start = track.applied;
     const segment = await this.#store.readInOrder(track.id, start, limit);

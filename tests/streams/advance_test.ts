@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { ManualClock } from "../../src/base/clock.ts";
+import { sliceSegment } from "../../src/signal/segment.ts";
+import { openMemoryStore, type Store } from "../../src/stores/mod.ts";
+import { Advancer, BATCH_SAMPLES_MAX } from "../../src/streams/advance.ts";
+import type { Applied } from "../../src/streams/engine.ts";
+import { LocalShardPort } from "../../src/streams/shard_port.ts";
+import { Track } from "../../src/streams/track.ts";
+import { testParts, walk } from "./_parts.ts";
+
+async function open(store: Store, length: number) {
+  const clock = new ManualClock();
+  const heard: Applied[] = [];
+  const advancer = new Advancer(store, clock, {
+    applied: (applied) => heard.push(applied),
+    issued: () => {},
+  });
+  const segment = walk("s", length, ["a"]);
+  const [result] = await store.append([segment]);
+  const track = new Track(result!.record, new LocalShardPort(testParts), Promise.resolve());
+  return { advancer, track, segment, heard };
+}
+
+Deno.test("Advancer replays a log longer than one read", async () => {
+  const store = openMemoryStore({ clock: new ManualClock() });
+  const length = 3 * BATCH_SAMPLES_MAX + 100;
+  const { advancer, track, heard } = await open(store, length);
+  track.target = length;
+  await advancer.advance(track, length);
+  assert.equal(track.applied, length);
+  assert.equal(advancer.absorbedSamples, length);
+  assert.equal(heard.length, 0);
+  assert.equal((await store.latestSnapshot("s"))!.appliedOffset, 3 * BATCH_SAMPLES_MAX);
+});
+
+Deno.test("Advancer puts submissions and the log together where they meet", async () => {
+  const store = openMemoryStore({ clock: new ManualClock() });
+  const { advancer, track, segment, heard } = await open(store, 40);
+  // What begins inside what is read already, and what lies ahead of a gap.
+  for (const [start, end] of [[10, 20], [30, 40]] as const) {
+    const settled = Promise.withResolvers<Applied>();
+    track.enqueue({ segment: sliceSegment(segment, start, end), start, settled });
+  }
+  await advancer.advance(track, 40);
+  assert.equal(track.applied, 40);
+  assert.deepEqual(
+    heard.map(({ start, segment: { timestampsNs } }) => [start, timestampsNs.length]),
+    [
+      [10, 10],
+      [20, 10],
+      [30, 10],
+    ],
+  );
+});
+
+Deno.test("Advancer begins again from the last commit when a commit fails", async () => {
+  const store = openMemoryStore({ clock: new ManualClock() });
+  const { advancer, track, segment } = await open(store, BATCH_SAMPLES_MAX);
+  const commit = store.commit.bind(store);
+  store.commit = () => Promise.reject(new Error("disk full"));
+  const settled = Promise.withResolvers<Applied>();
+  track.enqueue({ segment, start: 0, settled });
+  const told = assert.rejects(settled.promise, /disk full/);
+  await assert.rejects(advancer.advance(track, 0), /disk full/);
+  await told;
+  assert.equal(track.isLoaded, false);
+  store.commit = commit;
+  await advancer.advance(track, BATCH_SAMPLES_MAX);
+  assert.equal((await store.latestSnapshot("s"))!.appliedOffset, BATCH_SAMPLES_MAX);
+});
+
+Deno.test("Advancer says so when the log is shorter than it must be", async () => {
+  const store = openMemoryStore({ clock: new ManualClock() });
+  const { advancer, track } = await open(store, 5);
+  track.target = 9;
+  await assert.rejects(advancer.advance(track, 9), /ends at 5/);
+});

@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import { summarize } from "../../src/streams/summary.ts";
+
+Deno.test("summarize() pools the channels of a stream", () => {
+  const channel = (periodS: number | null, seasonsS: number[], value: number, count: number) => ({
+    periodS,
+    seasonsS,
+    coverage: [{ level: 0.8, value, count }],
+    weights: {},
+  });
+  const summary = summarize({
+    a: channel(60, [3_600, 86_400], 1, 30),
+    b: channel(10, [3_600], 0.5, 10),
+    c: channel(null, [], NaN, 0),
+  });
+  assert.equal(summary.periodS, 10);
+  assert.deepEqual(summary.seasonsS, [3_600, 86_400]);
+  assert.deepEqual(summary.coverage, [{ level: 0.8, value: 0.875, count: 40 }]);
+  assert.deepEqual(summarize({}).periodS, null);
+});
