@@ -97,6 +97,7 @@ class ColumnsReader {
       throw new LimitError("CHANNEL_COUNT_MAX", CHANNEL_COUNT_MAX, count, reader.path);
     }
     if (columns.names.includes(channel)) reader.fail(`gives the channel "${channel}" twice`);
+    this.#budget.addChannel();
     const values: number[] = [];
     reader.readArray((index) => {
       this.#checkLength(index);

@@ -1,6 +1,11 @@
 import { LimitError, ProtocolError } from "../base/errors.ts";
 import { BodyBuilder, type SegmentBuilder } from "../signal/segment_builder.ts";
-import { CHANNEL_COUNT_MAX, isStreamId, STREAM_ID_LENGTH_MAX } from "../signal/segment.ts";
+import {
+  BODY_STREAMS_MAX,
+  CHANNEL_COUNT_MAX,
+  isStreamId,
+  STREAM_ID_LENGTH_MAX,
+} from "../signal/segment.ts";
 import { readTimestamp, type TimestampParts } from "../signal/timestamp.ts";
 import { parseNumber } from "./_helpers/number_bytes.ts";
 import { type RecordPlace, RecordSplitter } from "./_helpers/record_splitter.ts";
@@ -19,6 +24,9 @@ const KEY_STOPS = [EQUALS, COMMA, BLANK];
 const VALUE_STOPS = [COMMA, BLANK];
 const TRUE_WORDS = new Set(["t", "T", "true", "True", "TRUE"]);
 const FALSE_WORDS = new Set(["f", "F", "false", "False", "FALSE"]);
+
+/** Spellings of series that are remembered, so that they need not be read again. */
+const SPELLINGS_MAX = 2 * BODY_STREAMS_MAX;
 
 const encoder = new TextEncoder();
 
@@ -162,6 +170,8 @@ class LineReader {
       throw new LimitError("STREAM_ID_LENGTH_MAX", STREAM_ID_LENGTH_MAX, streamId.length, "series");
     }
     const builder = this.#body.stream(streamId);
+    // One series can be written in many ways: tags in another order, needless escapes.
+    if (this.#builders.size >= SPELLINGS_MAX) this.#builders.clear();
     this.#builders.set(raw, builder);
     return builder;
   }

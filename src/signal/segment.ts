@@ -30,6 +30,9 @@ export const SEGMENT_SAMPLES_MAX = 1_000_000;
 /** Values (samples times channels, missing ones included) of all segments of one body. */
 export const BODY_VALUES_MAX = 8_000_000;
 
+/** Channels of all streams of one body: each costs memory of its own, however few its values. */
+export const BODY_CHANNELS_MAX = 100_000;
+
 /** Streams of one body. */
 export const BODY_STREAMS_MAX = 10_000;
 

@@ -1,5 +1,6 @@
 import { LimitError } from "../base/errors.ts";
 import {
+  BODY_CHANNELS_MAX,
   BODY_STREAMS_MAX,
   BODY_VALUES_MAX,
   CHANNEL_COUNT_MAX,
@@ -10,9 +11,18 @@ import { writeTimestamp } from "./timestamp.ts";
 
 const CAPACITY_MIN = 8;
 
-/** Counts the values that all builders of one body hold, against {@linkcode BODY_VALUES_MAX}. */
+/** Counts the values and channels that all streams of one body hold, against the body's limits. */
 export class ValueBudget {
   #used = 0;
+  #channels = 0;
+
+  /** @throws {LimitError} the body holds too many channels */
+  addChannel(): void {
+    this.#channels++;
+    if (this.#channels > BODY_CHANNELS_MAX) {
+      throw new LimitError("BODY_CHANNELS_MAX", BODY_CHANNELS_MAX, this.#channels, "channels");
+    }
+  }
 
   /** @throws {LimitError} the body holds too many values */
   add(count: number): void {
@@ -70,6 +80,7 @@ export class SegmentBuilder {
     if (index >= CHANNEL_COUNT_MAX) {
       throw new LimitError("CHANNEL_COUNT_MAX", CHANNEL_COUNT_MAX, index + 1, "channels");
     }
+    this.#budget.addChannel();
     this.#budget.add(this.#length);
     this.#channels.push(name);
     this.#indexByName.set(name, index);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { LimitError } from "../../src/base/errors.ts";
 import {
+  BODY_CHANNELS_MAX,
   BODY_STREAMS_MAX,
   BODY_VALUES_MAX,
   CHANNEL_COUNT_MAX,
@@ -59,4 +60,8 @@ Deno.test("builders refuse more samples, channels, values and streams than their
   assert.throws(() => body.stream("one more"), isLimit("BODY_STREAMS_MAX"));
   assert.equal(body.stream("s3"), body.stream("s3"));
   assert.deepEqual(body.build(), []);
+  for (let i = 0; i < BODY_CHANNELS_MAX; i++) {
+    body.stream(`s${i % BODY_STREAMS_MAX}`).channelIndex(`c${i}`);
+  }
+  assert.throws(() => body.stream("s0").channelIndex("one more"), isLimit("BODY_CHANNELS_MAX"));
 });
