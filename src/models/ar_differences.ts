@@ -29,6 +29,9 @@ const ITERATE_MAX = 1e6;
 const LONG_SERIES = 900;
 const LONG_LAGS = [28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256];
 
+/** Most lags of any series: 24 near ones and the sparse ones. */
+export const AR_LAGS_MAX = 24 + LONG_LAGS.length;
+
 /** The lags that a series of this length and these seasons supports. */
 export function arLags(length: number, seasons: readonly Season[]): Int32Array {
   const shortLags = length > 200 ? 8 : Math.max(1, Math.min(4, Math.floor(length / 12)));

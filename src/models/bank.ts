@@ -40,8 +40,11 @@ const FEATURE_CLIP = 5;
 /** The constant feature; small, so that its prior is tight. */
 const CONSTANT_FEATURE = 0.3;
 
+/** Most light features of any bank. */
+export const LIGHT_FEATURES_MAX = 1 + INNOVATION_TAUS.length;
+
 /** Most features of any bank. */
-export const FEATURES_MAX = 1 + 4 + 4 + 4 + 2 + 4 * PHASE_HARMONICS_MAX;
+export const FEATURES_MAX = LIGHT_FEATURES_MAX + 4 + 4 + 2 + 4 * PHASE_HARMONICS_MAX;
 
 /** The scales for a series of this length. */
 export function bankScales(length: number, seasons: readonly Season[]): BankScales {

@@ -51,10 +51,13 @@ export type PastForecast = {
 /** Standardised errors kept for the pooled quantiles. */
 export const ERROR_RING_MAX = 1024;
 
+/** Seasons longer than this many horizons have no phase profile. */
+export const PHASE_PER_HORIZON_MAX = 3;
+
 const LEAD_PSEUDO_COUNT = 3;
 const PHASE_PSEUDO_SEASONS = 2;
 const PHASE_SEASONS_MIN = 5;
-const PHASE_PER_HORIZON_MAX = 3;
+
 const SPREAD_POWER = 0.35;
 const SPREAD_FLOOR = 0.2;
 const SPREAD_RANGE = [0.3, 4] as const;

@@ -1,7 +1,8 @@
+import { AR_LAGS_MAX } from "./ar_differences.ts";
 import { InvalidValueError } from "../base/errors.ts";
 import { adaptiveStart, type AdaptiveState, WATCHED_LEVELS } from "./adaptive_coverage.ts";
-import { FEATURES_MAX } from "./bank.ts";
-import { ERROR_RING_MAX, priorShape } from "./calibration.ts";
+import { FEATURES_MAX, LIGHT_FEATURES_MAX } from "./bank.ts";
+import { ERROR_RING_MAX, PHASE_PER_HORIZON_MAX, priorShape } from "./calibration.ts";
 import {
   ensembleObserve,
   type EnsembleRun,
@@ -11,12 +12,13 @@ import {
   PENDING_MAX,
 } from "./ensemble.ts";
 import { ensembleQuantiles, issueWhenDue, memberShares } from "./ensemble_forecast.ts";
-import { WAITING_ORIGINS_MAX } from "./filter_track.ts";
-import { filtersOf, type MemberName } from "./members.ts";
+import { WAITING_FORECASTS_MAX } from "./filter_track.ts";
+import { filtersOf, type MemberName, readoutsOf } from "./members.ts";
 import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
 import { refit } from "./refit.ts";
 import type { FitRecord } from "./refit_setting.ts";
 import {
+  BUFFER_ROOM_MAX,
   BUFFER_SAMPLES_MAX,
   emptyBuffer,
   newestSamples,
@@ -24,6 +26,7 @@ import {
   type SampleBuffer,
 } from "./sample_buffer.ts";
 import { sampleSlotTime, slotTime } from "./slot_clock.ts";
+import { GRID_ROOM_MAX } from "./slot_grid.ts";
 import { STRUCTURAL_STATES_MAX } from "./structural_layout.ts";
 
 /** The state of every model here: the newest samples, the fits, and the members at work. */
@@ -80,16 +83,22 @@ const COLD_WIDENING = 4;
 function stateBytesMax(members: readonly MemberName[]): number {
   const leads = LEARNED_LEADS_MAX;
   const packed = (size: number) => size * (size + 1) / 2;
-  const past = (BUFFER_SAMPLES_MAX + 400) * (16 + 9);
-  const filter = 8 * (packed(STRUCTURAL_STATES_MAX) + STRUCTURAL_STATES_MAX);
-  const waiting = WAITING_ORIGINS_MAX * (4 * leads + 4 * FEATURES_MAX + 9);
-  const light = 8 * (3 * packed(5) + 5 * leads + leads);
-  const full = 8 * (3 * packed(FEATURES_MAX) + FEATURES_MAX * leads + leads);
-  const track = filter + waiting + light + full + 2048;
-  const pending = PENDING_MAX * (4 * leads * (members.length + 8) + 256);
-  const autoregression = 8 * (packed(42) + 42) + 4 * 42;
-  const calibration = 4 * ERROR_RING_MAX + 8 * (3 * leads + 2 * 3 * leads);
-  return past + filtersOf(members).length * track + pending + autoregression + calibration + 8192;
+  const readoutBytes = (size: number) => 8 * (3 * packed(size) + size * leads + leads + 3);
+  let total = BUFFER_ROOM_MAX * 16 + GRID_ROOM_MAX * 9;
+  for (const filter of filtersOf(members)) {
+    const readouts = readoutsOf(members, filter);
+    total += 8 * (packed(STRUCTURAL_STATES_MAX) + STRUCTURAL_STATES_MAX) + 2048;
+    if (readouts.light) total += readoutBytes(LIGHT_FEATURES_MAX);
+    if (readouts.full) total += readoutBytes(FEATURES_MAX);
+    if (readouts.light || readouts.full) {
+      const origins = WAITING_FORECASTS_MAX / leads + 2;
+      total += origins * (4 * leads + 4 * FEATURES_MAX + 9);
+    }
+  }
+  total += PENDING_MAX * (4 * leads * (members.length + 6) + 256);
+  if (members.includes("ar_differences")) total += 12 * AR_LAGS_MAX + 8 * packed(AR_LAGS_MAX + 1);
+  total += 4 * ERROR_RING_MAX + 8 * 3 * leads + 2 * 8 * PHASE_PER_HORIZON_MAX * leads;
+  return total + 8192;
 }
 
 function checkConfig(config: ChannelConfig): void {

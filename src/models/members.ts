@@ -89,3 +89,14 @@ export function isTransformed(name: MemberName): boolean {
   return (kind.form === "structural" || kind.form === "readout") &&
     FILTER_KINDS[kind.filter].transformed;
 }
+
+/** Which readouts of a filter a set of members has. */
+export function readoutsOf(
+  members: readonly MemberName[],
+  filter: FilterName,
+): { light: boolean; full: boolean } {
+  const kinds = members.map((name): MemberKind => MEMBER_KINDS[name]);
+  const has = (full: boolean) =>
+    kinds.some((kind) => kind.form === "readout" && kind.filter === filter && kind.full === full);
+  return { light: has(false), full: has(true) };
+}

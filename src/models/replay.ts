@@ -22,7 +22,7 @@ import {
   trackStart,
 } from "./filter_track.ts";
 import { leadBuckets, lossStart } from "./losses.ts";
-import { FILTER_KINDS, MEMBER_KINDS, type MemberKind } from "./members.ts";
+import { FILTER_KINDS, readoutsOf } from "./members.ts";
 import { deviationOf, FIT_SAMPLES_MIN, type FitRecord, type Setting } from "./refit_setting.ts";
 import { emptyGrid, pushSlot } from "./slot_grid.ts";
 import type { StructuralState } from "./structural.ts";
@@ -44,9 +44,6 @@ function trackPlan(
   scaling: { innovationDeviation: number; deviations: Float64Array },
 ): TrackPlan {
   const filter = setting.filters[k]!;
-  const readouts = setting.members
-    .map((name): MemberKind => MEMBER_KINDS[name])
-    .filter((kind) => kind.form === "readout" && kind.filter === filter);
   return {
     kind: FILTER_KINDS[filter],
     seasons: setting.seasons,
@@ -56,8 +53,7 @@ function trackPlan(
     units: setting.units[k]!,
     startU: setting.us[0]! - 1,
     startLevel: setting.startLevels[k]!,
-    light: readouts.some((kind) => kind.form === "readout" && !kind.full),
-    full: readouts.some((kind) => kind.form === "readout" && kind.full),
+    ...readoutsOf(setting.members, filter),
     ...scaling,
   };
 }

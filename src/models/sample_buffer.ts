@@ -7,6 +7,9 @@ export const BUFFER_SAMPLES_MAX = 2000;
 /** Room beyond them, so that moving the past happens once in this many samples. */
 const BUFFER_SPARE = 400;
 
+/** Room of a full one. */
+export const BUFFER_ROOM_MAX = BUFFER_SAMPLES_MAX + BUFFER_SPARE;
+
 /** A buffer without samples. */
 export function emptyBuffer(): SampleBuffer {
   return { times: new Float64Array(16), values: new Float64Array(16), length: 0 };
@@ -14,13 +17,13 @@ export function emptyBuffer(): SampleBuffer {
 
 /** Appends a sample; the oldest are dropped when the buffer is full. */
 export function pushSample(buffer: SampleBuffer, timeS: number, value: number): void {
-  if (buffer.length === BUFFER_SAMPLES_MAX + BUFFER_SPARE) {
+  if (buffer.length === BUFFER_ROOM_MAX) {
     buffer.times.copyWithin(0, BUFFER_SPARE);
     buffer.values.copyWithin(0, BUFFER_SPARE);
     buffer.length = BUFFER_SAMPLES_MAX;
   }
   if (buffer.length === buffer.times.length) {
-    const room = Math.min(2 * buffer.length, BUFFER_SAMPLES_MAX + BUFFER_SPARE);
+    const room = Math.min(2 * buffer.length, BUFFER_ROOM_MAX);
     const times = new Float64Array(room);
     times.set(buffer.times);
     const values = new Float64Array(room);

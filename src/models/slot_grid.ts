@@ -17,6 +17,9 @@ export const GRID_SLOTS_MAX = 2000;
 /** Room beyond them, so that moving the past happens once in this many slots. */
 const GRID_SPARE = 400;
 
+/** Room of a full one. */
+export const GRID_ROOM_MAX = GRID_SLOTS_MAX + GRID_SPARE;
+
 /** An empty grid whose first slot will be `first`. */
 export function emptyGrid(first: number): SlotGrid {
   return { values: new Float64Array(64), known: new Uint8Array(64), length: 0, first };
@@ -24,14 +27,14 @@ export function emptyGrid(first: number): SlotGrid {
 
 /** Appends the next slot; the oldest slots are dropped when the grid is full. */
 export function pushSlot(grid: SlotGrid, value: number, known: boolean): void {
-  if (grid.length === GRID_SLOTS_MAX + GRID_SPARE) {
+  if (grid.length === GRID_ROOM_MAX) {
     grid.values.copyWithin(0, GRID_SPARE);
     grid.known.copyWithin(0, GRID_SPARE);
     grid.length = GRID_SLOTS_MAX;
     grid.first += GRID_SPARE;
   }
   if (grid.length === grid.values.length) {
-    const room = Math.min(2 * grid.length, GRID_SLOTS_MAX + GRID_SPARE);
+    const room = Math.min(2 * grid.length, GRID_ROOM_MAX);
     const values = new Float64Array(room);
     values.set(grid.values);
     const known = new Uint8Array(room);
