@@ -100,6 +100,7 @@ export interface AppendResult {
   readonly replayed: boolean;
 }
 
+/** How a retry is told from a new request. */
 export interface AppendOptions {
   /** A retry under the same key gets the first answer again (see {@linkcode IDEMPOTENCY_TTL_S}). */
   readonly idempotencyKey?: string;
@@ -162,6 +163,7 @@ export interface Commit {
   readonly forecast: IssuedForecast | null;
 }
 
+/** Counters of a store, for `/metrics`. */
 export interface StoreStats {
   readonly streams: number;
   /** Samples stored in all streams since the store was made. */
@@ -192,8 +194,9 @@ export const APPEND_QUEUE_BYTES_MAX = 256 * 1024 * 1024;
 export const PAGE_MAX = 1_000;
 /** Samples of one read. */
 export const READ_SAMPLES_MAX = 1_000_000;
-/** Labels of one stream, and the length of each name and text. */
+/** Labels of one stream. */
 export const LABELS_MAX = 64;
+/** Length of a label's name and of its text, in UTF-16 units. */
 export const LABEL_LENGTH_MAX = 200;
 /** Leads that a stream may learn. */
 export const HORIZON_MAX = 4_096;
@@ -212,6 +215,7 @@ export class CorruptChunkError extends Error {
   }
 }
 
+/** A store of streams; see the head of this file for what it promises. */
 export interface Store {
   /**
    * Creates the stream or changes the named settings of it.

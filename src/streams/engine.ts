@@ -98,6 +98,7 @@ export const FORECAST_TIMES_MAX = 10_000;
 /** Quantiles of one forecast. */
 export const FORECAST_QUANTILES_MAX = 199;
 
+/** Keeps the states of all streams level with their logs, and answers from them. */
 export interface Engine {
   /**
    * Hands over what `Store.append` accepted; resolves when it is absorbed. What lies in the log

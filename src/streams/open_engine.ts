@@ -26,6 +26,7 @@ export const COMMIT_TICK_MS = 250;
 /** States that one look commits at most, so that saving never crowds out absorbing. */
 export const COMMITS_PER_TICK_MAX = 32;
 
+/** What an engine stands on, and its limits where a test wants others. */
 export interface EngineOptions {
   readonly store: Store;
   readonly clock: Clock;

@@ -5,9 +5,9 @@ import { CorruptChunkError } from "../store.ts";
 /**
  * Samples as one row of the store: packed columns with a checksum.
  *
- *   header   version u8 · time coding u8 · channels u16 · count u32 · identity u32 · first time i64
- *   times    regular: step i64 · scaled: unit i64, u32 steps × (count − 1) · raw: i64 × (count − 1)
- *   channel  index u16 · value coding u8 · values (constant f64 | i16 | f32 | f64)
+ *   header   version u8, time coding u8, channels u16, count u32, identity u32, first time i64
+ *   times    regular: step i64 | scaled: unit i64, u32 × (count − 1) | raw: i64 × (count − 1)
+ *   channel  index u16, value coding u8, values (constant f64 | i16 | f32 | f64)
  *   trailer  CRC-32C of all before, u32
  *
  * Little-endian. A column is stored in the narrowest form that gives every bit back; a channel

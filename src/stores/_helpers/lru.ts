@@ -1,4 +1,4 @@
-/** A map that forgets what was not used for longest once its entries weigh more than `weightMax`. */
+/** A map that forgets what was not used for longest once its entries weigh too much. */
 export class LruMap<K, V> {
   readonly #entries = new Map<K, { readonly value: V; readonly weight: number }>();
   readonly #weightMax: number;

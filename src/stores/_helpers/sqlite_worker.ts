@@ -26,6 +26,7 @@ export type SentResult = Omit<AppendResult, "inOrder"> & {
   readonly isWhole: boolean;
 };
 
+/** What became of one request, on its way to the other thread. */
 export type SentOutcome =
   | { readonly results: SentResult[] }
   | { readonly error: ReturnType<typeof encodeError> };
