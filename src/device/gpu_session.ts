@@ -102,7 +102,8 @@ export class GpuSession {
    * @throws {GpuUnavailableError} no WebGPU or no adapter; the message names what to install
    */
   static async open(allowFast: boolean, events: SessionEvents): Promise<GpuSession> {
-    const gpu = (navigator as Navigator & { gpu?: GPU }).gpu;
+    // The type of `navigator` differs between a window and a Worker, where this runs.
+    const { gpu } = navigator as { gpu?: GPU };
     if (!gpu) throw new GpuUnavailableError("This runtime has no WebGPU");
     const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
     if (!adapter) {

@@ -30,10 +30,10 @@ const BATCH = 2;
 const F64_CLOSE = 1e-12;
 
 /**
- * f32 forward through some matrix products and a scan: each within 2e-5 of the largest value (the
- * ops' own tolerances), which a gate and an activation may add up.
+ * f32 forward through some matrix products and a scan: the tolerance of the scans. Software Vulkan
+ * stays below 2e-6; the rest is room for the exponentials of other drivers.
  */
-const F32_CLOSE = 1e-4;
+const F32_CLOSE = 2e-5;
 
 function signal(width: number, seed = 3): Tensor {
   const random = seedRandom(seed);
