@@ -5,11 +5,15 @@ import type { Zone } from "./format.ts";
 import { formatValue } from "./format.ts";
 import type { Colours } from "./theme.ts";
 import { timeTicks } from "./time_axis.ts";
+import { valueTicks } from "./value_axis.ts";
 
 /** Pixels that a label takes with the room beside it. */
 const TICK_WIDTH = 68;
 
 type AxisOptions = { x: Partial<LinearScaleOptions>; y: Partial<LinearScaleOptions> };
+
+/** The same upwards. */
+const TICK_HEIGHT = 30;
 
 /** Left edge of the plots, so that both charts' times stand above each other. */
 const AXIS_WIDTH = 58;
@@ -42,15 +46,19 @@ export function chartOptions(colours: Colours, zone: () => Zone): ChartOptions<"
     },
     y: {
       type: "linear",
-      grace: "4%",
+      bounds: "data",
       border: { display: false },
       grid: { color: colours.line, drawTicks: false },
       ticks: {
         color: colours.quiet,
         font,
         padding: 8,
-        maxTicksLimit: 6,
+        autoSkip: false,
         callback: (value: number | string) => formatValue(Number(value)),
+      },
+      afterBuildTicks: (axis: { min: number; max: number; height: number; ticks: unknown }) => {
+        const countMax = Math.min(6, Math.max(2, Math.floor(axis.height / TICK_HEIGHT)));
+        axis.ticks = valueTicks(axis.min, axis.max, countMax).map((value) => ({ value }));
       },
       afterFit: (axis: { width: number }) => {
         axis.width = Math.max(axis.width, AXIS_WIDTH);

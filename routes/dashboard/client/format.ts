@@ -20,6 +20,25 @@ export function formatValue(value: number | null | undefined): string {
     .format(value === 0 ? 0 : value).replace("-", "\u2212");
 }
 
+/**
+ * Decimals that tell values apart which lie `width` from each other: two digits of the width, so
+ * that a column of them has one form.
+ */
+export function decimalsFor(width: number): number {
+  if (!(width > 0) || !Number.isFinite(width)) return 2;
+  return Math.min(8, Math.max(0, 1 - Math.floor(Math.log10(width))));
+}
+
+/** A value with a fixed count of decimals. */
+export function formatFixed(value: number | null | undefined, decimals: number): string {
+  const size = Math.abs(value ?? NaN);
+  if (!(size < 1e7)) return formatValue(value);
+  return new Intl.NumberFormat("en", {
+    minimumFractionDigits: decimals,
+    maximumFractionDigits: decimals,
+  }).format(value! === 0 ? 0 : value!).replace("-", "\u2212");
+}
+
 /** Signs of units whose code people do not write (UCUM). */
 const UNIT_SIGNS: Readonly<Record<string, string>> = { "1": "", Cel: "°C", uV: "µV" };
 
@@ -40,10 +59,15 @@ export function labelTexts(labels: Readonly<Record<string, string>>): string[] {
   return title === undefined ? rest : [title, ...rest];
 }
 
-/** Two values as a range, with one minus sign for each. */
-export function formatRange(range: readonly (number | null)[] | undefined): string {
+/** Two values as a range; `decimals` fixes their form. */
+export function formatRange(
+  range: readonly (number | null)[] | undefined,
+  decimals?: number,
+): string {
   if (range === undefined) return DASH;
-  return `${formatValue(range[0])} … ${formatValue(range[1])}`;
+  const text = (value: number | null | undefined) =>
+    decimals === undefined ? formatValue(value) : formatFixed(value, decimals);
+  return `${text(range[0])} … ${text(range[1])}`;
 }
 
 /** A count with thousands apart. */

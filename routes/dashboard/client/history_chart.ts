@@ -3,7 +3,7 @@
 import type { Chart as ChartClass, ChartDataset, Plugin } from "chart.js";
 import { chartOptions } from "./chart_options.ts";
 import { formatRange, formatValue, type Zone } from "./format.ts";
-import { type FanPoint, gapMs, type Mark, nearest, type Point } from "./series.ts";
+import { type FanPoint, gapMs, type Mark, nearest, type Point, valueBounds } from "./series.ts";
 import { Chart, colours, onThemeChange } from "./theme.ts";
 
 /** What the chart shows. */
@@ -140,6 +140,11 @@ export class HistoryChart {
       },
     ];
     chart.data.datasets = datasets as ChartDataset<"line">[];
+    const bounds = valueBounds(history, fan, fromMs);
+    if (bounds !== null) {
+      chart.options.scales!["y"]!.min = bounds.low;
+      chart.options.scales!["y"]!.max = bounds.high;
+    }
     const x = chart.options.scales!["x"]!;
     const end = Math.max(fan.at(-1)?.x ?? -Infinity, last?.x ?? -Infinity);
     if (fromMs === null) delete x.min;

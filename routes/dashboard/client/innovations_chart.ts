@@ -59,7 +59,6 @@ export class InnovationsChart {
     const options = chartOptions(look, this.#zone);
     options.scales!["y"]!.min = -SHOWN_MAX;
     options.scales!["y"]!.max = SHOWN_MAX;
-    (options.scales!["y"]! as { ticks: { stepSize: number } }).ticks.stepSize = 3;
     options.plugins!.tooltip!.callbacks = {
       title: (items) => items.length === 0 ? "" : this.#timeOf(items[0]!.parsed.x!),
       label: (item) => {
@@ -82,6 +81,8 @@ export class InnovationsChart {
     const dataset: ChartDataset<"line"> = {
       data: this.#innovations.map(({ x, z }) => ({ x, y: shownInnovation(z) })),
       showLine: false,
+      // The dots at the edge are shown whole.
+      clip: false,
       pointRadius: ({ dataIndex }) => isAlarm(dataIndex) ? 4.5 : 2,
       pointBackgroundColor: ({ dataIndex }) => isAlarm(dataIndex) ? look.surface : look.accent,
       pointBorderColor: ({ dataIndex }) => isAlarm(dataIndex) ? look.alarm : look.accent,

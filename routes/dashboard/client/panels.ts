@@ -3,9 +3,11 @@
 import type { AnomalyShape, ForecastShape, StreamStateShape } from "./api.ts";
 import { byId, el } from "./dom.ts";
 import {
+  decimalsFor,
   formatBytes,
   formatCount,
   formatDuration,
+  formatFixed,
   formatQuantity,
   formatRange,
   formatShare,
@@ -81,14 +83,16 @@ export function showForecast(
   timeOf: TimeOf,
 ): void {
   const points = forecast?.channels[channel] ?? [];
+  const [low, high] = points[0]?.intervals["80"] ?? [null, null];
+  const decimals = decimalsFor((high ?? NaN) - (low ?? NaN));
   const rows = points.map(({ timestamp, median, intervals }) =>
     el(
       "tr",
       {},
       el("td", {}, timeOf(Date.parse(timestamp))),
-      el("td", { class: "num strong" }, formatValue(median)),
-      el("td", { class: "num" }, formatRange(intervals["80"])),
-      el("td", { class: "num quiet" }, formatRange(intervals["95"])),
+      el("td", { class: "num strong" }, formatFixed(median, decimals)),
+      el("td", { class: "num" }, formatRange(intervals["80"], decimals)),
+      el("td", { class: "num quiet" }, formatRange(intervals["95"], decimals)),
     )
   );
   rowsInto("forecast-table", rows, "No forecast yet: it needs a few samples.");

@@ -56,6 +56,33 @@ export function gapMs(points: readonly Point[]): number {
   return 8 * (steps[Math.floor(steps.length * 0.9)] ?? Infinity);
 }
 
+/** Free space above and below what is shown, as a share of its height. */
+const MARGIN = 0.06;
+
+/** Lowest and highest value shown from a time on, with a margin; null where there is none. */
+export function valueBounds(
+  history: readonly Point[],
+  fan: readonly FanPoint[],
+  fromMs: number | null,
+): { low: number; high: number } | null {
+  let low = Infinity;
+  let high = -Infinity;
+  const take = (value: number | null) => {
+    if (value === null) return;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  };
+  for (const { x, y } of history) if (fromMs === null || x >= fromMs) take(y);
+  for (const { low95, high95 } of fan) {
+    take(low95);
+    take(high95);
+  }
+  if (low > high) return null;
+  // A constant series stands in the middle.
+  const margin = high > low ? MARGIN * (high - low) : Math.abs(high) * MARGIN || 1;
+  return { low: low - margin, high: high + margin };
+}
+
 /** The index of the point nearest in time; -1 without points. */
 export function nearest(points: readonly { readonly x: number }[], x: number): number {
   let low = 0;
@@ -102,8 +129,15 @@ export function rangesFor(spanMs: number, periodS: number | null): Range[] {
   return [...fitting, { label: "Everything", spanMs: null }];
 }
 
-/** The range to begin with: about 300 samples, so that the forecast beside it can be seen. */
-export function firstRange(ranges: readonly Range[], periodS: number | null): Range {
-  const wanted = 150 * (periodS ?? 1) * SECOND;
+/**
+ * The range to begin with: enough of the past to see its rhythm, and not so much that the forecast
+ * beside it cannot be seen.
+ */
+export function firstRange(
+  ranges: readonly Range[],
+  periodS: number | null,
+  horizon: number,
+): Range {
+  const wanted = Math.max(60, 4 * horizon) * (periodS ?? 1) * SECOND;
   return ranges.find(({ spanMs }) => spanMs !== null && spanMs >= wanted) ?? ranges.at(-1)!;
 }

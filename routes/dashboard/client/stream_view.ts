@@ -104,14 +104,14 @@ export class StreamView {
     if (!stream.channels.includes(this.channel)) this.choose(stream.channels[0] ?? "");
     const { firstTimestamp, lastTimestamp } = stream;
     if (firstTimestamp === null || lastTimestamp === null) return;
+    if (this.horizon === 0) this.horizon = Math.min(stream.horizon, HORIZON_SHOWN_MAX);
     this.ranges = rangesFor(
       Date.parse(lastTimestamp) - Date.parse(firstTimestamp),
       stream.periodS,
     );
     const label = this.range?.label;
     this.range = this.ranges.find((range) => range.label === label) ??
-      firstRange(this.ranges, stream.periodS);
-    if (this.horizon === 0) this.horizon = Math.min(stream.horizon, HORIZON_SHOWN_MAX);
+      firstRange(this.ranges, stream.periodS, this.horizon);
   }
 
   /** Shows another channel; what was known of the one before is forgotten. */

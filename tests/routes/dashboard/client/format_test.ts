@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import {
+  decimalsFor,
   formatAgo,
   formatBytes,
   formatDuration,
+  formatFixed,
   formatQuantity,
   formatRange,
   formatShare,
@@ -28,6 +30,14 @@ Deno.test("formatValue() keeps five digits and says what is missing", () => {
   ];
   for (const [value, text] of cases) assert.equal(formatValue(value), text);
   assert.equal(formatRange([-1, null]), "−1 … –");
+});
+
+Deno.test("formatFixed() gives a column of values one form", () => {
+  assert.deepEqual([0.15, 0.87, 65, 2_000, 0, NaN].map(decimalsFor), [2, 2, 0, 0, 2, 2]);
+  assert.equal(formatFixed(412.8, 2), "412.80");
+  assert.equal(formatFixed(-0.5, 1), "\u22120.5");
+  assert.equal(formatFixed(null, 2), "–");
+  assert.equal(formatRange([412.8, 414.74], 2), "412.80 … 414.74");
 });
 
 Deno.test("formatQuantity() puts the unit's sign behind the value", () => {

@@ -6,6 +6,7 @@ import {
   historyOf,
   nearest,
   rangesFor,
+  valueBounds,
 } from "../../../../routes/dashboard/client/series.ts";
 import { sparklinePath } from "../../../../routes/dashboard/client/sparkline.ts";
 import { retryMs } from "../../../../routes/dashboard/client/live.ts";
@@ -52,6 +53,14 @@ Deno.test("gapMs() joins over a weekend and not over a month", () => {
   assert.equal(gapMs([]), Infinity);
 });
 
+Deno.test("valueBounds() holds what is shown, fan included, with a margin", () => {
+  const history = [{ x: 0, y: -900 }, { x: 5, y: 0 }, { x: 6, y: null }, { x: 7, y: 50 }];
+  const fan = [{ x: 8, median: 50, low80: 45, high80: 90, low95: 40, high95: 100 }];
+  assert.deepEqual(valueBounds(history, fan, 5), { low: -6, high: 106 });
+  assert.deepEqual(valueBounds([{ x: 0, y: 0 }], [], null), { low: -1, high: 1 });
+  assert.equal(valueBounds([{ x: 0, y: null }], [], null), null);
+});
+
 Deno.test("nearest() finds the closest point in time", () => {
   const points = [{ x: 0 }, { x: 10 }, { x: 20 }];
   assert.deepEqual([-5, 4, 6, 14, 99].map((x) => nearest(points, x)), [0, 0, 1, 1, 2]);
@@ -62,8 +71,9 @@ Deno.test("rangesFor() offers what shows ten samples and less than everything", 
   const hour = 3_600;
   const ranges = rangesFor(30 * 24 * hour * 1_000, hour);
   assert.deepEqual(ranges.map(({ label }) => label), ["1 day", "3 days", "1 week", "Everything"]);
-  assert.equal(firstRange(ranges, hour).label, "1 week");
-  assert.equal(firstRange(rangesFor(1_000, hour), hour).label, "Everything");
+  assert.equal(firstRange(ranges, hour, 12).label, "3 days");
+  assert.equal(firstRange(ranges, hour, 24).label, "1 week");
+  assert.equal(firstRange(rangesFor(1_000, hour), hour, 24).label, "Everything");
 });
 
 Deno.test("sparklinePath() lifts the pen over a missing value", () => {
