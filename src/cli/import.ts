@@ -4,7 +4,7 @@ import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
 import { openProgress } from "./progress.ts";
 import { onlyFile, openFile } from "./series_file.ts";
 
-/** Bytes of one request at most; a file is sent in parts of whole lines. */
+/** A file is sent in parts of whole lines, each of about this many bytes. */
 const PART_BYTES = 4 * 1024 * 1024;
 
 const NEWLINE = 0x0a;

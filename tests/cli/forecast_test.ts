@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { forecastCommand } from "../../src/cli/forecast.ts";
+import { hourlyCsv, run, withFolder } from "./_run.ts";
+
+async function withSeries(use: (path: string, folder: string) => Promise<void>): Promise<void> {
+  await withFolder(async (folder) => {
+    const path = `${folder}/in.csv`;
+    await Deno.writeTextFile(path, hourlyCsv(120));
+    await use(path, folder);
+  });
+}
+
+Deno.test("forecast prints the next values with their intervals", async () => {
+  await withSeries(async (path) => {
+    const ran = await run(forecastCommand, path, "--horizon", "3", "--json", "--column", "wave");
+    assert.equal(ran.code, 0, ran.error);
+    const { model, channels } = JSON.parse(ran.out);
+    assert.equal(model, "committee");
+    assert.equal(channels.wave.periodS, 3600);
+    assert.deepEqual(channels.wave.forecast.map((point: any) => point.timestamp), [
+      "2026-01-06T00:00:00Z",
+      "2026-01-06T01:00:00Z",
+      "2026-01-06T02:00:00Z",
+    ]);
+    for (const [lead, { quantiles }] of channels.wave.forecast.entries()) {
+      // A sine without noise that was seen five times: within a fifth of its amplitude.
+      const truth = 10 + 5 * Math.sin((2 * Math.PI * lead) / 24);
+      assert.ok(Math.abs(quantiles["0.5"] - truth) < 1, `${quantiles["0.5"]} for ${truth}`);
+      assert.ok(quantiles["0.025"] <= quantiles["0.1"] && quantiles["0.9"] <= quantiles["0.975"]);
+    }
+  });
+});
+
+Deno.test("forecast prints a table for people and writes CSV", async () => {
+  await withSeries(async (path, folder) => {
+    const table = await run(forecastCommand, path, "--horizon", "2", "--model", "seasonal_naive");
+    assert.match(table.out, /wave: 120 samples/);
+    assert.match(table.out, /timestamp +median +lower80/);
+    const output = `${folder}/out.csv`;
+    const written = await run(
+      forecastCommand,
+      path,
+      "--horizon",
+      "2",
+      "--output",
+      output,
+      "--model",
+      "mean",
+    );
+    assert.deepEqual([written.code, written.out], [0, ""]);
+    const rows = (await Deno.readTextFile(output)).trim().split("\n");
+    assert.equal(rows.length, 1 + 2 * 2);
+    assert.match(rows[1]!, /^wave,2026-01-06T00:00:00Z,/);
+  });
+});
+
+Deno.test("forecast --windows writes a forecast a window", async () => {
+  await withFolder(async (folder) => {
+    const [windows, output] = [`${folder}/w.jsonl`, `${folder}/o.jsonl`];
+    const context = Array.from({ length: 48 }, (_, i) => Math.sin((2 * Math.PI * i) / 24));
+    const window = { id: "w1", task: "t", series: "s", freq: "h", m: 24, h: 4, context };
+    await Deno.writeTextFile(windows, `${JSON.stringify(window)}\n`);
+    const ran = await run(
+      forecastCommand,
+      "--windows",
+      windows,
+      "--output",
+      output,
+      "--json",
+      "--model",
+      "seasonal_naive",
+    );
+    assert.equal(ran.code, 0, ran.error);
+    assert.equal(JSON.parse(ran.out).windows, 1);
+    const line = JSON.parse(await Deno.readTextFile(output));
+    assert.equal(line.id, "w1");
+    assert.equal(line.q.length, 11);
+    assert.ok(line.q.every((row: number[]) => row.length === 4));
+  });
+});
+
+Deno.test("forecast tells wrong usage and an unknown model", async () => {
+  await withSeries(async (path) => {
+    assert.equal((await run(forecastCommand, path, "--horizon", "0")).code, 2);
+    assert.equal((await run(forecastCommand)).code, 2);
+    assert.equal((await run(forecastCommand, "--windows", path)).code, 2);
+    assert.equal(
+      (await run(forecastCommand, "--windows", path, "--output", "x", "--hint", "y")).code,
+      2,
+    );
+    const unknown = await run(forecastCommand, path, "--model", "oracle");
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.error, /model is "oracle", expected one of committee/);
+  });
+});

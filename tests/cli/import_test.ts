@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { cutBodies, importCommand } from "../../src/cli/import.ts";
+import { startService } from "../../src/cli/start_service.ts";
+import { readConfig } from "../../src/service/config.ts";
+import { silentLog } from "../../src/service/telemetry.ts";
+import { hourlyCsv, run, withFolder } from "./_run.ts";
+
+async function cut(pieces: readonly string[], how: "lines" | "header" | "whole", part: number) {
+  const chunks = ReadableStream.from(pieces.map((piece) => new TextEncoder().encode(piece)));
+  const bodies: string[] = [];
+  for await (const body of cutBodies(chunks, how, part)) {
+    bodies.push(new TextDecoder().decode(body));
+  }
+  return bodies;
+}
+
+Deno.test("cutBodies() repeats the header of CSV before each part", async () => {
+  assert.deepEqual(await cut(["h\n1\n2\n", "3\n4"], "header", 4), ["h\n1\n2\n", "h\n3\n4"]);
+  assert.deepEqual(await cut(["1\n2\n", "3\n"], "whole", 2), ["1\n2\n3\n"]);
+});
+
+Deno.test("cutBodies() loses no line, however the file comes", async () => {
+  const line = fc.stringMatching(/^[a-z0-9,]{1,12}$/);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(line, { minLength: 1, maxLength: 30 }),
+      fc.integer({ min: 1, max: 20 }),
+      fc.integer({ min: 1, max: 40 }),
+      async (lines, pieceLength, part) => {
+        const text = `${lines.join("\n")}\n`;
+        const pieces = text.match(new RegExp(`[\\s\\S]{1,${pieceLength}}`, "g"))!;
+        assert.equal((await cut(pieces, "lines", part)).join(""), text);
+        const [header, ...rest] = lines;
+        const rows = (await cut(pieces, "header", part)).flatMap((body) => {
+          const [first, ...more] = body.trimEnd().split("\n");
+          assert.equal(first, header);
+          return more;
+        });
+        assert.deepEqual(rows, rest);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+Deno.test("import sends a file, and again without harm", async () => {
+  const config = readConfig({ port: 0, store: "memory", workers: 1 }, () => undefined);
+  const service = await startService(config, silentLog);
+  try {
+    await withFolder(async (folder) => {
+      const path = `${folder}/office.csv`;
+      await Deno.writeTextFile(path, hourlyCsv(50));
+      const args = [path, "--stream", "office", "--url", service.url, "--json"];
+      const first = await run(importCommand, ...args);
+      assert.equal(first.code, 0, first.error);
+      assert.equal(JSON.parse(first.out).accepted, 50);
+      assert.equal(JSON.parse((await run(importCommand, ...args)).out).duplicates, 50);
+      const bad = `${folder}/bad.csv`;
+      await Deno.writeTextFile(bad, "t,x\nsoon,1\n");
+      const refused = await run(importCommand, bad, "--stream", "b", "--url", service.url);
+      assert.equal(refused.code, 1);
+      assert.match(refused.error, /Malformed body: .*soon/);
+      assert.equal((await run(importCommand, `${folder}/x.pdf`)).code, 2);
+    });
+  } finally {
+    await service.close();
+  }
+});
