@@ -180,7 +180,7 @@ function forward(
   }
 }
 
-/** The raw step sizes, whose softplus the scan takes; or, scaled by elapsed time, the final ones. */
+/** Raw step sizes, whose softplus the scan takes; or, scaled by elapsed time, the final ones. */
 function stepSizes(
   device: Device,
   params: LayerParams<MambaConfig>,

@@ -11,6 +11,9 @@ export type {
   LayerParams,
   LayerState,
 } from "./layer.ts";
+export type { MambaConfig } from "./mamba.ts";
+export { dssKernel, s4dConvolve, s4dDiscrete, s4dKernel } from "./s4d.ts";
+export type { S4dConfig } from "./s4d.ts";
 export { mamba, s4d };
 
 /** Every layer; the laws run over this list. */

@@ -1,7 +1,8 @@
 /**
  * Softmax over the last axis, optionally causal.
  *
- *   y[i, j] = exp(scale·x[i, j]) / Σ_j exp(scale·x[i, j]),   logSumExp[i] = log Σ_j exp(scale·x[i, j])
+ *   y[i, j] = exp(scale·x[i, j]) / Σ_j exp(scale·x[i, j])
+ *   logSumExp[i] = log Σ_j exp(scale·x[i, j])
  *
  * The weights of attention (arXiv 1706.03762, eq. 1). The largest value of the row is taken out
  * first, so that no exponential overflows. `causal`: row i of the second-last axis sees columns up

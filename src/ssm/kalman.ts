@@ -17,7 +17,7 @@ import {
 import { type KalmanSystem, type ObservedRows, observedRows, sliceAt } from "./kalman_system.ts";
 import { stepCov } from "./kalman_system.ts";
 
-/** Everything a filter pass found; "predicted" is before the sample of that time, "filtered" after. */
+/** All that a filter pass found: "predicted" before the sample of that time, "filtered" after. */
 export interface KalmanFiltered {
   readonly length: number;
   readonly sizes: KalmanSizes;

@@ -4,9 +4,9 @@
  *   y[t]   = d[t] + C[t]·x[t] + e[t],             e ~ N(0, observationCov[t])
  *   x[t+1] = c[t] + A[t]·x[t] + G[t]·n[t],        n ~ N(0, processCov[t])
  *
- * Durbin and Koopman, "Time Series Analysis by State Space Methods" (2nd ed.), equations 4.12; their
- * Z, T, R, Q, H are C, A, G, processCov, observationCov here, so that the filter and the layers read
- * as one family. Everything is a pure function over `Float64Array`.
+ * Durbin and Koopman, "Time Series Analysis by State Space Methods" (2nd ed.), equations 4.12;
+ * their Z, T, R, Q, H are C, A, G, processCov, observationCov here, so that the filter and the
+ * layers read as one family. Everything is a pure function over `Float64Array`.
  */
 import { InvalidValueError, ShapeError } from "../base/errors.ts";
 import { addScaled, congruence, identity, maxAbs, solve, transpose } from "./dense.ts";

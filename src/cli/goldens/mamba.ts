@@ -1,5 +1,4 @@
-import { mamba, type MambaConfig } from "../../layers/mamba.ts";
-import type { LayerParams, LayerState } from "../../layers/layer.ts";
+import { type LayerParams, type LayerState, mamba, type MambaConfig } from "../../layers/mod.ts";
 import { add, matmul, rmsNorm, runOp, selectiveScan } from "../../ops/mod.ts";
 import { complexFromReal } from "../../tensor/complex.ts";
 import { asDtype, reshape, type Tensor, tensorOf, transpose } from "../../tensor/tensor.ts";

@@ -1,7 +1,6 @@
 import { runOp, vandermonde } from "../../ops/mod.ts";
-import { dssKernel, s4d, type S4dConfig, s4dConvolve } from "../../layers/s4d.ts";
-import { s4dDiscrete, s4dKernel } from "../../layers/s4d.ts";
-import type { LayerParams, LayerState } from "../../layers/layer.ts";
+import { dssKernel, s4d, s4dConvolve, s4dDiscrete, s4dKernel } from "../../layers/mod.ts";
+import type { LayerParams, LayerState, S4dConfig } from "../../layers/mod.ts";
 import { asDtype, floatArray, type Tensor, tensorOf, zeros } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, tensorOfCase, textOf, valuesOf } from "./golden_file.ts";
