@@ -6,6 +6,7 @@ import {
   OverloadError,
   ProtocolError,
 } from "../src/base/errors.ts";
+import { StreamFailedError } from "../src/streams/engine.ts";
 
 /** Problem details (RFC 9457): the body of every answer that is no success. */
 export interface Problem {
@@ -42,6 +43,7 @@ const TITLES = {
   "unsupported-media-type": "Unsupported media type",
   "invalid-value": "Invalid value",
   "internal": "Internal error",
+  "stream-failed": "Stream failed",
   "overloaded": "Overloaded",
 } as const;
 
@@ -98,6 +100,7 @@ export function problemOf(error: unknown): Problem {
   }
   if (error instanceof NotFoundError) return problem("not-found", 404, error.message);
   if (error instanceof ConflictError) return problem("conflict", 409, error.message);
+  if (error instanceof StreamFailedError) return problem("stream-failed", 500, error.message);
   if (error instanceof OverloadError) {
     return problem("overloaded", 503, error.message, { retryAfterS: error.retryAfterS });
   }

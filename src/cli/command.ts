@@ -1,9 +1,11 @@
 import { parseArgs } from "node:util";
 import { InvalidValueError } from "../base/errors.ts";
 
-/** Exit codes of every verb. */
+/** Exit code: done. */
 export const EXIT_OK = 0;
+/** Exit code: the work failed. */
 export const EXIT_FAILED = 1;
+/** Exit code: called in a way that the command line does not know. */
 export const EXIT_USAGE = 2;
 
 /** One option of a verb. */

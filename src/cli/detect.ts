@@ -9,9 +9,9 @@ export const detectCommand: Command = {
   summary: "Score and flag the samples of a CSV file",
   usage: "FILE.csv[.gz] [--column NAME]... --output OUT.csv",
   description:
-    "Writes timestamp,anomaly_score,flag_score,anomaly for each sample. Each is judged by itself\n" +
-    "and the samples before it. flag_score is 0 except where an event opens or rises; anomaly is 1\n" +
-    "where an alarm opens.",
+    "Writes timestamp,anomaly_score,flag_score,anomaly for each sample. Each is judged by\n" +
+    "itself and the samples before it. flag_score is 0 except where an event opens or rises;\n" +
+    "anomaly is 1 where an alarm opens.",
   options: {
     ...CSV_OPTIONS,
     output: { type: "string", value: "OUT.csv", help: "File to write" },

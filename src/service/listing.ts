@@ -16,6 +16,7 @@ const STALE_NS_MIN = 60_000_000_000n;
 
 const DAY_NS = 86_400_000_000_000n;
 
+/** One stream in an overview. */
 export interface StreamEntryShape {
   id: string;
   model: string;
@@ -31,6 +32,7 @@ export interface StreamEntryShape {
   alarms24h: number;
 }
 
+/** One page of an overview. */
 export interface ListingShape {
   streams: StreamEntryShape[];
   /** What to give as `after` for the next page; null at the end. */

@@ -29,6 +29,8 @@ import type { Log, Telemetry } from "./telemetry.ts";
 /** Alarms of one answer. */
 export const ANOMALIES_MAX = 10_000;
 
+const WARNING_STEP_MS = 1_000;
+
 /** What a service stands on. */
 export interface ServiceParts {
   readonly store: Store;
@@ -38,6 +40,7 @@ export interface ServiceParts {
   readonly clock: Clock;
 }
 
+/** How samples are taken in. */
 export interface IngestOptions extends AppendOptions {
   /** Answer only after the states have absorbed what was accepted. */
   readonly isAppliedAwaited: boolean;
@@ -63,6 +66,7 @@ export class Service {
   readonly #engine: Engine;
   readonly #recent = new RecentPredictions();
   #isReady = true;
+  #warnedMs = -Infinity;
 
   constructor({ store, engine, telemetry, log, clock }: ServiceParts) {
     this.#store = store;
@@ -112,13 +116,21 @@ export class Service {
       await this.#engine.submit(record, inOrder, inOrderStart);
     } catch (error) {
       this.telemetry.countFailure("absorb");
-      this.log.warning("Samples of {stream} wait in the log: {error}", {
-        stream: record.id,
-        error: String(error),
-      });
+      this.#warnOfWaiting(record.id, error);
     } finally {
       this.telemetry.addUnapplied(-sampleCount);
     }
+  }
+
+  /** An overload refuses thousands of submissions a second; one line a second says so. */
+  #warnOfWaiting(stream: string, error: unknown): void {
+    const nowMs = this.clock.monotonicMs();
+    if (nowMs - this.#warnedMs < WARNING_STEP_MS) return;
+    this.#warnedMs = nowMs;
+    this.log.warning("Samples of {stream} wait in the log: {error}", {
+      stream,
+      error: String(error),
+    });
   }
 
   #publishApplied(applied: Applied): void {
@@ -168,7 +180,7 @@ export class Service {
     if (!isDeleted) throw new NotFoundError("stream", id);
   }
 
-  /** @throws {NotFoundError | InvalidValueError} no such stream, no sample yet, a time in the past */
+  /** @throws {NotFoundError | InvalidValueError} no such stream, no sample, a time in the past */
   async forecast(id: string, question: ForecastQuestion): Promise<ForecastShape> {
     const record = await this.#record(id);
     requireChannels(question.channels, record.channels);
@@ -275,6 +287,7 @@ export class Service {
   }
 }
 
+/** Scores and flags of samples that were sent along. */
 export interface DetectionShape {
   timestamps: string[];
   /** −log10 of a calibrated tail probability, by sample. */

@@ -24,6 +24,7 @@ export interface ForecastPointShape {
   intervals: Record<string, [number | null, number | null]>;
 }
 
+/** A forecast with its proof. */
 export interface ForecastShape {
   id: string;
   origin: string;
@@ -35,6 +36,7 @@ export interface ForecastShape {
   provenance: ProvenanceShape;
 }
 
+/** One alarm with its proof. */
 export interface AnomalyShape {
   timestamp: string;
   score: number;
@@ -45,6 +47,7 @@ export interface AnomalyShape {
   provenance: ProvenanceShape;
 }
 
+/** A value that contradicts the stored one, which stays. */
 export interface ConflictShape {
   timestamp: string;
   channel: string;
@@ -52,6 +55,7 @@ export interface ConflictShape {
   given: number;
 }
 
+/** What became of one stream's samples. */
 export interface IngestShape {
   id: string;
   accepted: number;
@@ -63,12 +67,14 @@ export interface IngestShape {
   appliedOffset?: number;
 }
 
+/** Share of past values inside their interval of a level. */
 export interface CoverageShape {
   level: number;
   value: number | null;
   count: number;
 }
 
+/** What the model says of one channel. */
 export interface ChannelSummaryShape {
   periodS: number | null;
   seasons: number[];
@@ -76,6 +82,7 @@ export interface ChannelSummaryShape {
   weights: Record<string, number>;
 }
 
+/** A stream's settings and log. */
 export interface StreamShape {
   id: string;
   model: string;
@@ -92,6 +99,7 @@ export interface StreamShape {
   createdAt: string;
 }
 
+/** A stream's settings, log and state. */
 export interface StreamStateShape extends StreamShape {
   appliedOffset: number;
   modelHash: string;
@@ -109,6 +117,7 @@ export function numberShape(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
+/** Nanoseconds since the epoch as ISO 8601. */
 export function timeShape(timestampNs: bigint | null): string | null {
   return timestampNs === null ? null : formatTimestamp(timestampNs);
 }
@@ -177,6 +186,7 @@ export function forecastShape(
   };
 }
 
+/** An alarm as it is answered. */
 export function anomalyShape(alarm: AlarmEvent): AnomalyShape {
   return {
     timestamp: formatTimestamp(alarm.timestampNs),
@@ -193,6 +203,7 @@ export function anomalyShape(alarm: AlarmEvent): AnomalyShape {
   };
 }
 
+/** The outcome of an append as it is answered. */
 export function ingestShape(result: AppendResult, appliedOffset?: number): IngestShape {
   const { conflicts } = result;
   return {
@@ -214,6 +225,7 @@ export function ingestShape(result: AppendResult, appliedOffset?: number): Inges
   };
 }
 
+/** Settings and log of a stream as they are answered. */
 export function streamShape(record: StreamRecord): StreamShape {
   const { settings } = record;
   return {
@@ -237,6 +249,7 @@ function coverageShape(coverage: StreamState["coverage"]): CoverageShape[] {
   return coverage.map(({ level, value, count }) => ({ level, value: numberShape(value), count }));
 }
 
+/** A stream with its state as it is answered. */
 export function streamStateShape(record: StreamRecord, state: StreamState): StreamStateShape {
   const perChannel: Record<string, ChannelSummaryShape> = {};
   for (const [name, summary] of Object.entries(state.perChannel)) {
@@ -268,6 +281,7 @@ export function columnsShape(segment: Segment): Record<string, (number | null)[]
   );
 }
 
+/** One absorbed sample and its one-step prediction, by channel. */
 export interface SampleShape {
   timestamp: string;
   values: Record<string, number | null>;

@@ -8,6 +8,7 @@ import {
   OverloadError,
   ProtocolError,
 } from "../../src/base/errors.ts";
+import { StreamFailedError } from "../../src/streams/engine.ts";
 
 Deno.test("problemOf() gives each error its status and keeps what names the fault", () => {
   const cases: [Error, number, Record<string, unknown>][] = [
@@ -21,6 +22,7 @@ Deno.test("problemOf() gives each error its status and keeps what names the faul
     [new NotFoundError("stream", "a"), 404, { detail: 'No stream "a"' }],
     [new ConflictError("Other value"), 409, { detail: "Other value" }],
     [new OverloadError("Full", 2), 503, { retryAfterS: 2 }],
+    [new StreamFailedError("a", "model threw"), 500, { title: "Stream failed" }],
     [new RequestError("forbidden", 403, "No"), 403, { title: "Forbidden" }],
   ];
   for (const [error, status, fields] of cases) {
