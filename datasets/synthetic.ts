@@ -101,8 +101,8 @@ export function irregular(
 }
 
 /**
- * A seasonal series with a spike, a level shift, a stuck value and a dropout to zero planted, one in
- * each fifth of the series after the first.
+ * A seasonal series with a spike, a level shift, a stuck value and a dropout to zero planted, one
+ * in each fifth of the series after the first.
  */
 export function planted(options: SeasonalOptions): PlantedSegment {
   const segment = seasonal(options);

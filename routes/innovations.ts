@@ -18,8 +18,8 @@ const getRoute = createRoute({
   path: "/v1/streams/{id}/innovations",
   summary: "Lists the last samples with what was predicted before each was seen, oldest first",
   description:
-    "The innovation is value - expected; divided by scale it is standard normal when the model is " +
-    "right. Kept in memory, so that a restarted service begins anew with the next sample.",
+    "The innovation is value - expected; divided by scale it is standard normal when the model " +
+    "is right. Kept in memory, so that a restarted service begins anew with the next sample.",
   request: {
     params: streamParams,
     query: query({ limit: wholeNumber(1, RECENT_SAMPLES).optional() }),

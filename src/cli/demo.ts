@@ -129,10 +129,10 @@ export const demoCommand: Command = {
   summary: "Serve, replay real series, print forecasts and flags",
   usage: "[--once] [--port N] [--json]",
   description:
-    "Starts the service on loopback with a store in a fresh folder, sends three real series through\n" +
-    "the HTTP API and prints a forecast of each with 80 % and 95 % intervals, its error on held-out\n" +
-    "samples beside seasonal naive, and the flagged anomalies. Then it keeps serving, with the last\n" +
-    "samples of each series coming live, until Ctrl-C. The folder is removed at the end.",
+    "Starts the service on loopback with a store in a fresh folder, sends three real series\n" +
+    "through the HTTP API and prints a forecast of each with 80 % and 95 % intervals, its error\n" +
+    "on held-out samples beside seasonal naive, and the flagged anomalies. Then it keeps serving,\n" +
+    "with the last samples of each series coming live, until Ctrl-C. The folder is then removed.",
   options: {
     once: { type: "boolean", help: "Exit after the report" },
     port: { type: "string", value: "N", help: "Port to listen on; 0 = any free one" },

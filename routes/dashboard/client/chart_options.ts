@@ -8,7 +8,9 @@ import { timeTicks } from "./time_axis.ts";
 import { valueTicks } from "./value_axis.ts";
 
 /** Pixels that a label takes with the room beside it. */
-const TICK_WIDTH = 68;
+const TICK_WIDTH = 52;
+/** More would be restless. */
+const TICKS_MAX = 14;
 
 type AxisOptions = { x: Partial<LinearScaleOptions>; y: Partial<LinearScaleOptions> };
 
@@ -29,7 +31,7 @@ export function chartOptions(colours: Colours, zone: () => Zone): ChartOptions<"
       border: { color: colours.line },
       grid: { color: colours.line, drawTicks: false, drawOnChartArea: false },
       afterBuildTicks: (axis: { min: number; max: number; width: number; ticks: unknown }) => {
-        const countMax = Math.max(2, Math.floor(axis.width / TICK_WIDTH));
+        const countMax = Math.min(TICKS_MAX, Math.max(2, Math.floor(axis.width / TICK_WIDTH)));
         const ticks = timeTicks(axis.min, axis.max, countMax, zone());
         labels.clear();
         for (const { value, label } of ticks) labels.set(value, label);

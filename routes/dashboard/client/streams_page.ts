@@ -96,7 +96,7 @@ function render(): void {
 function showFirstSteps(): void {
   const command = `curl -X POST ${location.origin}/v1/streams/my-sensor/observations \\\n` +
     `  -H 'Content-Type: application/json' \\\n` +
-    `  -d '{"timestamps": ["2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"], "values": [20.1, 19.8]}'`;
+    `  -d '{"timestamps": ["2026-01-01T00:00Z", "2026-01-01T01:00Z"], "values": [20.1, 19.8]}'`;
   showNotice(
     "empty",
     "No streams yet",

@@ -60,7 +60,7 @@ export class Client {
     await this.#request("PUT", `/v1/streams/${encodeURIComponent(id)}`, settings);
   }
 
-  /** Sends samples [start, end) of a segment; resolves when the stream's state has absorbed them. */
+  /** Sends samples [start, end) of a segment; resolves when the state has absorbed them. */
   async send(segment: Segment, start: number, end: number): Promise<void> {
     const part = sliceSegment(segment, start, end);
     const channels = Object.fromEntries(

@@ -71,8 +71,8 @@ export function reportOf(result: DemoResult): string {
     "",
     forecastTable(result),
     "",
-    `  Held out: ${score.origins} origins, ${score.horizon} leads each, every one forecast before ` +
-    `it was sent.`,
+    `  Held out: ${score.origins} origins, ${score.horizon} leads each, each forecast before it ` +
+    `was sent.`,
     `  MASE ${score.mase.toFixed(3)}; seasonal naive (season of ${result.seasonLength}) ` +
     `${score.seasonalNaiveMase.toFixed(3)}; last value ${score.lastValueMase.toFixed(3)}. ` +
     `${Math.abs(against).toFixed(0)} % ${against >= 0 ? "below" : "above"} seasonal naive.`,
