@@ -19,15 +19,15 @@
  * or, with the trapezoidal rule, Abar = (1 + z/2)/(1 − z/2), Bbar = dt·B/(1 − z/2), z = dt·lambda
  * (`bilinear`). dt = exp(logDt) is learned, one a feature: it sets the time scale. An irregular
  * sample only has another dt: its elapsed time in sampling periods times the learned one. That is
- * why a model trained at one rate works at another (section 5, rate transfer).
+ * why a model trained at one rate works at another.
  *
  * **3. Recurrent form** ({@linkcode s4d}`.step`): the line above, once a sample. Serving.
  *
  * **4. Parallel form** (`forward`): the map x ↦ Abar·x + Bbar·u composes with the next one into
  * a map of the same kind (`src/ssm/monoid.ts`), so the prefixes can be bracketed in any way:
- * a scan. The op `linear_scan` cuts the length into chunks, finds each chunk's end state from zero, carries
- * the states across chunks, and runs each chunk again from its true start. The twin in
- * `src/ops/linear_scan.ts` is the plain loop; `shaders/linear_scan.wgsl` is the same in three
+ * a scan. The op `linear_scan` cuts the length into chunks, finds each chunk's end state from
+ * zero, carries the states across chunks, and runs each chunk again from its true start. The twin
+ * in `src/ops/linear_scan.ts` is the plain loop; `shaders/linear_scan.wgsl` is the same in three
  * dispatches, one invocation for some modes of one feature and one chunk.
  *
  * **5. Convolution form** ({@linkcode s4dConvolve}): from a zero state and with equal steps, y is

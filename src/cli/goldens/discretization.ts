@@ -16,9 +16,17 @@ export const discretizationGroup: GroupRunner = {
   },
 };
 
-/** The references say `backward_diff` and `backward` for the same method. */
+/** Other names that the references have for the same methods. */
+const METHOD_NAMES: Readonly<Record<string, Discretization>> = {
+  backward_diff: "backward",
+  forward: "euler",
+  forward_diff: "euler",
+  tustin: "bilinear",
+};
+
+/** The method that a case names; undefined where this project does not have it. */
 export function methodOf(name: string, golden: GoldenCase): DiscretizeOptions | undefined {
-  const method = name === "backward_diff" ? "backward" : name;
+  const method = Object.hasOwn(METHOD_NAMES, name) ? METHOD_NAMES[name]! : name;
   if (!(DISCRETIZATIONS as readonly string[]).includes(method)) return undefined;
   const alpha = method === "gbt" ? { alpha: numberOf(golden, "alpha") } : {};
   return { method: method as Discretization, ...alpha };

@@ -41,7 +41,7 @@ export const kalmanGroup: GroupRunner = {
 };
 
 /** Units of rounding that two ways of computing the same smoothed covariance may differ by. */
-const ROUNDING_UNITS = 16;
+const ROUNDING_UNITS = 32;
 
 /**
  * Under an approximate diffuse start the smoothed covariance P − P·N·P of the first times is the
@@ -162,6 +162,12 @@ function specOf(golden: GoldenCase): StructuralSpec | undefined {
   return known ? { trend, seasons } : undefined;
 }
 
+/** The variance that a text such as "approximate, variance 1e6" names. */
+function startVariance(golden: GoldenCase): number {
+  const named = String(golden.scalars["diffuse"] ?? "").match(/variance ([\d.e+]+)/)?.[1];
+  return named === undefined ? DIFFUSE_VARIANCE : Number(named);
+}
+
 function maximumLikelihood(golden: GoldenCase): Computed {
   const spec = specOf(golden);
   if (spec === undefined) return { unsupported: `structural model "${golden.scalars["spec"]}"` };
@@ -169,7 +175,7 @@ function maximumLikelihood(golden: GoldenCase): Computed {
   const observations = valuesOf(golden, "endog");
   const start = golden.scalars["use_exact_diffuse"] === true
     ? exactDiffuseStart(system.sizes.state)
-    : approximateDiffuseStart(system.sizes.state, DIFFUSE_VARIANCE);
+    : approximateDiffuseStart(system.sizes.state, startVariance(golden));
   const burn = numberOf(golden, "burn", 0);
   const logLikOf = (of: KalmanSystem) => totalLogLik(kalmanFilter(of, start, observations), burn);
   const filtered = kalmanFilter(system, start, observations);

@@ -185,7 +185,7 @@ async function block(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   };
 }
 
-/** The states that the parallel form leaves after a prefix whose length the note says. */
+/** The states that the parallel form leaves after a prefix; its length is in the note, else half. */
 async function prefill(
   golden: GoldenCase,
   params: LayerParams<MambaConfig>,
@@ -193,8 +193,8 @@ async function prefill(
   u: Tensor,
 ): Promise<Record<string, Float64Array>> {
   const note = golden.tensors.get("prefill_conv_state")?.note ?? "";
-  const count = Number(note.match(/prefill of (\d+) step/)?.[1]);
-  if (!(count >= 1)) return {};
+  const count = Number(note.match(/prefill of (\d+) step/)?.[1] ?? Math.floor(u.shape[1]! / 2));
+  if (!golden.tensors.has("prefill_conv_state") || count < 1) return {};
   const states: LayerState[] = [];
   for (const samples of [count - 1, count]) {
     if (samples === 0) {
