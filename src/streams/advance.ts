@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import { StateMismatchError } from "../base/errors.ts";
+import { OverloadError, StateMismatchError } from "../base/errors.ts";
 import { type Segment, sliceSegment } from "../signal/segment.ts";
 import type { Commit, IssuedForecast, Snapshot, Store } from "../stores/store.ts";
 import { CommitQueue } from "./commit_queue.ts";
@@ -34,6 +34,7 @@ export class Advancer {
   readonly #listener: AdvanceListener;
   readonly #commits: CommitQueue;
   #absorbedSamples = 0;
+  #isStopped = false;
 
   constructor(store: Store, clock: Clock, listener: AdvanceListener) {
     this.#store = store;
@@ -47,17 +48,24 @@ export class Advancer {
     return this.#absorbedSamples;
   }
 
+  /** Ends what runs after its present batch and refuses more: the log keeps what is left. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
   /**
    * Brings the state to `target` or as far as submissions wait; call it only inside
    * `track.exclusive`. What goes wrong rejects all that waits: the log still holds it.
    *
    * @throws {StreamFailedError} the model threw, now or before
+   * @throws {OverloadError} the engine was stopped meanwhile
    */
   async advance(track: Track, target: number): Promise<void> {
     try {
       if (track.failed !== null) throw new StreamFailedError(track.id, track.failed);
       if (!track.isLoaded) await this.#load(track);
       while (track.applied < target || track.pending.length > 0) {
+        if (this.#isStopped) throw new OverloadError("The engine is closing", 5);
         const batch = await this.#nextBatch(track);
         if (batch.length > 0) await this.#absorb(track, batch);
         else if (track.applied < target || track.pending.length > 0) {

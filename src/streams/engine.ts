@@ -139,7 +139,10 @@ export interface Engine {
   /** Absorbs all that is queued and commits every state. */
   drain(): Promise<void>;
 
-  /** Drains, then ends the workers. */
+  /**
+   * Commits every state as far as it is and ends the workers. What is not absorbed by then stays
+   * in the log and is replayed after the next start, so closing takes no longer than a batch.
+   */
   close(): Promise<void>;
 
   stats(): EngineStats;

@@ -312,7 +312,12 @@ export class StreamEngine implements Engine {
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await this.drain();
+    this.#advancer.stop();
+    await this.#ticking;
+    const tracks = [...this.#tracks.values()];
+    await Promise.all(
+      tracks.map((track) => track.exclusive(() => this.#advancer.commit(track)).catch(() => {})),
+    );
     for (const port of this.#ports) port.close();
   }
 

@@ -218,6 +218,19 @@ Deno.test("StreamEngine absorbs a long submission in parts and tells all of it",
     assert.equal(heard.reduce((sum, length) => sum + length, 0), 2_000);
   }));
 
+Deno.test("StreamEngine closes without absorbing what the log keeps", () =>
+  withEngine(async ({ engine, store, ingest, restart }) => {
+    const segment = walk("s", 5_000, ["a"]);
+    const waiting = ingest(segment);
+    while (engine.stats().absorbedSamples === 0) await Promise.resolve();
+    const closing = engine.close();
+    await assert.rejects(waiting, OverloadError);
+    await closing;
+    const { appliedOffset } = (await store.latestSnapshot("s"))!;
+    assert.ok(appliedOffset > 0 && appliedOffset < 5_000, `${appliedOffset} absorbed`);
+    assert.equal((await (await restart()).describe("s")).appliedOffset, 5_000);
+  }));
+
 Deno.test("StreamEngine forecasts and detects without a stream", () =>
   withEngine(async ({ engine, store }) => {
     const segment = walk("ad hoc", 50, ["a", "b"]);
