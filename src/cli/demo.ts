@@ -131,7 +131,7 @@ export const demoCommand: Command = {
   description:
     "Starts the service on loopback with a store in a fresh folder, sends three real series\n" +
     "through the HTTP API and prints a forecast of each with 80 % and 95 % intervals, its error\n" +
-    "on held-out samples beside seasonal naive, and the flagged anomalies. Then it keeps serving,\n" +
+    "on held-out samples beside seasonal naive, and the flagged anomalies. Then it serves on,\n" +
     "with the last samples of each series coming live, until Ctrl-C. The folder is then removed.",
   options: {
     once: { type: "boolean", help: "Exit after the report" },
