@@ -14,9 +14,23 @@ const CALENDAR_S = [60, HOUR_S, DAY_S, WEEK_S, YEAR_S];
 /** How far a calendar length may lie from the one it is compared with. */
 const CALENDAR_TOLERANCE = 0.005;
 
-/** A peak of the autocorrelation must reach this, and this many standard errors. */
+/** A found lag this near to a calendar length is taken for it. */
+const CALENDAR_SNAP = 0.015;
+
+/**
+ * A peak of the autocorrelation must reach this, and this many standard errors: more where neither
+ * the calendar nor a second peak speaks for it, since among hundreds of lags some stand out.
+ */
 const PEAK_MIN = 0.15;
 const PEAK_ERRORS = 3;
+const LONE_PEAK_ERRORS = 4.5;
+
+/**
+ * Share of a peak that twice the lag must keep. A rhythm without a clock behind it (heartbeats)
+ * loses its phase and with it this share; a season does not.
+ */
+const CALENDAR_KEPT_MIN = 0.5;
+const KEPT_MIN = 0.75;
 
 /** A peak must stand this far above the lowest value before it. */
 const PROMINENCE_MIN = 0.2;
@@ -99,6 +113,7 @@ export function findSeason(values: Float64Array, periodS: number): number {
   if (n < SEARCH_SAMPLES_MIN) return 1;
   const base = clipped(values);
   const calendar = calendarSlots(periodS);
+  const qualified = new Set<number>();
   let bestScore = 0;
   let best = 1;
   for (const [source, series] of [detrended(base), differenced(base)].entries()) {
@@ -106,15 +121,19 @@ export function findSeason(values: Float64Array, periodS: number): number {
     if (lagMax < 3) continue;
     const acf = autocorrelation(series, lagMax);
     const shortTerm = n > 30 ? acf[1]! * acf[1]! + acf[2]! * acf[2]! : 0;
-    const threshold = Math.max(PEAK_ERRORS * Math.sqrt((1 + 2 * shortTerm) / n), PEAK_MIN);
     let lowest = Infinity;
     for (let lag = 2; lag <= lagMax; lag++) {
       lowest = Math.min(lowest, acf[lag - 1]!);
       const known = calendar.includes(lag);
       const peak = lag < lagMax && acf[lag]! >= acf[lag - 1]! && acf[lag]! >= acf[lag + 1]!;
       if (!peak && !known) continue;
-      if (acf[lag]! < threshold || acf[lag]! - lowest < PROMINENCE_MIN) continue;
-      if (2 * lag <= lagMax && acf[2 * lag]! < 0.5 * acf[lag]!) continue;
+      const error = Math.sqrt((1 + 2 * shortTerm) / (n - lag));
+      const errors = known || 2 * lag <= lagMax ? PEAK_ERRORS : LONE_PEAK_ERRORS;
+      if (acf[lag]! < Math.max(errors * error, PEAK_MIN)) continue;
+      if (acf[lag]! - lowest < PROMINENCE_MIN) continue;
+      const kept = known ? CALENDAR_KEPT_MIN : KEPT_MIN;
+      if (2 * lag <= lagMax && acf[2 * lag]! < kept * acf[lag]!) continue;
+      qualified.add(lag);
       const score = acf[lag]! * Math.sqrt(1 - lag / n) * (known ? CALENDAR_BONUS : 1) *
         (source === 0 ? 1 : DIFFERENCE_DISCOUNT);
       const better = score > bestScore * 1.08;
@@ -125,7 +144,17 @@ export function findSeason(values: Float64Array, periodS: number): number {
       }
     }
   }
-  return best;
+  return nestedCalendar(best, qualified, calendar);
+}
+
+/**
+ * A found lag as the calendar knows it: a lag next to a calendar length is that length, and where a
+ * shorter calendar season stands out as well, that one comes first (a day within a week).
+ */
+function nestedCalendar(best: number, qualified: Set<number>, calendar: number[]): number {
+  const known = calendar.find((slots) => Math.abs(best / slots - 1) < CALENDAR_SNAP);
+  if (known === undefined) return best;
+  return calendar.find((slots) => slots < known && qualified.has(slots)) ?? known;
 }
 
 function near(seconds: number, target: number): boolean {

@@ -19,8 +19,12 @@ export type SlotClock = {
 /** Within this share of a period a timestamp counts as being on the grid. */
 const ON_GRID_SLOTS = 1e-6;
 
-/** Samples of the first stretch whose slots are counted from the median period alone. */
-const FIRST_STRETCH = 16;
+/** Samples of the first stretch, on which periods near the median are tried. */
+const FIRST_STRETCH = 64;
+
+/** The periods tried, as shares of the median, and the step between them. */
+const TRIED_PERIODS = [0.8, 1.1] as const;
+const TRIED_STEP = 0.005;
 
 function median(values: Float64Array): number {
   const sorted = values.slice().sort();
@@ -52,12 +56,37 @@ function refine(timesS: Float64Array, count: number, clock: SlotClock): SlotCloc
   return { ...clock, originS: start + meanTime - meanSlot * periodS, periodS };
 }
 
+/** Mean squared distance of the first `count` timestamps from whole slots, in slots. */
+function offGrid(timesS: Float64Array, count: number, clock: SlotClock): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    const slot = (timesS[i]! - clock.originS) / clock.periodS;
+    sum += (slot - Math.round(slot)) ** 2;
+  }
+  return sum / count;
+}
+
+/** The period near the median difference on whose grid the first stretch lies best. */
+function firstClock(timesS: Float64Array, guess: number): SlotClock {
+  const count = Math.min(FIRST_STRETCH, timesS.length);
+  let best: SlotClock = { originS: timesS[0]!, periodS: guess, stampsJitter: false };
+  let bestOff = Infinity;
+  const [from, to] = TRIED_PERIODS;
+  for (let share = from; share <= to; share += TRIED_STEP) {
+    const tried = { ...best, originS: timesS[0]!, periodS: guess * share };
+    const clock = refine(timesS, count, refine(timesS, count, tried));
+    const off = offGrid(timesS, count, clock);
+    if (off < bestOff) [best, bestOff] = [clock, off];
+  }
+  return best;
+}
+
 /**
  * Finds the sampling period and its phase from timestamps with jitter and gaps.
  *
- * The median difference is a robust first guess; the line through (slot, time) is then refitted
- * over stretches that double, so that slots never slip although the guess is coarse. Months of 28
- * to 31 days become slots of one mean month.
+ * The median difference is a robust first guess, which gaps make too long; periods near it are
+ * tried on the first stretch. The line through (slot, time) is then refitted over stretches that
+ * double, so that slots never slip. Months of 28 to 31 days become slots of one mean month.
  *
  * @param timesS  strictly increasing, seconds                                        [length ≥ 2]
  */
@@ -73,6 +102,7 @@ export function fitSlotClock(timesS: Float64Array): SlotClock {
   }
   // An even series keeps its exact period: refitting would only add rounding noise.
   if (onGrid) return clock;
+  clock = firstClock(timesS, guess);
   for (let count = FIRST_STRETCH;; count *= 2) {
     const end = Math.min(count, timesS.length);
     clock = refine(timesS, end, refine(timesS, end, clock));

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import {
+  calibrate,
+  calibrationObserve,
+  conditionsInto,
+  ERROR_RING_MAX,
+  leadScale,
+  type PastForecast,
+  phaseFactor,
+  priorShape,
+  standardQuantiles,
+} from "../../src/models/calibration.ts";
+import { noise } from "./_series.ts";
+
+const HORIZON = 12;
+
+/** Past forecasts of zero whose errors are `sizeAt(slot)` times normal draws. */
+function pastOf(count: number, sizeAt: (slot: number) => number): PastForecast[] {
+  const draws = noise(count * HORIZON, 9);
+  return Array.from({ length: count }, (_, o) => ({
+    slot: o * 4,
+    point: new Float32Array(HORIZON),
+    spread: new Float32Array(HORIZON).fill(1),
+    size: new Float32Array(HORIZON).fill(10),
+    errors: Float64Array.from(
+      { length: HORIZON },
+      (_, l) => sizeAt(o * 4 + 1 + l) * draws[o * HORIZON + l]!,
+    ),
+  }));
+}
+
+Deno.test("calibrate() finds scale and quantiles of normal errors", () => {
+  const state = calibrate(pastOf(600, () => 3), HORIZON, 3, 0, 1, 2400);
+  // Mean |error| of a normal is 0.798 deviations; 600 origins have a standard error of 2.5 %.
+  assert.ok(Math.abs(leadScale(state, 5) / (3 * 0.798) - 1) < 0.1);
+  const [low, middle, high] = standardQuantiles(state, Float64Array.of(0.1, 0.5, 0.9));
+  assert.equal(middle, 0);
+  assert.ok(Math.abs(high! / (1.2816 / 0.798) - 1) < 0.1, `${high}`);
+  assert.ok(Math.abs(low! / (-1.2816 / 0.798) - 1) < 0.1, `${low}`);
+});
+
+Deno.test("calibrate() learns which phases of the season are uncertain", () => {
+  const noisyHalf = (slot: number) => slot % 8 < 4 ? 4 : 1;
+  const state = calibrate(pastOf(300, noisyHalf), HORIZON, 2, 0, 8, 1200);
+  const ratio = phaseFactor(state, 8 * 200 + 2) / phaseFactor(state, 8 * 200 + 6);
+  // Neighbouring phases share one value, which pulls the centres of both halves not at all.
+  assert.ok(Math.abs(ratio - 4) < 0.8, `${ratio}`);
+  assert.equal(phaseFactor(calibrate(pastOf(9, noisyHalf), HORIZON, 2, 0, 1, 36), 3), 1);
+});
+
+Deno.test("conditionsInto() widens with disagreement and level, within limits", () => {
+  const state = calibrate(pastOf(50, () => 1), HORIZON, 1, 10, 1, 200);
+  const conditions = (spread: number, size: number) => {
+    const out = new Float32Array(HORIZON);
+    const flat = (value: number) => new Float32Array(HORIZON).fill(value);
+    conditionsInto(state, 0, flat(spread), flat(size), out);
+    return out[3]!;
+  };
+  assert.ok(Math.abs(conditions(1, 10) - 1) < 1e-6);
+  assert.ok(conditions(3, 10) > conditions(1, 10));
+  assert.equal(conditions(1e9, 10), conditions(1e6, 10));
+  assert.ok(Math.abs(conditions(1, 40) / conditions(1, 10) - 4 ** 0.3) < 1e-5);
+});
+
+Deno.test("standardQuantiles() of a calibration without errors is the prior shape, widened", () => {
+  const state = calibrate([], HORIZON, 1, 0, 1, 10);
+  const [low, high] = standardQuantiles(state, Float64Array.of(0.1, 0.9));
+  assert.ok(Math.abs(high! - 1.15 * priorShape(0.9)) < 1e-12);
+  assert.ok(Math.abs(low! + high!) < 1e-12);
+  assert.ok(leadScale(state, 8) > leadScale(state, 0));
+});
+
+Deno.test("calibrationObserve() follows a change of scale and keeps its memory bounded", () => {
+  const state = calibrate(pastOf(100, () => 1), HORIZON, 1, 0, 1, 400);
+  const before = leadScale(state, 2);
+  const draws = noise(12_000, 4);
+  draws.forEach((draw, i) => calibrationObserve(state, i % HORIZON, i, 5 * draw, 1));
+  assert.ok(leadScale(state, 2) > 3 * before);
+  assert.equal(state.ring.length, ERROR_RING_MAX);
+  const [high] = standardQuantiles(state, Float64Array.of(0.9));
+  assert.ok(high! > 1 && high! < 3);
+});

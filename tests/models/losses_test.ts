@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import {
+  bucketOfLead,
+  leadBuckets,
+  lossAge,
+  lossStart,
+  memberWeightsInto,
+} from "../../src/models/losses.ts";
+
+Deno.test("leadBuckets() covers every lead once", () => {
+  for (let horizon = 1; horizon <= 100; horizon++) {
+    const leads = leadBuckets(horizon).flatMap(([from, to]) =>
+      Array.from({ length: to - from }, (_, k) => from + k)
+    );
+    assert.deepEqual(leads, Array.from({ length: horizon }, (_, l) => l));
+  }
+  assert.deepEqual([...bucketOfLead(12)], [0, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2]);
+});
+
+Deno.test("memberWeightsInto() starts equal and moves to the inverse fourth power", () => {
+  const state = lossStart(2, 1);
+  const weights = new Float64Array(2);
+  memberWeightsInto(state, 0, 1, weights);
+  assert.deepEqual([...weights], [0.5, 0.5]);
+  state.errors.set([1000, 2000]);
+  state.weight[0] = 1000;
+  memberWeightsInto(state, 0, 1, weights);
+  // g = 1000 / 1001 keeps the exponent a thousandth below 4.
+  assert.ok(Math.abs(weights[0]! / weights[1]! - 16) < 0.1);
+  state.errors.set([1, 2]);
+  state.weight[0] = 1;
+  memberWeightsInto(state, 0, 1, weights);
+  assert.ok(Math.abs(weights[0]! / weights[1]! - 4) < 1e-6);
+});
+
+Deno.test("memberWeightsInto() stays finite when a member has never erred", () => {
+  const state = lossStart(3, 1);
+  state.errors.set([0, 5, 10]);
+  state.weight[0] = 50;
+  const weights = new Float64Array(3);
+  memberWeightsInto(state, 0, 5, weights);
+  assert.ok(Math.abs(weights[0]! - 1) < 1e-9 && weights.every(Number.isFinite));
+  state.errors.fill(0);
+  memberWeightsInto(state, 0, 5, weights);
+  assert.ok(weights.every((weight) => Math.abs(weight - 1 / 3) < 1e-12));
+});
+
+Deno.test("lossAge() discounts errors and weight alike", () => {
+  const state = lossStart(1, 1);
+  state.errors[0] = 6;
+  state.weight[0] = 3;
+  lossAge(state, 10, 10);
+  assert.ok(Math.abs(state.errors[0]! - 6 / Math.E) < 1e-12);
+  assert.ok(Math.abs(state.errors[0]! / state.weight[0]! - 2) < 1e-12);
+});

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { findSeason, seasonsOf } from "../../src/models/season.ts";
+import { noise } from "./_series.ts";
+
+const clock = (periodS: number) => ({ originS: 0, periodS, stampsJitter: false });
+
+function wave(length: number, season: number, amplitude: number): Float64Array {
+  return noise(length, 31).map((e, i) => amplitude * Math.sin(2 * Math.PI * i / season) + e);
+}
+
+Deno.test("findSeason() finds a season, of the calendar or not", () => {
+  assert.equal(findSeason(wave(400, 24, 3), 3600), 24);
+  assert.equal(findSeason(wave(400, 17, 3), 3600), 17);
+  assert.equal(findSeason(wave(120, 12, 3), 2_629_800), 12);
+});
+
+Deno.test("findSeason() finds none in noise, trends and walks", () => {
+  let level = 0;
+  assert.equal(findSeason(noise(500, 8), 3600), 1);
+  assert.equal(findSeason(noise(500, 9).map((step) => level += step), 3600), 1);
+  assert.equal(findSeason(Float64Array.from({ length: 300 }, (_, i) => i), 3600), 1);
+  assert.equal(findSeason(new Float64Array(100).fill(4), 3600), 1);
+  assert.equal(findSeason(Float64Array.of(1, 2, 1, 2), 3600), 1);
+});
+
+Deno.test("findSeason() is not misled by a spike", () => {
+  const values = wave(400, 24, 3);
+  values[100] = 1e6;
+  assert.equal(findSeason(values, 3600), 24);
+});
+
+Deno.test("seasonsOf() adds the week to the day once 1.9 weeks have been seen", () => {
+  const found = (length: number) =>
+    seasonsOf(wave(length, 24, 5), clock(3600), []).map((season) => season.slots);
+  assert.deepEqual(found(300), [24]);
+  assert.deepEqual(found(330), [24, 168]);
+});
+
+Deno.test("seasonsOf() takes declared seasons, and a declared period as none", () => {
+  const values = wave(400, 24, 5);
+  const declared = (seasonsS: number[]) =>
+    seasonsOf(values, clock(3600), seasonsS).map((season) => season.length);
+  assert.deepEqual(declared([3600]), []);
+  assert.deepEqual(declared([10 * 3600]), [10]);
+  assert.deepEqual(declared([100 * 3600, 20 * 3600]), [20, 100]);
+});
+
+Deno.test("seasonsOf() keeps a fractional season where whole slots would drift", () => {
+  const weekly = seasonsOf(wave(520, 365.25 / 7, 5), clock(7 * 86_400), []);
+  assert.equal(weekly[0]!.slots, 52);
+  assert.ok(Math.abs(weekly[0]!.length - 365.25 / 7) < 1e-9);
+});
