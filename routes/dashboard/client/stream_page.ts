@@ -90,6 +90,17 @@ function report(error: unknown): void {
   showNotice("error", error.message, el("p", { class: "quiet" }, error.detail));
 }
 
+/** A stream whose model failed still answers from its last good state; that must be seen. */
+function showFailure(): void {
+  const reason = view.stream?.failed ?? null;
+  if (reason === null) return clearNotice();
+  showNotice(
+    "error",
+    "The state of this stream no longer advances",
+    el("p", { class: "quiet" }, `${reason}. New samples are stored all the same.`),
+  );
+}
+
 /** A forecast may be refused (too few samples, too far): the rest of the page stays. */
 async function loadForecast(): Promise<boolean> {
   const field = byId<HTMLInputElement>("horizon");
@@ -119,7 +130,7 @@ async function loadAll(): Promise<boolean> {
       return true;
     }
     await Promise.all([view.loadHistory(), loadForecast()]);
-    clearNotice();
+    showFailure();
     byId("body").hidden = false;
     drawControls();
     draw();

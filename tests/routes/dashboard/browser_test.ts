@@ -181,6 +181,27 @@ const STEPS: readonly (readonly [name: string, run: () => Promise<void>])[] = [
       assert.ok(!await overflowsSideways(), `the list is too wide (${colorScheme})`);
     }
   }],
+  ["a stream without samples waits for its first, and channels can be chosen", async () => {
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await client.configure("pair", { horizon: 4 });
+    await page.goto(`${running.url}/stream?id=pair`);
+    await page.locator('.notice[data-kind="empty"]', { hasText: "No samples yet" }).waitFor();
+    await page.locator('#live[data-state="open"]').waitFor();
+    const { timestampsNs, values } = segment;
+    const pair = {
+      streamId: "pair",
+      channels: ["inside", "outside"],
+      timestampsNs,
+      // A value is missing now and then.
+      values: [values[0]!, values[0]!.map((value, i) => i % 7 === 0 ? NaN : value / 100)],
+    };
+    await client.send(pair, 0, 60);
+    await page.locator("#channel").selectOption("outside");
+    await page.locator('#history[aria-label^="outside: "]').waitFor();
+    const last = await page.locator("#tiles dd").first().innerText();
+    assert.match(last, /^0\.\d/, "the last value is the other channel's");
+    assert.equal(await page.locator(".notice").count(), 0);
+  }],
   ["nothing was loaded from elsewhere, and nothing complained", () => {
     assert.deepEqual([...origins], [running.url]);
     assert.deepEqual(complaints, []);
@@ -191,6 +212,16 @@ const STEPS: readonly (readonly [name: string, run: () => Promise<void>])[] = [
     const notice = page.locator('.notice[data-kind="error"]');
     await notice.waitFor();
     assert.match(await notice.innerText(), /No such stream/);
+  }],
+  ["a service that does not answer is said so, until it does", async () => {
+    await page.route("**/v1/streams?*", (route) => route.abort());
+    await page.goto(running.url);
+    const notice = page.locator('.notice[data-kind="error"]');
+    await notice.waitFor();
+    assert.match(await notice.innerText(), /does not answer/);
+    await page.unroute("**/v1/streams?*");
+    await page.locator("#list a.row").first().waitFor();
+    assert.equal(await notice.count(), 0);
   }],
 ];
 
