@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { FILTER_KINDS } from "../../src/models/members.ts";
+import {
+  observe,
+  predictTo,
+  structuralModel,
+  structuralStart,
+} from "../../src/models/structural.ts";
+import { fitSeries, fitStructural, structuralCriterion } from "../../src/models/structural_fit.ts";
+import { observationRowInto, structuralLayout, THETA } from "../../src/models/structural_layout.ts";
+import { noise, seasonalWalk } from "./_series.ts";
+
+const DAY = { length: 24, slots: 24 };
+
+function times(length: number): Float64Array {
+  return Float64Array.from({ length }, (_, i) => i + (i % 4 === 3 ? 0.25 : 0));
+}
+
+function startTheta(): Float64Array {
+  const theta = new Float64Array(THETA.size);
+  theta.set([-1, -2, 0.9, -0.5, -0.5, -3, -5]);
+  return theta;
+}
+
+Deno.test("structuralCriterion() is the filter's own likelihood, run in one pass", () => {
+  const layout = structuralLayout(FILTER_KINDS.trend, [DAY]);
+  const values = seasonalWalk(120, 4).map((value) => value / 8);
+  const us = times(120);
+  const series = fitSeries(layout, us, values, 6, 10);
+  const model = structuralModel(layout, startTheta());
+  const state = structuralStart(model, us[0]! - 1, 6);
+  const row = new Float64Array(layout.size);
+  const column = new Float64Array(layout.size);
+  const innovation = { value: 0, variance: 0 };
+  let logs = 0;
+  let sizes = 0;
+  for (let t = 0; t < 120; t++) {
+    predictTo(model, state, us[t]!);
+    observationRowInto(layout, us[t]!, row);
+    observe(state, row, column, values[t]!, innovation);
+    logs += 0.5 * Math.log(innovation.variance);
+    sizes += Math.abs(innovation.value) / Math.sqrt(innovation.variance);
+  }
+  const expected = logs / 120 + Math.log(sizes / 120);
+  // The same sums in another order.
+  assert.ok(Math.abs(structuralCriterion(series, startTheta(), 120) - expected) < 1e-9);
+});
+
+Deno.test("structuralCriterion() of a multi-step kind counts forecasts over the horizon", () => {
+  const layout = structuralLayout(FILTER_KINDS.log_far, []);
+  let level = 0;
+  const walk = noise(100, 2).map((step) => level += step);
+  const ramp = walk.map((value, i) => value + i);
+  const cost = (values: Float64Array, horizon: number) =>
+    structuralCriterion(
+      fitSeries(layout, times(100), values, values[0]!, horizon),
+      startTheta(),
+      100,
+    );
+  // An undamped ramp is foreseen one step ahead, and missed many steps ahead.
+  const gap = (horizon: number) => cost(ramp, horizon) - cost(walk, horizon);
+  assert.ok(gap(20) > gap(1));
+});
+
+Deno.test("fitStructural() tells a wandering level from a steady one", () => {
+  const layout = structuralLayout(FILTER_KINDS.steady, []);
+  let level = 0;
+  const walk = noise(300, 5).map((step) => level += step);
+  const steady = noise(300, 6);
+  const levelOf = (values: Float64Array) =>
+    fitStructural(fitSeries(layout, times(300), values, 0, 10), 300, null)[THETA.level]!;
+  // The observation noise is 1 in the model: a walk without any needs a large level variance.
+  assert.ok(levelOf(walk) >= 1, `${levelOf(walk)}`);
+  assert.ok(levelOf(steady) <= -3, `${levelOf(steady)}`);
+});
+
+Deno.test("fitStructural() never ends worse than where it began", () => {
+  const layout = structuralLayout(FILTER_KINDS.trend, [DAY]);
+  const values = seasonalWalk(200, 7).map((value) => value / 8);
+  const series = fitSeries(layout, times(200), values, 6, 10);
+  const cold = fitStructural(series, 200, null);
+  const warm = fitStructural(series, 200, startTheta());
+  for (const fitted of [cold, warm]) {
+    assert.ok(
+      structuralCriterion(series, fitted, 200) <= structuralCriterion(series, startTheta(), 200),
+    );
+  }
+});
