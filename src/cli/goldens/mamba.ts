@@ -185,7 +185,7 @@ async function block(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   };
 }
 
-/** The states that the parallel form leaves after a prefix; its length is in the note, else half. */
+/** The states that the parallel form leaves after a prefix: its length is in a note, else half. */
 async function prefill(
   golden: GoldenCase,
   params: LayerParams<MambaConfig>,
