@@ -72,7 +72,9 @@ export class ChunkTable {
   append(head: StreamHead, kind: LogKind, segment: Segment): void {
     const part = partOf(head, kind);
     this.#insertAll(head, kind, segment);
-    if (part.tailChunks > TAIL_CHUNKS_MAX) this.#compact(head, kind);
+    // Streams that are written in step must not all be compacted in the same transaction.
+    const patience = TAIL_CHUNKS_MAX - head.key % (TAIL_CHUNKS_MAX / 2);
+    if (part.tailChunks > patience) this.#compact(head, kind);
   }
 
   #insertAll(head: StreamHead, kind: LogKind, segment: Segment): void {

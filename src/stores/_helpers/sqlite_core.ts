@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Segment } from "../../signal/segment.ts";
 import {
   type AlarmEvent,
@@ -40,6 +40,9 @@ export class SqliteCore {
   readonly #chunks: ChunkTable;
   readonly #states: StateTable;
   readonly #answers: AnswerTable;
+  /** Prepared, since every request runs them. */
+  readonly #savepoint: StatementSync;
+  readonly #release: StatementSync;
   #transactions = 0;
   #appends = 0;
 
@@ -49,6 +52,8 @@ export class SqliteCore {
     this.#chunks = new ChunkTable(this.#database);
     this.#states = new StateTable(this.#database);
     this.#answers = new AnswerTable(this.#database);
+    this.#savepoint = this.#database.prepare("SAVEPOINT request");
+    this.#release = this.#database.prepare("RELEASE request");
   }
 
   /** Runs `change` as one transaction; a throw undoes all of it, in memory, too. */
@@ -129,7 +134,7 @@ export class SqliteCore {
     const known = this.#answers.find(request.options, nowNs);
     if (known !== null) return known;
     const own = new Set<string>();
-    this.#database.exec("SAVEPOINT request");
+    this.#savepoint.run();
     try {
       const results = request.segments.map((segment) => {
         own.add(segment.streamId);
@@ -137,12 +142,12 @@ export class SqliteCore {
         return this.#appendSegment(segment, nowNs);
       });
       this.#answers.put(request.options, results, nowNs);
-      this.#database.exec("RELEASE request");
+      this.#release.run();
       return results;
     } catch (error) {
       if (this.#database.isTransaction) {
         this.#database.exec("ROLLBACK TO request");
-        this.#database.exec("RELEASE request");
+        this.#release.run();
       }
       this.#forget(own);
       throw error;
