@@ -49,7 +49,7 @@ interface Waiting {
  * @returns the device, or in `unavailable` the reason and the Debian package to install
  */
 export async function openWebGpu(options: WebGpuOptions = {}): Promise<OpenResult> {
-  quietVulkanLoader();
+  prepareLinux();
   const worker = new Worker(new URL("./webgpu_worker.ts", import.meta.url), { type: "module" });
   const device = new WebGpuDevice(worker, options);
   const late = Promise.withResolvers<never>();
@@ -68,10 +68,18 @@ export async function openWebGpu(options: WebGpuOptions = {}): Promise<OpenResul
   }
 }
 
-/** Mesa's libraries complain on stderr unless this names a folder. */
-function quietVulkanLoader(): void {
-  if (Deno.build.os === "linux" && !Deno.env.get("XDG_RUNTIME_DIR")) {
-    Deno.env.set("XDG_RUNTIME_DIR", Deno.env.get("TMPDIR") ?? "/tmp");
+/**
+ * On Linux only Vulkan counts: on Mesa's OpenGL, which the runtime falls back to, compute shaders
+ * stood still. And Mesa complains on stderr unless XDG_RUNTIME_DIR names a folder.
+ */
+function prepareLinux(): void {
+  if (Deno.build.os !== "linux") return;
+  const defaults = {
+    DENO_WEBGPU_BACKEND: "vulkan",
+    XDG_RUNTIME_DIR: Deno.env.get("TMPDIR") ?? "/tmp",
+  };
+  for (const [name, value] of Object.entries(defaults)) {
+    if (!Deno.env.get(name)) Deno.env.set(name, value);
   }
 }
 
