@@ -100,7 +100,7 @@ async function runShaders(
     return groups.map((group) => ({
       ...summarise(group, "WGSL f32", []),
       cases: group.cases.length,
-      skipped: `no adapter: ${opened.unavailable}`,
+      skipped: `skipped: ${opened.unavailable}`,
     }));
   }
   const rows: GoldensRow[] = [];
@@ -250,7 +250,11 @@ export function formatGoldens(report: GoldensReport): string {
   }
   for (const row of report.rows) each(row, "failed", "FAILED");
   for (const fault of report.faults) lines.push(`FAILED: ${fault}`);
-  lines.push(report.passed ? "All supported cases pass." : "There are failures.");
+  const skipped = report.rows.filter((row) => row.skipped !== null).length;
+  const partly = skipped > 0 ? ` ${skipped} rows were skipped.` : "";
+  lines.push(
+    (report.passed ? "All supported cases that ran pass." : "There are failures.") + partly,
+  );
   return lines.join("\n");
 }
 
