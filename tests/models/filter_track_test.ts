@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import {
+  fromTrackUnits,
+  openTrack,
+  toTrackUnits,
+  trackBaseInto,
+  trackFeatureCount,
+  trackObserve,
+  type TrackPlan,
+  trackReadoutAdd,
+  trackSlotClosed,
+  trackStart,
+  WAITING_FORECASTS_MAX,
+} from "../../src/models/filter_track.ts";
+import { FILTER_KINDS } from "../../src/models/members.ts";
+import { emptyGrid, pushSlot } from "../../src/models/slot_grid.ts";
+import { THETA } from "../../src/models/structural_layout.ts";
+import { noise } from "./_series.ts";
+
+const PLAIN = { transform: "none", floor: 0, location: 0, scale: 1 } as const;
+
+function planOf(changes: Partial<TrackPlan> = {}): TrackPlan {
+  const theta = new Float64Array(THETA.size);
+  theta.set([-1, -2.5, 0.9, -0.5, -0.5, -4, -4]);
+  const plan: TrackPlan = {
+    kind: FILTER_KINDS.steady,
+    seasons: [],
+    horizon: 6,
+    length: 400,
+    theta,
+    units: PLAIN,
+    startU: -1,
+    startLevel: 0,
+    light: true,
+    full: false,
+    innovationDeviation: 1,
+    deviations: new Float64Array(0),
+    ...changes,
+  };
+  return { ...plan, deviations: new Float64Array(trackFeatureCount(plan)).fill(1) };
+}
+
+Deno.test("a light readout learns what a badly set filter leaves over", () => {
+  // With no level noise the filter is far too slow for a walk, and its innovations show it.
+  const theta = planOf().theta.slice();
+  theta.set([-6, -2.5, 0.9, -4, -4]);
+  const plan = planOf({ theta });
+  const track = trackStart(plan);
+  const run = openTrack(track, plan.kind, [], plan.horizon, plan.length);
+  const grid = emptyGrid(0);
+  const base = new Float64Array(6);
+  const corrected = new Float64Array(6);
+  let level = 0;
+  let baseError = 0;
+  let correctedError = 0;
+  const steps = noise(1200, 3);
+  for (let t = 0; t < 1200; t++) {
+    level += steps[t]!;
+    trackObserve(run, t, level);
+    pushSlot(grid, level, true);
+    trackSlotClosed(run, grid, { location: 0, scale: 1 });
+    trackBaseInto(run, t, base);
+    corrected.set(base);
+    trackReadoutAdd(run, false, corrected);
+    if (t < 600) continue;
+    // A walk's best forecast is where it stands.
+    baseError += Math.abs(base[2]! - level);
+    correctedError += Math.abs(corrected[2]! - level);
+  }
+  assert.ok(correctedError < 0.5 * baseError, `${correctedError} against ${baseError}`);
+});
+
+Deno.test("a track without readouts carries no features and no origins", () => {
+  const plan = planOf({ light: false });
+  const track = trackStart(plan);
+  assert.equal(track.features.length, 0);
+  assert.equal(track.origins.base.length, 0);
+  const run = openTrack(track, plan.kind, [], plan.horizon, plan.length);
+  trackObserve(run, 0, 1);
+  const grid = emptyGrid(0);
+  pushSlot(grid, 1, true);
+  trackSlotClosed(run, grid, { location: 0, scale: 1 });
+  assert.equal(track.slotsSeen, 1);
+});
+
+Deno.test("waiting origins hold a bounded number of forecasts at any horizon", () => {
+  for (let horizon = 1; horizon <= 96; horizon++) {
+    const { origins } = trackStart(planOf({ horizon }));
+    assert.ok(origins.base.length <= WAITING_FORECASTS_MAX + 2 * horizon, `${horizon}`);
+  }
+});
+
+Deno.test("toTrackUnits() and fromTrackUnits() undo each other", () => {
+  for (const transform of ["none", "log", "sqrt"] as const) {
+    const units = { transform, floor: 0.1, location: 2, scale: 3 };
+    assert.ok(Math.abs(fromTrackUnits(units, toTrackUnits(units, 7.5)) - 7.5) < 1e-12);
+  }
+});
