@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { adaptiveStart } from "../../src/models/adaptive_coverage.ts";
+import {
+  ensembleObserve,
+  type EnsembleRun,
+  expectation,
+  newestSlot,
+  openEnsemble,
+} from "../../src/models/ensemble.ts";
+import { forecastFromNewest } from "../../src/models/ensemble_forecast.ts";
+import type { MemberName } from "../../src/models/members.ts";
+import { refit } from "../../src/models/refit.ts";
+import { GRID_SLOTS_MAX } from "../../src/models/slot_grid.ts";
+import { hours, seasonalWalk } from "./_series.ts";
+
+const LENGTH = 240;
+
+function runOf(members: MemberName[], values = seasonalWalk(LENGTH, 5)): EnsembleRun {
+  const { state } = refit({
+    members,
+    horizon: 12,
+    seasonsS: [],
+    times: hours(values.length),
+    values,
+    seen: values.length,
+    records: [],
+    prefixes: [],
+  });
+  return openEnsemble(state);
+}
+
+Deno.test("ensembleObserve() fills slots without samples and marks them unknown", () => {
+  const run = runOf(["structural"]);
+  const { grid } = run.state;
+  const expected = expectation(run, LENGTH).mean;
+  assert.equal(ensembleObserve(run, LENGTH + 3, 50, null), true);
+  assert.equal(newestSlot(run.state), LENGTH + 3);
+  const filled = Array.from(grid.known.slice(grid.length - 4, grid.length));
+  assert.deepEqual(filled, [0, 0, 0, 1]);
+  const z = grid.values[grid.length - 4]!;
+  assert.ok(Math.abs(run.state.location + run.state.scale * z - expected) < 1e-9);
+});
+
+Deno.test("ensembleObserve() survives a gap longer than the grid", () => {
+  const run = runOf(["structural", "ar_differences", "analog"]);
+  ensembleObserve(run, LENGTH + 1e6, 50, null);
+  const { grid } = run.state;
+  assert.ok(grid.length <= GRID_SLOTS_MAX + 2);
+  assert.equal(newestSlot(run.state), LENGTH + 1e6);
+  assert.ok(forecastFromNewest(run).point.every(Number.isFinite));
+});
+
+Deno.test("ensembleObserve() lets a second sample of a slot move the filters only", () => {
+  const run = runOf(["structural"]);
+  ensembleObserve(run, LENGTH, 50, null);
+  const before = run.state.grid.length;
+  const mean = run.tracks[0]!.track.filter.mean.slice();
+  assert.equal(ensembleObserve(run, LENGTH + 0.2, 58, null), false);
+  assert.equal(run.state.grid.length, before);
+  assert.notDeepEqual(run.tracks[0]!.track.filter.mean, mean);
+});
+
+Deno.test("an off-centre sample enters the grid as it would stand at the slot's centre", () => {
+  const values = Float64Array.from({ length: LENGTH }, (_, i) => 10 * Math.sin(Math.PI * i / 12));
+  const run = runOf(["structural"], values);
+  const at = LENGTH + 0.4;
+  ensembleObserve(run, at, 10 * Math.sin(Math.PI * at / 12), null);
+  const { grid, location, scale } = run.state;
+  const centred = location + scale * grid.values[grid.length - 1]!;
+  // The season is learned to a percent of its amplitude; off centre the value is 1.0 higher.
+  assert.ok(Math.abs(centred - 10 * Math.sin(Math.PI * LENGTH / 12)) < 0.1, `${centred}`);
+});
+
+Deno.test("members are judged by what they forecast, when it comes true", () => {
+  const run = runOf(["seasonal_naive", "mean"]);
+  const { state } = run;
+  const before = state.losses.errors.slice();
+  const pending = state.pending.filter((one) => LENGTH - one.slot <= 12);
+  assert.ok(pending.length > 0);
+  ensembleObserve(run, LENGTH, 500, adaptiveStart());
+  // Both members were far off: each of the buckets in which forecasts came due has lost.
+  for (const one of pending) {
+    const bucket = run.bucket[LENGTH - one.slot - 1]!;
+    for (let i = 0; i < 2; i++) {
+      assert.ok(state.losses.errors[bucket * 2 + i]! > before[bucket * 2 + i]!);
+    }
+  }
+});
+
+Deno.test("expectation() is the reference's one-step forecast, with a scale", () => {
+  for (const members of [["structural"], ["seasonal_naive"], ["mean"]] as MemberName[][]) {
+    const run = runOf(members);
+    const { mean, deviation } = expectation(run, LENGTH);
+    const point = forecastFromNewest(run).point[0]!;
+    // The pending forecast keeps 24 bits.
+    assert.ok(Math.abs(mean - (run.state.location + run.state.scale * point)) < 1e-5);
+    assert.ok(deviation > 0 && deviation < 30);
+  }
+});

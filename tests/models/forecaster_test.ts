@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { packTree } from "../../src/base/tree.ts";
+import { FIRST_FIT_SAMPLES, forecasterModel } from "../../src/models/forecaster.ts";
+import { channel, HOUR_S, hours, noise, QUANTILES, seasonalWalk } from "./_series.ts";
+
+const model = forecasterModel("test/1", ["seasonal_naive", "structural"]);
+
+Deno.test("stateOfContext() forecasts like a stream that fitted at its end", () => {
+  const values = seasonalWalk(240, 5);
+  const state = model.stateOfContext(channel(), hours(240), values);
+  assert.equal(state.seen, 240);
+  assert.deepEqual(state.records.map((record) => record.count), [120, 180, 240]);
+  const rows = model.forecast(state, hours(12, 240), QUANTILES);
+  const truth = seasonalWalk(252, 5).subarray(240);
+  truth.forEach((value, t) => assert.ok(Math.abs(rows[t * 7 + 3]! - value) < 4, `lead ${t + 1}`));
+  model.absorb(state, hours(12, 240), truth);
+  assert.equal(state.count, 252);
+});
+
+Deno.test("absorb() fits at 8 values and then each time their count has grown by half", () => {
+  const state = model.initialState(channel());
+  const fits: number[] = [];
+  for (let i = 0; i < 100; i++) {
+    const before = state.nextRefit;
+    model.absorb(state, hours(1, i), Float64Array.of(i % 5));
+    if (state.nextRefit !== before) fits.push(i + 1);
+  }
+  assert.deepEqual(fits, [8, 12, 18, 27, 41, 62, 93]);
+  assert.equal(FIRST_FIT_SAMPLES, 8);
+});
+
+Deno.test("irregular samples that lie on the grid are regular ones with gaps", () => {
+  const values = seasonalWalk(200, 6);
+  const kept = [...values.keys()].filter((i) => i % 9 !== 4);
+  const sparse = model.initialState(channel());
+  model.absorb(
+    sparse,
+    Float64Array.from(kept, (i) => i * HOUR_S),
+    Float64Array.from(kept, (i) => values[i]!),
+  );
+  const masked = model.initialState(channel());
+  model.absorb(masked, hours(200), values.map((value, i) => i % 9 === 4 ? NaN : value));
+  assert.deepEqual(packTree({ ...sparse, count: 0 }), packTree({ ...masked, count: 0 }));
+});
+
+Deno.test("one-step predictions are as calibrated as they claim", () => {
+  let level = 0;
+  const values = noise(1500, 3).map((step) => level += step);
+  const nothing = () => new Float64Array(1500);
+  const step = { expected: nothing(), scale: nothing() };
+  model.absorb(model.initialState(channel()), hours(1500), values, step);
+  let square = 0;
+  for (let i = 500; i < 1500; i++) {
+    square += ((values[i]! - step.expected[i]!) / step.scale[i]!) ** 2 / 1000;
+  }
+  // A walk's steps are normal; 1,000 of them give their variance to 4.5 %, and the fit is not exact.
+  assert.ok(square > 0.75 && square < 1.35, `${square}`);
+});
+
+Deno.test("summary() tells period, seasons, coverage and weights", () => {
+  const state = model.initialState(channel());
+  const empty = model.summary(state);
+  assert.deepEqual([empty.periodS, empty.seasonsS, empty.weights], [null, [], {}]);
+  assert.ok(empty.coverage.every(({ value, count }) => Number.isNaN(value) && count === 0));
+  model.absorb(state, hours(300), seasonalWalk(300, 4));
+  const summary = model.summary(state);
+  assert.equal(summary.periodS, HOUR_S);
+  assert.deepEqual(summary.seasonsS, [24 * HOUR_S]);
+  assert.deepEqual(Object.keys(summary.weights), ["seasonal_naive", "structural"]);
+  assert.deepEqual(summary.coverage.map(({ level }) => level), [0.8, 0.95]);
+});
+
+Deno.test("initialState() and forecast() refuse wrong settings by name", () => {
+  assert.throws(() => model.initialState(channel({ horizon: 0 })), /horizon is "0"/);
+  assert.throws(() => model.initialState(channel({ lower: 2, upper: 1 })), /upper is "1"/);
+  assert.throws(() => model.initialState(channel({ seasonsS: [-1] })), /seasonsS is "-1"/);
+  const state = model.initialState(channel());
+  model.absorb(state, hours(3), Float64Array.of(1, 2, 3));
+  const ask = (...quantiles: number[]) => () =>
+    model.forecast(state, hours(1, 3), Float64Array.from(quantiles));
+  assert.throws(ask(0.5, 1), /quantiles is "1"/);
+  assert.throws(ask(0.5, 0.4), /quantiles is "0.4"/);
+});

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import type { MemberName } from "../../src/models/members.ts";
+import { FIT_RECORDS_MAX, refit } from "../../src/models/refit.ts";
+import type { FitRecord, RefitInput } from "../../src/models/refit_setting.ts";
+import { hours, seasonalWalk } from "./_series.ts";
+
+function inputOf(changes: Partial<RefitInput> = {}): RefitInput {
+  const values = seasonalWalk(120, 9);
+  return {
+    members: ["seasonal_naive", "structural"] as MemberName[],
+    horizon: 12,
+    seasonsS: [],
+    times: hours(values.length),
+    values,
+    seen: values.length,
+    records: [],
+    prefixes: [],
+    ...changes,
+  };
+}
+
+Deno.test("refit() is a pure function of its input", () => {
+  assert.deepEqual(refit(inputOf()), refit(inputOf()));
+});
+
+Deno.test("refit() fits prefixes on what was known then", () => {
+  const { records } = refit(inputOf({ prefixes: [0.5, 0.75] }));
+  assert.deepEqual(records.map((record) => record.count), [60, 90, 120]);
+  const values = seasonalWalk(120, 9);
+  values.fill(0.001, 90);
+  const later = refit(inputOf({ prefixes: [0.5, 0.75], values, seasonsS: [86_400] })).records;
+  const same = refit(inputOf({ prefixes: [0.5, 0.75], seasonsS: [86_400] })).records;
+  assert.deepEqual(later.slice(0, 2), same.slice(0, 2));
+});
+
+Deno.test("refit() keeps a bounded number of fits and counts from the stream's start", () => {
+  let records: readonly FitRecord[] = [];
+  for (let round = 0; round < 5; round++) {
+    records = refit(inputOf({ records, seen: 1000 + round })).records;
+  }
+  assert.equal(records.length, FIT_RECORDS_MAX);
+  assert.deepEqual(records.map((record) => record.count), [1002, 1003, 1004]);
+});
+
+Deno.test("refit() drops fits of other filters", () => {
+  const odd = [{ count: 50, thetas: new Float64Array(3) }];
+  assert.equal(refit(inputOf({ records: odd })).records.length, 1);
+});
