@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import {
+  contextAsCsv,
+  forecastWindow,
+  parseWindow,
+  periodOfFreq,
+  WINDOW_QUANTILES,
+  type WindowTask,
+} from "../../src/cli/window_forecast.ts";
+
+const CONTEXT = Array.from({ length: 96 }, (_, i) => 20 + 5 * Math.sin(Math.PI * i / 12) + i % 3);
+
+function taskOf(changes: Partial<WindowTask> = {}): WindowTask {
+  const window = { id: "w1", freq: "H", m: 24, h: 6, context: CONTEXT };
+  const plain = { model: "structural", hint: "season", perturb: "none", seed: 1 } as const;
+  return { window, ...plain, ...changes };
+}
+
+Deno.test("periodOfFreq() reads units, multiples and rates", () => {
+  const known = { H: 3600, "15T": 900, D: 86_400, M: 2_629_800, "128Hz": 1 / 128, O: 1, "": 1 };
+  for (const [freq, seconds] of Object.entries(known)) assert.equal(periodOfFreq(freq), seconds);
+});
+
+Deno.test("parseWindow() names line and field of what is wrong", () => {
+  const line = JSON.stringify({ id: "a", freq: "H", m: 24, h: 2, context: [1, null], target: [9] });
+  const window = parseWindow(line, 1);
+  assert.deepEqual(window, { id: "a", freq: "H", m: 24, h: 2, context: [1, null] });
+  assert.throws(() => parseWindow("{", 3), /line 3 is "\{", expected a JSON object/);
+  assert.throws(() => parseWindow("[]", 4), /line 4: id is "undefined"/);
+  assert.throws(() => parseWindow('{"id":"a","h":0}', 5), /line 5: h is "0"/);
+  assert.throws(() => parseWindow('{"id":"a","h":1,"context":["x"]}', 6), /line 6: context is "x"/);
+});
+
+Deno.test("contextAsCsv() perturbs timestamps within their limits, the same way each time", () => {
+  const rowsOf = (task: WindowTask) =>
+    contextAsCsv(task).trim().split("\n").slice(1).map((row) => BigInt(row.split(",")[0]!));
+  const even = rowsOf(taskOf());
+  const jittered = rowsOf(taskOf({ perturb: "jitter" }));
+  assert.equal(jittered.length, 96);
+  jittered.forEach((ns, i) => assert.ok(Math.abs(Number(ns - even[i]!)) <= 0.3 * 3.6e12 + 1));
+  assert.notDeepEqual(jittered, even);
+  assert.deepEqual(rowsOf(taskOf({ perturb: "jitter" })), jittered);
+  const dropped = rowsOf(taskOf({ perturb: "drop" }));
+  // A fifth of 96 is 19; three standard deviations are 12.
+  assert.ok(dropped.length > 64 && dropped.length < 90);
+  assert.ok(dropped.every((ns) => even.includes(ns)));
+});
+
+Deno.test("forecastWindow() gives ordered quantiles near the truth, perturbed or not", () => {
+  for (const perturb of ["none", "jitter", "drop"] as const) {
+    const { q, id, model } = forecastWindow(taskOf({ perturb }));
+    assert.deepEqual([id, model], ["w1", "structural"]);
+    assert.equal(q!.length, WINDOW_QUANTILES.length);
+    for (let l = 0; l < 6; l++) {
+      for (let k = 1; k < q!.length; k++) assert.ok(q![k]![l]! >= q![k - 1]![l]!);
+      const truth = 20 + 5 * Math.sin(Math.PI * (96 + l) / 12) + l % 3;
+      assert.ok(Math.abs(q![5]![l]! - truth) < 3, `${perturb} lead ${l + 1}`);
+    }
+  }
+});
+
+Deno.test("forecastWindow() says why a window cannot be forecast", () => {
+  const window = { ...taskOf().window, context: [null, null] };
+  const { q, error } = forecastWindow(taskOf({ window }));
+  assert.equal(q, null);
+  assert.match(error!, /at least one/);
+});
