@@ -19,6 +19,10 @@ export interface HistoryView {
 
 const EMPTY: HistoryView = { history: [], fan: [], marks: [], originMs: null, fromMs: null };
 
+/** Places of the lines among the datasets that `#fill` lists. */
+const MEDIAN_DATASET = 4;
+const HISTORY_DATASET = 5;
+
 /** Samples further apart than this many pixels are drawn as dots. */
 const DOT_SPACING = 7;
 
@@ -28,8 +32,8 @@ export class HistoryChart {
   readonly #timeOf: (timeMs: number) => string;
   #chart: ChartClass<"line"> | undefined;
   #view = EMPTY;
-  /** Index of the sample or forecast that the arrow keys have reached. */
-  #cursor: number | null = null;
+  /** Time of the sample or forecast that the arrow keys have reached. */
+  #cursorMs: number | null = null;
   /** What was read by the arrow keys. */
   onRead: (text: string) => void = () => {};
 
@@ -55,14 +59,15 @@ export class HistoryChart {
     if (this.#chart === undefined) return this.#rebuild();
     this.#fill(this.#chart);
     this.#chart.update("none");
+    // The samples may have moved to other places since.
+    if (this.#cursorMs !== null) this.#pointAt(this.#chart, this.#cursorMs);
   }
 
   /** Reads out the sample or forecast nearest to a time, and moves the focus to the chart. */
   point(timeMs: number): void {
-    const { history } = this.#view;
     this.#canvas.focus();
     this.#canvas.scrollIntoView({ block: "center" });
-    this.#moveCursor(history.length === 0 ? null : nearest(history, timeMs));
+    this.#moveCursor(timeMs);
   }
 
   #rebuild(): void {
@@ -106,7 +111,7 @@ export class HistoryChart {
     ];
     const width = chart.chartArea?.width ?? 800;
     const isSparse = (history.length + fan.length) * DOT_SPACING < width;
-    const plain = { pointRadius: 0, pointHitRadius: 0, borderWidth: 0 };
+    const plain = { pointRadius: 0, pointHitRadius: 0, pointHoverRadius: 0, borderWidth: 0 };
     const datasets: ChartDataset<"line", Point[]>[] = [
       { ...plain, data: bound("high95"), fill: { target: 1 }, backgroundColor: look.band95 },
       { ...plain, data: bound("low95") },
@@ -168,47 +173,65 @@ export class HistoryChart {
     ];
   }
 
+  /** Samples and forecasts as one row, as the arrow keys walk over them. */
+  #places(): { x: number; dataset: number; index: number }[] {
+    const { history, fan } = this.#view;
+    // The median's first point joins it to the sample at the origin.
+    const joined = this.#join().length;
+    return [
+      ...history.map(({ x }, index) => ({ x, dataset: HISTORY_DATASET, index })),
+      ...fan.map(({ x }, index) => ({ x, dataset: MEDIAN_DATASET, index: index + joined })),
+    ].sort((a, b) => a.x - b.x);
+  }
+
   #onKey(event: KeyboardEvent): void {
-    const count = this.#view.history.length + this.#view.fan.length;
-    if (count === 0) return;
-    const at = this.#cursor ?? this.#view.history.length - 1;
-    const page = Math.max(1, Math.round(count / 20));
+    const places = this.#places();
+    if (places.length === 0) return;
+    const last = this.#view.history.at(-1)?.x ?? 0;
+    const at = nearest(places, this.#cursorMs ?? last);
+    const page = Math.max(1, Math.round(places.length / 20));
     const moves: Record<string, number> = {
       ArrowLeft: at - 1,
       ArrowRight: at + 1,
       PageUp: at - page,
       PageDown: at + page,
       Home: 0,
-      End: count - 1,
+      End: places.length - 1,
     };
     const next = event.key === "Escape" ? null : moves[event.key];
     if (next === undefined) return;
     event.preventDefault();
-    this.#moveCursor(next === null ? null : Math.min(count - 1, Math.max(0, next)));
+    const index = next === null ? null : Math.min(places.length - 1, Math.max(0, next));
+    this.#moveCursor(index === null ? null : places[index]!.x);
   }
 
-  #moveCursor(index: number | null): void {
-    this.#cursor = index;
+  #moveCursor(timeMs: number | null): void {
+    this.#cursorMs = timeMs;
     const chart = this.#chart;
     if (chart === undefined) return;
-    const { history, fan } = this.#view;
-    if (index === null) {
+    if (timeMs === null) {
       chart.tooltip?.setActiveElements([], { x: 0, y: 0 });
       chart.update("none");
       return;
     }
-    const isPast = index < history.length;
-    const x = isPast ? history[index]!.x : fan[index - history.length]!.x;
-    // The median's first point joins it to the last sample.
-    const joined = this.#join().length;
-    const element = isPast
-      ? { datasetIndex: 5, index }
-      : { datasetIndex: 4, index: index - history.length + joined };
-    const { x: left = 0, y: top = 0 } =
-      chart.getDatasetMeta(element.datasetIndex).data[element.index] ?? {};
-    chart.tooltip?.setActiveElements([element], { x: left, y: top });
-    chart.update("none");
+    const x = this.#pointAt(chart, timeMs);
+    if (x === null) return;
+    this.#cursorMs = x;
     this.onRead([this.#timeOf(x), ...this.#lines(x)].join(", "));
+  }
+
+  /** Shows what is known of the place nearest to a time; returns its own time. */
+  #pointAt(chart: ChartClass<"line">, timeMs: number): number | null {
+    const places = this.#places();
+    const place = places[nearest(places, timeMs)];
+    if (place === undefined) return null;
+    const { x = 0, y = 0 } = chart.getDatasetMeta(place.dataset).data[place.index] ?? {};
+    chart.tooltip?.setActiveElements([{ datasetIndex: place.dataset, index: place.index }], {
+      x,
+      y,
+    });
+    chart.update("none");
+    return place.x;
   }
 }
 

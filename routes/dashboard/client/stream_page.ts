@@ -71,7 +71,9 @@ function drawControls(): void {
     ...ranges.map(({ label }) => el("option", { value: label }, label)),
   );
   rangeSelect.value = range?.label ?? "";
-  byId<HTMLInputElement>("horizon").value = String(view.horizon);
+  const horizon = byId<HTMLInputElement>("horizon");
+  // What the reader is typing is left alone.
+  if (document.activeElement !== horizon) horizon.value = String(view.horizon);
   byId("labels").replaceChildren(
     ...[
       ...labelTexts(stream.labels),
@@ -117,8 +119,21 @@ async function loadForecast(): Promise<boolean> {
   }
 }
 
-/** Everything anew. @returns false where the stream could not be read */
-async function loadAll(): Promise<boolean> {
+let lastTurn: Promise<unknown> = Promise.resolve();
+
+/** One load after the other, so that an older answer never overwrites a newer one. */
+function inTurn<T>(load: () => Promise<T>): Promise<T> {
+  const turn = lastTurn.then(load, load);
+  lastTurn = turn;
+  return turn;
+}
+
+/** Reads everything anew; resolves to false where the stream could not be read. */
+function loadAll(): Promise<boolean> {
+  return inTurn(readAll);
+}
+
+async function readAll(): Promise<boolean> {
   try {
     await view.loadStream();
     if (view.channel === "") {
@@ -153,20 +168,25 @@ function drawSoon(): void {
 }
 
 function refreshSoon(): void {
-  refreshTimer ??= setTimeout(async () => {
+  refreshTimer ??= setTimeout(() => {
     refreshTimer = undefined;
-    try {
-      await Promise.all([
-        view.loadStream(),
-        loadForecast(),
-        ...(view.isCrowded ? [view.loadHistory()] : []),
-      ]);
-      draw();
-      drawText();
-    } catch (error) {
-      report(error);
-    }
+    void inTurn(refresh);
   }, REFRESH_MS);
+}
+
+async function refresh(): Promise<void> {
+  try {
+    await Promise.all([
+      view.loadStream(),
+      loadForecast(),
+      ...(view.isCrowded ? [view.loadHistory()] : []),
+    ]);
+    draw();
+    drawText();
+    showFailure();
+  } catch (error) {
+    report(error);
+  }
 }
 
 const STATES = {
