@@ -28,6 +28,10 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
     summary: "Send a file to a running service",
     load: async () => (await import("./import.ts")).importCommand,
   },
+  doctor: {
+    summary: "Show runtime and devices, check every op on them",
+    load: async () => (await import("./doctor.ts")).doctorCommand,
+  },
   goldens: {
     summary: "Reproduce the golden vectors of published implementations",
     load: async () => (await import("./goldens.ts")).goldensCommand,

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { doctorCommand, examine, formatReport } from "../../src/cli/doctor.ts";
+import { OPS } from "../../src/ops/mod.ts";
+import { gpuTest } from "../_gpu.ts";
+import { run } from "./_run.ts";
+
+// One examination for the file: it runs every op and times most of them.
+const report = await examine();
+
+Deno.test("formatReport() shows runtime, devices and every op", () => {
+  const text = formatReport(report);
+  assert.match(text, new RegExp(`^Runtime +Deno ${Deno.version.deno.replaceAll(".", "\\.")}`));
+  assert.match(text, /^GPU {7}\S/m);
+  for (const op of OPS) assert.match(text, new RegExp(`^${op.name} `, "m"));
+  assert.match(text, /All checks passed\.$/);
+});
+
+Deno.test("doctor --json prints the report as data", async () => {
+  const { code, out } = await run(doctorCommand, "--json");
+  assert.equal(code, 0);
+  const printed = JSON.parse(out);
+  assert.equal(printed.passed, true);
+  assert.equal(printed.runtime.deno, Deno.version.deno);
+});
+
+gpuTest("examine() measures the crossover of every op", () => {
+  assert.equal(report.gpu.unavailable, null);
+  assert.deepEqual(Object.keys(report.crossoverWork), OPS.map((op) => op.name));
+  assert.ok(report.gpu.readbackMs! > 0);
+  assert.ok(report.gpuChecks.length >= OPS.length);
+  // JSON has no infinity: an op for which the GPU never wins says null.
+  assert.deepEqual(JSON.parse(JSON.stringify(report.crossoverWork)), report.crossoverWork);
+});
+
+Deno.test("formatReport() names the check that failed and why there is no GPU", () => {
+  const failed = {
+    op: "add",
+    case: "same shape",
+    output: "out",
+    error: 1,
+    tolerance: 1e-7,
+    passed: false,
+  };
+  const text = formatReport({
+    ...report,
+    gpu: { adapter: null, unavailable: "No WebGPU adapter", serves: false, readbackMs: null },
+    gpuChecks: [failed],
+    passed: false,
+  });
+  assert.match(text, /GPU +none: No WebGPU adapter/);
+  assert.match(text, /FAILED add, case "same shape": out is off by 1/);
+  assert.match(text, /Some checks failed\.$/);
+});
