@@ -89,8 +89,8 @@ export class StreamFailedError extends Error {
   }
 }
 
-/** Samples that may wait to be absorbed before `submit` refuses to queue more. */
-export const ENGINE_QUEUE_SAMPLES_MAX = 1_000_000;
+/** Values (8 bytes each) that may wait to be absorbed before `submit` refuses to queue more. */
+export const ENGINE_QUEUE_VALUES_MAX = 8_000_000;
 /** A consistent read waits this long for the state to catch up with the log. */
 export const READ_WAIT_MS_MAX = 30_000;
 /** Future times of one forecast. */
@@ -106,7 +106,7 @@ export interface Engine {
    * a refused submission loses nothing: the stream is caught up from the log at the next touch.
    * A long one is absorbed in parts; listeners hear of each, the promise of the last.
    *
-   * @throws {OverloadError} ENGINE_QUEUE_SAMPLES_MAX is reached
+   * @throws {OverloadError} ENGINE_QUEUE_VALUES_MAX is reached
    * @throws {StreamFailedError} the model threw, now or before
    */
   submit(record: StreamRecord, inOrder: Segment, start: number): Promise<Applied>;

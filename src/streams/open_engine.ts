@@ -8,7 +8,7 @@ import {
   type Applied,
   type DetectResult,
   type Engine,
-  ENGINE_QUEUE_SAMPLES_MAX,
+  ENGINE_QUEUE_VALUES_MAX,
   type EngineStats,
   type ForecastRequest,
   type ForecastResult,
@@ -36,7 +36,7 @@ export interface EngineOptions {
   readonly parts?: PartsOf;
   /** Default COMMIT_TICK_MS; 0 = states are looked at only when `tick` is called. */
   readonly tickMs?: number;
-  readonly queueSamplesMax?: number;
+  readonly queueValuesMax?: number;
   readonly readWaitMsMax?: number;
   readonly stateCacheBytesMax?: number;
   readonly stateCacheCountMax?: number;
@@ -68,6 +68,7 @@ export class StreamEngine implements Engine {
   readonly #appliedListeners = new Set<(applied: Applied) => void>();
   readonly #forecastListeners = new Set<(forecast: IssuedForecast) => void>();
   #queuedSamples = 0;
+  #queuedValues = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #ticking: Promise<void> | null = null;
 
@@ -114,22 +115,32 @@ export class StreamEngine implements Engine {
   }
 
   async submit(record: StreamRecord, inOrder: Segment, start: number): Promise<Applied> {
-    const samples = inOrder.timestampsNs.length;
     const track = this.#track(record);
     if (track.failed !== null) throw new StreamFailedError(track.id, track.failed);
-    const queueMax = this.#options.queueSamplesMax ?? ENGINE_QUEUE_SAMPLES_MAX;
-    if (this.#queuedSamples + samples > queueMax) {
-      throw new OverloadError(`${this.#queuedSamples} samples wait to be absorbed already`, 1);
-    }
-    const settled = Promise.withResolvers<Applied>();
-    track.enqueue({ segment: inOrder, start, settled });
-    this.#queuedSamples += samples;
-    try {
+    return await this.#queued(inOrder, () => {
+      const settled = Promise.withResolvers<Applied>();
+      track.enqueue({ segment: inOrder, start, settled });
       // What goes wrong reaches the submission itself, so that here nothing is left to handle.
       track.exclusive(() => this.#advancer.advance(track, 0)).catch(() => {});
-      return await settled.promise;
+      return settled.promise;
+    });
+  }
+
+  /** Counts a segment as queued while `work` runs; refuses it where too much is queued already. */
+  async #queued<T>(segment: Segment, work: () => Promise<T>): Promise<T> {
+    const samples = segment.timestampsNs.length;
+    const values = samples * (segment.channels.length + 1);
+    const queueMax = this.#options.queueValuesMax ?? ENGINE_QUEUE_VALUES_MAX;
+    if (this.#queuedValues + values > queueMax) {
+      throw new OverloadError(`${this.#queuedSamples} samples wait to be absorbed already`, 1);
+    }
+    this.#queuedSamples += samples;
+    this.#queuedValues += values;
+    try {
+      return await work();
     } finally {
       this.#queuedSamples -= samples;
+      this.#queuedValues -= values;
     }
   }
 
@@ -210,23 +221,13 @@ export class StreamEngine implements Engine {
   }
 
   /** Stateless work goes to the shard with the least to do, and counts as queued meanwhile. */
-  async #once<T>(
+  #once<T>(
     method: "forecastOnce" | "detectOnce",
     segment: Segment,
     argument: unknown,
   ): Promise<T> {
-    const samples = segment.timestampsNs.length;
-    const queueMax = this.#options.queueSamplesMax ?? ENGINE_QUEUE_SAMPLES_MAX;
-    if (this.#queuedSamples + samples > queueMax) {
-      throw new OverloadError(`${this.#queuedSamples} samples wait to be absorbed already`, 1);
-    }
     const port = this.#ports.reduce((a, b) => b.openCalls < a.openCalls ? b : a);
-    this.#queuedSamples += samples;
-    try {
-      return await port.call<T>(method, argument);
-    } finally {
-      this.#queuedSamples -= samples;
-    }
+    return this.#queued(segment, () => port.call<T>(method, argument));
   }
 
   async drop(id: string): Promise<void> {

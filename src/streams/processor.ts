@@ -1,20 +1,21 @@
-import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
+import { InvalidValueError, NotFoundError } from "../base/errors.ts";
 import { fnv1a32 } from "../base/hash.ts";
 import { invariant } from "../base/invariant.ts";
 import type { Tree } from "../base/tree.ts";
-import { type Detector, FLAG_THRESHOLD } from "../detectors/detector.ts";
-import type { Model, ModelSummary } from "../models/model.ts";
+import type { Detector } from "../detectors/detector.ts";
+import type { ChannelConfig, Model, ModelSummary } from "../models/model.ts";
 import { type Segment, timesS } from "../signal/segment.ts";
 import { TIMESTAMP_NS_MAX } from "../signal/timestamp.ts";
-import type { AlarmEvent, IssuedForecast, Snapshot, StreamSettings } from "../stores/store.ts";
+import type { IssuedForecast, Snapshot, StreamSettings } from "../stores/store.ts";
+import { type OpenedAlarm, openedAlarms } from "./alarms.ts";
 import { nextTimes } from "./calendar.ts";
 import {
   type Applied,
-  FORECAST_QUANTILES_MAX,
   FORECAST_TIMES_MAX,
   type ForecastRequest,
   type StreamState,
 } from "./engine.ts";
+import { checkQuantiles, checkTimes } from "./forecast_request.ts";
 import {
   type ChannelState,
   emptyEnvelope,
@@ -25,6 +26,11 @@ import {
 } from "./state_codec.ts";
 import { summarize } from "./summary.ts";
 
+/** A model may be able to go to the end of a context at once. */
+type ContextModel = Model & {
+  stateOfContext?(config: ChannelConfig, timesS: Float64Array, values: Float64Array): Tree;
+};
+
 /** What a stream's life depends on besides its samples. */
 export interface ProcessorConfig {
   readonly streamId: string;
@@ -34,14 +40,8 @@ export interface ProcessorConfig {
   readonly detector: Detector | null;
 }
 
-/** An alarm before the state that proves it is packed. */
-export type OpenedAlarm = Omit<AlarmEvent, "appliedOffset" | "modelHash" | "stateHash">;
-
 /** What `absorb` tells; alarms get their proof when the state is packed. */
 export type Absorbed = Omit<Applied, "alarms"> & { readonly opened: readonly OpenedAlarm[] };
-
-/** A channel stands out in an alarm from this many standard deviations of its error on. */
-const STANDOUT_SCALES = 3;
 
 /**
  * One stream's life: samples in, predictions, scores and forecasts out. Its envelope is a pure
@@ -69,6 +69,31 @@ export class StreamProcessor {
   /** In-order samples absorbed. */
   get appliedOffset(): number {
     return this.#envelope.sampleCount;
+  }
+
+  /**
+   * Puts an empty state to the end of a context at once, for one forecast from there: a model that
+   * can do so fits on all of it and skips what lies between. Another state than `absorb` gives.
+   */
+  absorbContext(segment: Segment): void {
+    const model: ContextModel = this.config.model;
+    if (model.stateOfContext === undefined) {
+      this.absorb(segment);
+      return;
+    }
+    invariant(this.#envelope.sampleCount === 0, "a context comes first");
+    this.#packed = null;
+    this.#envelope.epochNs = segment.timestampsNs[0]!;
+    for (const { index, names } of this.#growth(segment)) {
+      const epochNs = segment.timestampsNs[index]!;
+      const times = timesS(segment.timestampsNs.subarray(index), epochNs);
+      for (const name of names) {
+        const values = segment.values[segment.channels.indexOf(name)]!.subarray(index);
+        const state = model.stateOfContext(this.#channelConfig(name, epochNs), times, values);
+        this.#envelope.channels.push({ name, epochNs, state });
+      }
+    }
+    this.#advance(segment);
   }
 
   /** Advances the state over samples newer than all before, time strictly increasing. */
@@ -110,17 +135,21 @@ export class StreamProcessor {
   }
 
   #openChannel(name: string, epochNs: bigint): void {
-    const { settings, model, streamId } = this.config;
+    const state = this.config.model.initialState(this.#channelConfig(name, epochNs));
+    this.#envelope.channels.push({ name, epochNs, state });
+  }
+
+  #channelConfig(name: string, epochNs: bigint): ChannelConfig {
+    const { settings, streamId } = this.config;
     const range = settings.channels[name];
-    const state = model.initialState({
+    return {
       epochNs,
       horizon: settings.horizon,
       lower: range?.lower ?? null,
       upper: range?.upper ?? null,
       seed: fnv1a32(`${streamId}/${name}`),
       seasonsS: settings.seasonsS,
-    });
-    this.#envelope.channels.push({ name, epochNs, state });
+    };
   }
 
   /** Every known channel sees every sample from its first value on, missing ones as NaN. */
@@ -303,75 +332,4 @@ export class StreamProcessor {
 function firstFrom(timestampsNs: BigInt64Array, epochNs: bigint): number {
   if (timestampsNs[0]! >= epochNs) return 0;
   return timestampsNs.findIndex((timestampNs) => timestampNs >= epochNs);
-}
-
-function checkQuantiles(quantiles: Float64Array): void {
-  if (quantiles.length === 0 || quantiles.length > FORECAST_QUANTILES_MAX) {
-    throw new LimitError(
-      "FORECAST_QUANTILES_MAX",
-      FORECAST_QUANTILES_MAX,
-      quantiles.length,
-      "quantiles",
-    );
-  }
-  for (const [i, quantile] of quantiles.entries()) {
-    if (!(quantile > 0 && quantile < 1)) {
-      throw new InvalidValueError(`quantiles[${i}]`, quantile, "a number between 0 and 1");
-    }
-    if (i > 0 && quantile <= quantiles[i - 1]!) {
-      throw new InvalidValueError(`quantiles[${i}]`, quantile, `more than ${quantiles[i - 1]}`);
-    }
-  }
-}
-
-function checkTimes(timesNs: BigInt64Array, originNs: bigint): void {
-  if (timesNs.length === 0 || timesNs.length > FORECAST_TIMES_MAX) {
-    throw new LimitError("FORECAST_TIMES_MAX", FORECAST_TIMES_MAX, timesNs.length, "times");
-  }
-  for (const [i, timeNs] of timesNs.entries()) {
-    if (timeNs <= originNs) {
-      throw new InvalidValueError(`times[${i}]`, timeNs, `a time after the origin ${originNs}`);
-    }
-    if (i > 0 && timeNs <= timesNs[i - 1]!) {
-      throw new InvalidValueError(`times[${i}]`, timeNs, "times that increase");
-    }
-  }
-}
-
-/** The alarms of a segment, each with the channels that stand out most from their prediction. */
-function openedAlarms(absorbed: Omit<Applied, "alarms">): OpenedAlarm[] {
-  const { segment, score, flag } = absorbed;
-  const alarms: OpenedAlarm[] = [];
-  for (let i = 0; i < flag.length; i++) {
-    if (!(flag[i]! >= FLAG_THRESHOLD)) continue;
-    const standout = standoutChannels(absorbed, i);
-    const pick = (columns: readonly Float64Array[]) =>
-      standout.map((c) => Number.isNaN(columns[c]![i]!) ? null : columns[c]![i]!);
-    alarms.push({
-      streamId: segment.streamId,
-      timestampNs: segment.timestampsNs[i]!,
-      kind: "anomaly",
-      score: score[i]!,
-      flag: flag[i]!,
-      channels: standout.map((c) => segment.channels[c]!),
-      value: pick(segment.values),
-      expected: pick(absorbed.expected),
-    });
-  }
-  return alarms;
-}
-
-/**
- * Channels whose error is large, largest first; else the one with the largest; ties by name. Only
- * channels with a value count, so it does not matter which other columns the segment has.
- */
-function standoutChannels(absorbed: Omit<Applied, "alarms">, i: number): number[] {
-  const { segment, expected, scale } = absorbed;
-  const errors = segment.channels.map((name, c) => {
-    const error = Math.abs(segment.values[c]![i]! - expected[c]![i]!) / scale[c]![i]!;
-    return { name, c, error: Number.isNaN(error) ? -1 : error };
-  }).filter(({ c }) => !Number.isNaN(segment.values[c]![i]!));
-  errors.sort((a, b) => b.error - a.error || (a.name < b.name ? -1 : 1));
-  const count = errors.filter(({ error }) => error >= STANDOUT_SCALES).length;
-  return errors.slice(0, Math.max(1, count)).map(({ c }) => c);
 }

@@ -5,6 +5,7 @@ import {
   type AlarmEvent,
   type Commit,
   DEFAULT_SETTINGS,
+  HORIZON_MAX,
   type IssuedForecast,
   mergeSettings,
   type Snapshot,
@@ -174,10 +175,15 @@ export class Shard {
     readonly settings: Partial<StreamSettings>;
     readonly request: ForecastRequest;
   }): ForecastResult {
-    // A detector would only cost time here: nothing of it is asked for.
-    const settings = mergeSettings(DEFAULT_SETTINGS, { ...given.settings, detect: false });
-    const processor = this.#processor(given.segment.streamId, settings);
-    processor.absorb(given.segment);
+    // Leads are learned as far as they are asked for; a detector would only cost time.
+    const asked = given.request.horizon;
+    const horizon = asked === undefined ? {} : { horizon: Math.min(asked, HORIZON_MAX) };
+    const settings = { ...horizon, ...given.settings, detect: false };
+    const processor = this.#processor(
+      given.segment.streamId,
+      mergeSettings(DEFAULT_SETTINGS, settings),
+    );
+    processor.absorbContext(given.segment);
     return processor.forecast(given.request);
   }
 

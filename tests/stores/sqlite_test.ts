@@ -173,6 +173,7 @@ Deno.test("openSqliteStore() does what the plain store does, whatever is appende
     await fc.assert(
       fc.asyncProperty(fc.array(body, { minLength: 1, maxLength: 25 }), async (bodies) => {
         const plain = openMemoryStore({ clock });
+        for (const id of ["a", "b"]) await store.deleteStream(id);
         for (const segments of bodies) {
           const expected = await plain.append(segments);
           const actual = await store.append(segments);
@@ -180,9 +181,15 @@ Deno.test("openSqliteStore() does what the plain store does, whatever is appende
         }
         for (const id of ["a", "b"]) {
           assert.deepEqual(await observations(store, id), await observations(plain, id));
+          for (const limit of [1, 7, 19]) {
+            const oldest = await plain.readObservations(id, 5n, 35n, limit);
+            assert.deepEqual(
+              rowsOf(await store.readObservations(id, 5n, 35n, limit)),
+              rowsOf(oldest),
+            );
+          }
           const inOrder = await plain.readInOrder(id, 3, 9);
           assert.deepEqual(rowsOf(await store.readInOrder(id, 3, 9)), rowsOf(inOrder));
-          await store.deleteStream(id);
         }
       }),
       { numRuns: 60 },

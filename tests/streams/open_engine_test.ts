@@ -162,7 +162,7 @@ Deno.test("StreamEngine refuses more than its queue holds and catches up from th
     assert.ok(refused.length > 0);
     for (const { reason } of refused) assert.ok(reason instanceof OverloadError);
     assert.equal((await engine.describe("s")).appliedOffset, 200);
-  }, { queueSamplesMax: 50 }));
+  }, { queueValuesMax: 100 }));
 
 Deno.test("StreamEngine does not keep a reader waiting for ever", async () => {
   const store = openMemoryStore({ clock: new ManualClock() });

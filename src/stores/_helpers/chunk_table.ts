@@ -61,8 +61,8 @@ export class ChunkTable {
       "SELECT start FROM chunk WHERE stream = ? AND kind = ? AND last_ns >= ? AND first_ns <= ?",
     );
     this.#overlapping = prepare(
-      "SELECT start FROM chunk WHERE stream = ? AND kind = ? AND last_ns >= ? AND first_ns <= ?" +
-        " ORDER BY last_ns",
+      "SELECT start, first_ns FROM chunk WHERE stream = ? AND kind = ? AND last_ns >= ?" +
+        " AND first_ns <= ? ORDER BY first_ns",
     );
     this.#removeFrom = prepare("DELETE FROM chunk WHERE stream = ? AND kind = ? AND start >= ?");
     this.#removeStream = prepare("DELETE FROM chunk WHERE stream = ?");
@@ -151,7 +151,7 @@ export class ChunkTable {
     return pieces.length === 1 ? pieces[0]! : concatSegments(pieces);
   }
 
-  /** All pieces of one log that hold samples with fromNs <= t <= toNs, clipped to that. */
+  /** Pieces of one log that hold the oldest `limit` samples with fromNs <= t <= toNs. */
   readBetween(
     head: StreamHead,
     kind: LogKind,
@@ -159,14 +159,19 @@ export class ChunkTable {
   ): Segment[] {
     const pieces: Segment[] = [];
     let count = 0;
+    let reachedNs = range.fromNs;
+    // Late rows of several channels may share a timestamp, and their chunks may overlap.
+    const seen = kind === LogKind.Late ? new Set<bigint>() : null;
     const rows = this.#overlapping.iterate(head.key, kind, range.fromNs, range.toNs);
-    for (const row of rows as unknown as Iterable<ChunkPlace>) {
+    for (const row of rows as unknown as Iterable<ChunkPlace & { first_ns: bigint }>) {
+      if (count >= range.limit && row.first_ns > reachedNs) break;
       const segment = this.#load(head, kind, Number(row.start));
       const piece = clipSegment(segment, range.fromNs, range.toNs);
       pieces.push(piece);
-      count += piece.timestampsNs.length;
-      // In-order chunks come oldest first, so enough is enough; late ones may overlap.
-      if (kind === LogKind.InOrder && count >= range.limit) break;
+      if (seen === null) count += piece.timestampsNs.length;
+      else for (const timestampNs of piece.timestampsNs) count = seen.add(timestampNs).size;
+      const lastNs = piece.timestampsNs.at(-1) ?? reachedNs;
+      if (lastNs > reachedNs) reachedNs = lastNs;
     }
     return pieces;
   }
