@@ -1,3 +1,4 @@
+import { DELAY_STATES, type DelayMemory, delayMemory, delayObserve } from "./delay_memory.ts";
 import type { Season } from "./season.ts";
 
 /**
@@ -7,7 +8,8 @@ import type { Season } from "./season.ts";
  *   x(u + dt) = exp(lambda·dt)·x(u) + g·z,   lambda = −1/tau + i·omega
  *
  * Real modes are exponentially weighted means, g = 1 − exp(−dt/tau); damped harmonics of the
- * season have tau = 2 seasons and g = 2 (1 − exp(−dt/tau)). Any dt is exact.
+ * season have tau = 2 seasons and g = 2 (1 − exp(−dt/tau)). Any dt is exact. Beside them stands a
+ * short LegT window (`delay_memory.ts`), from which the newest delays can be read.
  */
 export type BankState = {
   /** Means of the innovations.                                                    [innovation tau] */
@@ -16,6 +18,8 @@ export type BankState = {
   values: Float64Array;
   /** Damped harmonics of the values, real and imaginary part.                        [2·harmonic] */
   harmonics: Float64Array;
+  /** Legendre coefficients of the newest slots.                                     [delay state] */
+  delays: Float64Array;
 };
 
 /** The time scales of a bank, in slots. */
@@ -25,11 +29,15 @@ export type BankScales = {
   /** Angular frequencies per slot. */
   readonly omegas: readonly number[];
   readonly harmonicTau: number;
+  readonly memory: DelayMemory;
 };
 
 const INNOVATION_TAUS = [1.5, 4, 12, 36];
 const INNOVATION_TAUS_SHORT = [1.5, 4];
 const LONG_SERIES = 300;
+
+/** Slots that the delays reach back. */
+const DELAY_WINDOW = 12;
 
 /** Harmonics of each season whose phase is a feature. */
 const PHASE_HARMONICS_MAX = 3;
@@ -44,16 +52,17 @@ const CONSTANT_FEATURE = 0.3;
 export const LIGHT_FEATURES_MAX = 1 + INNOVATION_TAUS.length;
 
 /** Most features of any bank. */
-export const FEATURES_MAX = LIGHT_FEATURES_MAX + 4 + 4 + 2 + 4 * PHASE_HARMONICS_MAX;
+export const FEATURES_MAX = LIGHT_FEATURES_MAX + 2 + 4 + DELAY_STATES + 2 + 4 * PHASE_HARMONICS_MAX;
 
 /** The scales for a series of this length. */
 export function bankScales(length: number, seasons: readonly Season[]): BankScales {
   const season = seasons[0]?.length ?? 1;
   return {
     innovationTaus: length > LONG_SERIES ? INNOVATION_TAUS : INNOVATION_TAUS_SHORT,
-    valueTaus: [2, 8, season, 4 * season],
+    valueTaus: [season, 4 * season],
     omegas: season > 2 ? [2 * Math.PI / season, 4 * Math.PI / season] : [],
     harmonicTau: 2 * season,
+    memory: delayMemory(DELAY_WINDOW),
   };
 }
 
@@ -63,6 +72,7 @@ export function bankStart(scales: BankScales): BankState {
     innovations: new Float64Array(scales.innovationTaus.length),
     values: new Float64Array(scales.valueTaus.length),
     harmonics: new Float64Array(2 * scales.omegas.length),
+    delays: new Float64Array(DELAY_STATES),
   };
 }
 
@@ -82,6 +92,7 @@ export function bankObserve(
     const decay = Math.exp(-dt / scales.valueTaus[k]!);
     state.values[k] = decay * state.values[k]! + (1 - decay) * value;
   }
+  delayObserve(scales.memory, state.delays, dt, value);
   const decay = Math.exp(-dt / scales.harmonicTau);
   for (let k = 0; k < scales.omegas.length; k++) {
     const re = state.harmonics[2 * k]!;
@@ -105,14 +116,14 @@ export function featureCounts(
   seasons: readonly Season[],
 ): { light: number; full: number } {
   const light = 1 + scales.innovationTaus.length;
-  let full = light + scales.valueTaus.length + 2 * scales.omegas.length;
+  let full = light + scales.valueTaus.length + 2 * scales.omegas.length + DELAY_STATES;
   if (seasons.length > 0) full += 2;
   seasons.forEach((season, index) => full += 2 * phaseHarmonics(season, index));
   return { light, full };
 }
 
 /**
- * Writes the features at a slot: constant, innovation means | value means, harmonics, seasonal
+ * Writes the features at a slot: constant, innovation means | value means, harmonics, delays, seasonal
  * difference and the one before, phases of the seasons; before scaling.
  *
  * @param slot        whole slot of the origin, for the phases
@@ -132,6 +143,7 @@ export function rawFeaturesInto(
   if (at === out.length) return;
   for (const value of state.values) out[at++] = value;
   for (const value of state.harmonics) out[at++] = value;
+  for (const value of state.delays) out[at++] = value;
   if (seasons.length > 0) {
     out[at++] = difference[0];
     out[at++] = difference[1];
