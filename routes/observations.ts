@@ -76,10 +76,10 @@ const bodySchema = z.union([
 function bodyContent(): Record<string, { schema: z.ZodType }> {
   const text = z.string();
   const binary = z.string().openapi({ format: "binary" });
-  return Object.fromEntries(protocols.map(({ mediaTypes }) => {
+  return Object.fromEntries(protocols.map(({ mediaTypes, cut }) => {
     const mediaType = mediaTypes[0]!;
     if (mediaType === "application/json") return [mediaType, { schema: bodySchema }];
-    return [mediaType, { schema: mediaType.startsWith("audio/") ? binary : text }];
+    return [mediaType, { schema: cut === "whole" ? binary : text }];
   }));
 }
 

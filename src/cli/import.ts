@@ -1,5 +1,6 @@
 import { PORT_DEFAULT } from "../service/config.ts";
-import { protocols } from "../protocols/mod.ts";
+import { protocolOfFile, protocolOfMediaType, protocols } from "../protocols/mod.ts";
+import type { BodyCut } from "../protocols/protocol.ts";
 import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
 import { openProgress } from "./progress.ts";
 import { onlyFile, openFile } from "./series_file.ts";
@@ -9,26 +10,9 @@ const PART_BYTES = 4 * 1024 * 1024;
 
 const NEWLINE = 0x0a;
 
-/** Media type by the end of a file's name, `.gz` left out. */
-const MEDIA_TYPES: Readonly<Record<string, string>> = {
-  csv: "text/csv",
-  tsv: "text/tab-separated-values",
-  json: "application/json",
-  ndjson: "application/x-ndjson",
-  jsonl: "application/x-ndjson",
-  lp: "text/plain",
-  line: "text/plain",
-  wav: "audio/wav",
-};
-
-/** How a file is cut: lines stand for themselves, or need the header, or must not be cut. */
-type Cut = "lines" | "header" | "whole";
-
-function cutOf(mediaType: string): Cut {
-  const protocol = protocols.find(({ mediaTypes }) => mediaTypes.includes(mediaType));
-  if (protocol?.streaming !== true) return "whole";
-  return protocol.name === "csv" ? "header" : "lines";
-}
+/** File endings that need no `--type`. */
+const ENDINGS = protocols.flatMap(({ fileEndings }) => fileEndings.map((end) => `.${end}`))
+  .join(", ");
 
 function join(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
@@ -46,7 +30,7 @@ function join(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
  */
 export async function* cutBodies(
   chunks: AsyncIterable<Uint8Array>,
-  cut: Cut,
+  cut: BodyCut,
   partBytes = PART_BYTES,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   let held = new Uint8Array();
@@ -83,7 +67,7 @@ export const importCommand: Command = {
   name: "import",
   summary: "Send a file to a running service",
   usage: "FILE[.gz] --stream ID [--url URL]",
-  description: "CSV, JSON, NDJSON, line protocol and WAV, by the end of the file's name.\n" +
+  description: `The format is told by the end of the file's name: ${ENDINGS}.\n` +
     "A file that was sent before is sent again without harm: known samples are duplicates.\n" +
     "DRIFTLINE_TOKEN is sent as the bearer token.",
   options: {
@@ -100,9 +84,11 @@ export const importCommand: Command = {
   },
   async run(input, output) {
     const file = onlyFile(input);
-    const ending = file.replace(/\.gz$/, "").split(".").at(-1)!.toLowerCase();
-    const mediaType = input.text("type") ?? MEDIA_TYPES[ending];
-    if (mediaType === undefined) throw new UsageError(`--type is missing for ".${ending}"`);
+    const mediaType = input.text("type") ??
+      protocolOfFile(file.replace(/\.gz$/, ""))?.mediaTypes[0];
+    if (mediaType === undefined) {
+      throw new UsageError(`--type is missing: "${file}" ends in none of ${ENDINGS}`);
+    }
     const url = targetOf(input.text("url"), input.text("stream"), {
       precision: input.text("precision"),
       timestampColumn: input.text("timestamp-column"),
@@ -121,7 +107,7 @@ export const importCommand: Command = {
         },
       }),
     );
-    for await (const body of cutBodies(counted, cutOf(mediaType))) {
+    for await (const body of cutBodies(counted, protocolOfMediaType(mediaType)?.cut ?? "whole")) {
       const answer = await send(url, mediaType, body);
       if (typeof answer === "string") {
         progress.stop();

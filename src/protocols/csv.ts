@@ -233,7 +233,8 @@ function countByte(bytes: Uint8Array, start: number, end: number, wanted: number
 export const csv: Protocol = {
   name: NAME,
   mediaTypes: ["text/csv", "text/tab-separated-values"],
-  streaming: true,
+  fileEndings: ["csv", "tsv"],
+  cut: "header",
   open(options) {
     const reader = new CsvReader(options);
     const splitter = new RecordSplitter("csv", reader.onRecord);

@@ -174,6 +174,7 @@ function decode(bytes: Uint8Array, options: DecodeOptions): Decoded {
 export const json: Protocol = {
   name: NAME,
   mediaTypes: ["application/json"],
-  streaming: false,
+  fileEndings: ["json"],
+  cut: "whole",
   open: (options) => new BufferedDecoder((bytes) => decode(bytes, options)),
 };

@@ -296,7 +296,8 @@ class LineReader {
 export const lineProtocol: Protocol = {
   name: NAME,
   mediaTypes: ["text/plain", "application/vnd.influx.line-protocol"],
-  streaming: true,
+  fileEndings: ["lp", "line"],
+  cut: "lines",
   open(options) {
     const reader = new LineReader(options);
     const splitter = new RecordSplitter("line-protocol", reader.onRecord);

@@ -14,6 +14,12 @@ export function protocolOfMediaType(contentType: string): Protocol | undefined {
   return protocols.find((protocol) => protocol.mediaTypes.includes(mediaType));
 }
 
+/** The protocol of a file by the end of its name, or undefined. */
+export function protocolOfFile(name: string): Protocol | undefined {
+  const ending = name.slice(name.lastIndexOf(".") + 1).toLowerCase();
+  return protocols.find((protocol) => protocol.fileEndings.includes(ending));
+}
+
 /** The protocol of a name, or undefined. */
 export function protocolOfName(name: string): Protocol | undefined {
   return protocols.find((protocol) => protocol.name === name);

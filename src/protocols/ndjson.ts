@@ -19,7 +19,8 @@ const NAME = "ndjson";
 export const ndjson: Protocol = {
   name: NAME,
   mediaTypes: ["application/x-ndjson", "application/ndjson", "application/jsonl"],
-  streaming: true,
+  fileEndings: ["ndjson", "jsonl"],
+  cut: "lines",
   open(options) {
     const body = new BodyBuilder();
     const names = new NameCache(NAME);

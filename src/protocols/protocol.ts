@@ -39,13 +39,20 @@ export interface Decoder {
   finish(): Decoded;
 }
 
+/**
+ * Where a long body can be cut into parts that are bodies themselves: at line ends; at line ends
+ * with the first line before each part; nowhere.
+ */
+export type BodyCut = "lines" | "header" | "whole";
+
 /** One body format; a member of the hub. */
 export interface Protocol {
   readonly name: string;
   /** Media types without parameters, lower case; the first is the canonical one. */
   readonly mediaTypes: readonly string[];
-  /** True when a body is read row by row and only the rows' values are held. */
-  readonly streaming: boolean;
+  /** Ends of file names, lower case without the dot; a file so named has the first media type. */
+  readonly fileEndings: readonly string[];
+  readonly cut: BodyCut;
   open(options: DecodeOptions): Decoder;
 }
 

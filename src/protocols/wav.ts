@@ -187,6 +187,7 @@ function readData(
 export const wav: Protocol = {
   name: NAME,
   mediaTypes: ["audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"],
-  streaming: false,
+  fileEndings: ["wav"],
+  cut: "whole",
   open: (options) => new BufferedDecoder((bytes) => decode(bytes, options)),
 };

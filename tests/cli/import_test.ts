@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { cutBodies, importCommand } from "../../src/cli/import.ts";
 import { startService } from "../../src/cli/start_service.ts";
+import { protocols } from "../../src/protocols/mod.ts";
 import { readConfig } from "../../src/service/config.ts";
 import { silentLog } from "../../src/service/telemetry.ts";
 import { hourlyCsv, run, withFolder } from "./_run.ts";
@@ -42,6 +43,12 @@ Deno.test("cutBodies() loses no line, however the file comes", async () => {
     ),
     { numRuns: 100 },
   );
+});
+
+Deno.test("import knows the file endings of every protocol of the hub", () => {
+  for (const ending of protocols.flatMap(({ fileEndings }) => fileEndings)) {
+    assert.match(importCommand.description!, new RegExp(`\\.${ending}\\b`));
+  }
 });
 
 Deno.test("import sends a file, and again without harm", async () => {

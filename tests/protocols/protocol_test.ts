@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { LimitError, ProtocolError } from "../../src/base/errors.ts";
-import { protocolOfMediaType, protocolOfName, protocols } from "../../src/protocols/mod.ts";
+import {
+  protocolOfFile,
+  protocolOfMediaType,
+  protocolOfName,
+  protocols,
+} from "../../src/protocols/mod.ts";
 import { addBodyBytes, BODY_BYTES_MAX, decodeBody } from "../../src/protocols/protocol.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -34,8 +39,24 @@ Deno.test("protocolOfMediaType() ignores parameters and case", () => {
   assert.equal(protocolOfMediaType("Text/CSV; charset=utf-8")?.name, "csv");
   assert.equal(protocolOfMediaType("application/x-ndjson")?.name, "ndjson");
   assert.equal(protocolOfMediaType("image/png"), undefined);
-  const all = protocols.flatMap((protocol) => protocol.mediaTypes);
-  assert.equal(new Set(all).size, all.length);
+});
+
+Deno.test("protocolOfFile() goes by the end of the name", () => {
+  assert.equal(protocolOfFile("a.csv/b.JSONL")?.name, "ndjson");
+  assert.equal(protocolOfFile("office.tsv")?.name, "csv");
+  assert.equal(protocolOfFile("a.pdf"), undefined);
+});
+
+Deno.test("names, media types and file endings each belong to one protocol", () => {
+  const lists = [
+    protocols.map(({ name }) => name),
+    protocols.flatMap(({ mediaTypes }) => mediaTypes),
+    protocols.flatMap(({ fileEndings }) => fileEndings),
+  ];
+  for (const all of lists) {
+    assert.equal(new Set(all).size, all.length);
+    assert.deepEqual(all, all.map((entry) => entry.toLowerCase()));
+  }
 });
 
 Deno.test("every protocol refuses 10,001 channels by the limit's name", () => {

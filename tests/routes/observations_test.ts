@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { REQUEST_BYTES_MAX } from "../../routes/_body.ts";
+import { protocols } from "../../src/protocols/mod.ts";
 import { openFixture } from "./_fixture.ts";
 
 const PATH = "/v1/streams/a/observations";
@@ -265,4 +266,21 @@ Deno.test("GET observations names an unknown channel and those there are", async
   assert.equal(unknown.status, 422);
   assert.match(unknown.body.detail, /x, y/);
   assert.equal((await send("GET", "/v1/streams/none/observations")).status, 404);
+});
+
+Deno.test("the reference and the refusal of other types name every protocol of the hub", async () => {
+  const { app, send } = openFixture();
+  const canonical = protocols.map(({ mediaTypes }) => mediaTypes[0]!);
+  const { paths } = (await send("GET", "/openapi.json")).body;
+  for (const path of ["/v1/observations", "/v1/streams/{id}/observations"]) {
+    assert.deepEqual(Object.keys(paths[path].post.requestBody.content), canonical);
+  }
+  const refused = await app.request(PATH, {
+    method: "POST",
+    body: "a",
+    headers: { "Content-Type": "image/png" },
+  });
+  assert.equal(refused.status, 415);
+  assert.equal(refused.headers.get("accept-post"), canonical.join(", "));
+  await refused.body?.cancel();
 });
