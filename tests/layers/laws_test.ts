@@ -7,7 +7,7 @@
  * - rows of the batch are independent
  * - two half steps under a held input are one whole step (zero-order hold)
  * - the state goes through the codec bit for bit, and has the size that is stated
- * - the same seed gives the same weights
+ * - the same seed gives the same weights; a broken configuration is refused by its field
  * - the GPU is the CPU within f32's reach
  */
 import assert from "node:assert/strict";
@@ -229,6 +229,16 @@ for (const layer of LAYERS) {
       const again = layer.init(config, seedRandom(index + 1));
       assert.deepEqual(again, params);
       assert.notDeepEqual(layer.init(config, seedRandom(99)), params);
+    });
+
+    law("a number of the configuration that is none is refused by its field", () => {
+      layer.validate(config);
+      for (const field of Object.keys(config).filter((key) => typeof config[key] === "number")) {
+        const broken = { ...config, [field]: NaN };
+        const refused = { name: "InvalidValueError", field };
+        assert.throws(() => layer.validate(broken), refused, field);
+        assert.throws(() => layer.init(broken, seedRandom(1)), refused, field);
+      }
     });
 
     law("every initial weight is finite", () => {
