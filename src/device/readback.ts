@@ -68,7 +68,7 @@ export class Readback {
       try {
         return staging.getMappedRange(0, length);
       } catch (error) {
-        // "Buffer is not mapped": this runtime maps later than the tested one, so await from now on.
+        // "Buffer is not mapped": this runtime maps later than the tested one; await from now on.
         if (!(error instanceof DOMException)) throw error;
         this.#fast = false;
       }

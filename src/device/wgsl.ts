@@ -3,7 +3,7 @@
  *
  *   #import shared/NAME        the text of another file, once
  *   #if EXPR … #else … #end    kept or dropped by the constants
- *   #for i in LOW..HIGH … #end repeated for i = LOW … HIGH−1 (unrolled: GPUs want it, people do not)
+ *   #for i in LOW..HIGH … #end repeated for i = LOW … HIGH−1 (GPUs want it unrolled, people do not)
  *   ${EXPR}                    the value of an expression, also inside a name: x${i}
  *
  * Expressions know integers, the constants, the loop variables, `+ − * / %` (division rounds down),
