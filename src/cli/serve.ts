@@ -1,7 +1,7 @@
 import { PORT_DEFAULT, readConfig, TOKEN_LENGTH_MIN } from "../service/config.ts";
 import { openLog } from "../service/telemetry.ts";
-import { type Command, EXIT_OK, UsageError } from "./command.ts";
-import { startService } from "./start_service.ts";
+import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
+import { type RunningService, startService } from "./start_service.ts";
 
 /** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
 export function shutdownSignal(): Promise<void> {
@@ -50,7 +50,16 @@ export const serveCommand: Command = {
     const { log, close: closeLog } = await openLog(config.logLevel);
     // Listened to before the start, so that a signal during it is not lost.
     const signal = shutdownSignal();
-    const running = await startService(config, log);
+    let running: RunningService;
+    try {
+      running = await startService(config, log);
+    } catch (error) {
+      log.debug("Cannot start: {error}", { error: String((error as Error).stack) });
+      const reason = error instanceof Error ? error.message : String(error);
+      output.note(`Cannot serve at ${config.host}:${config.port} from "${config.data}": ${reason}`);
+      await closeLog();
+      return EXIT_FAILED;
+    }
     output.print(
       input.isSet("json")
         ? JSON.stringify({ url: running.url })

@@ -22,6 +22,18 @@ Deno.test("serve prints its address, and a signal ends it with exit code 0", asy
   });
 });
 
+Deno.test("serve says in one line why it cannot start", async () => {
+  await withFolder(async (folder) => {
+    const file = `${folder}/file`;
+    await Deno.writeTextFile(file, "");
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", MAIN, "serve", "--port", "0", "--data", file],
+    }).output();
+    assert.equal(code, 1);
+    assert.match(new TextDecoder().decode(stderr), /^Cannot serve at .* from ".*\/file": .+\n$/);
+  });
+});
+
 Deno.test("serve refuses settings that it cannot take", async () => {
   const bad = await run(serveCommand, "--port", "70000");
   assert.equal(bad.code, 1);
