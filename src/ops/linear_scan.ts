@@ -301,6 +301,7 @@ const cases: readonly OpCase<LinearScanParams, Input, OptionalInput>[] = [
   ltiCase("one chunk", { ...SMALL, length: 32 }),
   ltiCase("one chunk and one", { ...SMALL, length: 33 }, { quick: true }),
   ltiCase("several chunks, odd sizes", { batch: 1, length: 149, feature: 5, state: 4 }),
+  ltiCase("long, wider chunks", { batch: 1, length: 4500, feature: 2, state: 2 }),
   ltiCase("many features, one state", { batch: 1, length: 40, feature: 37, state: 1 }),
   ltiCase("states over invocations", { batch: 1, length: 70, feature: 2, state: 19 }),
   ltiCase("zero input", { ...SMALL, length: 33 }, { zeros: true }),

@@ -350,6 +350,7 @@ const cases: readonly ScanCase[] = [
   fullCase("two groups", { ...SMALL, length: 35 }, 2),
   fullCase("fixed B and C", { ...SMALL, length: 35 }, 0),
   fullCase("several chunks, odd sizes", { batch: 1, length: 149, feature: 37, state: 5 }),
+  fullCase("long, wider chunks", { batch: 1, length: 4500, feature: 3, state: 2 }),
   fullCase("states over invocations", { batch: 1, length: 40, feature: 3, state: 19 }),
   fullCase("complex", { ...SMALL, length: 67 }, 1, { params: COMPLEX }),
   fullCase("complex, fixed B and C", { ...SMALL, length: 35 }, 0, { params: COMPLEX }),

@@ -11,6 +11,7 @@ import {
   measureCrossover,
   type TimedRun,
 } from "../device/crossover.ts";
+import type { Hardware } from "../device/hardware.ts";
 import { openScope } from "../device/scope.ts";
 import { asDtype, type FloatArray, type Tensor } from "../tensor/tensor.ts";
 import { OPS } from "./mod.ts";
@@ -151,4 +152,33 @@ export async function measureCrossovers(
     table[op.name] = await measureCrossover(clock, small, large);
   }
   return table;
+}
+
+/**
+ * Start-up: lets the GPU serve only what it does right here. Checks every op's short list; where
+ * all is well measures the crossovers and hands them to the hardware. A software adapter never
+ * serves, so it is neither checked nor measured.
+ *
+ * @param log  told what failed and what serves
+ * @returns    the checks, empty without a serving GPU
+ */
+export async function admitGpu(
+  hardware: Hardware,
+  clock: Clock,
+  log: (message: string) => void,
+): Promise<readonly OpCheck[]> {
+  const { cpu, gpu } = hardware;
+  if (gpu === undefined || gpu.info.software) {
+    log(`Ops run on the CPU: ${hardware.gpuUnavailable ?? "the adapter is software"}`);
+    return [];
+  }
+  const checks = await selfCheck(gpu, cpu);
+  for (const check of checks) {
+    if (check.passed) continue;
+    const why = check.problem ?? `${check.output} is off by ${check.error}`;
+    log(`Op ${check.op} stays on the CPU: case "${check.case}", ${why}`);
+  }
+  hardware.setCrossovers(await measureCrossovers(cpu, gpu, clock, checks));
+  log(`Ops may run on ${gpu.info.description || gpu.info.device}`);
+  return checks;
 }

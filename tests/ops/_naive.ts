@@ -70,7 +70,7 @@ function linearScan(inputs: Inputs, params: any): Outputs {
   const { u, A, B, C, D, dt, x0 } = inputs as Required<Inputs>;
   const [batch, length, feature] = u!.shape as [number, number, number];
   const states = A!.shape[1]!;
-  const y: number[] = [];
+  const y = new Array<number>(u!.data.length).fill(NaN);
   const state: number[] = [];
   for (let b = 0; b < batch; b++) {
     for (let d = 0; d < feature; d++) {
@@ -123,7 +123,7 @@ function selectiveScan(inputs: Inputs, params: any): Outputs {
     const g = Math.floor(d / (feature / groups));
     return ((b * length + k) * groups + g) * states;
   };
-  const y: number[] = [];
+  const y = new Array<number>(u!.data.length).fill(NaN);
   const state: number[] = [];
   for (let b = 0; b < batch; b++) {
     for (let d = 0; d < feature; d++) {
@@ -189,7 +189,7 @@ function conv1d(inputs: Inputs, params: any): Outputs {
     if (k >= 0) return u!.data[(b * length + k) * feature + d]!;
     return x0 ? x0.data[(b * feature + d) * past + past + k]! : 0;
   };
-  const y: number[] = [];
+  const y = new Array<number>(u!.data.length).fill(NaN);
   const state: number[] = [];
   for (let b = 0; b < batch; b++) {
     for (let d = 0; d < feature; d++) {
@@ -210,7 +210,7 @@ function fftConv(inputs: Inputs): Outputs {
   const { u, kernel, D } = inputs as Required<Inputs>;
   const [batch, length, feature] = u!.shape as [number, number, number];
   const taps = kernel!.shape[1]!;
-  const y: number[] = [];
+  const y = new Array<number>(u!.data.length).fill(NaN);
   for (let b = 0; b < batch; b++) {
     for (let d = 0; d < feature; d++) {
       for (let k = 0; k < length; k++) {

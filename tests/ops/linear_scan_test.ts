@@ -3,7 +3,12 @@ import { InvalidValueError, ShapeError } from "../../src/base/errors.ts";
 import { seedRandom } from "../../src/base/random.ts";
 import { decays, leftHalfPlane, normal } from "../../src/ops/_helpers/cases.ts";
 import { linearScan } from "../../src/ops/linear_scan.ts";
-import { asDtype, type Tensor } from "../../src/tensor/tensor.ts";
+import { openCpu } from "../../src/device/cpu.ts";
+import { openScope } from "../../src/device/scope.ts";
+import { runOp } from "../../src/ops/run.ts";
+import { relativeError } from "../../src/ops/self_check.ts";
+import { asDtype, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
+import { gpuTest } from "../_gpu.ts";
 import { distance, filled, run, steps, t } from "./_run.ts";
 
 const random = seedRandom(7);
@@ -94,4 +99,31 @@ Deno.test("linearScan() names the axis or the parameter at fault", async () => {
   await fails({ dt: u }, lti, InvalidValueError);
   await fails({}, { variant: "perStep" }, { field: "dt" });
   await fails({ u: t([3], [1, 2, 3]) }, lti, ShapeError);
+});
+
+gpuTest("linearScan() runs very many rows whole, without chunks", async (gpu) => {
+  const [batch, length, feature] = [16, 33, 4096];
+  const wave = (shape: number[], scale: number) => {
+    const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    for (let i = 0; i < data.length; i++) data[i] = scale * Math.sin(i);
+    return tensorOf(shape, data);
+  };
+  const inputs = {
+    u: wave([batch, length, feature], 1),
+    A: wave([feature, 1, 2], 0.6),
+    B: wave([feature, 1, 2], 1),
+    C: wave([feature, 1, 2], 1),
+  };
+  const shapes = Object.fromEntries(Object.entries(inputs).map(([k, x]) => [k, x.shape]));
+  const plan = linearScan.launch(shapes as any, { variant: "lti" }, gpu.limits);
+  assert.deepEqual(plan.passes.map((pass) => pass.entry), ["apply_chunks"]);
+  const cpu = openCpu();
+  const scope = openScope(gpu);
+  const actual = runOp(scope, linearScan, inputs, { variant: "lti" });
+  const expected = runOp(cpu, linearScan, inputs, { variant: "lti" });
+  for (const name of linearScan.outputs) {
+    const [a, b] = await Promise.all([scope.read(actual[name]), cpu.read(expected[name])]);
+    assert.ok(relativeError(a.data, b.data) <= linearScan.tolerance, name);
+  }
+  scope.release();
 });

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { ManualClock } from "../../src/base/clock.ts";
 import { openCpu } from "../../src/device/cpu.ts";
+import { Hardware } from "../../src/device/hardware.ts";
 import { add } from "../../src/ops/add.ts";
 import { OPS } from "../../src/ops/mod.ts";
 import type { AnyOp } from "../../src/ops/op.ts";
 import {
+  admitGpu,
   caseInputs,
   checkCase,
   measureCrossovers,
@@ -63,4 +65,31 @@ gpuTest("measureCrossovers() leaves out ops that failed their check", async (gpu
   }));
   const table = await measureCrossovers(cpu, gpu, new ManualClock(), checks);
   assert.deepEqual(Object.keys(table), ["add"]);
+});
+
+Deno.test("admitGpu() leaves the ops on the CPU without a GPU or with a software one", async () => {
+  const log: string[] = [];
+  const say = (message: string) => void log.push(message);
+  const none = new Hardware(cpu, undefined, "No WebGPU adapter", {});
+  assert.deepEqual(await admitGpu(none, new ManualClock(), say), []);
+  assert.match(log[0]!, /run on the CPU: No WebGPU adapter/);
+});
+
+gpuTest("admitGpu() measures what passed and says what failed", async (gpu) => {
+  // The adapter at hand, called a real one.
+  const real = new Proxy(gpu, {
+    get(target, key) {
+      if (key === "info") return { ...target.info, software: false };
+      const value = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const log: string[] = [];
+  const hardware = new Hardware(cpu, real, undefined, {});
+  const checks = await admitGpu(hardware, new ManualClock(), (message) => log.push(message));
+  assert.ok(checks.every((check) => check.passed));
+  assert.deepEqual(Object.keys(hardware.crossovers), OPS.map((op) => op.name));
+  assert.match(log.at(-1)!, /^Ops may run on /);
+  // No time passes on a clock that stands still, so no device is ahead.
+  assert.ok(Object.values(hardware.crossovers).every(({ work }) => work === 0));
 });
