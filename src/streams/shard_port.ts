@@ -87,19 +87,25 @@ export class LocalShardPort implements ShardPort {
 export class WorkerShardPort implements ShardPort {
   readonly #name: string;
   readonly #onRestart: (reason: Error) => void;
+  readonly #script: URL;
   #worker: Worker;
   #port: RemotePort;
   #hasAnswered = false;
 
-  constructor(name: string, onRestart: (reason: Error) => void) {
+  /** @param script  the worker's module; another one only in tests */
+  constructor(
+    name: string,
+    onRestart: (reason: Error) => void,
+    script: URL = new URL("./engine_worker.ts", import.meta.url),
+  ) {
     this.#name = name;
     this.#onRestart = onRestart;
+    this.#script = script;
     [this.#worker, this.#port] = this.#start();
   }
 
   #start(): [Worker, RemotePort] {
-    const url = new URL("./engine_worker.ts", import.meta.url);
-    const worker = new Worker(url, { type: "module", name: this.#name });
+    const worker = new Worker(this.#script, { type: "module", name: this.#name });
     const port = new RemotePort(worker);
     worker.addEventListener("error", (event) => {
       event.preventDefault();

@@ -31,3 +31,34 @@ Deno.test("WorkerShardPort does in its worker what LocalShardPort does here", as
   }
   assert.deepEqual(outcomes[1], outcomes[0]);
 });
+
+/** Answers every call with its own serial number, and dies of "drop". */
+const FRAGILE = new URL(
+  "data:text/javascript," + encodeURIComponent(`
+    let calls = 0;
+    self.onmessage = ({ data }) => {
+      if (data.method === "drop") setTimeout(() => { throw new Error("out of luck"); });
+      else self.postMessage({ answer: data.call, value: ++calls });
+    };
+  `),
+);
+
+Deno.test("WorkerShardPort puts a new worker in the place of a dead one", async () => {
+  const restarted = Promise.withResolvers<Error>();
+  const port = new WorkerShardPort("fragile", restarted.resolve, FRAGILE);
+  assert.equal(await port.call("ping", null), 1);
+  assert.equal(await port.call("ping", null), 2);
+  await assert.rejects(port.call("drop", null), /fragile failed.*out of luck/);
+  assert.match((await restarted.promise).message, /out of luck/);
+  assert.equal(await port.call("ping", null), 1, "a fresh worker answers");
+  port.close();
+  await assert.rejects(port.call("ping", null), /closed/);
+});
+
+Deno.test("WorkerShardPort does not restart a worker that never answered", async () => {
+  const broken = new URL("data:text/javascript,throw new Error('cannot start')");
+  const port = new WorkerShardPort("broken", () => assert.fail("it restarted"), broken);
+  await assert.rejects(port.call("ping", null), /cannot start/);
+  await assert.rejects(port.call("ping", null), /cannot start/);
+  port.close();
+});
