@@ -39,10 +39,17 @@ const CHUNK_MAX = 512;
 /** From this many independent rows on, the rows alone fill a GPU and chunks only cost work. */
 const ROWS_SEQUENTIAL_MIN = 65_536;
 
-/** How the length is cut: about as many chunks as steps in a chunk, within bounds. */
+/** Rows times chunks beyond which more chunks add only work. */
+const PARALLEL_ENOUGH = 131_072;
+
+/**
+ * Steps of a chunk: about as many chunks as steps in one, so that the scan over the chunks stays
+ * short, and longer where the rows already fill a GPU. A power of two, or the whole length.
+ */
 export function chunkOf(length: number, rows: number): number {
   if (rows >= ROWS_SEQUENTIAL_MIN) return Math.max(length, 1);
   let chunk = CHUNK_MIN;
-  while (chunk < CHUNK_MAX && chunk * chunk < length) chunk *= 2;
+  const isSmall = () => chunk * chunk < length || rows * length > PARALLEL_ENOUGH * chunk;
+  while (chunk < CHUNK_MAX && isSmall()) chunk *= 2;
   return chunk;
 }
