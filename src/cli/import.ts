@@ -1,9 +1,11 @@
-import { PORT_DEFAULT } from "../service/config.ts";
+import { PORT_DEFAULT, readConfig } from "../service/config.ts";
+import { silentLog } from "../service/telemetry.ts";
 import { protocolOfFile, protocolOfMediaType, protocols } from "../protocols/mod.ts";
 import type { BodyCut } from "../protocols/protocol.ts";
-import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
+import { type Command, type CommandOutput, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
 import { openProgress } from "./progress.ts";
 import { onlyFile, openFile } from "./series_file.ts";
+import { startService } from "./start_service.ts";
 
 /** A file is sent in parts of whole lines, each of about this many bytes. */
 const PART_BYTES = 4 * 1024 * 1024;
@@ -65,8 +67,8 @@ interface ImportTotals {
 /** `import`: a file through the HTTP interface. */
 export const importCommand: Command = {
   name: "import",
-  summary: "Send a file to a running service",
-  usage: "FILE[.gz] --stream ID [--url URL]",
+  summary: "Send a file to a running service, or into a data folder",
+  usage: "FILE[.gz] --stream ID [--url URL | --data FOLDER]",
   description: `The format is told by the end of the file's name: ${ENDINGS}.\n` +
     "A file that was sent before is sent again without harm: known samples are duplicates.\n" +
     "DRIFTLINE_TOKEN is sent as the bearer token.",
@@ -77,6 +79,7 @@ export const importCommand: Command = {
       value: "URL",
       help: `The service (default http://127.0.0.1:${PORT_DEFAULT})`,
     },
+    data: { type: "string", value: "FOLDER", help: "Folder of a service that does not run" },
     type: { type: "string", value: "MEDIA", help: "Media type; default: by the file's name" },
     precision: { type: "string", value: "ms", help: "Unit of integer timestamps" },
     "timestamp-column": { type: "string", value: "NAME", help: "CSV: column of the timestamps" },
@@ -89,41 +92,63 @@ export const importCommand: Command = {
     if (mediaType === undefined) {
       throw new UsageError(`--type is missing: "${file}" ends in none of ${ENDINGS}`);
     }
-    const url = targetOf(input.text("url"), input.text("stream"), {
-      precision: input.text("precision"),
-      timestampColumn: input.text("timestamp-column"),
-      columns: input.texts("column").join(",") || undefined,
-    });
-    const totals: ImportTotals = { accepted: 0, duplicates: 0, late: 0, rejected: 0 };
-    const progress = await openProgress("Sending", output.isProgressShown);
-    const size = (await Deno.stat(file)).size;
-    let readBytes = 0;
-    const counted = (await openFile(file)).pipeThrough(
-      new TransformStream<Uint8Array, Uint8Array>({
-        transform(chunk, controller) {
-          readBytes += chunk.length;
-          progress.update(Math.min(readBytes, size), size);
-          controller.enqueue(chunk);
-        },
-      }),
+    const data = input.text("data");
+    if (data !== undefined && input.text("url") !== undefined) {
+      throw new UsageError("--data or --url, not both");
+    }
+    const local = data === undefined ? null : await startService(
+      readConfig({ data, port: 0 }, () => undefined),
+      silentLog,
     );
-    for await (const body of cutBodies(counted, protocolOfMediaType(mediaType)?.cut ?? "whole")) {
-      const answer = await send(url, mediaType, body);
-      if (typeof answer === "string") {
-        progress.stop();
-        output.note(`${answer}\nBefore that: ${JSON.stringify(totals)}`);
+    try {
+      const url = targetOf(local?.url ?? input.text("url"), input.text("stream"), {
+        precision: input.text("precision"),
+        timestampColumn: input.text("timestamp-column"),
+        columns: input.texts("column").join(",") || undefined,
+      });
+      const { totals, fault } = await sendFile(file, url, mediaType, output);
+      if (fault !== null) {
+        output.note(`${fault}\nBefore that: ${JSON.stringify(totals)}`);
         return EXIT_FAILED;
       }
-      for (const key of Object.keys(totals) as (keyof ImportTotals)[]) totals[key] += answer[key];
+      output.print(
+        input.isSet("json") ? JSON.stringify({ file, ...totals }) : `${file}: ` +
+          Object.entries(totals).map(([key, count]) => `${count} ${key}`).join(", "),
+      );
+      return EXIT_OK;
+    } finally {
+      // The states absorb what was sent before the folder is let go.
+      await local?.close();
     }
-    progress.stop();
-    output.print(
-      input.isSet("json") ? JSON.stringify({ file, url: url.href, ...totals }) : `${file}: ` +
-        Object.entries(totals).map(([key, count]) => `${count} ${key}`).join(", "),
-    );
-    return EXIT_OK;
   },
 };
+
+/** Sends a file part by part; `fault` says why it ended early. */
+async function sendFile(
+  file: string,
+  url: URL,
+  mediaType: string,
+  output: CommandOutput,
+): Promise<{ totals: ImportTotals; fault: string | null }> {
+  const totals: ImportTotals = { accepted: 0, duplicates: 0, late: 0, rejected: 0 };
+  const progress = await openProgress("Sending", output.isProgressShown);
+  const size = (await Deno.stat(file)).size;
+  let readBytes = 0;
+  const chunks = await openFile(file, (count) => {
+    readBytes += count;
+    progress.update(readBytes, size);
+  });
+  try {
+    for await (const body of cutBodies(chunks, protocolOfMediaType(mediaType)?.cut ?? "whole")) {
+      const answer = await send(url, mediaType, body);
+      if (typeof answer === "string") return { totals, fault: answer };
+      for (const key of Object.keys(totals) as (keyof ImportTotals)[]) totals[key] += answer[key];
+    }
+    return { totals, fault: null };
+  } finally {
+    progress.stop();
+  }
+}
 
 function targetOf(
   base: string | undefined,
@@ -148,8 +173,20 @@ async function send(
   mediaType: string,
   body: Uint8Array<ArrayBuffer>,
 ): Promise<ImportTotals | string> {
+  let response: Response;
+  try {
+    response = await post(url, mediaType, body);
+  } catch (error) {
+    if (error instanceof TypeError) return `Nothing answers at ${url.origin}: ${error.message}`;
+    throw error;
+  }
+  const answer = await response.json();
+  return response.ok ? answer as ImportTotals : `${answer.title}: ${answer.detail}`;
+}
+
+function post(url: URL, mediaType: string, body: Uint8Array<ArrayBuffer>): Promise<Response> {
   const token = Deno.env.get("DRIFTLINE_TOKEN");
-  const response = await fetch(url, {
+  return fetch(url, {
     method: "POST",
     body,
     headers: {
@@ -157,6 +194,4 @@ async function send(
       ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
     },
   });
-  const answer = await response.json();
-  return response.ok ? answer as ImportTotals : `${answer.title}: ${answer.detail}`;
 }

@@ -25,7 +25,7 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
     load: async () => (await import("./backtest.ts")).backtestCommand,
   },
   import: {
-    summary: "Send a file to a running service",
+    summary: "Send a file to a running service, or into a data folder",
     load: async () => (await import("./import.ts")).importCommand,
   },
   doctor: {

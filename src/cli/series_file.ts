@@ -46,12 +46,25 @@ export function onlyFile(input: CommandInput): string {
   return file;
 }
 
-/** The bytes of a file, inflated where its name ends in `.gz`. */
-export async function openFile(path: string): Promise<ReadableStream<Uint8Array>> {
+/**
+ * The bytes of a file, inflated where its name ends in `.gz`.
+ *
+ * @param onRead told of each piece's bytes on disk, before it is inflated
+ */
+export async function openFile(
+  path: string,
+  onRead: (count: number) => void = () => {},
+): Promise<ReadableStream<Uint8Array>> {
   const file = await Deno.open(path);
-  return path.endsWith(".gz")
-    ? file.readable.pipeThrough(new DecompressionStream("gzip"))
-    : file.readable;
+  const counted = file.readable.pipeThrough(
+    new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+      transform(chunk, controller) {
+        onRead(chunk.length);
+        controller.enqueue(chunk);
+      },
+    }),
+  );
+  return path.endsWith(".gz") ? counted.pipeThrough(new DecompressionStream("gzip")) : counted;
 }
 
 /**

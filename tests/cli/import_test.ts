@@ -74,3 +74,21 @@ Deno.test("import sends a file, and again without harm", async () => {
     await service.close();
   }
 });
+
+Deno.test("import fills the folder of a service that does not run", async () => {
+  await withFolder(async (folder) => {
+    const [path, data] = [`${folder}/office.csv`, `${folder}/data`];
+    await Deno.writeTextFile(path, hourlyCsv(20));
+    const args = [path, "--stream", "office", "--json"];
+    const first = await run(importCommand, ...args, "--data", data);
+    assert.equal(first.code, 0, first.error);
+    assert.equal(JSON.parse(first.out).accepted, 20);
+    // What was written is there for the next one who opens the folder.
+    const again = await run(importCommand, ...args, "--data", data);
+    assert.equal(JSON.parse(again.out).duplicates, 20);
+    const nobody = await run(importCommand, ...args, "--url", "http://127.0.0.1:1");
+    assert.equal(nobody.code, 1);
+    assert.match(nobody.error, /^Nothing answers at http:\/\/127\.0\.0\.1:1: /);
+    assert.equal((await run(importCommand, ...args, "--data", data, "--url", "x")).code, 2);
+  });
+});
