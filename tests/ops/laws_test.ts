@@ -94,6 +94,19 @@ for (const op of OPS) {
     assert.deepEqual(takeFaults(), []);
   });
 
+  gpuTest(`${op.name}: the GPU is the f64 twin at other sizes too`, async (gpu) => {
+    for (const work of [1, 777, 5_003, 60_011]) {
+      const sized = op.sized(work);
+      const exact = await outputsOn(cpu, op, sized, "f64");
+      const onGpu = await outputsOn(gpu, op, sized, "f32");
+      for (const name of op.outputs) {
+        const error = relativeError(onGpu[name]!, exact[name]!);
+        assert.ok(error <= op.tolerance, `work ${work}: ${name} is off by ${error}`);
+      }
+    }
+    assert.deepEqual(takeFaults(), []);
+  });
+
   Deno.test(`${op.name}: cases cover a short list and sized work`, () => {
     assert.ok(op.cases.some((testCase) => testCase.quick), "no quick case for the self-check");
     const sized = op.sized(5000);
