@@ -13,6 +13,9 @@ export const METRICS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 /** Upper bounds of the latency histogram, in seconds. */
 const LATENCY_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30];
 
+/** Methods that are counted by name: a client may invent any, and each would be a series. */
+const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE"]);
+
 /** What happened to the samples of a request, by outcome. */
 export interface SampleOutcomes {
   readonly accepted: number;
@@ -92,7 +95,8 @@ export class Telemetry {
     if (ignoredCount > 0) this.#ignored.inc(ignoredCount);
   }
 
-  countRequest(method: string, status: number, elapsedS: number): void {
+  countRequest(given: string, status: number, elapsedS: number): void {
+    const method = METHODS.has(given) ? given : "other";
     this.#requests.inc({ method, status: String(status) });
     this.#latency.observe({ method }, elapsedS);
   }

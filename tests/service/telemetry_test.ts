@@ -26,6 +26,14 @@ Deno.test("Telemetry counts samples by outcome and requests by status", async ()
   }
 });
 
+Deno.test("Telemetry does not count methods by names that clients invent", async () => {
+  const telemetry = new Telemetry({ processMetrics: false });
+  for (const method of ["BREW", "WHEN", "PROPFIND"]) telemetry.countRequest(method, 405, 0.001);
+  const text = await telemetry.text(0);
+  assert.match(text, /driftline_http_requests_total\{method="other",status="405"\} 3/);
+  assert.doesNotMatch(text, /BREW/);
+});
+
 Deno.test("two Telemetry objects share no counter", async () => {
   const one = new Telemetry({ processMetrics: false });
   const two = new Telemetry({ processMetrics: true });
