@@ -131,6 +131,20 @@ class MemoryStore implements Store {
       .map(recordOf);
   }
 
+  // deno-lint-ignore require-await
+  async listBehind(options: { after?: string; limit: number }): Promise<string[]> {
+    checkLimit(options.limit, PAGE_MAX);
+    const after = options.after ?? "";
+    return [...this.#streams.values()]
+      .filter(({ snapshots, inOrderCount }) =>
+        inOrderCount > (snapshots.at(-1)?.appliedOffset ?? 0)
+      )
+      .map(({ id }) => id)
+      .filter((id) => compareCodePoints(id, after) > 0)
+      .sort(compareCodePoints)
+      .slice(0, options.limit);
+  }
+
   deleteStream(id: string): Promise<boolean> {
     return Promise.resolve(this.#streams.delete(id));
   }

@@ -163,6 +163,14 @@ class SqliteStore implements Store {
     });
   }
 
+  async listBehind(options: { after?: string; limit: number }): Promise<string[]> {
+    checkLimit(options.limit, PAGE_MAX);
+    return await this.#port.call("listBehind", {
+      after: options.after ?? "",
+      limit: options.limit,
+    });
+  }
+
   deleteStream(id: string): Promise<boolean> {
     return this.#port.call("deleteStream", id);
   }

@@ -233,6 +233,12 @@ export interface Store {
   /** Streams in the order of their ids (by code point), after `after`; at most PAGE_MAX. */
   listStreams(options: { after?: string; limit: number }): Promise<StreamRecord[]>;
 
+  /**
+   * Ids of streams with in-order samples that their newest snapshot has not absorbed, in the order
+   * of their ids, after `after`; at most PAGE_MAX.
+   */
+  listBehind(options: { after?: string; limit: number }): Promise<string[]>;
+
   /** Removes the stream and all that belongs to it; false when there was none. */
   deleteStream(id: string): Promise<boolean>;
 

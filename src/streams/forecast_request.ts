@@ -21,7 +21,7 @@ export function checkQuantiles(quantiles: Float64Array): void {
   }
 }
 
-/** @throws {InvalidValueError | LimitError} none, too many, not increasing, or not after the origin */
+/** @throws {InvalidValueError | LimitError} none, too many, tangled, or not after the origin */
 export function checkTimes(timesNs: BigInt64Array, originNs: bigint): void {
   if (timesNs.length === 0 || timesNs.length > FORECAST_TIMES_MAX) {
     throw new LimitError("FORECAST_TIMES_MAX", FORECAST_TIMES_MAX, timesNs.length, "times");

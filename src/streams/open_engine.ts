@@ -23,6 +23,8 @@ import { Track } from "./track.ts";
 
 /** Milliseconds between two looks at which states are due to be committed. */
 export const COMMIT_TICK_MS = 250;
+/** Streams that are looked up at a time when catching up after a start. */
+export const CATCH_UP_PAGE = 100;
 /** States that one look commits at most, so that saving never crowds out absorbing. */
 export const COMMITS_PER_TICK_MAX = 32;
 
@@ -71,6 +73,8 @@ export class StreamEngine implements Engine {
   #queuedValues = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #ticking: Promise<void> | null = null;
+  #catchingUp: Promise<void> | null = null;
+  #isClosing = false;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -86,7 +90,28 @@ export class StreamEngine implements Engine {
   async start(): Promise<void> {
     await Promise.all(this.#ports.map((port) => port.call("ping", null)));
     const tickMs = this.#options.tickMs ?? COMMIT_TICK_MS;
-    if (tickMs > 0) this.#timer = setInterval(() => this.tick(), tickMs);
+    if (tickMs === 0) return;
+    this.#timer = setInterval(() => this.tick(), tickMs);
+    // A store that fails here fails every request, too: those say why.
+    this.#catchingUp = this.catchUp().catch(() => {});
+  }
+
+  /**
+   * Absorbs what a crash left between log and state, stream by stream, so that alarms in it open
+   * without waiting for somebody to ask. Runs by itself after the start.
+   */
+  async catchUp(): Promise<void> {
+    let ids: string[];
+    let after = "";
+    do {
+      ids = await this.#store.listBehind({ after, limit: CATCH_UP_PAGE });
+      for (const id of ids) {
+        if (this.#isClosing) return;
+        // A stream that fails says so itself when it is asked for.
+        await this.reach(id).catch(() => {});
+      }
+      after = ids.at(-1) ?? after;
+    } while (ids.length === CATCH_UP_PAGE);
   }
 
   /** A worker died: what it held is loaded again at the next touch. */
@@ -313,8 +338,10 @@ export class StreamEngine implements Engine {
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    this.#isClosing = true;
     this.#advancer.stop();
     await this.#ticking;
+    await this.#catchingUp;
     const tracks = [...this.#tracks.values()];
     await Promise.all(
       tracks.map((track) => track.exclusive(() => this.#advancer.commit(track)).catch(() => {})),

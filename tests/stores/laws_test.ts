@@ -312,6 +312,28 @@ law("commits snapshot, events and forecast together and keeps the newest", async
   assert.deepEqual(await store.countEvents(["a", "b"], 41n), [1, 0]);
 });
 
+law("lists the streams whose snapshots are behind their logs", async ({ store }) => {
+  const created = new Map<string, bigint>();
+  for (const id of ["a", "b", "c", "d"]) {
+    const [result] = await store.append([points(id, [[1, 1], [2, 2], [3, 3]])]);
+    created.set(id, result!.record.createdNs);
+  }
+  await store.putStream("empty", {});
+  for (const [id, offset] of [["b", 3], ["c", 2]] as const) {
+    await store.commit([{
+      streamCreatedNs: created.get(id)!,
+      snapshot: snapshotAt(id, offset),
+      events: [],
+      forecast: null,
+    }]);
+  }
+  assert.deepEqual(await store.listBehind({ limit: 10 }), ["a", "c", "d"]);
+  assert.deepEqual(await store.listBehind({ after: "a", limit: 1 }), ["c"]);
+  // A late sample changes nothing for the state.
+  await store.append([points("b", [[0, 1]])]);
+  assert.deepEqual(await store.listBehind({ after: "a", limit: 2 }), ["c", "d"]);
+});
+
 law("replaces an event that is committed again, exactly once", async ({ store }) => {
   const [result] = await store.append([points("a", [[1, 1], [2, 2], [3, 3]])]);
   const streamCreatedNs = result!.record.createdNs;

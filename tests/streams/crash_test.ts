@@ -127,6 +127,8 @@ Deno.test(`no acknowledged sample is lost or doubled over ${ROUNDS} kills`, asyn
       const model = index % COMMITTEE_EVERY === 0 ? "committee" : "mean";
       assert.equal(state.stateHash, await uninterruptedHash(store, writer, rows, model), writer.id);
     }
+    const total = writers.reduce((sum, writer) => sum + writer.acknowledged.size, 0);
+    console.log(`${total} samples acknowledged by ${WRITERS} writers over ${ROUNDS} kills`);
     await service.stop();
     const database = new DatabaseSync(`${folder}/${DATABASE_FILE}`);
     const check = database.prepare("PRAGMA integrity_check").get() as Record<string, string>;

@@ -70,6 +70,20 @@ Deno.test("StreamEngine resumes from snapshot and log as if it had never stopped
     assert.equal(heard.length, 0, "a replay is silent");
   }));
 
+Deno.test("StreamEngine opens the alarms that a crash left in the log, unasked", () =>
+  withEngine(async ({ store, restart }) => {
+    for (let i = 0; i < 150; i++) {
+      const segment = walk(`s${String(i).padStart(3, "0")}`, 12, ["a"]);
+      if (i % 50 === 7) segment.values[0]![10] = 3_000;
+      await store.append([segment]);
+    }
+    const engine = await restart();
+    await engine.catchUp();
+    const alarms = await store.countEvents(["s007", "s008", "s057", "s107"], 0n);
+    assert.deepEqual(alarms, [1, 0, 1, 1]);
+    assert.equal(engine.stats().absorbedSamples, 150 * 12);
+  }));
+
 Deno.test("StreamEngine absorbs samples in the order of the log, however they are submitted", () =>
   withEngine(async ({ engine, store }) => {
     const segment = walk("s", 3, ["a"]);

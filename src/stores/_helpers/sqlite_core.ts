@@ -98,6 +98,10 @@ export class SqliteCore {
     return this.#streams.list(after, limit).map(recordOf);
   }
 
+  listBehind(after: string, limit: number): string[] {
+    return this.#streams.listBehind(after, limit);
+  }
+
   deleteStream(id: string): boolean {
     const head = this.#streams.get(id);
     if (head === null) return false;

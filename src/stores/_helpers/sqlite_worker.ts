@@ -97,6 +97,8 @@ serveMethods(self as unknown as PortLike, {
   getStream: (id: string) => opened().getStream(id),
   listStreams: (given: { after: string; limit: number }) =>
     opened().listStreams(given.after, given.limit),
+  listBehind: (given: { after: string; limit: number }) =>
+    opened().listBehind(given.after, given.limit),
   deleteStream: (id: string) => opened().deleteStream(id),
   readInOrder: (given: { id: string; fromOffset: number; limit: number }) =>
     sendSegment(opened().readInOrder(given.id, given.fromOffset, given.limit)),

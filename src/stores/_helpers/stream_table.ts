@@ -42,6 +42,7 @@ export class StreamTable {
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
   readonly #list: StatementSync;
+  readonly #behind: StatementSync;
   readonly #remove: StatementSync;
   readonly #totals: StatementSync;
   #lastCreatedNs: bigint;
@@ -64,6 +65,11 @@ export class StreamTable {
         " late_tail_chunks = ? WHERE key = ?",
     );
     this.#list = prepare("SELECT * FROM stream WHERE id > ? ORDER BY id LIMIT ?");
+    this.#behind = prepare(
+      "SELECT id FROM stream WHERE id > ? AND in_order > coalesce((SELECT applied_offset" +
+        " FROM snapshot WHERE snapshot.stream = stream.key ORDER BY sequence DESC LIMIT 1), 0)" +
+        " ORDER BY id LIMIT ?",
+    );
     this.#remove = prepare("DELETE FROM stream WHERE key = ?");
     this.#totals = prepare(
       "SELECT count(*) AS streams, coalesce(sum(in_order + late), 0) AS samples FROM stream",
@@ -138,6 +144,11 @@ export class StreamTable {
 
   list(after: string, limit: number): StreamHead[] {
     return (this.#list.all(after, limit) as Row[]).map(readHead);
+  }
+
+  /** Streams whose newest snapshot has not absorbed all in-order samples. */
+  listBehind(after: string, limit: number): string[] {
+    return (this.#behind.all(after, limit) as Row[]).map((row) => row.id as string);
   }
 
   remove(head: StreamHead): void {
