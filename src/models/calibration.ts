@@ -68,6 +68,9 @@ const WIDENING = 0.15;
 const RING_ERRORS_MIN = 5;
 /** Live errors put into the ring: one of this many. */
 const RING_STRIDE = 4;
+/** Growth beyond the horizon is √lead where there are fewer leads to tell, and within a range. */
+const GROWTH_LEADS_MIN = 7;
+const GROWTH_RANGE = [0.1, 0.75] as const;
 /** Memory of the live means, in errors of one lead or phase. */
 const LEAD_MEMORY = 150;
 const PHASE_MEMORY = 60;
@@ -319,4 +322,17 @@ export function standardQuantiles(
   const centre = shape(0.5);
   const wider = 1 + WIDENING / Math.sqrt(Math.max(blocks, 1));
   return quantiles.map((quantile) => (shape(quantile) - centre) * wider);
+}
+
+/**
+ * How the error grows beyond the last lead: the exponent p of s ∝ lead^p over the last three
+ * quarters of the leads, between nearly none (a stationary series) and a walk's with a drift.
+ */
+export function growthExponent(state: CalibrationState): number {
+  const last = state.leadSum.length - 1;
+  const early = Math.floor(last / 4);
+  if (last < GROWTH_LEADS_MIN) return 0.5;
+  const ratio = leadScale(state, last) / leadScale(state, early);
+  const exponent = Math.log(ratio) / Math.log((last + 1) / (early + 1));
+  return Math.min(GROWTH_RANGE[1], Math.max(GROWTH_RANGE[0], exponent));
 }

@@ -1,7 +1,7 @@
 import { type AdaptiveState, WATCHED_LEVELS, widthFactor } from "./adaptive_coverage.ts";
 import { analogForecastInto, analogShapeOf } from "./analog.ts";
 import { arForecastInto } from "./ar_differences.ts";
-import { conditionsInto, leadScale, standardQuantiles } from "./calibration.ts";
+import { conditionsInto, growthExponent, leadScale, standardQuantiles } from "./calibration.ts";
 import {
   cut,
   denormalised,
@@ -148,7 +148,7 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
  * Quantiles at slot times after the newest sample, in the values' units.
  *
  * Between slots the point is interpolated and the reference's own movement within the slot is
- * added; beyond the horizon it decays to the reference's forecast and the scale grows by √lead.
+ * added; beyond the horizon it decays to the reference's forecast and the scale goes on growing as it did.
  *
  * @returns row-major, increasing along each row                                 [time, quantile]
  */
@@ -169,13 +169,14 @@ export function ensembleQuantiles(
     { length: horizon },
     (_, l) => leadScale(calibration, l) * now.condition[l]!,
   );
+  const exponent = growthExponent(calibration);
   const slot = newestSlot(state);
   const last = state.grid.values[state.grid.length - 1]!;
   const point = Float64Array.from(now.point);
   for (let t = 0; t < us.length; t++) {
     const lead = Math.max(0, us[t]! - slot);
     const z = pointAt(run, point, last, slot, lead);
-    const scale = scaleAt(scales, lead);
+    const scale = scaleAt(scales, exponent, lead);
     const bucket = run.bucket[Math.min(horizon, Math.max(1, Math.ceil(lead))) - 1]!;
     for (let q = 0; q < quantiles.length; q++) {
       const width = shape[q]! * widthFactor(adaptive, bucket, quantiles[q]!) * scale;
@@ -215,9 +216,9 @@ function pointAt(
   return z + referenceAt(run, slot + lead) - straight;
 }
 
-function scaleAt(scales: Float64Array, lead: number): number {
+function scaleAt(scales: Float64Array, exponent: number, lead: number): number {
   const horizon = scales.length;
-  if (lead >= horizon) return scales[horizon - 1]! * Math.sqrt(lead / horizon);
+  if (lead >= horizon) return scales[horizon - 1]! * (lead / horizon) ** exponent;
   return interpolated(scales, scales[0]!, Math.max(1, lead));
 }
 

@@ -17,42 +17,43 @@ import { structuralLayout, THETA } from "./structural_layout.ts";
 /** Fits that are kept: origins of the replay use the newest one that was known to them. */
 export const FIT_RECORDS_MAX = 3;
 
-/** Fits all filters on the first `count` samples. */
-function fitAll(
-  setting: Setting,
-  series: readonly ReturnType<typeof fitSeries>[],
-  count: number,
-  warm: Float64Array | null,
-): Float64Array {
-  const thetas = new Float64Array(series.length * THETA.size);
-  series.forEach((one, k) => {
+/**
+ * A fit sees this many of the newest samples, or this many of the longest season if that is more;
+ * 1,000 samples cost 0.003 in MASE over the 100 development windows tried.
+ */
+const FIT_SAMPLES = 1500;
+const FIT_SEASONS = 4;
+
+/** Fits all filters on the newest of the first `count` samples. */
+function fitAll(setting: Setting, count: number, warm: Float64Array | null): Float64Array {
+  const { input, us, seasons } = setting;
+  const longest = seasons.at(-1)?.length ?? 0;
+  const from = Math.max(0, count - Math.max(FIT_SAMPLES, Math.ceil(FIT_SEASONS * longest)));
+  const season = Math.max(1, seasons[0]?.slots ?? 1);
+  const thetas = new Float64Array(setting.filters.length * THETA.size);
+  setting.filters.forEach((name, k) => {
+    const values = input.values.slice(from, count);
+    for (let i = 0; i < values.length; i++) values[i] = toTrackUnits(setting.units[k]!, values[i]!);
+    const layout = structuralLayout(FILTER_KINDS[name], seasons);
+    const startLevel = meanOf(values.subarray(0, season));
+    const series = fitSeries(layout, us.slice(from, count), values, startLevel, input.horizon);
     const before = warm?.slice(k * THETA.size, (k + 1) * THETA.size) ?? null;
-    thetas.set(fitStructural(one, Math.min(count, setting.us.length), before), k * THETA.size);
+    thetas.set(fitStructural(series, before), k * THETA.size);
   });
   return thetas;
-}
-
-function fitSeriesOf(setting: Setting): ReturnType<typeof fitSeries>[] {
-  const { input, us, seasons } = setting;
-  return setting.filters.map((name, k) => {
-    const values = input.values.map((value) => toTrackUnits(setting.units[k]!, value));
-    const layout = structuralLayout(FILTER_KINDS[name], seasons);
-    return fitSeries(layout, us, values, setting.startLevels[k]!, input.horizon);
-  });
 }
 
 /** The records of this refit: earlier ones that still fit, prefixes, then all samples. */
 function fitRecords(setting: Setting): FitRecord[] {
   const { input, filters } = setting;
-  const series = fitSeriesOf(setting);
   const size = filters.length * THETA.size;
   const length = input.values.length;
   const records = input.records.filter((record) => record.thetas.length === size).slice();
   for (const share of [...input.prefixes, 1]) {
     const rounded = length > 30 || share === 1 ? Math.round(share * length) : length * share;
-    const count = Math.max(FIT_SAMPLES_MIN, Math.floor(rounded));
+    const count = Math.min(length, Math.max(FIT_SAMPLES_MIN, Math.floor(rounded)));
     const warm = records.at(-1)?.thetas ?? null;
-    const thetas = fitAll(setting, series, count, warm);
+    const thetas = fitAll(setting, count, warm);
     records.push({ count: input.seen - length + count, thetas });
   }
   return records.slice(-FIT_RECORDS_MAX);

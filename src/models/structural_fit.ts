@@ -170,7 +170,6 @@ function originError(
   model: StructuralModel,
   mean: Float64Array,
   origin: number,
-  count: number,
   scratch: Float64Array,
 ): { sum: number; terms: number } {
   const { layout, us, values, rows } = series;
@@ -178,7 +177,7 @@ function originError(
   scratch.set(mean);
   let sum = 0;
   let terms = 0;
-  const end = Math.min(count, origin + series.horizon);
+  const end = Math.min(us.length, origin + series.horizon);
   for (let t = origin; t < end; t++) {
     setTransition(model, us[t]! - us[t - 1]!);
     advanceMean(model, scratch);
@@ -192,17 +191,14 @@ function originError(
 }
 
 /**
- * The fitting criterion per sample (lower is better) over the first `count` samples.
+ * The fitting criterion per sample (lower is better).
  *
  *   c1 = mean(½ log S) + log mean(|v| / √S)                   Laplace, scale concentrated out
  *   c  = (1 − s)·c1 + s·log mean(|e_{o,l}| / √l)              s: the kind's multi-step share
  */
-export function structuralCriterion(
-  series: FitSeries,
-  theta: Float64Array,
-  count: number,
-): number {
+export function structuralCriterion(series: FitSeries, theta: Float64Array): number {
   const { layout, us, values, rows } = series;
+  const count = us.length;
   const { size } = layout;
   const model = structuralModel(layout, theta);
   const start = structuralStart(model, us[0]! - 1, series.startLevel);
@@ -221,7 +217,7 @@ export function structuralCriterion(
   let nextOrigin = 0;
   for (let t = 0; t < count; t++) {
     if (origins[nextOrigin] === t) {
-      const far = originError(series, model, mean, t, count, scratch);
+      const far = originError(series, model, mean, t, scratch);
       farSum += far.sum;
       farTerms += far.terms;
       nextOrigin++;
@@ -288,29 +284,24 @@ function coldStarts(kind: StructuralKind): Float64Array[] {
 
 /** The best criterion over the starts of a search: how well the model suits a series, roughly. */
 export function roughCriterion(series: FitSeries): number {
-  const costs = coldStarts(series.layout.kind).map((theta) =>
-    structuralCriterion(series, theta, series.us.length)
-  );
+  const costs = coldStarts(series.layout.kind).map((theta) => structuralCriterion(series, theta));
   return Math.min(...costs);
 }
 
 /**
- * Fits the parameters on the first `count` samples: the best of three starts (or `warm`), then
+ * Fits the parameters: the best of three starts (or `warm`), then
  * coordinate steps of 1 and ½ decade (from `warm`: ½ only), each followed as far as it gains.
  *
  *   minimise  count·c(theta) + ½ Σ ((theta − mu) / sd)²
  *
  * @returns log10 parameters at the positions of {@linkcode THETA}
  */
-export function fitStructural(
-  series: FitSeries,
-  count: number,
-  warm: Float64Array | null,
-): Float64Array {
+export function fitStructural(series: FitSeries, warm: Float64Array | null): Float64Array {
+  const count = series.us.length;
   const { kind } = series.layout;
   const used = usedParameters(series.layout);
   const cost = (theta: Float64Array) =>
-    count * structuralCriterion(series, theta, count) + penalty(theta, used);
+    count * structuralCriterion(series, theta) + penalty(theta, used);
   let best = warm?.slice() ?? coldStarts(kind)[0]!;
   let bestCost = cost(best);
   if (warm === null) {

@@ -4,6 +4,7 @@ import {
   calibrationObserve,
   conditionsInto,
   ERROR_RING_MAX,
+  growthExponent,
   leadScale,
   type PastForecast,
   phaseFactor,
@@ -79,4 +80,18 @@ Deno.test("calibrationObserve() follows a change of scale and keeps its memory b
   assert.equal(state.ring.length, ERROR_RING_MAX);
   const [high] = standardQuantiles(state, Float64Array.of(0.9));
   assert.ok(high! > 1 && high! < 3);
+});
+
+Deno.test("growthExponent() tells a walk's errors from a stationary series'", () => {
+  const flat = pastOf(300, () => 1);
+  const walk = flat.map((past) => ({
+    ...past,
+    errors: past.errors.map((error, l) => error * Math.sqrt(l + 1)),
+  }));
+  const exponentOf = (past: PastForecast[]) =>
+    growthExponent(calibrate(past, HORIZON, 1, 0, 1, 1200));
+  assert.equal(exponentOf(flat), 0.1);
+  assert.ok(Math.abs(exponentOf(walk) - 0.5) < 0.12, `${exponentOf(walk)}`);
+  // Too few leads to tell: the square root.
+  assert.equal(growthExponent(calibrate([], 4, 1, 0, 1, 10)), 0.5);
 });
