@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { gzipSync } from "node:zlib";
 import { REQUEST_BYTES_MAX } from "../../routes/_body.ts";
 import { protocols } from "../../src/protocols/mod.ts";
@@ -283,4 +284,34 @@ Deno.test("the reference and the refusal of other types name every protocol of t
   assert.equal(refused.status, 415);
   assert.equal(refused.headers.get("accept-post"), canonical.join(", "));
   await refused.body?.cancel();
+});
+
+Deno.test("no bytes in any protocol make a fault of our own, nor a part of a body stored", async () => {
+  const { app, send } = openFixture();
+  const mediaTypes = protocols.map((protocol) => protocol.mediaTypes[0]!);
+  const valid = [
+    '{"timestamps":[1,2],"values":[1,null]}',
+    '{"timestamp":1,"value":2}\n',
+    "t,a,b\n1,2,3\n",
+    "m,k=v a=1,b=2 3\n",
+    "RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0",
+  ].map((text) => new TextEncoder().encode(text));
+  const mutated = fc.tuple(fc.constantFrom(...valid), fc.nat(60), fc.nat(255)).map(
+    ([bytes, at, byte]) => {
+      const copy = bytes.slice();
+      copy[at % copy.length] = byte;
+      return copy;
+    },
+  );
+  const bodies = fc.oneof(fc.uint8Array({ maxLength: 200 }), mutated);
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...mediaTypes), bodies, async (mediaType, bytes) => {
+      const before = (await send("GET", "/v1/streams")).body.streams.length;
+      const answer = await post(app, "/v1/observations", mediaType, new Uint8Array(bytes));
+      assert.ok([200, 400, 413, 422].includes(answer.status), JSON.stringify(answer.body));
+      const after = (await send("GET", "/v1/streams")).body.streams.length;
+      if (answer.status !== 200) assert.equal(after, before);
+    }),
+    { numRuns: 500 },
+  );
 });
