@@ -30,14 +30,14 @@ export interface StreamHead {
   readonly late: LogPart;
 }
 
-/** Stream rows kept in memory at most. */
-export const HEADS_MAX = 100_000;
+/** Stream rows kept in memory, each counted as one and its channels as one each. */
+export const HEADS_WEIGHT_MAX = 1_000_000;
 
 type Row = Record<string, bigint | string | null>;
 
 /** The table of streams with a bounded cache of its rows. */
 export class StreamTable {
-  readonly #heads = new LruMap<string, StreamHead>(HEADS_MAX);
+  readonly #heads = new LruMap<string, StreamHead>(HEADS_WEIGHT_MAX);
   readonly #select: StatementSync;
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
@@ -84,7 +84,7 @@ export class StreamTable {
     const row = this.#select.get(id) as Row | undefined;
     if (row === undefined) return null;
     const head = readHead(row);
-    this.#heads.set(id, head);
+    this.#keep(head);
     return head;
   }
 
@@ -106,11 +106,16 @@ export class StreamTable {
       inOrder: part(),
       late: part(),
     };
-    this.#heads.set(id, head);
+    this.#keep(head);
     return head;
   }
 
+  #keep(head: StreamHead): void {
+    this.#heads.set(head.id, head, 1 + head.channels.length);
+  }
+
   write(head: StreamHead): void {
+    this.#keep(head);
     const { inOrder, late } = head;
     this.#update.run(
       JSON.stringify(head.settings),
