@@ -3,7 +3,7 @@ import type { SlotGrid } from "./slot_grid.ts";
 /**
  * Analogs: what followed the stretches of the past that look most like the newest one.
  *
- *   distance = Σ_i w_i ((a_i − ā) − (q_i − q̄))² + 0.3 (ā − q̄)²,   w_i halves every Lw·ln(2)/2 slots
+ *   distance = Σ_i w_i ((a_i − ā) − (q_i − q̄))² + 0.3 (ā − q̄)²,   w_i ∝ exp(−2·age / window)
  *   forecast = Σ_k v_k (continuation_k + 0.7 (q̄ − ā_k)),          v_k ∝ exp(−d_k / (2 median d))
  *
  * over the nearest `neighbours` windows, of the same phase of the season where there is one.

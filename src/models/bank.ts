@@ -12,13 +12,13 @@ import type { Season } from "./season.ts";
  * short LegT window (`delay_memory.ts`), from which the newest delays can be read.
  */
 export type BankState = {
-  /** Means of the innovations.                                                    [innovation tau] */
+  /** Means of the innovations.                                                  [innovation tau] */
   innovations: Float64Array;
-  /** Means of the values.                                                              [value tau] */
+  /** Means of the values.                                                            [value tau] */
   values: Float64Array;
-  /** Damped harmonics of the values, real and imaginary part.                        [2·harmonic] */
+  /** Damped harmonics of the values, real and imaginary part.                       [2·harmonic] */
   harmonics: Float64Array;
-  /** Legendre coefficients of the newest slots.                                     [delay state] */
+  /** Legendre coefficients of the newest slots.                                    [delay state] */
   delays: Float64Array;
 };
 
@@ -123,8 +123,8 @@ export function featureCounts(
 }
 
 /**
- * Writes the features at a slot: constant, innovation means | value means, harmonics, delays, seasonal
- * difference and the one before, phases of the seasons; before scaling.
+ * Writes the features at a slot: constant, innovation means | value means, harmonics, delays,
+ * seasonal difference and the one before, phases of the seasons; before scaling.
  *
  * @param slot        whole slot of the origin, for the phases
  * @param difference  value minus the one a season before, now and one slot before          [2]

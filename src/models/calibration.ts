@@ -1,4 +1,5 @@
 import { normalQuantile } from "./normal.ts";
+import { SCALE_OF_MEAN_ABS } from "./structural.ts";
 
 /**
  * Error quantiles learned from a forecaster's own past errors.
@@ -158,7 +159,7 @@ function spreadFactor(state: CalibrationState, lead: number, spread: number): nu
   return Math.min(SPREAD_RANGE[1], Math.max(SPREAD_RANGE[0], ratio)) ** SPREAD_POWER;
 }
 
-/** What sets the forecast from `slot` at each lead apart from the usual: c(l).              [lead] */
+/** What sets the forecast from `slot` at each lead apart from the usual: c(l).            [lead] */
 export function conditionsInto(
   state: CalibrationState,
   slot: number,
@@ -295,7 +296,7 @@ export function calibrationObserve(
  */
 export function priorShape(quantile: number): number {
   const laplace = quantile < 0.5 ? Math.log(2 * quantile) : -Math.log(2 * (1 - quantile));
-  return 0.5 * normalQuantile(quantile) * 1.2533 + 0.5 * laplace;
+  return 0.5 * normalQuantile(quantile) * SCALE_OF_MEAN_ABS + 0.5 * laplace;
 }
 
 function sortedQuantile(sorted: Float32Array, quantile: number): number {

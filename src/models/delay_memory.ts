@@ -32,7 +32,7 @@ export function delayMemory(windowSlots: number): DelayMemory {
   return { windowSlots, A, B, dt: NaN, Abar: empty, Bbar: empty, scratch };
 }
 
-/** Advances the coefficients by `dt` slots onto a value.                                  [state] */
+/** Advances the coefficients by `dt` slots onto a value.                                 [state] */
 export function delayObserve(
   memory: DelayMemory,
   state: Float64Array,

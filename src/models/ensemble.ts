@@ -22,7 +22,7 @@ import { meanObserve, type MeanState } from "./naive.ts";
 import type { Season } from "./season.ts";
 import type { SlotClock } from "./slot_clock.ts";
 import { GRID_SLOTS_MAX, pushSlot, type SlotGrid } from "./slot_grid.ts";
-import { forecastMeanAt, innovationScale } from "./structural.ts";
+import { forecastMeanAt, innovationScale, SCALE_OF_MEAN_ABS } from "./structural.ts";
 
 /**
  * The members of a model at work on one channel between two refits: they advance with each sample
@@ -70,7 +70,7 @@ export type PendingForecast = {
   size: Float32Array;
   /** What sets this forecast apart; empty before the calibration is known.               [lead] */
   condition: Float32Array;
-  /** Interval ends: lower and upper of each watched level; empty when not issued. [level, 2, lead] */
+  /** Interval ends of each watched level; empty when not issued.                [level, 2, lead] */
   bounds: Float32Array;
 };
 
@@ -173,7 +173,10 @@ export function expectation(run: EnsembleRun, u: number): Expectation {
   const mean = denormalised(state, referenceAt(run, u));
   if (track === undefined) {
     const known = state.calibration;
-    return { mean, deviation: known === null ? NaN : state.scale * 1.2533 * leadScale(known, 0) };
+    return {
+      mean,
+      deviation: known === null ? NaN : state.scale * SCALE_OF_MEAN_ABS * leadScale(known, 0),
+    };
   }
   const deviation = innovationScale(track.track.filter) * track.track.deviation;
   const { units } = track.track;

@@ -148,7 +148,8 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
  * Quantiles at slot times after the newest sample, in the values' units.
  *
  * Between slots the point is interpolated and the reference's own movement within the slot is
- * added; beyond the horizon it decays to the reference's forecast and the scale goes on growing as it did.
+ * added; beyond the horizon it decays to the reference's forecast and the scale goes on growing as
+ * it did.
  *
  * @returns row-major, increasing along each row                                 [time, quantile]
  */

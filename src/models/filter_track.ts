@@ -342,12 +342,12 @@ function learnGroup(
   }
 }
 
-/** Structural forecasts from the newest slot, in the track's units.                        [lead] */
+/** Structural forecasts from the newest slot, in the track's units.                       [lead] */
 export function trackBaseInto(run: TrackRun, slot: number, out: Float64Array): void {
   forecastMeansInto(run.model, run.track.filter, slot, out);
 }
 
-/** Adds the light or the full readout's correction.                                        [lead] */
+/** Adds the light or the full readout's correction.                                       [lead] */
 export function trackReadoutAdd(run: TrackRun, full: boolean, forecast: Float64Array): void {
   const { track } = run;
   const readout = full ? track.full : track.light;

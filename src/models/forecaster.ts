@@ -27,6 +27,7 @@ import {
 import { sampleSlotTime, slotTime } from "./slot_clock.ts";
 import { GRID_ROOM_MAX } from "./slot_grid.ts";
 import { STRUCTURAL_STATES_MAX } from "./structural_layout.ts";
+import { SCALE_OF_MEAN_ABS } from "./structural.ts";
 
 /** The state of every model here: the newest samples, the fits, and the members at work. */
 export type ForecasterState = {
@@ -280,7 +281,7 @@ function expectInto(
   if (run === null) {
     const { mean, meanAbs } = coldExpectation(state);
     oneStep.expected[at] = mean;
-    oneStep.scale[at] = 1.2533 * meanAbs;
+    oneStep.scale[at] = SCALE_OF_MEAN_ABS * meanAbs;
     return;
   }
   const { mean, deviation } = expectation(run, sampleSlotTime(run.state.clock, timeS));

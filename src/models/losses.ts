@@ -25,7 +25,7 @@ export function leadBuckets(horizon: number): [number, number][] {
   return [[0, near], [near, middle], [middle, horizon]];
 }
 
-/** Which bucket each lead belongs to.                                                       [lead] */
+/** Which bucket each lead belongs to.                                                     [lead] */
 export function bucketOfLead(horizon: number): Uint8Array {
   const out = new Uint8Array(horizon);
   leadBuckets(horizon).forEach(([from, to], bucket) => out.fill(bucket, from, to));
@@ -44,7 +44,7 @@ export function lossAge(state: LossState, slots: number, halfSlots: number): voi
   for (let b = 0; b < state.weight.length; b++) state.weight[b] = state.weight[b]! * keep;
 }
 
-/** Weights of the members in one bucket, summing to 1.                                    [member] */
+/** Weights of the members in one bucket, summing to 1.                                  [member] */
 export function memberWeightsInto(
   state: LossState,
   bucket: number,

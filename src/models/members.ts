@@ -71,6 +71,7 @@ export const MEMBER_KINDS = {
   analog_long: { form: "analog", long: true },
 } as const satisfies Record<string, MemberKind>;
 
+/** The name of a member. */
 export type MemberName = keyof typeof MEMBER_KINDS;
 
 /** The filters that a set of members needs; the first is the reference for gaps and one step. */

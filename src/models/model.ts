@@ -49,6 +49,7 @@ export interface ModelSummary {
   readonly weights: Readonly<Record<string, number>>;
 }
 
+/** A model that serves; see the top of this file. */
 export interface Model<S extends Tree = Tree> {
   /** Name and version; a change of behaviour changes it, and with it the model hash. */
   readonly name: string;
@@ -71,7 +72,7 @@ export interface Model<S extends Tree = Tree> {
    *
    * @param timesS    seconds since the epoch, increasing                             [time]
    * @param quantiles in (0, 1), increasing                                           [quantile]
-   * @returns         row-major, increasing along each row                            [time, quantile]
+   * @returns         row-major, increasing along each row                          [time, quantile]
    */
   forecast(state: S, timesS: Float64Array, quantiles: Float64Array): Float64Array;
 

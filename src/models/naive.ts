@@ -1,8 +1,8 @@
 import type { SlotGrid } from "./slot_grid.ts";
 
 /**
- * Seasonal naive: each lead repeats the value of the last season, ŷ(n + l) = y(n + l − k·m) with the
- * smallest k that lies in the past; the last value where less than a season has been seen.
+ * Seasonal naive: each lead repeats the value of the last season, ŷ(n + l) = y(n + l − k·m) with
+ * the smallest k that lies in the past; the last value where less than a season has been seen.
  *
  * @param season  season length in slots; 1 = none
  * @param out     leads 1, 2, …                                                          [lead]

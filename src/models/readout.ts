@@ -108,7 +108,7 @@ export function readoutLearn(
   }
 }
 
-/** Adds the readout's correction to base forecasts, in place.                               [lead] */
+/** Adds the readout's correction to base forecasts, in place.                             [lead] */
 export function readoutAdd(
   state: ReadoutState,
   features: Float64Array,

@@ -1,7 +1,7 @@
 import { type StructuralLayout, THETA } from "./structural_layout.ts";
 
 /** An innovation beyond this many running scales is clipped. */
-export const CLIP_SCALES = 4;
+const CLIP_SCALES = 4;
 
 /** Mean |x| of a standard normal is 1 / 1.2533. */
 export const SCALE_OF_MEAN_ABS = 1.2533;

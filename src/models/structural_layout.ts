@@ -12,7 +12,7 @@ import type { Season } from "./season.ts";
  * row turns with u, so every step length is exact and costs the same. `alpha` makes the slope's
  * share over one slot equal phi·slope, as in the discrete damped trend (Gardner and McKenzie 1985).
  *
- * The update is robust: an innovation beyond {@linkcode CLIP_SCALES} running scales is clipped in
+ * The update is robust: an innovation beyond 4 running scales is clipped in
  * the mean, while the covariance is updated as usual. Harvey (1989) chapter 4 for the filter; the
  * constants and priors are those of docs/models_that_serve.md.
  *
@@ -52,9 +52,8 @@ export type StructuralLayout = {
 /** Positions in a parameter vector; all but the damping are log10 of variances. */
 export const THETA = { level: 0, slope: 1, damping: 2, ou: 3, season: 5, size: 7 } as const;
 
-/** Most Ornstein–Uhlenbeck terms and seasons that a parameter vector has room for. */
-export const OU_MAX = 2;
-export const SEASONS_MAX = 2;
+/** Most Ornstein–Uhlenbeck terms that a parameter vector has room for. */
+const OU_MAX = 2;
 
 /** Most harmonics of the first season. */
 const HARMONICS_MAX = 12;
@@ -103,7 +102,7 @@ function harmonicsOf(seasons: readonly Season[]): Harmonic[] {
   return out;
 }
 
-/** Lays out the states of a kind for the given seasons (at most {@linkcode SEASONS_MAX}). */
+/** Lays out the states of a kind for the given seasons (at most two). */
 export function structuralLayout(
   kind: StructuralKind,
   seasons: readonly Season[],
