@@ -29,7 +29,7 @@ function blocks(language: string): Block[] {
 for (const { page, line, code } of blocks("ts")) {
   Deno.test(`the TypeScript block at ${page}:${line} runs`, async () => {
     // The block stands at the root, so that it names modules as "./src/...".
-    const path = `${ROOT}/.run_${page.replaceAll(/[^a-z0-9]/gi, "_")}_${line}.ts`;
+    const path = await Deno.makeTempFile({ dir: ROOT, prefix: ".run_", suffix: ".ts" });
     await Deno.writeTextFile(path, code);
     try {
       const { code: status, stderr } = await new Deno.Command(Deno.execPath(), {

@@ -19,16 +19,19 @@ async function adapterName(): Promise<string | null> {
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["eval", "--no-lock", script],
     stderr: "null",
-    env: environment(),
+    env: environment,
   }).output();
   const name = new TextDecoder().decode(stdout).trim();
   return code === 0 && name !== "" ? name : null;
 }
 
-function environment(): Record<string, string> {
+/** What the tests and the search for an adapter run with. */
+const environment: Readonly<Record<string, string>> = {
   // Mesa's libraries write a warning to standard error at each start without it.
-  return Deno.env.has("XDG_RUNTIME_DIR") ? {} : { XDG_RUNTIME_DIR: Deno.makeTempDirSync() };
-}
+  XDG_RUNTIME_DIR: Deno.env.get("XDG_RUNTIME_DIR") ?? Deno.makeTempDirSync(),
+  // Mesa's OpenGL is no substitute: some shaders never end there.
+  DENO_WEBGPU_BACKEND: Deno.env.get("DENO_WEBGPU_BACKEND") ?? "vulkan",
+};
 
 async function succeeds(command: string, args: string[]): Promise<boolean> {
   try {
@@ -87,6 +90,6 @@ const hasPath = passedOn.some((argument) => !argument.startsWith("-"));
 const { code } = await new Deno.Command(Deno.execPath(), {
   args: ["test", "-A", "--parallel", ...passedOn, ...(hasPath ? [] : [`${root}/tests`])],
   cwd: root,
-  env: { ...environment(), DRIFTLINE_TEST_ADAPTER: adapter ?? "" },
+  env: environment,
 }).spawn().status;
 Deno.exit(code);
