@@ -5,11 +5,19 @@ import type { Commit, IssuedForecast, Snapshot, Store } from "../stores/store.ts
 import { CommitQueue } from "./commit_queue.ts";
 import { type Applied, StreamFailedError } from "./engine.ts";
 import type { AbsorbAnswer } from "./shard.ts";
-import { SNAPSHOT_SAMPLES } from "./snapshots.ts";
+import { REPLAY_SNAPSHOT_SAMPLES, SNAPSHOT_SAMPLES } from "./snapshots.ts";
 import type { Pending, Track } from "./track.ts";
 
-/** Samples of one message to a shard: how long one stream may keep the others waiting. */
-export const BATCH_SAMPLES_MAX = 512;
+/**
+ * Values of one message to a shard, missing ones included: how long one stream may keep the others
+ * waiting. A sample with more channels is a message of its own.
+ */
+export const BATCH_VALUES_MAX = 512;
+
+/** Samples that one message may hold of so many channels. */
+export function batchSamplesMax(channelCount: number): number {
+  return Math.max(1, Math.floor(BATCH_VALUES_MAX / Math.max(1, channelCount)));
+}
 
 /** Who is told of what became of samples and states. */
 export interface AdvanceListener {
@@ -112,7 +120,7 @@ export class Advancer {
     }
     const batch: Piece[] = [];
     let next = track.applied;
-    let room = BATCH_SAMPLES_MAX;
+    let room = batchSamplesMax(track.channelCount);
     while (room > 0 && track.pending[0]?.start === next) {
       const pending = track.pending.shift()!;
       const length = pending.segment.timestampsNs.length;
@@ -130,7 +138,7 @@ export class Advancer {
   }
 
   async #readLog(track: Track, end: number): Promise<Piece[]> {
-    const limit = Math.min(BATCH_SAMPLES_MAX, end - track.applied);
+    const limit = Math.min(batchSamplesMax(track.channelCount), end - track.applied);
     if (limit <= 0) return [];
     const start = track.applied;
     const segment = await this.#store.readInOrder(track.id, start, limit);
@@ -160,7 +168,9 @@ export class Advancer {
       const answer = await track.port.call<AbsorbAnswer>("absorb", {
         streamId: track.id,
         segments: batch.map(({ segment }) => segment),
-        commitAfter: SNAPSHOT_SAMPLES,
+        commitAfter: batch.some(({ isLive }) => isLive)
+          ? SNAPSHOT_SAMPLES
+          : REPLAY_SNAPSHOT_SAMPLES,
       });
       if (answer.failed !== null) {
         track.failed = answer.failed;
@@ -211,7 +221,7 @@ export class Advancer {
 }
 
 /** A range as arrays of its own: a view would send the whole array to the other thread. */
-function copyRange(segment: Segment, start: number, end: number): Segment {
+export function copyRange(segment: Segment, start: number, end: number): Segment {
   return {
     ...segment,
     timestampsNs: segment.timestampsNs.slice(start, end),

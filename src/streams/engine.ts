@@ -93,6 +93,10 @@ export class StreamFailedError extends Error {
 export const ENGINE_QUEUE_VALUES_MAX = 8_000_000;
 /** A consistent read waits this long for the state to catch up with the log. */
 export const READ_WAIT_MS_MAX = 30_000;
+/** Channels of a forecast without a stream: each costs a fit, and streams wait meanwhile. */
+export const FORECAST_ONCE_CHANNELS_MAX = 32;
+/** Values of a detection without a stream, missing ones included. */
+export const DETECT_ONCE_VALUES_MAX = 100_000;
 /** Future times of one forecast. */
 export const FORECAST_TIMES_MAX = 10_000;
 /** Quantiles of one forecast. */
@@ -123,14 +127,22 @@ export interface Engine {
   /** Resolves when the state has absorbed all that the log held at the time of the call. */
   reach(id: string): Promise<void>;
 
-  /** Stateless: absorbs the segment into a fresh state and forecasts from it. */
+  /**
+   * Stateless: absorbs the segment into a fresh state and forecasts from it.
+   *
+   * @throws {LimitError} FORECAST_ONCE_CHANNELS_MAX
+   */
   forecastOnce(
     segment: Segment,
     settings: Partial<StreamSettings>,
     request: ForecastRequest,
   ): Promise<ForecastResult>;
 
-  /** Stateless: scores and flags of a whole segment, from a fresh state. */
+  /**
+   * Stateless: scores and flags of a whole segment, from a fresh state.
+   *
+   * @throws {LimitError} DETECT_ONCE_VALUES_MAX
+   */
   detectOnce(segment: Segment, settings?: Partial<StreamSettings>): Promise<DetectResult>;
 
   /** Forgets the state in memory (the stream was deleted, or its settings changed). */

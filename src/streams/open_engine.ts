@@ -1,15 +1,18 @@
 import type { Clock } from "../base/clock.ts";
-import { NotFoundError, OverloadError } from "../base/errors.ts";
+import { LimitError, NotFoundError, OverloadError } from "../base/errors.ts";
 import { fnv1a32 } from "../base/hash.ts";
 import type { Segment } from "../signal/segment.ts";
 import type { IssuedForecast, Store, StreamRecord, StreamSettings } from "../stores/store.ts";
 import { Advancer } from "./advance.ts";
+import { detectInParts } from "./detect_once.ts";
 import {
   type Applied,
+  DETECT_ONCE_VALUES_MAX,
   type DetectResult,
   type Engine,
   ENGINE_QUEUE_VALUES_MAX,
   type EngineStats,
+  FORECAST_ONCE_CHANNELS_MAX,
   type ForecastRequest,
   type ForecastResult,
   READ_WAIT_MS_MAX,
@@ -74,6 +77,7 @@ export class StreamEngine implements Engine {
   #timer: ReturnType<typeof setInterval> | undefined;
   #ticking: Promise<void> | null = null;
   #catchingUp: Promise<void> | null = null;
+  #detectionCount = 0;
   #isClosing = false;
 
   constructor(options: EngineOptions) {
@@ -136,6 +140,7 @@ export class StreamEngine implements Engine {
     this.#tracks.delete(id);
     this.#tracks.set(id, track);
     track.target = Math.max(track.target, record.inOrderCount);
+    track.channelCount = Math.max(track.channelCount, record.channels.length);
     return track;
   }
 
@@ -229,30 +234,32 @@ export class StreamEngine implements Engine {
     return this.#consistent(id, () => Promise.resolve());
   }
 
-  forecastOnce(
+  async forecastOnce(
     segment: Segment,
     settings: Partial<StreamSettings>,
     request: ForecastRequest,
   ): Promise<ForecastResult> {
-    return this.#once("forecastOnce", segment, { segment, settings, request });
+    checkOnce("FORECAST_ONCE_CHANNELS_MAX", FORECAST_ONCE_CHANNELS_MAX, segment.channels.length);
+    const argument = { segment, settings, request };
+    return await this.#queued(segment, () => this.#calmPort().call("forecastOnce", argument));
   }
 
   async detectOnce(
     segment: Segment,
     settings: Partial<StreamSettings> = {},
   ): Promise<DetectResult> {
-    const found = await this.#once<DetectResult>("detectOnce", segment, { segment, settings });
-    return { ...found, segment };
+    const values = segment.timestampsNs.length * segment.channels.length;
+    checkOnce("DETECT_ONCE_VALUES_MAX", DETECT_ONCE_VALUES_MAX, values);
+    const key = this.#detectionCount++;
+    return await this.#queued(
+      segment,
+      () => detectInParts(this.#calmPort(), { segment, settings, key }),
+    );
   }
 
-  /** Stateless work goes to the shard with the least to do, and counts as queued meanwhile. */
-  #once<T>(
-    method: "forecastOnce" | "detectOnce",
-    segment: Segment,
-    argument: unknown,
-  ): Promise<T> {
-    const port = this.#ports.reduce((a, b) => b.openCalls < a.openCalls ? b : a);
-    return this.#queued(segment, () => port.call<T>(method, argument));
+  /** The shard with the least to do, for work that is no stream's. */
+  #calmPort(): ShardPort {
+    return this.#ports.reduce((a, b) => b.openCalls < a.openCalls ? b : a);
   }
 
   async drop(id: string): Promise<void> {
@@ -377,6 +384,11 @@ export class StreamEngine implements Engine {
     this.#forecastListeners.add(listener);
     return () => this.#forecastListeners.delete(listener);
   }
+}
+
+/** @throws {LimitError} more than work without a stream may have */
+function checkOnce(limitName: string, limit: number, given: number): void {
+  if (given > limit) throw new LimitError(limitName, limit, given, "samples");
 }
 
 function openPorts(options: EngineOptions, onRestart: (index: number) => void): ShardPort[] {

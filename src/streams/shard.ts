@@ -11,6 +11,7 @@ import {
   type Snapshot,
   type StreamSettings,
 } from "../stores/store.ts";
+import type { OpenedAlarm } from "./alarms.ts";
 import type {
   Applied,
   DetectResult,
@@ -44,6 +45,16 @@ export interface AbsorbArgument {
   readonly commitAfter: number;
 }
 
+/** A part of the samples of a detection without a stream. */
+export interface DetectArgument {
+  readonly segment: Segment;
+  readonly settings: Partial<StreamSettings>;
+  /** Tells detections apart that run side by side. */
+  readonly key: number;
+  readonly isFirst: boolean;
+  readonly isLast: boolean;
+}
+
 /** What an absorb tells the other thread; the segments themselves stay there. */
 export interface AbsorbAnswer {
   readonly applied: readonly Omit<Applied, "segment">[];
@@ -73,6 +84,8 @@ interface Resident {
 export class Shard {
   readonly #parts: PartsOf;
   readonly #residents = new Map<string, Resident>();
+  /** Detections without a stream that wait for their next part. */
+  readonly #detections = new Map<number, { processor: StreamProcessor; opened: OpenedAlarm[] }>();
 
   constructor(parts: PartsOf) {
     this.#parts = parts;
@@ -187,14 +200,23 @@ export class Shard {
     return processor.forecast(given.request);
   }
 
-  detectOnce(given: {
-    readonly segment: Segment;
-    readonly settings: Partial<StreamSettings>;
-  }): DetectResult {
-    const settings = mergeSettings(DEFAULT_SETTINGS, { ...given.settings, detect: true });
-    const processor = this.#processor(given.segment.streamId, settings);
-    const { opened, ...absorbed } = processor.absorb(given.segment);
-    return { ...absorbed, alarms: prove(opened, processor.snapshot()) };
+  /** One part of a detection without a stream; the last one proves all alarms. */
+  detectOnce(given: DetectArgument): Omit<DetectResult, "segment"> {
+    const { key } = given;
+    if (given.isFirst) {
+      const settings = mergeSettings(DEFAULT_SETTINGS, { ...given.settings, detect: true });
+      const processor = this.#processor(given.segment.streamId, settings);
+      this.#detections.set(key, { processor, opened: [] });
+    }
+    const detection = this.#detections.get(key);
+    if (detection === undefined) throw new TypeError(`Detection ${key} is not open`);
+    // Set again at the end, so that a detection whose model throws leaves nothing behind.
+    this.#detections.delete(key);
+    const { opened, expected, scale, score, flag } = detection.processor.absorb(given.segment);
+    detection.opened.push(...opened);
+    if (!given.isLast) this.#detections.set(key, detection);
+    const alarms = given.isLast ? prove(detection.opened, detection.processor.snapshot()) : [];
+    return { expected, scale, score, flag, alarms };
   }
 }
 

@@ -5,6 +5,11 @@
 
 /** Absorbed samples after which a state is committed. */
 export const SNAPSHOT_SAMPLES = 512;
+/**
+ * Replayed samples after which a state is committed: fewer, so that a process that is killed again
+ * and again while it catches up gets on all the same.
+ */
+export const REPLAY_SNAPSHOT_SAMPLES = 64;
 /** Milliseconds without a sample after which a changed state is committed. */
 export const SNAPSHOT_IDLE_MS = 2_000;
 /** Milliseconds after which a changed state is committed in any case. */

@@ -21,6 +21,8 @@ export class Track {
   readonly createdNs: bigint;
   readonly settings: StreamSettings;
   readonly port: ShardPort;
+  /** Channels of the stream, as far as is known here. */
+  channelCount: number;
   /** Whether the shard holds the state. */
   isLoaded = false;
   /** In-order samples absorbed by the state that the shard holds. */
@@ -42,6 +44,7 @@ export class Track {
   constructor(record: StreamRecord, port: ShardPort, after: Promise<unknown>) {
     this.#tail = after;
     this.id = record.id;
+    this.channelCount = record.channels.length;
     this.createdNs = record.createdNs;
     this.settings = record.settings;
     this.port = port;

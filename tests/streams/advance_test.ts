@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { ManualClock } from "../../src/base/clock.ts";
 import { sliceSegment } from "../../src/signal/segment.ts";
 import { openMemoryStore, type Store } from "../../src/stores/mod.ts";
-import { Advancer, BATCH_SAMPLES_MAX } from "../../src/streams/advance.ts";
+import { Advancer, BATCH_VALUES_MAX, batchSamplesMax } from "../../src/streams/advance.ts";
 import type { Applied } from "../../src/streams/engine.ts";
+import { REPLAY_SNAPSHOT_SAMPLES } from "../../src/streams/snapshots.ts";
 import { LocalShardPort } from "../../src/streams/shard_port.ts";
 import { Track } from "../../src/streams/track.ts";
 import { testParts, walk } from "./_parts.ts";
@@ -23,14 +24,37 @@ async function open(store: Store, length: number) {
 
 Deno.test("Advancer replays a log longer than one read", async () => {
   const store = openMemoryStore({ clock: new ManualClock() });
-  const length = 3 * BATCH_SAMPLES_MAX + 100;
+  const length = 3 * BATCH_VALUES_MAX + 50;
   const { advancer, track, heard } = await open(store, length);
   track.target = length;
   await advancer.advance(track, length);
   assert.equal(track.applied, length);
   assert.equal(advancer.absorbedSamples, length);
   assert.equal(heard.length, 0);
-  assert.equal((await store.latestSnapshot("s"))!.appliedOffset, 3 * BATCH_SAMPLES_MAX);
+  assert.equal((await store.latestSnapshot("s"))!.appliedOffset, 3 * BATCH_VALUES_MAX);
+});
+
+Deno.test("Advancer commits after a short replay, so that the next need not repeat it", async () => {
+  const store = openMemoryStore({ clock: new ManualClock() });
+  const { advancer, track } = await open(store, REPLAY_SNAPSHOT_SAMPLES);
+  track.target = REPLAY_SNAPSHOT_SAMPLES;
+  await advancer.advance(track, REPLAY_SNAPSHOT_SAMPLES);
+  assert.equal((await store.latestSnapshot("s"))!.appliedOffset, REPLAY_SNAPSHOT_SAMPLES);
+  // New samples are no replay: they wait for the next commit that is due.
+  const more = walk("s", 2 * REPLAY_SNAPSHOT_SAMPLES, ["a"]);
+  const fresh = sliceSegment(more, REPLAY_SNAPSHOT_SAMPLES, 2 * REPLAY_SNAPSHOT_SAMPLES);
+  await store.append([fresh]);
+  const settled = Promise.withResolvers<Applied>();
+  track.enqueue({ segment: fresh, start: REPLAY_SNAPSHOT_SAMPLES, settled });
+  await advancer.advance(track, 0);
+  assert.equal((await store.latestSnapshot("s"))!.appliedOffset, REPLAY_SNAPSHOT_SAMPLES);
+});
+
+Deno.test("batchSamplesMax() gives wide streams fewer samples at a time", () => {
+  assert.equal(batchSamplesMax(0), BATCH_VALUES_MAX);
+  assert.equal(batchSamplesMax(1), BATCH_VALUES_MAX);
+  assert.equal(batchSamplesMax(8), BATCH_VALUES_MAX / 8);
+  assert.equal(batchSamplesMax(BATCH_VALUES_MAX + 1), 1);
 });
 
 Deno.test("Advancer puts submissions and the log together where they meet", async () => {
@@ -55,7 +79,7 @@ Deno.test("Advancer puts submissions and the log together where they meet", asyn
 
 Deno.test("Advancer begins again from the last commit when a commit fails", async () => {
   const store = openMemoryStore({ clock: new ManualClock() });
-  const { advancer, track, segment } = await open(store, BATCH_SAMPLES_MAX);
+  const { advancer, track, segment } = await open(store, BATCH_VALUES_MAX);
   const commit = store.commit.bind(store);
   store.commit = () => Promise.reject(new Error("disk full"));
   const settled = Promise.withResolvers<Applied>();
@@ -65,8 +89,8 @@ Deno.test("Advancer begins again from the last commit when a commit fails", asyn
   await told;
   assert.equal(track.isLoaded, false);
   store.commit = commit;
-  await advancer.advance(track, BATCH_SAMPLES_MAX);
-  assert.equal((await store.latestSnapshot("s"))!.appliedOffset, BATCH_SAMPLES_MAX);
+  await advancer.advance(track, BATCH_VALUES_MAX);
+  assert.equal((await store.latestSnapshot("s"))!.appliedOffset, BATCH_VALUES_MAX);
 });
 
 Deno.test("Advancer says so when the log is shorter than it must be", async () => {

@@ -258,5 +258,14 @@ Deno.test("StreamEngine forecasts and detects without a stream", () =>
       engine.forecastOnce(segment, { horizon: 0 }, { quantiles: QUANTILES }),
       InvalidValueError,
     );
+    const wide = walk("ad hoc", 1, Array.from({ length: 33 }, (_, c) => `c${c}`));
+    await assert.rejects(
+      engine.forecastOnce(wide, {}, { horizon: 1, quantiles: QUANTILES }),
+      { name: "LimitError", limitName: "FORECAST_ONCE_CHANNELS_MAX" },
+    );
+    await assert.rejects(
+      engine.detectOnce(walk("ad hoc", 50_001, ["a", "b"])),
+      { name: "LimitError", limitName: "DETECT_ONCE_VALUES_MAX" },
+    );
     assert.equal((await store.stats()).streams, 0);
   }));

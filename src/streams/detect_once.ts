@@ -1,0 +1,49 @@
+import type { Segment } from "../signal/segment.ts";
+import type { AlarmEvent, StreamSettings } from "../stores/store.ts";
+import { batchSamplesMax, copyRange } from "./advance.ts";
+import type { DetectResult } from "./engine.ts";
+import type { DetectArgument } from "./shard.ts";
+import type { ShardPort } from "./shard_port.ts";
+
+/** Samples that are scored without a stream. */
+export interface Detection {
+  readonly segment: Segment;
+  readonly settings: Partial<StreamSettings>;
+  /** Tells detections apart that one shard works on side by side. */
+  readonly key: number;
+}
+
+/**
+ * Scores a whole segment part by part, so that streams of the same shard get their turn between.
+ *
+ * @throws {Error} the model threw, or the worker died in between
+ */
+export async function detectInParts(
+  port: ShardPort,
+  { segment, settings, key }: Detection,
+): Promise<DetectResult> {
+  const length = segment.timestampsNs.length;
+  const expected = segment.channels.map(() => new Float64Array(length));
+  const scale = segment.channels.map(() => new Float64Array(length));
+  const score = new Float64Array(length);
+  const flag = new Float64Array(length);
+  const step = batchSamplesMax(segment.channels.length);
+  let alarms: readonly AlarmEvent[] = [];
+  for (let start = 0; start < length; start += step) {
+    const end = Math.min(length, start + step);
+    const argument: DetectArgument = {
+      segment: copyRange(segment, start, end),
+      settings,
+      key,
+      isFirst: start === 0,
+      isLast: end === length,
+    };
+    const part = await port.call<Omit<DetectResult, "segment">>("detectOnce", argument);
+    expected.forEach((column, c) => column.set(part.expected[c]!, start));
+    scale.forEach((column, c) => column.set(part.scale[c]!, start));
+    score.set(part.score, start);
+    flag.set(part.flag, start);
+    alarms = part.alarms;
+  }
+  return { segment, expected, scale, score, flag, alarms };
+}
