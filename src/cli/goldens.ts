@@ -15,6 +15,7 @@ import { hippoProjectionGroup } from "./goldens/hippo_projection.ts";
 import { kalmanGroup } from "./goldens/kalman.ts";
 import { layersGroup } from "./goldens/layers.ts";
 import { mambaGroup } from "./goldens/mamba.ts";
+import { mamba2Group } from "./goldens/mamba2.ts";
 import { s4dGroup } from "./goldens/s4d.ts";
 
 /** The groups that this build reproduces. */
@@ -24,6 +25,7 @@ export const GOLDEN_GROUPS: readonly GroupRunner[] = [
   hippoProjectionGroup,
   s4dGroup,
   mambaGroup,
+  mamba2Group,
   layersGroup,
   kalmanGroup,
 ];

@@ -1,6 +1,7 @@
 /** The hub of the layers: every member by name. */
 import type { AnyLayer } from "./layer.ts";
 import { mamba } from "./mamba.ts";
+import { mamba2 } from "./mamba2.ts";
 import { s4d } from "./s4d.ts";
 
 export type {
@@ -12,9 +13,10 @@ export type {
   LayerState,
 } from "./layer.ts";
 export type { MambaConfig } from "./mamba.ts";
+export type { Mamba2Config } from "./mamba2.ts";
 export { dssKernel, s4dConvolve, s4dDiscrete, s4dKernel } from "./s4d.ts";
 export type { S4dConfig } from "./s4d.ts";
-export { mamba, s4d };
+export { mamba, mamba2, s4d };
 
 /** Every layer; the laws run over this list. */
-export const LAYERS: readonly AnyLayer[] = [mamba, s4d];
+export const LAYERS: readonly AnyLayer[] = [mamba, mamba2, s4d];

@@ -12,6 +12,7 @@ import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
+import { ssd } from "./ssd.ts";
 import { vandermonde } from "./vandermonde.ts";
 
 export { runOp } from "./run.ts";
@@ -29,6 +30,7 @@ export {
   selectiveScan,
   slice,
   softmax,
+  ssd,
   vandermonde,
 };
 
@@ -46,5 +48,6 @@ export const OPS: readonly AnyOp[] = [
   selectiveScan,
   slice,
   softmax,
+  ssd,
   vandermonde,
 ];
