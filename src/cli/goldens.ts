@@ -17,6 +17,7 @@ import { layersGroup } from "./goldens/layers.ts";
 import { mambaGroup } from "./goldens/mamba.ts";
 import { mamba2Group } from "./goldens/mamba2.ts";
 import { s4dGroup } from "./goldens/s4d.ts";
+import { s5Group } from "./goldens/s5.ts";
 
 /** The groups that this build reproduces. */
 export const GOLDEN_GROUPS: readonly GroupRunner[] = [
@@ -26,6 +27,7 @@ export const GOLDEN_GROUPS: readonly GroupRunner[] = [
   s4dGroup,
   mambaGroup,
   mamba2Group,
+  s5Group,
   layersGroup,
   kalmanGroup,
 ];

@@ -2,6 +2,7 @@
 import { activation } from "./activation.ts";
 import { add } from "./add.ts";
 import { conv1d } from "./conv1d.ts";
+import { diagonalScan } from "./diagonal_scan.ts";
 import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
 import { layerNorm } from "./layer_norm.ts";
@@ -21,6 +22,7 @@ export {
   activation,
   add,
   conv1d,
+  diagonalScan,
   fftConv,
   gate,
   layerNorm,
@@ -39,6 +41,7 @@ export const OPS: readonly AnyOp[] = [
   activation,
   add,
   conv1d,
+  diagonalScan,
   fftConv,
   gate,
   layerNorm,
