@@ -16,6 +16,7 @@ import { kalmanGroup } from "./goldens/kalman.ts";
 import { layersGroup } from "./goldens/layers.ts";
 import { mambaGroup } from "./goldens/mamba.ts";
 import { mamba2Group } from "./goldens/mamba2.ts";
+import { s4Group } from "./goldens/s4.ts";
 import { s4dGroup } from "./goldens/s4d.ts";
 import { s5Group } from "./goldens/s5.ts";
 
@@ -24,6 +25,7 @@ export const GOLDEN_GROUPS: readonly GroupRunner[] = [
   hippoGroup,
   discretizationGroup,
   hippoProjectionGroup,
+  s4Group,
   s4dGroup,
   mambaGroup,
   mamba2Group,

@@ -2,6 +2,7 @@
 import type { AnyLayer } from "./layer.ts";
 import { mamba } from "./mamba.ts";
 import { mamba2 } from "./mamba2.ts";
+import { s4 } from "./s4.ts";
 import { s4d } from "./s4d.ts";
 import { s5 } from "./s5.ts";
 
@@ -15,11 +16,13 @@ export type {
 } from "./layer.ts";
 export type { MambaConfig } from "./mamba.ts";
 export type { Mamba2Config } from "./mamba2.ts";
+export { S4_MEASURES, s4Convolve, s4Kernel, s4TruncatedOutput } from "./s4.ts";
+export type { S4Config } from "./s4.ts";
 export { dssKernel, s4dConvolve, s4dDiscrete, s4dKernel } from "./s4d.ts";
 export type { S4dConfig } from "./s4d.ts";
 export { S5_ACTIVATIONS, s5Discrete } from "./s5.ts";
 export type { S5Activation, S5Config } from "./s5.ts";
-export { mamba, mamba2, s4d, s5 };
+export { mamba, mamba2, s4, s4d, s5 };
 
 /** Every layer; the laws run over this list. */
-export const LAYERS: readonly AnyLayer[] = [mamba, mamba2, s4d, s5];
+export const LAYERS: readonly AnyLayer[] = [mamba, mamba2, s4, s4d, s5];

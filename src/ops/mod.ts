@@ -3,6 +3,8 @@ import { activation } from "./activation.ts";
 import { add } from "./add.ts";
 import { conv1d } from "./conv1d.ts";
 import { diagonalScan } from "./diagonal_scan.ts";
+import { dplrKernel } from "./dplr_kernel.ts";
+import { dplrScan } from "./dplr_scan.ts";
 import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
 import { layerNorm } from "./layer_norm.ts";
@@ -23,6 +25,8 @@ export {
   add,
   conv1d,
   diagonalScan,
+  dplrKernel,
+  dplrScan,
   fftConv,
   gate,
   layerNorm,
@@ -42,6 +46,8 @@ export const OPS: readonly AnyOp[] = [
   add,
   conv1d,
   diagonalScan,
+  dplrKernel,
+  dplrScan,
   fftConv,
   gate,
   layerNorm,

@@ -95,8 +95,117 @@ function diagonalScan({ v, A, dt, x0 }: Inputs, params: any): Outputs {
   return { x, state };
 }
 
+/** A in the full basis of modes and conjugates, with B and a row for each of C.  */
+function fullSystem({ lambda, P, B, C }: Inputs, d: number) {
+  const [, rank, half] = P!.shape as [number, number, number];
+  const size = 2 * half;
+  const value = (tensor: Tensor, n: number, ...before: number[]): Complex => {
+    const mode = n % half;
+    const sign = n < half ? 1 : -1;
+    return [at(tensor, d, ...before, mode, 0), sign * at(tensor, d, ...before, mode, 1)];
+  };
+  const A = Array.from({ length: size }, (_, i) =>
+    Array.from({ length: size }, (_, j): Complex => {
+      let entry: Complex = i === j ? value(lambda!, i) : [0, 0];
+      for (let r = 0; r < rank; r++) {
+        const [re, im] = value(P!, j, r);
+        const outer = times(value(P!, i, r), [re, -im]);
+        entry = [entry[0] - outer[0], entry[1] - outer[1]];
+      }
+      return entry;
+    }));
+  const vector = (tensor: Tensor) => Array.from({ length: size }, (_, n) => value(tensor, n));
+  return { A, B: vector(B!), C: vector(C!), size };
+}
+
+/** (I − dt/2·A)⁻¹·right by Gauss and Jordan's elimination, without pivots: it is well away from 0. */
+function implicit(A: Complex[][], dt: number, right: Complex[]): Complex[] {
+  const rows = A.map((row, i) => [
+    ...row.map(([re, im], j): Complex => [(i === j ? 1 : 0) - dt / 2 * re, -dt / 2 * im]),
+    right[i]!,
+  ]);
+  for (let i = 0; i < rows.length; i++) {
+    rows[i] = rows[i]!.map((entry) => over(entry, rows[i]![i]!));
+    for (let j = 0; j < rows.length; j++) {
+      if (j === i) continue;
+      const factor = rows[j]![i]!;
+      rows[j] = rows[j]!.map((entry, c) => {
+        const part = times(factor, rows[i]![c]!);
+        return [entry[0] - part[0], entry[1] - part[1]];
+      });
+    }
+  }
+  return rows.map((row) => row.at(-1)!);
+}
+
+/** (I + dt/2·A)·x + dt·B·u. */
+function explicit(system: ReturnType<typeof fullSystem>, dt: number, x: Complex[], u: number) {
+  return x.map((value, i): Complex => {
+    let [re, im] = value;
+    system.A[i]!.forEach((entry, j) => {
+      const part = times(entry, x[j]!);
+      re += dt / 2 * part[0];
+      im += dt / 2 * part[1];
+    });
+    return [re + dt * u * system.B[i]![0], im + dt * u * system.B[i]![1]];
+  });
+}
+
+const realDot = (a: Complex[], b: Complex[]) =>
+  a.reduce((sum, value, n) => sum + times(value, b[n]!)[0], 0);
+
+function dplrScan(inputs: Inputs): Outputs {
+  const { u, P, dt, D, x0 } = inputs;
+  const [batch, length, feature] = u!.shape as [number, number, number];
+  const half = P!.shape[2]!;
+  const y = new Array<number>(u!.data.length).fill(NaN);
+  const state: number[] = [];
+  for (let b = 0; b < batch; b++) {
+    for (let d = 0; d < feature; d++) {
+      const system = fullSystem(inputs, d);
+      let x = Array.from({ length: system.size }, (_, n): Complex => {
+        if (!x0) return [0, 0];
+        const sign = n < half ? 1 : -1;
+        return [at(x0, b, d, n % half, 0), sign * at(x0, b, d, n % half, 1)];
+      });
+      for (let k = 0; k < length; k++) {
+        const step = dt!.shape.length === 1 ? at(dt!, d) : at(dt!, b, k, d);
+        x = implicit(system.A, step, explicit(system, step, x, at(u!, b, k, d)));
+        const skip = D ? D.data[d]! * at(u!, b, k, d) : 0;
+        y[(b * length + k) * feature + d] = realDot(system.C, x) + skip;
+      }
+      state.push(...x.slice(0, half).flat());
+    }
+  }
+  return { y, state };
+}
+
+/** The response of Ctilde folded over the length, which is that of C = Ctilde·(I − Abar^length)⁻¹. */
+function dplrKernel(inputs: Inputs, { length }: any): Outputs {
+  const feature = inputs.P!.shape[0]!;
+  const kernel: number[] = [];
+  for (let d = 0; d < feature; d++) {
+    const dt = inputs.dt!.data[d]!;
+    const system = fullSystem(inputs, d);
+    // kernel[l] = Σ_m Ctilde·Abar^(l + m·length)·Bbar.
+    let x = system.B.map((): Complex => [0, 0]);
+    const taps = new Array<number>(length).fill(0);
+    const folds = Math.ceil(20_000 / length);
+    for (let k = 0; k < folds * length; k++) {
+      const next = explicit(system, dt, x, k === 0 ? 1 : 0);
+      x = implicit(system.A, dt, next);
+      taps[k % length]! += realDot(system.C, x);
+      if (x.every(([re, im]) => Math.hypot(re, im) < 1e-18)) break;
+    }
+    kernel.push(...taps);
+  }
+  return { kernel };
+}
+
 /** By name of the op. */
 export const NAIVE_FAMILY: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
   diagonal_scan: diagonalScan,
+  dplr_kernel: dplrKernel,
+  dplr_scan: dplrScan,
   ssd,
 };
