@@ -14,6 +14,7 @@ import { hippoGroup } from "./goldens/hippo.ts";
 import { hippoProjectionGroup } from "./goldens/hippo_projection.ts";
 import { kalmanGroup } from "./goldens/kalman.ts";
 import { layersGroup } from "./goldens/layers.ts";
+import { lsslGroup } from "./goldens/lssl.ts";
 import { mambaGroup } from "./goldens/mamba.ts";
 import { mamba2Group } from "./goldens/mamba2.ts";
 import { s4Group } from "./goldens/s4.ts";
@@ -25,6 +26,7 @@ export const GOLDEN_GROUPS: readonly GroupRunner[] = [
   hippoGroup,
   discretizationGroup,
   hippoProjectionGroup,
+  lsslGroup,
   s4Group,
   s4dGroup,
   mambaGroup,

@@ -1,5 +1,6 @@
 /** The hub of the layers: every member by name. */
 import type { AnyLayer } from "./layer.ts";
+import { lssl } from "./lssl.ts";
 import { mamba } from "./mamba.ts";
 import { mamba2 } from "./mamba2.ts";
 import { s4 } from "./s4.ts";
@@ -14,6 +15,8 @@ export type {
   LayerParams,
   LayerState,
 } from "./layer.ts";
+export { lsslConvolve, lsslDiscrete, lsslKernel, lsslKrylov } from "./lssl.ts";
+export type { LsslConfig } from "./lssl.ts";
 export type { MambaConfig } from "./mamba.ts";
 export type { Mamba2Config } from "./mamba2.ts";
 export { S4_MEASURES, s4Convolve, s4Kernel, s4TruncatedOutput } from "./s4.ts";
@@ -22,7 +25,7 @@ export { dssKernel, s4dConvolve, s4dDiscrete, s4dKernel } from "./s4d.ts";
 export type { S4dConfig } from "./s4d.ts";
 export { S5_ACTIVATIONS, s5Discrete } from "./s5.ts";
 export type { S5Activation, S5Config } from "./s5.ts";
-export { mamba, mamba2, s4, s4d, s5 };
+export { lssl, mamba, mamba2, s4, s4d, s5 };
 
 /** Every layer; the laws run over this list. */
-export const LAYERS: readonly AnyLayer[] = [mamba, mamba2, s4, s4d, s5];
+export const LAYERS: readonly AnyLayer[] = [lssl, mamba, mamba2, s4, s4d, s5];

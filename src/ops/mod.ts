@@ -2,6 +2,7 @@
 import { activation } from "./activation.ts";
 import { add } from "./add.ts";
 import { conv1d } from "./conv1d.ts";
+import { denseScan } from "./dense_scan.ts";
 import { diagonalScan } from "./diagonal_scan.ts";
 import { dplrKernel } from "./dplr_kernel.ts";
 import { dplrScan } from "./dplr_scan.ts";
@@ -24,6 +25,7 @@ export {
   activation,
   add,
   conv1d,
+  denseScan,
   diagonalScan,
   dplrKernel,
   dplrScan,
@@ -45,6 +47,7 @@ export const OPS: readonly AnyOp[] = [
   activation,
   add,
   conv1d,
+  denseScan,
   diagonalScan,
   dplrKernel,
   dplrScan,

@@ -202,8 +202,36 @@ function dplrKernel(inputs: Inputs, { length }: any): Outputs {
   return { kernel };
 }
 
+function denseScan({ u, A, B, C, D, x0 }: Inputs): Outputs {
+  const [batch, length, feature] = u!.shape as [number, number, number];
+  const [, channel, states] = C!.shape as [number, number, number];
+  const range = Array.from({ length: states }, (_, n) => n);
+  const y = new Array<number>(batch * length * feature * channel).fill(NaN);
+  const state: number[] = [];
+  for (let b = 0; b < batch; b++) {
+    for (let d = 0; d < feature; d++) {
+      let x = range.map((n) => x0 ? at(x0, b, d, n) : 0);
+      for (let k = 0; k < length; k++) {
+        const of = A!.shape.length === 3 ? [d] : [b, k, d];
+        const input = at(u!, b, k, d);
+        x = range.map((i) =>
+          range.reduce((sum, j) => sum + at(A!, ...of, i, j) * x[j]!, at(B!, ...of, i) * input)
+        );
+        for (let m = 0; m < channel; m++) {
+          const skip = D ? at(D, d, m) * input : 0;
+          const sum = range.reduce((total, n) => total + at(C!, d, m, n) * x[n]!, skip);
+          y[((b * length + k) * feature + d) * channel + m] = sum;
+        }
+      }
+      state.push(...x);
+    }
+  }
+  return { y, state };
+}
+
 /** By name of the op. */
 export const NAIVE_FAMILY: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
+  dense_scan: denseScan,
   diagonal_scan: diagonalScan,
   dplr_kernel: dplrKernel,
   dplr_scan: dplrScan,
