@@ -10,6 +10,7 @@ import { type CaseResult, compareCase, type Precision } from "./goldens/compare.
 import { discretizationGroup } from "./goldens/discretization.ts";
 import { type GoldenCase, type GoldenGroup, parseGoldenGroup } from "./goldens/golden_file.ts";
 import type { GoldenDevice, GroupRunner } from "./goldens/group.ts";
+import { h3Group } from "./goldens/h3.ts";
 import { hippoGroup } from "./goldens/hippo.ts";
 import { hippoProjectionGroup } from "./goldens/hippo_projection.ts";
 import { kalmanGroup } from "./goldens/kalman.ts";
@@ -32,6 +33,7 @@ export const GOLDEN_GROUPS: readonly GroupRunner[] = [
   mambaGroup,
   mamba2Group,
   s5Group,
+  h3Group,
   layersGroup,
   kalmanGroup,
 ];

@@ -1,4 +1,5 @@
 /** The recurrent form of a layer over a whole sequence, on either device. */
+import type { DeviceTensor } from "../../device/device.ts";
 import type { Layer, LayerParams, LayerState } from "../../layers/mod.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import type { GoldenDevice } from "./group.ts";
@@ -14,6 +15,16 @@ function copyOf(state: LayerState): LayerState {
   return Object.fromEntries(
     Object.entries(state).map(([name, { shape, data }]) => [name, tensorOf(shape, data.slice())]),
   );
+}
+
+/** Reads the tensors of a state and frees them. */
+export async function readState(
+  on: GoldenDevice,
+  state: Readonly<Record<string, DeviceTensor>>,
+): Promise<LayerState> {
+  const read: Record<string, Tensor> = {};
+  for (const [name, tensor] of Object.entries(state)) read[name] = await take(on, tensor);
+  return read;
 }
 
 /** Steps on the CPU; on a GPU, forward over one sample at a time from the carried state. */
@@ -38,9 +49,7 @@ export async function stepThrough<Config>(
       const next = layer.forward(on.device, params, sample, { state });
       const y = await take(on, next.y);
       rows.push(tensorOf([batch, y.data.length / batch], y.data));
-      const read: Record<string, Tensor> = {};
-      for (const [name, tensor] of Object.entries(next.state)) read[name] = await take(on, tensor);
-      state = read;
+      state = await readState(on, next.state);
     }
     states.push(state);
   }
