@@ -10,7 +10,8 @@
  * - `step`: that step. `forward`: the same over a length, from a carried state to a carried state,
  *   parallel over features and rows but not over time.
  * - {@linkcode s4Convolve}: the form to train with, from a zero state and with equal steps. The
- *   taps come from Cauchy sums at the roots of unity (op `dplr_kernel`), the output from `fft_conv`.
+ *   taps come from Cauchy sums at the roots of unity (op `dplr_kernel`), the output from
+ *   `fft_conv`.
  *
  * The stored output matrix is C; the published code stores C·(I − Abar^L), which belongs to one
  * length. Irregular samples: dt is multiplied by the elapsed time in sampling periods.
