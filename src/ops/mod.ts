@@ -1,6 +1,7 @@
 /** The hub of the ops: every member by name, and the runner that layers call. */
 import { activation } from "./activation.ts";
 import { add } from "./add.ts";
+import { attention } from "./attention.ts";
 import { conv1d } from "./conv1d.ts";
 import { denseScan } from "./dense_scan.ts";
 import { diagonalScan } from "./diagonal_scan.ts";
@@ -24,6 +25,7 @@ export type { OpInput } from "./run.ts";
 export {
   activation,
   add,
+  attention,
   conv1d,
   denseScan,
   diagonalScan,
@@ -46,6 +48,7 @@ export {
 export const OPS: readonly AnyOp[] = [
   activation,
   add,
+  attention,
   conv1d,
   denseScan,
   diagonalScan,

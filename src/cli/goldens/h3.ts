@@ -1,7 +1,6 @@
 import { h3, type H3Config, h3ShiftTaps, s4dKernel } from "../../layers/mod.ts";
 import type { LayerParams, S4dConfig } from "../../layers/mod.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
-import type { Computed } from "./compare.ts";
 import { type GoldenCase, tensorOfCase } from "./golden_file.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { readState, stepThrough, wideConvState } from "./layer_steps.ts";
