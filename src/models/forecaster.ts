@@ -161,6 +161,14 @@ function checkSample(state: ForecasterState, timeS: number, value: number): void
   }
 }
 
+/**
+ * True when a sample's time cannot be told from the one before: years from the epoch, seconds in a
+ * double are coarser than nanoseconds. Only the first of such samples counts.
+ */
+function isBlurred(state: ForecasterState, timeS: number): boolean {
+  return timeS === state.lastTimeS;
+}
+
 /** Takes a sample into counters and buffer; returns whether it has a value. */
 function takeSample(state: ForecasterState, timeS: number, value: number): boolean {
   checkSample(state, timeS, value);
@@ -259,6 +267,7 @@ function absorbInto(
   for (let i = 0; i < timesS.length; i++) {
     const time = timesS[i]!;
     const value = values[i]!;
+    if (isBlurred(state, time)) continue;
     if (oneStep !== undefined) expectInto(state, run, time, i, oneStep);
     if (!takeSample(state, time, value)) continue;
     if (run !== null) {
@@ -338,7 +347,9 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
     summary: summaryOf,
     stateOfContext(config, timesS, values) {
       const state = emptyState(config);
-      for (let i = 0; i < timesS.length; i++) takeSample(state, timesS[i]!, values[i]!);
+      for (let i = 0; i < timesS.length; i++) {
+        if (!isBlurred(state, timesS[i]!)) takeSample(state, timesS[i]!, values[i]!);
+      }
       if (state.seen >= FIRST_FIT_SAMPLES) refitState(members, state, CONTEXT_PREFIXES);
       return state;
     },
