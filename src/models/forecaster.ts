@@ -210,7 +210,9 @@ function coldExpectation(state: ForecasterState): { mean: number; meanAbs: numbe
   for (let i = 1; i < length; i++) steps += Math.abs(values[i]! - values[i - 1]!);
   const usual = length > 1 ? steps / (length - 1) : 0;
   const size = usual > 0 ? usual : Math.abs(last) || 1;
-  return { mean: last, meanAbs: size * (1 + COLD_WIDENING / length) };
+  // Steps between the largest doubles overflow; 0 times infinity would then spoil the median.
+  const meanAbs = Math.min(size * (1 + COLD_WIDENING / length), Number.MAX_VALUE);
+  return { mean: last, meanAbs };
 }
 
 function coldPeriodS(state: ForecasterState): number | null {

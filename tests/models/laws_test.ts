@@ -165,6 +165,15 @@ for (const [name, model] of Object.entries(MODELS)) {
     assert.ok(rows.every(Number.isFinite));
   });
 
+  Deno.test(`${name}: the largest doubles get forecasts that are numbers`, () => {
+    for (const size of [1e-300, 1e300, Number.MAX_VALUE]) {
+      const state = model.initialState(channel());
+      model.absorb(state, hours(60), Float64Array.from({ length: 60 }, (_, i) => (-1) ** i * size));
+      const rows = model.forecast(state, hours(5, 60), QUANTILES);
+      assert.ok(rows.every(Number.isFinite), `${size}: ${rows}`);
+    }
+  });
+
   Deno.test(`${name}: times that a double cannot tell apart count once`, () => {
     const values = seasonalWalk(40, 3);
     const farS = 1.8e10;
