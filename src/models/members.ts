@@ -16,9 +16,9 @@ const DAMPINGS = [0.9, 0.97];
 const LOG_DAMPINGS = [0.8, 0.92];
 
 /**
- * The filters: `trend` and `steady` (no slope, two relaxation times) are fitted to one-step errors;
- * `far` to many-step ones, the best alone; `log_far` and `log_near` see the log (or root), fitted to
- * many-step and to one-step errors.
+ * The filters: `trend` and `steady` (no slope, two relaxation times) are fitted to one-step errors,
+ * `far` to many-step ones, the best alone. `log_far` and `log_near` see the log (or root) and are
+ * fitted to many-step and to one-step errors.
  */
 export const FILTER_KINDS: Readonly<Record<FilterName, StructuralKind>> = {
   trend: {
