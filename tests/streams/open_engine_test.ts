@@ -194,6 +194,26 @@ Deno.test("StreamEngine does not keep a reader waiting for ever", async () => {
   }, { store, readWaitMsMax: 20 });
 });
 
+Deno.test("StreamEngine says so when a stream is deleted under a read", () =>
+  withEngine(async ({ engine, store }) => {
+    const readInOrder = store.readInOrder.bind(store);
+    const isDeletedThen = (isMadeAnew: boolean) => {
+      store.readInOrder = async (...given) => {
+        store.readInOrder = readInOrder;
+        await store.deleteStream("s");
+        if (isMadeAnew) await store.append([walk("s", 3, ["a"])]);
+        return await readInOrder(...given);
+      };
+    };
+    await store.append([walk("s", 5, ["a"])]);
+    isDeletedThen(false);
+    await assert.rejects(engine.reach("s"), NotFoundError);
+    await store.append([walk("s", 5, ["a"])]);
+    isDeletedThen(true);
+    await assert.rejects(engine.reach("s"), OverloadError);
+    assert.equal((await engine.describe("s")).appliedOffset, 3);
+  }));
+
 Deno.test("StreamEngine begins anew for a stream that was deleted and made again", () =>
   withEngine(async ({ engine, store, ingest }) => {
     await ingest(walk("s", 30, ["a"]));
