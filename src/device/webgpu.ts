@@ -59,7 +59,7 @@ export function openWebGpu(options: WebGpuOptions = {}): Promise<OpenResult> {
 
 let lastTurn: Promise<unknown> = Promise.resolve();
 
-/** A Vulkan driver is loaded with the first device and unloaded with the last; never both at once. */
+/** Vulkan drivers load with the first device and unload with the last: never both at once. */
 function inTurn<T>(task: () => Promise<T>): Promise<T> {
   const result = lastTurn.then(task);
   lastTurn = result.catch(() => {});
