@@ -4,7 +4,11 @@ import { InvalidValueError, NotFoundError, OverloadError } from "../../src/base/
 import { type Segment, sliceSegment } from "../../src/signal/segment.ts";
 import { type AppendResult, type IssuedForecast, openMemoryStore } from "../../src/stores/mod.ts";
 import { type Applied, StreamFailedError } from "../../src/streams/engine.ts";
-import { SNAPSHOT_IDLE_MS, SNAPSHOT_SAMPLES } from "../../src/streams/snapshots.ts";
+import {
+  SNAPSHOT_IDLE_MS,
+  SNAPSHOT_SAMPLES,
+  SNAPSHOT_SAMPLES_MIN,
+} from "../../src/streams/snapshots.ts";
 import { withEngine } from "./_engine.ts";
 import { POISON, walk } from "./_parts.ts";
 
@@ -126,12 +130,12 @@ Deno.test("StreamEngine commits alarms with the state that proves them", () =>
 
 Deno.test("StreamEngine commits a state that has been idle, and only then", () =>
   withEngine(async ({ engine, store, clock, ingest }) => {
-    await ingest(walk("s", 5, ["a"]));
+    await ingest(walk("s", SNAPSHOT_SAMPLES_MIN, ["a"]));
     await engine.tick();
     assert.equal(await store.latestSnapshot("s"), null);
     clock.advanceMs(SNAPSHOT_IDLE_MS);
     await engine.tick();
-    assert.equal((await store.latestSnapshot("s"))!.appliedOffset, 5);
+    assert.equal((await store.latestSnapshot("s"))!.appliedOffset, SNAPSHOT_SAMPLES_MIN);
     const { transactions } = await store.stats();
     clock.advanceMs(SNAPSHOT_IDLE_MS);
     await engine.tick();
