@@ -2,6 +2,10 @@
 import { activation } from "./activation.ts";
 import { add } from "./add.ts";
 import { conv1d } from "./conv1d.ts";
+import { denseScan } from "./dense_scan.ts";
+import { diagonalScan } from "./diagonal_scan.ts";
+import { dplrKernel } from "./dplr_kernel.ts";
+import { dplrScan } from "./dplr_scan.ts";
 import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
 import { layerNorm } from "./layer_norm.ts";
@@ -12,6 +16,7 @@ import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
+import { ssd } from "./ssd.ts";
 import { vandermonde } from "./vandermonde.ts";
 
 export { runOp } from "./run.ts";
@@ -20,6 +25,10 @@ export {
   activation,
   add,
   conv1d,
+  denseScan,
+  diagonalScan,
+  dplrKernel,
+  dplrScan,
   fftConv,
   gate,
   layerNorm,
@@ -29,6 +38,7 @@ export {
   selectiveScan,
   slice,
   softmax,
+  ssd,
   vandermonde,
 };
 
@@ -37,6 +47,10 @@ export const OPS: readonly AnyOp[] = [
   activation,
   add,
   conv1d,
+  denseScan,
+  diagonalScan,
+  dplrKernel,
+  dplrScan,
   fftConv,
   gate,
   layerNorm,
@@ -46,5 +60,6 @@ export const OPS: readonly AnyOp[] = [
   selectiveScan,
   slice,
   softmax,
+  ssd,
   vandermonde,
 ];
