@@ -51,7 +51,8 @@ export class StreamProcessor {
   readonly config: ProcessorConfig;
   readonly modelHash: string;
   #envelope: Envelope;
-  #packed: { bytes: Uint8Array<ArrayBuffer>; stateHash: string } | null = null;
+  /** Proof of the present state. Its bytes are not kept: they are as large as the state itself. */
+  #proof: { readonly stateHash: string; readonly stateBytes: number } | null = null;
 
   constructor(config: ProcessorConfig) {
     this.config = config;
@@ -63,7 +64,7 @@ export class StreamProcessor {
   /** @throws {StateMismatchError} the snapshot belongs to another model or other settings */
   restore(snapshot: Snapshot): void {
     this.#envelope = readEnvelope(snapshot.bytes, this.modelHash);
-    this.#packed = null;
+    this.#proof = null;
   }
 
   /** In-order samples absorbed. */
@@ -82,7 +83,7 @@ export class StreamProcessor {
       return;
     }
     invariant(this.#envelope.sampleCount === 0, "a context comes first");
-    this.#packed = null;
+    this.#proof = null;
     this.#envelope.epochNs = segment.timestampsNs[0]!;
     for (const { index, names } of this.#growth(segment)) {
       const epochNs = segment.timestampsNs[index]!;
@@ -102,7 +103,7 @@ export class StreamProcessor {
     const { lastNs } = this.#envelope;
     invariant(length > 0, "a segment has samples");
     invariant(lastNs === null || segment.timestampsNs[0]! > lastNs, "samples come in order");
-    this.#packed = null;
+    this.#proof = null;
     const start = this.#envelope.sampleCount;
     this.#envelope.epochNs ??= segment.timestampsNs[0]!;
     const growth = this.#growth(segment);
@@ -232,26 +233,27 @@ export class StreamProcessor {
     envelope.sampleCount += length;
   }
 
-  /** Packs the state; the same bytes until the next `absorb`. */
+  /** Packs the state; the same bytes until the next `absorb`, and the caller's own. */
   snapshot(): Snapshot {
-    this.#packed ??= packEnvelope(this.#envelope);
-    return {
-      streamId: this.config.streamId,
-      appliedOffset: this.#envelope.sampleCount,
-      modelHash: this.modelHash,
-      stateHash: this.#packed.stateHash,
-      bytes: this.#packed.bytes,
-    };
+    const { bytes, stateHash } = packEnvelope(this.#envelope);
+    this.#proof = { stateHash, stateBytes: bytes.length };
+    const { modelHash, appliedOffset } = this;
+    return { streamId: this.config.streamId, appliedOffset, modelHash, stateHash, bytes };
+  }
+
+  /** Hash and size of the packed state, which is packed once until the next `absorb`. */
+  #prove(): { readonly stateHash: string; readonly stateBytes: number } {
+    if (this.#proof === null) this.snapshot();
+    return this.#proof!;
   }
 
   describe(): StreamState {
-    const { bytes, appliedOffset, modelHash, stateHash } = this.snapshot();
+    const { modelHash, appliedOffset } = this;
     return {
       appliedOffset,
       sampleCount: appliedOffset,
       modelHash,
-      stateHash,
-      stateBytes: bytes.length,
+      ...this.#prove(),
       ...summarize(this.#summaries(this.#envelope.channels)),
       failed: null,
     };
@@ -281,7 +283,8 @@ export class StreamProcessor {
       const times = timesS(timesNs, epochNs);
       values[name] = this.config.model.forecast(state, times, request.quantiles);
     }
-    const { streamId, appliedOffset, modelHash, stateHash } = this.snapshot();
+    const { stateHash } = this.#prove();
+    const { modelHash, appliedOffset, config: { streamId } } = this;
     const { quantiles } = request;
     return { streamId, originNs, timesNs, quantiles, values, appliedOffset, modelHash, stateHash };
   }

@@ -46,13 +46,10 @@ export function shardMethods(shard: Shard): RemoteMethods & Record<ShardMethod, 
   };
 }
 
-/** The processor keeps its packed bytes, so a copy of them is what moves. */
+/** Nobody here needs the packed bytes any more. */
 function withCommit<T>(answer: T, commit: Commit | null): T | Transferred<unknown> {
   if (commit === null) return answer;
-  const bytes = commit.snapshot.bytes.slice();
-  const moved = { ...commit, snapshot: { ...commit.snapshot, bytes } };
-  const value = answer === (commit as unknown) ? moved : { ...answer, commit: moved };
-  return new Transferred(value, [bytes.buffer]);
+  return new Transferred(answer, [commit.snapshot.bytes.buffer as ArrayBuffer]);
 }
 
 /** A shard in this thread: for tests, and where threads are not wanted. */

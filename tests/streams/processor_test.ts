@@ -70,6 +70,20 @@ Deno.test("StreamProcessor goes on from a snapshot bit for bit", () => {
   assert.deepEqual(second.snapshot(), whole.snapshot());
 });
 
+Deno.test("StreamProcessor gives its packed state away and can still prove it", () => {
+  const processor = fresh();
+  processor.absorb(walk("s", 20, ["a"]));
+  const { bytes, stateHash } = processor.snapshot();
+  const size = bytes.length;
+  // As a message to another thread does.
+  structuredClone(bytes, { transfer: [bytes.buffer as ArrayBuffer] });
+  assert.deepEqual(
+    [processor.describe().stateHash, processor.describe().stateBytes],
+    [stateHash, size],
+  );
+  assert.equal(processor.snapshot().bytes.length, size);
+});
+
 Deno.test("StreamProcessor starts each channel at its first value", () => {
   const processor = fresh();
   const a = walk("s", 10, ["a"]);
