@@ -2,6 +2,7 @@
 import { activation } from "./activation.ts";
 import { add } from "./add.ts";
 import { conv1d } from "./conv1d.ts";
+import { discretize } from "./discretize.ts";
 import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
 import { layerNorm } from "./layer_norm.ts";
@@ -20,6 +21,7 @@ export {
   activation,
   add,
   conv1d,
+  discretize,
   fftConv,
   gate,
   layerNorm,
@@ -37,6 +39,7 @@ export const OPS: readonly AnyOp[] = [
   activation,
   add,
   conv1d,
+  discretize,
   fftConv,
   gate,
   layerNorm,

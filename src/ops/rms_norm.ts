@@ -155,7 +155,8 @@ const backward: Backward<RmsNormParams, "x", "weight" | "z", "out"> = {
     if (!shapes.weight) return own;
     return joinPlans(own, columnSums({ target: "gradWeight", left: "scaled", rows, columns }));
   },
-  tolerance: 1e-5,
+  // A single feature keeps only eps/(v² + eps) of its gradient, which f32 finds by cancelling.
+  tolerance: 1e-3,
 };
 
 type Case = OpCase<RmsNormParams, "x", "weight" | "z">;
