@@ -14,7 +14,9 @@ fn discretize(lambda: vec2f, step: f32) -> vec4f {
   let zero = dot(lambda, lambda) == 0.0;
   let divisor = select(lambda, vec2f(1.0, 0.0), zero);
   let factor = select(complexDiv(em1, divisor), vec2f(step, 0.0), zero);
-  return vec4f(1.0 + em1.x, em1.y, factor);
+  // Adding 1 would leave its rounding where the exponential has all but vanished.
+  let abar = select(em1 + vec2f(1.0, 0.0), complexExp(z), z.x < -0.5);
+  return vec4f(abar, factor);
 #end
 }
 
