@@ -16,7 +16,7 @@ import { add } from "../ops/add.ts";
 import { gradientName } from "../ops/op.ts";
 import { type OpInput, type OpRun, type RecordingDevice, runBackward, runOp } from "../ops/run.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
-import { type Dtype, reshape, zeros } from "../tensor/tensor.ts";
+import { type Dtype, reshape, type Tensor, zeros } from "../tensor/tensor.ts";
 
 /** A tensor and the gradient of the loss with respect to it, of the same size. */
 export type Seed = readonly [output: DeviceTensor, gradient: OpInput];
@@ -58,7 +58,10 @@ interface Node {
   /** Recorded steps that will read its value. */
   readers: number;
   isFreed: boolean;
+  /** Its gradient is wanted by the caller. */
   readonly isWatched: boolean;
+  /** Watched or computed from what is; a tensor that is only kept for its value is not. */
+  readonly isTracked: boolean;
 }
 
 /** One recorded step: nodes it came from, nodes it made, and how gradients pass back. */
@@ -81,6 +84,21 @@ export function openTape(base: Device): Tape {
   };
 }
 
+/** Runs a segment; what it leaves on the device besides its outputs is freed. */
+function runSegment<O extends Readonly<Record<string, DeviceTensor>>>(
+  device: Device,
+  segment: (device: Device) => O,
+): O {
+  const scope = openScope(device);
+  try {
+    const outputs = segment(scope);
+    for (const output of Object.values(outputs)) scope.keep(output);
+    return outputs;
+  } finally {
+    scope.release();
+  }
+}
+
 class Recorder {
   readonly device: Device;
   readonly #base: Device;
@@ -94,19 +112,28 @@ class Recorder {
     this.#base = base;
     const record: RecordingDevice["record"] = (run) => this.#record(run);
     const free = (tensor: DeviceTensor) => this.#free(tensor);
-    // A device of a class keeps its methods on its prototype, so they are inherited, not copied.
-    this.device = new Proxy(base, {
-      get(target, key) {
-        if (key === "record") return record;
-        if (key === "free") return free;
-        const value = Reflect.get(target, key);
-        return typeof value === "function" ? value.bind(target) : value;
-      },
-    });
+    const shared = {
+      alloc: (shape: Shape, dtype: Dtype) => base.alloc(shape, dtype),
+      upload: (tensor: Tensor) => base.upload(tensor),
+      read: (tensor: DeviceTensor) => base.read(tensor),
+      close: () => base.close(),
+      free,
+      record,
+    };
+    this.device = base.kind === "cpu"
+      ? { ...shared, kind: "cpu", dataOf: (tensor) => base.dataOf(tensor) } as RecordingDevice
+      : {
+        ...shared,
+        kind: "webgpu",
+        info: base.info,
+        limits: base.limits,
+        dispatch: (launches) => base.dispatch(launches),
+        table: (key, make) => base.table(key, make),
+      } as RecordingDevice;
   }
 
   watch<T extends DeviceTensor>(tensor: T): T {
-    if (!this.#nodes.has(tensor.buffer.id)) this.#addNode(tensor, true);
+    if (!this.#tracked(tensor)) this.#addNode(tensor, { isWatched: true, isTracked: true });
     return tensor;
   }
 
@@ -118,23 +145,21 @@ class Recorder {
     inputs: readonly DeviceTensor[],
     segment: (device: Device) => O,
   ): O {
-    const scope = openScope(this.#base);
-    const outputs = segment(scope);
-    for (const output of Object.values(outputs)) scope.keep(output);
-    scope.release();
-    const sources = inputs.flatMap((input) => this.#nodes.get(input.buffer.id) ?? []);
+    const outputs = runSegment(this.#base, segment);
+    const sources = inputs.flatMap((input) => this.#tracked(input) ?? []);
     if (sources.length === 0) return outputs;
-    const made = Object.values(outputs).map((output) => this.#addNode(output, false));
-    for (const source of sources) source.readers++;
+    const keeps = inputs.map((input) => this.#keeper(input)!);
+    const made = Object.values(outputs).map((output) => this.#addNode(output));
+    for (const node of keeps) node.readers++;
     this.#steps.push({
-      keeps: sources,
+      keeps,
       made,
       back: () => {
         const inner = new Recorder(this.#base);
         for (const { tensor } of sources) inner.watch(tensor);
-        const again = Object.values(segment(inner.device));
+        const again = Object.values(runSegment(inner.device, segment));
         const seeds = made.flatMap(({ gradient }, i): Seed[] =>
-          gradient === undefined ? [] : [[again[i]!, gradient]]
+          gradient && inner.#tracked(again[i]) ? [[again[i]!, gradient]] : []
         );
         inner.backward(seeds);
         for (const source of sources) {
@@ -150,13 +175,13 @@ class Recorder {
 
   backward(seeds: readonly Seed[]): void {
     for (const [output, gradient] of seeds) {
-      const node = this.#nodes.get(output.buffer.id);
+      const node = this.#tracked(output);
       if (node === undefined) {
         throw new TypeError("A seed's tensor does not come from a watched one");
       }
       // Summed with nothing it becomes the tape's own copy, which the tape may free.
       const own = "buffer" in gradient ? gradient : this.#base.upload(gradient);
-      this.#accumulate(node, this.#sum(own, this.#zerosLike(own)));
+      this.#accumulate(node, this.#sum(own, this.#zero(own.shape, own.dtype)));
       if (own !== gradient) this.#base.free(own);
     }
     while (this.#steps.length > 0) {
@@ -178,32 +203,41 @@ class Recorder {
     this.#nodes.clear();
   }
 
-  #addNode(tensor: DeviceTensor, isWatched: boolean): Node {
-    const node: Node = { tensor, gradient: undefined, readers: 0, isFreed: false, isWatched };
+  #addNode(tensor: DeviceTensor, { isWatched = false, isTracked = true } = {}): Node {
+    const fresh = { gradient: undefined, readers: 0, isFreed: false };
+    const node: Node = { ...fresh, tensor, isWatched, isTracked };
     this.#nodes.set(tensor.buffer.id, node);
     return node;
   }
 
-  #nodeOf(input: OpInput | undefined): Node | undefined {
-    return input !== undefined && "buffer" in input ? this.#nodes.get(input.buffer.id) : undefined;
+  /** The node of a tensor that gradients pass through. */
+  #tracked(input: OpInput | undefined): Node | undefined {
+    if (input === undefined || !("buffer" in input)) return undefined;
+    const node = this.#nodes.get(input.buffer.id);
+    return node?.isTracked ? node : undefined;
+  }
+
+  /** The node that keeps a value alive; host tensors need none. */
+  #keeper(value: OpInput): Node | undefined {
+    if (!("buffer" in value)) return undefined;
+    return this.#nodes.get(value.buffer.id) ?? this.#addNode(value, { isTracked: false });
   }
 
   #record(run: OpRun): void {
     const { op, inputs, outputs, params } = run;
     const names = [...op.inputs, ...op.optional].filter((name) => inputs[name] !== undefined);
-    const sources = names.map((name) => this.#nodeOf(inputs[name]));
+    const sources = names.map((name) => this.#tracked(inputs[name]));
     if (sources.every((source) => source === undefined)) return;
     if (op.backward === undefined) throw new TypeError(`Op ${op.name} has no backward`);
-    const made = op.outputs.map((name: string) => this.#addNode(outputs[name]!, false));
+    const made = op.outputs.map((name: string) => this.#addNode(outputs[name]!));
     const values: Record<string, OpInput> = {};
     const keeps: Node[] = [];
     for (const name of op.backward.needs) {
       const value = outputs[name] ?? inputs[name];
       if (value === undefined) continue;
       values[name] = value;
-      // A tensor that is not recorded may be freed by its owner too, so it is kept as well.
-      const node = this.#nodeOf(value) ?? ("buffer" in value ? this.#addNode(value, false) : null);
-      if (node === null) continue;
+      const node = this.#keeper(value);
+      if (node === undefined) continue;
       node.readers++;
       keeps.push(node);
     }
@@ -277,10 +311,6 @@ class Recorder {
     const gradient = node?.gradient;
     if (node !== undefined) node.gradient = undefined;
     return gradient;
-  }
-
-  #zerosLike({ shape, dtype }: DeviceTensor): DeviceTensor {
-    return this.#zero(shape, dtype);
   }
 
   #zero(shape: Shape, dtype: Dtype): DeviceTensor {

@@ -6,6 +6,7 @@ import { s4d } from "./s4d.ts";
 export type {
   AnyLayer,
   ForwardOptions,
+  ForwardParams,
   ForwardResult,
   Layer,
   LayerParams,
