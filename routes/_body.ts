@@ -75,7 +75,7 @@ function openBody(request: Request): { chunks: AsyncIterable<Uint8Array>; length
   }
   const coding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
   const body = request.body ?? emptyBody();
-  const wire = bounded(body, "REQUEST_BYTES_MAX", REQUEST_BYTES_MAX);
+  const wire = bounded(received(body), "REQUEST_BYTES_MAX", REQUEST_BYTES_MAX);
   if (coding === "identity") return { chunks: wire, length };
   if (coding === "gzip" || coding === "x-gzip") {
     return { chunks: bounded(inflated(wire), "BODY_BYTES_MAX", BODY_BYTES_MAX), length: null };
@@ -90,6 +90,29 @@ function openBody(request: Request): { chunks: AsyncIterable<Uint8Array>; length
 
 async function* emptyBody(): AsyncGenerator<Uint8Array> {}
 
+/** The fault of a sender that leaves, or that sends less than it said: not one of our own. */
+function cutShort(): RequestError {
+  return new RequestError("malformed-body", 400, "The body broke off before its end");
+}
+
+/** @throws {RequestError} the body broke off */
+async function* received(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch {
+    throw cutShort();
+  }
+}
+
+/** @throws {RequestError} the body broke off */
+async function receivedWhole(request: Request): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await request.arrayBuffer());
+  } catch {
+    throw cutShort();
+  }
+}
+
 /** Reads a body piece by piece; nothing of it is held here. */
 async function walkBody(request: Request, onChunk: (chunk: Uint8Array) => void): Promise<void> {
   const { chunks, length } = openBody(request);
@@ -97,7 +120,7 @@ async function walkBody(request: Request, onChunk: (chunk: Uint8Array) => void):
   try {
     if (length !== null && length <= SMALL_BYTES) {
       charge.add(length);
-      onChunk(new Uint8Array(await request.arrayBuffer()));
+      onChunk(await receivedWhole(request));
       return;
     }
     for await (const chunk of chunks) {

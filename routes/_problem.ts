@@ -5,6 +5,7 @@ import {
   NotFoundError,
   OverloadError,
   ProtocolError,
+  StorageFullError,
 } from "../src/base/errors.ts";
 import { StreamFailedError } from "../src/streams/engine.ts";
 
@@ -45,6 +46,7 @@ const TITLES = {
   "internal": "Internal error",
   "stream-failed": "Stream failed",
   "overloaded": "Overloaded",
+  "storage-full": "Storage full",
 } as const;
 
 /** Kinds of problems, as the last part of a problem's `type`. */
@@ -104,6 +106,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof OverloadError) {
     return problem("overloaded", 503, error.message, { retryAfterS: error.retryAfterS });
   }
+  if (error instanceof StorageFullError) return problem("storage-full", 507, error.message);
   return problem("internal", 500, "The service failed; its log says why");
 }
 

@@ -30,7 +30,9 @@ export function describeRequest(
   route: RouteConfig,
   more: Pick<NonNullable<RouteConfig["request"]>, "body" | "headers">,
 ): void {
-  routes.openAPIRegistry.registerPath({ ...route, request: { ...route.request, ...more } });
+  // `hide` is for the router: in the document it would be a member that OpenAPI does not know.
+  const { hide: _, ...described } = route;
+  routes.openAPIRegistry.registerPath({ ...described, request: { ...route.request, ...more } });
 }
 
 /** A query of exactly these parameters; another one is refused by name. */

@@ -86,7 +86,9 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
   app.notFound((c) => refuseUnknown(app, c.req.raw, c.req.path));
   app.onError((error, c) => {
     const response = problemResponse(error);
-    if (response.status === 500 && !c.req.raw.signal.aborted) {
+    // An overload is no fault: it is counted as 503, and would fill the log.
+    const isFault = response.status >= 500 && response.status !== 503;
+    if (isFault && !c.req.raw.signal.aborted) {
       service.telemetry.countFailure("request");
       const stack = error.stack ?? String(error);
       service.log.error("{method} {path} failed: {stack}", {

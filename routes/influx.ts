@@ -1,10 +1,10 @@
-import type { OpenAPIHono } from "@hono/zod-openapi";
+import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import { protocolOfName } from "../src/protocols/mod.ts";
 import type { Service } from "../src/service/service.ts";
 import type { TimestampPrecision } from "../src/signal/timestamp.ts";
 import { decodeRequest } from "./_body.ts";
 import { RequestError } from "./_problem.ts";
-import { newRoutes } from "./_schemas.ts";
+import { newRoutes, problems } from "./_schemas.ts";
 
 /** Version that `/ping` reports: the last of the 1.x line, whose write API this is. */
 const INFLUX_VERSION = "1.8.10";
@@ -21,6 +21,41 @@ const PRECISIONS: Readonly<Record<string, TimestampPrecision>> = {
   s: "s",
 };
 
+/** Where a v1 and a v2 client write to, and what the reference page says of it. */
+const WRITE_PATHS = {
+  "/write": "Stores line protocol, as clients of InfluxDB 1.x send it",
+  "/api/v2/write": "Stores line protocol, as clients of InfluxDB 2.x send it",
+} as const;
+
+const writeRequest = {
+  query: z.object({
+    precision: z.enum(["n", "ns", "u", "us", "ms", "s"]).optional()
+      .openapi({ description: "Unit of the timestamps; default ns" }),
+  }),
+  body: { content: { [lineProtocol.mediaTypes[0]!]: { schema: z.string() } } },
+};
+
+/** For the reference page only: other parameters are ignored, whatever a client sends. */
+function describeRoutes(routes: OpenAPIHono): void {
+  for (const [path, summary] of Object.entries(WRITE_PATHS)) {
+    routes.openAPIRegistry.registerPath({
+      ...{ method: "post", path, summary, request: writeRequest },
+      responses: {
+        204: { description: "Durable: fsynced before the answer" },
+        ...problems(400, 413, 415, 422, 503),
+      },
+    });
+  }
+  routes.openAPIRegistry.registerPath({
+    ...{
+      method: "get",
+      path: "/ping",
+      summary: "Tells InfluxDB's clients that the service answers",
+    },
+    responses: { 204: { description: "It does" } },
+  });
+}
+
 /** @throws {RequestError} a precision that Influx's clients don't send, or one that we refuse */
 function precisionOf(url: string): TimestampPrecision {
   const given = new URL(url).searchParams.get("precision") ?? "ns";
@@ -36,7 +71,8 @@ function precisionOf(url: string): TimestampPrecision {
  */
 export function influxRoutes(service: Service): OpenAPIHono {
   const routes = newRoutes();
-  routes.on("POST", ["/write", "/api/v2/write"], async (c) => {
+  describeRoutes(routes);
+  routes.on("POST", Object.keys(WRITE_PATHS), async (c) => {
     const { segments, ignoredCount } = await decodeRequest(c.req.raw, lineProtocol, {
       precision: precisionOf(c.req.url),
       nowNs: service.clock.nowNs(),

@@ -164,6 +164,14 @@ function decodeOptions(asked: IngestQuery, more: DecodeOptions): DecodeOptions {
   };
 }
 
+/** Path and query without `wait`: that alone may differ between a request and its retry. */
+function targetOf(request: Request): string {
+  const { pathname, searchParams } = new URL(request.url);
+  searchParams.delete("wait");
+  searchParams.sort();
+  return `${pathname}?${searchParams}`;
+}
+
 async function ingest(
   service: Service,
   request: Request,
@@ -175,8 +183,9 @@ async function ingest(
     const expectation = `at most ${IDEMPOTENCY_KEY_LENGTH_MAX} characters`;
     throw new InvalidValueError("Idempotency-Key", key, expectation);
   }
+  const protocol = protocolOf(request);
   const options = decodeOptions(asked, { streamId, nowNs: service.clock.nowNs() });
-  const decoded = await decodeRequest(request, protocolOf(request), {
+  const decoded = await decodeRequest(request, protocol, {
     ...options,
     isHashed: key !== null,
   });
@@ -190,7 +199,7 @@ async function ingest(
     ignoredCount,
     ...(key === null || bodyHash === undefined ? {} : {
       idempotencyKey: key,
-      requestHash: sha256Hex(`${new URL(request.url).pathname}\n${bodyHash}`),
+      requestHash: sha256Hex(`${targetOf(request)}\n${protocol.name}\n${bodyHash}`),
     }),
   });
   return { outcomes, ignoredCount };

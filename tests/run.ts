@@ -85,10 +85,14 @@ async function findAdapter(): Promise<string | null> {
 const adapter = await findAdapter();
 if (adapter !== null) console.log(`WebGPU adapter: ${adapter}`);
 
+// Hardware drivers are opened by one test file at a time; the software driver bears several.
+const isSoftware = adapter === null || /llvmpipe|swiftshader/i.test(adapter);
+const pace = isSoftware ? ["--parallel"] : [];
+
 const passedOn = [...Deno.args];
 const hasPath = passedOn.some((argument) => !argument.startsWith("-"));
 const { code } = await new Deno.Command(Deno.execPath(), {
-  args: ["test", "-A", "--parallel", ...passedOn, ...(hasPath ? [] : [`${root}/tests`])],
+  args: ["test", "-A", ...pace, ...passedOn, ...(hasPath ? [] : [`${root}/tests`])],
   cwd: root,
   env: environment,
 }).spawn().status;

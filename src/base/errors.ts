@@ -113,3 +113,8 @@ export class OverloadError extends Error {
     this.retryAfterS = retryAfterS;
   }
 }
+
+/** The store has no room left: nothing was stored, and a retry helps only once there is room. */
+export class StorageFullError extends Error {
+  override readonly name = "StorageFullError";
+}

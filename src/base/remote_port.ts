@@ -7,6 +7,7 @@ import {
   ProtocolError,
   ShapeError,
   StateMismatchError,
+  StorageFullError,
 } from "./errors.ts";
 
 /**
@@ -52,6 +53,7 @@ const ERROR_CLASSES = new Map<string, ErrorClass>(
     ProtocolError,
     ShapeError,
     StateMismatchError,
+    StorageFullError,
     RangeError,
     SyntaxError,
     TypeError,

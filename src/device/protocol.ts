@@ -36,6 +36,7 @@ export type Request =
 
 /** From the Worker. */
 export type Answer =
+  | { kind: "started"; thread: number | undefined }
   | { kind: "opened"; generation: number; info: AdapterSummary; limits: GpuLimits }
   | { kind: "unavailable"; reason: string }
   | { kind: "data"; request: number; data: ArrayBuffer }

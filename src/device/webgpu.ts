@@ -9,6 +9,7 @@ import type { AdapterSummary, DeviceTensor, GpuDevice, GpuLimits, Launch } from 
 import { BufferPool, POOL_BYTES_MAX } from "./pool.ts";
 import type { Answer, Command, Request, WireLaunch } from "./protocol.ts";
 import { FAST_READBACK_RUNTIMES } from "./readback.ts";
+import { threadEnded } from "./threads.ts";
 
 /** Commands sent at once, at most. */
 export const BATCH_COMMANDS_MAX = 1024;
@@ -20,6 +21,10 @@ export const TABLES_MAX = 64;
 export const REOPENS_MAX = 1;
 /** Longest wait for the adapter at opening. */
 export const OPEN_TIMEOUT_MS = 30_000;
+/** Longest wait at closing for the work under way; the Worker is stopped by force after it. */
+export const CLOSE_TIMEOUT_MS = 30_000;
+/** The same for a Worker that never answered. */
+const SILENT_CLOSE_TIMEOUT_MS = 500;
 
 /** Options of {@linkcode openWebGpu}. */
 export interface WebGpuOptions {
@@ -44,11 +49,24 @@ interface Waiting {
 }
 
 /**
- * Opens the GPU in a Worker of its own.
+ * Opens the GPU in a Worker of its own. One device at a time is opened or closed; others wait.
  *
  * @returns the device, or in `unavailable` the reason and the Debian package to install
  */
-export async function openWebGpu(options: WebGpuOptions = {}): Promise<OpenResult> {
+export function openWebGpu(options: WebGpuOptions = {}): Promise<OpenResult> {
+  return inTurn(() => openNow(options));
+}
+
+let lastTurn: Promise<unknown> = Promise.resolve();
+
+/** Vulkan drivers load with the first device and unload with the last: never both at once. */
+function inTurn<T>(task: () => Promise<T>): Promise<T> {
+  const result = lastTurn.then(task);
+  lastTurn = result.catch(() => {});
+  return result;
+}
+
+async function openNow(options: WebGpuOptions): Promise<OpenResult> {
   prepareLinux();
   const worker = new Worker(new URL("./webgpu_worker.ts", import.meta.url), { type: "module" });
   const device = new WebGpuDevice(worker, options);
@@ -61,7 +79,7 @@ export async function openWebGpu(options: WebGpuOptions = {}): Promise<OpenResul
     await Promise.race([device.opened(), late.promise]);
     return { device };
   } catch (error) {
-    worker.terminate();
+    await device.endWorker();
     return { unavailable: error instanceof Error ? error.message : String(error) };
   } finally {
     clearTimeout(timer);
@@ -102,8 +120,12 @@ export class WebGpuDevice implements GpuDevice {
   #info: AdapterSummary | undefined;
   #limits: GpuLimits | undefined;
   #opening = Promise.withResolvers<void>();
-  readonly #closed = Promise.withResolvers<void>();
-  #closing = false;
+  /** Resolved when the Worker takes no more requests. */
+  readonly #stopped = Promise.withResolvers<void>();
+  #thread: number | undefined;
+  /** Whether the Worker has said if there is a GPU. */
+  #answered = false;
+  #closing: Promise<void> | undefined;
 
   constructor(worker: Worker, options: WebGpuOptions) {
     this.#worker = worker;
@@ -115,6 +137,7 @@ export class WebGpuDevice implements GpuDevice {
     worker.onmessage = (event: MessageEvent<Answer>) => this.#answer(event.data);
     worker.onerror = (event) => {
       event.preventDefault();
+      this.#stopped.resolve();
       this.#giveUp(`The GPU's Worker failed: ${event.message}`);
     };
     this.#open();
@@ -221,15 +244,35 @@ export class WebGpuDevice implements GpuDevice {
     return times as number[];
   }
 
-  async close(): Promise<void> {
-    if (this.#closing) return await this.#closed.promise;
-    this.#closing = true;
-    if (this.#gone === undefined) {
-      this.#flush();
-      this.#send({ kind: "close" });
-      await this.#closed.promise;
-    }
+  /**
+   * Closes the device after the work issued so far; resolves when its Worker's thread is over.
+   *
+   * A process that ended earlier would run the driver's exit handlers while that thread unloads the
+   * driver, and crash.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#flush();
+    await inTurn(() => this.endWorker());
     this.#giveUp("The device was closed");
+  }
+
+  /** Ends the Worker and waits for its thread; for whoever has the turn. */
+  async endWorker(): Promise<void> {
+    this.#send({ kind: "close" });
+    const late = Promise.withResolvers<void>();
+    const waitMs = this.#answered ? CLOSE_TIMEOUT_MS : SILENT_CLOSE_TIMEOUT_MS;
+    const timer = setTimeout(() => {
+      this.#worker.terminate();
+      late.resolve();
+    }, waitMs);
+    await Promise.race([this.#stopped.promise, late.promise]);
+    clearTimeout(timer);
+    if (!await threadEnded(this.#thread)) this.#options.log?.("The GPU's Worker does not end");
     this.#worker.terminate();
   }
 
@@ -319,11 +362,16 @@ export class WebGpuDevice implements GpuDevice {
 
   #answer(answer: Answer): void {
     switch (answer.kind) {
+      case "started":
+        this.#thread = answer.thread;
+        return;
       case "opened":
+        this.#answered = true;
         this.#info = answer.info;
         this.#limits = answer.limits;
         return this.#opening.resolve();
       case "unavailable":
+        this.#answered = true;
         return this.#giveUp(answer.reason);
       case "data":
         return this.#settle(answer.request)?.resolve(answer.data);
@@ -336,7 +384,7 @@ export class WebGpuDevice implements GpuDevice {
       case "lost":
         return this.#lost(answer.generation, answer.reason);
       case "closed":
-        return this.#closed.resolve();
+        return this.#stopped.resolve();
       default:
         answer satisfies never;
     }
@@ -349,7 +397,7 @@ export class WebGpuDevice implements GpuDevice {
   }
 
   #lost(generation: number, reason: string): void {
-    if (this.#closing || generation !== this.#generation) return;
+    if (this.#closing !== undefined || generation !== this.#generation) return;
     if (this.#reopens >= REOPENS_MAX) {
       return this.#giveUp(`The GPU device was lost again (${reason})`);
     }
@@ -377,10 +425,9 @@ export class WebGpuDevice implements GpuDevice {
   #giveUp(reason: string): void {
     if (this.#gone !== undefined) return;
     this.#gone = reason;
-    if (!this.#closing) this.#options.log?.(`No GPU: ${reason}`);
+    if (this.#closing === undefined) this.#options.log?.(`No GPU: ${reason}`);
     this.#forget(reason);
     this.#opening.promise.catch(() => {});
     this.#opening.reject(new DeviceLostError(reason));
-    this.#closed.resolve();
   }
 }

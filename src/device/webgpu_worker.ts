@@ -4,6 +4,7 @@
  */
 import { GpuSession, GpuUnavailableError } from "./gpu_session.ts";
 import type { Answer, Request } from "./protocol.ts";
+import { currentThread } from "./threads.ts";
 
 /** The part of a Worker's global scope that is used here. */
 interface WorkerScope {
@@ -63,6 +64,7 @@ async function handle(request: Request): Promise<void> {
   }
 }
 
+post({ kind: "started", thread: currentThread() });
 scope.onmessage = (event) => {
   const request = event.data;
   queue = queue.then(() => handle(request));

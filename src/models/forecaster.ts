@@ -161,6 +161,14 @@ function checkSample(state: ForecasterState, timeS: number, value: number): void
   }
 }
 
+/**
+ * True when a sample's time cannot be told from the one before: years from the epoch, seconds in a
+ * double are coarser than nanoseconds. Only the first of such samples counts.
+ */
+function isBlurred(state: ForecasterState, timeS: number): boolean {
+  return timeS === state.lastTimeS;
+}
+
 /** Takes a sample into counters and buffer; returns whether it has a value. */
 function takeSample(state: ForecasterState, timeS: number, value: number): boolean {
   checkSample(state, timeS, value);
@@ -202,7 +210,9 @@ function coldExpectation(state: ForecasterState): { mean: number; meanAbs: numbe
   for (let i = 1; i < length; i++) steps += Math.abs(values[i]! - values[i - 1]!);
   const usual = length > 1 ? steps / (length - 1) : 0;
   const size = usual > 0 ? usual : Math.abs(last) || 1;
-  return { mean: last, meanAbs: size * (1 + COLD_WIDENING / length) };
+  // Steps between the largest doubles overflow; 0 times infinity would then spoil the median.
+  const meanAbs = Math.min(size * (1 + COLD_WIDENING / length), Number.MAX_VALUE);
+  return { mean: last, meanAbs };
 }
 
 function coldPeriodS(state: ForecasterState): number | null {
@@ -259,6 +269,7 @@ function absorbInto(
   for (let i = 0; i < timesS.length; i++) {
     const time = timesS[i]!;
     const value = values[i]!;
+    if (isBlurred(state, time)) continue;
     if (oneStep !== undefined) expectInto(state, run, time, i, oneStep);
     if (!takeSample(state, time, value)) continue;
     if (run !== null) {
@@ -338,7 +349,9 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
     summary: summaryOf,
     stateOfContext(config, timesS, values) {
       const state = emptyState(config);
-      for (let i = 0; i < timesS.length; i++) takeSample(state, timesS[i]!, values[i]!);
+      for (let i = 0; i < timesS.length; i++) {
+        if (!isBlurred(state, timesS[i]!)) takeSample(state, timesS[i]!, values[i]!);
+      }
       if (state.seen >= FIRST_FIT_SAMPLES) refitState(members, state, CONTEXT_PREFIXES);
       return state;
     },

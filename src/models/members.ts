@@ -10,14 +10,15 @@ export type MemberKind =
   | { readonly form: "analog"; readonly long: boolean };
 
 /** The structural filters, by what they are good at. */
-export type FilterName = "steady" | "trend" | "log_far" | "log_near";
+export type FilterName = "trend" | "steady" | "far" | "log_far" | "log_near";
 
 const DAMPINGS = [0.9, 0.97];
 const LOG_DAMPINGS = [0.8, 0.92];
 
 /**
- * The four filters: `steady` has no slope and two relaxation times; `trend` has a slope; `log_far`
- * and `log_near` see the log (or root), fitted to many-step and to one-step errors.
+ * The filters: `trend` and `steady` (no slope, two relaxation times) are fitted to one-step errors,
+ * `far` to many-step ones, the best alone. `log_far` and `log_near` see the log (or root) and are
+ * fitted to many-step and to one-step errors.
  */
 export const FILTER_KINDS: Readonly<Record<FilterName, StructuralKind>> = {
   trend: {
@@ -35,6 +36,14 @@ export const FILTER_KINDS: Readonly<Record<FilterName, StructuralKind>> = {
     dampings: [],
     transformed: false,
     multiStepShare: 0,
+  },
+  far: {
+    name: "far",
+    tausSlots: [2, 16],
+    slope: true,
+    dampings: DAMPINGS,
+    transformed: false,
+    multiStepShare: 0.7,
   },
   log_far: {
     name: "log_far",
@@ -59,9 +68,11 @@ export const MEMBER_KINDS = {
   seasonal_naive: { form: "seasonal_naive", season: 0 },
   seasonal_naive_long: { form: "seasonal_naive", season: 1 },
   mean: { form: "mean" },
-  structural: { form: "structural", filter: "trend" },
+  structural: { form: "structural", filter: "far" },
+  structural_log: { form: "structural", filter: "log_far" },
   readout_steady: { form: "readout", filter: "steady", full: false },
-  readout: { form: "readout", filter: "trend", full: true },
+  readout_trend: { form: "readout", filter: "trend", full: true },
+  readout_far: { form: "readout", filter: "far", full: true },
   readout_log_far: { form: "readout", filter: "log_far", full: true },
   readout_log_far_light: { form: "readout", filter: "log_far", full: false },
   readout_log_near: { form: "readout", filter: "log_near", full: true },

@@ -59,10 +59,13 @@ export function isStreamId(streamId: string): boolean {
     STREAM_ID_PATTERN.test(streamId);
 }
 
-/** True when `name` has 1 to 200 characters and no control character among them. */
+/**
+ * True when `name` has 1 to 200 characters and no control character among them. Half a surrogate
+ * pair is no character: written as UTF-8, two such names would become the same.
+ */
 export function isChannelName(name: string): boolean {
   return name.length >= 1 && name.length <= CHANNEL_NAME_LENGTH_MAX &&
-    !CONTROL_CHARACTERS.test(name);
+    !CONTROL_CHARACTERS.test(name) && name.isWellFormed();
 }
 
 /** @throws {InvalidValueError} a stream's name that breaks {@linkcode STREAM_ID_RULE} */

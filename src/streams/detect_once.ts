@@ -1,9 +1,12 @@
 import type { Segment } from "../signal/segment.ts";
 import type { AlarmEvent, StreamSettings } from "../stores/store.ts";
-import { batchSamplesMax, copyRange } from "./advance.ts";
+import { copyRange } from "./advance.ts";
 import type { DetectResult } from "./engine.ts";
 import type { DetectArgument } from "./shard.ts";
 import type { ShardPort } from "./shard_port.ts";
+
+/** Values of one part: few, since who reads a stream may have to wait for several parts. */
+export const DETECT_PART_VALUES = 64;
 
 /** Samples that are scored without a stream. */
 export interface Detection {
@@ -27,7 +30,7 @@ export async function detectInParts(
   const scale = segment.channels.map(() => new Float64Array(length));
   const score = new Float64Array(length);
   const flag = new Float64Array(length);
-  const step = batchSamplesMax(segment.channels.length);
+  const step = Math.max(1, Math.floor(DETECT_PART_VALUES / segment.channels.length));
   let alarms: readonly AlarmEvent[] = [];
   for (let start = 0; start < length; start += step) {
     const end = Math.min(length, start + step);

@@ -183,7 +183,25 @@ export class StreamEngine implements Engine {
       await this.#advancer.advance(track, record.inOrderCount);
       return await read(track);
     });
-    return await this.#inTime(work, id);
+    try {
+      return await this.#inTime(work, id);
+    } catch (error) {
+      await this.#requireUnchanged(record);
+      throw error;
+    }
+  }
+
+  /**
+   * A stream that is deleted while its log is read makes the read fail in odd ways.
+   *
+   * @throws {NotFoundError} it was deleted
+   * @throws {OverloadError} it was made anew: a read that comes now is answered
+   */
+  async #requireUnchanged({ id, createdNs }: StreamRecord): Promise<void> {
+    const now = await this.#store.getStream(id);
+    if (now === null) throw new NotFoundError("stream", id);
+    if (now.createdNs === createdNs) return;
+    throw new OverloadError(`Stream "${id}" was deleted and made anew meanwhile`, 1);
   }
 
   async #inTime<T>(work: Promise<T>, id: string): Promise<T> {

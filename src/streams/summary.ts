@@ -22,14 +22,15 @@ function poolCoverage(summaries: readonly ModelSummary[]): ModelSummary["coverag
   const pooled = new Map<number, { inside: number; count: number }>();
   for (const { level, value, count } of summaries.flatMap((summary) => summary.coverage)) {
     const sum = pooled.get(level) ?? { inside: 0, count: 0 };
-    // A share of nothing may be NaN; it weighs nothing.
+    // A share of nothing is NaN; it weighs nothing.
     if (count > 0) sum.inside += value * count;
     sum.count += count;
     pooled.set(level, sum);
   }
   return [...pooled].sort(([a], [b]) => a - b).map(([level, { inside, count }]) => ({
     level,
-    value: count === 0 ? 0 : inside / count,
+    // NaN of nothing, as in one channel: null on the wire.
+    value: inside / count,
     count,
   }));
 }

@@ -6,6 +6,8 @@ import { runOp } from "../../src/ops/run.ts";
 import { tensorOf } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../_gpu.ts";
 
+const DEVICE_URL = new URL("../../src/device/webgpu.ts", import.meta.url).href;
+
 const ones = (count: number) => tensorOf([count], new Float32Array(count).fill(1));
 
 async function open(options: Parameters<typeof openWebGpu>[0] = {}) {
@@ -105,11 +107,34 @@ gpuTest("WebGpuDevice.close() ends the Worker, twice is once, reads after it fai
   await assert.rejects(() => device.read(tensor), DeviceLostError);
 });
 
+gpuTest("WebGpuDevice.close() leaves no thread of a Worker behind", async () => {
+  if (Deno.build.os !== "linux") return;
+  // In a process of its own: other test files have Workers, too. Opened and closed beside each
+  // other, since a process can crash when it ends, loads or unloads the driver during the other.
+  const script = `
+    const { openWebGpu } = await import(${JSON.stringify(DEVICE_URL)});
+    const opened = await Promise.all([openWebGpu(), openWebGpu()]);
+    await Promise.all(opened.map(({ device }) => device.close()));
+    const names = [...Deno.readDirSync("/proc/self/task")].map(({ name }) => {
+      try {
+        return Deno.readTextFileSync("/proc/self/task/" + name + "/comm").trim();
+      } catch {
+        return "worker- that was ending just now";
+      }
+    });
+    console.log(names.filter((name) => name.startsWith("worker-")).length);
+  `;
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-check", script],
+    env: { NO_COLOR: "1" },
+    stderr: "null",
+  }).output();
+  assert.deepEqual([code, new TextDecoder().decode(stdout).trim()], [0, "0"]);
+});
+
 Deno.test("openWebGpu() without an adapter names the package to install", async () => {
   const script = `
-    const { openWebGpu } = await import(${
-    JSON.stringify(new URL("../../src/device/webgpu.ts", import.meta.url).href)
-  });
+    const { openWebGpu } = await import(${JSON.stringify(DEVICE_URL)});
     const opened = await openWebGpu();
     console.log("unavailable" in opened ? opened.unavailable : "open");
   `;

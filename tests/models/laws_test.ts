@@ -165,6 +165,30 @@ for (const [name, model] of Object.entries(MODELS)) {
     assert.ok(rows.every(Number.isFinite));
   });
 
+  Deno.test(`${name}: the largest doubles get forecasts that are numbers`, () => {
+    for (const size of [1e-300, 1e300, Number.MAX_VALUE]) {
+      const state = model.initialState(channel());
+      model.absorb(state, hours(60), Float64Array.from({ length: 60 }, (_, i) => (-1) ** i * size));
+      const rows = model.forecast(state, hours(5, 60), QUANTILES);
+      assert.ok(rows.every(Number.isFinite), `${size}: ${rows}`);
+    }
+  });
+
+  Deno.test(`${name}: times that a double cannot tell apart count once`, () => {
+    const values = seasonalWalk(40, 3);
+    const farS = 1.8e10;
+    const times = Float64Array.from({ length: 40 }, (_, i) => i < 20 ? i : farS + i);
+    const once = model.initialState(channel({}));
+    model.absorb(once, times, values);
+    const twice = model.initialState(channel({}));
+    // A nanosecond later is the same double, in this segment and in the next one.
+    const later = Float64Array.from([...times.subarray(0, 30), times[29]! + 1e-9]);
+    model.absorb(twice, later, Float64Array.from([...values.subarray(0, 30), 999]));
+    model.absorb(twice, Float64Array.of(times[29]! + 1e-9), Float64Array.of(-999));
+    model.absorb(twice, times.subarray(30), values.subarray(30));
+    assert.deepEqual(packTree(twice), packTree(once));
+  });
+
   Deno.test(`${name}: samples out of order or infinite are refused by name`, () => {
     const state = absorbed(name, hours(5), seasonalWalk(5, 1));
     const absorb = (time: number, value: number) => () =>

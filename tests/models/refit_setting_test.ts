@@ -7,7 +7,7 @@ import { HOUR_S, hours, seasonalWalk } from "./_series.ts";
 const MEMBERS: MemberName[] = [
   "seasonal_naive",
   "seasonal_naive_long",
-  "readout",
+  "readout_trend",
   "readout_log_far",
   "analog",
 ];
@@ -29,7 +29,12 @@ Deno.test("settingOf() finds season, units and the members that the series suppo
   const values = seasonalWalk(240, 3);
   const setting = settingOf(inputOf(values));
   assert.deepEqual(setting.seasons.map((season) => season.slots), [24]);
-  assert.deepEqual(setting.members, ["seasonal_naive", "readout", "readout_log_far", "analog"]);
+  assert.deepEqual(setting.members, [
+    "seasonal_naive",
+    "readout_trend",
+    "readout_log_far",
+    "analog",
+  ]);
   assert.deepEqual(setting.units.map((unit) => unit.transform), ["none", "log"]);
   const half = values.map((value) => (value - setting.location) / setting.scale).slice(0, 120);
   assert.ok(Math.abs(meanOf(half)) < 1e-12);
@@ -38,7 +43,7 @@ Deno.test("settingOf() finds season, units and the members that the series suppo
 
 Deno.test("settingOf() leaves out what needs positive values or more past", () => {
   const values = seasonalWalk(18, 3).map((value) => value - 60);
-  assert.deepEqual(settingOf(inputOf(values)).members, ["seasonal_naive", "readout"]);
+  assert.deepEqual(settingOf(inputOf(values)).members, ["seasonal_naive", "readout_trend"]);
   const only = { ...inputOf(values), members: ["analog"] as MemberName[] };
   assert.deepEqual(settingOf(only).members, ["seasonal_naive"]);
 });

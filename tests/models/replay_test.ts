@@ -6,7 +6,7 @@ import { liveStride, PENDING_MAX } from "../../src/models/ensemble.ts";
 import { THETA } from "../../src/models/structural_layout.ts";
 import { hours, seasonalWalk } from "./_series.ts";
 
-const MEMBERS: MemberName[] = ["seasonal_naive", "readout", "ar_differences"];
+const MEMBERS: MemberName[] = ["seasonal_naive", "readout_trend", "ar_differences"];
 const LENGTH = 240;
 
 function inputOf(values: Float64Array): RefitInput {

@@ -34,10 +34,18 @@ Deno.test("/openapi.json is a 3.1 document that lists every documented route", a
     Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`)
   ).sort();
   const served = app.routes
-    .filter(({ method, path }) => method !== "ALL" && /^\/(v1\/|healthz|readyz|metrics)/.test(path))
+    .filter(({ method, path }) =>
+      method !== "ALL" && /^\/(v1\/|api\/|write|ping|healthz|readyz|metrics)/.test(path)
+    )
     .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`);
   assert.deepEqual(listed, [...new Set(served)].sort());
-  assert.ok(listed.length >= 14, String(listed.length));
+  assert.ok(listed.length >= 17, String(listed.length));
+  const known = ["summary", "description", "parameters", "requestBody", "responses"];
+  for (const item of Object.values<Record<string, Record<string, unknown>>>(body.paths)) {
+    for (const operation of Object.values(item)) {
+      for (const member of Object.keys(operation)) assert.ok(known.includes(member), member);
+    }
+  }
 });
 
 Deno.test("/openapi.json has no dangling reference, and every operation its answers", async () => {

@@ -51,6 +51,22 @@ Deno.test("decodeRequest() hashes the body as it is inflated", async () => {
   assert.equal(plain.bodyHash, undefined);
 });
 
+Deno.test("a body that breaks off is the sender's fault", async () => {
+  for (const headers of [{}, { "Content-Length": "9" }, { "Content-Encoding": "gzip" }]) {
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(gzipSync("abc").subarray(0, 4)),
+      pull: (controller) => controller.error(new Deno.errors.BadResource("connection closed")),
+    });
+    const broken = request(body, headers as Record<string, string>);
+    await assert.rejects(() => readBody(broken, "TEXT_MAX", 100), {
+      ...{ name: "RequestError", status: 400 },
+      message: "The body broke off before its end",
+    });
+  }
+  // What was charged for it is given back.
+  assert.equal((await readBody(request("next"), "TEXT_MAX", 100)).length, 4);
+});
+
 Deno.test("bodies in work share one budget, and give it back", async () => {
   const count = REQUESTS_BYTES_MAX / REQUEST_BYTES_MAX;
   const holders = Array.from({ length: count }, () => stuck(REQUEST_BYTES_MAX));

@@ -106,6 +106,11 @@ Deno.test("POST observations with an Idempotency-Key gives the first answer agai
   const other = JSON.stringify({ timestamps: MINUTES, values: [1, 2, 4] });
   const clash = await post(app, PATH, "application/json", other, key);
   assert.equal(clash.status, 409);
+  // The same body means other samples when its integers are read in another unit.
+  const scaled = await post(app, `${PATH}?precision=s`, "application/json", body, key);
+  assert.equal(scaled.status, 409);
+  const waited = await post(app, `${PATH}?wait=applied`, "application/json", body, key);
+  assert.equal(waited.body.accepted, 3);
   const long = await post(app, PATH, "application/json", body, {
     "Idempotency-Key": "k".repeat(256),
   });

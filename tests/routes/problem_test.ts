@@ -7,6 +7,7 @@ import {
   NotFoundError,
   OverloadError,
   ProtocolError,
+  StorageFullError,
 } from "../../src/base/errors.ts";
 import { StreamFailedError } from "../../src/streams/engine.ts";
 
@@ -23,6 +24,7 @@ Deno.test("problemOf() gives each error its status and keeps what names the faul
     [new ConflictError("Other value"), 409, { detail: "Other value" }],
     [new OverloadError("Full", 2), 503, { retryAfterS: 2 }],
     [new StreamFailedError("a", "model threw"), 500, { title: "Stream failed" }],
+    [new StorageFullError("No room"), 507, { title: "Storage full" }],
     [new RequestError("forbidden", 403, "No"), 403, { title: "Forbidden" }],
   ];
   for (const [error, status, fields] of cases) {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { DEFAULT_SETTINGS } from "../../src/stores/store.ts";
-import { BATCH_VALUES_MAX } from "../../src/streams/advance.ts";
-import { detectInParts } from "../../src/streams/detect_once.ts";
+import { DETECT_PART_VALUES, detectInParts } from "../../src/streams/detect_once.ts";
 import { Shard } from "../../src/streams/shard.ts";
 import { LocalShardPort, type ShardMethod } from "../../src/streams/shard_port.ts";
 import { POISON, testParts, walk } from "./_parts.ts";
@@ -17,7 +16,7 @@ class WatchedPort extends LocalShardPort {
 }
 
 Deno.test("detectInParts() tells the same as one part, and leaves turns to others", async () => {
-  const length = BATCH_VALUES_MAX + 100;
+  const length = DETECT_PART_VALUES + 10;
   const segment = walk("s", length, ["a", "b"]);
   segment.values[0]![30] = 4_000;
   segment.values[1]![length - 1] = 4_000;
@@ -39,8 +38,8 @@ Deno.test("detectInParts() tells the same as one part, and leaves turns to other
 });
 
 Deno.test("detectInParts() ends with what the model throws, and nothing is left open", async () => {
-  const segment = walk("s", BATCH_VALUES_MAX + 1, ["a"]);
-  segment.values[0]![BATCH_VALUES_MAX] = POISON;
+  const segment = walk("s", DETECT_PART_VALUES + 1, ["a"]);
+  segment.values[0]![DETECT_PART_VALUES] = POISON;
   const port = new LocalShardPort(testParts);
   await assert.rejects(detectInParts(port, { segment, settings: {}, key: 7 }), /poisoned/);
   const rest = { segment, settings: DEFAULT_SETTINGS, key: 7, isFirst: false, isLast: true };

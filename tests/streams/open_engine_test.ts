@@ -4,7 +4,11 @@ import { InvalidValueError, NotFoundError, OverloadError } from "../../src/base/
 import { type Segment, sliceSegment } from "../../src/signal/segment.ts";
 import { type AppendResult, type IssuedForecast, openMemoryStore } from "../../src/stores/mod.ts";
 import { type Applied, StreamFailedError } from "../../src/streams/engine.ts";
-import { SNAPSHOT_IDLE_MS, SNAPSHOT_SAMPLES } from "../../src/streams/snapshots.ts";
+import {
+  SNAPSHOT_IDLE_MS,
+  SNAPSHOT_SAMPLES,
+  SNAPSHOT_SAMPLES_MIN,
+} from "../../src/streams/snapshots.ts";
 import { withEngine } from "./_engine.ts";
 import { POISON, walk } from "./_parts.ts";
 
@@ -126,12 +130,12 @@ Deno.test("StreamEngine commits alarms with the state that proves them", () =>
 
 Deno.test("StreamEngine commits a state that has been idle, and only then", () =>
   withEngine(async ({ engine, store, clock, ingest }) => {
-    await ingest(walk("s", 5, ["a"]));
+    await ingest(walk("s", SNAPSHOT_SAMPLES_MIN, ["a"]));
     await engine.tick();
     assert.equal(await store.latestSnapshot("s"), null);
     clock.advanceMs(SNAPSHOT_IDLE_MS);
     await engine.tick();
-    assert.equal((await store.latestSnapshot("s"))!.appliedOffset, 5);
+    assert.equal((await store.latestSnapshot("s"))!.appliedOffset, SNAPSHOT_SAMPLES_MIN);
     const { transactions } = await store.stats();
     clock.advanceMs(SNAPSHOT_IDLE_MS);
     await engine.tick();
@@ -193,6 +197,26 @@ Deno.test("StreamEngine does not keep a reader waiting for ever", async () => {
     assert.equal((await engine.describe("s")).appliedOffset, 5);
   }, { store, readWaitMsMax: 20 });
 });
+
+Deno.test("StreamEngine says so when a stream is deleted under a read", () =>
+  withEngine(async ({ engine, store }) => {
+    const readInOrder = store.readInOrder.bind(store);
+    const isDeletedThen = (isMadeAnew: boolean) => {
+      store.readInOrder = async (...given) => {
+        store.readInOrder = readInOrder;
+        await store.deleteStream("s");
+        if (isMadeAnew) await store.append([walk("s", 3, ["a"])]);
+        return await readInOrder(...given);
+      };
+    };
+    await store.append([walk("s", 5, ["a"])]);
+    isDeletedThen(false);
+    await assert.rejects(engine.reach("s"), NotFoundError);
+    await store.append([walk("s", 5, ["a"])]);
+    isDeletedThen(true);
+    await assert.rejects(engine.reach("s"), OverloadError);
+    assert.equal((await engine.describe("s")).appliedOffset, 3);
+  }));
 
 Deno.test("StreamEngine begins anew for a stream that was deleted and made again", () =>
   withEngine(async ({ engine, store, ingest }) => {

@@ -17,4 +17,6 @@ Deno.test("summarize() pools the channels of a stream", () => {
   assert.deepEqual(summary.seasonsS, [3_600, 86_400]);
   assert.deepEqual(summary.coverage, [{ level: 0.8, value: 0.875, count: 40 }]);
   assert.deepEqual(summarize({}).periodS, null);
+  const none = summarize({ c: channel(null, [], NaN, 0) });
+  assert.deepEqual(none.coverage, [{ level: 0.8, value: NaN, count: 0 }], "not a share of 0");
 });

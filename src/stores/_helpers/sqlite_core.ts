@@ -15,6 +15,7 @@ import { AnswerTable } from "./answer_table.ts";
 import { ChunkTable, LogKind } from "./chunk_table.ts";
 import { classify } from "./classify.ts";
 import { emptySegment, mergeRows } from "./rows.ts";
+import { storeErrorOf } from "./sqlite_error.ts";
 import { openDatabase } from "./sqlite_schema.ts";
 import { StateTable } from "./state_table.ts";
 import { recordOf, type StreamHead, StreamTable } from "./stream_table.ts";
@@ -68,7 +69,7 @@ export class SqliteCore {
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       this.#forget(touched);
-      throw error;
+      throw storeErrorOf(error);
     }
   }
 
