@@ -148,6 +148,8 @@ const STATES_PER_THREAD = 8;
 const STATE_GROUPS_MAX = 8;
 const INVOCATIONS_MAX = 256;
 const CARRY_GROUP = 64;
+/** Workgroup memory of an invocation on the way back: starts of tiles, shares, staged rows. */
+const BACKWARD_BYTES = 144;
 
 function launch(shapes: Shapes, params: LinearScanParams, _limits: GpuLimits): LaunchPlan {
   const [batch, length, feature] = shapes.u as [number, number, number];
@@ -217,7 +219,7 @@ function chunked(shapes: Shapes, params: LinearScanParams, chunk: number): Launc
 /**
  * The adjoint of the recurrence runs from the end: with the gradient flow of the state,
  *
- *   flow[k] = scale·gradY[k]·conj(C) + conj(Abar[k + 1])·flow[k + 1],   flow of the last + gradState
+ *   flow[k] = scale·gradY[k]·conj(C) + conj(Abar[k + 1])·flow[k + 1]      (the last: + gradState)
  *   gradU = Re(conj(Bbar)·flow) + D·gradY     gradAbar[k] = flow[k]·conj(x[k − 1])
  *   gradC = Σ scale·gradY·conj(x)             gradBbar[k] = flow[k]·u[k]
  *
@@ -236,7 +238,7 @@ const backward: Backward<LinearScanParams, Input, OptionalInput, Output> = {
     const forward = chunked(shapes, params, BACKWARD_CHUNK);
     const starts = forward.passes.slice(0, -1);
     const chunks = Math.max(1, Math.ceil(length / BACKWARD_CHUNK));
-    const tile = backwardTile("A.state", states, feature, limits, 256);
+    const tile = backwardTile("A.state", states, feature, limits, BACKWARD_BYTES);
     const constants = { ...forward.passes[0]!.constants, ...tile, BACKWARD: 1, STAGE_U: 1 };
     const { dims } = forward.passes[0]!;
     const bank = feature * states;

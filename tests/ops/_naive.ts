@@ -55,6 +55,7 @@ function erf(x: number): number {
 }
 
 const POINTWISE: Record<string, (x: number, beta: number) => number> = {
+  negative_exp: (x) => -Math.exp(x),
   identity: (x) => x,
   silu,
   gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
@@ -302,6 +303,25 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
   activation: ({ x }, { kind, beta }) => ({
     y: [...x!.data].map((v) => POINTWISE[kind]!(v, beta ?? 1)),
   }),
+  discretize: ({ logDt, logDecay, frequency, B }, { method }) => {
+    const state = logDecay!.shape[1]!;
+    const Abar: number[] = [];
+    const Bbar: number[] = [];
+    for (let i = 0; i < logDecay!.data.length; i++) {
+      const dt = Math.exp(logDt!.data[Math.floor(i / state)]!);
+      const z = { re: -dt * Math.exp(logDecay!.data[i]!), im: dt * frequency!.data[i]! };
+      const below = { re: 1 - z.re / 2, im: -z.im / 2 };
+      const a = method === "zoh" ? exp(z) : div({ re: 1 + z.re / 2, im: z.im / 2 }, below);
+      // Far out the series would cancel, the quotient itself does not.
+      const isFar = Math.hypot(z.re, z.im) > 1;
+      const hold = isFar ? div({ re: a.re - 1, im: a.im }, z) : expQuotient(z);
+      const factor = method === "zoh" ? scaled(hold, dt) : div({ re: dt, im: 0 }, below);
+      const b = mul(factor, complexAt(B!, i));
+      Abar.push(a.re, a.im);
+      Bbar.push(b.re, b.im);
+    }
+    return { Abar, Bbar };
+  },
   gate: ({ y, z }, { activation }) => {
     const act = (v: number) => POINTWISE[activation]!(v, 1);
     if (z) return { out: [...y!.data].map((v, i) => v * act(z.data[i]!)) };

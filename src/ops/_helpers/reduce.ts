@@ -2,7 +2,7 @@
 import type { LaunchPlan, Pass } from "../op.ts";
 import { groupsFor, POINTWISE_GROUP } from "./plan.ts";
 
-/** Rows that one invocation adds; more of them are split into parts that are added in a second pass. */
+/** Rows that one invocation adds; more of them are split into parts, added in a second pass. */
 const ROWS_PER_PART_MIN = 64;
 const PARTS_MAX = 256;
 

@@ -19,7 +19,7 @@ const LANES_MAX = 256;
  * Constants of a workgroup of the backward passes: LANES invocations for the states of a feature,
  * FEATURES features.
  *
- * @param invocations  most invocations of a workgroup; its memory grows with them
+ * @param bytes  workgroup memory of an invocation
  * @throws {InvalidValueError} more states than a workgroup has invocations; `field` is named
  */
 export function backwardTile(
@@ -27,9 +27,10 @@ export function backwardTile(
   states: number,
   feature: number,
   limits: GpuLimits,
-  invocations: number,
+  bytes: number,
 ) {
-  const most = Math.min(LANES_MAX, invocations, limits.invocationsMax);
+  let most = Math.min(LANES_MAX, limits.invocationsMax);
+  while (most * bytes > limits.workgroupBytesMax) most /= 2;
   const lanes = Math.max(8, powerOfTwoAtLeast(states));
   if (lanes > most) throw new InvalidValueError(field, states, `at most ${most} for gradients`);
   const features = Math.min(Math.max(1, most / lanes), powerOfTwoAtLeast(feature));

@@ -145,6 +145,8 @@ export function selectiveScanBackward(
 }
 
 const CARRY_GROUP = 64;
+/** Workgroup memory of an invocation with a real state: starts of tiles, shares, staged rows. */
+const BACKWARD_BYTES = 112;
 
 /** The largest power of two that divides `count`; of one group, so that tiles do not cross it. */
 function largestDivisor(count: number): number {
@@ -173,7 +175,7 @@ export function backwardPlan(
     state,
     largestDivisor(feature / group),
     limits,
-    parts === 2 ? 128 : 256,
+    BACKWARD_BYTES + 64 * (parts - 1),
   );
   const first = forward.passes[0]!;
   const constants = { ...first.constants, ...tile, BACKWARD: 1 };
