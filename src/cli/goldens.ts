@@ -15,6 +15,7 @@ import { hippoProjectionGroup } from "./goldens/hippo_projection.ts";
 import { kalmanGroup } from "./goldens/kalman.ts";
 import { layersGroup } from "./goldens/layers.ts";
 import { mambaGroup } from "./goldens/mamba.ts";
+import { optimGroup } from "./goldens/optim.ts";
 import { s4dGroup } from "./goldens/s4d.ts";
 
 /** The groups that this build reproduces. */
@@ -26,6 +27,7 @@ export const GOLDEN_GROUPS: readonly GroupRunner[] = [
   mambaGroup,
   layersGroup,
   kalmanGroup,
+  optimGroup,
 ];
 
 /** Where the repository's own copy lies. */

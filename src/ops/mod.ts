@@ -1,5 +1,6 @@
 /** The hub of the ops: every member by name, and the runner that layers call. */
 import { activation } from "./activation.ts";
+import { adam } from "./adam.ts";
 import { add } from "./add.ts";
 import { conv1d } from "./conv1d.ts";
 import { discretize } from "./discretize.ts";
@@ -13,12 +14,14 @@ import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
+import { squaredNorm } from "./squared_norm.ts";
 import { vandermonde } from "./vandermonde.ts";
 
 export { runOp } from "./run.ts";
 export type { OpInput } from "./run.ts";
 export {
   activation,
+  adam,
   add,
   conv1d,
   discretize,
@@ -31,12 +34,14 @@ export {
   selectiveScan,
   slice,
   softmax,
+  squaredNorm,
   vandermonde,
 };
 
 /** Every op; the laws, the self-check and the benches run over this list. */
 export const OPS: readonly AnyOp[] = [
   activation,
+  adam,
   add,
   conv1d,
   discretize,
@@ -49,5 +54,6 @@ export const OPS: readonly AnyOp[] = [
   selectiveScan,
   slice,
   softmax,
+  squaredNorm,
   vandermonde,
 ];

@@ -322,6 +322,27 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
     }
     return { Abar, Bbar };
   },
+  adam: ({ parameter, gradient, mean, variance, squaredNorm, largest }, params) => {
+    const { rate, step, beta1, beta2, eps, decay, decayInGradient, clipNorm } = params;
+    const out: Outputs = { nextParameter: [], nextMean: [], nextVariance: [], nextLargest: [] };
+    parameter!.data.forEach((weight, i) => {
+      let g = gradient!.data[i]!;
+      if (squaredNorm) g *= Math.min(1, clipNorm / (Math.sqrt(squaredNorm.data[0]!) + 1e-6));
+      if (decayInGradient) g += decay * weight;
+      const m = mean!.data[i]! * beta1 + g * (1 - beta1);
+      const v = variance!.data[i]! * beta2 + g ** 2 * (1 - beta2);
+      const top = largest ? Math.max(v, largest.data[i]!) : v;
+      const corrected = top / (1 - beta2 ** step);
+      const kept = decayInGradient ? weight : weight - rate * decay * weight;
+      out["nextMean"]!.push(m);
+      out["nextVariance"]!.push(v);
+      if (largest) out["nextLargest"]!.push(top);
+      const move = m / (1 - beta1 ** step) / (Math.sqrt(corrected) + eps);
+      out["nextParameter"]!.push(kept - rate * move);
+    });
+    return out;
+  },
+  squared_norm: ({ x }) => ({ norm: [Array.from(x!.data).reduce((sum, v) => sum + v * v, 0)] }),
   gate: ({ y, z }, { activation }) => {
     const act = (v: number) => POINTWISE[activation]!(v, 1);
     if (z) return { out: [...y!.data].map((v, i) => v * act(z.data[i]!)) };
