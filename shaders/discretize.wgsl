@@ -26,7 +26,7 @@ fn discretize_modes(
   let i = group.x * GROUP + local;
   if (i < dims.feature * dims.state) {
     let lambda = vec2f(-exp(logDecay[i]), frequency[i]);
-    let mode = discretize(lambda, exp(logDt[i / dims.state]));
+    let mode = discretizeMode(lambda, exp(logDt[i / dims.state]));
     Abar[i] = mode.xy;
     Bbar[i] = complexMul(mode.zw, B[i]);
   }
@@ -43,7 +43,7 @@ fn discretize_backward(
   }
   let lambda = vec2f(-exp(logDecay[i]), frequency[i]);
   let step = exp(logDt[i / dims.state]);
-  let mode = discretize(lambda, step);
+  let mode = discretizeMode(lambda, step);
   let slopes = slopesOfMode(lambda, step, mode.xy);
   gradB[i] = complexMul(complexConj(mode.zw), gradBbar[i]);
   let ofFactor = complexMul(complexConj(B[i]), gradBbar[i]);

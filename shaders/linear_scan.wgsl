@@ -98,7 +98,7 @@ fn reduce_chunks(
 #if PER_STEP
       let step = tileDt[${l}][place.lane];
 #for s in 0..STATES_PER_THREAD
-      let z${s} = discretize(a${s}, step);
+      let z${s} = discretizeMode(a${s}, step);
       x_${s} = complexMul(z${s}.xy, x_${s}) + complexMul(z${s}.zw, b${s}) * input;
       decay${s} = complexMul(z${s}.xy, decay${s});
 #end
@@ -196,7 +196,7 @@ fn apply_chunks(
 #if PER_STEP
       let step = tileDt[${l}][place.lane];
 #for s in 0..STATES_PER_THREAD
-      let z${s} = discretize(a${s}, step);
+      let z${s} = discretizeMode(a${s}, step);
       x_${s} = complexMul(z${s}.xy, x_${s}) + complexMul(z${s}.zw, b${s}) * input;
       sum += dot(c${s}, x_${s});
 #end
@@ -283,7 +283,7 @@ fn stageBack(spot: Spot, batch: u32, tile: u32, local: u32, base: u32) {
 /// Abar of a mode in a staged row.
 fn abarAt(a: vec2f, row: u32, slot: u32) -> vec2f {
 #if PER_STEP
-  return discretize(a, backDt[row * FEATURES + slot]).xy;
+  return discretizeMode(a, backDt[row * FEATURES + slot]).xy;
 #else
   return a;
 #end
@@ -293,7 +293,7 @@ fn abarAt(a: vec2f, row: u32, slot: u32) -> vec2f {
 fn stepFrom(x: vec2f, a: vec2f, b: vec2f, row: u32, slot: u32) -> vec2f {
   let input = backU[row * FEATURES + slot];
 #if PER_STEP
-  let mode = discretize(a, backDt[row * FEATURES + slot]);
+  let mode = discretizeMode(a, backDt[row * FEATURES + slot]);
   return complexMul(mode.xy, x) + complexMul(mode.zw, b) * input;
 #else
   return complexMul(a, x) + b * input;
@@ -414,7 +414,7 @@ fn apply_flows(
         let ofBbar = flow * sample;
 #if PER_STEP
         let step = backDt[row * FEATURES + spot.slot];
-        let mode = discretize(a, step);
+        let mode = discretizeMode(a, step);
         let slopes = slopesOfMode(a, step, mode.xy);
         let ofFactor = complexMul(complexConj(b), ofBbar);
         ofU = dot(complexMul(mode.zw, b), flow);

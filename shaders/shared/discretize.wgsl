@@ -3,7 +3,7 @@
 #import shared/trig
 
 /// Abar in xy, and in zw the factor f of Bbar = f B.
-fn discretize(lambda: vec2f, step: f32) -> vec4f {
+fn discretizeMode(lambda: vec2f, step: f32) -> vec4f {
   let z = step * lambda;
 #if BILINEAR
   let below = vec2f(1.0 - 0.5 * z.x, -0.5 * z.y);

@@ -10,21 +10,31 @@ import { type CaseResult, compareCase, type Precision } from "./goldens/compare.
 import { discretizationGroup } from "./goldens/discretization.ts";
 import { type GoldenCase, type GoldenGroup, parseGoldenGroup } from "./goldens/golden_file.ts";
 import type { GoldenDevice, GroupRunner } from "./goldens/group.ts";
+import { h3Group } from "./goldens/h3.ts";
 import { hippoGroup } from "./goldens/hippo.ts";
 import { hippoProjectionGroup } from "./goldens/hippo_projection.ts";
 import { kalmanGroup } from "./goldens/kalman.ts";
 import { layersGroup } from "./goldens/layers.ts";
+import { lsslGroup } from "./goldens/lssl.ts";
 import { mambaGroup } from "./goldens/mamba.ts";
+import { mamba2Group } from "./goldens/mamba2.ts";
 import { optimGroup } from "./goldens/optim.ts";
+import { s4Group } from "./goldens/s4.ts";
 import { s4dGroup } from "./goldens/s4d.ts";
+import { s5Group } from "./goldens/s5.ts";
 
 /** The groups that this build reproduces. */
 export const GOLDEN_GROUPS: readonly GroupRunner[] = [
   hippoGroup,
   discretizationGroup,
   hippoProjectionGroup,
+  lsslGroup,
+  s4Group,
   s4dGroup,
   mambaGroup,
+  mamba2Group,
+  s5Group,
+  h3Group,
   layersGroup,
   kalmanGroup,
   optimGroup,

@@ -1,7 +1,12 @@
 /** The hub of the layers: every member by name. */
+import { h3 } from "./h3.ts";
 import type { AnyLayer } from "./layer.ts";
+import { lssl } from "./lssl.ts";
 import { mamba } from "./mamba.ts";
+import { mamba2 } from "./mamba2.ts";
+import { s4 } from "./s4.ts";
 import { s4d } from "./s4d.ts";
+import { s5 } from "./s5.ts";
 
 export type {
   AnyLayer,
@@ -12,10 +17,19 @@ export type {
   LayerParams,
   LayerState,
 } from "./layer.ts";
+export { h3ShiftTaps } from "./h3.ts";
+export type { H3Config } from "./h3.ts";
+export { lsslConvolve, lsslDiscrete, lsslKernel, lsslKrylov } from "./lssl.ts";
+export type { LsslConfig } from "./lssl.ts";
 export type { MambaConfig } from "./mamba.ts";
+export type { Mamba2Config } from "./mamba2.ts";
+export { S4_MEASURES, s4Convolve, s4Kernel, s4TruncatedOutput } from "./s4.ts";
+export type { S4Config } from "./s4.ts";
 export { dssKernel, s4dConvolve, s4dDiscrete, s4dKernel } from "./s4d.ts";
 export type { S4dConfig } from "./s4d.ts";
-export { mamba, s4d };
+export { S5_ACTIVATIONS, s5Discrete } from "./s5.ts";
+export type { S5Activation, S5Config } from "./s5.ts";
+export { h3, lssl, mamba, mamba2, s4, s4d, s5 };
 
 /** Every layer; the laws run over this list. */
-export const LAYERS: readonly AnyLayer[] = [mamba, s4d];
+export const LAYERS: readonly AnyLayer[] = [h3, lssl, mamba, mamba2, s4, s4d, s5];

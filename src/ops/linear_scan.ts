@@ -26,7 +26,7 @@ import type { GpuLimits } from "../device/device.ts";
 import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { decays, denormal, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
-import { discretizeMode, times } from "./_helpers/discretize.ts";
+import { discretizeModeInto } from "./_helpers/discretize.ts";
 import { linearScanBackward } from "./_helpers/linear_scan_backward.ts";
 import { BACKWARD_CHUNK, backwardTile } from "./_helpers/scan_backward.ts";
 import { chunkOf, groupsFor } from "./_helpers/plan.ts";
@@ -103,6 +103,7 @@ function cpu(
   const bilinear = params.discretization === "bilinear";
   const perStep = params.variant === "perStep";
   const x = new Float64Array(2 * states);
+  const mode = new Float64Array(4);
   for (let b = 0; b < batch; b++) {
     for (let d = 0; d < feature; d++) {
       const bank = 2 * d * states;
@@ -119,12 +120,12 @@ function cpu(
           let br = B[bank + n]!;
           let bi = B[bank + n + 1]!;
           if (perStep) {
-            const mode = discretizeMode({ re: ar, im: ai }, dt![at]!, bilinear);
-            const input = times(mode.factor, { re: br, im: bi });
-            ar = mode.Abar.re;
-            ai = mode.Abar.im;
-            br = input.re;
-            bi = input.im;
+            discretizeModeInto(mode, ar, ai, dt![at]!, bilinear);
+            const real = br;
+            ar = mode[0]!;
+            ai = mode[1]!;
+            br = mode[2]! * real - mode[3]! * bi;
+            bi = mode[2]! * bi + mode[3]! * real;
           }
           const xr = x[n]!;
           const xi = x[n + 1]!;

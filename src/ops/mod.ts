@@ -3,7 +3,11 @@ import { activation } from "./activation.ts";
 import { adam } from "./adam.ts";
 import { add } from "./add.ts";
 import { conv1d } from "./conv1d.ts";
+import { denseScan } from "./dense_scan.ts";
+import { diagonalScan } from "./diagonal_scan.ts";
 import { discretize } from "./discretize.ts";
+import { dplrKernel } from "./dplr_kernel.ts";
+import { dplrScan } from "./dplr_scan.ts";
 import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
 import { layerNorm } from "./layer_norm.ts";
@@ -15,6 +19,7 @@ import { selectiveScan } from "./selective_scan.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
 import { squaredNorm } from "./squared_norm.ts";
+import { ssd } from "./ssd.ts";
 import { vandermonde } from "./vandermonde.ts";
 
 export { runOp } from "./run.ts";
@@ -24,7 +29,11 @@ export {
   adam,
   add,
   conv1d,
+  denseScan,
+  diagonalScan,
   discretize,
+  dplrKernel,
+  dplrScan,
   fftConv,
   gate,
   layerNorm,
@@ -35,6 +44,7 @@ export {
   slice,
   softmax,
   squaredNorm,
+  ssd,
   vandermonde,
 };
 
@@ -44,7 +54,11 @@ export const OPS: readonly AnyOp[] = [
   adam,
   add,
   conv1d,
+  denseScan,
+  diagonalScan,
   discretize,
+  dplrKernel,
+  dplrScan,
   fftConv,
   gate,
   layerNorm,
@@ -55,5 +69,6 @@ export const OPS: readonly AnyOp[] = [
   slice,
   softmax,
   squaredNorm,
+  ssd,
   vandermonde,
 ];

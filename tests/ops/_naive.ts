@@ -3,6 +3,7 @@
  * what the twins are held to. Nothing here is shared with the twins.
  */
 import type { Tensor } from "../../src/tensor/tensor.ts";
+import { NAIVE_FAMILY } from "./_naive_family.ts";
 
 type Inputs = Record<string, Tensor>;
 type Outputs = Record<string, number[]>;
@@ -291,6 +292,7 @@ function softmax(inputs: Inputs, params: any): Outputs {
 
 /** The naive form of every op by name. */
 export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
+  ...NAIVE_FAMILY,
   linear_scan: linearScan,
   selective_scan: selectiveScan,
   matmul,

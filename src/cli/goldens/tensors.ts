@@ -73,6 +73,18 @@ export function leading(tensor: Tensor, count: number): Tensor {
   return tensorOf([batch, count, feature], out);
 }
 
+/** The times of `[batch, time, feature]` from `start` on.      [batch, time − start, feature] */
+export function trailing(tensor: Tensor, start: number): Tensor {
+  const [batch = 0, length = 0, feature = 0] = tensor.shape;
+  const kept = (length - start) * feature;
+  const out = floatArray(tensor.dtype, batch * kept);
+  for (let b = 0; b < batch; b++) {
+    const at = (b * length + start) * feature;
+    out.set(tensor.data.subarray(at, at + kept), b * kept);
+  }
+  return tensorOf([batch, length - start, feature], out);
+}
+
 /** Stacks equal tensors along a new axis: `[.., rest]` of each at `[.., i, rest]`. */
 export function stack(parts: readonly Tensor[], axis: number): Tensor {
   const first = parts[0];

@@ -1,6 +1,6 @@
 /**
- * Discretisation of one complex mode, and its derivatives: what the twins of `linear_scan` and
- * `discretize` share and `shaders/shared/discretize.wgsl` repeats in f32.
+ * Discretisation of one complex mode, and its derivatives: what the twins of the diagonal
+ * scans and of `discretize` share and `shaders/shared/discretize.wgsl` repeats in f32.
  *
  *   zoh       Abar = exp(z)                  f = (Abar − 1)/lambda         z = dt·lambda
  *   bilinear  Abar = (1 + z/2)/(1 − z/2)     f = dt/(1 − z/2)              Bbar = f·B
@@ -32,30 +32,57 @@ function divide(a: Complex, b: Complex): Complex {
   return { re: (a.re * b.re + a.im * b.im) / norm, im: (a.im * b.re - a.re * b.im) / norm };
 }
 
-/** Abar and the factor f of Bbar = f·B. */
+/**
+ * Abar and the factor f of Bbar = f·B.
+ *
+ * @param out  written: Abar, then the factor, as [re, im, re, im]
+ */
+export function discretizeModeInto(
+  out: Float64Array,
+  re: number,
+  im: number,
+  dt: number,
+  bilinear: boolean,
+): void {
+  const zr = dt * re;
+  const zi = dt * im;
+  if (bilinear) {
+    const belowR = 1 - zr / 2;
+    const belowI = -zi / 2;
+    const norm = belowR * belowR + belowI * belowI;
+    const aboveR = 1 + zr / 2;
+    const aboveI = zi / 2;
+    out[0] = (aboveR * belowR + aboveI * belowI) / norm;
+    out[1] = (aboveI * belowR - aboveR * belowI) / norm;
+    out[2] = dt * belowR / norm;
+    out[3] = -dt * belowI / norm;
+    return;
+  }
+  // exp(z) − 1 by parts that do not cancel for small z.
+  const half = Math.sin(zi / 2);
+  const em1R = Math.expm1(zr) * Math.cos(zi) - 2 * half * half;
+  const em1I = Math.exp(zr) * Math.sin(zi);
+  out[0] = 1 + em1R;
+  out[1] = em1I;
+  const norm = re * re + im * im;
+  out[2] = norm > 0 ? (em1R * re + em1I * im) / norm : dt;
+  out[3] = norm > 0 ? (em1I * re - em1R * im) / norm : 0;
+}
+
+/** The same as complex numbers. */
 export function discretizeMode(
   lambda: Complex,
   dt: number,
   bilinear: boolean,
 ): { Abar: Complex; factor: Complex } {
-  const z = { re: dt * lambda.re, im: dt * lambda.im };
-  if (bilinear) {
-    const below = { re: 1 - z.re / 2, im: -z.im / 2 };
-    return {
-      Abar: divide({ re: 1 + z.re / 2, im: z.im / 2 }, below),
-      factor: divide({ re: dt, im: 0 }, below),
-    };
-  }
-  // exp(z) − 1 by parts that do not cancel for small z.
-  const half = Math.sin(z.im / 2);
-  const re = Math.expm1(z.re) * Math.cos(z.im) - 2 * half * half;
-  const im = Math.exp(z.re) * Math.sin(z.im);
-  const isZero = lambda.re === 0 && lambda.im === 0;
+  discretizeModeInto(scratch, lambda.re, lambda.im, dt, bilinear);
   return {
-    Abar: { re: 1 + re, im },
-    factor: isZero ? { re: dt, im: 0 } : divide({ re, im }, lambda),
+    Abar: { re: scratch[0]!, im: scratch[1]! },
+    factor: { re: scratch[2]!, im: scratch[3]! },
   };
 }
+
+const scratch = new Float64Array(4);
 
 /** Derivatives with respect to lambda and dt. */
 export interface ModeSlopes {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fartherOf, leading, rounded, stack } from "../../../src/cli/goldens/tensors.ts";
 import { cast, fileTensor, fileTensorIf, take } from "../../../src/cli/goldens/tensors.ts";
-import { swapTime, timeOf, valuesF64 } from "../../../src/cli/goldens/tensors.ts";
+import { swapTime, timeOf, trailing, valuesF64 } from "../../../src/cli/goldens/tensors.ts";
 import { parseGoldenGroup } from "../../../src/cli/goldens/golden_file.ts";
 import { openCpu } from "../../../src/device/mod.ts";
 import { tensorOf } from "../../../src/tensor/tensor.ts";
@@ -48,4 +48,10 @@ Deno.test("fileTensor() keeps the shape of its file, and take() reads a result",
   assert.equal(fileTensorIf(golden!, "absent"), undefined);
   const device = openCpu();
   assert.deepEqual((await take({ device, dtype: "f64" }, device.upload(x))).data, x.data);
+});
+
+Deno.test("trailing() is what leading() leaves", () => {
+  const rest = trailing(sequence, 2);
+  assert.deepEqual(rest.shape, [2, 1, 2]);
+  assert.deepEqual([...rest.data], [4, 5, 10, 11]);
 });

@@ -1,0 +1,142 @@
+import { h3, type H3Config, h3ShiftTaps, s4dKernel } from "../../layers/mod.ts";
+import type { LayerParams, S4dConfig } from "../../layers/mod.ts";
+import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
+import { type GoldenCase, tensorOfCase } from "./golden_file.ts";
+import type { GoldenDevice, GroupRunner } from "./group.ts";
+import { readState, stepThrough, wideConvState } from "./layer_steps.ts";
+import { cast, fileTensor, leading, rounded, take, trailing, valuesF64 } from "./tensors.ts";
+
+/** Both kernels, the layer over a sequence, and prefill followed by steps with their states. */
+export const h3Group: GroupRunner = {
+  group: "h3",
+  onGpu: true,
+  async run(golden, on) {
+    const { disc } = golden.scalars;
+    if (disc !== "bilinear") return { unsupported: `discretization "${disc}"` };
+    const params = paramsOf(golden);
+    const u = cast(fileTensor(golden, "u"), on.dtype);
+    const whole = h3.forward(on.device, params, u);
+    await readState(on, whole.state);
+    return {
+      values: {
+        y: valuesF64(await take(on, whole.y)),
+        K_shift: rounded(paddedTaps(golden, params), on.dtype),
+        K_diag: valuesF64(await take(on, diagonalKernel(params, on, u.shape[1]!))),
+        ...await prefilled(golden, params, on, u),
+      },
+    };
+  },
+};
+
+type Params = LayerParams<H3Config>;
+
+function paramsOf(golden: GoldenCase): Params {
+  const of = (name: string) => fileTensor(golden, name);
+  const [feature = 0, state = 0] = of("shift_B").shape;
+  const [head = 1] = of("log_dt").shape;
+  return {
+    config: { feature, state, headSize: feature / head, dtMin: 1, dtMax: 1 },
+    tensors: {
+      qProj: of("W_q"),
+      qBias: of("b_q"),
+      kProj: of("W_k"),
+      kBias: of("b_k"),
+      vProj: of("W_v"),
+      vBias: of("b_v"),
+      outProj: of("W_out"),
+      outBias: of("b_out"),
+      shiftB: of("shift_B"),
+      shiftC: of("shift_C"),
+      shiftD: of("shift_D"),
+      logDt: of("log_dt"),
+      logDecay: of("inv_A_real"),
+      frequency: of("A_imag"),
+      B: of("B"),
+      C: of("C"),
+      D: of("D"),
+    },
+  };
+}
+
+/** The shift system's taps, zero beyond its delay line. */
+function paddedTaps(golden: GoldenCase, params: Params): Float64Array {
+  const [feature = 0, length = 0] = tensorOfCase(golden, "K_shift").shape;
+  const taps = h3ShiftTaps(params).data;
+  const { state } = params.config;
+  return Float64Array.from({ length: feature * length }, (_, i) => {
+    const [d, l] = [Math.floor(i / length), i % length];
+    return l < state ? taps[d * state + l]! : 0;
+  });
+}
+
+/** The diagonal systems are S4D's, one a head. */
+function diagonalKernel({ config, tensors }: Params, on: GoldenDevice, length: number) {
+  const s4dParams: LayerParams<S4dConfig> = {
+    config: {
+      feature: config.feature / config.headSize,
+      state: config.state,
+      start: "lin",
+      discretization: "bilinear",
+      dtMin: 1,
+      dtMax: 1,
+      activation: "identity",
+      mix: false,
+    },
+    tensors,
+  };
+  return s4dKernel(on.device, s4dParams, length, on.dtype);
+}
+
+/** A prefix in the parallel form, the states it leaves, and the rest sample by sample. */
+async function prefilled(
+  golden: GoldenCase,
+  params: Params,
+  on: GoldenDevice,
+  u: Tensor,
+): Promise<Record<string, Float64Array>> {
+  const steps = golden.tensors.get("y_steps");
+  if (steps === undefined) return {};
+  const length = u.shape[1]!;
+  const count = Number(steps.note?.match(/first (\d+) steps/)?.[1] ?? Math.floor(length / 2));
+  const prefix = async (samples: number) => {
+    const result = h3.forward(on.device, params, leading(u, samples));
+    return { y: await take(on, result.y), state: await readState(on, result.state) };
+  };
+  const before = count > 1
+    ? (await prefix(count - 1)).state
+    : h3.initialState(params.config, u.shape[0]!, on.dtype);
+  const { y, state } = await prefix(count);
+  const rest = await stepThrough(h3, params, on, trailing(u, count), state);
+  const [batch = 0, , feature = 0] = u.shape;
+  const joined = new Float64Array(batch * length * feature);
+  for (let b = 0; b < batch; b++) {
+    const row = b * length * feature;
+    const [head, tail] = [count * feature, (length - count) * feature];
+    joined.set(y.data.subarray(b * head, (b + 1) * head), row);
+    joined.set(rest.y.data.subarray(b * tail, (b + 1) * tail), row + head);
+  }
+  const inputs = wideConvState(before["conv"]!, state["conv"]!);
+  return {
+    y_steps: joined,
+    shift_state_prefill: shiftState(inputs, params),
+    diag_state_prefill: valuesF64(state["x"]!),
+  };
+}
+
+/** The delay line's state from its last inputs: x[n] = Σ_j shiftB[n − j]·input[newest − j]. */
+function shiftState(inputs: Tensor, params: Params): Float64Array {
+  const [batch = 0, feature = 0, taps = 0] = inputs.shape;
+  const B = params.tensors["shiftB"]!.data;
+  const out = tensorOf(inputs.shape, new Float64Array(batch * feature * taps));
+  for (let row = 0; row < batch * feature; row++) {
+    const d = row % feature;
+    for (let n = 0; n < taps; n++) {
+      let sum = 0;
+      for (let j = 0; j <= n; j++) {
+        sum += B[d * taps + n - j]! * inputs.data[row * taps + taps - 1 - j]!;
+      }
+      out.data[row * taps + n] = sum;
+    }
+  }
+  return valuesF64(out);
+}

@@ -1,0 +1,89 @@
+import { lssl, type LsslConfig, lsslConvolve, lsslDiscrete } from "../../layers/mod.ts";
+import { lsslKernel, lsslKrylov } from "../../layers/mod.ts";
+import type { LayerParams } from "../../layers/mod.ts";
+import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
+import type { Computed } from "./compare.ts";
+import { type GoldenCase, numberOf, valuesOf } from "./golden_file.ts";
+import type { GoldenDevice, GroupRunner } from "./group.ts";
+import { stepThrough } from "./layer_steps.ts";
+import { cast, fartherOf, fileTensor, fileTensorIf, rounded, stack } from "./tensors.ts";
+import { take, valuesF64 } from "./tensors.ts";
+
+/** Discrete systems, Krylov matrix and kernel, the recurrence with its states, whole layers. */
+export const lsslGroup: GroupRunner = {
+  group: "lssl",
+  onGpu: true,
+  async run(golden, on) {
+    const params = paramsOf(golden);
+    if (params === undefined) {
+      return { unsupported: `activation "${golden.scalars["activation"]}"` };
+    }
+    return await computed(golden, params, on);
+  },
+};
+
+function paramsOf(golden: GoldenCase): LayerParams<LsslConfig> | undefined {
+  const of = (name: string) => fileTensor(golden, name);
+  const C = of("C");
+  const [feature = 0, channel = 0, state = 0] = C.shape;
+  const named = String(golden.scalars["activation"] ?? "none");
+  const kind = /gelu/.test(named)
+    ? /tanh/.test(named) ? "gelu_tanh" : "gelu"
+    : (["identity", "relu", "tanh", "sigmoid", "silu"] as const).find((name) => name === named) ??
+      (named === "none" ? "identity" : undefined);
+  if (kind === undefined) return undefined;
+  const bias = fileTensorIf(golden, "E");
+  const mixWeight = fileTensorIf(golden, "W_out");
+  const mixBias = fileTensorIf(golden, "b_out");
+  const mix = bias && mixWeight && mixBias && { bias, mixWeight, mixBias };
+  return {
+    config: {
+      feature,
+      state,
+      channel,
+      measure: "legs",
+      discretization: "gbt",
+      alpha: numberOf(golden, "alpha", 0.5),
+      dtMin: 1,
+      dtMax: 1,
+      activation: kind,
+      mix: mix !== undefined,
+    },
+    tensors: {
+      A: of("A"),
+      B: of("B"),
+      logDt: tensorOf([feature], valuesOf(golden, "dt").map(Math.log)),
+      C,
+      D: of("D"),
+      ...mix,
+    },
+  };
+}
+
+async function computed(
+  golden: GoldenCase,
+  params: LayerParams<LsslConfig>,
+  on: GoldenDevice,
+): Promise<Computed> {
+  const { device, dtype } = on;
+  const u = cast(fileTensor(golden, "u"), dtype);
+  const [batch = 0, length = 0] = u.shape;
+  const { A, B } = lsslDiscrete(params);
+  const whole = lssl.forward(device, params, u);
+  await take(on, whole.state["x"]!);
+  const start = lssl.initialState(params.config, batch, dtype);
+  const steps = await stepThrough(lssl, params, on, u, start);
+  const reference = valuesOf(golden, "y");
+  const forms: Tensor[] = [await take(on, whole.y), steps.y];
+  forms.push(await take(on, lsslConvolve(device, params, u)));
+  return {
+    values: {
+      dA: rounded(A.data as Float64Array, dtype),
+      dB: rounded(B.data as Float64Array, dtype),
+      krylov: valuesF64(await take(on, lsslKrylov(device, params, length, dtype))),
+      K: valuesF64(await take(on, lsslKernel(device, params, length, dtype))),
+      x_recurrent: valuesF64(stack(steps.states.map((state) => state["x"]!), 0)),
+      y: forms.map(valuesF64).reduce((a, b) => fartherOf(reference, a, b)),
+    },
+  };
+}

@@ -1,0 +1,175 @@
+import { type LayerParams, type LayerState, mamba2, type Mamba2Config } from "../../layers/mod.ts";
+import { activation, add, gate, runOp, selectiveScan, ssd } from "../../ops/mod.ts";
+import { reshape, type Tensor, tensorOf } from "../../tensor/tensor.ts";
+import type { Computed } from "./compare.ts";
+import { type GoldenCase, numberOf } from "./golden_file.ts";
+import type { GoldenDevice, GroupRunner } from "./group.ts";
+import { stepThrough, wideConvState } from "./layer_steps.ts";
+import { cast, fartherOf, fileTensor, fileTensorIf, stack, take, valuesF64 } from "./tensors.ts";
+
+/** SSD for several chunk lengths, with options, as one step; the block in both modes. */
+export const mamba2Group: GroupRunner = {
+  group: "mamba2",
+  onGpu: true,
+  run(golden, on) {
+    const has = (name: string) => golden.tensors.has(name);
+    if (has("in_proj.weight")) return block(golden, on);
+    if (has("X")) return discrete(golden, on);
+    if (has("new_state")) return stateUpdate(golden, on);
+    if (has("dt")) return withOptions(golden, on);
+    return { unsupported: golden.description };
+  },
+};
+
+/** The listing, for every chunk length; the comparison sees whichever is farthest off. */
+async function discrete(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
+  const of = (name: string) => cast(fileTensor(golden, name), on.dtype);
+  const start = fileTensorIf(golden, "initial_states");
+  // [batch, 1, head, feature, state]
+  const x0 = start && reshape(start, [start.shape[0]!, ...start.shape.slice(2)]);
+  const values: Record<string, Float64Array> = {};
+  const keep = (name: string, tensor: Tensor) => {
+    const next = valuesF64(tensor);
+    const reference = fileTensor(golden, name).data as Float64Array;
+    values[name] = values[name] ? fartherOf(reference, values[name], next) : next;
+  };
+  for (const chunk of chunksOf(golden)) {
+    const { y, state } = runOp(on.device, ssd, {
+      u: of("X"),
+      delta: of("A"),
+      B: of("B"),
+      C: of("C"),
+      x0: cast(x0, on.dtype),
+    }, { chunk });
+    keep("y", await take(on, y));
+    keep("final_state", await take(on, state));
+  }
+  return { values };
+}
+
+/** Chunk lengths of a case, and 1 for the recurrence. */
+function chunksOf({ scalars }: GoldenCase): number[] {
+  const listed = scalars["chunk_lengths"] ?? scalars["chunk"];
+  const lengths = Array.isArray(listed) ? listed : [listed];
+  return [1, ...lengths.filter((value): value is number => typeof value === "number")];
+}
+
+async function withOptions(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
+  const { device, dtype } = on;
+  const of = (name: string) => cast(fileTensor(golden, name), dtype);
+  const z = cast(fileTensorIf(golden, "z"), dtype);
+  const bias = cast(fileTensorIf(golden, "dt_bias"), dtype);
+  let delta: Tensor = of("dt");
+  if (bias) delta = await take(on, runOp(device, add, { a: delta, b: bias }, {}).out);
+  if (golden.scalars["dt_softplus"] === true) {
+    delta = await take(on, runOp(device, activation, { x: delta }, { kind: "softplus" }).y);
+  }
+  let farthest: Float64Array | undefined;
+  for (const chunk of chunksOf(golden)) {
+    const scanned = runOp(device, ssd, {
+      u: of("x"),
+      delta,
+      A: of("A"),
+      B: of("B"),
+      C: of("C"),
+      D: cast(fileTensorIf(golden, "D"), dtype),
+    }, { chunk });
+    await take(on, scanned.state);
+    let y = scanned.y;
+    if (z) {
+      y = runOp(device, gate, { y, z }, { activation: "silu" }).out;
+      device.free(scanned.y);
+    }
+    const values = valuesF64(await take(on, y));
+    const reference = fileTensor(golden, "y").data as Float64Array;
+    farthest = farthest ? fartherOf(reference, farthest, values) : values;
+  }
+  return { values: { y: farthest! } };
+}
+
+/** One step with a general A: the selective scan over heads times features. */
+async function stateUpdate(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
+  const start = fileTensor(golden, "state");
+  const [batch = 0, head = 0, size = 0, state = 0] = start.shape;
+  const feature = head * size;
+  const shaped = (name: string, shape: readonly number[]) => {
+    const tensor = fileTensorIf(golden, name);
+    return tensor && cast(reshape(tensor, shape), on.dtype);
+  };
+  const given = (name: string, shape: readonly number[]) =>
+    cast(reshape(fileTensor(golden, name), shape), on.dtype);
+  const [, group = 1] = fileTensor(golden, "B").shape;
+  const row = [batch, 1, feature];
+  const result = runOp(on.device, selectiveScan, {
+    u: given("x", row),
+    delta: given("dt", row),
+    A: given("A", [feature, state]),
+    B: given("B", [batch, 1, group, state]),
+    C: given("C", [batch, 1, group, state]),
+    D: shaped("D", [feature]),
+    z: shaped("z", row),
+    deltaBias: shaped("dt_bias", [feature]),
+    x0: given("state", [batch, feature, state]),
+  }, { softplus: golden.scalars["dt_softplus"] === true });
+  return {
+    values: {
+      y: valuesF64(await take(on, result.y)),
+      new_state: valuesF64(await take(on, result.state)),
+    },
+  };
+}
+
+function blockParams(golden: GoldenCase): LayerParams<Mamba2Config> {
+  const of = (name: string) => fileTensor(golden, name);
+  const conv = of("conv1d.weight");
+  const [feature = 0, inner = 0] = of("out_proj.weight").shape;
+  const [convolved = 0, , width = 0] = conv.shape;
+  const group = numberOf(golden, "ngroups", 1);
+  const convBias = fileTensorIf(golden, "conv1d.bias");
+  return {
+    config: {
+      feature,
+      state: (convolved - inner) / 2 / group,
+      width,
+      expand: inner / feature,
+      headSize: inner / of("A_log").shape[0]!,
+      group,
+      chunk: numberOf(golden, "chunk", 32),
+      normBeforeGate: golden.scalars["norm_before_gate"] === true,
+      eps: numberOf(golden, "rms_eps", 1e-5),
+      dtMin: 1,
+      dtMax: 1,
+    },
+    tensors: {
+      inProj: of("in_proj.weight"),
+      convWeight: reshape(conv, [convolved, width]),
+      convBias: convBias ?? tensorOf([convolved], new Float64Array(convolved)),
+      dtBias: of("dt_bias"),
+      logA: of("A_log"),
+      D: of("D"),
+      normWeight: of("norm.weight"),
+      outProj: of("out_proj.weight"),
+    },
+  };
+}
+
+async function block(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
+  const params = blockParams(golden);
+  if (params.config.width < 2) return { unsupported: "a convolution state of one input" };
+  const u = cast(fileTensor(golden, "x"), on.dtype);
+  const whole = mamba2.forward(on.device, params, u);
+  const y = await take(on, whole.y);
+  for (const tensor of Object.values(whole.state)) await take(on, tensor);
+  const start = mamba2.initialState(params.config, u.shape[0]!, on.dtype);
+  const steps = await stepThrough(mamba2, params, on, u, start);
+  const before = (k: number): LayerState => k === 0 ? start : steps.states[k - 1]!;
+  const conv = steps.states.map((state, k) => wideConvState(before(k)["conv"]!, state["conv"]!));
+  return {
+    values: {
+      y: valuesF64(y),
+      y_steps: valuesF64(steps.y),
+      conv_states: valuesF64(stack(conv, 1)),
+      ssm_states: valuesF64(stack(steps.states.map((state) => state["ssm"]!), 1)),
+    },
+  };
+}

@@ -1,0 +1,163 @@
+import { type LayerParams, s5, S5_ACTIVATIONS, type S5Config } from "../../layers/mod.ts";
+import { add, layerNorm, runOp } from "../../ops/mod.ts";
+import { discretizeDiagonal } from "../../ssm/discretize.ts";
+import { nplr } from "../../ssm/nplr.ts";
+import { reshape, type Tensor, tensorOf, transpose } from "../../tensor/tensor.ts";
+import type { Computed } from "./compare.ts";
+import { type GoldenCase, numberOf, valuesOf } from "./golden_file.ts";
+import type { GoldenDevice, GroupRunner } from "./group.ts";
+import { stepThrough } from "./layer_steps.ts";
+import { cast, fartherOf, fileTensor, fileTensorIf, rounded, take, valuesF64 } from "./tensors.ts";
+
+/** Discretisation, HiPPO start, the system in all options, irregular samples, a whole layer. */
+export const s5Group: GroupRunner = {
+  group: "s5",
+  onGpu: true,
+  run(golden, on) {
+    const has = (name: string) => golden.tensors.has(name);
+    if (has("Lambda_bar")) return discretized(golden, on);
+    if (has("absP")) return hippoStart(golden, on);
+    if (has("seq.B")) return layer(golden, on);
+    if (has("Lambda_re")) return system(golden, on);
+    return { unsupported: golden.description };
+  },
+};
+
+function discretized(golden: GoldenCase, on: GoldenDevice): Computed {
+  const bilinear = golden.functions.some((name) => /bilinear/.test(name));
+  const lambda = valuesOf(golden, "Lambda");
+  const B = valuesOf(golden, "B_tilde");
+  const columns = B.length / lambda.length;
+  const options = { method: bilinear ? "bilinear" : "zoh" } as const;
+  const steps = valuesOf(golden, "step");
+  const Bbar = new Float64Array(B.length);
+  let Abar = lambda;
+  for (let d = 0; d < columns; d++) {
+    const at = (i: number) => 2 * ((i >> 1) * columns + d) + (i & 1);
+    const column = lambda.map((_, i) => B[at(i)]!);
+    const system = discretizeDiagonal(lambda, column, steps, options);
+    Abar = system.Abar;
+    system.Bbar.forEach((value, i) => Bbar[at(i)] = value);
+  }
+  return { values: { Lambda_bar: rounded(Abar, on.dtype), B_bar: rounded(Bbar, on.dtype) } };
+}
+
+/** All eigenvalues, ascending in their imaginary part, and moduli, which no phase changes. */
+function hippoStart(golden: GoldenCase, on: GoldenDevice): Computed {
+  const { W, P, B, half } = nplr("legs", numberOf(golden, "N"));
+  const order = [...Array(half).keys()].sort((a, b) => W[2 * a + 1]! - W[2 * b + 1]!);
+  const both = [...order, ...order.toReversed()];
+  const sign = (i: number) => i < half ? 1 : -1;
+  const modulus = (values: Float64Array) =>
+    rounded(
+      Float64Array.from(both, (n) => Math.hypot(values[2 * n]!, values[2 * n + 1]!)),
+      on.dtype,
+    );
+  const lambda = both.flatMap((n, i) => [W[2 * n]!, sign(i) * W[2 * n + 1]!]);
+  return {
+    values: {
+      Lambda: rounded(Float64Array.from(lambda), on.dtype),
+      absP: modulus(P),
+      absB: modulus(B),
+    },
+  };
+}
+
+/** Parameters under a prefix of names. */
+function paramsOf(golden: GoldenCase, prefix: string): LayerParams<S5Config> {
+  const of = (name: string) => fileTensor(golden, prefix + name);
+  const B = of("B");
+  const [modes = 0, feature = 0] = B.shape;
+  const { scalars } = golden;
+  const conjugatePairs = scalars["conj_sym"] !== false;
+  const bidirectional = golden.tensors.has(`${prefix}C1`);
+  const rescale = numberOf(golden, "step_rescale", 1);
+  return {
+    config: {
+      feature,
+      state: conjugatePairs ? 2 * modes : modes,
+      block: numberOf(golden, "J", 1),
+      conjugatePairs,
+      discretization: scalars["discretization"] === "bilinear" ? "bilinear" : "zoh",
+      clip: scalars["clip_eigs"] === true,
+      bidirectional,
+      activation: "identity",
+      dtMin: 1,
+      dtMax: 1,
+    },
+    tensors: {
+      logDt: tensorOf([modes], of("log_step").data.map((value) => value + Math.log(rescale))),
+      lambdaRe: of("Lambda_re"),
+      lambdaIm: of("Lambda_im"),
+      B,
+      C: of(bidirectional ? "C1" : "C"),
+      D: of("D"),
+      ...(bidirectional && { Creverse: of("C2") }),
+    },
+  };
+}
+
+/** The inputs as a batch of one. */
+function inputOf(golden: GoldenCase, on: GoldenDevice): Tensor {
+  const u = fileTensor(golden, "u");
+  return cast(reshape(u, [1, ...u.shape]), on.dtype);
+}
+
+/** Elapsed times: the file has those between samples; the first sample counts one. */
+function scaleOf(golden: GoldenCase): Tensor | undefined {
+  const gaps = fileTensorIf(golden, "integration_timesteps");
+  return gaps && tensorOf([1, gaps.data.length + 1], Float64Array.from([1, ...gaps.data]));
+}
+
+async function system(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
+  const params = paramsOf(golden, "");
+  const u = inputOf(golden, on);
+  const dtScale = scaleOf(golden);
+  const result = s5.forward(on.device, params, u, dtScale && { dtScale });
+  await take(on, result.state["x"]!);
+  const y = valuesF64(await take(on, result.y));
+  if (params.config.bidirectional || dtScale) return { values: { y } };
+  const start = s5.initialState(params.config, 1, on.dtype);
+  const steps = await stepThrough(s5, params, on, u, start);
+  return { values: { y: fartherOf(valuesOf(golden, "y"), y, valuesF64(steps.y)) } };
+}
+
+/** A residual layer: LayerNorm before (or after) the system with its activation, and the skip. */
+async function layer(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
+  const { device, dtype } = on;
+  const kind = golden.scalars["activation"];
+  const known = S5_ACTIVATIONS.find((name) => name === kind);
+  if (known === undefined) return { unsupported: `activation "${kind}"` };
+  const plain = paramsOf(golden, "seq.");
+  // The reference's weights are [in, out].
+  const turned = (name: string) => transpose(fileTensor(golden, name), [1, 0]);
+  const gates = known === "full_glu" ? ["out1", "out2"] : known === "gelu" ? [] : ["out2"];
+  const joined = (parts: readonly Tensor[]) => Float64Array.from(parts.flatMap((p) => [...p.data]));
+  const { feature } = plain.config;
+  const rows = gates.length * feature;
+  const params: LayerParams<S5Config> = {
+    config: { ...plain.config, activation: known },
+    tensors: {
+      ...plain.tensors,
+      ...(rows > 0 && {
+        gateWeight: tensorOf(
+          [rows, feature],
+          joined(gates.map((name) => turned(`${name}.kernel`))),
+        ),
+        gateBias: tensorOf([rows], joined(gates.map((name) => fileTensor(golden, `${name}.bias`)))),
+      }),
+    },
+  };
+  const u = inputOf(golden, on);
+  const prenorm = golden.scalars["prenorm"] !== false;
+  const weight = cast(fileTensor(golden, "norm.scale"), dtype);
+  const bias = cast(fileTensor(golden, "norm.bias"), dtype);
+  const eps = numberOf(golden, "layernorm_eps", 1e-6);
+  const normed = async (x: Tensor) =>
+    await take(on, runOp(device, layerNorm, { x, weight, bias }, { eps }).out);
+  const result = s5.forward(device, params, prenorm ? await normed(u) : u);
+  await take(on, result.state["x"]!);
+  const inner = await take(on, result.y);
+  const sum = await take(on, runOp(device, add, { a: inner, b: u }, {}).out);
+  return { values: { y: valuesF64(prenorm ? sum : await normed(sum)) } };
+}

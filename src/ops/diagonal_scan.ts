@@ -1,0 +1,222 @@
+/**
+ * Scan of a diagonal complex system whose drive is given: the associative scan of S5, where every
+ * state sees all features through a dense input matrix applied before.
+ *
+ *   x[k] = Abar[k]·x[k−1] + factor[k]·v[k]
+ *
+ * S5 (arXiv 2208.04933) section 2.2 and appendix A. Two variants. `lti`: `A` is Abar, the same for
+ * every step, and factor is 1 (v = Bbar·u). `perStep`: `A` is lambda, `dt` gives each state its own
+ * step size at each sample, and v = B·u:
+ *
+ *   zoh       Abar = exp(dt·lambda)                        factor = (Abar − 1)/lambda
+ *   bilinear  Abar = (1 + dt·lambda/2)/(1 − dt·lambda/2)   factor = dt/(1 − dt·lambda/2)
+ *
+ * `reverse` runs from the last sample to the first; `state` then is the state after the first.
+ *
+ * On a GPU the length is cut into chunks as in `linear_scan`: reduce, carry, apply.
+ *
+ * Tolerance: as in `linear_scan`, 2e-5 for memories of some hundred steps.
+ */
+import { InvalidValueError } from "../base/errors.ts";
+import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
+import type { FloatArray } from "../tensor/tensor.ts";
+import { decays, denormal, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
+import { discretizeModeInto } from "./_helpers/discretize.ts";
+import { chunkOf, groupsFor, POINTWISE_GROUP } from "./_helpers/plan.ts";
+import { defineOp, type LaunchPlan, type Named, type OpCase, type Pass } from "./op.ts";
+
+/** Parameters of {@linkcode diagonalScan}. */
+export interface DiagonalScanParams {
+  /** `lti`: A is discretized. `perStep`: A is continuous and `dt` is given. */
+  readonly variant: "lti" | "perStep";
+  /** Rule of the `perStep` variant; default zoh. */
+  readonly discretization?: "zoh" | "bilinear";
+  /** From the last sample to the first; default false. */
+  readonly reverse?: boolean;
+}
+
+type Input = "v" | "A";
+type OptionalInput = "dt" | "x0";
+type Shapes = Named<Input, OptionalInput, Shape>;
+
+function outputShapes(shapes: Shapes, params: DiagonalScanParams): { x: Shape; state: Shape } {
+  expectRank("v", 4, shapes.v);
+  const [batch, length, state] = shapes.v as [number, number, number, number];
+  expectShape("v", ["batch", "length", "state", "complex"], [batch, length, state, 2], shapes.v);
+  expectShape("A", ["state", "complex"], [state, 2], shapes.A);
+  if (shapes.x0) expectShape("x0", ["batch", "state", "complex"], [batch, state, 2], shapes.x0);
+  if (params.variant === "perStep") {
+    if (!shapes.dt) throw new InvalidValueError("dt", undefined, "step sizes for variant perStep");
+    expectShape("dt", ["batch", "length", "state"], [batch, length, state], shapes.dt);
+  } else if (shapes.dt) {
+    throw new InvalidValueError("dt", "given", "none for variant lti");
+  }
+  return { x: shapes.v, state: [batch, state, 2] };
+}
+
+/**
+ * The twin.
+ *
+ *   v      drive                        [batch, length, state] c64
+ *   A      Abar, or lambda              [state] c64
+ *   dt     step sizes (perStep)         [batch, length, state]
+ *   x0     carried state                [batch, state] c64
+ *   x      states                       [batch, length, state] c64
+ *   state  state after the last sample  [batch, state] c64
+ */
+function cpu(
+  inputs: Named<Input, OptionalInput, FloatArray>,
+  outputs: { readonly x: FloatArray; readonly state: FloatArray },
+  shapes: Shapes,
+  params: DiagonalScanParams,
+): void {
+  const { v, A, dt, x0 } = inputs;
+  const [batch, length, states] = shapes.v as [number, number, number, number];
+  const bilinear = params.discretization === "bilinear";
+  const mode = Float64Array.from([0, 0, 1, 0]);
+  for (let b = 0; b < batch; b++) {
+    for (let n = 0; n < states; n++) {
+      const carried = 2 * (b * states + n);
+      let re = x0 ? x0[carried]! : 0;
+      let im = x0 ? x0[carried + 1]! : 0;
+      mode[0] = A[2 * n]!;
+      mode[1] = A[2 * n + 1]!;
+      for (let step = 0; step < length; step++) {
+        const k = params.reverse ? length - 1 - step : step;
+        const at = (b * length + k) * states + n;
+        if (dt) discretizeModeInto(mode, A[2 * n]!, A[2 * n + 1]!, dt[at]!, bilinear);
+        const vr = v[2 * at]!;
+        const vi = v[2 * at + 1]!;
+        const next = mode[0]! * re - mode[1]! * im + (mode[2]! * vr - mode[3]! * vi);
+        im = mode[0]! * im + mode[1]! * re + (mode[2]! * vi + mode[3]! * vr);
+        re = next;
+        outputs.x[2 * at] = re;
+        outputs.x[2 * at + 1] = im;
+      }
+      outputs.state[carried] = re;
+      outputs.state[carried + 1] = im;
+    }
+  }
+}
+
+function launch(shapes: Shapes, params: DiagonalScanParams): LaunchPlan {
+  const [batch, length, states] = shapes.v as [number, number, number, number];
+  const rows = batch * states;
+  const perStep = params.variant === "perStep";
+  const chunk = chunkOf(length, rows);
+  const chunks = Math.max(1, groupsFor(length, chunk));
+  const constants = {
+    GROUP: POINTWISE_GROUP,
+    CHUNKED: chunks > 1 ? 1 : 0,
+    PER_STEP: perStep ? 1 : 0,
+    BILINEAR: params.discretization === "bilinear" ? 1 : 0,
+    REVERSE: params.reverse ? 1 : 0,
+    HAS_X0: shapes.x0 ? 1 : 0,
+  };
+  const dims = { length, states, rows, chunk, chunks };
+  const tiles = groupsFor(rows, POINTWISE_GROUP);
+  const dt = perStep ? ["dt"] : [];
+  const x0 = shapes.x0 ? ["x0"] : [];
+  const pass = (entry: string, bindings: string[], groups: number): Pass => ({
+    entry,
+    constants,
+    dims,
+    bindings,
+    workgroups: [tiles, groups, 1],
+  });
+  const passes = chunks === 1 ? [] : [
+    pass("reduce_chunks", ["v", "A", ...dt, "ends"], chunks - 1),
+    pass("carry_chunks", [...x0, "ends"], 1),
+  ];
+  const ends = chunks === 1 ? {} : { ends: rows * (chunks - 1) * 4 };
+  return {
+    scratch: ends,
+    passes: [
+      ...passes,
+      pass(
+        "apply_chunks",
+        ["v", "A", ...dt, ...x0, ...Object.keys(ends), "x", "state"],
+        chunks,
+      ),
+    ],
+  };
+}
+
+type ScanCase = OpCase<DiagonalScanParams, Input, OptionalInput>;
+type CaseSizes = readonly [batch: number, length: number, state: number];
+
+function ltiCase(
+  name: string,
+  [batch, length, state]: CaseSizes,
+  change: Partial<ScanCase> = {},
+): ScanCase {
+  return {
+    name,
+    params: { variant: "lti" },
+    inputs: (random) => ({
+      v: normal(random, [batch, length, state, 2]),
+      A: decays(random, [state], 0.5, 0.98),
+      x0: normal(random, [batch, state, 2]),
+    }),
+    ...change,
+  };
+}
+
+function perStepCase(
+  name: string,
+  [batch, length, state]: CaseSizes,
+  params: Omit<DiagonalScanParams, "variant">,
+  dtRange: readonly [number, number],
+): ScanCase {
+  return {
+    name,
+    params: { variant: "perStep", ...params },
+    inputs: (random) => ({
+      v: normal(random, [batch, length, state, 2]),
+      A: leftHalfPlane(random, [state], 2, 8),
+      dt: uniform(random, [batch, length, state], dtRange[0], dtRange[1]),
+      x0: normal(random, [batch, state, 2]),
+    }),
+  };
+}
+
+const cases: readonly ScanCase[] = [
+  ltiCase("one sample", [2, 1, 3]),
+  ltiCase("one chunk less one", [2, 31, 3]),
+  ltiCase("one chunk", [2, 32, 3]),
+  ltiCase("one chunk and one", [2, 33, 3], { quick: true }),
+  ltiCase("several chunks, odd sizes", [3, 149, 23]),
+  ltiCase("long, wider chunks", [1, 4500, 2]),
+  ltiCase("reverse", [2, 70, 3], { params: { variant: "lti", reverse: true } }),
+  ltiCase("zero drive", [1, 40, 3], {
+    inputs: (random) => ({
+      v: fill([1, 40, 3, 2], () => 0),
+      A: decays(random, [3], 0.5, 0.98),
+    }),
+  }),
+  ltiCase("large decay and denormals", [1, 65, 3], {
+    inputs: (random) => ({
+      v: denormal(random, [1, 65, 3, 2]),
+      A: decays(random, [3], 0, 1e-30),
+      x0: normal(random, [1, 3, 2]),
+    }),
+  }),
+  perStepCase("zero-order hold", [2, 67, 3], {}, [0.001, 0.1]),
+  perStepCase("zero-order hold, gaps, reverse", [2, 40, 3], { reverse: true }, [0.01, 30]),
+  perStepCase("bilinear", [2, 67, 3], { discretization: "bilinear" }, [0.001, 0.5]),
+];
+
+/** Scan of a diagonal system with a given drive; equation at the head of this file. */
+export const diagonalScan = defineOp<DiagonalScanParams, Input, OptionalInput, "x" | "state">({
+  name: "diagonal_scan",
+  inputs: ["v", "A"],
+  optional: ["dt", "x0"],
+  outputs: ["x", "state"],
+  outputShapes,
+  cpu,
+  launch,
+  work: (shapes) => sizeOf(shapes.v) / 2,
+  sized: (work) => ltiCase(`${work} state updates`, [1, Math.max(1, Math.round(work / 64)), 64]),
+  cases,
+  tolerance: 2e-5,
+});

@@ -1,0 +1,276 @@
+/**
+ * Convolution kernel of a diagonal-plus-low-rank system: S4's algorithm 1.
+ *
+ *   kernel[l] = 2·Re(C·Abar^l·Bbar),   l < length,   with Ctilde = C·(I − Abar^length) given
+ *
+ * The generating function of the taps at the roots of unity ω = exp(−2πi·k/length) needs only
+ * Cauchy sums over the modes and, for the low-rank part, Woodbury's identity:
+ *
+ *   q(v) = Σ_n v_n/(2(1 − ω) − dt·lambda_n·(1 + ω)) over all modes and their conjugates
+ *   spectrum[k] = 2·q(C·B) − 2s·q(C·P)·(I + s·q(P*·P))⁻¹·q(P*·B),   s = 1 + ω, each q times dt
+ *
+ * and an inverse transform gives the taps. S4 (arXiv 2111.00396) section 3, theorem 3 and appendix
+ * C.3. The paper's z = 2(1 − ω)/(1 + ω) is infinite at ω = −1; with numerator and denominator
+ * multiplied by 1 + ω nothing is, and that node needs no special case.
+ *
+ * `length` is a power of two: more taps than needed do no harm, since Ctilde belongs to `length`.
+ *
+ * Tolerance: f32 sums over nodes and modes are off by about 1e-6 of the largest tap where the modes
+ * forget within the length; 2e-5 leaves room for the divisions of other drivers. A mode that hardly
+ * decays over the length puts a pole next to a node and costs digits in proportion.
+ */
+import { InvalidValueError } from "../base/errors.ts";
+import { solve } from "../ssm/dense.ts";
+import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";
+import type { FloatArray } from "../tensor/tensor.ts";
+import { constant, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
+import { fftInPlace, twiddles } from "./_helpers/fft.ts";
+import { groupsFor, POINTWISE_GROUP } from "./_helpers/plan.ts";
+import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+
+/** Parameters of {@linkcode dplrKernel}. */
+export interface DplrKernelParams {
+  /** Taps, a power of two from 2 to {@linkcode DPLR_TAPS_MAX}. */
+  readonly length: number;
+}
+
+/** Longest kernel. The shader's inverse transform is a plain sum, quadratic in the length. */
+export const DPLR_TAPS_MAX = 1 << 16;
+
+/** Largest rank, as in `dplr_scan`. */
+const RANK_MAX = 2;
+
+type Input = "lambda" | "P" | "B" | "C" | "dt";
+type Shapes = Named<Input, never, Shape>;
+
+function outputShapes(shapes: Shapes, { length }: DplrKernelParams): { kernel: Shape } {
+  expectRank("P", 4, shapes.P);
+  const [feature, rank, half] = shapes.P as [number, number, number, number];
+  expectShape("P", ["feature", "rank", "half", "complex"], [feature, rank, half, 2], shapes.P);
+  if (rank < 1 || rank > RANK_MAX) throw new InvalidValueError("P.rank", rank, `1 to ${RANK_MAX}`);
+  const bank = ["feature", "half", "complex"];
+  expectShape("lambda", bank, [feature, half, 2], shapes.lambda);
+  expectShape("B", bank, [feature, half, 2], shapes.B);
+  expectShape("C", bank, [feature, half, 2], shapes.C);
+  expectShape("dt", ["feature"], [feature], shapes.dt);
+  if (!(length >= 2 && length <= DPLR_TAPS_MAX && Number.isInteger(Math.log2(length)))) {
+    const allowed = `a power of two from 2 to ${DPLR_TAPS_MAX}`;
+    throw new InvalidValueError("length", length, allowed);
+  }
+  return { kernel: [feature, length] };
+}
+
+type Complex = readonly [re: number, im: number];
+
+const product = (a: Complex, b: Complex): Complex => [
+  a[0] * b[0] - a[1] * b[1],
+  a[0] * b[1] + a[1] * b[0],
+];
+
+/** A mode's row of C, or a row of P*, and its column: B or a column of P. */
+interface Sides {
+  readonly left: readonly FloatArray[];
+  readonly right: readonly FloatArray[];
+}
+
+/**
+ * The Cauchy sums of one feature at one node, all pairs of left and right rows, times dt.
+ *
+ * @param node  1 − ω and s = 1 + ω
+ * @returns sums[left][right]
+ */
+function cauchySums(
+  lambda: FloatArray,
+  { left, right }: Sides,
+  dt: number,
+  node: { minus: Complex; plus: Complex },
+): Complex[][] {
+  const sums = left.map(() => right.map((): [number, number] => [0, 0]));
+  for (let n = 0; n < lambda.length; n += 2) {
+    for (const sign of [1, -1]) {
+      const pole = product([dt * lambda[n]!, sign * dt * lambda[n + 1]!], node.plus);
+      const re = 2 * node.minus[0] - pole[0];
+      const im = 2 * node.minus[1] - pole[1];
+      const scale = dt / (re * re + im * im);
+      const inverse: Complex = [re * scale, -im * scale];
+      for (const [i, a] of left.entries()) {
+        // The rows after the first are P*, so conjugated.
+        const turn = i === 0 ? sign : -sign;
+        for (const [j, b] of right.entries()) {
+          const v = product([a[n]!, turn * a[n + 1]!], [b[n]!, sign * b[n + 1]!]);
+          const term = product(v, inverse);
+          const sum = sums[i]![j]!;
+          sum[0] += term[0];
+          sum[1] += term[1];
+        }
+      }
+    }
+  }
+  return sums;
+}
+
+/** 2·q00 − 2s·q01·(I + s·q11)⁻¹·q10 from the sums at a node. */
+function woodbury(sums: Complex[][], s: Complex): Complex {
+  const rank = sums.length - 1;
+  const size = 2 * rank;
+  // Complex numbers as 2×2 real blocks, for the real solver.
+  const matrix = new Float64Array(size * size);
+  const column = new Float64Array(size);
+  for (let r = 0; r < rank; r++) {
+    column[2 * r] = sums[r + 1]![0]![0];
+    column[2 * r + 1] = sums[r + 1]![0]![1];
+    for (let c = 0; c < rank; c++) {
+      const [re, im] = product(s, sums[r + 1]![c + 1]!);
+      matrix[2 * r * size + 2 * c] = re + (r === c ? 1 : 0);
+      matrix[2 * r * size + 2 * c + 1] = -im;
+      matrix[(2 * r + 1) * size + 2 * c] = im;
+      matrix[(2 * r + 1) * size + 2 * c + 1] = re + (r === c ? 1 : 0);
+    }
+  }
+  const weights = solve(matrix, column, size, 1);
+  let [re, im] = sums[0]![0]!;
+  for (let r = 0; r < rank; r++) {
+    const part = product(product(s, sums[0]![r + 1]!), [weights[2 * r]!, weights[2 * r + 1]!]);
+    re -= part[0];
+    im -= part[1];
+  }
+  return [2 * re, 2 * im];
+}
+
+/**
+ * The twin.
+ *
+ *   lambda  poles of the diagonal part        [feature, half] c64
+ *   P       low-rank factor                   [feature, rank, half] c64
+ *   B, C    input, truncated output Ctilde    [feature, half] c64
+ *   dt      step sizes                        [feature]
+ *   kernel                                    [feature, length]
+ */
+function cpu(
+  inputs: Named<Input, never, FloatArray>,
+  outputs: { readonly kernel: FloatArray },
+  shapes: Shapes,
+  { length }: DplrKernelParams,
+): void {
+  const [feature, rank, half] = shapes.P as [number, number, number, number];
+  const table = twiddles(length);
+  const re = new Float64Array(length);
+  const im = new Float64Array(length);
+  for (let d = 0; d < feature; d++) {
+    const bank = (array: FloatArray) => array.subarray(2 * d * half, 2 * (d + 1) * half);
+    const rows = Array.from({ length: rank }, (_, r) => {
+      const at = 2 * (d * rank + r) * half;
+      return inputs.P.subarray(at, at + 2 * half);
+    });
+    const sides = { left: [bank(inputs.C), ...rows], right: [bank(inputs.B), ...rows] };
+    for (let k = 0; k <= length / 2; k++) {
+      // Halved angles, so that 1 − ω does not cancel near ω = 1, nor 1 + ω near −1.
+      const cos = k === length / 2 ? 0 : Math.cos(Math.PI * k / length);
+      const sin = Math.sin(Math.PI * k / length);
+      const plus: Complex = [2 * cos * cos, -2 * cos * sin];
+      const minus: Complex = [2 * sin * sin, 2 * cos * sin];
+      const sums = cauchySums(bank(inputs.lambda), sides, inputs.dt[d]!, { minus, plus });
+      const [valueRe, valueIm] = woodbury(sums, plus);
+      re[k] = valueRe;
+      im[k] = valueIm;
+      const mirror = (length - k) % length;
+      if (mirror !== k) {
+        re[mirror] = valueRe;
+        im[mirror] = -valueIm;
+      }
+    }
+    // The two real nodes of a real sequence.
+    im[0] = im[length / 2] = 0;
+    fftInPlace(re, im, table, true);
+    for (let l = 0; l < length; l++) outputs.kernel[d * length + l] = re[l]! / length;
+  }
+}
+
+/** cos and sin of π·k/length, k < 2·length: nodes at half angles, and twiddles at even k. */
+function angleTable(length: number): Float32Array {
+  const table = new Float32Array(4 * length);
+  for (let k = 0; k < 2 * length; k++) {
+    table[2 * k] = 2 * k === length ? 0 : Math.cos(Math.PI * k / length);
+    table[2 * k + 1] = Math.sin(Math.PI * k / length);
+  }
+  return table;
+}
+
+function launch(shapes: Shapes, { length }: DplrKernelParams): LaunchPlan {
+  const [feature, rank, half] = shapes.P as [number, number, number, number];
+  const constants = { GROUP: POINTWISE_GROUP, RANK: rank };
+  const dims = { length, half };
+  const pass = (entry: string, bindings: string[], points: number) => ({
+    entry,
+    constants,
+    dims,
+    bindings: [...bindings, "angles"],
+    workgroups: [groupsFor(points, POINTWISE_GROUP), feature, 1] as const,
+  });
+  return {
+    scratch: { spectrum: feature * (length / 2 + 1) * 2 },
+    tables: { angles: { key: `dplr_kernel/${length}`, make: () => angleTable(length) } },
+    passes: [
+      pass("evaluate", ["lambda", "P", "B", "C", "dt", "spectrum"], length / 2 + 1),
+      pass("invert", ["spectrum", "kernel"], length),
+    ],
+  };
+}
+
+type KernelCase = OpCase<DplrKernelParams, Input, never>;
+
+function modes(
+  name: string,
+  [feature, half, length]: readonly [number, number, number],
+  rank: number,
+  quick = false,
+): KernelCase {
+  return {
+    name,
+    quick,
+    params: { length },
+    inputs: (random) => ({
+      lambda: leftHalfPlane(random, [feature, half], 2, 20),
+      P: normal(random, [feature, rank, half, 2], 0.5),
+      B: normal(random, [feature, half, 2]),
+      C: normal(random, [feature, half, 2]),
+      dt: uniform(random, [feature], 0.02, 0.3),
+    }),
+  };
+}
+
+const cases: readonly KernelCase[] = [
+  modes("two taps", [2, 3, 2], 1),
+  modes("one workgroup", [3, 4, 64], 1, true),
+  modes("rank two", [3, 4, 128], 2, true),
+  modes("several workgroups", [2, 17, 512], 1),
+  {
+    name: "no low-rank part, zero output",
+    params: { length: 16 },
+    inputs: (random) => ({
+      lambda: leftHalfPlane(random, [2, 3], 2, 20),
+      P: constant([2, 1, 3, 2], 0),
+      B: normal(random, [2, 3, 2]),
+      C: fill([2, 3, 2], (i) => i < 6 ? 0 : 1),
+      dt: constant([2], 0.1),
+    }),
+  },
+];
+
+/** Kernel of a diagonal-plus-low-rank system; equation at the head of this file. */
+export const dplrKernel = defineOp<DplrKernelParams, Input, never, "kernel">({
+  name: "dplr_kernel",
+  inputs: ["lambda", "P", "B", "C", "dt"],
+  optional: [],
+  outputs: ["kernel"],
+  outputShapes,
+  cpu,
+  launch,
+  work: (shapes, { length }) => shapes.P[0]! * length * (shapes.P[2]! + Math.log2(length)),
+  sized: (work) => {
+    const length = 2 ** Math.max(1, Math.round(Math.log2(Math.max(2, work / 32))));
+    return modes(`${work} terms`, [2, 8, Math.min(length, 4096)], 1);
+  },
+  cases,
+  tolerance: 2e-5,
+});

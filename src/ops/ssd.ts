@@ -1,0 +1,343 @@
+/**
+ * State-space duality: the recurrence of Mamba-2, whose decay is one number a head and step.
+ *
+ *   a[k] = delta[k]·A                              logarithm of the decay
+ *   x[k] = exp(a[k])·x[k−1] + delta[k]·u[k]⊗B[k]   state, one row for each feature of a head
+ *   y[k] = x[k]·C[k] + D·u[k]
+ *
+ * Dao and Gu, "Transformers are SSMs" (arXiv 2405.21060), sections 5 to 7, listing 1. Without `A`
+ * the inputs are discrete already: `delta` is the logarithm of the decay and u enters as it is (as
+ * in the listing; RetNet and gated linear attention are of this form). Group g of B and C serves
+ * the heads g·head/group … (g+1)·head/group − 1.
+ *
+ * The same function has three forms. Over a whole length it is masked attention, quadratic in it:
+ *
+ *   y = (L ∘ C·Bᵀ)·(delta·u),   L[k, j] = exp(a[j+1] + … + a[k]) for j ≤ k, else 0
+ *
+ * In chunks, only a chunk's own samples are paired and a state carries the chunks before; step by
+ * step it is the recurrence. The twin is the recurrence, or with `chunk` the chunked form, which
+ * for one chunk is the quadratic one. A GPU always runs the chunked form, since its sums are small
+ * matrix products. Sums of logarithms run from j to k, so no difference of large sums is taken.
+ *
+ * Tolerance: f32 exp is off by some ULP (WGSL allows 3 + 2|x|) and a state sums its memory's
+ * errors; 2e-5 of the largest output.
+ */
+import { InvalidValueError } from "../base/errors.ts";
+import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
+import type { FloatArray } from "../tensor/tensor.ts";
+import { constant, denormal, normal, uniform } from "./_helpers/cases.ts";
+import { groupsFor } from "./_helpers/plan.ts";
+import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+
+/** Parameters of {@linkcode ssd}. */
+export interface SsdParams {
+  /** Samples of a chunk; a GPU takes at most {@linkcode SSD_CHUNK_MAX}. The result is the same. */
+  readonly chunk?: number;
+}
+
+/** Longest chunk on a GPU, whose weights of all pairs lie in workgroup memory. */
+export const SSD_CHUNK_MAX = 32;
+
+type Input = "u" | "delta" | "B" | "C";
+type OptionalInput = "A" | "D" | "x0";
+type Shapes = Named<Input, OptionalInput, Shape>;
+type Arrays = Named<Input, OptionalInput, FloatArray>;
+
+/** Sizes of a call, checked. */
+interface Sizes {
+  readonly batch: number;
+  readonly length: number;
+  readonly head: number;
+  readonly feature: number;
+  readonly group: number;
+  readonly state: number;
+}
+
+function sizesOf(shapes: Shapes, params: SsdParams): Sizes {
+  expectRank("u", 4, shapes.u);
+  expectRank("B", 4, shapes.B);
+  const [batch, length, head, feature] = shapes.u as [number, number, number, number];
+  const [, , group, state] = shapes.B as [number, number, number, number];
+  expectShape("delta", ["batch", "length", "head"], [batch, length, head], shapes.delta);
+  expectShape("B", ["batch", "length", "group", "state"], [batch, length, group, state], shapes.B);
+  expectShape("C", ["batch", "length", "group", "state"], shapes.B, shapes.C);
+  if (group < 1 || head % group !== 0) {
+    throw new InvalidValueError("B.group", group, `a divisor of the ${head} heads`);
+  }
+  if (shapes.A) expectShape("A", ["head"], [head], shapes.A);
+  if (shapes.D) expectShape("D", ["head"], [head], shapes.D);
+  if (shapes.x0) {
+    const axes = ["batch", "head", "feature", "state"];
+    expectShape("x0", axes, [batch, head, feature, state], shapes.x0);
+  }
+  const { chunk } = params;
+  if (chunk !== undefined && !(Number.isInteger(chunk) && chunk >= 1)) {
+    throw new InvalidValueError("chunk", chunk, "an integer of at least 1");
+  }
+  return { batch, length, head, feature, group, state };
+}
+
+/**
+ * The twin.
+ *
+ *   u      input                                [batch, length, head, feature]
+ *   delta  step sizes                           [batch, length, head]
+ *   A      transition, < 0                      [head]
+ *   B, C   input, output matrix                 [batch, length, group, state]
+ *   D      skip                                 [head]
+ *   x0     carried state, 0 if left out         [batch, head, feature, state]
+ *   y      output                               [batch, length, head, feature]
+ *   state  state after the last sample          [batch, head, feature, state]
+ */
+function cpu(
+  inputs: Arrays,
+  outputs: { readonly y: FloatArray; readonly state: FloatArray },
+  shapes: Shapes,
+  params: SsdParams,
+): void {
+  const sizes = sizesOf(shapes, params);
+  const width = sizes.feature * sizes.state;
+  const x = new Float64Array(width);
+  const chunk = params.chunk ?? 1;
+  for (let b = 0; b < sizes.batch; b++) {
+    for (let h = 0; h < sizes.head; h++) {
+      const carried = (b * sizes.head + h) * width;
+      for (let i = 0; i < width; i++) x[i] = inputs.x0 ? inputs.x0[carried + i]! : 0;
+      for (let start = 0; start < sizes.length; start += chunk) {
+        const steps = Math.min(chunk, sizes.length - start);
+        const place = { b, h, start, steps };
+        if (steps === 1) stepInto(x, outputs.y, inputs, sizes, place);
+        else chunkInto(x, outputs.y, inputs, sizes, place);
+      }
+      outputs.state.set(x, carried);
+    }
+  }
+}
+
+/** A chunk of one head of one row. */
+interface Place {
+  readonly b: number;
+  readonly h: number;
+  readonly start: number;
+  readonly steps: number;
+}
+
+/** Logarithm of the decay and weight of the input of a sample. */
+function rateOf({ delta, A }: Arrays, sizes: Sizes, { b, h }: Place, k: number) {
+  const dt = delta[(b * sizes.length + k) * sizes.head + h]!;
+  return A ? { log: dt * A[h]!, weight: dt } : { log: dt, weight: 1 };
+}
+
+/** Where the row of B and C of a sample begins. */
+function rowOf(sizes: Sizes, { b, h }: Place, k: number): number {
+  const g = Math.floor(h * sizes.group / sizes.head);
+  return ((b * sizes.length + k) * sizes.group + g) * sizes.state;
+}
+
+function inputAt(sizes: Sizes, { b, h }: Place, k: number): number {
+  return ((b * sizes.length + k) * sizes.head + h) * sizes.feature;
+}
+
+/** One sample of the recurrence. */
+function stepInto(x: Float64Array, y: FloatArray, inputs: Arrays, sizes: Sizes, place: Place) {
+  const { feature, state } = sizes;
+  const { u, B, C, D } = inputs;
+  const { log, weight } = rateOf(inputs, sizes, place, place.start);
+  const decay = Math.exp(log);
+  const row = rowOf(sizes, place, place.start);
+  const at = inputAt(sizes, place, place.start);
+  for (let p = 0; p < feature; p++) {
+    const input = weight * u[at + p]!;
+    let sum = D ? D[place.h]! * u[at + p]! : 0;
+    for (let n = 0; n < state; n++) {
+      const next = decay * x[p * state + n]! + input * B[row + n]!;
+      x[p * state + n] = next;
+      sum += C[row + n]! * next;
+    }
+    y[at + p] = sum;
+  }
+}
+
+/** A chunk in its quadratic form, from the state before it to the state after it. */
+function chunkInto(x: Float64Array, y: FloatArray, inputs: Arrays, sizes: Sizes, place: Place) {
+  const { feature, state } = sizes;
+  const { u, B, C, D } = inputs;
+  const { start, steps } = place;
+  const rates = Array.from({ length: steps }, (_, k) => rateOf(inputs, sizes, place, start + k));
+  const sums = new Float64Array(feature);
+  for (let k = 0; k < steps; k++) {
+    const at = inputAt(sizes, place, start + k);
+    const rowC = rowOf(sizes, place, start + k);
+    for (let p = 0; p < feature; p++) sums[p] = D ? D[place.h]! * u[at + p]! : 0;
+    let log = 0;
+    for (let j = k; j >= 0; j--) {
+      const rowB = rowOf(sizes, place, start + j);
+      let score = 0;
+      for (let n = 0; n < state; n++) score += C[rowC + n]! * B[rowB + n]!;
+      const weight = Math.exp(log) * score * rates[j]!.weight;
+      const from = inputAt(sizes, place, start + j);
+      for (let p = 0; p < feature; p++) sums[p] = sums[p]! + weight * u[from + p]!;
+      log += rates[j]!.log;
+    }
+    const lead = Math.exp(log);
+    for (let p = 0; p < feature; p++) {
+      let carried = 0;
+      for (let n = 0; n < state; n++) carried += C[rowC + n]! * x[p * state + n]!;
+      y[at + p] = sums[p]! + lead * carried;
+    }
+  }
+  endInto(x, inputs, sizes, place, rates);
+}
+
+/** The state after a chunk from the state before it. */
+function endInto(
+  x: Float64Array,
+  { u, B }: Arrays,
+  sizes: Sizes,
+  place: Place,
+  rates: readonly { log: number; weight: number }[],
+): void {
+  const { feature, state } = sizes;
+  const end = new Float64Array(x.length);
+  let log = 0;
+  for (let k = place.steps - 1; k >= 0; k--) {
+    const tail = Math.exp(log) * rates[k]!.weight;
+    const at = inputAt(sizes, place, place.start + k);
+    const row = rowOf(sizes, place, place.start + k);
+    for (let p = 0; p < feature; p++) {
+      const input = tail * u[at + p]!;
+      for (let n = 0; n < state; n++) {
+        end[p * state + n] = end[p * state + n]! + input * B[row + n]!;
+      }
+    }
+    log += rates[k]!.log;
+  }
+  const decay = Math.exp(log);
+  for (let i = 0; i < x.length; i++) x[i] = decay * x[i]! + end[i]!;
+}
+
+const GROUP = 128;
+
+function launch(shapes: Shapes, params: SsdParams): LaunchPlan {
+  const { batch, length, head, feature, group, state } = sizesOf(shapes, params);
+  const chunk = Math.min(params.chunk ?? SSD_CHUNK_MAX, SSD_CHUNK_MAX);
+  const chunks = groupsFor(length, chunk);
+  const constants = {
+    GROUP,
+    CHUNK: chunk,
+    HAS_A: shapes.A ? 1 : 0,
+    HAS_D: shapes.D ? 1 : 0,
+    HAS_X0: shapes.x0 ? 1 : 0,
+  };
+  const dims = { length, head, feature, group, state, chunks };
+  const named = (name: OptionalInput) => shapes[name] ? [name] : [];
+  const pass = (entry: string, bindings: string[], groups: number) => ({
+    entry,
+    constants,
+    dims,
+    bindings,
+    workgroups: [groups, head, batch] as const,
+  });
+  return {
+    scratch: { ends: batch * chunks * head * feature * state, spans: batch * chunks * head },
+    passes: [
+      pass("reduce_chunks", ["u", "delta", ...named("A"), "B", "ends", "spans"], chunks),
+      pass(
+        "carry_chunks",
+        [...named("x0"), "ends", "spans", "state"],
+        groupsFor(feature * state, GROUP),
+      ),
+      pass(
+        "apply_chunks",
+        ["u", "delta", ...named("A"), "B", "C", ...named("D"), "ends", "y"],
+        chunks,
+      ),
+    ],
+  };
+}
+
+type SsdCase = OpCase<SsdParams, Input, OptionalInput>;
+type CaseSizes = readonly [batch: number, length: number, head: number, feature: number];
+
+/** Everything optional given. */
+function fullCase(
+  name: string,
+  [batch, length, head, feature]: CaseSizes,
+  [group, state]: readonly [number, number],
+  change: Partial<SsdCase> = {},
+): SsdCase {
+  return {
+    name,
+    params: { chunk: 16 },
+    inputs: (random) => ({
+      u: normal(random, [batch, length, head, feature]),
+      delta: uniform(random, [batch, length, head], 0.001, 0.3),
+      A: uniform(random, [head], -8, -0.5),
+      B: normal(random, [batch, length, group, state]),
+      C: normal(random, [batch, length, group, state]),
+      D: normal(random, [head]),
+      x0: normal(random, [batch, head, feature, state]),
+    }),
+    ...change,
+  };
+}
+
+const cases: readonly SsdCase[] = [
+  fullCase("one sample", [2, 1, 2, 3], [1, 4]),
+  fullCase("one chunk less one", [2, 15, 2, 3], [1, 4]),
+  fullCase("one chunk", [2, 16, 2, 3], [2, 4]),
+  fullCase("one chunk and one", [2, 17, 4, 3], [2, 5], { quick: true }),
+  fullCase("recurrence", [1, 70, 3, 5], [1, 7], { params: {} }),
+  fullCase("quadratic", [1, 31, 3, 5], [3, 7], { params: { chunk: 64 } }),
+  fullCase("several chunks, odd sizes", [1, 149, 3, 7], [1, 19], { params: { chunk: 13 } }),
+  fullCase("many states", [1, 40, 1, 9], [1, 130]),
+  {
+    name: "discrete, nothing optional",
+    params: {},
+    inputs: (random) => ({
+      u: normal(random, [2, 65, 3, 4]),
+      delta: uniform(random, [2, 65, 3], -0.6, -0.01),
+      B: normal(random, [2, 65, 3, 5]),
+      C: normal(random, [2, 65, 3, 5]),
+    }),
+  },
+  fullCase("zeros", [1, 40, 2, 3], [1, 4], {
+    inputs: () => ({
+      u: constant([1, 40, 2, 3], 0),
+      delta: constant([1, 40, 2], 0),
+      A: constant([2], -1),
+      B: constant([1, 40, 1, 4], 0),
+      C: constant([1, 40, 1, 4], 0),
+    }),
+  }),
+  fullCase("large decay and denormals", [1, 65, 2, 3], [1, 4], {
+    inputs: (random) => ({
+      u: denormal(random, [1, 65, 2, 3]),
+      delta: uniform(random, [1, 65, 2], 10, 40),
+      A: constant([2], -100),
+      B: normal(random, [1, 65, 1, 4]),
+      C: normal(random, [1, 65, 1, 4]),
+      D: constant([2], 1),
+      x0: normal(random, [1, 2, 3, 4]),
+    }),
+  }),
+];
+
+/** State-space duality; equation, forms and shapes at the head of this file. */
+export const ssd = defineOp<SsdParams, Input, OptionalInput, "y" | "state">({
+  name: "ssd",
+  inputs: ["u", "delta", "B", "C"],
+  optional: ["A", "D", "x0"],
+  outputs: ["y", "state"],
+  outputShapes(shapes, params) {
+    const { batch, head, feature, state } = sizesOf(shapes, params);
+    return { y: shapes.u, state: [batch, head, feature, state] };
+  },
+  cpu,
+  launch,
+  work: (shapes) => sizeOf(shapes.u) * shapes.B[3]!,
+  sized: (work) =>
+    fullCase(`${work} state updates`, [1, Math.max(1, Math.round(work / 512)), 2, 16], [1, 16]),
+  cases,
+  tolerance: 2e-5,
+});

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { seedRandom } from "../../src/base/random.ts";
+import { openCpu } from "../../src/device/mod.ts";
+import { s4, type S4Config, s4Convolve, s4Kernel, s4TruncatedOutput } from "../../src/layers/s4.ts";
+import { tensorOf } from "../../src/tensor/tensor.ts";
+
+const cpu = openCpu({ poison: true });
+
+const CONFIG: S4Config = {
+  feature: 2,
+  state: 16,
+  measure: "legs",
+  rank: 1,
+  dtMin: 0.01,
+  dtMax: 0.2,
+  activation: "gelu",
+  mix: true,
+};
+
+Deno.test("s4Convolve() is s4.forward() from a zero state", () => {
+  for (const [measure, rank] of [["legs", 1], ["legt", 2], ["fourier", 1]] as const) {
+    const params = s4.init({ ...CONFIG, measure, rank }, seedRandom(1));
+    for (const length of [1, 2, 33, 64]) {
+      const u = tensorOf(
+        [2, length, 2],
+        Float64Array.from({ length: 4 * length }, (_, i) => Math.sin(i)),
+      );
+      const scanned = cpu.dataOf(s4.forward(cpu, params, u).y);
+      // Cauchy sums and FFT against the recurrence. The slow pair of the Fourier measure decays by
+      // 1e-4 a unit of time, so that 1 − Abar^length loses four digits or so.
+      const allowed = measure === "fourier" ? 1e-9 : 1e-11;
+      cpu.dataOf(s4Convolve(cpu, params, u)).forEach((value, i) => {
+        const error = Math.abs(value - scanned[i]!);
+        assert.ok(error < allowed, `${measure}, ${length} samples: off by ${error}`);
+      });
+    }
+  }
+});
+
+Deno.test("s4Kernel() gives the same taps whatever the length they are made for", () => {
+  const params = s4.init(CONFIG, seedRandom(1));
+  const short = cpu.dataOf(s4Kernel(cpu, params, 20, "f64"));
+  const long = cpu.dataOf(s4Kernel(cpu, params, 200, "f64"));
+  for (let d = 0; d < 2; d++) {
+    for (let l = 0; l < 20; l++) {
+      assert.ok(Math.abs(short[d * 32 + l]! - long[d * 256 + l]!) < 1e-12);
+    }
+  }
+});
+
+Deno.test("s4TruncatedOutput() tends to C as the length grows", () => {
+  const params = s4.init(CONFIG, seedRandom(1));
+  const C = params.tensors["C"]!.data;
+  const gap = (taps: number) => {
+    const { data } = s4TruncatedOutput(params, taps);
+    return Math.max(...Array.from(data, (value, i) => Math.abs(value - C[i]!)));
+  };
+  assert.ok(gap(4) > 0.1);
+  assert.ok(gap(1 << 16) < 1e-12);
+});
+
+Deno.test("s4 names what is out of range", () => {
+  const refused = (change: object, field: string) =>
+    assert.throws(() => s4.init({ ...CONFIG, ...change } as S4Config, seedRandom(1)), { field });
+  refused({ state: 5 }, "state");
+  refused({ rank: 3 }, "rank");
+  refused({ measure: "legt", rank: 1 }, "rank");
+  refused({ measure: "none" }, "measure");
+});

@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { seedRandom } from "../../src/base/random.ts";
+import { openCpu } from "../../src/device/mod.ts";
+import { s5, type S5Config, s5Discrete } from "../../src/layers/s5.ts";
+import { nplr } from "../../src/ssm/nplr.ts";
+import { tensorOf } from "../../src/tensor/tensor.ts";
+
+const cpu = openCpu({ poison: true });
+
+const CONFIG: S5Config = {
+  feature: 2,
+  state: 8,
+  block: 2,
+  conjugatePairs: true,
+  discretization: "zoh",
+  clip: false,
+  bidirectional: false,
+  activation: "identity",
+  dtMin: 0.01,
+  dtMax: 0.2,
+};
+
+const u = tensorOf([1, 12, 2], Float64Array.from({ length: 24 }, (_, i) => Math.sin(i)));
+
+Deno.test("s5 init puts the spectrum of LegS on each block", () => {
+  const { tensors } = s5.init(CONFIG, seedRandom(1));
+  const { W } = nplr("legs", 4);
+  for (let i = 0; i < 4; i++) {
+    assert.equal(tensors["lambdaRe"]!.data[i], W[2 * (i % 2)]);
+    assert.equal(tensors["lambdaIm"]!.data[i], W[2 * (i % 2) + 1]);
+  }
+});
+
+Deno.test("s5 with stored conjugates is s5 with pairs", () => {
+  const params = s5.init({ ...CONFIG, block: 1 }, seedRandom(1));
+  const { tensors } = params;
+  const doubled = (name: string) => {
+    const { data } = tensors[name]!;
+    return tensorOf([8], Float64Array.from([...data, ...data]));
+  };
+  const conjugates = (values: Float64Array) => values.map((value, i) => i % 2 ? -value : value);
+  const B = Float64Array.from(tensors["B"]!.data);
+  const C = Float64Array.from(tensors["C"]!.data);
+  const rows = (data: Float64Array) => [data.subarray(0, 8), data.subarray(8)];
+  const lambdaIm = doubled("lambdaIm");
+  lambdaIm.data.forEach((value, i) => lambdaIm.data[i] = i < 4 ? value : -value);
+  const full = {
+    config: { ...CONFIG, block: 1, conjugatePairs: false },
+    tensors: {
+      ...tensors,
+      logDt: doubled("logDt"),
+      lambdaRe: doubled("lambdaRe"),
+      lambdaIm,
+      B: tensorOf([8, 2, 2], Float64Array.from([...B, ...conjugates(B)])),
+      C: tensorOf(
+        [2, 8, 2],
+        Float64Array.from(rows(C).flatMap((row) => [...row, ...conjugates(row)])),
+      ),
+    },
+  };
+  const expected = cpu.dataOf(s5.forward(cpu, params, u).y);
+  // The same sums in another order.
+  cpu.dataOf(s5.forward(cpu, full, u).y).forEach((value, i) => {
+    assert.ok(Math.abs(value - expected[i]!) < 1e-13);
+  });
+});
+
+Deno.test("s5 in both directions sees later samples and has no step", () => {
+  const params = s5.init({ ...CONFIG, bidirectional: true }, seedRandom(1));
+  const before = cpu.dataOf(s5.forward(cpu, params, u).y);
+  const changed = tensorOf(u.shape, u.data.slice());
+  changed.data[22] = 9;
+  const after = cpu.dataOf(s5.forward(cpu, params, changed).y);
+  assert.notEqual(after[0], before[0]);
+  const state = s5.initialState(params.config, 1);
+  assert.throws(() => s5.step(params, new Float64Array(2), state), { field: "bidirectional" });
+});
+
+Deno.test("s5Discrete() clips the decay where the configuration says", () => {
+  const params = s5.init({ ...CONFIG, clip: true }, seedRandom(1));
+  params.tensors["lambdaRe"]!.data[0] = 5;
+  const { Abar } = s5Discrete(params);
+  const dt = Math.exp(params.tensors["logDt"]!.data[0]!);
+  assert.ok(Math.abs(Math.hypot(Abar[0]!, Abar[1]!) - Math.exp(-1e-4 * dt)) < 1e-15);
+});
+
+Deno.test("s5 names what is out of range", () => {
+  const refused = (change: object, field: string) =>
+    assert.throws(() => s5.init({ ...CONFIG, ...change } as S5Config, seedRandom(1)), { field });
+  refused({ state: 6 }, "state");
+  refused({ block: 0 }, "block");
+  refused({ activation: "relu" }, "activation");
+  refused({ discretization: "euler" }, "discretization");
+});

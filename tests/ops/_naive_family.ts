@@ -1,0 +1,239 @@
+/** The ops of single members of the family as the plainest loops; see `_naive.ts`. */
+import type { Tensor } from "../../src/tensor/tensor.ts";
+
+type Inputs = Record<string, Tensor>;
+type Outputs = Record<string, number[]>;
+
+type Complex = [re: number, im: number];
+const times = (a: Complex, b: Complex): Complex => [
+  a[0] * b[0] - a[1] * b[1],
+  a[0] * b[1] + a[1] * b[0],
+];
+const over = (a: Complex, b: Complex): Complex => {
+  const norm = b[0] * b[0] + b[1] * b[1];
+  return times(a, [b[0] / norm, -b[1] / norm]);
+};
+
+/** An element by its indices. */
+function at(tensor: Tensor, ...index: number[]): number {
+  return tensor.data[tensor.shape.reduce((sum, size, axis) => sum * size + index[axis]!, 0)]!;
+}
+
+function ssd({ u, delta, A, B, C, D, x0 }: Inputs): Outputs {
+  const [batch, length, head, feature] = u!.shape as [number, number, number, number];
+  const [, , group, states] = B!.shape as [number, number, number, number];
+  const y = new Array<number>(u!.data.length).fill(NaN);
+  const state: number[] = [];
+  for (let b = 0; b < batch; b++) {
+    for (let h = 0; h < head; h++) {
+      const g = Math.floor(h / (head / group));
+      for (let p = 0; p < feature; p++) {
+        const x = Array.from({ length: states }, (_, n) => x0 ? at(x0, b, h, p, n) : 0);
+        for (let k = 0; k < length; k++) {
+          const dt = at(delta!, b, k, h);
+          const input = at(u!, b, k, h, p);
+          let sum = D ? D.data[h]! * input : 0;
+          for (let n = 0; n < states; n++) {
+            const decay = Math.exp(A ? dt * A.data[h]! : dt);
+            x[n] = decay * x[n]! + (A ? dt : 1) * input * at(B!, b, k, g, n);
+            sum += at(C!, b, k, g, n) * x[n]!;
+          }
+          y[((b * length + k) * head + h) * feature + p] = sum;
+        }
+        state.push(...x);
+      }
+    }
+  }
+  return { y, state };
+}
+
+/** Abar and (Abar − 1)/lambda, or their bilinear forms, by complex arithmetic spelled out. */
+function modeOf(
+  lambda: Complex,
+  dt: number,
+  bilinear: boolean,
+): { Abar: Complex; factor: Complex } {
+  const z = times(lambda, [dt, 0]);
+  if (bilinear) {
+    const below: Complex = [1 - z[0] / 2, -z[1] / 2];
+    return { Abar: over([1 + z[0] / 2, z[1] / 2], below), factor: over([dt, 0], below) };
+  }
+  // (exp(z) − 1)/z by its series near 0, where the quotient would cancel.
+  let term: Complex = [1, 0];
+  let series: Complex = [1, 0];
+  for (let n = 2; n < 60; n++) {
+    term = times(term, [z[0] / n, z[1] / n]);
+    series = [series[0] + term[0], series[1] + term[1]];
+  }
+  const growth = Math.exp(z[0]);
+  const Abar: Complex = [growth * Math.cos(z[1]), growth * Math.sin(z[1])];
+  const far = Math.hypot(...z) > 2;
+  return { Abar, factor: far ? over([Abar[0] - 1, Abar[1]], lambda) : times(series, [dt, 0]) };
+}
+
+function diagonalScan({ v, A, dt, x0 }: Inputs, params: any): Outputs {
+  const [batch, length, states] = v!.shape as [number, number, number];
+  const x = new Array<number>(v!.data.length).fill(NaN);
+  const state: number[] = [];
+  for (let b = 0; b < batch; b++) {
+    for (let n = 0; n < states; n++) {
+      let value: Complex = x0 ? [at(x0, b, n, 0), at(x0, b, n, 1)] : [0, 0];
+      const order = Array.from({ length }, (_, k) => params.reverse ? length - 1 - k : k);
+      for (const k of order) {
+        const a: Complex = [at(A!, n, 0), at(A!, n, 1)];
+        const mode = dt
+          ? modeOf(a, at(dt, b, k, n), params.discretization === "bilinear")
+          : { Abar: a, factor: [1, 0] as Complex };
+        const kept = times(mode.Abar, value);
+        const added = times(mode.factor, [at(v!, b, k, n, 0), at(v!, b, k, n, 1)]);
+        value = [kept[0] + added[0], kept[1] + added[1]];
+        x.splice(((b * length + k) * states + n) * 2, 2, ...value);
+      }
+      state.push(...value);
+    }
+  }
+  return { x, state };
+}
+
+/** A in the full basis of modes and conjugates, with B and a row for each of C.  */
+function fullSystem({ lambda, P, B, C }: Inputs, d: number) {
+  const [, rank, half] = P!.shape as [number, number, number];
+  const size = 2 * half;
+  const value = (tensor: Tensor, n: number, ...before: number[]): Complex => {
+    const mode = n % half;
+    const sign = n < half ? 1 : -1;
+    return [at(tensor, d, ...before, mode, 0), sign * at(tensor, d, ...before, mode, 1)];
+  };
+  const A = Array.from({ length: size }, (_, i) =>
+    Array.from({ length: size }, (_, j): Complex => {
+      let entry: Complex = i === j ? value(lambda!, i) : [0, 0];
+      for (let r = 0; r < rank; r++) {
+        const [re, im] = value(P!, j, r);
+        const outer = times(value(P!, i, r), [re, -im]);
+        entry = [entry[0] - outer[0], entry[1] - outer[1]];
+      }
+      return entry;
+    }));
+  const vector = (tensor: Tensor) => Array.from({ length: size }, (_, n) => value(tensor, n));
+  return { A, B: vector(B!), C: vector(C!), size };
+}
+
+/** (I − dt/2·A)⁻¹·right by Gauss and Jordan's elimination, without pivots: it is well away from 0. */
+function implicit(A: Complex[][], dt: number, right: Complex[]): Complex[] {
+  const rows = A.map((row, i) => [
+    ...row.map(([re, im], j): Complex => [(i === j ? 1 : 0) - dt / 2 * re, -dt / 2 * im]),
+    right[i]!,
+  ]);
+  for (let i = 0; i < rows.length; i++) {
+    rows[i] = rows[i]!.map((entry) => over(entry, rows[i]![i]!));
+    for (let j = 0; j < rows.length; j++) {
+      if (j === i) continue;
+      const factor = rows[j]![i]!;
+      rows[j] = rows[j]!.map((entry, c) => {
+        const part = times(factor, rows[i]![c]!);
+        return [entry[0] - part[0], entry[1] - part[1]];
+      });
+    }
+  }
+  return rows.map((row) => row.at(-1)!);
+}
+
+/** (I + dt/2·A)·x + dt·B·u. */
+function explicit(system: ReturnType<typeof fullSystem>, dt: number, x: Complex[], u: number) {
+  return x.map((value, i): Complex => {
+    let [re, im] = value;
+    system.A[i]!.forEach((entry, j) => {
+      const part = times(entry, x[j]!);
+      re += dt / 2 * part[0];
+      im += dt / 2 * part[1];
+    });
+    return [re + dt * u * system.B[i]![0], im + dt * u * system.B[i]![1]];
+  });
+}
+
+const realDot = (a: Complex[], b: Complex[]) =>
+  a.reduce((sum, value, n) => sum + times(value, b[n]!)[0], 0);
+
+function dplrScan(inputs: Inputs): Outputs {
+  const { u, P, dt, D, x0 } = inputs;
+  const [batch, length, feature] = u!.shape as [number, number, number];
+  const half = P!.shape[2]!;
+  const y = new Array<number>(u!.data.length).fill(NaN);
+  const state: number[] = [];
+  for (let b = 0; b < batch; b++) {
+    for (let d = 0; d < feature; d++) {
+      const system = fullSystem(inputs, d);
+      let x = Array.from({ length: system.size }, (_, n): Complex => {
+        if (!x0) return [0, 0];
+        const sign = n < half ? 1 : -1;
+        return [at(x0, b, d, n % half, 0), sign * at(x0, b, d, n % half, 1)];
+      });
+      for (let k = 0; k < length; k++) {
+        const step = dt!.shape.length === 1 ? at(dt!, d) : at(dt!, b, k, d);
+        x = implicit(system.A, step, explicit(system, step, x, at(u!, b, k, d)));
+        const skip = D ? D.data[d]! * at(u!, b, k, d) : 0;
+        y[(b * length + k) * feature + d] = realDot(system.C, x) + skip;
+      }
+      state.push(...x.slice(0, half).flat());
+    }
+  }
+  return { y, state };
+}
+
+/** The response of Ctilde folded over the length, which is that of C = Ctilde·(I − Abar^length)⁻¹. */
+function dplrKernel(inputs: Inputs, { length }: any): Outputs {
+  const feature = inputs.P!.shape[0]!;
+  const kernel: number[] = [];
+  for (let d = 0; d < feature; d++) {
+    const dt = inputs.dt!.data[d]!;
+    const system = fullSystem(inputs, d);
+    // kernel[l] = Σ_m Ctilde·Abar^(l + m·length)·Bbar.
+    let x = system.B.map((): Complex => [0, 0]);
+    const taps = new Array<number>(length).fill(0);
+    const folds = Math.ceil(20_000 / length);
+    for (let k = 0; k < folds * length; k++) {
+      const next = explicit(system, dt, x, k === 0 ? 1 : 0);
+      x = implicit(system.A, dt, next);
+      taps[k % length]! += realDot(system.C, x);
+      if (x.every(([re, im]) => Math.hypot(re, im) < 1e-18)) break;
+    }
+    kernel.push(...taps);
+  }
+  return { kernel };
+}
+
+function denseScan({ u, A, B, C, D, x0 }: Inputs): Outputs {
+  const [batch, length, feature] = u!.shape as [number, number, number];
+  const [, channel, states] = C!.shape as [number, number, number];
+  const range = Array.from({ length: states }, (_, n) => n);
+  const y = new Array<number>(batch * length * feature * channel).fill(NaN);
+  const state: number[] = [];
+  for (let b = 0; b < batch; b++) {
+    for (let d = 0; d < feature; d++) {
+      let x = range.map((n) => x0 ? at(x0, b, d, n) : 0);
+      for (let k = 0; k < length; k++) {
+        const of = A!.shape.length === 3 ? [d] : [b, k, d];
+        const input = at(u!, b, k, d);
+        x = range.map((i) =>
+          range.reduce((sum, j) => sum + at(A!, ...of, i, j) * x[j]!, at(B!, ...of, i) * input)
+        );
+        for (let m = 0; m < channel; m++) {
+          const skip = D ? at(D, d, m) * input : 0;
+          const sum = range.reduce((total, n) => total + at(C!, d, m, n) * x[n]!, skip);
+          y[((b * length + k) * feature + d) * channel + m] = sum;
+        }
+      }
+      state.push(...x);
+    }
+  }
+  return { y, state };
+}
+
+/** By name of the op. */
+export const NAIVE_FAMILY: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
+  dense_scan: denseScan,
+  diagonal_scan: diagonalScan,
+  dplr_kernel: dplrKernel,
+  dplr_scan: dplrScan,
+  ssd,
+};

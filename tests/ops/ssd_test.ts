@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { seedRandom } from "../../src/base/random.ts";
+import { normal, uniform } from "../../src/ops/_helpers/cases.ts";
+import { selectiveScan } from "../../src/ops/selective_scan.ts";
+import { ssd } from "../../src/ops/ssd.ts";
+import { asDtype, reshape, type Tensor } from "../../src/tensor/tensor.ts";
+import { distance, filled, run, steps } from "./_run.ts";
+
+const random = seedRandom(12);
+const f64 = (tensor: Tensor) => asDtype(tensor, "f64");
+const LENGTH = 45;
+const inputs = {
+  u: f64(normal(random, [2, LENGTH, 4, 3])),
+  delta: f64(uniform(random, [2, LENGTH, 4], 0.01, 0.5)),
+  A: f64(uniform(random, [4], -3, -0.2)),
+  B: f64(normal(random, [2, LENGTH, 2, 5])),
+  C: f64(normal(random, [2, LENGTH, 2, 5])),
+  D: f64(normal(random, [4])),
+  x0: f64(normal(random, [2, 4, 3, 5])),
+};
+
+/** Some hundred roundings on values near 10. */
+const CLOSE = 1e-12;
+
+Deno.test("ssd() is one function in its three forms", async () => {
+  const recurrence = await run(ssd, inputs, {});
+  for (const chunk of [1, 2, 7, 16, LENGTH, 4 * LENGTH]) {
+    const form = await run(ssd, inputs, { chunk });
+    assert.ok(distance(form.y!.data, recurrence.y!.data) < CLOSE, `y, chunk ${chunk}`);
+    assert.ok(distance(form.state!.data, recurrence.state!.data) < CLOSE, `state, chunk ${chunk}`);
+  }
+});
+
+Deno.test("ssd() over all samples is attention with a mask of decays", async () => {
+  const { D: _, x0: __, ...plain } = inputs;
+  const { y } = await run(ssd, plain, { chunk: LENGTH });
+  // One head, one feature, spelled out: y = (L ∘ C·Bᵀ)·(delta·u).
+  const [h, p, g] = [3, 1, 1];
+  for (let k = 0; k < LENGTH; k++) {
+    let sum = 0;
+    for (let j = 0; j <= k; j++) {
+      let log = 0;
+      for (let i = j + 1; i <= k; i++) log += inputs.delta.data[i * 4 + h]! * inputs.A.data[h]!;
+      let score = 0;
+      for (let n = 0; n < 5; n++) {
+        score += inputs.C.data[(k * 2 + g) * 5 + n]! * inputs.B.data[(j * 2 + g) * 5 + n]!;
+      }
+      const weight = inputs.delta.data[j * 4 + h]!;
+      sum += Math.exp(log) * score * weight * inputs.u.data[(j * 4 + h) * 3 + p]!;
+    }
+    assert.ok(Math.abs(y!.data[(k * 4 + h) * 3 + p]! - sum) < CLOSE, `sample ${k}`);
+  }
+});
+
+Deno.test("ssd() goes on from a carried state", async () => {
+  const { A, D, x0, ...moving } = inputs;
+  const cut = (from: number, to: number) =>
+    Object.fromEntries(Object.entries(moving).map(([name, x]) => [name, steps(x, from, to)]));
+  const whole = await run(ssd, inputs, { chunk: 8 });
+  const first = await run(ssd, { A, D, x0, ...cut(0, 19) }, { chunk: 8 });
+  const rest = await run(ssd, { A, D, x0: first.state!, ...cut(19, LENGTH) }, { chunk: 8 });
+  assert.ok(distance(rest.y!.data, steps(whole.y!, 19, LENGTH).data) < CLOSE);
+  assert.ok(distance(rest.state!.data, whole.state!.data) < CLOSE);
+});
+
+Deno.test("ssd() is selectiveScan() with one A for all states of a head", async () => {
+  const { y, state } = await run(ssd, inputs, { chunk: 8 });
+  const spread = (x: Tensor) =>
+    Float64Array.from({ length: 2 * LENGTH * 12 }, (_, i) => x.data[Math.floor(i / 3)]!);
+  const scanned = await run(selectiveScan, {
+    u: reshape(inputs.u, [2, LENGTH, 12]),
+    delta: filled([2, LENGTH, 12], (i) => spread(inputs.delta)[i]!),
+    A: filled([12, 5], (i) => inputs.A.data[Math.floor(i / 15)]!),
+    B: inputs.B,
+    C: inputs.C,
+    D: filled([12], (i) => inputs.D.data[Math.floor(i / 3)]!),
+    x0: reshape(inputs.x0, [2, 12, 5]),
+  }, { softplus: false });
+  assert.ok(distance(y!.data, scanned.y!.data) < CLOSE);
+  assert.ok(distance(state!.data, scanned.state!.data) < CLOSE);
+});
+
+Deno.test("ssd() with a fixed decay is the retention of RetNet", async () => {
+  const gamma = 0.9;
+  const { u, B, C } = inputs;
+  const delta = filled([2, LENGTH, 4], () => Math.log(gamma));
+  const { y } = await run(ssd, { u, delta, B, C }, { chunk: 16 });
+  // The last sample of the first row, head 0, feature 0.
+  let sum = 0;
+  for (let j = 0; j < LENGTH; j++) {
+    let score = 0;
+    for (let n = 0; n < 5; n++) score += C.data[(LENGTH - 1) * 10 + n]! * B.data[j * 10 + n]!;
+    sum += gamma ** (LENGTH - 1 - j) * score * u.data[j * 12]!;
+  }
+  assert.ok(Math.abs(y!.data[(LENGTH - 1) * 12]! - sum) < CLOSE);
+});
+
+Deno.test("ssd() names the axis or the parameter at fault", async () => {
+  const fails = (change: Record<string, Tensor>, params: object, error: object) =>
+    assert.rejects(() => run(ssd, { ...inputs, ...change }, params), error);
+  await fails({ A: filled([3], () => -1) }, {}, { axis: "A.head" });
+  await fails({ delta: filled([2, LENGTH, 3], () => 1) }, {}, { axis: "delta.head" });
+  await fails({ x0: filled([2, 4, 3, 4], () => 1) }, {}, { axis: "x0.state" });
+  await fails({}, { chunk: 0 }, { field: "chunk" });
+  const three = filled([2, LENGTH, 3, 5], () => 1);
+  await fails({ B: three, C: three }, {}, { field: "B.group" });
+});
