@@ -1,3 +1,5 @@
+import { ProtocolError } from "../src/base/errors.ts";
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
@@ -73,6 +75,7 @@ function readMembers(bytes: Uint8Array): Member[] | null {
  * samples' decoder tells of faults at the offsets that the sender knows.
  *
  * @returns null when the body is not one object of members: an array, or no JSON
+ * @throws {ProtocolError} a member of the question stands there twice
  */
 export function splitMembers(
   bytes: Uint8Array,
@@ -82,6 +85,7 @@ export function splitMembers(
   if (members === null) return null;
   const isAsked = (member: Member) => names.includes(member.key);
   const asked = members.filter(isAsked);
+  refuseRepeated(asked);
   const question: number[] = [0x7b];
   for (const [index, member] of asked.entries()) {
     if (index > 0) question.push(COMMA);
@@ -93,6 +97,15 @@ export function splitMembers(
   for (const member of asked) samples.fill(SPACE, member.start, member.end);
   blankCommas(samples, members.filter((member) => !isAsked(member)));
   return { question: Uint8Array.from(question), samples };
+}
+
+/** The samples' decoder refuses repeated members of its own. */
+function refuseRepeated(asked: readonly Member[]): void {
+  const seen = new Set<string>();
+  for (const { key, start } of asked) {
+    if (seen.has(key)) throw new ProtocolError("json", start, `Member "${key}" is repeated`, key);
+    seen.add(key);
+  }
 }
 
 /** Leaves one comma before each member that is kept but the first. */

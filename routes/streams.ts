@@ -141,9 +141,24 @@ const deleteRoute = createRoute({
   responses: { 204: { description: "Deleted" }, ...problems(404) },
 });
 
+/** The schema would drop a member of this name without a word. */
+function refusePrototype(value: unknown, path: readonly string[] = []): void {
+  // Settings have no deeper members: the schema refuses those.
+  if (typeof value !== "object" || value === null || path.length > 2) return;
+  for (const [name, member] of Object.entries(value)) {
+    const field = [...path, name];
+    if (name === "__proto__") {
+      throw new InvalidValueError(field.join("."), "", 'another name than "__proto__"');
+    }
+    refusePrototype(member, field);
+  }
+}
+
 /** @throws {InvalidValueError} a member that is no setting, or of the wrong kind */
 function parseSettings(bytes: Uint8Array): Partial<StreamSettings> {
-  const parsed = settingsSchema.safeParse(bytes.length === 0 ? {} : parseJson(bytes));
+  const given = bytes.length === 0 ? {} : parseJson(bytes);
+  refusePrototype(given);
+  const parsed = settingsSchema.safeParse(given);
   if (parsed.success) return parsed.data as Partial<StreamSettings>;
   const issue = parsed.error.issues[0]!;
   const isUnknown = issue.code === "unrecognized_keys";

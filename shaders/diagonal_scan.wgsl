@@ -7,7 +7,7 @@
 // apply_chunks   every chunk again from its true start: x, and the final state
 //
 // An invocation holds one state of one row of the batch.
-#import shared/discretize
+#import shared/discretize_mode
 
 struct Dims { length: u32, states: u32, rows: u32, chunk: u32, chunks: u32 }
 

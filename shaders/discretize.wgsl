@@ -1,5 +1,5 @@
 // Diagonal systems from their parameters, and the gradients back. One invocation a mode.
-#import shared/discretize
+#import shared/discretize_mode
 
 struct Dims { feature: u32, state: u32 }
 

@@ -14,7 +14,7 @@
 //
 // A workgroup holds FEATURES features; the states of a feature are split over STATE_GROUPS
 // invocations, STATES_PER_THREAD in named registers of each. TILE steps of u are staged at a time.
-#import shared/discretize
+#import shared/discretize_mode
 
 struct Dims { batch: u32, length: u32, feature: u32, chunk: u32, chunks: u32, scale: f32 }
 

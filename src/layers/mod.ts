@@ -1,4 +1,5 @@
 /** The hub of the layers: every member by name. */
+import { attention } from "./attention.ts";
 import { h3 } from "./h3.ts";
 import type { AnyLayer } from "./layer.ts";
 import { lssl } from "./lssl.ts";
@@ -17,6 +18,7 @@ export type {
   LayerParams,
   LayerState,
 } from "./layer.ts";
+export type { AttentionConfig } from "./attention.ts";
 export { h3ShiftTaps } from "./h3.ts";
 export type { H3Config } from "./h3.ts";
 export { lsslConvolve, lsslDiscrete, lsslKernel, lsslKrylov } from "./lssl.ts";
@@ -29,7 +31,7 @@ export { dssKernel, s4dConvolve, s4dDiscrete, s4dKernel } from "./s4d.ts";
 export type { S4dConfig } from "./s4d.ts";
 export { S5_ACTIVATIONS, s5Discrete } from "./s5.ts";
 export type { S5Activation, S5Config } from "./s5.ts";
-export { h3, lssl, mamba, mamba2, s4, s4d, s5 };
+export { attention, h3, lssl, mamba, mamba2, s4, s4d, s5 };
 
 /** Every layer; the laws run over this list. */
-export const LAYERS: readonly AnyLayer[] = [h3, lssl, mamba, mamba2, s4, s4d, s5];
+export const LAYERS: readonly AnyLayer[] = [attention, h3, lssl, mamba, mamba2, s4, s4d, s5];

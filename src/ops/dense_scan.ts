@@ -137,6 +137,9 @@ function fullCase(
   };
 }
 
+/** Longest sequence of the sized cases. */
+const SIZED_LENGTH_MAX = 1024;
+
 const cases: readonly ScanCase[] = [
   fullCase("one sample", [2, 1, 3, 2, 4]),
   fullCase("one channel", [2, 33, 3, 1, 5], { quick: true }),
@@ -187,7 +190,12 @@ export const denseScan = defineOp<DenseScanParams, Input, OptionalInput, "y" | "
     };
   },
   work: (shapes) => sizeOf(shapes.u) * shapes.C[2]! * (shapes.C[1]! + shapes.C[2]!),
-  sized: (work) => fullCase(`${work} products`, [1, Math.max(1, Math.round(work / 576)), 8, 1, 8]),
+  sized: (work) => {
+    // Features are what runs side by side, so they grow with the work, and the length only so far.
+    const length = Math.min(SIZED_LENGTH_MAX, Math.max(1, Math.round(work / 576)));
+    const feature = Math.max(8, Math.round(work / (72 * length)));
+    return fullCase(`${work} products`, [1, length, feature, 1, 8]);
+  },
   cases,
   tolerance: 2e-5,
 });

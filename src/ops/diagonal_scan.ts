@@ -21,7 +21,7 @@ import { InvalidValueError } from "../base/errors.ts";
 import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { decays, denormal, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
-import { discretizeModeInto } from "./_helpers/discretize.ts";
+import { discretizeModeInto } from "./_helpers/discretize_mode.ts";
 import { chunkOf, groupsFor, POINTWISE_GROUP } from "./_helpers/plan.ts";
 import { defineOp, type LaunchPlan, type Named, type OpCase, type Pass } from "./op.ts";
 

@@ -16,7 +16,13 @@ import { InvalidValueError } from "../base/errors.ts";
 import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, normal, uniform } from "./_helpers/cases.ts";
-import { adjointTimes, discretizeMode, dot, slopesOfMode, times } from "./_helpers/discretize.ts";
+import {
+  adjointTimes,
+  discretizeMode,
+  dot,
+  slopesOfMode,
+  times,
+} from "./_helpers/discretize_mode.ts";
 import { groupsFor, POINTWISE_GROUP } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
@@ -75,7 +81,7 @@ function launch(shapes: Shapes, params: DiscretizeParams): LaunchPlan {
   };
 }
 
-/** The chain rule through f, Abar, lambda and dt; derivatives in `_helpers/discretize.ts`. */
+/** The chain rule through f, Abar, lambda and dt; derivatives in `_helpers/discretize_mode.ts`. */
 const backward: Backward<DiscretizeParams, Input, never, "Abar" | "Bbar"> = {
   needs: ["logDt", "logDecay", "frequency", "B"],
   cpu(given, { gradLogDt, gradLogDecay, gradFrequency, gradB }, shapes, params) {

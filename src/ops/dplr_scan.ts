@@ -129,6 +129,9 @@ function fullCase(
   };
 }
 
+/** Longest sequence of the sized cases. */
+const SIZED_LENGTH_MAX = 1024;
+
 const cases: readonly ScanCase[] = [
   fullCase("one sample", [2, 1, 3, 4], 1),
   fullCase("one workgroup less one", [3, 9, 21, 2], 1),
@@ -186,8 +189,12 @@ export const dplrScan = defineOp<DplrScanParams, Input, OptionalInput, "y" | "st
     };
   },
   work: (shapes) => sizeOf(shapes.u) * shapes.P[2]!,
-  sized: (work) =>
-    fullCase(`${work} mode updates`, [1, Math.max(1, Math.round(work / 64)), 8, 8], 1),
+  sized: (work) => {
+    // Features are what runs side by side, so they grow with the work, and the length only so far.
+    const length = Math.min(SIZED_LENGTH_MAX, Math.max(1, Math.round(work / 64)));
+    const feature = Math.max(8, Math.round(work / (8 * length)));
+    return fullCase(`${work} mode updates`, [1, length, feature, 8], 1);
+  },
   cases,
   tolerance: 2e-5,
 });

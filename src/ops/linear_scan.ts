@@ -26,7 +26,7 @@ import type { GpuLimits } from "../device/device.ts";
 import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { decays, denormal, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
-import { discretizeModeInto } from "./_helpers/discretize.ts";
+import { discretizeModeInto } from "./_helpers/discretize_mode.ts";
 import { linearScanBackward } from "./_helpers/linear_scan_backward.ts";
 import { BACKWARD_CHUNK, backwardTile } from "./_helpers/scan_backward.ts";
 import { chunkOf, groupsFor } from "./_helpers/plan.ts";

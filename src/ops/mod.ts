@@ -2,6 +2,7 @@
 import { activation } from "./activation.ts";
 import { adam } from "./adam.ts";
 import { add } from "./add.ts";
+import { attention } from "./attention.ts";
 import { conv1d } from "./conv1d.ts";
 import { denseScan } from "./dense_scan.ts";
 import { diagonalScan } from "./diagonal_scan.ts";
@@ -28,6 +29,7 @@ export {
   activation,
   adam,
   add,
+  attention,
   conv1d,
   denseScan,
   diagonalScan,
@@ -53,6 +55,7 @@ export const OPS: readonly AnyOp[] = [
   activation,
   adam,
   add,
+  attention,
   conv1d,
   denseScan,
   diagonalScan,

@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { type Segment, sliceSegment, sortSegment } from "../signal/segment.ts";
-import { expiryNs, firstAnswer, refuseOtherRequest } from "./_helpers/answer_table.ts";
+import { expiryNs, firstAnswer, isStanding, refuseOtherRequest } from "./_helpers/answer_table.ts";
 import { checkAppendOptions, checkLimit, checkOffset } from "./_helpers/check.ts";
 import { classify } from "./_helpers/classify.ts";
 import { clipSegment, emptySegment, mergeRows } from "./_helpers/rows.ts";
@@ -206,6 +206,7 @@ class MemoryStore implements Store {
     if (options.idempotencyKey === undefined) return null;
     const answer = this.#answers.get(options.idempotencyKey);
     if (answer === undefined || answer.createdNs < expiryNs(this.#clock.nowNs())) return null;
+    if (!isStanding(answer.results, (id) => this.#streams.get(id)?.createdNs ?? null)) return null;
     refuseOtherRequest(options, answer.requestHash);
     return answer.results;
   }
@@ -214,6 +215,8 @@ class MemoryStore implements Store {
     if (options.idempotencyKey === undefined) return;
     const createdNs = this.#clock.nowNs();
     const requestHash = options.requestHash ?? "";
+    // Deleted first, so that a key that is used anew is not the oldest.
+    this.#answers.delete(options.idempotencyKey);
     this.#answers.set(options.idempotencyKey, { requestHash, createdNs, results });
     for (const key of this.#answers.keys()) {
       if (this.#answers.size <= IDEMPOTENCY_KEYS_MAX) break;

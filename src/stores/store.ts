@@ -1,5 +1,5 @@
-import { InvalidValueError } from "../base/errors.ts";
-import type { Segment } from "../signal/segment.ts";
+import { InvalidValueError, LimitError } from "../base/errors.ts";
+import { CHANNEL_COUNT_MAX, type Segment } from "../signal/segment.ts";
 
 /**
  * The contract of every store: what survives a restart. A stream's log of samples, snapshots of
@@ -324,7 +324,11 @@ function validateSettings(settings: StreamSettings): void {
     }
   }
   validateLabels(labels);
-  for (const [name, range] of Object.entries(channels)) validateRange(name, range);
+  const ranges = Object.entries(channels);
+  if (ranges.length > CHANNEL_COUNT_MAX) {
+    throw new LimitError("CHANNEL_COUNT_MAX", CHANNEL_COUNT_MAX, ranges.length, "channels");
+  }
+  for (const [name, range] of ranges) validateRange(name, range);
 }
 
 function validateLabels(labels: Readonly<Record<string, string>>): void {

@@ -229,8 +229,67 @@ function denseScan({ u, A, B, C, D, x0 }: Inputs): Outputs {
   return { y, state };
 }
 
+function attention({ q, k, v, keys0, values0, seen0 }: Inputs, params: any): Outputs {
+  const [batch, length, head, size] = q!.shape as [number, number, number, number];
+  const group = k!.shape[2]!;
+  const past = params.window - 1;
+  const scale = params.scale ?? 1 / Math.sqrt(size);
+  const out: Record<"y" | "keys" | "values" | "seen", number[]> = {
+    y: new Array<number>(q!.data.length).fill(NaN),
+    keys: [],
+    values: [],
+    seen: [],
+  };
+  /** A row turned to its position, as complex numbers with neighbours as the two parts. */
+  const turned = (row: number[], position: number) => {
+    if (params.rotaryBase === undefined) return row;
+    return row.flatMap((_, s) => {
+      if (s % 2 === 1) return [];
+      const angle = position * params.rotaryBase ** (-s / size);
+      return times([row[s]!, row[s + 1]!], [Math.cos(angle), Math.sin(angle)]);
+    });
+  };
+  for (let b = 0; b < batch; b++) {
+    const before = seen0 ? at(seen0, b) : 0;
+    const row = (now: Tensor, then: Tensor | undefined, j: number, g: number) =>
+      Array.from({ length: size }, (_, s) => {
+        if (j >= 0) return at(now, b, j, g, s);
+        return then ? at(then, b, past + j, g, s) : 0;
+      });
+    for (let h = 0; h < head; h++) {
+      const g = Math.floor(h / (head / group));
+      for (let i = 0; i < length; i++) {
+        const query = turned(row(q!, undefined, i, h), i);
+        const seen: number[] = [];
+        for (let j = i - past; j <= i; j++) if (j >= -before) seen.push(j);
+        const scores = seen.map((j) => {
+          const key = turned(row(k!, keys0, j, g), j);
+          return scale * key.reduce((sum, value, s) => sum + value * query[s]!, 0);
+        });
+        const total = scores.reduce((sum, score) => sum + Math.exp(score), 0);
+        for (let s = 0; s < size; s++) {
+          const sum = seen.reduce(
+            (all, j, n) => all + Math.exp(scores[n]!) / total * row(v!, values0, j, g)[s]!,
+            0,
+          );
+          out.y[((b * length + i) * head + h) * size + s] = sum;
+        }
+      }
+    }
+    for (let j = length - past; j < length; j++) {
+      for (let g = 0; g < group; g++) {
+        out.keys.push(...row(k!, keys0, j, g));
+        out.values.push(...row(v!, values0, j, g));
+      }
+    }
+    out.seen.push(Math.min(before + length, past));
+  }
+  return out;
+}
+
 /** By name of the op. */
 export const NAIVE_FAMILY: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
+  attention,
   dense_scan: denseScan,
   diagonal_scan: diagonalScan,
   dplr_kernel: dplrKernel,

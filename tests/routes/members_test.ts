@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { splitMembers } from "../../routes/_members.ts";
+import { ProtocolError } from "../../src/base/errors.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -25,6 +26,16 @@ Deno.test("splitMembers() parts only one object of members", () => {
   ) {
     assert.equal(splitMembers(encode(text), ["horizon"]), null, text);
   }
+});
+
+Deno.test("splitMembers() refuses a repeated member of the question", () => {
+  const text = '{"horizon":1,"values":[1],"horizon":2}';
+  assert.throws(
+    () => splitMembers(encode(text), ["horizon"]),
+    (error: Error) =>
+      error instanceof ProtocolError && error.field === "horizon" &&
+      error.offset === text.lastIndexOf('"horizon"'),
+  );
 });
 
 Deno.test("splitMembers() loses and invents nothing, wherever the members stand", () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { SETTINGS_BYTES_MAX } from "../../routes/streams.ts";
+import { CHANNEL_COUNT_MAX } from "../../src/signal/segment.ts";
 import { openFixture } from "./_fixture.ts";
 
 const SAMPLES = {
@@ -24,6 +25,7 @@ Deno.test("PUT /v1/streams/{id} creates, then changes what is named", async () =
 
 Deno.test("PUT /v1/streams/{id} names the setting at fault", async () => {
   const { send } = openFixture();
+  const crowd = Array.from({ length: CHANNEL_COUNT_MAX + 1 }, (_, i) => `c${i}`);
   const cases: [unknown, number, string][] = [
     [{ horizon: 0 }, 422, "horizon"],
     [{ horizon: "many" }, 422, "horizon"],
@@ -32,6 +34,9 @@ Deno.test("PUT /v1/streams/{id} names the setting at fault", async () => {
     [{ channels: { a: { least: 2 } } }, 422, "channels.a.least"],
     [{ seasonsS: [-1] }, 422, "seasonsS[0]"],
     [[], 422, "body"],
+    ['{"channels": {"__proto__": {"lower": 1}}}', 422, "channels.__proto__"],
+    ['{"labels": {"__proto__": "x"}}', 422, "labels.__proto__"],
+    [{ channels: Object.fromEntries(crowd.map((name) => [name, {}])) }, 413, "channels"],
     ["{bad", 400, ""],
     ["x".repeat(SETTINGS_BYTES_MAX + 1), 413, "body"],
   ];

@@ -210,6 +210,25 @@ law("answers a retry under the same key with the first answer", async ({ store, 
   assert.deepEqual([late!.replayed, late!.duplicates], [false, 1]);
 });
 
+law("frees the keys of a deleted stream", async ({ store }) => {
+  const key = { idempotencyKey: "k1", requestHash: "h1" };
+  const both = [points("a", [[10, 1]]), points("b", [[10, 2]])];
+  await store.append(both, key);
+  await store.deleteStream("a");
+  const redone = await store.append(both, key);
+  assert.deepEqual(redone.map((result) => [result.accepted, result.duplicates, result.replayed]), [
+    [1, 0, false],
+    [0, 1, false],
+  ]);
+  assert.deepEqual(await observations(store, "a"), [{ t: 10, value: 1 }]);
+  assert.equal((await store.append(both, key))[0]!.replayed, true);
+  // Made anew by another request, it is another stream; and its key may then name another request.
+  await store.deleteStream("a");
+  await store.append([points("a", [[20, 3]])]);
+  const [other] = await store.append([points("a", [[30, 4]])], { ...key, requestHash: "h2" });
+  assert.deepEqual([other!.accepted, other!.replayed], [1, false]);
+});
+
 law("refuses keys, limits and offsets out of range by name", async ({ store }) => {
   const long = "k".repeat(IDEMPOTENCY_KEY_LENGTH_MAX + 1);
   const refused = (field: string) => (error: Error) =>

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { InvalidValueError } from "../../src/base/errors.ts";
+import { InvalidValueError, LimitError } from "../../src/base/errors.ts";
+import { CHANNEL_COUNT_MAX } from "../../src/signal/segment.ts";
 import {
   CorruptChunkError,
   DEFAULT_SETTINGS,
@@ -18,6 +19,7 @@ Deno.test("mergeSettings() lays the named settings over the present ones", () =>
 
 Deno.test("mergeSettings() refuses what is out of range, by field", () => {
   const labels = Object.fromEntries(Array.from({ length: LABELS_MAX + 1 }, (_, i) => [i, ""]));
+  const crowd = Array.from({ length: CHANNEL_COUNT_MAX + 1 }, (_, i) => `c${i}`);
   const cases: [Parameters<typeof mergeSettings>[1], string][] = [
     [{ horizon: 0 }, "horizon"],
     [{ horizon: 1.5 }, "horizon"],
@@ -26,13 +28,16 @@ Deno.test("mergeSettings() refuses what is out of range, by field", () => {
     [{ seasonsS: [60, Infinity] }, "seasonsS[1]"],
     [{ channels: { v: { lower: NaN } } }, "channels.v.lower"],
     [{ channels: { v: { lower: 1, upper: 1 } } }, "channels.v.upper"],
+    [{ channels: Object.fromEntries(crowd.map((name) => [name, {}])) }, "channels"],
     [{ labels }, "labels"],
     [{ labels: { a: "x".repeat(LABEL_LENGTH_MAX + 1) } }, "labels.a"],
   ];
   for (const [change, field] of cases) {
     assert.throws(
       () => mergeSettings(DEFAULT_SETTINGS, change),
-      (error: Error) => error instanceof InvalidValueError && error.field === field,
+      (error: Error) =>
+        (error instanceof InvalidValueError || error instanceof LimitError) &&
+        error.field === field,
     );
   }
 });

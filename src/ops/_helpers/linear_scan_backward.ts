@@ -2,8 +2,8 @@
 import type { Shape } from "../../tensor/shape.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 import type { GradientOf, Named, Some } from "../op.ts";
-import { adjointTimes, discretizeMode, dot, slopesOfMode, times } from "./discretize.ts";
-import type { Complex } from "./discretize.ts";
+import { adjointTimes, discretizeMode, dot, slopesOfMode, times } from "./discretize_mode.ts";
+import type { Complex } from "./discretize_mode.ts";
 
 type Input = "u" | "A" | "B" | "C";
 type OptionalInput = "D" | "dt" | "x0";

@@ -43,14 +43,21 @@ export class AnswerTable {
   /**
    * The first answer under this key, or null.
    *
+   * @param createdNsOf  when the stream of a name was made; null = there is none
    * @throws {ConflictError} the key was used for another request
    */
-  find(options: AppendOptions, nowNs: bigint): AppendResult[] | null {
+  find(
+    options: AppendOptions,
+    nowNs: bigint,
+    createdNsOf: (streamId: string) => bigint | null,
+  ): AppendResult[] | null {
     if (options.idempotencyKey === undefined) return null;
     const row = this.#select.get(options.idempotencyKey) as unknown as AnswerRow | undefined;
     if (row === undefined || row.created_ns < expiryNs(nowNs)) return null;
+    const results = unpackTree(row.bytes) as unknown as AppendResult[];
+    if (!isStanding(results, createdNsOf)) return null;
     refuseOtherRequest(options, row.request_hash);
-    return unpackTree(row.bytes) as unknown as AppendResult[];
+    return results;
   }
 
   put(options: AppendOptions, results: readonly AppendResult[], nowNs: bigint): void {
@@ -67,6 +74,17 @@ export class AnswerTable {
 /** Answers older than this are forgotten. */
 export function expiryNs(nowNs: bigint): bigint {
   return nowNs - BigInt(IDEMPOTENCY_TTL_S) * 1_000_000_000n;
+}
+
+/**
+ * False once a stream of the answer was deleted: what it counts is no longer stored, so the key is
+ * free and the request is done anew.
+ */
+export function isStanding(
+  results: readonly AppendResult[],
+  createdNsOf: (streamId: string) => bigint | null,
+): boolean {
+  return results.every(({ streamId, record }) => createdNsOf(streamId) === record.createdNs);
 }
 
 /** What a retry gets: the same counts, but nothing that would advance a state twice. */

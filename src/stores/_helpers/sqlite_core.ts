@@ -136,7 +136,11 @@ export class SqliteCore {
     nowNs: bigint,
     touched: Set<string>,
   ): AppendResult[] {
-    const known = this.#answers.find(request.options, nowNs);
+    const known = this.#answers.find(
+      request.options,
+      nowNs,
+      (id) => this.#streams.get(id)?.createdNs ?? null,
+    );
     if (known !== null) return known;
     const own = new Set<string>();
     this.#savepoint.run();

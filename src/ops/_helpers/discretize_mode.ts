@@ -1,6 +1,6 @@
 /**
  * Discretisation of one complex mode, and its derivatives: what the twins of the diagonal
- * scans and of `discretize` share and `shaders/shared/discretize.wgsl` repeats in f32.
+ * scans and of `discretize` share and `shaders/shared/discretize_mode.wgsl` repeats in f32.
  *
  *   zoh       Abar = exp(z)                  f = (Abar − 1)/lambda         z = dt·lambda
  *   bilinear  Abar = (1 + z/2)/(1 − z/2)     f = dt/(1 − z/2)              Bbar = f·B

@@ -1,5 +1,5 @@
-// Discretisation of one complex mode and its derivatives; src/ops/_helpers/discretize.ts defines
-// them. BILINEAR chooses the rule.
+// Discretisation of one complex mode and its derivatives; src/ops/_helpers/discretize_mode.ts
+// defines them. BILINEAR chooses the rule.
 #import shared/trig
 
 /// Abar in xy, and in zw the factor f of Bbar = f B.
