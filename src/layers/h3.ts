@@ -26,6 +26,7 @@ import { diagonalStart } from "../ssm/diagonal.ts";
 import { discretizeDiagonal } from "../ssm/discretize.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor } from "../tensor/tensor.ts";
 import { zeros } from "../tensor/tensor.ts";
+import { derived } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
 import { carried, need, spreadSteps } from "./_helpers/tensors.ts";
@@ -160,29 +161,40 @@ function remember(
 ): { y: DeviceTensor; state: DeviceTensor } {
   const { config, tensors } = params;
   const { dtype } = u;
-  const half = config.state / 2;
-  const modes = (data: FloatArray) => asDtype(perProduct(config, data, [half, 2]), dtype);
-  const B = Float64Array.from(need(tensors, "B").data);
-  const steps = Float64Array.from(need(tensors, "logDt").data, Math.exp);
+  const row = (name: string, data: () => FloatArray, shape: readonly number[]) =>
+    asDtype(derived(params, name, () => perProduct(config, data(), shape)), dtype);
+  const modes = (name: string, data: () => FloatArray) => row(name, data, [config.state / 2, 2]);
+  const tensor = (name: string) => () => need(tensors, name).data;
+  const steps = () => Float64Array.from(need(tensors, "logDt").data, Math.exp);
   const shared = {
     u,
-    C: modes(need(tensors, "C").data),
-    D: asDtype(perProduct(config, need(tensors, "D").data, []), dtype),
+    C: modes("C", tensor("C")),
+    D: row("D", tensor("D"), []),
     x0: carried(options.state?.["x"], dtype),
   };
   if (options.dtScale === undefined) {
-    const each = Float64Array.from(
-      { length: B.length / 2 },
-      (_, i) => steps[Math.floor(i / half)]!,
-    );
-    const { Abar, Bbar } = discretizeDiagonal(lambdaOf(params), B, each, { method: "bilinear" });
-    const inputs = { ...shared, A: modes(Abar), B: modes(Bbar) };
-    return runOp(device, linearScan, inputs, { variant: "lti" });
+    const system = () => derived(params, "system", () => discreteOf(params, steps()));
+    const A = modes("Abar", () => system().Abar);
+    const B = modes("Bbar", () => system().Bbar);
+    return runOp(device, linearScan, { ...shared, A, B }, { variant: "lti" });
   }
-  const factor = perProduct(config, steps, []).data;
-  const dt = spreadSteps(options.dtScale, factor, u.shape, dtype);
-  const inputs = { ...shared, A: modes(lambdaOf(params)), B: modes(B), dt };
+  const factor = derived(params, "steps", () => perProduct(config, steps(), []));
+  const dt = spreadSteps(options.dtScale, factor.data, u.shape, dtype);
+  const inputs = {
+    ...shared,
+    A: modes("A", () => lambdaOf(params)),
+    B: modes("B", tensor("B")),
+    dt,
+  };
   return runOp(device, linearScan, inputs, { variant: "perStep", discretization: "bilinear" });
+}
+
+/** The discrete diagonal systems of all heads. */
+function discreteOf(params: LayerParams<H3Config>, steps: Float64Array) {
+  const half = params.config.state / 2;
+  const B = Float64Array.from(need(params.tensors, "B").data);
+  const each = Float64Array.from({ length: B.length / 2 }, (_, i) => steps[Math.floor(i / half)]!);
+  return discretizeDiagonal(lambdaOf(params), B, each, { method: "bilinear" });
 }
 
 /**
@@ -228,7 +240,7 @@ function forward(
   try {
     const shifted = runOp(scope, conv1d, {
       u: project("k", u),
-      weight: asDtype(shiftWeights(params), dtype),
+      weight: asDtype(derived(params, "shift", () => shiftWeights(params)), dtype),
       x0: carried(options.state?.["conv"], dtype),
     }, { activation: "identity" });
     const [q, v] = [project("q", u), project("v", u)];
@@ -238,7 +250,7 @@ function forward(
       remembered = remember(scope, params, times(shifted.y, v), options);
       mixed = times(q, remembered.y);
     } else {
-      const { rows, columns, sums } = outerMatrices(config);
+      const { rows, columns, sums } = derived(params, "outer", () => outerMatrices(config));
       const outer = times(through(shifted.y, rows), through(v, columns));
       remembered = remember(scope, params, outer, options);
       mixed = through(times(through(q, rows), remembered.y), sums);

@@ -26,6 +26,7 @@ import { type DplrStep, dplrStep, truncatedOutput } from "../ssm/dplr.ts";
 import { nplr, nplrRankMin } from "../ssm/nplr.ts";
 import { asDtype, type Dtype, type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
 import { activateAndMix } from "./_helpers/activate_and_mix.ts";
+import { derived } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
 import { carried, need, spreadSteps } from "./_helpers/tensors.ts";
@@ -109,13 +110,15 @@ function init(config: S4Config, random: RandomState): LayerParams<S4Config> {
 }
 
 /** lambda = −exp(logDecay) + i·frequency.                               [feature, half] c64 */
-function lambdaOf({ tensors }: LayerParams<S4Config>): Tensor {
-  const decay = need(tensors, "logDecay");
-  const frequency = need(tensors, "frequency").data;
-  return filled(
-    [...decay.shape, 2],
-    (i) => i % 2 === 0 ? -Math.exp(decay.data[i >> 1]!) : frequency[i >> 1]!,
-  );
+function lambdaOf(params: LayerParams<S4Config>): Tensor {
+  return derived(params, "lambda", () => {
+    const decay = need(params.tensors, "logDecay");
+    const frequency = need(params.tensors, "frequency").data;
+    return filled(
+      [...decay.shape, 2],
+      (i) => i % 2 === 0 ? -Math.exp(decay.data[i >> 1]!) : frequency[i >> 1]!,
+    );
+  });
 }
 
 function stepsOf({ tensors }: LayerParams<S4Config>): Float64Array {

@@ -24,6 +24,7 @@ import { discretizeDiagonal } from "../ssm/discretize.ts";
 import { nplr } from "../ssm/nplr.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { reshape, zeros } from "../tensor/tensor.ts";
+import { derived } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
 import { carried, need, spreadSteps } from "./_helpers/tensors.ts";
@@ -241,20 +242,22 @@ function scan(
   const { dtype } = u;
   const [batch = 0, length = 0] = u.shape;
   const modes = modesOf(config);
-  const drive = (B: FloatArray) => {
-    const b = asDtype(inputMatrix(B, modes, config.feature), dtype);
+  const drive = (name: string, B: () => FloatArray) => {
+    const matrix = derived(params, name, () => inputMatrix(B(), modes, config.feature));
+    const b = asDtype(matrix, dtype);
     const v = runOp(device, matmul, { a: u, b }, { transposeB: true }).c;
     return reshape(v, [batch, length, modes, 2]);
   };
   const poles = (data: Float64Array) => asDtype(tensorOf([modes, 2], data), dtype);
   if (dtScale === undefined) {
-    const { Abar, Bbar } = s5Discrete(params);
-    const inputs = { v: drive(Bbar), A: poles(Abar), x0 };
+    const system = () => derived(params, "system", () => s5Discrete(params));
+    const inputs = { v: drive("Bbar", () => system().Bbar), A: poles(system().Abar), x0 };
     return runOp(device, diagonalScan, inputs, { variant: "lti", reverse });
   }
   const factor = Float64Array.from(need(tensors, "logDt").data, Math.exp);
   const dt = spreadSteps(dtScale, factor, u.shape, dtype);
-  const inputs = { v: drive(need(tensors, "B").data), A: poles(lambdaOf(params)), dt, x0 };
+  const v = drive("B", () => need(tensors, "B").data);
+  const inputs = { v, A: poles(lambdaOf(params)), dt, x0 };
   const { discretization } = config;
   return runOp(device, diagonalScan, inputs, { variant: "perStep", discretization, reverse });
 }
@@ -270,7 +273,8 @@ function forward(
   const { dtScale } = options;
   const scope = openScope(device);
   const readout = (x: DeviceTensor, name: string) => {
-    const matrix = outputMatrix(need(tensors, name), config.conjugatePairs ? 2 : 1);
+    const scale = config.conjugatePairs ? 2 : 1;
+    const matrix = derived(params, name, () => outputMatrix(need(tensors, name), scale));
     const a = reshape(x, [...x.shape.slice(0, 2), 2 * modesOf(config)]);
     return runOp(scope, matmul, { a, b: asDtype(matrix, dtype) }, { transposeB: true }).c;
   };

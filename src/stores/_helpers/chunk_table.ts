@@ -3,7 +3,8 @@ import { fnv1a32 } from "../../base/hash.ts";
 import { concatSegments, type Segment, sliceSegment, sortSegment } from "../../signal/segment.ts";
 import { type Chunk, chunkSamplesMax, decodeChunk, encodeChunk } from "./chunk.ts";
 import { LruMap } from "./lru.ts";
-import { clipSegment, lowerBound } from "./rows.ts";
+import { clipSegment } from "./rows.ts";
+import { type ChunkSpan, StoredRows } from "./stored_rows.ts";
 import type { LogPart, StreamHead } from "./stream_table.ts";
 
 /** Which of a stream's two logs a chunk belongs to. */
@@ -33,7 +34,8 @@ export class ChunkTable {
   readonly #insert: StatementSync;
   readonly #one: StatementSync;
   readonly #from: StatementSync;
-  readonly #covering: StatementSync;
+  readonly #next: StatementSync;
+  readonly #reaching: StatementSync;
   readonly #overlapping: StatementSync;
   readonly #removeFrom: StatementSync;
   readonly #removeStream: StatementSync;
@@ -57,8 +59,13 @@ export class ChunkTable {
         " max(start) FROM chunk WHERE stream = ?1 AND kind = ?2 AND start <= ?3), 0)" +
         " ORDER BY start",
     );
-    this.#covering = prepare(
-      "SELECT start FROM chunk WHERE stream = ? AND kind = ? AND last_ns >= ? AND first_ns <= ?",
+    this.#next = prepare(
+      "SELECT start, first_ns, last_ns FROM chunk WHERE stream = ? AND kind = ? AND last_ns >= ?" +
+        " ORDER BY last_ns LIMIT 1",
+    );
+    this.#reaching = prepare(
+      "SELECT start, first_ns, last_ns FROM chunk WHERE stream = ? AND kind = ? AND last_ns >= ?" +
+        " ORDER BY first_ns",
     );
     this.#overlapping = prepare(
       "SELECT start, first_ns FROM chunk WHERE stream = ? AND kind = ? AND last_ns >= ?" +
@@ -176,26 +183,19 @@ export class ChunkTable {
     return pieces;
   }
 
-  /** The values stored under one timestamp by stream channel, both logs laid over each other. */
-  storedRow(head: StreamHead, timestampNs: bigint): Float64Array | null {
-    let row: Float64Array | null = null;
-    for (const kind of [LogKind.InOrder, LogKind.Late]) {
-      if (partOf(head, kind).count === 0) continue;
-      const places = this.#covering.all(head.key, kind, timestampNs, timestampNs);
-      for (const place of places as unknown as ChunkPlace[]) {
-        const segment = this.#load(head, kind, Number(place.start));
-        const { timestampsNs, values } = segment;
-        let at = lowerBound(timestampsNs, timestampNs);
-        for (; timestampsNs[at] === timestampNs; at++) {
-          row ??= new Float64Array(head.channels.length).fill(NaN);
-          for (const [c, name] of segment.channels.entries()) {
-            const value = values[c]![at]!;
-            if (!Number.isNaN(value)) row[placeOf(head, name, c)] = value;
-          }
-        }
-      }
-    }
-    return row;
+  /** A walk along what is stored of a stream; good until something is written. */
+  storedRows(head: StreamHead): StoredRows {
+    const spans = (statement: StatementSync, kind: LogKind, timestampNs: bigint) =>
+      partOf(head, kind).count === 0
+        ? []
+        : statement.all(head.key, kind, timestampNs) as unknown as ChunkSpan[];
+    return new StoredRows({
+      channels: head.channels,
+      nextInOrder: (timestampNs) => spans(this.#next, LogKind.InOrder, timestampNs)[0],
+      lateFrom: (timestampNs) => spans(this.#reaching, LogKind.Late, timestampNs),
+      loadInOrder: (start) => this.#load(head, LogKind.InOrder, start),
+      loadLate: (start) => this.#load(head, LogKind.Late, start),
+    });
   }
 
   removeStream(head: StreamHead): void {

@@ -10,7 +10,10 @@ export interface LogHead {
   readonly lastInOrderNs: bigint | null;
 }
 
-/** The values stored under one timestamp by stream channel, NaN is missing; null = none stored. */
+/**
+ * The values stored under one timestamp by stream channel, NaN is missing; null = none stored.
+ * Timestamps are asked for in ascending order; an answer may be overwritten by the next one.
+ */
 export type StoredRow = (timestampNs: bigint) => Float64Array | null;
 
 /** The outcome of a segment before anything is written. */

@@ -17,6 +17,7 @@ import { classify } from "./classify.ts";
 import { emptySegment, mergeRows } from "./rows.ts";
 import { storeErrorOf } from "./sqlite_error.ts";
 import { openDatabase } from "./sqlite_schema.ts";
+import type { StoredRows } from "./stored_rows.ts";
 import { StateTable } from "./state_table.ts";
 import { recordOf, type StreamHead, StreamTable } from "./stream_table.ts";
 
@@ -167,10 +168,12 @@ export class SqliteCore {
     const id = segment.streamId;
     const present = this.#streams.get(id);
     const head = present ?? this.#streams.create(id, DEFAULT_SETTINGS, nowNs);
+    // Most bodies are newer than all that is stored, and look nothing up.
+    let stored: StoredRows | undefined;
     const plan = classify(
       segment,
       { channels: head.channels, lastInOrderNs: head.lastNs },
-      (timestampNs) => this.#chunks.storedRow(head, timestampNs),
+      (timestampNs) => (stored ??= this.#chunks.storedRows(head)).find(timestampNs),
     );
     const inOrderStart = head.inOrder.count;
     head.channels = plan.channels;
