@@ -56,8 +56,7 @@ fn actSlope(x: f32, beta: f32) -> f32 {
   return sigmoid(x) * sigmoid(-x);
 #end
 #if KIND == 6
-  let t = tanhStable(x);
-  return 1.0 - t * t;
+  return tanhSlope(x);
 #end
 #if KIND == 7
   return select(0.0, 1.0, x > 0.0);

@@ -142,10 +142,15 @@ function geluSlope(x: number): number {
   return 0.5 * erfc(-x * Math.SQRT1_2) + x * ONE_OVER_SQRT_2_PI * Math.exp(-x * x / 2);
 }
 
+/** 1 − tanh(x)² as a product, which does not cancel far out. */
+function tanhSlope(x: number): number {
+  return 4 * sigmoid(2 * x) * sigmoid(-2 * x);
+}
+
 function geluTanhSlope(x: number): number {
-  const t = Math.tanh(SQRT_2_OVER_PI * (x + GELU_CUBIC * x * x * x));
-  const inner = SQRT_2_OVER_PI * (1 + 3 * GELU_CUBIC * x * x);
-  return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner;
+  const inner = SQRT_2_OVER_PI * (x + GELU_CUBIC * x * x * x);
+  const slope = SQRT_2_OVER_PI * (1 + 3 * GELU_CUBIC * x * x);
+  return sigmoid(2 * inner) + 0.5 * x * tanhSlope(inner) * slope;
 }
 
 /** The derivative of {@linkcode softplus}: 1 in its linear part. */
@@ -170,7 +175,7 @@ export function slopeOf(kind: Activation, beta = 1): (x: number) => number {
     case "sigmoid":
       return (x) => sigmoid(x) * sigmoid(-x);
     case "tanh":
-      return (x) => 1 - Math.tanh(x) ** 2;
+      return tanhSlope;
     case "relu":
       return (x) => x > 0 ? 1 : 0;
     case "log_sigmoid":
