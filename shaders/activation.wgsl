@@ -1,4 +1,4 @@
-// Pointwise nonlinearity: y = act(x). One invocation an element.
+// Pointwise nonlinearity: y = act(x), and back: gradX = gradY act'(x). One invocation an element.
 #import shared/bounds
 #import shared/activation_kind
 
@@ -6,6 +6,8 @@ struct Dims { count: u32, beta: f32 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> gradY: array<f32>;
+@group(0) @binding(3) var<storage, read_write> gradX: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 @compute @workgroup_size(GROUP)
@@ -17,5 +19,17 @@ fn activate(
   let i = elementIndex(group, groups, local, GROUP);
   if (i < dims.count) {
     y[i] = act(x[i], dims.beta);
+  }
+}
+
+@compute @workgroup_size(GROUP)
+fn activate_backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = elementIndex(group, groups, local, GROUP);
+  if (i < dims.count) {
+    gradX[i] = gradY[i] * actSlope(x[i], dims.beta);
   }
 }

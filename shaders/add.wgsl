@@ -19,3 +19,15 @@ fn add(
     out[i] = a[i] + b[i % dims.repeat];
   }
 }
+
+@compute @workgroup_size(GROUP)
+fn copy(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = elementIndex(group, groups, local, GROUP);
+  if (i < dims.count) {
+    out[i] = a[i];
+  }
+}

@@ -58,35 +58,71 @@ fn transform(local: u32, count: u32, stages: u32, lanes: u32, inverse: bool) {
   }
 }
 
+/// Position in [batch, length, feature]; with REVERSED time runs backwards.
+fn sampleIndex(b: u32, d: u32, k: u32) -> u32 {
+#if REVERSED
+  let time = dims.length - 1u - k;
+#else
+  let time = k;
+#end
+#if CORRELATE
+  return (d / dims.feature * dims.length + time) * dims.feature + d % dims.feature;
+#else
+  return (b * dims.length + time) * dims.feature + d;
+#end
+}
+
 fn kernelAt(d: u32, k: u32) -> vec2f {
-  return vec2f(select(0.0, kernel[d * dims.kernelTaps + k], k < dims.taps), 0.0);
+#if CORRELATE
+  let at = (d / dims.feature * dims.length + k) * dims.feature + d % dims.feature;
+#else
+  let at = d * dims.kernelTaps + k;
+#end
+  return vec2f(select(0.0, kernel[at], k < dims.taps), 0.0);
+}
+
+/// Features times the sequences that do not share a kernel.
+fn kernels() -> u32 {
+#if CORRELATE
+  return dims.feature * dims.batch;
+#else
+  return dims.feature;
+#end
 }
 
 /// The pair's samples at position k: one sequence in each part.
 fn signalAt(pair: u32, d: u32, k: u32) -> vec2f {
-  let first = (2u * pair * dims.length + k) * dims.feature + d;
-  let second = first + dims.length * dims.feature;
   let inside = k < dims.length;
-  return vec2f(
-    select(0.0, u[first], inside),
-    select(0.0, u[second], inside && 2u * pair + 1u < dims.batch),
-  );
+  var second = 0.0;
+#if !CORRELATE
+  if (inside && 2u * pair + 1u < dims.batch) {
+    second = u[sampleIndex(2u * pair + 1u, d, k)];
+  }
+#end
+  return vec2f(select(0.0, u[sampleIndex(2u * pair, d, k)], inside), second);
 }
 
 fn storeOutput(pair: u32, d: u32, k: u32, value: vec2f) {
+#if CORRELATE
+  // Position length - 1 is tap 0; taps beyond the length reach no output.
+  if (k < dims.length && dims.length - 1u - k < dims.kernelTaps) {
+    y[d * dims.kernelTaps + dims.length - 1u - k] = value.x;
+  } else if (k >= dims.length && k < dims.kernelTaps) {
+    y[d * dims.kernelTaps + k] = 0.0;
+  }
+#else
   if (k >= dims.length) {
     return;
   }
-  let first = (2u * pair * dims.length + k) * dims.feature + d;
-  let second = first + dims.length * dims.feature;
   var result = value;
 #if HAS_D
   result += D[d] * signalAt(pair, d, k);
 #end
-  y[first] = result.x;
+  y[sampleIndex(2u * pair, d, k)] = result.x;
   if (2u * pair + 1u < dims.batch) {
-    y[second] = result.y;
+    y[sampleIndex(2u * pair + 1u, d, k)] = result.y;
   }
+#end
 }
 
 @compute @workgroup_size(GROUP)
@@ -116,7 +152,7 @@ fn convolve_rows(
 ) {
   let row = group.y * POINTS + group.x * COLUMNS;
 #if SPLIT
-  let first = (group.z * dims.feature + group.y) * POINTS + group.x * COLUMNS;
+  let first = (group.z * kernels() + group.y) * POINTS + group.x * COLUMNS;
 #end
   for (var i = local; i < COLUMNS; i += GROUP) {
 #if SPLIT
@@ -167,7 +203,7 @@ fn signal_columns(
   @builtin(local_invocation_index) local: u32,
 ) {
   let column0 = group.x * COLUMNS_PER_GROUP;
-  let first = (group.z * dims.feature + group.y) * POINTS;
+  let first = (group.z * kernels() + group.y) * POINTS;
   for (var i = local; i < COLUMNS; i += GROUP) {
     let k = i / COLUMNS_PER_GROUP * COLUMNS + column0 + i % COLUMNS_PER_GROUP;
     work[0][i] = signalAt(group.z, group.y, k);
@@ -187,7 +223,7 @@ fn output_columns(
   @builtin(local_invocation_index) local: u32,
 ) {
   let column0 = group.x * COLUMNS_PER_GROUP;
-  let first = (group.z * dims.feature + group.y) * POINTS;
+  let first = (group.z * kernels() + group.y) * POINTS;
   for (var i = local; i < COLUMNS; i += GROUP) {
     let k = i / COLUMNS_PER_GROUP * COLUMNS + column0 + i % COLUMNS_PER_GROUP;
     work[0][i] = signal[first + k];

@@ -7,6 +7,9 @@ struct Dims { count: u32, width: u32 }
 @group(0) @binding(0) var<storage, read> y: array<f32>;
 @group(0) @binding(1) var<storage, read> z: array<f32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read> gradOut: array<f32>;
+@group(0) @binding(4) var<storage, read_write> gradY: array<f32>;
+@group(0) @binding(5) var<storage, read_write> gradZ: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 @compute @workgroup_size(GROUP)
@@ -22,6 +25,26 @@ fn gate(
     out[i] = y[at] * act(y[at + dims.width], 1.0);
 #else
     out[i] = y[i] * act(z[i], 1.0);
+#end
+  }
+}
+
+@compute @workgroup_size(GROUP)
+fn gate_backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = elementIndex(group, groups, local, GROUP);
+  if (i < dims.count) {
+#if HALVES
+    let at = i / dims.width * dims.width + i;
+    let gated = y[at + dims.width];
+    gradY[at] = gradOut[i] * act(gated, 1.0);
+    gradY[at + dims.width] = gradOut[i] * y[at] * actSlope(gated, 1.0);
+#else
+    gradY[i] = gradOut[i] * act(z[i], 1.0);
+    gradZ[i] = gradOut[i] * y[i] * actSlope(z[i], 1.0);
 #end
   }
 }

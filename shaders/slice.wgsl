@@ -18,3 +18,20 @@ fn copy_range(
     out[i] = x[i / dims.count * dims.width + dims.start + i % dims.count];
   }
 }
+
+/// The way back: rows of `count` into rows of `width`, 0 beside the range.
+@compute @workgroup_size(GROUP)
+fn spread_range(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = elementIndex(group, groups, local, GROUP);
+  if (i < dims.size) {
+    let column = i % dims.width;
+    let inside = column >= dims.start && column < dims.start + dims.count;
+    // The index of a column outside wraps and its value is not used.
+    let value = x[i / dims.width * dims.count + column - dims.start];
+    out[i] = select(0.0, value, inside);
+  }
+}

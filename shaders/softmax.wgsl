@@ -8,6 +8,9 @@ struct Dims { rows: u32, width: u32, queries: u32, scale: f32 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<storage, read_write> logSumExp: array<f32>;
+@group(0) @binding(3) var<storage, read> gradY: array<f32>;
+@group(0) @binding(4) var<storage, read> gradLogSumExp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> gradX: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 /// Below every finite f32 that a row may hold after scaling.
@@ -52,5 +55,26 @@ fn normalize(
   }
   if (local == 0u) {
     logSumExp[row] = top + log(total);
+  }
+}
+
+@compute @workgroup_size(GROUP)
+fn normalize_backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let row = groupIndex(group, groups);
+  if (row >= dims.rows) {
+    return;
+  }
+  let start = row * dims.width;
+  var sum = 0.0;
+  for (var i = start + local; i < start + dims.width; i += GROUP) {
+    sum += gradY[i] * y[i];
+  }
+  let shift = gradLogSumExp[row] - rowSum(local, sum);
+  for (var i = start + local; i < start + dims.width; i += GROUP) {
+    gradX[i] = dims.scale * y[i] * (gradY[i] + shift);
   }
 }

@@ -52,3 +52,30 @@ fn geluTanh(x: f32) -> f32 {
 fn logSigmoid(x: f32) -> f32 {
   return min(x, 0.0) - logOnePlus(exp(-abs(x)));
 }
+
+// Their derivatives.
+
+fn siluSlope(x: f32) -> f32 {
+  let s = sigmoid(x);
+  return s * (1.0 + x * sigmoid(-x));
+}
+
+fn geluSlope(x: f32) -> f32 {
+  let tail = 0.5 * erfcPositive(abs(x) * 0.70710677);
+  return select(tail, 1.0 - tail, x >= 0.0) + x * 0.3989423 * expNegativeSquare(x * 0.70710677);
+}
+
+/// 1 - tanh(x)^2 as a product, which does not cancel far out.
+fn tanhSlope(x: f32) -> f32 {
+  return 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x);
+}
+
+fn geluTanhSlope(x: f32) -> f32 {
+  let inner = 0.7978846 * (x + 0.044715 * x * x * x);
+  let turn = 0.5 * x * tanhSlope(inner) * 0.7978846 * (1.0 + 0.134145 * x * x);
+  return sigmoid(2.0 * inner) + turn;
+}
+
+fn softplusSlope(x: f32) -> f32 {
+  return select(sigmoid(x), 1.0, x > 20.0);
+}

@@ -18,6 +18,7 @@ import { layersGroup } from "./goldens/layers.ts";
 import { lsslGroup } from "./goldens/lssl.ts";
 import { mambaGroup } from "./goldens/mamba.ts";
 import { mamba2Group } from "./goldens/mamba2.ts";
+import { optimGroup } from "./goldens/optim.ts";
 import { s4Group } from "./goldens/s4.ts";
 import { s4dGroup } from "./goldens/s4d.ts";
 import { s5Group } from "./goldens/s5.ts";
@@ -36,6 +37,7 @@ export const GOLDEN_GROUPS: readonly GroupRunner[] = [
   h3Group,
   layersGroup,
   kalmanGroup,
+  optimGroup,
 ];
 
 /** Where the repository's own copy lies. */

@@ -38,11 +38,13 @@ export function openScope(device: Device): ScopedDevice {
       owned.clear();
     },
   };
+  // What else a device does (a tape's recording) it also does inside a scope.
   if (device.kind === "cpu") {
-    const cpu: CpuDevice = { ...scope, kind: "cpu", dataOf: device.dataOf };
+    const cpu: CpuDevice = { ...device, ...scope, kind: "cpu", dataOf: device.dataOf };
     return { ...cpu, keep: scope.keep, release: scope.release };
   }
   const gpu: GpuDevice = {
+    ...device,
     ...scope,
     kind: "webgpu",
     info: device.info,

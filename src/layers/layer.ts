@@ -16,6 +16,12 @@ export interface LayerParams<Config> {
   readonly tensors: Readonly<Record<string, Tensor>>;
 }
 
+/** Parameters as the parallel form takes them: each on the host, or on the device (trained). */
+export interface ForwardParams<Config> {
+  readonly config: Config;
+  readonly tensors: Readonly<Record<string, OpInput>>;
+}
+
 /** A layer's state on the host, tensors by name, batch first. */
 export type LayerState = { readonly [name: string]: Tensor };
 
@@ -53,7 +59,8 @@ export interface Layer<Config> {
   init(config: Config, random: RandomState): LayerParams<Config>;
 
   /**
-   * The parallel form, over a whole length, on either device.
+   * The parallel form, over a whole length, on either device. On a tape's device, with parameters
+   * that the tape watches, gradients pass through it.
    *
    * @param u on the host or on the device; its dtype is the dtype of the computation
    *                                                                 [batch, length, feature]
@@ -61,7 +68,7 @@ export interface Layer<Config> {
    */
   forward(
     device: Device,
-    params: LayerParams<Config>,
+    params: ForwardParams<Config>,
     u: OpInput,
     options?: ForwardOptions,
   ): ForwardResult;

@@ -26,8 +26,13 @@ import type { OpInput } from "../ops/mod.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { floatArray, reshape, zeros } from "../tensor/tensor.ts";
 import { checkSize, checkSteps, drawStep, filled, uniform } from "./_helpers/init.ts";
-import { carried, need, spreadSteps } from "./_helpers/tensors.ts";
-import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
+import {
+  bytesOfState,
+  type ForwardOptions,
+  type ForwardParams,
+  type ForwardResult,
+} from "./layer.ts";
 import type { Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of a Mamba block. */
@@ -106,8 +111,7 @@ function softplusInverse(y: number): number {
 /** A = −exp(logA), kept with the parameters: they never change in place. */
 const transitionCache = new WeakMap<Tensor, Tensor>();
 
-function transitionOf({ tensors }: LayerParams<MambaConfig>): Tensor {
-  const logA = need(tensors, "logA");
+function transitionOf(logA: Tensor): Tensor {
   let A = transitionCache.get(logA);
   if (A === undefined) {
     A = filled(logA.shape, (i) => -Math.exp(logA.data[i]!));
@@ -116,20 +120,32 @@ function transitionOf({ tensors }: LayerParams<MambaConfig>): Tensor {
   return A;
 }
 
+/** The same for the parallel form; made on the device where logA is there. */
+function transitionOn(device: Device, logA: OpInput, dtype: Dtype): OpInput {
+  if ("data" in logA) return asDtype(transitionOf(logA), dtype);
+  return runOp(device, activation, { x: logA }, { kind: "negative_exp" }).y;
+}
+
+type Params = ForwardParams<MambaConfig>;
+
+/** A parameter that every configuration has. */
+function needed(params: Params, name: string, dtype: Dtype): OpInput {
+  return operand(need(params.tensors, name), dtype);
+}
+
 /** A parameter in the dtype of the computation; undefined where the configuration has none. */
-function param(params: LayerParams<MambaConfig>, name: string, dtype: Dtype): Tensor | undefined {
-  const tensor = params.tensors[name];
-  return tensor && asDtype(tensor, dtype);
+function param(params: Params, name: string, dtype: Dtype): OpInput | undefined {
+  return carried(params.tensors[name], dtype);
 }
 
 function linear(
   device: Device,
-  params: LayerParams<MambaConfig>,
+  params: Params,
   a: OpInput,
   weight: string,
   bias?: string,
 ): DeviceTensor {
-  const b = asDtype(need(params.tensors, weight), a.dtype);
+  const b = needed(params, weight, a.dtype);
   const added = bias === undefined ? undefined : param(params, bias, a.dtype);
   return runOp(device, matmul, { a, b, bias: added }, { transposeB: true }).c;
 }
@@ -140,7 +156,7 @@ function range(device: Device, x: OpInput, start: number, count: number): Device
 
 function forward(
   device: Device,
-  params: LayerParams<MambaConfig>,
+  params: Params,
   u: OpInput,
   options: ForwardOptions = {},
 ): ForwardResult {
@@ -153,7 +169,7 @@ function forward(
     const projected = linear(scope, params, u, "inProj", "inBias");
     const convolved = runOp(scope, conv1d, {
       u: range(scope, projected, 0, inner),
-      weight: asDtype(need(params.tensors, "convWeight"), dtype),
+      weight: needed(params, "convWeight", dtype),
       bias: param(params, "convBias", dtype),
       x0: carried(options.state?.["conv"], dtype),
     }, { activation: "silu" });
@@ -163,7 +179,7 @@ function forward(
     const scanned = runOp(scope, selectiveScan, {
       u: convolved.y,
       ...stepSizes(scope, params, range(scope, selected, 0, config.dtRank), options),
-      A: asDtype(transitionOf(params), dtype),
+      A: transitionOn(scope, need(params.tensors, "logA"), dtype),
       B: part(config.dtRank),
       C: part(config.dtRank + config.state),
       D: param(params, "D", dtype),
@@ -183,10 +199,10 @@ function forward(
 /** Raw step sizes, whose softplus the scan takes; or, scaled by elapsed time, the final ones. */
 function stepSizes(
   device: Device,
-  params: LayerParams<MambaConfig>,
+  params: Params,
   low: DeviceTensor,
   { dtScale }: ForwardOptions,
-): { delta: DeviceTensor; deltaBias?: Tensor | undefined } {
+): { delta: DeviceTensor; deltaBias?: OpInput | undefined } {
   if (dtScale === undefined) {
     return {
       delta: linear(device, params, low, "dtProj"),
@@ -273,7 +289,7 @@ function selectInto(
   sizes: { inner: number; state: number; rank: number; dtScale: number },
 ): void {
   const { inner, state, rank, dtScale } = sizes;
-  const A = transitionOf(params).data;
+  const A = transitionOf(need(params.tensors, "logA")).data;
   const D = need(params.tensors, "D").data;
   const row = rank + 2 * state;
   for (let i = 0; i < y.length; i++) {

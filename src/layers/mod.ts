@@ -12,6 +12,7 @@ import { s5 } from "./s5.ts";
 export type {
   AnyLayer,
   ForwardOptions,
+  ForwardParams,
   ForwardResult,
   Layer,
   LayerParams,

@@ -43,7 +43,8 @@
 import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
-import { activation, fftConv, gate, linearScan, matmul, runOp, vandermonde } from "../ops/mod.ts";
+import { activation, discretize, fftConv, gate, linearScan, matmul } from "../ops/mod.ts";
+import { runOp, vandermonde } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import type { ActivationParams } from "../ops/activation.ts";
 import { DIAGONAL_STARTS, type DiagonalStart, diagonalStart } from "../ssm/diagonal.ts";
@@ -52,9 +53,9 @@ import { dssWeights } from "../ssm/dss.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { floatArray, zeros } from "../tensor/tensor.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
-import { carried, need, spreadSteps } from "./_helpers/tensors.ts";
+import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
-import type { Layer, LayerParams, LayerState } from "./layer.ts";
+import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of an S4D layer. */
 export interface S4dConfig {
@@ -173,40 +174,28 @@ function bankTensor(config: S4dConfig, data: Float64Array, dtype: Dtype): Tensor
 
 function forward(
   device: Device,
-  params: LayerParams<S4dConfig>,
+  params: ForwardParams<S4dConfig>,
   u: OpInput,
   options: ForwardOptions = {},
 ): ForwardResult {
-  const { config, tensors } = params;
+  const { tensors } = params;
   const { dtype } = u;
-  const shared = {
-    u,
-    C: asDtype(need(tensors, "C"), dtype),
-    D: asDtype(need(tensors, "D"), dtype),
-    x0: carried(options.state?.["x"], dtype),
-  };
   const scope = openScope(device);
   try {
-    let scanned: { y: DeviceTensor; state: DeviceTensor };
-    if (options.dtScale === undefined) {
-      // The exponentials are taken here, in f64: shaders may round theirs by far more than f32.
-      const { Abar, Bbar } = discreteOf(params, 1);
-      const A = bankTensor(config, Abar, dtype);
-      const B = bankTensor(config, Bbar, dtype);
-      scanned = runOp(scope, linearScan, { ...shared, A, B }, { variant: "lti" });
-    } else {
-      const A = bankTensor(config, lambdaOf(params), dtype);
-      const B = asDtype(need(tensors, "B"), dtype);
-      const factor = need(tensors, "logDt").data.map((value) => Math.exp(value));
-      const dt = spreadSteps(options.dtScale, factor, u.shape, dtype);
-      const { discretization } = config;
-      scanned = runOp(
-        scope,
-        linearScan,
-        { ...shared, A, B, dt },
-        { variant: "perStep", discretization },
-      );
-    }
+    const shared = {
+      u,
+      C: operand(need(tensors, "C"), dtype),
+      D: operand(need(tensors, "D"), dtype),
+      x0: carried(options.state?.["x"], dtype),
+    };
+    const scanned = options.dtScale === undefined
+      ? runOp(scope, linearScan, { ...shared, ...systemOn(scope, params, dtype) }, {
+        variant: "lti",
+      })
+      : runOp(scope, linearScan, { ...shared, ...irregular(params, u, options.dtScale) }, {
+        variant: "perStep",
+        discretization: params.config.discretization,
+      });
     const y = outputOf(scope, params, scanned.y);
     return { y: scope.keep(y), state: { x: scope.keep(scanned.state) } };
   } finally {
@@ -214,10 +203,45 @@ function forward(
   }
 }
 
+/** Whether all parameters are on the host. */
+function areOnHost(params: ForwardParams<S4dConfig>): params is LayerParams<S4dConfig> {
+  return Object.values(params.tensors).every((tensor) => "data" in tensor);
+}
+
+/** Abar and Bbar for equal steps. */
+function systemOn(device: Device, params: ForwardParams<S4dConfig>, dtype: Dtype) {
+  const { config, tensors } = params;
+  if (areOnHost(params)) {
+    // The exponentials are taken here, in f64: shaders may round theirs by far more than f32.
+    const { Abar, Bbar } = discreteOf(params, 1);
+    return { A: bankTensor(config, Abar, dtype), B: bankTensor(config, Bbar, dtype) };
+  }
+  const { Abar, Bbar } = runOp(device, discretize, {
+    logDt: operand(need(tensors, "logDt"), dtype),
+    logDecay: operand(need(tensors, "logDecay"), dtype),
+    frequency: operand(need(tensors, "frequency"), dtype),
+    B: operand(need(tensors, "B"), dtype),
+  }, { method: config.discretization });
+  return { A: Abar, B: Bbar };
+}
+
+/** The continuous system and the size of every step. */
+function irregular(params: ForwardParams<S4dConfig>, u: OpInput, dtScale: Tensor) {
+  if (!areOnHost(params)) {
+    throw new InvalidValueError("dtScale", "given", "none with parameters on the device");
+  }
+  const factor = need(params.tensors, "logDt").data.map((value) => Math.exp(value));
+  return {
+    A: bankTensor(params.config, lambdaOf(params), u.dtype),
+    B: asDtype(need(params.tensors, "B"), u.dtype),
+    dt: spreadSteps(dtScale, factor, u.shape, u.dtype),
+  };
+}
+
 /** Activation and mixing: what follows the bank, the same in every form. */
 function outputOf(
   device: Device,
-  { config, tensors }: LayerParams<S4dConfig>,
+  { config, tensors }: ForwardParams<S4dConfig>,
   y: DeviceTensor,
 ): DeviceTensor {
   let out = y;
@@ -225,8 +249,8 @@ function outputOf(
     out = runOp(device, activation, { x: out }, { kind: config.activation }).y;
   }
   if (!config.mix) return out;
-  const b = asDtype(need(tensors, "mixWeight"), y.dtype);
-  const bias = asDtype(need(tensors, "mixBias"), y.dtype);
+  const b = operand(need(tensors, "mixWeight"), y.dtype);
+  const bias = operand(need(tensors, "mixBias"), y.dtype);
   const mixed = runOp(device, matmul, { a: out, b, bias }, { transposeB: true }).c;
   return runOp(device, gate, { y: mixed }, { activation: "sigmoid" }).out;
 }

@@ -1,11 +1,11 @@
 /**
  * Pointwise nonlinearity.
  *
- *   y = act(x)
+ *   y = act(x)                    gradX = gradY·act'(x)
  *
  * SiLU x·σ(x) (arXiv 1702.03118), GELU x·Φ(x) and its tanh form (arXiv 1606.08415), softplus
  * log(1 + exp(beta·x))/beta, exactly linear where beta·x > 20 as in torch, sigmoid, tanh, ReLU, and
- * log σ(x).
+ * log σ(x). −exp(x) keeps the transition matrices of state-space models negative.
  *
  * Tolerance: WGSL's exp is good to 3 + 2|x| ULP, and the erf of the shader to 1.5e-7; 5e-6.
  */
@@ -18,10 +18,11 @@ import {
   activationCode,
   activationOf,
   ACTIVATIONS,
+  slopeOf,
 } from "./_helpers/activation.ts";
 import { constant, denormal, fill, normal } from "./_helpers/cases.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode activation}. */
 export interface ActivationParams {
@@ -65,6 +66,22 @@ function launch(shapes: Shapes, params: ActivationParams, limits: GpuLimits): La
     }],
   };
 }
+
+const backward: Backward<ActivationParams, "x", never, "y"> = {
+  needs: ["x"],
+  cpu({ x, gradY }, { gradX }, _shapes, params) {
+    const slope = slopeOf(params.kind, params.beta);
+    for (let i = 0; i < x!.length; i++) gradX![i] = gradY![i]! * slope(x![i]!);
+  },
+  launch(shapes, params, limits) {
+    const [pass] = launch(shapes, params, limits).passes;
+    return {
+      scratch: {},
+      passes: [{ ...pass!, entry: "activate_backward", bindings: ["x", "gradY", "gradX"] }],
+    };
+  },
+  tolerance: 5e-6,
+};
 
 type Case = OpCase<ActivationParams, "x", never>;
 
@@ -116,4 +133,5 @@ export const activation = defineOp<ActivationParams, "x", never, "y">({
   }),
   cases,
   tolerance: 5e-6,
+  backward,
 });

@@ -3,17 +3,46 @@
  *
  *   out = a + b
  *
+ * Back, both take gradOut, `b` the sum over its repetitions.
+ *
  * `b` may be smaller: its shape is then the trailing axes of `a`, repeated over the leading ones.
  *
  * Tolerance: one rounding, 1e-7.
  */
 import { expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
+import { columnSums, joinPlans } from "./_helpers/reduce.ts";
 import { denormal, normal } from "./_helpers/cases.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
-import { defineOp } from "./op.ts";
+import { type Backward, defineOp, type Pass } from "./op.ts";
 
 /** `add` takes no parameters. */
 export type AddParams = Record<string, never>;
+
+const backward: Backward<AddParams, "a" | "b", never, "out"> = {
+  needs: [],
+  cpu({ gradOut }, { gradA, gradB }) {
+    gradA!.set(gradOut!);
+    const sums = new Float64Array(gradB!.length);
+    for (let i = 0; i < gradOut!.length; i++) sums[i % sums.length]! += gradOut![i]!;
+    gradB!.set(sums);
+  },
+  launch(shapes, _params, limits) {
+    const count = sizeOf(shapes.a);
+    const repeat = sizeOf(shapes.b);
+    const copy = (target: string): Pass => ({
+      entry: "copy",
+      constants: { GROUP: POINTWISE_GROUP },
+      dims: { count, repeat: Math.max(1, repeat) },
+      bindings: ["a=gradOut", `out=${target}`],
+      workgroups: spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
+    });
+    if (repeat === count) return { scratch: {}, passes: [copy("gradA"), copy("gradB")] };
+    const rows = repeat === 0 ? 0 : count / repeat;
+    const sums = columnSums({ target: "gradB", left: "gradOut", rows, columns: repeat });
+    return joinPlans({ scratch: {}, passes: [copy("gradA")] }, sums);
+  },
+  tolerance: 1e-6,
+};
 
 /** Sum; equation and shapes at the head of this file. */
 export const add = defineOp<AddParams, "a" | "b", never, "out">({
@@ -75,4 +104,5 @@ export const add = defineOp<AddParams, "a" | "b", never, "out">({
     },
   ],
   tolerance: 1e-7,
+  backward,
 });

@@ -14,10 +14,18 @@ import { InvalidValueError } from "../base/errors.ts";
 import type { GpuLimits } from "../device/device.ts";
 import { expectAxis, expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
-import { silu } from "./_helpers/activation.ts";
+import { silu, siluSlope } from "./_helpers/activation.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+import { columnSums, joinPlans } from "./_helpers/reduce.ts";
+import {
+  type Backward,
+  defineOp,
+  type LaunchPlan,
+  type Named,
+  type OpCase,
+  type Pass,
+} from "./op.ts";
 
 /** Parameters of {@linkcode conv1d}. */
 export interface Conv1dParams {
@@ -81,16 +89,24 @@ function cpu(
   }
 }
 
-function launch(shapes: Shapes, params: Conv1dParams, limits: GpuLimits): LaunchPlan {
-  const [batch, length, feature] = shapes.u as [number, number, number];
-  const width = shapes.weight[1]!;
-  const constants = {
-    WIDTH: width,
+/** Rows whose products one invocation of `sum_taps` adds. */
+const TAP_ROWS = 64;
+
+function constantsOf(shapes: Shapes, params: Conv1dParams) {
+  return {
+    WIDTH: shapes.weight[1]!,
     SILU: params.activation === "silu" ? 1 : 0,
     HAS_BIAS: shapes.bias ? 1 : 0,
     HAS_X0: shapes.x0 ? 1 : 0,
     GROUP: POINTWISE_GROUP,
+    TAP_ROWS,
   };
+}
+
+function launch(shapes: Shapes, params: Conv1dParams, limits: GpuLimits): LaunchPlan {
+  const [batch, length, feature] = shapes.u as [number, number, number];
+  const width = shapes.weight[1]!;
+  const constants = constantsOf(shapes, params);
   const dims = { batch, length, feature };
   const given = shapes.x0 ? ["x0"] : [];
   return {
@@ -113,6 +129,88 @@ function launch(shapes: Shapes, params: Conv1dParams, limits: GpuLimits): Launch
     }],
   };
 }
+
+/**
+ * With slope = gradY·act'(before the activation) and the window of carried and new inputs w[..],
+ *
+ *   gradW[i]   = Σ_j weight[j]·slope[i − j], and from the carried state where w[i] is in it
+ *   gradWeight = Σ slope[k]·w[k + j]        gradBias = Σ slope      (over batch and time)
+ *
+ * gradX0 is the first width − 1 entries of gradW, gradU the others.
+ */
+const backward: Backward<Conv1dParams, "u" | "weight", "bias" | "x0", "y" | "state"> = {
+  needs: ["u", "weight", "bias", "x0"],
+  cpu(given, { gradU, gradWeight, gradBias, gradX0 }, shapes, params) {
+    const { u, weight, bias, x0, gradY, gradState } = given;
+    const [batch, length, feature] = shapes.u as [number, number, number];
+    const width = shapes.weight[1]!;
+    const past = width - 1;
+    const window = new Float64Array(past + length);
+    const gradWindow = new Float64Array(past + length);
+    const taps = new Float64Array(feature * width);
+    const shifts = new Float64Array(feature);
+    for (let b = 0; b < batch; b++) {
+      for (let d = 0; d < feature; d++) {
+        const carried = (b * feature + d) * past;
+        for (let j = 0; j < past; j++) window[j] = x0 ? x0[carried + j]! : 0;
+        for (let k = 0; k < length; k++) window[past + k] = u![(b * length + k) * feature + d]!;
+        gradWindow.fill(0);
+        for (let j = 0; j < past; j++) gradWindow[length + j] = gradState![carried + j]!;
+        for (let k = 0; k < length; k++) {
+          let slope = gradY![(b * length + k) * feature + d]!;
+          if (params.activation === "silu") {
+            let sum = bias ? bias[d]! : 0;
+            for (let j = 0; j < width; j++) sum += weight![d * width + j]! * window[k + j]!;
+            slope *= siluSlope(sum);
+          }
+          shifts[d]! += slope;
+          for (let j = 0; j < width; j++) {
+            taps[d * width + j]! += slope * window[k + j]!;
+            gradWindow[k + j]! += slope * weight![d * width + j]!;
+          }
+        }
+        for (let j = 0; j < past && gradX0; j++) gradX0[carried + j] = gradWindow[j]!;
+        for (let k = 0; k < length; k++) {
+          gradU![(b * length + k) * feature + d] = gradWindow[past + k]!;
+        }
+      }
+    }
+    gradWeight!.set(taps);
+    gradBias?.set(shifts);
+  },
+  launch(shapes, params, limits) {
+    const [batch, length, feature] = shapes.u as [number, number, number];
+    const width = shapes.weight[1]!;
+    const rows = batch * length;
+    const parts = Math.max(1, Math.ceil(rows / TAP_ROWS));
+    const given = shapes.x0 ? ["x0"] : [];
+    const pass = (entry: string, bindings: string[], count: number): Pass => ({
+      entry,
+      constants: constantsOf(shapes, params),
+      dims: { batch, length, feature },
+      bindings,
+      workgroups: spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
+    });
+    const bias = shapes.bias ? ["bias"] : [];
+    const passes = [
+      pass("find_slopes", ["u", "weight", ...bias, ...given, "gradY", "slopes"], rows * feature),
+      pass("back_to_inputs", ["weight", "gradState", "slopes", "gradU"], rows * feature),
+      pass("sum_taps", ["u", ...given, "slopes", "taps"], parts * feature * width),
+    ];
+    if (shapes.x0) {
+      const bindings = ["weight", "gradState", "slopes", "gradX0"];
+      passes.push(pass("back_to_state", bindings, batch * feature * (width - 1)));
+    }
+    const target = { target: "gradWeight", left: "taps", rows: parts, columns: feature * width };
+    const shift = { target: "gradBias", left: "slopes", rows, columns: feature };
+    return joinPlans(
+      { scratch: { slopes: rows * feature, taps: parts * feature * width }, passes },
+      columnSums(target),
+      ...(shapes.bias ? [columnSums(shift)] : []),
+    );
+  },
+  tolerance: 1e-5,
+};
 
 function windowed(
   name: string,
@@ -170,4 +268,5 @@ export const conv1d = defineOp<Conv1dParams, "u" | "weight", "bias" | "x0", "y" 
     windowed(`${work} taps`, [1, Math.max(1, Math.round(work / 256)), 64, 4], "silu"),
   cases,
   tolerance: 5e-6,
+  backward,
 });

@@ -21,7 +21,15 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
 import { fftInPlace, twiddles } from "./_helpers/fft.ts";
 import { groupsFor, powerOfTwoAtLeast } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase, type Pass } from "./op.ts";
+import { columnSums, joinPlans } from "./_helpers/reduce.ts";
+import {
+  type Backward,
+  defineOp,
+  type LaunchPlan,
+  type Named,
+  type OpCase,
+  type Pass,
+} from "./op.ts";
 
 /** `fft_conv` takes no parameters. */
 export type FftConvParams = Record<string, never>;
@@ -119,13 +127,35 @@ function twiddleTable(n: number): Float32Array {
 }
 
 function launch(shapes: Shapes, _params: FftConvParams, _limits: GpuLimits): LaunchPlan {
-  const [batch, length, feature] = shapes.u as [number, number, number];
-  const taps = Math.min(shapes.kernel[1]!, length);
-  const points = pointsOf(shapes);
+  return convolution(shapes, "forward", ["u", "kernel", "D", "y"]);
+}
+
+/**
+ * One of the three convolutions of the op:
+ *
+ *   forward    y = kernel * u + D·u
+ *   reversed   the same with time running backwards on both sides: gradU from gradY
+ *   correlate  each sequence of gradY, reversed, with its own sequence of u: the gradient of the
+ *              kernel for one row of the batch, [batch, feature, taps]
+ *
+ * @param names  the tensors bound to u, kernel, D and y
+ */
+function convolution(
+  shapes: Shapes,
+  mode: "forward" | "reversed" | "correlate",
+  names: readonly [string, string, string, string],
+): Pick<LaunchPlan, "scratch" | "tables" | "passes"> {
+  const [batch, length] = shapes.u as [number, number, number];
+  const correlates = mode === "correlate";
+  // A correlation has as many pairs of sequences as the batch has features.
+  const feature = shapes.u[2]! * (correlates ? batch : 1);
+  const taps = correlates ? length : Math.min(shapes.kernel[1]!, length);
+  const points = correlates ? powerOfTwoAtLeast(2 * length - 1) : pointsOf(shapes);
+  const [u, kernel, D, y] = names;
   // A length of n points is `rows` rows of `columns`; the columns' transform has `rows` points.
   const columns = Math.min(points, ROW_POINTS_MAX);
   const rows = points / columns;
-  const pairs = groupsFor(batch, 2);
+  const pairs = correlates ? 1 : groupsFor(batch, 2);
   const constants = {
     COLUMNS: columns,
     ROWS: rows,
@@ -133,9 +163,12 @@ function launch(shapes: Shapes, _params: FftConvParams, _limits: GpuLimits): Lau
     ROW_STAGES: Math.log2(rows),
     GROUP: FFT_GROUP,
     SPLIT: rows > 1 ? 1 : 0,
-    HAS_D: shapes.D ? 1 : 0,
+    HAS_D: shapes.D && !correlates ? 1 : 0,
+    REVERSED: mode === "forward" ? 0 : 1,
+    CORRELATE: correlates ? 1 : 0,
   };
-  const dims = { batch, length, feature, taps, kernelTaps: shapes.kernel[1]!, pairs };
+  const width = shapes.u[2]!;
+  const dims = { batch, length, feature: width, taps, kernelTaps: shapes.kernel[1]!, pairs };
   // A workgroup takes a row of `columns` points, or as many columns as make so many points: either
   // way there are `rows` workgroups.
   const pass = (entry: string, bindings: string[], z: number): Pass => ({
@@ -145,18 +178,19 @@ function launch(shapes: Shapes, _params: FftConvParams, _limits: GpuLimits): Lau
     bindings: [...bindings, "twiddle"],
     workgroups: [rows, feature, z],
   });
-  const skip = shapes.D ? ["D"] : [];
+  const skip = constants.HAS_D === 1 ? [`D=${D}`] : [];
+  const [from, by, to] = [`u=${u}`, `kernel=${kernel}`, `y=${y}`];
   const passes = rows === 1
     ? [
-      pass("kernel_rows", ["kernel", "spectrum"], 1),
-      pass("convolve_rows", ["u", "spectrum", ...skip, "y"], pairs),
+      pass("kernel_rows", [by, "spectrum"], 1),
+      pass("convolve_rows", [from, "spectrum", ...skip, to], pairs),
     ]
     : [
-      pass("kernel_columns", ["kernel", "spectrum"], 1),
+      pass("kernel_columns", [by, "spectrum"], 1),
       pass("kernel_rows", ["spectrum"], 1),
-      pass("signal_columns", ["u", "signal"], pairs),
+      pass("signal_columns", [from, "signal"], pairs),
       pass("convolve_rows", ["spectrum", "signal"], pairs),
-      pass("output_columns", ["u", "signal", ...skip, "y"], pairs),
+      pass("output_columns", [from, "signal", ...skip, to], pairs),
     ];
   const signal = rows === 1 ? {} : { signal: 2 * points * feature * pairs };
   return {
@@ -164,6 +198,107 @@ function launch(shapes: Shapes, _params: FftConvParams, _limits: GpuLimits): Lau
     tables: { twiddle: { key: `fft_conv/${points}`, make: () => twiddleTable(points) } },
     passes,
   };
+}
+
+/** A sequence's samples, the last first. */
+function reversedInto(out: Float64Array, data: FloatArray, first: number, stride: number): void {
+  const length = out.length;
+  for (let k = 0; k < length; k++) out[length - 1 - k] = data[first + k * stride]!;
+}
+
+/**
+ *   gradU[k] = Σ_j kernel[j]·gradY[k + j] + D·gradY[k]
+ *   gradKernel[j] = Σ_b Σ_k gradY[k + j]·u[k]        gradD = Σ gradY·u
+ *
+ * Correlations, which are convolutions with one side's time reversed.
+ */
+const backward: Backward<FftConvParams, "u" | "kernel", "D", "y"> = {
+  needs: ["u", "kernel", "D"],
+  cpu({ u, kernel, D, gradY }, { gradU, gradKernel, gradD }, shapes) {
+    const [batch, length, feature] = shapes.u as [number, number, number];
+    const allTaps = shapes.kernel[1]!;
+    const taps = Math.min(allTaps, length);
+    const reversed = new Float64Array(length);
+    const sums = new Float64Array(gradKernel!.length);
+    const skips = new Float64Array(feature);
+    const input = new Float64Array(length);
+    for (let d = 0; d < feature; d++) {
+      const row = Float64Array.from(kernel!.subarray(d * allTaps, d * allTaps + taps));
+      for (let b = 0; b < batch; b++) {
+        const first = b * length * feature + d;
+        reversedInto(reversed, gradY!, first, feature);
+        for (let k = 0; k < length; k++) input[k] = u![first + k * feature]!;
+        const back = convolveReal(reversed, row);
+        const products = convolveReal(reversed, input);
+        for (let k = 0; k < length; k++) {
+          const at = first + k * feature;
+          gradU![at] = back[length - 1 - k]! + (D ? D[d]! * gradY![at]! : 0);
+          skips[d]! += gradY![at]! * input[k]!;
+        }
+        for (let j = 0; j < taps; j++) sums[d * allTaps + j]! += products[length - 1 - j]!;
+      }
+    }
+    gradKernel!.set(sums);
+    gradD?.set(skips);
+  },
+  launch(shapes) {
+    const [batch, length, feature] = shapes.u as [number, number, number];
+    const columns = feature * shapes.kernel[1]!;
+    const back = apart(
+      convolution(shapes, "reversed", ["gradY", "kernel", "D", "gradU"]),
+      "Back",
+    );
+    const products = apart(
+      convolution(shapes, "correlate", ["gradY", "u", "D", "products"]),
+      "Products",
+    );
+    const skip = { target: "gradD", left: "gradY", right: "u", columns: feature };
+    const plan = joinPlans(
+      back,
+      products,
+      { scratch: { products: batch * columns }, passes: [] },
+      columnSums({ target: "gradKernel", left: "products", rows: batch, columns }),
+      ...(shapes.D ? [columnSums({ ...skip, rows: batch * length })] : []),
+    );
+    return { ...plan, tables: { ...back.tables, ...products.tables } };
+  },
+  tolerance: 2e-5,
+};
+
+/** A plan whose scratch and tables have names of their own, so that two fit into one. */
+function apart(plan: LaunchPlan, suffix: string): LaunchPlan {
+  const own = new Set([...Object.keys(plan.scratch), ...Object.keys(plan.tables ?? {})]);
+  const renamed = <T>(entries: Readonly<Record<string, T>>) =>
+    Object.fromEntries(Object.entries(entries).map(([name, value]) => [name + suffix, value]));
+  return {
+    scratch: renamed(plan.scratch),
+    tables: renamed(plan.tables ?? {}),
+    passes: plan.passes.map((pass) => ({
+      ...pass,
+      bindings: pass.bindings.map((name) => own.has(name) ? `${name}=${name}${suffix}` : name),
+    })),
+  };
+}
+
+/** The first `a.length` values of a * b. */
+function convolveReal(a: Float64Array, b: Float64Array): Float64Array {
+  const n = powerOfTwoAtLeast(Math.max(1, a.length + b.length - 1));
+  const table = twiddles(n);
+  const re = new Float64Array(n);
+  const im = new Float64Array(n);
+  const otherRe = new Float64Array(n);
+  const otherIm = new Float64Array(n);
+  re.set(a);
+  otherRe.set(b);
+  fftInPlace(re, im, table, false);
+  fftInPlace(otherRe, otherIm, table, false);
+  for (let k = 0; k < n; k++) {
+    const r = (re[k]! * otherRe[k]! - im[k]! * otherIm[k]!) / n;
+    im[k] = (re[k]! * otherIm[k]! + im[k]! * otherRe[k]!) / n;
+    re[k] = r;
+  }
+  fftInPlace(re, im, table, true);
+  return re.subarray(0, a.length);
 }
 
 type Case = OpCase<FftConvParams, "u" | "kernel", "D">;
@@ -225,4 +360,5 @@ export const fftConv = defineOp<FftConvParams, "u" | "kernel", "D", "y">({
   },
   cases,
   tolerance: 1e-5,
+  backward,
 });

@@ -1,7 +1,7 @@
 /**
  * Multiplicative gates.
  *
- *   out = y · act(z)
+ *   out = y · act(z)              gradY = gradOut·act(z),  gradZ = gradOut·y·act'(z)
  *
  * With `z` given both are [.., feature]. Without it, `y` is [.., 2·feature] and its halves are
  * gated: out = first · act(second), which is GLU (arXiv 1612.08083) for the sigmoid.
@@ -12,10 +12,10 @@ import { InvalidValueError } from "../base/errors.ts";
 import type { GpuLimits } from "../device/device.ts";
 import { expectShape, lastAxis, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
-import { type Activation, activationCode, activationOf } from "./_helpers/activation.ts";
+import { type Activation, activationCode, activationOf, slopeOf } from "./_helpers/activation.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode gate}. */
 export interface GateParams {
@@ -75,6 +75,36 @@ function launch(shapes: Shapes, params: GateParams, limits: GpuLimits): LaunchPl
   };
 }
 
+const backward: Backward<GateParams, "y", "z", "out"> = {
+  needs: ["y", "z"],
+  cpu({ y, z, gradOut }, { gradY, gradZ }, shapes, params) {
+    const act = activationOf(params.activation);
+    const slope = slopeOf(params.activation);
+    const width = lastAxis("y", shapes.y) / 2;
+    for (let i = 0; i < gradOut!.length; i++) {
+      const at = z ? i : Math.floor(i / width) * width + i;
+      const gated = z ? z[i]! : y![at + width]!;
+      gradY![at] = gradOut![i]! * act(gated);
+      const share = gradOut![i]! * y![at]! * slope(gated);
+      if (z) gradZ![i] = share;
+      else gradY![at + width] = share;
+    }
+  },
+  launch(shapes, params, limits) {
+    const [pass] = launch(shapes, params, limits).passes;
+    const pair = shapes.z ? ["z", "gradZ"] : [];
+    return {
+      scratch: {},
+      passes: [{
+        ...pass!,
+        entry: "gate_backward",
+        bindings: ["y", "gradOut", "gradY", ...pair],
+      }],
+    };
+  },
+  tolerance: 5e-6,
+};
+
 type Case = OpCase<GateParams, "y", "z"> & { readonly quick?: boolean };
 
 const cases: readonly Case[] = [
@@ -126,4 +156,5 @@ export const gate = defineOp<GateParams, "y", "z", "out">({
   }),
   cases,
   tolerance: 5e-6,
+  backward,
 });

@@ -14,7 +14,8 @@ import { expectShape, lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/sha
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal, uniform } from "./_helpers/cases.ts";
 import { ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+import { columnSums, joinPlans } from "./_helpers/reduce.ts";
+import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode layerNorm}. */
 export interface LayerNormParams {
@@ -76,6 +77,67 @@ function launch(shapes: Shapes, params: LayerNormParams, limits: GpuLimits): Lau
   };
 }
 
+/**
+ * With v = (x − mean)/√(variance + eps) and g = gradOut·weight,
+ *
+ *   gradX = (g − mean(g) − v·mean(g·v))/√(variance + eps)
+ *   gradWeight = Σ gradOut·v        gradBias = Σ gradOut        (over rows)
+ */
+const backward: Backward<LayerNormParams, "x", "weight" | "bias", "out"> = {
+  needs: ["x", "weight"],
+  cpu({ x, weight, gradOut }, { gradX, gradWeight, gradBias }, shapes, { eps }) {
+    const feature = lastAxis("x", shapes.x);
+    const weightSums = new Float64Array(feature);
+    const biasSums = new Float64Array(feature);
+    const v = new Float64Array(feature);
+    const g = new Float64Array(feature);
+    for (let at = 0; at < x!.length; at += feature) {
+      let sum = 0;
+      for (let i = 0; i < feature; i++) sum += x![at + i]!;
+      const mean = sum / feature;
+      let squares = 0;
+      for (let i = 0; i < feature; i++) squares += (x![at + i]! - mean) ** 2;
+      const inverse = 1 / Math.sqrt(squares / feature + eps);
+      let along = 0;
+      let total = 0;
+      for (let i = 0; i < feature; i++) {
+        const grad = gradOut![at + i]!;
+        v[i] = (x![at + i]! - mean) * inverse;
+        g[i] = weight ? grad * weight[i]! : grad;
+        weightSums[i]! += grad * v[i]!;
+        biasSums[i]! += grad;
+        along += g[i]! * v[i]!;
+        total += g[i]!;
+      }
+      for (let i = 0; i < feature; i++) {
+        gradX![at + i] = inverse * (g[i]! - total / feature - v[i]! * along / feature);
+      }
+    }
+    gradWeight?.set(weightSums);
+    gradBias?.set(biasSums);
+  },
+  launch(shapes, params, limits) {
+    const [pass] = launch(shapes, params, limits).passes;
+    const rows = rowsOf(shapes.x);
+    const columns = lastAxis("x", shapes.x);
+    const weighted = shapes.weight ? ["weight", "scaled"] : [];
+    const sums = (target: string, left: string) => columnSums({ target, left, rows, columns });
+    return joinPlans(
+      {
+        scratch: shapes.weight ? { scaled: rows * columns } : {},
+        passes: [{
+          ...pass!,
+          entry: "normalize_backward",
+          bindings: ["x", "gradOut", "gradX", ...weighted],
+        }],
+      },
+      ...(shapes.weight ? [sums("gradWeight", "scaled")] : []),
+      ...(shapes.bias ? [sums("gradBias", "gradOut")] : []),
+    );
+  },
+  tolerance: 1e-5,
+};
+
 type Case = OpCase<LayerNormParams, "x", "weight" | "bias">;
 
 function normed(name: string, shape: Shape, quick = false): Case {
@@ -123,4 +185,5 @@ export const layerNorm = defineOp<LayerNormParams, "x", "weight" | "bias", "out"
   sized: (work) => normed(`${work} elements`, [Math.max(1, Math.round(work / 64)), 64]),
   cases,
   tolerance: 5e-6,
+  backward,
 });

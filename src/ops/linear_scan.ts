@@ -26,8 +26,19 @@ import type { GpuLimits } from "../device/device.ts";
 import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { decays, denormal, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
+import { discretizeModeInto } from "./_helpers/discretize_mode.ts";
+import { linearScanBackward } from "./_helpers/linear_scan_backward.ts";
+import { BACKWARD_CHUNK, backwardTile } from "./_helpers/scan_backward.ts";
 import { chunkOf, groupsFor } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase, type Pass } from "./op.ts";
+import { columnSums, joinPlans } from "./_helpers/reduce.ts";
+import {
+  type Backward,
+  defineOp,
+  type LaunchPlan,
+  type Named,
+  type OpCase,
+  type Pass,
+} from "./op.ts";
 
 /** Parameters of {@linkcode linearScan}. */
 export interface LinearScanParams {
@@ -66,45 +77,6 @@ function outputShapes(shapes: Shapes, params: LinearScanParams): { y: Shape; sta
   return { y: shapes.u, state: [batch, feature, state, 2] };
 }
 
-/** Abar and Bbar of one state and one step, written to `out` as [ar, ai, br, bi]. */
-function discretizeInto(
-  out: Float64Array,
-  lr: number,
-  li: number,
-  br: number,
-  bi: number,
-  dt: number,
-  bilinear: boolean,
-): void {
-  const zr = dt * lr;
-  const zi = dt * li;
-  let fr: number;
-  let fi: number;
-  if (bilinear) {
-    const dr = 1 - zr / 2;
-    const di = -zi / 2;
-    const norm = dr * dr + di * di;
-    const nr = 1 + zr / 2;
-    const ni = zi / 2;
-    out[0] = (nr * dr + ni * di) / norm;
-    out[1] = (ni * dr - nr * di) / norm;
-    fr = dt * dr / norm;
-    fi = -dt * di / norm;
-  } else {
-    // exp(z) − 1 by parts that do not cancel for small z.
-    const half = Math.sin(zi / 2);
-    const em1r = Math.expm1(zr) * Math.cos(zi) - 2 * half * half;
-    const em1i = Math.exp(zr) * Math.sin(zi);
-    out[0] = 1 + em1r;
-    out[1] = em1i;
-    const norm = lr * lr + li * li;
-    fr = norm > 0 ? (em1r * lr + em1i * li) / norm : dt;
-    fi = norm > 0 ? (em1i * lr - em1r * li) / norm : 0;
-  }
-  out[2] = fr * br - fi * bi;
-  out[3] = fr * bi + fi * br;
-}
-
 /**
  * The twin.
  *
@@ -131,7 +103,7 @@ function cpu(
   const bilinear = params.discretization === "bilinear";
   const perStep = params.variant === "perStep";
   const x = new Float64Array(2 * states);
-  const step = new Float64Array(4);
+  const mode = new Float64Array(4);
   for (let b = 0; b < batch; b++) {
     for (let d = 0; d < feature; d++) {
       const bank = 2 * d * states;
@@ -148,11 +120,12 @@ function cpu(
           let br = B[bank + n]!;
           let bi = B[bank + n + 1]!;
           if (perStep) {
-            discretizeInto(step, ar, ai, br, bi, dt![at]!, bilinear);
-            ar = step[0]!;
-            ai = step[1]!;
-            br = step[2]!;
-            bi = step[3]!;
+            discretizeModeInto(mode, ar, ai, dt![at]!, bilinear);
+            const real = br;
+            ar = mode[0]!;
+            ai = mode[1]!;
+            br = mode[2]! * real - mode[3]! * bi;
+            bi = mode[2]! * bi + mode[3]! * real;
           }
           const xr = x[n]!;
           const xi = x[n + 1]!;
@@ -176,12 +149,19 @@ const STATES_PER_THREAD = 8;
 const STATE_GROUPS_MAX = 8;
 const INVOCATIONS_MAX = 256;
 const CARRY_GROUP = 64;
+/** Workgroup memory of an invocation on the way back: starts of tiles, shares, staged rows. */
+const BACKWARD_BYTES = 144;
 
 function launch(shapes: Shapes, params: LinearScanParams, _limits: GpuLimits): LaunchPlan {
   const [batch, length, feature] = shapes.u as [number, number, number];
+  return chunked(shapes, params, chunkOf(length, batch * feature));
+}
+
+/** The three passes for a chunk of so many steps, a power of two where there are several. */
+function chunked(shapes: Shapes, params: LinearScanParams, chunk: number): LaunchPlan {
+  const [batch, length, feature] = shapes.u as [number, number, number];
   const states = shapes.A[1]!;
   const perStep = params.variant === "perStep";
-  const chunk = chunkOf(length, batch * feature);
   const chunks = Math.max(1, Math.ceil(length / chunk));
   let groups = 1;
   while (groups < STATE_GROUPS_MAX && groups * STATES_PER_THREAD < states) groups *= 2;
@@ -195,6 +175,7 @@ function launch(shapes: Shapes, params: LinearScanParams, _limits: GpuLimits): L
     TILE,
     CARRY_GROUP,
     CHUNKED: chunks > 1 ? 1 : 0,
+    BACKWARD: 0,
     PER_STEP: perStep ? 1 : 0,
     BILINEAR: params.discretization === "bilinear" ? 1 : 0,
     HAS_D: shapes.D ? 1 : 0,
@@ -235,6 +216,88 @@ function launch(shapes: Shapes, params: LinearScanParams, _limits: GpuLimits): L
   const scratch = chunks === 1 ? {} : { ends, ...(perStep ? { decays: ends } : {}) };
   return { scratch, passes };
 }
+
+/**
+ * The adjoint of the recurrence runs from the end: with the gradient flow of the state,
+ *
+ *   flow[k] = scale·gradY[k]·conj(C) + conj(Abar[k + 1])·flow[k + 1]      (the last: + gradState)
+ *   gradU = Re(conj(Bbar)·flow) + D·gradY     gradAbar[k] = flow[k]·conj(x[k − 1])
+ *   gradC = Σ scale·gradY·conj(x)             gradBbar[k] = flow[k]·u[k]
+ *
+ * and from Abar[k], Bbar[k] to lambda, B and dt by the chain rule where they are made per step.
+ *
+ * On a GPU the states are found again, chunk by chunk from the chunks' starts (the first two passes
+ * of the scan itself), instead of being kept; the flow crosses chunks as the state does, backwards.
+ */
+const backward: Backward<LinearScanParams, Input, OptionalInput, Output> = {
+  needs: ["u", "A", "B", "C", "D", "dt", "x0"],
+  cpu: linearScanBackward,
+  launch(shapes, params, limits) {
+    const [batch, length, feature] = shapes.u as [number, number, number];
+    const states = shapes.A[1]!;
+    const perStep = params.variant === "perStep";
+    const forward = chunked(shapes, params, BACKWARD_CHUNK);
+    const starts = forward.passes.slice(0, -1);
+    const chunks = Math.max(1, Math.ceil(length / BACKWARD_CHUNK));
+    const tile = backwardTile("A.state", states, feature, limits, BACKWARD_BYTES);
+    const constants = { ...forward.passes[0]!.constants, ...tile, BACKWARD: 1, STAGE_U: 1 };
+    const { dims } = forward.passes[0]!;
+    const bank = feature * states;
+    const rows = batch * chunks;
+    // A row of sums of a chunk: gradients of A, B and C, then of D.
+    const stride = 6 * bank + feature;
+    const x0 = shapes.x0 ? ["x0", "gradX0"] : [];
+    const dt = perStep ? ["dt"] : [];
+    const D = shapes.D ? ["D"] : [];
+    const tiles = groupsFor(feature, tile.FEATURES);
+    const passes: Pass[] = [...starts];
+    if (chunks > 1) {
+      passes.push({
+        entry: "reduce_flows",
+        constants: { ...constants, STAGE_U: 0 },
+        dims,
+        bindings: ["A", "C", ...dt, "gradY", "flows", "flowDecays"],
+        workgroups: [tiles, chunks - 1, batch],
+      });
+    }
+    passes.push({
+      entry: "carry_flows",
+      constants,
+      dims,
+      bindings: ["gradState", "flows", ...(chunks > 1 ? ["flowDecays"] : [])],
+      workgroups: [groupsFor(bank, CARRY_GROUP), batch, 1],
+    }, {
+      entry: "apply_flows",
+      constants,
+      dims,
+      bindings: [
+        ...["u", "A", "B", "C", ...D, ...dt, ...x0, "gradY", "flows", "gradU", "sums"],
+        ...[...(perStep ? ["gradDt"] : []), ...(chunks > 1 ? ["ends"] : [])],
+      ],
+      workgroups: [tiles, chunks, batch],
+    });
+    const sum = (target: string, offset: number, columns: number) =>
+      columnSums({ target, left: "sums", rows, columns, stride, offset });
+    const flows = 2 * rows * bank;
+    return joinPlans(
+      {
+        scratch: {
+          ...forward.scratch,
+          flows,
+          ...(chunks > 1 ? { flowDecays: flows } : {}),
+          sums: rows * stride,
+        },
+        passes,
+      },
+      sum("gradA", 0, 2 * bank),
+      sum("gradB", 2 * bank, 2 * bank),
+      sum("gradC", 4 * bank, 2 * bank),
+      ...(shapes.D ? [sum("gradD", 6 * bank, feature)] : []),
+    );
+  },
+  // Sums over the length of products of two scans, each with the tolerance of one.
+  tolerance: 5e-5,
+};
 
 function conjugateScale(params: LinearScanParams): number {
   return params.conjugatePairs === false ? 1 : 2;
@@ -348,4 +411,5 @@ export const linearScan = defineOp<LinearScanParams, Input, OptionalInput, Outpu
   },
   cases,
   tolerance: 2e-5,
+  backward,
 });

@@ -2,6 +2,7 @@
  * Matrix product with optional transposes and bias.
  *
  *   c[i, j] = Σ_k a[i, k]·b[k, j] + bias[j]
+ *   gradA = gradC·bᵀ,  gradB = aᵀ·gradC,  gradBias = Σ_i gradC[i, j]
  *
  * With a matrix `b` all leading axes of `a` are rows (a linear layer over a sequence; torch's
  * `nn.Linear` weight is `b` with `transposeB`). With more axes, `b` has the leading axes of `a` and
@@ -18,7 +19,15 @@ import { expectAxis, expectShape, type Shape, sizeOf } from "../tensor/shape.ts"
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
 import { groupsFor } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+import { columnSums, joinPlans } from "./_helpers/reduce.ts";
+import {
+  type Backward,
+  defineOp,
+  type LaunchPlan,
+  type Named,
+  type OpCase,
+  type Pass,
+} from "./op.ts";
 
 /** Parameters of {@linkcode matmul}. */
 export interface MatmulParams {
@@ -66,6 +75,22 @@ function sizesOf(shapes: Shapes, params: MatmulParams): Sizes {
   return { pairs: sizeOf(leading), m: rows, n, k, out };
 }
 
+/** One product of matrices, as the twin and the shader both take it. */
+interface Product {
+  readonly pairs: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+}
+
+function productOf(shapes: Shapes, params: MatmulParams): Product {
+  const { pairs, m, n, k } = sizesOf(shapes, params);
+  const { transposeA = false, transposeB = false } = params;
+  return { pairs, m, n, k, transposeA, transposeB };
+}
+
 /**
  * The twin.
  *
@@ -80,20 +105,28 @@ function cpu(
   shapes: Shapes,
   params: MatmulParams,
 ): void {
-  const { pairs, m, n, k } = sizesOf(shapes, params);
-  const { a, b, bias } = inputs;
+  multiplyInto(outputs.c, inputs.a, inputs.b, productOf(shapes, params), inputs.bias);
+}
+
+function multiplyInto(
+  c: FloatArray,
+  a: FloatArray,
+  b: FloatArray,
+  { pairs, m, n, k, transposeA, transposeB }: Product,
+  bias?: FloatArray,
+): void {
   const row = new Float64Array(n);
-  const strideRow = params.transposeA ? 1 : k;
-  const strideK = params.transposeA ? m : 1;
+  const strideRow = transposeA ? 1 : k;
+  const strideK = transposeA ? m : 1;
   for (let pair = 0; pair < pairs; pair++) {
     const offA = pair * m * k;
     const offB = pair * k * n;
     for (let i = 0; i < m; i++) {
       for (let j = 0; j < n; j++) row[j] = bias ? bias[j]! : 0;
       const at = offA + i * strideRow;
-      if (params.transposeB) addDotsInto(row, a, at, strideK, b, offB, k);
+      if (transposeB) addDotsInto(row, a, at, strideK, b, offB, k);
       else addRowsInto(row, a, at, strideK, b, offB, k);
-      outputs.c.set(row, (pair * m + i) * n);
+      c.set(row, (pair * m + i) * n);
     }
   }
 }
@@ -142,27 +175,88 @@ const LARGE_TILE = { ROWS: 128, COLUMNS: 128, STEPS: 16, VECTORS: 2 } as const;
 const LARGE_TILE_OUTPUTS_MIN = 1 << 20;
 
 function launch(shapes: Shapes, params: MatmulParams, limits: GpuLimits): LaunchPlan {
-  const { pairs, m, n, k } = sizesOf(shapes, params);
+  const bias = shapes.bias ? ["bias"] : [];
+  return {
+    scratch: {},
+    passes: [multiplyPass(productOf(shapes, params), ["a", "b", ...bias, "c"], limits)],
+  };
+}
+
+function multiplyPass(
+  { pairs, m, n, k, transposeA, transposeB }: Product,
+  bindings: readonly string[],
+  limits: GpuLimits,
+): Pass {
   const fits = limits.workgroupBytesMax >= 16384 && limits.invocationsMax >= 256;
   const tile = m * n >= LARGE_TILE_OUTPUTS_MIN && fits ? LARGE_TILE : SMALL_TILE;
   const side = 4 * tile.VECTORS;
   return {
-    scratch: {},
-    passes: [{
-      entry: "multiply",
-      constants: {
-        ...tile,
-        INVOCATIONS: tile.ROWS / side * (tile.COLUMNS / side),
-        TRANSPOSE_A: params.transposeA ? 1 : 0,
-        TRANSPOSE_B: params.transposeB ? 1 : 0,
-        HAS_BIAS: shapes.bias ? 1 : 0,
-      },
-      dims: { m, n, k },
-      bindings: ["a", "b", ...(shapes.bias ? ["bias"] : []), "c"],
-      workgroups: [groupsFor(n, tile.COLUMNS), groupsFor(m, tile.ROWS), pairs],
-    }],
+    entry: "multiply",
+    constants: {
+      ...tile,
+      INVOCATIONS: tile.ROWS / side * (tile.COLUMNS / side),
+      TRANSPOSE_A: transposeA ? 1 : 0,
+      TRANSPOSE_B: transposeB ? 1 : 0,
+      HAS_BIAS: bindings.length === 4 ? 1 : 0,
+    },
+    dims: { m, n, k },
+    bindings,
+    workgroups: [groupsFor(n, tile.COLUMNS), groupsFor(m, tile.ROWS), pairs],
   };
 }
+
+/**
+ * The two products of the way back, gradA = gradC·bᵀ and gradB = aᵀ·gradC, each with the operands
+ * and transposes that give the gradient in the order in which its operand is stored.
+ */
+function gradientProducts(shapes: Shapes, params: MatmulParams): Record<GradientTarget, Share> {
+  const { pairs, m, n, k, transposeA, transposeB } = productOf(shapes, params);
+  const a = { pairs, left: "a", right: "gradC" } as const;
+  const b = { pairs, left: "b", right: "gradC" } as const;
+  const gradC = { pairs, left: "gradC" } as const;
+  return {
+    gradA: transposeA
+      ? { ...b, m: k, n: m, k: n, transposeA: transposeB, transposeB: true }
+      : { ...gradC, right: "b", m, n: k, k: n, transposeA: false, transposeB: !transposeB },
+    gradB: transposeB
+      ? { ...gradC, right: "a", m: n, n: k, k: m, transposeA: true, transposeB: transposeA }
+      : { ...a, m: k, n, k: m, transposeA: !transposeA, transposeB: false },
+  };
+}
+
+type GradientTarget = "gradA" | "gradB";
+
+/** A product and the names of its operands. */
+type Share = Product & Record<"left" | "right", "a" | "b" | "gradC">;
+
+const backward: Backward<MatmulParams, "a" | "b", "bias", "c"> = {
+  needs: ["a", "b"],
+  cpu(given, { gradA, gradB, gradBias }, shapes, params) {
+    const products = gradientProducts(shapes, params);
+    const multiply = (out: FloatArray, share: Share) =>
+      multiplyInto(out, given[share.left]!, given[share.right]!, share);
+    multiply(gradA!, products.gradA);
+    multiply(gradB!, products.gradB);
+    if (gradBias === undefined) return;
+    const sums = new Float64Array(gradBias.length);
+    const { gradC } = given;
+    for (let i = 0; i < gradC!.length; i++) sums[i % sums.length]! += gradC![i]!;
+    gradBias.set(sums);
+  },
+  launch(shapes, params, limits) {
+    const products = gradientProducts(shapes, params);
+    const passes = (["gradA", "gradB"] as const).map((target) => {
+      const { left, right } = products[target];
+      return multiplyPass(products[target], [`a=${left}`, `b=${right}`, `c=${target}`], limits);
+    });
+    const own = { scratch: {}, passes };
+    if (!shapes.bias) return own;
+    const { pairs, m, n } = productOf(shapes, params);
+    const sums = { target: "gradBias", left: "gradC", rows: pairs * m, columns: n };
+    return joinPlans(own, columnSums(sums));
+  },
+  tolerance: 1e-5,
+};
 
 type MatmulCase = OpCase<MatmulParams, "a" | "b", "bias">;
 
@@ -222,4 +316,5 @@ export const matmul = defineOp<MatmulParams, "a" | "b", "bias", "c">({
   },
   cases,
   tolerance: 1e-5,
+  backward,
 });

@@ -1,10 +1,12 @@
 /** The hub of the ops: every member by name, and the runner that layers call. */
 import { activation } from "./activation.ts";
+import { adam } from "./adam.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { conv1d } from "./conv1d.ts";
 import { denseScan } from "./dense_scan.ts";
 import { diagonalScan } from "./diagonal_scan.ts";
+import { discretize } from "./discretize.ts";
 import { dplrKernel } from "./dplr_kernel.ts";
 import { dplrScan } from "./dplr_scan.ts";
 import { fftConv } from "./fft_conv.ts";
@@ -17,6 +19,7 @@ import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
+import { squaredNorm } from "./squared_norm.ts";
 import { ssd } from "./ssd.ts";
 import { vandermonde } from "./vandermonde.ts";
 
@@ -24,11 +27,13 @@ export { runOp } from "./run.ts";
 export type { OpInput } from "./run.ts";
 export {
   activation,
+  adam,
   add,
   attention,
   conv1d,
   denseScan,
   diagonalScan,
+  discretize,
   dplrKernel,
   dplrScan,
   fftConv,
@@ -40,6 +45,7 @@ export {
   selectiveScan,
   slice,
   softmax,
+  squaredNorm,
   ssd,
   vandermonde,
 };
@@ -47,11 +53,13 @@ export {
 /** Every op; the laws, the self-check and the benches run over this list. */
 export const OPS: readonly AnyOp[] = [
   activation,
+  adam,
   add,
   attention,
   conv1d,
   denseScan,
   diagonalScan,
+  discretize,
   dplrKernel,
   dplrScan,
   fftConv,
@@ -63,6 +71,7 @@ export const OPS: readonly AnyOp[] = [
   selectiveScan,
   slice,
   softmax,
+  squaredNorm,
   ssd,
   vandermonde,
 ];

@@ -4,6 +4,9 @@
  *
  * An op is pure: outputs are a function of inputs and params, inputs are never written, every
  * element of every output is.
+ *
+ * An op that can be trained through also says how gradients pass back: its {@linkcode Backward} is
+ * written and checked in the same two ways, as a twin and as passes of the op's shader.
  */
 import type { GpuLimits } from "../device/device.ts";
 import type { RandomState } from "../base/random.ts";
@@ -14,6 +17,43 @@ import type { FloatArray, Tensor } from "../tensor/tensor.ts";
 export type Named<Required extends string, Optional extends string, T> =
   & { readonly [key in Required]: T }
   & { readonly [key in Optional]?: T | undefined };
+
+/** What the gradient with respect to an input or an output is called: `gradX0` for `x0`. */
+export type GradientOf<Name extends string> = `grad${Capitalize<Name>}`;
+
+/** The name of a gradient. */
+export function gradientName<Name extends string>(name: Name): GradientOf<Name> {
+  return `grad${name.charAt(0).toUpperCase()}${name.slice(1)}` as GradientOf<Name>;
+}
+
+/** Values by name of which each may be absent. */
+export type Some<Name extends string, T> = { readonly [key in Name]?: T | undefined };
+
+/**
+ * How the gradient of a scalar loss passes back through an op. A complex number's gradient is
+ * dL/dRe + i·dL/dIm: the plain gradient of its two stored numbers.
+ */
+export interface Backward<P, I extends string, Opt extends string, O extends string> {
+  /** The inputs and outputs whose values it reads; a tape keeps these and no others. */
+  readonly needs: readonly (I | Opt | O)[];
+  /**
+   * The twin: writes the gradient of every input that was given.
+   *
+   * @param given     what `needs` names where the op had it, and the gradient of every output
+   * @param gradients of every given input, to be filled
+   * @param shapes    of the op's inputs
+   */
+  cpu(
+    given: Some<I | Opt | O | GradientOf<O>, FloatArray>,
+    gradients: Some<GradientOf<I | Opt>, FloatArray>,
+    shapes: Named<I, Opt, Shape>,
+    params: P,
+  ): void;
+  /** How a GPU computes the same. */
+  launch(shapes: Named<I, Opt, Shape>, params: P, limits: GpuLimits): LaunchPlan;
+  /** Largest allowed max|x − ref| / max|ref| of a gradient in f32. */
+  readonly tolerance: number;
+}
 
 /**
  * One primitive.
@@ -53,6 +93,8 @@ export interface Op<P, I extends string, Opt extends string, O extends string> {
   readonly cases: readonly OpCase<P, I, Opt>[];
   /** Largest allowed max|x − ref| / max|ref| in f32, with its reason in the op's header. */
   readonly tolerance: number;
+  /** How gradients pass back; a tape refuses to record an op without it. */
+  readonly backward?: Backward<P, I, Opt, O>;
 }
 
 /** An op of any signature, as the hub lists it. */
@@ -69,10 +111,15 @@ export interface LaunchPlan {
 
 /** One dispatch. */
 export interface Pass {
+  /** The shader's file where it is not the op's own: `shared/column_sums`. */
+  readonly shader?: string;
   readonly entry: string;
   readonly constants: Readonly<Record<string, number | string>>;
   readonly dims: Readonly<Record<string, number>>;
-  /** Names of inputs, outputs, scratch or tables that the entry point touches. */
+  /**
+   * Names of inputs, outputs, scratch or tables that the entry point touches. `variable=tensor`
+   * binds a tensor to a shader variable of another name, so that an entry serves more than once.
+   */
   readonly bindings: readonly string[];
   readonly workgroups: readonly [number, number, number];
 }

@@ -13,10 +13,11 @@ import { InvalidValueError } from "../base/errors.ts";
 import type { GpuLimits } from "../device/device.ts";
 import { expectShape, lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
-import { silu } from "./_helpers/activation.ts";
+import { silu, siluSlope } from "./_helpers/activation.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
 import { ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+import { columnSums, joinPlans } from "./_helpers/reduce.ts";
+import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode rmsNorm}. */
 export interface RmsNormParams {
@@ -91,6 +92,73 @@ function launch(shapes: Shapes, params: RmsNormParams, limits: GpuLimits): Launc
   };
 }
 
+/**
+ * With r = 1/√(mean(v²) + eps), h = gradOut (times silu(z) where the gate is last), g = h·weight,
+ *
+ *   gradV = r·(g − v·r²·mean(g·v))        gradWeight = Σ h·v·r        (over rows)
+ *
+ * and from there through the gate: last, gradZ = gradOut·v·r·weight·silu'(z); first,
+ * gradX = gradV·silu(z), gradZ = gradV·x·silu'(z).
+ */
+const backward: Backward<RmsNormParams, "x", "weight" | "z", "out"> = {
+  needs: ["x", "weight", "z"],
+  cpu({ x, weight, z, gradOut }, { gradX, gradWeight, gradZ }, shapes, params) {
+    const feature = lastAxis("x", shapes.x);
+    const size = params.groupSize ?? feature;
+    const gateFirst = z !== undefined && !params.normBeforeGate;
+    const gateLast = z !== undefined && !gateFirst;
+    const weightSums = new Float64Array(feature);
+    const v = new Float64Array(size);
+    const g = new Float64Array(size);
+    for (let start = 0; start < x!.length; start += size) {
+      let squares = 0;
+      for (let i = 0; i < size; i++) {
+        v[i] = gateFirst ? x![start + i]! * silu(z[start + i]!) : x![start + i]!;
+        squares += v[i]! * v[i]!;
+      }
+      const inverse = 1 / Math.sqrt(squares / size + params.eps);
+      let along = 0;
+      for (let i = 0; i < size; i++) {
+        const at = start + i;
+        const scale = weight ? weight[at % feature]! : 1;
+        const grad = gradOut![at]!;
+        const inner = gateLast ? grad * silu(z[at]!) : grad;
+        if (gateLast) gradZ![at] = grad * v[i]! * inverse * scale * siluSlope(z[at]!);
+        weightSums[at % feature]! += inner * v[i]! * inverse;
+        g[i] = inner * scale;
+        along += g[i]! * v[i]!;
+      }
+      const pull = inverse * inverse * along / size;
+      for (let i = 0; i < size; i++) {
+        const at = start + i;
+        const gradV = inverse * (g[i]! - v[i]! * pull);
+        gradX![at] = gateFirst ? gradV * silu(z[at]!) : gradV;
+        if (gateFirst) gradZ![at] = gradV * x![at]! * siluSlope(z[at]!);
+      }
+    }
+    gradWeight?.set(weightSums);
+  },
+  launch(shapes, params, limits) {
+    const [pass] = launch(shapes, params, limits).passes;
+    const rows = rowsOf(shapes.x);
+    const columns = lastAxis("x", shapes.x);
+    const weighted = shapes.weight ? ["weight", "scaled"] : [];
+    const gated = shapes.z ? ["z", "gradZ"] : [];
+    const own = {
+      scratch: shapes.weight ? { scaled: rows * columns } : {},
+      passes: [{
+        ...pass!,
+        entry: "normalize_backward",
+        bindings: ["x", "gradOut", "gradX", ...weighted, ...gated],
+      }],
+    };
+    if (!shapes.weight) return own;
+    return joinPlans(own, columnSums({ target: "gradWeight", left: "scaled", rows, columns }));
+  },
+  // A single feature keeps only eps/(v² + eps) of its gradient, which f32 finds by cancelling.
+  tolerance: 1e-3,
+};
+
 type Case = OpCase<RmsNormParams, "x", "weight" | "z">;
 
 function normed(name: string, shape: Shape, change: Partial<RmsNormParams> = {}): Case {
@@ -138,4 +206,5 @@ export const rmsNorm = defineOp<RmsNormParams, "x", "weight" | "z", "out">({
   sized: (work) => normed(`${work} elements`, [Math.max(1, Math.round(work / 64)), 64]),
   cases,
   tolerance: 5e-6,
+  backward,
 });

@@ -10,8 +10,8 @@ import type {
 import { LimitError } from "../base/errors.ts";
 import { invariant } from "../base/invariant.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
-import { DTYPE_BYTES, type FloatArray, type Tensor } from "../tensor/tensor.ts";
-import type { AnyOp, Named, Op, Pass } from "./op.ts";
+import { type Dtype, DTYPE_BYTES, type FloatArray, type Tensor } from "../tensor/tensor.ts";
+import { type AnyOp, gradientName, type LaunchPlan, type Named, type Op, type Pass } from "./op.ts";
 
 /** An input of {@linkcode runOp}: on the host, or already on the device. */
 export type OpInput = Tensor | DeviceTensor;
@@ -38,9 +38,23 @@ export function runOp<P, I extends string, Opt extends string, O extends string>
   inputs: Named<I, Opt, OpInput>,
   params: P,
 ): { readonly [key in O]: DeviceTensor } {
-  if (device.kind === "webgpu") return runOnGpu(device, op, inputs, params);
-  return runOnCpu(device, op, inputs, params);
+  const outputs = device.kind === "webgpu"
+    ? runOnGpu(device, op, inputs, params)
+    : runOnCpu(device, op, inputs, params);
+  (device as RecordingDevice).record?.({ op, inputs, params, outputs });
+  return outputs;
 }
+
+/** One run of an op, as a tape takes it down. */
+export interface OpRun {
+  readonly op: AnyOp;
+  readonly inputs: Readonly<Record<string, OpInput | undefined>>;
+  readonly params: unknown;
+  readonly outputs: Readonly<Record<string, DeviceTensor>>;
+}
+
+/** A device that is told of every op that ran on it. */
+export type RecordingDevice = Device & { readonly record?: (run: OpRun) => void };
 
 /** The shapes of the inputs that are given. */
 function shapesOf(op: AnyOp, given: Record<string, OpInput | undefined>): Record<string, Shape> {
@@ -57,6 +71,43 @@ function shapesOf(op: AnyOp, given: Record<string, OpInput | undefined>): Record
   return shapes;
 }
 
+/** The arrays of tensors on the CPU, all of one dtype. */
+function arraysOf(
+  device: CpuDevice,
+  op: AnyOp,
+  given: Readonly<Record<string, OpInput>>,
+  dtype: Dtype,
+): Record<string, FloatArray> {
+  const arrays: Record<string, FloatArray> = {};
+  for (const [name, input] of Object.entries(given)) {
+    if (input.dtype !== dtype) {
+      throw new TypeError(`Op ${op.name}: "${name}" is ${input.dtype}, the others are ${dtype}`);
+    }
+    arrays[name] = isOnDevice(input) ? device.dataOf(input) : input.data;
+  }
+  return arrays;
+}
+
+/** Tensors of the given shapes, and the arrays behind them. */
+function allocArrays(device: CpuDevice, shapes: Readonly<Record<string, Shape>>, dtype: Dtype) {
+  const tensors: Record<string, DeviceTensor> = {};
+  const arrays: Record<string, FloatArray> = {};
+  for (const [name, shape] of Object.entries(shapes)) {
+    const tensor = device.alloc(shape, dtype);
+    tensors[name] = tensor;
+    arrays[name] = device.dataOf(tensor);
+  }
+  return { tensors, arrays };
+}
+
+/** The inputs that are given. */
+function inputsOf(
+  given: Readonly<Record<string, OpInput | undefined>>,
+  shapes: Readonly<Record<string, Shape>>,
+): Record<string, OpInput> {
+  return Object.fromEntries(Object.keys(shapes).map((name) => [name, given[name]!]));
+}
+
 function runOnCpu<P, I extends string, Opt extends string, O extends string>(
   device: CpuDevice,
   op: Op<P, I, Opt, O>,
@@ -64,31 +115,18 @@ function runOnCpu<P, I extends string, Opt extends string, O extends string>(
   params: P,
 ): { readonly [key in O]: DeviceTensor } {
   const given = inputs as Record<string, OpInput | undefined>;
-  const shapes = shapesOf(op, given) as Named<I, Opt, Shape>;
-  const outputShapes = op.outputShapes(shapes, params);
-  const dtype = given[op.inputs[0]!]!.dtype;
-  const arrays: Record<string, FloatArray> = {};
-  for (const name of Object.keys(shapes)) {
-    const input = given[name]!;
-    if (input.dtype !== dtype) {
-      throw new TypeError(`Op ${op.name}: "${name}" is ${input.dtype}, the others are ${dtype}`);
-    }
-    arrays[name] = isOnDevice(input) ? device.dataOf(input) : input.data;
-  }
-  const outputs: Record<string, DeviceTensor> = {};
-  const outputArrays: Record<string, FloatArray> = {};
-  for (const name of op.outputs) {
-    const output = device.alloc(outputShapes[name], dtype);
-    outputs[name] = output;
-    outputArrays[name] = device.dataOf(output);
-  }
+  const shapes = shapesOf(op, given);
+  const outputShapes = op.outputShapes(shapes as Named<I, Opt, Shape>, params);
+  const { dtype } = given[op.inputs[0]!]!;
+  const arrays = arraysOf(device, op, inputsOf(given, shapes), dtype);
+  const outputs = allocArrays(device, outputShapes, dtype);
   op.cpu(
     arrays as Named<I, Opt, FloatArray>,
-    outputArrays as { [key in O]: FloatArray },
-    shapes,
+    outputs.arrays as { [key in O]: FloatArray },
+    shapes as Named<I, Opt, Shape>,
     params,
   );
-  return outputs as { [key in O]: DeviceTensor };
+  return outputs.tensors as { [key in O]: DeviceTensor };
 }
 
 function bind(tensor: DeviceTensor): Binding {
@@ -105,10 +143,11 @@ function bindPass(
     throw new LimitError("storageBuffersMax", most, pass.bindings.length, pass.entry);
   }
   const bindings: Record<string, Binding> = {};
-  for (const name of pass.bindings) {
+  for (const binding of pass.bindings) {
+    const [variable, name = variable] = binding.split("=") as [string, string?];
     const tensor = tensors[name];
     invariant(tensor, `pass ${pass.entry} binds "${name}", which the op does not have`);
-    bindings[name] = bind(tensor);
+    bindings[variable] = bind(tensor);
   }
   return bindings;
 }
@@ -136,9 +175,20 @@ export function prepareOp<P, I extends string, Opt extends string, O extends str
   const shapes = shapesOf(op, given);
   const outputShapes = op.outputShapes(shapes as Named<I, Opt, Shape>, params);
   const plan = op.launch(shapes as Named<I, Opt, Shape>, params, device.limits);
+  const prepared = prepare(device, op, inputsOf(given, shapes), outputShapes, plan);
+  return prepared as PreparedOp<O>;
+}
+
+/** Uploads and allocates what a plan touches, and binds it. */
+function prepare(
+  device: GpuDevice,
+  op: AnyOp,
+  given: Readonly<Record<string, OpInput>>,
+  outputShapes: Readonly<Record<string, Shape>>,
+  plan: LaunchPlan,
+): PreparedOp<string> {
   const tensors: Record<string, DeviceTensor> = {};
-  for (const name of Object.keys(shapes)) {
-    const input = given[name]!;
+  for (const [name, input] of Object.entries(given)) {
     tensors[name] = isOnDevice(input) ? input : device.upload(input);
   }
   for (const [name, count] of Object.entries(plan.scratch)) {
@@ -148,18 +198,18 @@ export function prepareOp<P, I extends string, Opt extends string, O extends str
     tensors[name] = device.table(table.key, table.make);
   }
   const outputs: Record<string, DeviceTensor> = {};
-  for (const name of op.outputs) {
-    outputs[name] = tensors[name] = device.alloc(outputShapes[name], "f32");
+  for (const [name, shape] of Object.entries(outputShapes)) {
+    outputs[name] = tensors[name] = device.alloc(shape, "f32");
   }
   const launches = plan.passes.map((pass) => ({
-    shader: op.name,
+    shader: pass.shader ?? op.name,
     entry: pass.entry,
     constants: pass.constants,
     dims: pass.dims,
     bindings: bindPass(device, pass, tensors),
     workgroups: pass.workgroups,
   }));
-  return { launches, outputs: outputs as { [key in O]: DeviceTensor } };
+  return { launches, outputs };
 }
 
 function runOnGpu<P, I extends string, Opt extends string, O extends string>(
@@ -168,16 +218,55 @@ function runOnGpu<P, I extends string, Opt extends string, O extends string>(
   inputs: Named<I, Opt, OpInput>,
   params: P,
 ): { readonly [key in O]: DeviceTensor } {
+  return issue(device, (scope) => prepareOp(scope, op, inputs, params)).outputs;
+}
+
+/** Runs what was prepared in a scope; only its outputs outlive the run. */
+function issue<T extends PreparedOp<string>>(
+  device: GpuDevice,
+  prepareIn: (scope: GpuDevice) => T,
+): T {
   const scope = openScope(device);
   try {
-    const { launches, outputs } = prepareOp(asGpu(scope), op, inputs, params);
-    device.dispatch(launches);
-    for (const name of op.outputs) scope.keep(outputs[name]);
-    return outputs;
+    const prepared = prepareIn(asGpu(scope));
+    device.dispatch(prepared.launches);
+    for (const output of Object.values<DeviceTensor>(prepared.outputs)) scope.keep(output);
+    return prepared;
   } finally {
     // Memory is reused in issue order, so scratch may be given back before the GPU has run.
     scope.release();
   }
+}
+
+/**
+ * Passes gradients back through an op: from those of its outputs to those of all its inputs.
+ *
+ * @param given   the values that the op's backward needs and the gradient of every output, by name
+ * @param shapes  of the inputs that the op was given
+ * @returns       the gradients of those inputs, each with its input's shape, by gradient name
+ * @throws {TypeError} the op has no backward, or dtypes differ on the CPU
+ * @throws {LimitError} the gradients and the scratch do not fit into the device's budget
+ */
+export function runBackward(
+  device: Device,
+  op: AnyOp,
+  given: Readonly<Record<string, OpInput>>,
+  shapes: Readonly<Record<string, Shape>>,
+  params: unknown,
+): Record<string, DeviceTensor> {
+  const { backward } = op;
+  if (backward === undefined) throw new TypeError(`Op ${op.name} has no backward`);
+  const gradientShapes = Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => [gradientName(name), shape]),
+  );
+  if (device.kind === "webgpu") {
+    const plan = backward.launch(shapes, params, device.limits);
+    return issue(device, (scope) => prepare(scope, op, given, gradientShapes, plan)).outputs;
+  }
+  const { dtype } = given[gradientName(op.outputs[0])]!;
+  const gradients = allocArrays(device, gradientShapes, dtype);
+  backward.cpu(arraysOf(device, op, given, dtype), gradients.arrays, shapes, params);
+  return gradients.tensors;
 }
 
 function asGpu(device: Device): GpuDevice {

@@ -23,7 +23,21 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { silu, softplus } from "./_helpers/activation.ts";
 import { constant, denormal, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
 import { chunkOf, groupsFor } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase, type Pass } from "./op.ts";
+import { BACKWARD_CHUNK } from "./_helpers/scan_backward.ts";
+import {
+  backwardPlan,
+  offsetOf,
+  selectiveScanBackward,
+  type Sizes,
+} from "./_helpers/selective_scan_backward.ts";
+import {
+  type Backward,
+  defineOp,
+  type LaunchPlan,
+  type Named,
+  type OpCase,
+  type Pass,
+} from "./op.ts";
 
 /** Parameters of {@linkcode selectiveScan}. */
 export interface SelectiveScanParams {
@@ -36,19 +50,6 @@ export interface SelectiveScanParams {
 type Input = "u" | "delta" | "A" | "B" | "C";
 type OptionalInput = "D" | "z" | "deltaBias" | "x0";
 type Shapes = Named<Input, OptionalInput, Shape>;
-
-/** Sizes of a call, checked. */
-interface Sizes {
-  readonly batch: number;
-  readonly length: number;
-  readonly feature: number;
-  readonly state: number;
-  /** Stored numbers of one state: 2 for complex. */
-  readonly parts: number;
-  /** Groups of B; 0 where B is fixed. */
-  readonly groupB: number;
-  readonly groupC: number;
-}
 
 function groupsOf(name: string, shape: Shape, sizes: Omit<Sizes, "groupB" | "groupC">): number {
   const { batch, length, feature, state, parts } = sizes;
@@ -144,14 +145,6 @@ function cpu(
   }
 }
 
-/** Where the row of B or C for one step and feature begins. */
-function offsetOf(sizes: Sizes, group: number, b: number, k: number, d: number): number {
-  const width = sizes.state * sizes.parts;
-  if (group === 0) return d * width;
-  const g = Math.floor(d * group / sizes.feature);
-  return ((b * sizes.length + k) * group + g) * width;
-}
-
 /** One step of one feature with real states; `scaled` is dt·u. Returns Σ C·x. */
 function stepRealInto(
   x: Float64Array,
@@ -219,9 +212,19 @@ function tileFeaturesOf(sizes: Sizes, stateGroups: number): number {
 }
 
 function launch(shapes: Shapes, params: SelectiveScanParams, limits: GpuLimits): LaunchPlan {
+  const { batch, length, feature } = sizesOf(shapes, params);
+  return chunked(shapes, params, limits, chunkOf(length, batch * feature));
+}
+
+/** The three passes for a chunk of so many steps. */
+function chunked(
+  shapes: Shapes,
+  params: SelectiveScanParams,
+  limits: GpuLimits,
+  chunk: number,
+): LaunchPlan {
   const sizes = sizesOf(shapes, params);
   const { batch, length, feature, state, parts } = sizes;
-  const chunk = chunkOf(length, batch * feature);
   const chunks = Math.max(1, Math.ceil(length / chunk));
   let stateGroups = 1;
   while (stateGroups < STATE_GROUPS_MAX && stateGroups * STATES_PER_THREAD < state) {
@@ -247,6 +250,7 @@ function launch(shapes: Shapes, params: SelectiveScanParams, limits: GpuLimits):
     TILE,
     CARRY_GROUP,
     CHUNKED: chunks > 1 ? 1 : 0,
+    BACKWARD: 0,
     SOFTPLUS: params.softplus ? 1 : 0,
     FIXED_B: sizes.groupB === 0 ? 1 : 0,
     FIXED_C: sizes.groupC === 0 ? 1 : 0,
@@ -296,6 +300,35 @@ function launch(shapes: Shapes, params: SelectiveScanParams, limits: GpuLimits):
   const scratch = chunks === 1 ? {} : { ends, spans: batch * (chunks - 1) * feature };
   return { scratch, passes };
 }
+
+/**
+ * Gradients, with the flow of the gradient through the states (2 for complex A, else 1, is r):
+ *
+ *   grad[k]  = gradY[k]·silu(z[k])      gradZ = gradY·(Σ C·x + D·u)·silu'(z)
+ *   flow[k]  = r·grad[k]·conj(C[k]) + conj(exp(delta'[k+1]·A))·flow[k + 1]
+ *   gradC[k] = r·grad[k]·conj(x[k])     gradB[k] = delta'·u·flow
+ *   gradU    = delta'·Re(conj(B)·flow) + D·grad
+ *   gradA    = Σ delta'·conj(exp(delta'·A))·flow·conj(x[k − 1])
+ *   gradDelta = softplus'·Re(Σ conj(A·exp(delta'·A))·flow·conj(x[k − 1]) + u·conj(B)·flow)
+ *
+ * As in the paper's algorithm (section 3.3.2, recomputation) the states are not kept: the GPU finds
+ * each chunk's start again with the scan's own first passes and its states tile by tile. B and C
+ * belong to many features: a workgroup adds those it holds, a later pass the workgroups.
+ */
+const backward: Backward<SelectiveScanParams, Input, OptionalInput, "y" | "state"> = {
+  needs: ["u", "delta", "A", "B", "C", "D", "z", "deltaBias", "x0"],
+  cpu: (given, gradients, shapes, params) =>
+    selectiveScanBackward(given, gradients, sizesOf(shapes, params), params.softplus),
+  launch: (shapes, params, limits) =>
+    backwardPlan(
+      chunked(shapes, params, limits, BACKWARD_CHUNK),
+      sizesOf(shapes, params),
+      shapes,
+      limits,
+    ),
+  // Sums over the length of products of two scans, each with the tolerance of one.
+  tolerance: 5e-5,
+};
 
 interface CaseSizes {
   readonly batch: number;
@@ -413,4 +446,5 @@ export const selectiveScan = defineOp<
   },
   cases,
   tolerance: 2e-5,
+  backward,
 });

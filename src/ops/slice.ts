@@ -2,6 +2,7 @@
  * A range of the last axis as a tensor of its own: how a projection's output is split into parts.
  *
  *   out[.., i] = x[.., start + i]        i < count
+ *   gradX      = gradOut there, 0 elsewhere
  *
  * Tolerance: a copy, exact.
  */
@@ -9,7 +10,7 @@ import { InvalidValueError } from "../base/errors.ts";
 import { lastAxis, rowsOf, type Shape } from "../tensor/shape.ts";
 import { normal } from "./_helpers/cases.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
-import { defineOp } from "./op.ts";
+import { type Backward, defineOp } from "./op.ts";
 
 /** Parameters of {@linkcode slice}. */
 export interface SliceParams {
@@ -18,6 +19,32 @@ export interface SliceParams {
   /** Size of the range. */
   readonly count: number;
 }
+
+const backward: Backward<SliceParams, "x", never, "out"> = {
+  needs: [],
+  cpu({ gradOut }, { gradX }, shapes, { start, count }) {
+    const width = lastAxis("x", shapes.x);
+    gradX!.fill(0);
+    for (let row = 0; row < rowsOf(shapes.x); row++) {
+      gradX!.set(gradOut!.subarray(row * count, (row + 1) * count), row * width + start);
+    }
+  },
+  launch(shapes, { start, count }, limits) {
+    const width = lastAxis("x", shapes.x);
+    const size = rowsOf(shapes.x) * width;
+    return {
+      scratch: {},
+      passes: [{
+        entry: "spread_range",
+        constants: { GROUP: POINTWISE_GROUP },
+        dims: { size, width, start, count },
+        bindings: ["x=gradOut", "out=gradX"],
+        workgroups: spreadGroups(groupsFor(size, POINTWISE_GROUP), limits),
+      }],
+    };
+  },
+  tolerance: 0,
+};
 
 /** Range of the last axis; equation at the head of this file. */
 export const slice = defineOp<SliceParams, "x", never, "out">({
@@ -81,4 +108,5 @@ export const slice = defineOp<SliceParams, "x", never, "out">({
     },
   ],
   tolerance: 0,
+  backward,
 });

@@ -4,6 +4,8 @@
  *   y[i, j] = exp(scale·x[i, j]) / Σ_j exp(scale·x[i, j])
  *   logSumExp[i] = log Σ_j exp(scale·x[i, j])
  *
+ *   gradX[i, j]  = scale·y[i, j]·(gradY[i, j] − Σ_j gradY[i, j]·y[i, j] + gradLogSumExp[i])
+ *
  * The weights of attention (arXiv 1706.03762, eq. 1). The largest value of the row is taken out
  * first, so that no exponential overflows. `causal`: row i of the second-last axis sees columns up
  * to i (with more columns than rows, the last row sees all); the others get weight exactly 0.
@@ -16,7 +18,7 @@ import { lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, fill, normal } from "./_helpers/cases.ts";
 import { ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode softmax}. */
 export interface SoftmaxParams {
@@ -92,6 +94,30 @@ function launch(shapes: Shapes, params: SoftmaxParams, limits: GpuLimits): Launc
   };
 }
 
+const backward: Backward<SoftmaxParams, "x", never, "y" | "logSumExp"> = {
+  needs: ["y"],
+  cpu({ y, gradY, gradLogSumExp }, { gradX }, shapes, params) {
+    const scale = params.scale ?? 1;
+    const width = lastAxis("x", shapes.x);
+    for (let row = 0; row < rowsOf(shapes.x); row++) {
+      const at = row * width;
+      let mean = 0;
+      for (let j = at; j < at + width; j++) mean += gradY![j]! * y![j]!;
+      const shift = gradLogSumExp![row]! - mean;
+      for (let j = at; j < at + width; j++) gradX![j] = scale * y![j]! * (gradY![j]! + shift);
+    }
+  },
+  launch(shapes, params, limits) {
+    const [pass] = launch(shapes, params, limits).passes;
+    const bindings = ["y", "gradY", "gradLogSumExp", "gradX"];
+    return {
+      scratch: {},
+      passes: [{ ...pass!, entry: "normalize_backward", bindings }],
+    };
+  },
+  tolerance: 5e-6,
+};
+
 type Case = OpCase<SoftmaxParams, "x", never>;
 
 function rowsCase(name: string, shape: Shape, params: SoftmaxParams = {}, quick = false): Case {
@@ -127,4 +153,5 @@ export const softmax = defineOp<SoftmaxParams, "x", never, "y" | "logSumExp">({
   sized: (work) => rowsCase(`${work} elements`, [Math.max(1, Math.round(work / 64)), 64]),
   cases,
   tolerance: 5e-6,
+  backward,
 });

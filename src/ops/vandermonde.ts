@@ -19,7 +19,7 @@ import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, fill, leftHalfPlane, normal } from "./_helpers/cases.ts";
 import { groupsFor } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode vandermonde}. */
 export interface VandermondeParams {
@@ -88,6 +88,53 @@ function launch(shapes: Shapes, params: VandermondeParams, _limits: GpuLimits): 
   };
 }
 
+/**
+ *   gradC = scale·Σ_l gradKernel[l]·conj(exp(l·logAbar))
+ *   gradLogAbar = scale·conj(C)·Σ_l gradKernel[l]·l·conj(exp(l·logAbar))
+ */
+const backward: Backward<VandermondeParams, "logAbar" | "C", never, "kernel"> = {
+  needs: ["logAbar", "C"],
+  cpu({ logAbar, C, gradKernel }, { gradLogAbar, gradC }, shapes, params) {
+    const state = shapes.logAbar[1]!;
+    const scale = params.conjugatePairs === false ? 1 : 2;
+    for (let n = 0; n < logAbar!.length; n += 2) {
+      const row = Math.floor(n / (2 * state)) * params.length;
+      let re = 0;
+      let im = 0;
+      let timesRe = 0;
+      let timesIm = 0;
+      for (let l = 0; l < params.length; l++) {
+        const modulus = gradKernel![row + l]! * Math.exp(l * logAbar![n]!);
+        const cos = modulus * Math.cos(l * logAbar![n + 1]!);
+        const sin = -modulus * Math.sin(l * logAbar![n + 1]!);
+        re += cos;
+        im += sin;
+        timesRe += l * cos;
+        timesIm += l * sin;
+      }
+      gradC![n] = scale * re;
+      gradC![n + 1] = scale * im;
+      gradLogAbar![n] = scale * (C![n]! * timesRe + C![n + 1]! * timesIm);
+      gradLogAbar![n + 1] = scale * (C![n]! * timesIm - C![n + 1]! * timesRe);
+    }
+  },
+  launch(shapes, params, limits) {
+    const [feature, state] = shapes.logAbar as [number, number];
+    const [pass] = launch(shapes, params, limits).passes;
+    return {
+      scratch: {},
+      passes: [{
+        ...pass!,
+        entry: "sum_positions",
+        bindings: ["logAbar", "C", "gradKernel", "gradLogAbar", "gradC"],
+        workgroups: [state, feature, 1],
+      }],
+    };
+  },
+  // The gradient of a logarithm weighs position l by l, and with it that position's rounding.
+  tolerance: 1e-4,
+};
+
 type Case = OpCase<VandermondeParams, "logAbar" | "C", never>;
 
 function modes(
@@ -145,4 +192,5 @@ export const vandermonde = defineOp<VandermondeParams, "logAbar" | "C", never, "
   sized: (work) => modes(`${work} terms`, [8, 16, Math.max(1, Math.round(work / 128))]),
   cases,
   tolerance: 2e-5,
+  backward,
 });

@@ -56,6 +56,7 @@ function erf(x: number): number {
 }
 
 const POINTWISE: Record<string, (x: number, beta: number) => number> = {
+  negative_exp: (x) => -Math.exp(x),
   identity: (x) => x,
   silu,
   gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
@@ -304,6 +305,46 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
   activation: ({ x }, { kind, beta }) => ({
     y: [...x!.data].map((v) => POINTWISE[kind]!(v, beta ?? 1)),
   }),
+  discretize: ({ logDt, logDecay, frequency, B }, { method }) => {
+    const state = logDecay!.shape[1]!;
+    const Abar: number[] = [];
+    const Bbar: number[] = [];
+    for (let i = 0; i < logDecay!.data.length; i++) {
+      const dt = Math.exp(logDt!.data[Math.floor(i / state)]!);
+      const z = { re: -dt * Math.exp(logDecay!.data[i]!), im: dt * frequency!.data[i]! };
+      const below = { re: 1 - z.re / 2, im: -z.im / 2 };
+      const a = method === "zoh" ? exp(z) : div({ re: 1 + z.re / 2, im: z.im / 2 }, below);
+      // Far out the series would cancel, the quotient itself does not.
+      const isFar = Math.hypot(z.re, z.im) > 1;
+      const hold = isFar ? div({ re: a.re - 1, im: a.im }, z) : expQuotient(z);
+      const factor = method === "zoh" ? scaled(hold, dt) : div({ re: dt, im: 0 }, below);
+      const b = mul(factor, complexAt(B!, i));
+      Abar.push(a.re, a.im);
+      Bbar.push(b.re, b.im);
+    }
+    return { Abar, Bbar };
+  },
+  adam: ({ parameter, gradient, mean, variance, squaredNorm, largest }, params) => {
+    const { rate, step, beta1, beta2, eps, decay, decayInGradient, clipNorm } = params;
+    const out: Outputs = { nextParameter: [], nextMean: [], nextVariance: [], nextLargest: [] };
+    parameter!.data.forEach((weight, i) => {
+      let g = gradient!.data[i]!;
+      if (squaredNorm) g *= Math.min(1, clipNorm / (Math.sqrt(squaredNorm.data[0]!) + 1e-6));
+      if (decayInGradient) g += decay * weight;
+      const m = mean!.data[i]! * beta1 + g * (1 - beta1);
+      const v = variance!.data[i]! * beta2 + g ** 2 * (1 - beta2);
+      const top = largest ? Math.max(v, largest.data[i]!) : v;
+      const corrected = top / (1 - beta2 ** step);
+      const kept = decayInGradient ? weight : weight - rate * decay * weight;
+      out["nextMean"]!.push(m);
+      out["nextVariance"]!.push(v);
+      if (largest) out["nextLargest"]!.push(top);
+      const move = m / (1 - beta1 ** step) / (Math.sqrt(corrected) + eps);
+      out["nextParameter"]!.push(kept - rate * move);
+    });
+    return out;
+  },
+  squared_norm: ({ x }) => ({ norm: [Array.from(x!.data).reduce((sum, v) => sum + v * v, 0)] }),
   gate: ({ y, z }, { activation }) => {
     const act = (v: number) => POINTWISE[activation]!(v, 1);
     if (z) return { out: [...y!.data].map((v, i) => v * act(z.data[i]!)) };

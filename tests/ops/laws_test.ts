@@ -5,6 +5,8 @@
  * - the GPU is the f64 twin within the op's tolerance
  * - every element of every output is written (memory is NaN before), no input is
  * - twice gives the same bits
+ * - gradients are central differences of the f64 twin, along random directions; in f32, twin and
+ *   GPU, they are those of the f64 twin within the backward's tolerance, poisoned and twice alike
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -16,6 +18,7 @@ import type { AnyOp } from "../../src/ops/op.ts";
 import { caseInputs, relativeError } from "../../src/ops/self_check.ts";
 import type { Dtype, FloatArray } from "../../src/tensor/tensor.ts";
 import { gpuTest, takeFaults } from "../_gpu.ts";
+import { differenceError, gradientsOn } from "./_gradients.ts";
 import { NAIVE } from "./_naive.ts";
 
 const cpu = openCpu({ poison: true });
@@ -116,5 +119,49 @@ for (const op of OPS) {
     const work = op.work(shapes, sized.params);
     // Sizes are integers of some axis, so a factor of eight either way is what "about" means.
     assert.ok(work >= 5000 / 8 && work <= 5000 * 8, `sized(5000) gives ${work}`);
+  });
+}
+
+/**
+ * Fourth-order differences of step 2e-5 in f64: rounding leaves 1e-9 of a gradient, more where the
+ * gradient is a remainder (a mode that has decayed, a step of 1e-7).
+ */
+const DIFFERENCE_TOLERANCE = 2e-6;
+
+/** Cases at a point where a difference cannot be taken: values of 1e-40 or 1e9. */
+const NOT_DIFFERENTIATED = /denormal|far apart/;
+
+for (const op of OPS) {
+  const { backward } = op;
+  if (backward === undefined) continue;
+
+  Deno.test(`${op.name}: gradients are central differences of the f64 twin`, async () => {
+    for (const testCase of [...op.cases, op.sized(777)]) {
+      if (NOT_DIFFERENTIATED.test(testCase.name)) continue;
+      const error = await differenceError(op, testCase);
+      assert.ok(error <= DIFFERENCE_TOLERANCE, `${testCase.name}: off by ${error}`);
+    }
+  });
+
+  const tolerance = backward.tolerance;
+  const compare = async (device: Device, testCase: AnyOp["cases"][number]) => {
+    const exact = await gradientsOn(cpu, op, testCase, "f64");
+    const single = await gradientsOn(device, op, testCase, "f32");
+    const again = await gradientsOn(device, op, testCase, "f32");
+    for (const [name, gradient] of Object.entries(exact)) {
+      const error = relativeError(single[name]!, gradient);
+      assert.ok(error <= tolerance, `${testCase.name}: gradient of ${name} is off by ${error}`);
+      assertSameBits(single[name]!, again[name]!, `${testCase.name}: gradient of ${name}`);
+    }
+  };
+
+  Deno.test(`${op.name}: f32 gradients are the f64 twin's within ${tolerance}`, async () => {
+    for (const testCase of op.cases) await compare(cpu, testCase);
+  });
+
+  gpuTest(`${op.name}: GPU gradients are the f64 twin's within ${tolerance}`, async (gpu) => {
+    const sized = [1, 777, 5_003, 60_011].map((work) => op.sized(work));
+    for (const testCase of [...op.cases, ...sized]) await compare(gpu, testCase);
+    assert.deepEqual(takeFaults(), []);
   });
 }

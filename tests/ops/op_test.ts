@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { OPS } from "../../src/ops/mod.ts";
-import { defineOp } from "../../src/ops/op.ts";
+import { type AnyOp, defineOp, gradientName, type LaunchPlan } from "../../src/ops/op.ts";
 
 Deno.test("defineOp() gives the op back unchanged", () => {
   const op = OPS[0]!;
@@ -21,24 +21,44 @@ Deno.test("launch plans bind only what the op or the plan has", () => {
   const limits = {
     workgroupBytesMax: 16384,
     invocationsMax: 256,
-    storageBuffersMax: 16,
+    storageBuffersMax: 32,
     bindingBytesMax: 1 << 27,
     workgroupsPerAxisMax: 65535,
+  };
+  const check = (
+    op: AnyOp,
+    plan: LaunchPlan,
+    given: readonly string[],
+    outputs: readonly string[],
+  ) => {
+    const known = new Set([
+      ...given,
+      ...outputs,
+      ...Object.keys(plan.scratch),
+      ...Object.keys(plan.tables ?? {}),
+    ]);
+    // `variable=tensor` binds a tensor to a variable of another name.
+    const bound = plan.passes.flatMap((pass) =>
+      pass.bindings.map((name) => name.split("=").at(-1)!)
+    );
+    assert.deepEqual(bound.filter((name) => !known.has(name)), [], op.name);
+    const unbound = outputs.filter((name) => !bound.includes(name));
+    assert.deepEqual(unbound, [], `${op.name} leaves an output unbound`);
+    for (const pass of plan.passes) assert.ok(pass.bindings.length <= limits.storageBuffersMax);
   };
   for (const op of OPS) {
     const sized = op.sized(1 << 12);
     const inputs = sized.inputs(new Uint32Array([1, 2, 3, 4]));
     const shapes = Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, x.shape]));
-    const plan = op.launch(shapes, sized.params, limits);
-    const known = new Set([
-      ...Object.keys(shapes),
-      ...op.outputs,
-      ...Object.keys(plan.scratch),
-      ...Object.keys(plan.tables ?? {}),
-    ]);
-    const unknown = plan.passes.flatMap((pass) => pass.bindings).filter((name) => !known.has(name));
-    assert.deepEqual(unknown, [], op.name);
-    const bound = new Set(plan.passes.flatMap((pass) => pass.bindings));
-    assert.ok(op.outputs.every((name) => bound.has(name)), `${op.name} leaves an output unbound`);
+    check(op, op.launch(shapes, sized.params, limits), Object.keys(shapes), op.outputs);
+    if (op.backward === undefined) continue;
+    const given = [...op.backward.needs, ...op.outputs.map(gradientName)];
+    const plan = op.backward.launch(shapes, sized.params, limits);
+    check(op, plan, given, Object.keys(shapes).map(gradientName));
   }
+});
+
+Deno.test("gradientName() keeps the case of the rest of the name", () => {
+  assert.equal(gradientName("x0"), "gradX0");
+  assert.equal(gradientName("deltaBias"), "gradDeltaBias");
 });

@@ -3,7 +3,8 @@
  *
  *   max|x − ref| ≤ atol + rtol·max|ref|
  *
- * over outputs and states. Gradients are counted apart; auxiliary values are never required.
+ * over outputs, states and the gradients that were computed. Gradients that were not are counted
+ * apart; auxiliary values are never required.
  */
 import { maxAbs } from "../../ssm/dense.ts";
 import type { GoldenCase, GoldenTensor } from "./golden_file.ts";
@@ -103,7 +104,7 @@ export interface CaseResult {
   readonly notes: readonly string[];
 }
 
-/** Compares all outputs and states of a case with what was computed. */
+/** Compares all outputs and states of a case, and its gradients where they were computed. */
 export function compareCase(
   golden: GoldenCase,
   computed: Computed,
@@ -111,11 +112,16 @@ export function compareCase(
   rules?: ComparisonRules,
 ): CaseResult {
   const tensors = [...golden.tensors.values()];
-  const gradientsUnsupported = tensors.filter((tensor) => tensor.role === "grad").length;
+  const gradients = tensors.filter((tensor) => tensor.role === "grad");
   if ("unsupported" in computed) {
-    return unsupportedCase(golden.name, computed.unsupported, gradientsUnsupported);
+    return unsupportedCase(golden.name, computed.unsupported, gradients.length);
   }
-  const required = tensors.filter(({ role }) => role === "output" || role === "state");
+  const missing = gradients.filter(({ name }) => computed.values[name] === undefined);
+  const gradientsUnsupported = missing.length;
+  const required = tensors.filter((tensor) =>
+    tensor.role === "output" || tensor.role === "state" ||
+    (tensor.role === "grad" && !missing.includes(tensor))
+  );
   const results = required.map((tensor) =>
     compareTensor(golden, tensor, computed.values[tensor.name], precision, rules)
   );

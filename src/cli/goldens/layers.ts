@@ -1,10 +1,11 @@
 import { activation, add, conv1d, gate, layerNorm, matmul } from "../../ops/mod.ts";
-import { rmsNorm, runOp, softmax } from "../../ops/mod.ts";
+import { type OpInput, rmsNorm, runOp, softmax } from "../../ops/mod.ts";
 import type { ActivationParams } from "../../ops/activation.ts";
-import { type DeviceTensor, openScope } from "../../device/mod.ts";
+import { type Device, type DeviceTensor, openScope } from "../../device/mod.ts";
 import { type Tensor, tensorOf, transpose } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, numberOf, valuesOf } from "./golden_file.ts";
+import { constantly, gradientsOf, hasGradients, lossWeight, type Variable } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { cast, fileTensor, fileTensorIf, stack, swapTime, take, valuesF64 } from "./tensors.ts";
 
@@ -41,15 +42,25 @@ async function pointwise(golden: GoldenCase, on: GoldenDevice): Promise<Computed
   const kind = Object.hasOwn(KINDS, golden.description) ? KINDS[golden.description] : undefined;
   if (kind === undefined) return { unsupported: `activation "${golden.description}"` };
   const sharp = golden.description === "softplus_beta" ? sharpnessOf(golden) : undefined;
+  const params = { kind, ...(sharp && { beta: sharp.beta }) };
+  const isLinear = (x: number) => sharp !== undefined && sharp.beta * x > sharp.linearAbove;
   const act = async (name: string) => {
     const x = cast(fileTensor(golden, name), on.dtype);
-    const beta = sharp && { beta: sharp.beta };
-    const y = await take(on, runOp(on.device, activation, { x }, { kind, ...beta }).y);
-    return valuesF64(y).map((value, i) =>
-      sharp !== undefined && sharp.beta * x.data[i]! > sharp.linearAbove ? x.data[i]! : value
-    );
+    const y = await take(on, runOp(on.device, activation, { x }, params).y);
+    return valuesF64(y).map((value, i) => isLinear(x.data[i]!) ? x.data[i]! : value);
   };
-  return { values: { y: await act("x"), y_small: await act("x_small") } };
+  const values: Record<string, Float64Array> = { y: await act("x"), y_small: await act("x_small") };
+  if (hasGradients(golden)) {
+    const x = fileTensor(golden, "x");
+    const gradient = await gradientsOf(on, (device, variable) => {
+      const { y } = runOp(device, activation, { x: variable("x", x) }, params);
+      // The loss is the plain sum.
+      const ones = tensorOf(y.shape, new Float64Array(x.data.length).fill(1));
+      return [[y, cast(ones, on.dtype)]];
+    });
+    values["grad_x"] = valuesF64(gradient("x")).map((value, i) => isLinear(x.data[i]!) ? 1 : value);
+  }
+  return { values };
 }
 
 /** torch's default; the op's softplus is linear above it. */
@@ -81,20 +92,38 @@ function sharpnessOf(golden: GoldenCase): { beta: number; linearAbove: number } 
 }
 
 async function halves(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
-  const y = cast(fileTensor(golden, "x"), on.dtype);
-  const { out } = runOp(on.device, gate, { y }, { activation: "sigmoid" });
-  return { values: { y: valuesF64(await take(on, out)) } };
+  const x = cast(fileTensor(golden, "x"), on.dtype);
+  const glu = (device: Device, y: OpInput) =>
+    runOp(device, gate, { y }, { activation: "sigmoid" }).out;
+  const values: Record<string, Float64Array> = {
+    y: valuesF64(await take(on, glu(on.device, x))),
+  };
+  if (hasGradients(golden)) {
+    const gradient = await gradientsOf(
+      on,
+      (device, variable) => [[glu(device, variable("x", x)), lossWeight(golden, on)]],
+    );
+    values["grad_x"] = valuesF64(gradient("x"));
+  }
+  return { values };
 }
 
 async function weights(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const x = cast(fileTensor(golden, "x"), on.dtype);
   const { y, logSumExp } = runOp(on.device, softmax, { x }, {});
-  return {
-    values: {
-      y: valuesF64(await take(on, y)),
-      logsumexp: valuesF64(await take(on, logSumExp)),
-    },
+  const values: Record<string, Float64Array> = {
+    y: valuesF64(await take(on, y)),
+    logsumexp: valuesF64(await take(on, logSumExp)),
   };
+  if (hasGradients(golden)) {
+    const gradient = await gradientsOf(on, (device, variable) => {
+      const attended = runOp(device, softmax, { x: variable("x", x) }, {});
+      device.free(attended.logSumExp);
+      return [[attended.y, lossWeight(golden, on)]];
+    });
+    values["grad_x"] = valuesF64(gradient("x"));
+  }
+  return { values };
 }
 
 /** Rows `start` to `start + count` of a weight or a bias. */
@@ -104,67 +133,135 @@ function rowsFrom(tensor: Tensor, start: number, count: number): Tensor {
   return tensorOf([count, ...tensor.shape.slice(1)], data);
 }
 
-/**
- * Multi-head self-attention, head by head from the ops: project, weigh, sum, and add each head's
- * share of the output projection, so that no tensor has to be transposed on the device.
- */
-async function attention(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
-  const { device, dtype } = on;
-  const of = (name: string) => cast(fileTensor(golden, name), dtype);
-  const x = of("x");
-  const feature = x.shape.at(-1) ?? 0;
+/** The heads of an attention and what the manifest says of them. */
+function headsOf(golden: GoldenCase, feature: number) {
   const heads = numberOf(golden, "heads");
   const size = feature / heads;
   const scale = numberOf(golden, "scale", 1 / Math.sqrt(size));
-  const causal = golden.scalars["causal"] === true;
+  return { heads, size, scale, causal: golden.scalars["causal"] === true };
+}
+
+/**
+ * Multi-head self-attention, head by head from the ops: project, weigh, sum, and add each head's
+ * share of the output projection, so that no tensor has to be transposed on the device. Each head
+ * has its rows of the projections as variables of its own: `in3` is the first of those from row 3.
+ */
+function attend(golden: GoldenCase, on: GoldenDevice, device: Device, variable: Variable) {
+  const of = (name: string) => cast(fileTensor(golden, name), on.dtype);
+  const host = of("x");
+  const feature = host.shape.at(-1) ?? 0;
+  const { heads, size, ...weighing } = headsOf(golden, feature);
+  const x = variable("x", host);
   const outProjection = transpose(of("out_proj_weight"), [1, 0]);
+  const attended: DeviceTensor[] = [];
+  let y: DeviceTensor | undefined;
+  for (let head = 0; head < heads; head++) {
+    const project = (part: number) => {
+      const start = part * feature + head * size;
+      const b = variable(`in${start}`, rowsFrom(of("in_proj_weight"), start, size));
+      const bias = variable(`inBias${start}`, rowsFrom(of("in_proj_bias"), start, size));
+      return runOp(device, matmul, { a: x, b, bias }, { transposeB: true }).c;
+    };
+    const scores = runOp(device, matmul, { a: project(0), b: project(1) }, { transposeB: true }).c;
+    const weight = runOp(device, softmax, { x: scores }, weighing).y;
+    attended.push(weight);
+    const context = runOp(device, matmul, { a: weight, b: project(2) }, {}).c;
+    const b = variable(`out${head * size}`, rowsFrom(outProjection, head * size, size));
+    const bias = head === 0 ? variable("outBias", of("out_proj_bias")) : undefined;
+    const share = runOp(device, matmul, { a: context, b, bias }, {}).c;
+    y = y === undefined ? share : runOp(device, add, { a: y, b: share }, {}).out;
+  }
+  if (y === undefined) throw new SyntaxError(`${golden.name}: no heads`);
+  return { y, attended };
+}
+
+async function attention(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
+  const { device } = on;
   const scope = openScope(device);
+  const values: Record<string, Float64Array> = {};
   try {
+    const { y, attended } = attend(golden, on, scope, constantly);
     const weightsOf: Tensor[] = [];
-    let y: DeviceTensor | undefined;
-    for (let head = 0; head < heads; head++) {
-      const project = (part: number) => {
-        const start = part * feature + head * size;
-        const b = rowsFrom(of("in_proj_weight"), start, size);
-        const bias = rowsFrom(of("in_proj_bias"), start, size);
-        return runOp(scope, matmul, { a: x, b, bias }, { transposeB: true }).c;
-      };
-      const scores = runOp(scope, matmul, { a: project(0), b: project(1) }, { transposeB: true }).c;
-      const attended = runOp(scope, softmax, { x: scores }, { scale, causal }).y;
-      weightsOf.push(await device.read(attended));
-      const context = runOp(scope, matmul, { a: attended, b: project(2) }, {}).c;
-      const b = rowsFrom(outProjection, head * size, size);
-      const bias = head === 0 ? of("out_proj_bias") : undefined;
-      const share = runOp(scope, matmul, { a: context, b, bias }, {}).c;
-      y = y === undefined ? share : runOp(scope, add, { a: y, b: share }, {}).out;
-    }
-    if (y === undefined) throw new SyntaxError(`${golden.name}: no heads`);
-    const attn = valuesF64(stack(weightsOf, 1));
-    return { values: { y: valuesF64(await device.read(y)), attn } };
+    for (const weight of attended) weightsOf.push(await device.read(weight));
+    values["attn"] = valuesF64(stack(weightsOf, 1));
+    values["y"] = valuesF64(await device.read(y));
   } finally {
     scope.release();
   }
+  if (!hasGradients(golden)) return { values };
+  const gradient = await gradientsOf(on, (recorder, variable) => {
+    const inner = openScope(recorder);
+    const y = inner.keep(attend(golden, on, inner, variable).y);
+    inner.release();
+    return [[y, lossWeight(golden, on)]];
+  });
+  const feature = fileTensor(golden, "x").shape.at(-1) ?? 0;
+  const { size } = headsOf(golden, feature);
+  const rows = (prefix: string, count: number) => {
+    const parts: number[] = [];
+    for (let start = 0; start < count; start += size) {
+      parts.push(...gradient(`${prefix}${start}`).data);
+    }
+    return Float64Array.from(parts);
+  };
+  const out = tensorOf([feature, feature], rows("out", feature));
+  return {
+    values: {
+      ...values,
+      grad_x: valuesF64(gradient("x")),
+      grad_in_proj_weight: rows("in", 3 * feature),
+      grad_in_proj_bias: rows("inBias", 3 * feature),
+      grad_out_proj_weight: valuesF64(transpose(out, [1, 0])),
+      grad_out_proj_bias: valuesF64(gradient("outBias")),
+    },
+  };
 }
 
-async function normalised(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
+/** The norm that a case describes, on the device; undefined for one that is not known. */
+function normOf(
+  golden: GoldenCase,
+  on: GoldenDevice,
+): ((device: Device, variable: Variable) => DeviceTensor) | undefined {
   const eps = numberOf(golden, "eps");
-  const of = (name: string): Tensor | undefined => cast(fileTensorIf(golden, name), on.dtype);
-  const x = cast(fileTensor(golden, "x"), on.dtype);
-  const weight = of("weight");
-  let out: DeviceTensor;
+  const of = (variable: Variable, name: string) => {
+    const tensor = cast(fileTensorIf(golden, name), on.dtype);
+    return tensor && variable(name, tensor);
+  };
+  const xOf = (variable: Variable) => variable("x", cast(fileTensor(golden, "x"), on.dtype));
   if (/LayerNorm/i.test(golden.description)) {
-    out = runOp(on.device, layerNorm, { x, weight, bias: of("bias") }, { eps }).out;
-  } else if (/rms/i.test(golden.description) && !golden.tensors.has("bias")) {
-    const { group_size: group, norm_before_gate: before } = golden.scalars;
-    out = runOp(on.device, rmsNorm, { x, weight, z: of("z") }, {
+    return (device, variable) => {
+      const affine = { weight: of(variable, "weight"), bias: of(variable, "bias") };
+      return runOp(device, layerNorm, { x: xOf(variable), ...affine }, { eps }).out;
+    };
+  }
+  if (!/rms/i.test(golden.description) || golden.tensors.has("bias")) return undefined;
+  const { group_size: group, norm_before_gate: before } = golden.scalars;
+  return (device, variable) =>
+    runOp(device, rmsNorm, {
+      x: xOf(variable),
+      weight: of(variable, "weight"),
+      z: of(variable, "z"),
+    }, {
       eps,
       normBeforeGate: before === true,
       ...(typeof group === "number" && { groupSize: group }),
     }).out;
-  } else {
-    return { unsupported: golden.description };
+}
+
+async function normalised(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
+  const norm = normOf(golden, on);
+  if (norm === undefined) return { unsupported: golden.description };
+  const y = valuesF64(await take(on, norm(on.device, constantly)));
+  if (!hasGradients(golden)) return { values: { y } };
+  const gradient = await gradientsOf(
+    on,
+    (device, variable) => [[norm(device, variable), lossWeight(golden, on)]],
+  );
+  const values: Record<string, Float64Array> = { y };
+  for (const name of ["x", "weight", "bias", "z"]) {
+    if (golden.tensors.has(name)) values[`grad_${name}`] = valuesF64(gradient(name));
   }
-  return { values: { y: valuesF64(await take(on, out)) } };
+  return { values };
 }
 
 async function convolution(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
@@ -172,17 +269,32 @@ async function convolution(golden: GoldenCase, on: GoldenDevice): Promise<Comput
   if (act !== null && act !== "silu" && act !== "swish") {
     return { unsupported: `activation "${act}"` };
   }
-  const of = (name: string): Tensor | undefined => cast(fileTensorIf(golden, name), on.dtype);
-  const { y, state } = runOp(on.device, conv1d, {
-    u: cast(swapTime(fileTensor(golden, "x")), on.dtype),
-    weight: cast(fileTensor(golden, "weight"), on.dtype),
-    bias: of("bias"),
-    x0: of("initial_states"),
-  }, { activation: act === null ? "identity" : "silu" });
-  return {
-    values: {
-      y: valuesF64(swapTime(await take(on, y))),
-      final_states: valuesF64(await take(on, state)),
-    },
+  const convolve = (device: Device, variable: Variable) => {
+    const of = (name: string) => {
+      const tensor = cast(fileTensorIf(golden, name), on.dtype);
+      return tensor && variable(name, tensor);
+    };
+    return runOp(device, conv1d, {
+      u: variable("x", cast(swapTime(fileTensor(golden, "x")), on.dtype)),
+      weight: variable("weight", cast(fileTensor(golden, "weight"), on.dtype)),
+      bias: of("bias"),
+      x0: of("initial_states"),
+    }, { activation: act === null ? "identity" : "silu" });
   };
+  const { y, state } = convolve(on.device, constantly);
+  const values: Record<string, Float64Array> = {
+    y: valuesF64(swapTime(await take(on, y))),
+    final_states: valuesF64(await take(on, state)),
+  };
+  if (!hasGradients(golden)) return { values };
+  const gradient = await gradientsOf(on, (device, variable) => {
+    const result = convolve(device, variable);
+    device.free(result.state);
+    return [[result.y, swapTime(lossWeight(golden, on))]];
+  });
+  values["grad_x"] = valuesF64(swapTime(gradient("x")));
+  for (const name of ["weight", "bias", "initial_states"]) {
+    if (golden.tensors.has(name)) values[`grad_${name}`] = valuesF64(gradient(name));
+  }
+  return { values };
 }

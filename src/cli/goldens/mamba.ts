@@ -1,9 +1,11 @@
+import type { Device } from "../../device/device.ts";
 import { type LayerParams, type LayerState, mamba, type MambaConfig } from "../../layers/mod.ts";
 import { add, matmul, rmsNorm, runOp, selectiveScan } from "../../ops/mod.ts";
 import { complexFromReal } from "../../tensor/complex.ts";
 import { asDtype, reshape, type Tensor, tensorOf, transpose } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, numberOf, tensorOfCase } from "./golden_file.ts";
+import { constantly, gradientsOf, hasGradients, lossWeight, type Variable } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { cast, fileTensor, fileTensorIf, leading, stack, swapTime, take } from "./tensors.ts";
 import { timeOf, valuesF64 } from "./tensors.ts";
@@ -50,28 +52,65 @@ function skipOf(golden: GoldenCase, feature: number): Tensor | undefined {
 }
 
 async function scan(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
-  const { dtype } = on;
-  const u = cast(swapTime(fileTensor(golden, "u")), dtype);
-  const feature = u.shape[2]!;
   const complex = tensorOfCase(golden, "A").complex;
-  const z = fileTensorIf(golden, "z");
-  const sizes = { feature, complex };
-  const { y, state } = runOp(on.device, selectiveScan, {
-    u,
-    delta: cast(swapTime(fileTensor(golden, "delta")), dtype),
-    A: cast(fileTensor(golden, "A"), dtype),
-    B: cast(selected(golden, "B", sizes), dtype),
-    C: cast(selected(golden, "C", sizes), dtype),
-    D: cast(skipOf(golden, feature), dtype),
-    z: cast(z && swapTime(z), dtype),
-    deltaBias: cast(fileTensorIf(golden, "delta_bias"), dtype),
-  }, { softplus: golden.scalars["delta_softplus"] === true, complex });
-  return {
-    values: {
-      out: valuesF64(swapTime(await take(on, y))),
-      last_state: valuesF64(await take(on, state)),
-    },
+  const select = (device: Device, variable: Variable) => {
+    const u = swapTime(fileTensor(golden, "u"));
+    const feature = u.shape[2]!;
+    const of = (name: string, tensor: Tensor) => variable(name, cast(tensor, on.dtype));
+    const maybe = (name: string, tensor: Tensor | undefined) => tensor && of(name, tensor);
+    const z = fileTensorIf(golden, "z");
+    const sizes = { feature, complex };
+    return runOp(device, selectiveScan, {
+      u: of("u", u),
+      delta: of("delta", swapTime(fileTensor(golden, "delta"))),
+      A: of("A", fileTensor(golden, "A")),
+      B: of("B", selected(golden, "B", sizes)),
+      C: of("C", selected(golden, "C", sizes)),
+      D: maybe("D", skipOf(golden, feature)),
+      z: maybe("z", z && swapTime(z)),
+      deltaBias: maybe("delta_bias", fileTensorIf(golden, "delta_bias")),
+    }, { softplus: golden.scalars["delta_softplus"] === true, complex });
   };
+  const { y, state } = select(on.device, constantly);
+  const values: Record<string, Float64Array> = {
+    out: valuesF64(swapTime(await take(on, y))),
+    last_state: valuesF64(await take(on, state)),
+  };
+  if (!hasGradients(golden)) return { values };
+  const gradient = await gradientsOf(on, (device, variable) => {
+    const result = select(device, variable);
+    // The loss takes the real part of a complex state.
+    const weight = lossWeight(golden, on, "w_state");
+    return [
+      [result.y, swapTime(lossWeight(golden, on, "w_out"))],
+      [result.state, complex && weight.shape.length === 3 ? complexFromReal(weight) : weight],
+    ];
+  });
+  for (const { name, role } of golden.tensors.values()) {
+    const of = name.replace(/^grad_/, "");
+    if (role !== "grad") continue;
+    if (/^(u|delta|z)$/.test(of)) values[name] = valuesF64(swapTime(gradient(of)));
+    else if (/^[BC]$/.test(of)) values[name] = unselected(golden, of, gradient(of), complex);
+    else values[name] = valuesF64(gradient(of));
+  }
+  return { values };
+}
+
+/** The gradient of B or C in the order of the file: the way back of {@linkcode selected}. */
+function unselected(
+  golden: GoldenCase,
+  name: string,
+  gradient: Tensor,
+  complex: boolean,
+): Float64Array {
+  const isComplex = tensorOfCase(golden, name).complex;
+  const { data, shape } = gradient;
+  if (shape.length === (complex ? 3 : 2)) {
+    if (!complex || isComplex) return valuesF64(gradient);
+    // A real matrix only sees the real parts.
+    return Float64Array.from({ length: data.length / 2 }, (_, i) => data[2 * i]!);
+  }
+  return valuesF64(transpose(gradient, complex ? [0, 2, 3, 1, 4] : [0, 2, 3, 1]));
 }
 
 /** The block's parameters under a prefix of names. */
@@ -112,6 +151,43 @@ function blockParams(golden: GoldenCase, prefix: string): LayerParams<MambaConfi
       ...(convBias && { convBias }),
     },
   };
+}
+
+/** The file's names of the block's parameters. */
+const BLOCK_NAMES: Readonly<Record<string, string>> = {
+  inProj: "in_proj.weight",
+  inBias: "in_proj.bias",
+  convWeight: "conv1d.weight",
+  convBias: "conv1d.bias",
+  xProj: "x_proj.weight",
+  dtProj: "dt_proj.weight",
+  dtBias: "dt_proj.bias",
+  logA: "A_log",
+  D: "D",
+  outProj: "out_proj.weight",
+  outBias: "out_proj.bias",
+};
+
+/** Gradients of the block's input and of all its parameters, by the file's names. */
+async function blockGradients(
+  golden: GoldenCase,
+  on: GoldenDevice,
+  { config, tensors }: LayerParams<MambaConfig>,
+  u: Tensor,
+): Promise<Record<string, Float64Array>> {
+  const gradient = await gradientsOf(on, (device, variable) => {
+    const watched = Object.fromEntries(
+      Object.entries(tensors).map(([name, tensor]) => [name, variable(name, tensor)]),
+    );
+    const { y, state } = mamba.forward(device, { config, tensors: watched }, variable("x", u));
+    for (const tensor of Object.values(state)) device.free(tensor);
+    return [[y, lossWeight(golden, on)]];
+  });
+  const values: Record<string, Float64Array> = { grad_x: valuesF64(gradient("x")) };
+  for (const name of Object.keys(tensors)) {
+    values[`grad_${BLOCK_NAMES[name]}`] = valuesF64(gradient(name));
+  }
+  return values;
 }
 
 /** Steps on the CPU; on a GPU, forward over one sample at a time from the carried state. */
@@ -181,6 +257,7 @@ async function block(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
       conv_states: valuesF64(stack(convStates, 1)),
       ssm_states: valuesF64(stack(ssmStates, 1)),
       ...await prefill(golden, params, on, u),
+      ...(hasGradients(golden) ? await blockGradients(golden, on, params, u) : {}),
     },
   };
 }

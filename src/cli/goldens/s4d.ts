@@ -4,6 +4,7 @@ import type { LayerParams, LayerState, S4dConfig } from "../../layers/mod.ts";
 import { asDtype, floatArray, type Tensor, tensorOf, zeros } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, tensorOfCase, textOf, valuesOf } from "./golden_file.ts";
+import { gradientsOf, hasGradients, lossWeight } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { cast, fartherOf, fileTensor, fileTensorIf, rounded, stack, swapTime } from "./tensors.ts";
 import { take, timeOf, valuesF64 } from "./tensors.ts";
@@ -203,7 +204,56 @@ async function layer(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
       y.data[at] = out.data[i]!;
     }
   }
-  return { values: { y: valuesF64(y) } };
+  const gradients = hasGradients(golden) ? await layerGradients(golden, on, channels, u) : {};
+  return { values: { y: valuesF64(y), ...gradients } };
+}
+
+/** The loss weights of one channel, whose features lie side by side. */
+function channelWeight(weight: Tensor, channel: number, feature: number): Tensor {
+  const width = weight.shape.at(-1)!;
+  const rows = weight.data.length / width;
+  const data = floatArray(weight.dtype, rows * feature);
+  for (let row = 0; row < rows; row++) {
+    const at = row * width + channel * feature;
+    data.set(weight.data.subarray(at, at + feature), row * feature);
+  }
+  return tensorOf([...weight.shape.slice(0, -1), feature], data);
+}
+
+/** Gradients by the file's names: A_real is log(−Re A), A_imag is −Im A, inv_dt is log dt. */
+async function layerGradients(
+  golden: GoldenCase,
+  on: GoldenDevice,
+  channels: readonly Params[],
+  u: Tensor,
+): Promise<Record<string, Float64Array>> {
+  const weight = lossWeight(golden, on);
+  const gradient = await gradientsOf(
+    on,
+    (device, variable) =>
+      channels.map(({ config, tensors }, channel) => {
+        const watched = Object.fromEntries(
+          Object.entries(tensors).map(([name, tensor]) => {
+            const own = name === "C" || name === "D" ? `${name}${channel}` : name;
+            return [name, variable(own, tensor)];
+          }),
+        );
+        const { y, state } = s4d.forward(device, { config, tensors: watched }, variable("u", u));
+        device.free(state["x"]!);
+        return [y, channelWeight(weight, channel, u.shape[2]!)];
+      }),
+  );
+  const ofChannels = (name: string) =>
+    valuesF64(stack(channels.map((_, channel) => gradient(`${name}${channel}`)), 0));
+  return {
+    grad_u: valuesF64(gradient("u")),
+    grad_C: ofChannels("C"),
+    ...(golden.tensors.has("D") && { grad_D: ofChannels("D") }),
+    grad_B: valuesF64(gradient("B")),
+    grad_A_real: valuesF64(gradient("logDecay")),
+    grad_A_imag: valuesF64(gradient("frequency")).map((value) => -value),
+    grad_inv_dt: valuesF64(gradient("logDt")),
+  };
 }
 
 /** The pedagogical block: B is one, the positive half is stored, and features are mixed by GLU. */

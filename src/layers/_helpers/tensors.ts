@@ -15,9 +15,14 @@ export function need<T>(tensors: { readonly [name: string]: T }, name: string): 
   return tensor;
 }
 
-/** A carried state in the dtype of the computation; device tensors are what they are. */
+/** A tensor in the dtype of the computation; device tensors are what they are. */
+export function operand(input: OpInput, dtype: Dtype): OpInput {
+  return "buffer" in input ? input : asDtype(input, dtype);
+}
+
+/** A carried state, or what else may be absent, in the dtype of the computation. */
 export function carried(input: OpInput | undefined, dtype: Dtype): OpInput | undefined {
-  return input === undefined || "buffer" in input ? input : asDtype(input, dtype);
+  return input && operand(input, dtype);
 }
 
 /**

@@ -15,6 +15,7 @@ export const ACTIVATIONS = [
   "tanh",
   "relu",
   "log_sigmoid",
+  "negative_exp",
 ] as const;
 
 /** A pointwise function; `gelu` is the erf form. */
@@ -121,6 +122,66 @@ export function activationOf(kind: Activation, beta = 1): (x: number) => number 
       return (x) => x > 0 ? x : 0;
     case "log_sigmoid":
       return logSigmoid;
+    case "negative_exp":
+      return (x) => -Math.exp(x);
+    default:
+      throw new InvalidValueError("activation", kind, `one of ${ACTIVATIONS.join(", ")}`);
+  }
+}
+
+/** The derivative of {@linkcode silu}. */
+export function siluSlope(x: number): number {
+  const s = sigmoid(x);
+  return s * (1 + x * (1 - s));
+}
+
+const ONE_OVER_SQRT_2_PI = 0.3989422804014327;
+
+/** Φ(x) + x·φ(x), the derivative of {@linkcode gelu}. */
+function geluSlope(x: number): number {
+  return 0.5 * erfc(-x * Math.SQRT1_2) + x * ONE_OVER_SQRT_2_PI * Math.exp(-x * x / 2);
+}
+
+/** 1 − tanh(x)² as a product, which does not cancel far out. */
+function tanhSlope(x: number): number {
+  return 4 * sigmoid(2 * x) * sigmoid(-2 * x);
+}
+
+function geluTanhSlope(x: number): number {
+  const inner = SQRT_2_OVER_PI * (x + GELU_CUBIC * x * x * x);
+  const slope = SQRT_2_OVER_PI * (1 + 3 * GELU_CUBIC * x * x);
+  return sigmoid(2 * inner) + 0.5 * x * tanhSlope(inner) * slope;
+}
+
+/** The derivative of {@linkcode softplus}: 1 in its linear part. */
+export function softplusSlope(x: number, beta = 1): number {
+  const scaled = beta * x;
+  return scaled > SOFTPLUS_LINEAR_ABOVE ? 1 : sigmoid(scaled);
+}
+
+/** The derivative of {@linkcode activationOf}; that of ReLU is 0 at 0. */
+export function slopeOf(kind: Activation, beta = 1): (x: number) => number {
+  switch (kind) {
+    case "identity":
+      return () => 1;
+    case "silu":
+      return siluSlope;
+    case "gelu":
+      return geluSlope;
+    case "gelu_tanh":
+      return geluTanhSlope;
+    case "softplus":
+      return (x) => softplusSlope(x, beta);
+    case "sigmoid":
+      return (x) => sigmoid(x) * sigmoid(-x);
+    case "tanh":
+      return tanhSlope;
+    case "relu":
+      return (x) => x > 0 ? 1 : 0;
+    case "log_sigmoid":
+      return (x) => sigmoid(-x);
+    case "negative_exp":
+      return (x) => -Math.exp(x);
     default:
       throw new InvalidValueError("activation", kind, `one of ${ACTIVATIONS.join(", ")}`);
   }

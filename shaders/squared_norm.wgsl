@@ -1,0 +1,28 @@
+// Sums of runs of elements or of their squares (SQUARES). One workgroup a run.
+#import shared/row_sum
+
+struct Dims { count: u32, run: u32 }
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> sums: array<f32>;
+@group(1) @binding(0) var<uniform> dims: Dims;
+
+@compute @workgroup_size(GROUP)
+fn sum_run(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let first = group.x * dims.run;
+  var sum = 0.0;
+  for (var i = first + local; i < min(first + dims.run, dims.count); i += GROUP) {
+#if SQUARES
+    sum += x[i] * x[i];
+#else
+    sum += x[i];
+#end
+  }
+  let total = rowSum(local, sum);
+  if (local == 0u) {
+    sums[group.x] = total;
+  }
+}

@@ -1,0 +1,325 @@
+/**
+ * Gradients by recording: a tape takes down every op that runs on its device and replays them
+ * backwards (reverse accumulation; Griewank and Walther, "Evaluating Derivatives", chapter 3).
+ *
+ * A tape's `device` goes wherever a device goes. Ops of watched tensors, and of what was computed
+ * from them, are recorded; all others run as ever. Everything is issued without waiting: neither
+ * the recording nor the way back reads anything to the host.
+ *
+ * Memory: what a caller frees lives on only where a backward needs its value (each op names what it
+ * needs), and goes back as soon as the last such backward has run. {@linkcode Tape.checkpoint}
+ * keeps nothing of a segment but its inputs and outputs, and runs it again on the way back.
+ */
+import { openScope } from "../device/scope.ts";
+import type { Device, DeviceTensor } from "../device/device.ts";
+import { add } from "../ops/add.ts";
+import { gradientName } from "../ops/op.ts";
+import { type OpInput, type OpRun, type RecordingDevice, runBackward, runOp } from "../ops/run.ts";
+import { type Shape, sizeOf } from "../tensor/shape.ts";
+import { type Dtype, reshape, type Tensor, zeros } from "../tensor/tensor.ts";
+
+/** A tensor and the gradient of the loss with respect to it, of the same size. */
+export type Seed = readonly [output: DeviceTensor, gradient: OpInput];
+
+/** A recording of one iteration. */
+export interface Tape {
+  /** The device that records: runs everything on the tape's device, and takes ops down. */
+  readonly device: Device;
+  /** Marks a tensor as one whose gradient is wanted. @returns the same tensor */
+  watch<T extends DeviceTensor>(tensor: T): T;
+  /**
+   * Runs a segment without keeping what its own backward needs, and runs it again on the way back:
+   * its memory for a second forward.
+   *
+   * @param inputs  every watched or computed tensor that the segment uses
+   * @param segment a pure function: the same inputs give the same outputs
+   */
+  checkpoint<O extends Readonly<Record<string, DeviceTensor>>>(
+    inputs: readonly DeviceTensor[],
+    segment: (device: Device) => O,
+  ): O;
+  /**
+   * Replays the recording backwards from the gradients of some outputs, and forgets it. Gradients
+   * of watched tensors add up until {@linkcode Tape.release}.
+   *
+   * @throws {TypeError} a seed was not computed from a watched tensor
+   */
+  backward(seeds: readonly Seed[]): void;
+  /** The gradient of a watched tensor; undefined where no loss depends on it. */
+  gradient(tensor: DeviceTensor): DeviceTensor | undefined;
+  /** Frees the gradients, what the recording still keeps, and what the caller had freed. */
+  release(): void;
+}
+
+/** A tensor that takes part in the recording. */
+interface Node {
+  readonly tensor: DeviceTensor;
+  gradient: DeviceTensor | undefined;
+  /** Recorded steps that will read its value. */
+  readers: number;
+  isFreed: boolean;
+  /** Its gradient is wanted by the caller. */
+  readonly isWatched: boolean;
+  /** Watched or computed from what is; a tensor that is only kept for its value is not. */
+  readonly isTracked: boolean;
+}
+
+/** One recorded step: nodes it came from, nodes it made, and how gradients pass back. */
+interface Step {
+  readonly keeps: readonly Node[];
+  readonly made: readonly Node[];
+  back(): void;
+}
+
+/** Opens a tape on a device. The device stays the caller's. */
+export function openTape(base: Device): Tape {
+  const recorder = new Recorder(base);
+  return {
+    device: recorder.device,
+    watch: (tensor) => recorder.watch(tensor),
+    checkpoint: (inputs, segment) => recorder.checkpoint(inputs, segment),
+    backward: (seeds) => recorder.backward(seeds),
+    gradient: (tensor) => recorder.gradient(tensor),
+    release: () => recorder.release(),
+  };
+}
+
+/** Runs a segment; what it leaves on the device besides its outputs is freed. */
+function runSegment<O extends Readonly<Record<string, DeviceTensor>>>(
+  device: Device,
+  segment: (device: Device) => O,
+): O {
+  const scope = openScope(device);
+  try {
+    const outputs = segment(scope);
+    for (const output of Object.values(outputs)) scope.keep(output);
+    return outputs;
+  } finally {
+    scope.release();
+  }
+}
+
+class Recorder {
+  readonly device: Device;
+  readonly #base: Device;
+  /** By buffer, since reshaped views share one; a buffer that is given back leaves the map. */
+  readonly #nodes = new Map<number, Node>();
+  #steps: Step[] = [];
+  /** Zeros for outputs that no loss depends on, by size; kept for the whole way back. */
+  readonly #zeros = new Map<string, DeviceTensor>();
+
+  constructor(base: Device) {
+    this.#base = base;
+    const record: RecordingDevice["record"] = (run) => this.#record(run);
+    const free = (tensor: DeviceTensor) => this.#free(tensor);
+    const shared = {
+      alloc: (shape: Shape, dtype: Dtype) => base.alloc(shape, dtype),
+      upload: (tensor: Tensor) => base.upload(tensor),
+      read: (tensor: DeviceTensor) => base.read(tensor),
+      close: () => base.close(),
+      free,
+      record,
+    };
+    this.device = base.kind === "cpu"
+      ? { ...shared, kind: "cpu", dataOf: (tensor) => base.dataOf(tensor) } as RecordingDevice
+      : {
+        ...shared,
+        kind: "webgpu",
+        info: base.info,
+        limits: base.limits,
+        dispatch: (launches) => base.dispatch(launches),
+        table: (key, make) => base.table(key, make),
+      } as RecordingDevice;
+  }
+
+  watch<T extends DeviceTensor>(tensor: T): T {
+    if (!this.#tracked(tensor)) this.#addNode(tensor, { isWatched: true, isTracked: true });
+    return tensor;
+  }
+
+  gradient(tensor: DeviceTensor): DeviceTensor | undefined {
+    return this.#nodes.get(tensor.buffer.id)?.gradient;
+  }
+
+  checkpoint<O extends Readonly<Record<string, DeviceTensor>>>(
+    inputs: readonly DeviceTensor[],
+    segment: (device: Device) => O,
+  ): O {
+    const outputs = runSegment(this.#base, segment);
+    const sources = inputs.flatMap((input) => this.#tracked(input) ?? []);
+    if (sources.length === 0) return outputs;
+    const keeps = inputs.map((input) => this.#keeper(input)!);
+    const made = Object.values(outputs).map((output) => this.#addNode(output));
+    for (const node of keeps) node.readers++;
+    this.#steps.push({
+      keeps,
+      made,
+      back: () => {
+        const inner = new Recorder(this.#base);
+        for (const { tensor } of sources) inner.watch(tensor);
+        const again = Object.values(runSegment(inner.device, segment));
+        const seeds = made.flatMap(({ gradient }, i): Seed[] =>
+          gradient && inner.#tracked(again[i]) ? [[again[i]!, gradient]] : []
+        );
+        inner.backward(seeds);
+        for (const source of sources) {
+          const gradient = inner.#takeGradient(source.tensor);
+          if (gradient !== undefined) this.#accumulate(source, gradient);
+        }
+        for (const tensor of again) inner.#free(tensor);
+        inner.release();
+      },
+    });
+    return outputs;
+  }
+
+  backward(seeds: readonly Seed[]): void {
+    for (const [output, gradient] of seeds) {
+      const node = this.#tracked(output);
+      if (node === undefined) {
+        throw new TypeError("A seed's tensor does not come from a watched one");
+      }
+      // Summed with nothing it becomes the tape's own copy, which the tape may free.
+      const own = "buffer" in gradient ? gradient : this.#base.upload(gradient);
+      this.#accumulate(node, this.#sum(own, this.#zero(own.shape, own.dtype)));
+      if (own !== gradient) this.#base.free(own);
+    }
+    while (this.#steps.length > 0) {
+      const step = this.#steps.pop()!;
+      if (step.made.some(({ gradient }) => gradient !== undefined)) step.back();
+      for (const node of step.made) this.#dropGradient(node);
+      for (const node of step.keeps) this.#doneReading(node);
+    }
+    for (const tensor of this.#zeros.values()) this.#base.free(tensor);
+    this.#zeros.clear();
+  }
+
+  release(): void {
+    this.#steps = [];
+    for (const node of this.#nodes.values()) {
+      if (node.gradient !== undefined) this.#base.free(node.gradient);
+      if (node.isFreed) this.#base.free(node.tensor);
+    }
+    this.#nodes.clear();
+  }
+
+  #addNode(tensor: DeviceTensor, { isWatched = false, isTracked = true } = {}): Node {
+    const fresh = { gradient: undefined, readers: 0, isFreed: false };
+    const node: Node = { ...fresh, tensor, isWatched, isTracked };
+    this.#nodes.set(tensor.buffer.id, node);
+    return node;
+  }
+
+  /** The node of a tensor that gradients pass through. */
+  #tracked(input: OpInput | undefined): Node | undefined {
+    if (input === undefined || !("buffer" in input)) return undefined;
+    const node = this.#nodes.get(input.buffer.id);
+    return node?.isTracked ? node : undefined;
+  }
+
+  /** The node that keeps a value alive; host tensors need none. */
+  #keeper(value: OpInput): Node | undefined {
+    if (!("buffer" in value)) return undefined;
+    return this.#nodes.get(value.buffer.id) ?? this.#addNode(value, { isTracked: false });
+  }
+
+  #record(run: OpRun): void {
+    const { op, inputs, outputs, params } = run;
+    const names = [...op.inputs, ...op.optional].filter((name) => inputs[name] !== undefined);
+    const sources = names.map((name) => this.#tracked(inputs[name]));
+    if (sources.every((source) => source === undefined)) return;
+    if (op.backward === undefined) throw new TypeError(`Op ${op.name} has no backward`);
+    const made = op.outputs.map((name: string) => this.#addNode(outputs[name]!));
+    const values: Record<string, OpInput> = {};
+    const keeps: Node[] = [];
+    for (const name of op.backward.needs) {
+      const value = outputs[name] ?? inputs[name];
+      if (value === undefined) continue;
+      values[name] = value;
+      const node = this.#keeper(value);
+      if (node === undefined) continue;
+      node.readers++;
+      keeps.push(node);
+    }
+    const shapes = Object.fromEntries(names.map((name) => [name, inputs[name]!.shape]));
+    this.#steps.push({
+      keeps,
+      made,
+      back: () => {
+        const given = { ...values };
+        op.outputs.forEach((name: string, i: number) => {
+          const { shape, dtype } = outputs[name]!;
+          const gradient = made[i]!.gradient ?? this.#zero(shape, dtype);
+          given[gradientName(name)] = reshape(gradient, shape);
+        });
+        const gradients = runBackward(this.#base, op, given, shapes, params);
+        names.forEach((name, i) => {
+          const gradient = gradients[gradientName(name)]!;
+          const source = sources[i];
+          if (source === undefined) this.#base.free(gradient);
+          else this.#accumulate(source, gradient);
+        });
+      },
+    });
+  }
+
+  /** The caller is done with a tensor; the tape may still need it. */
+  #free(tensor: DeviceTensor): void {
+    const node = this.#nodes.get(tensor.buffer.id);
+    if (node === undefined || node.tensor.buffer !== tensor.buffer) return this.#base.free(tensor);
+    node.isFreed = true;
+    this.#giveBack(node);
+  }
+
+  #doneReading(node: Node): void {
+    node.readers--;
+    this.#giveBack(node);
+  }
+
+  #giveBack(node: Node): void {
+    if (!node.isFreed || node.readers > 0 || node.isWatched) return;
+    node.isFreed = false;
+    if (this.#nodes.get(node.tensor.buffer.id) === node) this.#nodes.delete(node.tensor.buffer.id);
+    this.#base.free(node.tensor);
+  }
+
+  #accumulate(node: Node, gradient: DeviceTensor): void {
+    if (node.gradient === undefined) {
+      node.gradient = gradient;
+      return;
+    }
+    const sum = this.#sum(node.gradient, gradient);
+    this.#base.free(node.gradient);
+    this.#base.free(gradient);
+    node.gradient = sum;
+  }
+
+  #sum(a: DeviceTensor, b: DeviceTensor): DeviceTensor {
+    const flat = [sizeOf(a.shape)];
+    const { out } = runOp(this.#base, add, { a: reshape(a, flat), b: reshape(b, flat) }, {});
+    return reshape(out, a.shape);
+  }
+
+  #dropGradient(node: Node): void {
+    if (node.gradient === undefined || node.isWatched) return;
+    this.#base.free(node.gradient);
+    node.gradient = undefined;
+  }
+
+  #takeGradient(tensor: DeviceTensor): DeviceTensor | undefined {
+    const node = this.#nodes.get(tensor.buffer.id);
+    const gradient = node?.gradient;
+    if (node !== undefined) node.gradient = undefined;
+    return gradient;
+  }
+
+  #zero(shape: Shape, dtype: Dtype): DeviceTensor {
+    const key = `${dtype}/${sizeOf(shape)}`;
+    let tensor = this.#zeros.get(key);
+    if (tensor === undefined) {
+      tensor = this.#base.upload(zeros([sizeOf(shape)], dtype));
+      this.#zeros.set(key, tensor);
+    }
+    return reshape(tensor, shape);
+  }
+}

@@ -1,0 +1,61 @@
+/** Gradients of the cases: what a group runs forward is run once more on a tape. */
+import { openTape, type Seed } from "../../autodiff/tape.ts";
+import type { Device, DeviceTensor } from "../../device/device.ts";
+import type { OpInput } from "../../ops/mod.ts";
+import { type Tensor, zeros } from "../../tensor/tensor.ts";
+import type { GoldenCase } from "./golden_file.ts";
+import type { GoldenDevice } from "./group.ts";
+import { cast, fileTensor } from "./tensors.ts";
+
+/** Names an operand, so that its gradient can be asked for. */
+export type Variable = (name: string, tensor: Tensor) => OpInput;
+
+/** For a run without gradients: operands stay on the host. */
+export const constantly: Variable = (_name, tensor) => tensor;
+
+/** Whether the case compares gradients. */
+export function hasGradients(golden: GoldenCase): boolean {
+  return [...golden.tensors.values()].some(({ role }) => role === "grad");
+}
+
+/**
+ * The gradients of a loss with respect to every variable that `forward` names.
+ *
+ * @param forward runs on the tape; gives outputs and the loss's gradients with respect to them
+ * @returns       by the variables' names, in their shapes
+ */
+export async function gradientsOf(
+  on: GoldenDevice,
+  forward: (device: Device, variable: Variable) => readonly Seed[],
+): Promise<(name: string) => Tensor> {
+  const tape = openTape(on.device);
+  const watched = new Map<string, DeviceTensor>();
+  const seeds = forward(tape.device, (name, tensor) => {
+    const known = watched.get(name);
+    if (known !== undefined) return known;
+    const variable = tape.watch(on.device.upload(cast(tensor, on.dtype)));
+    watched.set(name, variable);
+    return variable;
+  });
+  tape.backward(seeds);
+  const gradients = new Map<string, Tensor>();
+  for (const [name, variable] of watched) {
+    const gradient = tape.gradient(variable);
+    const { shape } = variable;
+    const data = gradient && (await on.device.read(gradient)).data;
+    gradients.set(name, data ? { shape, dtype: on.dtype, data } : zeros(shape, on.dtype));
+  }
+  for (const [output] of seeds) tape.device.free(output);
+  tape.release();
+  for (const variable of watched.values()) on.device.free(variable);
+  return (name) => {
+    const gradient = gradients.get(name);
+    if (gradient === undefined) throw new SyntaxError(`No variable "${name}" in the case`);
+    return gradient;
+  };
+}
+
+/** The gradient of loss = Σ output·weight: the weights, by the name of their tensor. */
+export function lossWeight(golden: GoldenCase, on: GoldenDevice, name = "loss_weight"): Tensor {
+  return cast(fileTensor(golden, name), on.dtype);
+}

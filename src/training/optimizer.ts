@@ -1,0 +1,163 @@
+/**
+ * AdamW over named parameters that live on a device. Nothing is read to the host: the gradients'
+ * global norm stays on the device too.
+ */
+import type { Device, DeviceTensor } from "../device/device.ts";
+import { openScope } from "../device/scope.ts";
+import { adam, add, runOp, squaredNorm } from "../ops/mod.ts";
+import { type Tensor, zeros } from "../tensor/tensor.ts";
+
+/** Options of {@linkcode openOptimizer}. */
+export interface OptimizerOptions {
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly eps?: number;
+  /** Weight decay; default 0.01. */
+  readonly decay?: number;
+  /** Decay is added to the gradient (Adam with L2) instead of taken from the weight. */
+  readonly decayInGradient?: boolean;
+  /** The root takes the largest variance so far (AMSGrad). */
+  readonly amsgrad?: boolean;
+  /** Gradients are scaled so that their global norm is at most this. */
+  readonly clipNorm?: number;
+  /**
+   * What differs for a parameter by its name: parameters of state-space systems (A, dt) usually
+   * take no decay and a smaller rate.
+   */
+  readonly ofParameter?: (name: string) => { rateScale?: number; decay?: number };
+}
+
+/** Tensors on a device by name. */
+export type Tensors = Readonly<Record<string, DeviceTensor>>;
+
+/** What a checkpoint holds of an optimizer. */
+export interface OptimizerState {
+  /** Steps taken. */
+  readonly steps: number;
+  /** Moving averages by parameter, `mean/NAME`, `variance/NAME` and with AMSGrad `largest/NAME`. */
+  readonly tensors: Readonly<Record<string, Tensor>>;
+}
+
+/** An optimizer and its moving averages. */
+export interface Optimizer {
+  /**
+   * Takes one step. The old parameters and averages are freed, the gradients are not.
+   *
+   * @param rate  learning rate of this step
+   * @returns     the new parameters, under the same names
+   */
+  step(
+    parameters: Tensors,
+    gradients: Readonly<Record<string, DeviceTensor | undefined>>,
+    rate: number,
+  ): Record<string, DeviceTensor>;
+  /** Squared global norm of the last step's gradients, [1]; undefined without `clipNorm`. */
+  squaredNorm(): DeviceTensor | undefined;
+  /** Copies the state to the host. */
+  save(): Promise<OptimizerState>;
+  /** Frees what the optimizer keeps on the device. */
+  release(): void;
+}
+
+/** AdamW with the customary constants: 0.9, 0.999, 1e-8, decay 0.01. */
+const DEFAULTS = { beta1: 0.9, beta2: 0.999, eps: 1e-8, decay: 0.01 } as const;
+
+/**
+ * Opens an optimizer on a device.
+ *
+ * @param saved  a state to go on from: the same gradients then give the same steps
+ */
+export function openOptimizer(
+  device: Device,
+  options: OptimizerOptions = {},
+  saved?: OptimizerState,
+): Optimizer {
+  const { ofParameter, clipNorm, amsgrad, ...rest } = options;
+  const constants = { ...DEFAULTS, ...rest, ...(clipNorm !== undefined && { clipNorm }) };
+  const averages = new Map<string, DeviceTensor>();
+  for (const [name, tensor] of Object.entries(saved?.tensors ?? {})) {
+    averages.set(name, device.upload(tensor));
+  }
+  let steps = saved?.steps ?? 0;
+  let norm: DeviceTensor | undefined;
+
+  function averageOf(kind: string, name: string, like: DeviceTensor): DeviceTensor {
+    return averages.get(`${kind}/${name}`) ?? device.upload(zeros(like.shape, like.dtype));
+  }
+
+  function replace(kind: string, name: string, tensor: DeviceTensor): void {
+    const old = averages.get(`${kind}/${name}`);
+    if (old !== undefined) device.free(old);
+    averages.set(`${kind}/${name}`, tensor);
+  }
+
+  return {
+    step(parameters, gradients, rate) {
+      steps++;
+      if (clipNorm !== undefined) {
+        if (norm !== undefined) device.free(norm);
+        norm = totalNorm(device, Object.values(gradients).filter((each) => each !== undefined));
+      }
+      const next: Record<string, DeviceTensor> = {};
+      for (const [name, parameter] of Object.entries(parameters)) {
+        const gradient = gradients[name];
+        if (gradient === undefined) {
+          next[name] = parameter;
+          continue;
+        }
+        const { rateScale = 1, ...own } = ofParameter?.(name) ?? {};
+        const mean = averageOf("mean", name, parameter);
+        const variance = averageOf("variance", name, parameter);
+        const largest = amsgrad ? averageOf("largest", name, parameter) : undefined;
+        const moved = runOp(device, adam, {
+          parameter,
+          gradient,
+          mean,
+          variance,
+          largest,
+          squaredNorm: norm,
+        }, { ...constants, ...own, rate: rate * rateScale, step: steps });
+        const isFirst = !averages.has(`mean/${name}`);
+        if (isFirst) { for (const fresh of [mean, variance]) device.free(fresh); }
+        if (isFirst && largest !== undefined) device.free(largest);
+        replace("mean", name, moved.nextMean);
+        replace("variance", name, moved.nextVariance);
+        if (amsgrad) replace("largest", name, moved.nextLargest);
+        else device.free(moved.nextLargest);
+        device.free(parameter);
+        next[name] = moved.nextParameter;
+      }
+      return next;
+    },
+    squaredNorm: () => norm,
+    async save() {
+      const tensors: Record<string, Tensor> = {};
+      for (const [name, tensor] of averages) {
+        const { shape, dtype, data } = await device.read(tensor);
+        tensors[name] = { shape, dtype, data: data.slice() };
+      }
+      return { steps, tensors };
+    },
+    release() {
+      for (const tensor of averages.values()) device.free(tensor);
+      averages.clear();
+      if (norm !== undefined) device.free(norm);
+      norm = undefined;
+    },
+  };
+}
+
+/** The sum of squares over all gradients, on the device. */
+function totalNorm(device: Device, gradients: readonly DeviceTensor[]): DeviceTensor | undefined {
+  const scope = openScope(device);
+  try {
+    let total: DeviceTensor | undefined;
+    for (const x of gradients) {
+      const { norm } = runOp(scope, squaredNorm, { x }, {});
+      total = total === undefined ? norm : runOp(scope, add, { a: total, b: norm }, {}).out;
+    }
+    return total && scope.keep(total);
+  } finally {
+    scope.release();
+  }
+}

@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { constantly, gradientsOf } from "../../../src/cli/goldens/gradients.ts";
+import { hasGradients, lossWeight } from "../../../src/cli/goldens/gradients.ts";
+import { GOLDENS_FOLDER_DEFAULT } from "../../../src/cli/goldens.ts";
+import { parseGoldenGroup } from "../../../src/cli/goldens/golden_file.ts";
+import { openCpu } from "../../../src/device/mod.ts";
+import { gate, runOp } from "../../../src/ops/mod.ts";
+import { tensorOf } from "../../../src/tensor/tensor.ts";
+
+const on = { device: openCpu({ poison: true }), dtype: "f64" } as const;
+
+Deno.test("gradientsOf() names the gradients as the variables; unused ones are zero", async () => {
+  const x = tensorOf([2], Float64Array.of(3, 4));
+  const gradient = await gradientsOf(on, (device, variable) => {
+    variable("idle", x);
+    const operands = { y: variable("x", x), z: variable("x", x) };
+    const { out } = runOp(device, gate, operands, { activation: "identity" });
+    return [[out, tensorOf([2], Float64Array.of(1, 10))]];
+  });
+  assert.deepEqual([...gradient("x").data], [6, 80]);
+  assert.deepEqual([...gradient("idle").data], [0, 0]);
+  assert.throws(() => gradient("absent"), /No variable "absent"/);
+  assert.equal(constantly("x", x), x);
+});
+
+Deno.test("hasGradients() and lossWeight() read the case", async () => {
+  const path = `${GOLDENS_FOLDER_DEFAULT}/layers`;
+  const { cases } = parseGoldenGroup(
+    await Deno.readTextFile(`${path}.json`),
+    await Deno.readFile(`${path}.safetensors`),
+  );
+  const glu = cases.find(({ name }) => name === "glu")!;
+  assert.equal(hasGradients(glu), true);
+  assert.deepEqual(lossWeight(glu, on).shape, [3, 5]);
+});
