@@ -6,6 +6,7 @@ import {
   type DecodeOptions,
   type Protocol,
 } from "../src/protocols/protocol.ts";
+import { type BodyPatience, BodyWatch } from "./_body_watch.ts";
 import { RequestError } from "./_problem.ts";
 
 /** Bytes of one request body on the wire; inflated it may have `BODY_BYTES_MAX`. */
@@ -67,15 +68,17 @@ async function* inflated(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
 }
 
 /** @throws {LimitError | RequestError} a body that is too long, or coded in an unknown way */
-function openBody(request: Request): { chunks: AsyncIterable<Uint8Array>; length: number | null } {
+function openBody(
+  request: Request,
+  watch: BodyWatch,
+): { chunks: AsyncIterable<Uint8Array>; length: number | null } {
   const declared = request.headers.get("content-length");
   const length = declared === null ? null : Number(declared);
   if (length !== null && length > REQUEST_BYTES_MAX) {
     throw new LimitError("REQUEST_BYTES_MAX", REQUEST_BYTES_MAX, length, "body");
   }
   const coding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
-  const body = request.body ?? emptyBody();
-  const wire = bounded(received(body), "REQUEST_BYTES_MAX", REQUEST_BYTES_MAX);
+  const wire = bounded(received(request.body, watch), "REQUEST_BYTES_MAX", REQUEST_BYTES_MAX);
   if (coding === "identity") return { chunks: wire, length };
   if (coding === "gzip" || coding === "x-gzip") {
     return { chunks: bounded(inflated(wire), "BODY_BYTES_MAX", BODY_BYTES_MAX), length: null };
@@ -88,39 +91,50 @@ function openBody(request: Request): { chunks: AsyncIterable<Uint8Array>; length
   );
 }
 
-async function* emptyBody(): AsyncGenerator<Uint8Array> {}
-
 /** The fault of a sender that leaves, or that sends less than it said: not one of our own. */
 function cutShort(): RequestError {
   return new RequestError("malformed-body", 400, "The body broke off before its end");
 }
 
-/** @throws {RequestError} the body broke off */
-async function* received(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** @throws {RequestError} the body broke off or stalled */
+async function* received(
+  body: ReadableStream<Uint8Array> | null,
+  watch: BodyWatch,
+): AsyncGenerator<Uint8Array> {
+  if (body === null) return;
+  const reader = body.getReader();
+  const fail = () => Promise.reject(cutShort());
   try {
-    yield* body;
-  } catch {
-    throw cutShort();
+    for (;;) {
+      const { done, value } = await watch.wait(reader.read().catch(fail));
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    // What else comes is not wanted; of a body that is whole or broken nothing comes.
+    reader.cancel().catch(() => {});
   }
 }
 
-/** @throws {RequestError} the body broke off */
-async function receivedWhole(request: Request): Promise<Uint8Array> {
-  try {
-    return new Uint8Array(await request.arrayBuffer());
-  } catch {
-    throw cutShort();
-  }
+/** @throws {RequestError} the body broke off, or was not whole in time */
+async function receivedWhole(request: Request, watch: BodyWatch): Promise<Uint8Array> {
+  const bytes = request.arrayBuffer().catch(() => Promise.reject(cutShort()));
+  return new Uint8Array(await watch.wait(bytes));
 }
 
 /** Reads a body piece by piece; nothing of it is held here. */
-async function walkBody(request: Request, onChunk: (chunk: Uint8Array) => void): Promise<void> {
-  const { chunks, length } = openBody(request);
+async function walkBody(
+  request: Request,
+  patience: BodyPatience,
+  onChunk: (chunk: Uint8Array) => void,
+): Promise<void> {
+  const watch = new BodyWatch(patience);
   const charge = new Charge();
   try {
+    const { chunks, length } = openBody(request, watch);
     if (length !== null && length <= SMALL_BYTES) {
       charge.add(length);
-      onChunk(await receivedWhole(request));
+      onChunk(await receivedWhole(request, watch));
       return;
     }
     for await (const chunk of chunks) {
@@ -129,6 +143,7 @@ async function walkBody(request: Request, onChunk: (chunk: Uint8Array) => void):
     }
   } finally {
     charge.release();
+    watch.close();
   }
 }
 
@@ -146,10 +161,11 @@ export async function decodeRequest(
   request: Request,
   protocol: Protocol,
   options: DecodeOptions & { readonly isHashed: boolean },
+  patience: BodyPatience = {},
 ): Promise<DecodedRequest> {
   const decoder = protocol.open(options);
   const hash: Hash | undefined = options.isHashed ? createHash("sha256") : undefined;
-  await walkBody(request, (chunk) => {
+  await walkBody(request, patience, (chunk) => {
     hash?.update(chunk);
     decoder.push(chunk);
   });
@@ -161,10 +177,11 @@ export async function readBody(
   request: Request,
   limitName: string,
   limit: number,
+  patience: BodyPatience = {},
 ): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let total = 0;
-  await walkBody(request, (chunk) => {
+  await walkBody(request, patience, (chunk) => {
     total += chunk.length;
     if (total > limit) throw new LimitError(limitName, limit, total, "body");
     chunks.push(chunk);

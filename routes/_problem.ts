@@ -39,6 +39,7 @@ const TITLES = {
   "forbidden": "Forbidden",
   "not-found": "Not found",
   "method-not-allowed": "Method not allowed",
+  "request-timeout": "Request timed out",
   "conflict": "Conflict",
   "limit-exceeded": "Limit exceeded",
   "unsupported-media-type": "Unsupported media type",

@@ -101,6 +101,7 @@ const problemSchema = z.object({
 const PROBLEMS: Readonly<Record<number, string>> = {
   400: "Malformed request or body",
   404: "No such stream",
+  408: "Nothing of the body came in time",
   409: "Contradicts what is stored",
   413: "Passes a limit",
   415: "Unknown media type or coding",

@@ -42,7 +42,7 @@ function describeRoutes(routes: OpenAPIHono): void {
       ...{ method: "post", path, summary, request: writeRequest },
       responses: {
         204: { description: "Durable: fsynced before the answer" },
-        ...problems(400, 413, 415, 422, 503),
+        ...problems(400, 408, 413, 415, 422, 503),
       },
     });
   }
@@ -77,7 +77,7 @@ export function influxRoutes(service: Service): OpenAPIHono {
       precision: precisionOf(c.req.url),
       nowNs: service.clock.nowNs(),
       isHashed: false,
-    });
+    }, service);
     await service.ingest(segments, { isAppliedAwaited: false, ignoredCount });
     return c.body(null, 204);
   });

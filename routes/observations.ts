@@ -96,7 +96,7 @@ const postRoute = createRoute({
   request: { params: streamParams, query: ingestQuery },
   responses: {
     200: jsonAnswer(outcomeSchema, "Durable: fsynced before the answer"),
-    ...problems(400, 409, 413, 415, 422, 503),
+    ...problems(400, 408, 409, 413, 415, 422, 503),
   },
 });
 
@@ -108,7 +108,7 @@ const bulkRoute = createRoute({
   request: { query: ingestQuery },
   responses: {
     200: jsonAnswer(bulkSchema, "Durable: fsynced before the answer"),
-    ...problems(400, 409, 413, 415, 422, 503),
+    ...problems(400, 408, 409, 413, 415, 422, 503),
   },
 });
 
@@ -188,7 +188,7 @@ async function ingest(
   const decoded = await decodeRequest(request, protocol, {
     ...options,
     isHashed: key !== null,
-  });
+  }, service);
   const { segments, ignoredCount, bodyHash } = decoded;
   if (streamId !== undefined) {
     const other = segments.find((segment) => segment.streamId !== streamId);

@@ -7,6 +7,7 @@ import { concatSegments, type Segment } from "../src/signal/segment.ts";
 import type { StreamSettings } from "../src/stores/store.ts";
 import { FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
 import { parseJson, readBody } from "./_body.ts";
+import type { BodyPatience } from "./_body_watch.ts";
 import { splitMembers } from "./_members.ts";
 import { RequestError } from "./_problem.ts";
 import { parseQuestion } from "./_question.ts";
@@ -65,7 +66,7 @@ const forecastRoute = createRoute({
   request: { query: query({ precision }) },
   responses: {
     200: jsonAnswer(forecastSchema, "Median, quantiles and intervals by time"),
-    ...problems(400, 413, 415, 422, 503),
+    ...problems(400, 408, 413, 415, 422, 503),
   },
 });
 
@@ -85,7 +86,7 @@ const detectRoute = createRoute({
       }).openapi("Detection"),
       "One score and flag a sample, in time order",
     ),
-    ...problems(400, 413, 415, 422, 503),
+    ...problems(400, 408, 413, 415, 422, 503),
   },
 });
 
@@ -100,6 +101,7 @@ function parseMembers<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
 
 async function readQuestion<T extends z.ZodRawShape>(
   request: Request,
+  patience: BodyPatience,
   schema: z.ZodObject<T, z.core.$strict>,
   unit: "ns" | "us" | "ms" | "s" | undefined,
 ): Promise<{ segment: Segment; members: z.infer<typeof schema> }> {
@@ -108,7 +110,7 @@ async function readQuestion<T extends z.ZodRawShape>(
     const detail = `Content-Type is "${contentType.slice(0, 80)}", expected application/json`;
     throw new RequestError("unsupported-media-type", 415, detail, { field: "Content-Type" });
   }
-  const bytes = await readBody(request, "BODY_BYTES_MAX", BODY_BYTES_MAX);
+  const bytes = await readBody(request, "BODY_BYTES_MAX", BODY_BYTES_MAX, patience);
   const parts = splitMembers(bytes, Object.keys(schema.shape));
   // No object: rows, or no JSON at all, which is then said here.
   if (parts === null) parseJson(bytes);
@@ -144,13 +146,13 @@ export function statelessRoutes(service: Service): OpenAPIHono {
   }
   routes.openapi(forecastRoute, async (c) => {
     const unit = c.req.valid("query").precision;
-    const { segment, members } = await readQuestion(c.req.raw, forecastMembers, unit);
+    const { segment, members } = await readQuestion(c.req.raw, service, forecastMembers, unit);
     const question = parseQuestion({ ...members, levels: members.level });
     return c.json(await service.forecastOnce(segment, settingsOf(members), question), 200);
   });
   routes.openapi(detectRoute, async (c) => {
     const unit = c.req.valid("query").precision;
-    const { segment, members } = await readQuestion(c.req.raw, detectMembers, unit);
+    const { segment, members } = await readQuestion(c.req.raw, service, detectMembers, unit);
     return c.json(await service.detectOnce(segment, settingsOf(members)), 200);
   });
   return routes;

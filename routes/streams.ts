@@ -129,7 +129,7 @@ const putRoute = createRoute({
   responses: {
     200: jsonAnswer(streamSchema, "Changed"),
     201: jsonAnswer(streamSchema, "Created"),
-    ...problems(400, 409, 413, 422),
+    ...problems(400, 408, 409, 413, 422),
   },
 });
 
@@ -183,7 +183,7 @@ export function streamRoutes(service: Service): OpenAPIHono {
     return c.json(await service.getStream(c.req.valid("param").id), 200);
   });
   routes.openapi(putRoute, async (c) => {
-    const bytes = await readBody(c.req.raw, "SETTINGS_BYTES_MAX", SETTINGS_BYTES_MAX);
+    const bytes = await readBody(c.req.raw, "SETTINGS_BYTES_MAX", SETTINGS_BYTES_MAX, service);
     const put = await service.putStream(c.req.valid("param").id, parseSettings(bytes));
     return c.json(put.stream, put.isCreated ? 201 : 200);
   });

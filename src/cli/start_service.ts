@@ -9,6 +9,38 @@ import { openEngine } from "../streams/open_engine.ts";
 /** Requests in work at shutdown get this long to end. */
 export const DRAIN_MS_MAX = 20_000;
 
+/**
+ * Once all requests are answered the answers get this long to reach their readers. A client that
+ * still owes the rest of a body keeps its connection open for as long as it likes.
+ */
+const LINGER_MS = 2_000;
+
+const POLL_MS = 20;
+
+/** Counts requests until they are answered. */
+class RequestCount {
+  #count = 0;
+
+  async during(answer: () => Response | Promise<Response>): Promise<Response> {
+    this.#count++;
+    try {
+      return await answer();
+    } finally {
+      this.#count--;
+    }
+  }
+
+  /** Resolves when all are answered, or at the end of our patience. */
+  async ended(waitMsMax: number): Promise<void> {
+    const untilMs = systemClock.monotonicMs() + waitMsMax;
+    while (this.#count > 0 && systemClock.monotonicMs() < untilMs) await sleep(POLL_MS);
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
 /** A service that listens. */
 export interface RunningService {
   /** Where it listens, without a slash at the end. */
@@ -37,13 +69,14 @@ export async function startService(config: ServiceConfig, log: Log): Promise<Run
   const telemetry = new Telemetry({ processMetrics: true });
   const service = new Service({ store, engine, telemetry, log, clock: systemClock });
   const app = createApp(service, { token: config.token });
+  const requests = new RequestCount();
   let server: Deno.HttpServer<Deno.NetAddr>;
   try {
     server = Deno.serve({
       hostname: config.host,
       port: config.port,
       onListen: () => {},
-    }, (request) => app.fetch(request));
+    }, (request) => requests.during(() => app.fetch(request)));
   } catch (error) {
     await service.close();
     throw error;
@@ -51,17 +84,24 @@ export async function startService(config: ServiceConfig, log: Log): Promise<Run
   const host = config.host.includes(":") ? `[${config.host}]` : config.host;
   const url = `http://${host}:${server.addr.port}`;
   log.info("Listening on {url}", { url, store: config.store, workers });
-  return { url, service, close: () => drain(service, server, log) };
+  return { url, service, close: () => drain(service, server, requests, log) };
 }
 
-async function drain(service: Service, server: Deno.HttpServer, log: Log): Promise<void> {
+async function drain(
+  service: Service,
+  server: Deno.HttpServer,
+  requests: RequestCount,
+  log: Log,
+): Promise<void> {
   log.info("Shutting down");
   service.beginShutdown();
+  const closed = server.shutdown();
+  await Promise.race([closed, requests.ended(DRAIN_MS_MAX)]);
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const patience = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, DRAIN_MS_MAX);
+  const linger = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, LINGER_MS);
   });
-  await Promise.race([server.shutdown(), patience]);
+  await Promise.race([closed, linger]);
   clearTimeout(timer);
   await service.close();
   log.info("Closed");

@@ -65,7 +65,7 @@ export class Service {
   readonly #store: Store;
   readonly #engine: Engine;
   readonly #recent = new RecentPredictions();
-  #isReady = true;
+  readonly #closing = new AbortController();
   #warnedMs = -Infinity;
 
   constructor({ store, engine, telemetry, log, clock }: ServiceParts) {
@@ -84,7 +84,12 @@ export class Service {
 
   /** False from the moment that the service begins to shut down. */
   get isReady(): boolean {
-    return this.#isReady;
+    return !this.#closing.signal.aborted;
+  }
+
+  /** Aborted when the service begins to shut down. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
   }
 
   /**
@@ -267,9 +272,9 @@ export class Service {
       gauges("driftline_engine", { ...this.#engine.stats() });
   }
 
-  /** Says so to those who ask, and ends the event streams, which never end by themselves. */
+  /** Says so to those who ask, gives up bodies that are not whole, and ends the event streams. */
   beginShutdown(): void {
-    this.#isReady = false;
+    this.#closing.abort();
     this.events.close();
   }
 
