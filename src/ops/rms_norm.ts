@@ -155,8 +155,7 @@ const backward: Backward<RmsNormParams, "x", "weight" | "z", "out"> = {
     if (!shapes.weight) return own;
     return joinPlans(own, columnSums({ target: "gradWeight", left: "scaled", rows, columns }));
   },
-  // A single feature keeps only eps/(v² + eps) of its gradient, which f32 finds by cancelling.
-  tolerance: 1e-3,
+  tolerance: 1e-5,
 };
 
 type Case = OpCase<RmsNormParams, "x", "weight" | "z">;
@@ -174,7 +173,9 @@ function normed(name: string, shape: Shape, change: Partial<RmsNormParams> = {})
 }
 
 const cases: readonly Case[] = [
-  normed("one feature", [3, 1]),
+  // One feature keeps only eps/(v² + eps) of its gradient, a remainder that f32 finds by
+  // cancelling: eps = 1 leaves enough of it to be measured.
+  normed("one feature", [3, 1], { eps: 1 }),
   normed("row less one", [2, 3, 63]),
   normed("row", [2, 3, 64], { normBeforeGate: true }),
   { ...normed("row and one", [2, 3, 65]), quick: true },
