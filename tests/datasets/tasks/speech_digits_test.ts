@@ -26,7 +26,7 @@ Deno.test({
     for (const [i, count] of counts.entries()) {
       const setting = { ...SETTING, heldOut: i + 1 };
       const test = draw({ seed: 0, step: 0, batch: 128, split: "test", setting });
-      assert.equal(test.weight.data.reduce((a, b) => a + b, 0), count);
+      assert.equal([...test.weight.data].reduce((a, b) => a + b, 0), count);
       for (let digit = 0; digit < 10; digit++) {
         const found = [...test.target.data].filter((each, row) =>
           each === digit && test.weight.data[row] === 1
@@ -48,7 +48,7 @@ Deno.test({
     for (let row = 0; row < 4; row++) {
       const samples = input.data.subarray(row * 8000, (row + 1) * 8000);
       const length = samples.findLastIndex((value) => value !== 0) + 1;
-      const power = samples.reduce((sum, value) => sum + value * value, 0) / length;
+      const power = [...samples].reduce((sum, value) => sum + value * value, 0) / length;
       // The recording may end in zeros, which the length found here leaves out.
       assert.ok(Math.abs(power - 1) < 0.05, `power ${power}`);
     }
