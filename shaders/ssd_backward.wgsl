@@ -1,8 +1,8 @@
 // Gradients of state-space duality (Mamba-2) in chunks of the length, as small matrix products.
 //
 // With g = gradY, x[k] the state after sample k, a the logarithm of a decay and w the weight of an
-// input (see ssd.wgsl), the gradient of x[k] is f[k] = g[k] C[k]^T + exp(a[k+1]) f[k+1]. For a chunk
-// of which `before` is the state before it and `after` the gradient that reaches it from behind:
+// input (see ssd.wgsl), the gradient of x[k] is f[k] = g[k] C[k]^T + exp(a[k+1]) f[k+1]. For a
+// chunk of which `before` is the state before it and `after` the gradient that comes from behind:
 //
 //   M[i, j] = exp(a[j+1] + .. + a[i]) C[i].B[j]     K[i, j] = exp(a[j+1] + .. + a[i]) g[i].u[j]
 //   gradU[j] = w[j] (sum over i of M[i, j] g[i] + tail[j] after B[j]) + D g[j]

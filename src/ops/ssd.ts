@@ -253,8 +253,8 @@ function launch(shapes: Shapes, params: SsdParams): LaunchPlan {
 }
 
 /**
- * Gradients, with f the gradient of the state x, a the logarithm of the decay and w the weight of an
- * input (both made from delta and A as at the head of this file):
+ * Gradients, with f the gradient of the state x, a the logarithm of the decay and w the weight of
+ * an input (both made from delta and A as at the head of this file):
  *
  *   f[k]     = gradY[k]⊗C[k] + exp(a[k+1])·f[k+1]     f of the last sample adds gradState
  *   gradU[k] = w[k]·f[k]·B[k] + D·gradY[k]            gradX0 = exp(a[0])·f[0]

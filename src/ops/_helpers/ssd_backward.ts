@@ -173,9 +173,9 @@ function columnsFor(count: number, most = COLUMNS_MAX): number {
 const STEP_PLANES = 5;
 
 /**
- * The passes on a GPU: the chunks' starting states as in the op itself, the pairs of samples of each
- * chunk, the gradient's flow across the chunks, and from these the gradients, as matrix products.
- * Every pass binds at most eight buffers.
+ * The passes on a GPU: the chunks' starting states as in the op itself, the pairs of samples of
+ * each chunk, the gradient's flow across the chunks, and from these the gradients, as matrix
+ * products. Every pass binds at most eight buffers.
  *
  * @param forward  the op's own plan with chunks of {@linkcode SSD_BACKWARD_CHUNK}
  */
