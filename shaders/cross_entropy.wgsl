@@ -1,4 +1,4 @@
-// Cross-entropy of rows of logits with whole-numbered classes, and whether the class is the largest.
+// Cross-entropy of rows of logits with their classes, and whether the class is the largest.
 // WIDE: one workgroup a row; otherwise one invocation a row.
 #import shared/bounds
 #import shared/activation

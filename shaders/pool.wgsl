@@ -9,7 +9,7 @@ struct Dims { batch: u32, length: u32, feature: u32, run: u32, divisor: f32 }
 @group(0) @binding(3) var<storage, read_write> gradX: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
-/// Sums of runs of the length over `divisor`: x[batch, length, feature] -> out[batch, runs, feature].
+/// Sums of runs of the length over `divisor`, into [batch, runs, feature].
 @compute @workgroup_size(GROUP)
 fn sum_run(
   @builtin(workgroup_id) group: vec3u,

@@ -24,7 +24,7 @@ import type { GpuLimits } from "../device/device.ts";
 import { lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray, Tensor } from "../tensor/tensor.ts";
 import { constant, fill, normal } from "./_helpers/cases.ts";
-import { nearestId } from "./_helpers/ids.ts";
+import { nearestId } from "../tensor/ids.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
 import { caseWeights, withMissing } from "./_helpers/row_cases.ts";
 import { expectRows, meanPasses, weightGradientPass } from "./_helpers/row_loss.ts";

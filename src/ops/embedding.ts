@@ -6,8 +6,8 @@
  *   gradTable[row, :] = Σ gradOut[.., :] over the positions whose id is `row`        gradIds = 0
  *
  * The table is [vocabulary, feature], ids are [..] (mostly [batch, length]), out is [.., feature].
- * Ids are whole numbers stored as floats, exact to 2^24; a fraction goes to the nearest row and what
- * is out of range to the first or last (`expectIds` refuses such values on the host).
+ * Ids are whole numbers stored as floats, exact to 2^24; a fraction goes to the nearest row, and
+ * what is out of range to the first or last (`expectIds` refuses such values on the host).
  *
  * On a GPU the gradient is gathered, not scattered: a workgroup looks for one row of the table in a
  * run of positions and adds what it finds in a fixed order, and the runs' sums are added after, so
@@ -21,7 +21,7 @@ import type { GpuLimits } from "../device/device.ts";
 import { expectRank, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray, Tensor } from "../tensor/tensor.ts";
 import { constant, fill, normal } from "./_helpers/cases.ts";
-import { IDS_MAX, nearestId } from "./_helpers/ids.ts";
+import { IDS_MAX, nearestId } from "../tensor/ids.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";

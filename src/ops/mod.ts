@@ -32,7 +32,6 @@ import { ssd } from "./ssd.ts";
 import { studentTLoss } from "./student_t_loss.ts";
 import { vandermonde } from "./vandermonde.ts";
 
-export { expectIds } from "./_helpers/ids.ts";
 export { runOp } from "./run.ts";
 export type { OpInput } from "./run.ts";
 export {

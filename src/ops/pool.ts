@@ -2,7 +2,7 @@
  * A whole length as one row: its mean, or its last position.
  *
  *   mean  out[b, :] = Σ_k x[b, k, :] / length        gradX[b, k, :] = gradOut[b, :] / length
- *   last  out[b, :] = x[b, length − 1, :]            gradX[b, k, :] = [k = length − 1]·gradOut[b, :]
+ *   last  out[b, :] = x[b, length − 1, :]          gradX[b, length − 1, :] = gradOut[b, :], else 0
  *
  * x is [batch, length, feature], out [batch, feature]. The mean is the pooling of S4's
  * classifiers (arXiv 2111.00396, appendix D.1).

@@ -10,8 +10,8 @@
  *
  * Predictions are (m, s, n) = (mean, log scale, log of the degrees of freedom) [rows.., 3], targets
  * and weights [rows..]. A row of weight 0 is missing: it may be NaN and has no part in any output
- * or gradient. Weights are at least 0. The shader works with √(z²/(2x)), so that an outlier does not
- * overflow in f32.
+ * or gradient. Weights are at least 0. The shader works with √(z²/(2x)), so that an outlier does
+ * not overflow in f32.
  *
  * Tolerance: h in f32 is off by 3e-7 (four logarithms and a series exact to 7e-9), exp by
  * 3 + 2|s| ULP; 5e-6. With many degrees of freedom the slope with respect to n is a remainder of

@@ -1,6 +1,6 @@
 /** Whole numbers that travel as floats: rows of a table, classes. */
-import { InvalidValueError } from "../../base/errors.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { InvalidValueError } from "../base/errors.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** Whole numbers up to this are exact in f32. */
 export const IDS_MAX = 2 ** 24;
