@@ -17,6 +17,7 @@ import { gate } from "./gate.ts";
 import { gaussianCrps } from "./gaussian_crps.ts";
 import { gaussianLoss } from "./gaussian_loss.ts";
 import { layerNorm } from "./layer_norm.ts";
+import { legsScan } from "./legs_scan.ts";
 import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
 import type { AnyOp } from "./op.ts";
@@ -53,6 +54,7 @@ export {
   gaussianCrps,
   gaussianLoss,
   layerNorm,
+  legsScan,
   linearScan,
   matmul,
   pool,
@@ -88,6 +90,7 @@ export const OPS: readonly AnyOp[] = [
   gaussianCrps,
   gaussianLoss,
   layerNorm,
+  legsScan,
   linearScan,
   matmul,
   pool,

@@ -4,6 +4,7 @@
  */
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { NAIVE_FAMILY } from "./_naive_family.ts";
+import { legsScan } from "./_naive_legs.ts";
 import { NAIVE_LOSSES } from "./_naive_losses.ts";
 
 type Inputs = Record<string, Tensor>;
@@ -295,6 +296,7 @@ function softmax(inputs: Inputs, params: any): Outputs {
 export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
   ...NAIVE_FAMILY,
   ...NAIVE_LOSSES,
+  legs_scan: legsScan,
   linear_scan: linearScan,
   selective_scan: selectiveScan,
   matmul,
