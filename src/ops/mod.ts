@@ -14,6 +14,7 @@ import { gate } from "./gate.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
+import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
@@ -41,6 +42,7 @@ export {
   layerNorm,
   linearScan,
   matmul,
+  mimoSystem,
   rmsNorm,
   selectiveScan,
   slice,
@@ -67,6 +69,7 @@ export const OPS: readonly AnyOp[] = [
   layerNorm,
   linearScan,
   matmul,
+  mimoSystem,
   rmsNorm,
   selectiveScan,
   slice,
