@@ -10,7 +10,7 @@
 //
 //   flow[k] = gradX[k] + conj(Abar[k+1]) flow[k+1]
 //
-// reduce_flows   every chunk: the flow it passes to the chunk before it from a zero start, its decay
+// reduce_flows   every chunk: the flow it passes back from a zero start, and its decay
 // carry_flows    across the chunks: the flow into chunk c replaces what it passes on
 // apply_flows    every chunk again from its true flow: the flow of every sample
 // sum_flows      products of flows and states: gradients of the poles, the steps and the drive
