@@ -3,6 +3,7 @@ import { activation } from "./activation.ts";
 import { adam } from "./adam.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
+import { contract } from "./contract.ts";
 import { conv1d } from "./conv1d.ts";
 import { crossEntropy } from "./cross_entropy.ts";
 import { denseScan } from "./dense_scan.ts";
@@ -21,10 +22,12 @@ import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
+import { outer } from "./outer.ts";
 import { pool } from "./pool.ts";
 import { quantileLoss } from "./quantile_loss.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
+import { shiftTaps } from "./shift_taps.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
 import { squaredError } from "./squared_error.ts";
@@ -40,6 +43,7 @@ export {
   adam,
   add,
   attention,
+  contract,
   conv1d,
   crossEntropy,
   denseScan,
@@ -57,10 +61,12 @@ export {
   linearScan,
   matmul,
   mimoSystem,
+  outer,
   pool,
   quantileLoss,
   rmsNorm,
   selectiveScan,
+  shiftTaps,
   slice,
   softmax,
   squaredError,
@@ -76,6 +82,7 @@ export const OPS: readonly AnyOp[] = [
   adam,
   add,
   attention,
+  contract,
   conv1d,
   crossEntropy,
   denseScan,
@@ -93,10 +100,12 @@ export const OPS: readonly AnyOp[] = [
   linearScan,
   matmul,
   mimoSystem,
+  outer,
   pool,
   quantileLoss,
   rmsNorm,
   selectiveScan,
+  shiftTaps,
   slice,
   softmax,
   squaredError,

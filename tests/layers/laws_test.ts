@@ -21,7 +21,6 @@ import {
   type AnyLayer,
   attention,
   type ForwardOptions,
-  h3,
   LAYERS,
   type LayerState,
   lssl,
@@ -135,7 +134,7 @@ function runSteps(
 }
 
 /** The layers without gradients: an op of theirs has no backward. The list may only shrink. */
-const NOT_ON_TAPE: readonly AnyLayer[] = [attention, h3, lssl, s4];
+const NOT_ON_TAPE: readonly AnyLayer[] = [attention, lssl, s4];
 
 /** Differences of step 1e-4: their fourth order and the rounding of the loss stay below. */
 const DIFFERENCE_CLOSE = 1e-8;
