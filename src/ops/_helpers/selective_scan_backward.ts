@@ -154,7 +154,7 @@ const FEATURES_MAX = 32;
 /** Numbers that an invocation keeps of a state: its states of a tile stay in registers. */
 const NUMBERS_PER_LANE = 4;
 /** Steps whose states an invocation finds again at once. */
-const TILE = 8;
+const TILE = 4;
 /** Steps between kept states; inside, the state at each tile's start stays in registers. */
 export const SELECTIVE_CHUNK = 32;
 /** Rows whose shares wait in workgroup memory for their sums. */
