@@ -235,8 +235,9 @@ function launch(
  * recomputation of FlashAttention, arXiv 2205.14135, section 3.1 and algorithm 4), so that no
  * matrix of weights is kept:
  *
- *   slope[i, j] = p[i, j]·⟨gradY[i], v[j] − y[i]⟩       gradV[j] = Σ_i p[i, j]·gradY[i]
- *   gradQ[i] = scale·Σ_j slope[i, j]·R(j − i)·k[j]      gradK[j] = scale·Σ_i slope[i, j]·R(i − j)·q[i]
+ *   slope[i, j] = scale·p[i, j]·⟨gradY[i], v[j] − y[i]⟩
+ *   gradQ[i] = Σ_j slope[i, j]·R(j − i)·k[j]
+ *   gradK[j] = Σ_i slope[i, j]·R(i − j)·q[i]            gradV[j] = Σ_i p[i, j]·gradY[i]
  *
  * The carried keys and values are copies, whose gradients add to those of their samples. `seen0` is
  * a count: its gradient is 0.
