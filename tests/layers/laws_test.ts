@@ -19,7 +19,6 @@ import type { Device } from "../../src/device/device.ts";
 import { openCpu } from "../../src/device/mod.ts";
 import {
   type AnyLayer,
-  attention,
   type ForwardOptions,
   LAYERS,
   type LayerState,
@@ -134,7 +133,7 @@ function runSteps(
 }
 
 /** The layers without gradients: an op of theirs has no backward. The list may only shrink. */
-const NOT_ON_TAPE: readonly AnyLayer[] = [attention, lssl, s4];
+const NOT_ON_TAPE: readonly AnyLayer[] = [lssl, s4];
 
 /** Differences of step 1e-4: their fourth order and the rounding of the loss stay below. */
 const DIFFERENCE_CLOSE = 1e-8;
