@@ -3,7 +3,7 @@
  *
  *   weight[state − 1 − l] = Σ_n C[n]·B[n − l], n from l to state − 1;  the newest (l = 0): + D
  *
- * A delay line x[k] = S·x[k − 1] + B·u[k], S the shift by one place, with the output C·x[k] + D·u[k]
+ * A delay line x[k] = S·x[k − 1] + B·u[k], S a shift by one place, with the output C·x[k] + D·u[k]
  * answers an impulse l samples ago by the correlation of C and B at lag l. H3 (arXiv 2212.14052),
  * section 3.1. The order is that of `conv1d`: the newest tap last.
  *
