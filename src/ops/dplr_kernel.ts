@@ -15,6 +15,13 @@
  *
  * `length` is a power of two: more taps than needed do no harm, since Ctilde belongs to `length`.
  *
+ * Back: with M = 2(1 − ω)·I − dt·s·A over all modes and conjugates, spectrum = 2·dt·C·M⁻¹·B. Given
+ * the right and the left solution R = dt·M⁻¹·B and L = dt·C·M⁻¹ (Woodbury again),
+ *
+ *   d spectrum = 2·L·dB + 2·dC·R + 2s·L·dA·R + 4(1 − ω)/dt²·(L·R)·d(dt),   dA = d lambda − d(P·P*)
+ *
+ * and the spectrum's gradient is the transform of the kernel's. No term of dt's gradient cancels.
+ *
  * Tolerance: f32 sums over nodes and modes are off by about 1e-6 of the largest tap where the modes
  * forget within the length; 2e-5 leaves room for the divisions of other drivers. A mode that hardly
  * decays over the length puts a pole next to a node and costs digits in proportion.
@@ -25,8 +32,10 @@ import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
 import { fftInPlace, twiddles } from "./_helpers/fft.ts";
+import { dplrKernelBackward } from "./_helpers/dplr_kernel_backward.ts";
 import { groupsFor, POINTWISE_GROUP } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+import { columnSums, joinPlans } from "./_helpers/reduce.ts";
+import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode dplrKernel}. */
 export interface DplrKernelParams {
@@ -199,7 +208,7 @@ function angleTable(length: number): Float32Array {
 function launch(shapes: Shapes, { length }: DplrKernelParams): LaunchPlan {
   const [feature, rank, half] = shapes.P as [number, number, number, number];
   const constants = { GROUP: POINTWISE_GROUP, RANK: rank };
-  const dims = { length, half };
+  const dims = { length, half, feature };
   const pass = (entry: string, bindings: string[], points: number) => ({
     entry,
     constants,
@@ -216,6 +225,35 @@ function launch(shapes: Shapes, { length }: DplrKernelParams): LaunchPlan {
     ],
   };
 }
+
+const backward: Backward<DplrKernelParams, Input, never, "kernel"> = {
+  needs: ["lambda", "P", "B", "C", "dt"],
+  cpu: dplrKernelBackward,
+  launch(shapes, params) {
+    const [feature, rank, half] = shapes.P as [number, number, number, number];
+    const plan = launch(shapes, params);
+    const [evaluate] = plan.passes;
+    const system = ["lambda", "P", "B", "C", "dt", "angles"];
+    const nodes = params.length / 2 + 1;
+    const passes = [
+      { ...evaluate!, entry: "adjoint_nodes", bindings: [...system, "gradKernel", "nodes"] },
+      {
+        ...evaluate!,
+        entry: "adjoint_modes",
+        bindings: [...system, "nodes", "gradLambda", "gradP", "gradB", "gradC", "steps"],
+        workgroups: [half, feature, 1] as const,
+      },
+    ];
+    const scratch = { nodes: feature * nodes * 2 * (1 + 2 * rank), steps: half * feature };
+    const own = joinPlans(
+      { scratch, passes },
+      columnSums({ target: "gradDt", left: "steps", rows: half, columns: feature }),
+    );
+    return { ...own, tables: plan.tables! };
+  },
+  // A pole's gradient squares its distance to the nodes, which costs digits once more.
+  tolerance: 5e-5,
+};
 
 type KernelCase = OpCase<DplrKernelParams, Input, never>;
 
@@ -273,4 +311,5 @@ export const dplrKernel = defineOp<DplrKernelParams, Input, never, "kernel">({
   },
   cases,
   tolerance: 2e-5,
+  backward,
 });

@@ -15,12 +15,14 @@ import { layerNorm } from "./layer_norm.ts";
 import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
 import type { AnyOp } from "./op.ts";
+import { poles } from "./poles.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
 import { squaredNorm } from "./squared_norm.ts";
 import { ssd } from "./ssd.ts";
+import { stepSizes } from "./step_sizes.ts";
 import { vandermonde } from "./vandermonde.ts";
 
 export { runOp } from "./run.ts";
@@ -41,12 +43,14 @@ export {
   layerNorm,
   linearScan,
   matmul,
+  poles,
   rmsNorm,
   selectiveScan,
   slice,
   softmax,
   squaredNorm,
   ssd,
+  stepSizes,
   vandermonde,
 };
 
@@ -67,11 +71,13 @@ export const OPS: readonly AnyOp[] = [
   layerNorm,
   linearScan,
   matmul,
+  poles,
   rmsNorm,
   selectiveScan,
   slice,
   softmax,
   squaredNorm,
   ssd,
+  stepSizes,
   vandermonde,
 ];
