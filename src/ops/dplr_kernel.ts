@@ -33,18 +33,16 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
 import { fftInPlace, twiddles } from "./_helpers/fft.ts";
 import { dplrKernelBackward } from "./_helpers/dplr_kernel_backward.ts";
+import { checkTaps } from "./_helpers/dplr_taps.ts";
 import { groupsFor, POINTWISE_GROUP } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode dplrKernel}. */
 export interface DplrKernelParams {
-  /** Taps, a power of two from 2 to {@linkcode DPLR_TAPS_MAX}. */
+  /** Taps, a power of two from 2 to {@linkcode DPLR_TAPS_MAX} (`_helpers/dplr_taps.ts`). */
   readonly length: number;
 }
-
-/** Longest kernel. The shader's inverse transform is a plain sum, quadratic in the length. */
-export const DPLR_TAPS_MAX = 1 << 16;
 
 /** Largest rank, as in `dplr_scan`. */
 const RANK_MAX = 2;
@@ -62,10 +60,7 @@ function outputShapes(shapes: Shapes, { length }: DplrKernelParams): { kernel: S
   expectShape("B", bank, [feature, half, 2], shapes.B);
   expectShape("C", bank, [feature, half, 2], shapes.C);
   expectShape("dt", ["feature"], [feature], shapes.dt);
-  if (!(length >= 2 && length <= DPLR_TAPS_MAX && Number.isInteger(Math.log2(length)))) {
-    const allowed = `a power of two from 2 to ${DPLR_TAPS_MAX}`;
-    throw new InvalidValueError("length", length, allowed);
-  }
+  checkTaps(length);
   return { kernel: [feature, length] };
 }
 

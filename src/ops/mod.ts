@@ -9,6 +9,7 @@ import { diagonalScan } from "./diagonal_scan.ts";
 import { discretize } from "./discretize.ts";
 import { dplrKernel } from "./dplr_kernel.ts";
 import { dplrScan } from "./dplr_scan.ts";
+import { dplrTruncate } from "./dplr_truncate.ts";
 import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
 import { layerNorm } from "./layer_norm.ts";
@@ -38,6 +39,7 @@ export {
   discretize,
   dplrKernel,
   dplrScan,
+  dplrTruncate,
   fftConv,
   gate,
   layerNorm,
@@ -66,6 +68,7 @@ export const OPS: readonly AnyOp[] = [
   discretize,
   dplrKernel,
   dplrScan,
+  dplrTruncate,
   fftConv,
   gate,
   layerNorm,

@@ -202,6 +202,27 @@ function dplrKernel(inputs: Inputs, { length }: any): Outputs {
   return { kernel };
 }
 
+/** C − C·Abar^length, the power by repeated steps of every unit vector. */
+function dplrTruncate(inputs: Inputs, { length }: any): Outputs {
+  const [feature, , half] = inputs.P!.shape as [number, number, number];
+  const Ctilde: number[] = [];
+  for (let d = 0; d < feature; d++) {
+    const dt = inputs.dt!.data[d]!;
+    const system = fullSystem({ ...inputs, B: inputs.C! }, d);
+    for (let n = 0; n < half; n++) {
+      let x = system.C.map((_, i): Complex => [i === n ? 1 : 0, 0]);
+      for (let k = 0; k < length; k++) x = implicit(system.A, dt, explicit(system, dt, x, 0));
+      const [re, im] = system.C[n]!;
+      const after = x.map((value, i) => times(system.C[i]!, value));
+      Ctilde.push(
+        after.reduce((sum, value) => sum - value[0], re),
+        after.reduce((sum, value) => sum - value[1], im),
+      );
+    }
+  }
+  return { Ctilde };
+}
+
 function denseScan({ u, A, B, C, D, x0 }: Inputs): Outputs {
   const [batch, length, feature] = u!.shape as [number, number, number];
   const [, channel, states] = C!.shape as [number, number, number];
@@ -294,5 +315,6 @@ export const NAIVE_FAMILY: Readonly<Record<string, (inputs: Inputs, params: any)
   diagonal_scan: diagonalScan,
   dplr_kernel: dplrKernel,
   dplr_scan: dplrScan,
+  dplr_truncate: dplrTruncate,
   ssd,
 };
