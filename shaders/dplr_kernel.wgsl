@@ -47,7 +47,12 @@ fn resolvent(at: u32, sign: vec2f, node: Node, step: f32) -> vec2f {
 }
 
 /// What a node needs of all modes: C M B, and with the low-rank part solved for, P*R and LP.
-struct Solved { qCB: vec2f, qCP: array<vec2f, RANK>, rho: array<vec2f, RANK>, sigma: array<vec2f, RANK> }
+struct Solved {
+  qCB: vec2f,
+  qCP: array<vec2f, RANK>,
+  rho: array<vec2f, RANK>,
+  sigma: array<vec2f, RANK>,
+}
 
 fn solveNode(feature: u32, node: Node) -> Solved {
   let step = dt[feature];
@@ -125,6 +130,16 @@ fn evaluate(
   spectrum[group.y * count + k] = 2.0 * (solved.qCB - complexMul(node.plus, low));
 }
 
+/// exp(2 pi i k l / length).
+fn turnAt(k: u32, l: u32) -> vec2f {
+#if MASKED
+  // The wrapped product of unsigned numbers keeps its low bits, all that the mask reads.
+  return angles[2u * (k * l & (dims.length - 1u))];
+#else
+  return angles[2u * (k * l % dims.length)];
+#end
+}
+
 @compute @workgroup_size(GROUP)
 fn invert(
   @builtin(workgroup_id) group: vec3u,
@@ -134,15 +149,16 @@ fn invert(
   if (l >= dims.length) {
     return;
   }
-  let middle = dims.length / 2u;
-  let first = group.y * (middle + 1u);
-  // The two real nodes, then twice the real part of the others.
-  var sum = spectrum[first].x + select(1.0, -1.0, l % 2u == 1u) * spectrum[first + middle].x;
-  for (var k = 1u; k < middle; k++) {
-    // The wrapped product of unsigned numbers keeps its low bits, all that the mask reads.
-    let turn = angles[2u * (k * l & (dims.length - 1u))];
+  let first = group.y * (dims.length / 2u + 1u);
+  // The real nodes, then twice the real part of the others.
+  var sum = spectrum[first].x;
+  for (var k = 1u; 2u * k < dims.length; k++) {
+    let turn = turnAt(k, l);
     let value = spectrum[first + k];
     sum += 2.0 * (value.x * turn.x - value.y * turn.y);
+  }
+  if (dims.length % 2u == 0u) {
+    sum += select(1.0, -1.0, l % 2u == 1u) * spectrum[first + dims.length / 2u].x;
   }
   kernel[group.y * dims.length + l] = sum / f32(dims.length);
 }
@@ -159,11 +175,10 @@ fn adjoint_nodes(
   }
   var sum = vec2f(0.0);
   for (var l = 0u; l < dims.length; l++) {
-    let turn = angles[2u * (k * l & (dims.length - 1u))];
-    sum += gradKernel[group.y * dims.length + l] * complexConj(turn);
+    sum += gradKernel[group.y * dims.length + l] * complexConj(turnAt(k, l));
   }
-  // The taps see the real parts of the two real nodes, and all others twice.
-  let isReal = k == 0u || k == middle;
+  // The taps see the real parts of the real nodes, and all others twice.
+  let isReal = k == 0u || 2u * k == dims.length;
   let gradient = select(2.0 * sum, vec2f(sum.x, 0.0), isReal) / f32(dims.length);
   let solved = solveNode(group.y, nodeAt(k));
   let at = (group.y * (middle + 1u) + k) * (1u + 2u * RANK);

@@ -71,6 +71,9 @@ function outputShapes(shapes: Shapes, { length }: DplrTruncateParams): { Ctilde:
   expectShape("C", bank, [feature, half, 2], shapes.C);
   expectShape("dt", ["feature"], [feature], shapes.dt);
   checkTaps(length);
+  if (length < 2 || !Number.isInteger(Math.log2(length))) {
+    throw new InvalidValueError("length", length, "a power of two of at least 2");
+  }
   return { Ctilde: shapes.C };
 }
 
@@ -283,7 +286,7 @@ function modes(
   name: string,
   [feature, half, length]: readonly [number, number, number],
   rank: number,
-  change: { quick?: boolean; dt?: readonly [number, number] } = {},
+  change: { quick?: boolean; dt?: readonly [number, number]; turn?: number } = {},
 ): Case {
   const [low, high] = change.dt ?? [0.02, 0.3];
   return {
@@ -291,7 +294,7 @@ function modes(
     quick: change.quick ?? false,
     params: { length },
     inputs: (random) => ({
-      lambda: leftHalfPlane(random, [feature, half], 2, 20),
+      lambda: leftHalfPlane(random, [feature, half], 2, change.turn ?? 20),
       P: normal(random, [feature, rank, half, 2], 0.5),
       C: normal(random, [feature, half, 2]),
       dt: uniform(random, [feature], low, high),
@@ -304,6 +307,7 @@ const cases: readonly Case[] = [
   modes("one tile", [2, 8, 32], 1, { quick: true }),
   modes("rank two, one tile and some", [3, 9, 16], 2, { quick: true }),
   modes("several tiles", [2, 17, 8], 1),
+  modes("long", [2, 3, 512], 1, { dt: [0.01, 0.02], turn: 1 }),
   modes("small steps", [2, 4, 64], 2, { dt: [1e-5, 1e-4] }),
   {
     name: "no low-rank part",

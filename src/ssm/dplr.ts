@@ -158,6 +158,23 @@ export function dplrRecurrence(step: DplrStep): DplrRecurrence {
   };
 }
 
+/** One step in place, x ← Abar·x + Bbar·u.                                      [half] c64 */
+export function dplrAdvanceInto(x: FloatArray, recurrence: DplrRecurrence, u: number): void {
+  const { diagonal, left, right, Bbar } = recurrence;
+  const width = diagonal.length;
+  const rank = left.length / width;
+  let [first, second] = [0, 0];
+  for (let n = 0; n < width; n++) first += right[n]! * x[n]!;
+  for (let n = 0; rank > 1 && n < width; n++) second += right[width + n]! * x[n]!;
+  for (let n = 0; n < width; n += 2) {
+    const re = x[n]!;
+    const im = x[n + 1]!;
+    x[n] = diagonal[n]! * re - diagonal[n + 1]! * im + Bbar[n]! * u - left[n]! * first;
+    x[n + 1] = diagonal[n]! * im + diagonal[n + 1]! * re + Bbar[n + 1]! * u - left[n + 1]! * first;
+  }
+  for (let n = 0; rank > 1 && n < width; n++) x[n]! -= left[width + n]! * second;
+}
+
 /**
  * What a step changes, Abar − I, as a real matrix that acts on (re, im) pairs. Small steps keep
  * their digits: no entry is a difference from one.
@@ -187,9 +204,7 @@ export function dplrDifference(step: DplrStep): Float64Array {
   return out;
 }
 
-/**
- * The difference of twice as many steps: (I + Q)² − I = Q·Q + 2·Q, which keeps the digits of a small Q.
- */
+/** The difference of twice as many steps, (I + Q)² − I = Q·Q + 2·Q: no small Q loses digits. */
 export function doubledDifference(Q: Float64Array, size: number): Float64Array {
   return addScaled(multiply(Q, Q, size, size, size), Q, 2);
 }

@@ -17,7 +17,14 @@ import { packTree, type Tree, unpackTree } from "../../src/base/tree.ts";
 import type { Device } from "../../src/device/device.ts";
 import { openCpu } from "../../src/device/mod.ts";
 import { openTape } from "../../src/autodiff/tape.ts";
-import { type AnyLayer, type ForwardOptions, LAYERS, mamba, s4d } from "../../src/layers/mod.ts";
+import {
+  type AnyLayer,
+  type ForwardOptions,
+  LAYERS,
+  mamba,
+  s4,
+  s4d,
+} from "../../src/layers/mod.ts";
 import type { LayerParams, LayerState } from "../../src/layers/mod.ts";
 import { asDtype, type Dtype, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../_gpu.ts";
@@ -126,7 +133,7 @@ function runSteps(
 }
 
 /** The layers whose parameters may live on the device. */
-const ON_TAPE: readonly AnyLayer[] = [mamba, s4d];
+const ON_TAPE: readonly AnyLayer[] = [mamba, s4, s4d];
 
 /** Step of the fourth-order differences; what they are off by is the rounding of the loss. */
 const DIFFERENCE_STEP = 1e-4;

@@ -1,3 +1,5 @@
+import type { ForwardParams, LayerParams } from "../layer.ts";
+
 const known = new WeakMap<object, Map<string, unknown>>();
 
 /**
@@ -12,4 +14,9 @@ export function derived<T>(owner: object, key: string, make: () => T): T {
   if (values === undefined) known.set(owner, values = new Map());
   if (!values.has(key)) values.set(key, make());
   return values.get(key) as T;
+}
+
+/** Whether all parameters are on the host. */
+export function areOnHost<Config>(params: ForwardParams<Config>): params is LayerParams<Config> {
+  return Object.values(params.tensors).every((tensor) => "data" in tensor);
 }

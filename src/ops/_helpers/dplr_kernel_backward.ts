@@ -2,7 +2,7 @@
 import type { Shape } from "../../tensor/shape.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 import type { GradientOf, Named, Some } from "../op.ts";
-import { fftInPlace, twiddles } from "./fft.ts";
+import { nodeCount, type TapNode, tapNode, tapTransform } from "./dplr_taps.ts";
 
 type Input = "lambda" | "P" | "B" | "C" | "dt";
 type Complex = readonly [re: number, im: number];
@@ -31,12 +31,6 @@ interface Feature {
   readonly half: number;
 }
 
-/** One root of unity: s = 1 + ω and twice 1 − ω. */
-interface Node {
-  readonly s: Complex;
-  readonly twice: Complex;
-}
-
 /** One side of a conjugate pair of modes: its resolvent, and the rows and columns at it. */
 interface Mode {
   readonly h: Complex;
@@ -46,10 +40,10 @@ interface Mode {
 }
 
 /** Both sides of every pair, the stored one first. */
-function modesAt(feature: Feature, { s, twice }: Node): (readonly [Mode, Mode])[] {
+function modesAt(feature: Feature, { plus: s, minus: across }: TapNode): (readonly [Mode, Mode])[] {
   const side = (n: number, turn: (a: Complex) => Complex): Mode => {
     const lambda = turn(pair(feature.lambda, n));
-    const below = minus(twice, scaled(times(s, lambda), feature.dt));
+    const below = minus(scaled(across, 2), scaled(times(s, lambda), feature.dt));
     return {
       h: scaled(inverse(below), feature.dt),
       b: turn(pair(feature.B, n)),
@@ -116,13 +110,10 @@ function featureGradients(
   const { half, dt } = feature;
   const bank = () => new Float64Array(2 * half);
   const sums = { lambda: bank(), B: bank(), C: bank(), P: feature.P.map(bank), dt: 0 };
-  for (let k = 0; k <= length / 2; k++) {
-    // Halved angles, as in the forward.
-    const cos = k === length / 2 ? 0 : Math.cos(Math.PI * k / length);
-    const sin = Math.sin(Math.PI * k / length);
-    const s: Complex = [2 * cos * cos, -2 * cos * sin];
-    const twice: Complex = [4 * sin * sin, 4 * cos * sin];
-    const modes = modesAt(feature, { s, twice });
+  for (let k = 0; k < nodeCount(length); k++) {
+    const node = tapNode(k, length);
+    const s = node.plus;
+    const modes = modesAt(feature, node);
     const { rho, sigma, right, left } = solve(modes, s);
     const G = spectrum(k);
     for (const [n, [mode, other]] of modes.entries()) {
@@ -136,8 +127,8 @@ function featureGradients(
           scaled(times(s, plus(times(l, rho[r]!), times(sigma[r]!, x))), -2);
         add(row, n, G, of(L, otherR), of(otherL, R));
       }
-      const ofDt = times(twice, plus(here, there));
-      sums.dt += 2 / (dt * dt) * (G[0] * ofDt[0] + G[1] * ofDt[1]);
+      const ofDt = times(node.minus, plus(here, there));
+      sums.dt += 4 / (dt * dt) * (G[0] * ofDt[0] + G[1] * ofDt[1]);
     }
   }
   return sums;
@@ -152,7 +143,7 @@ export function dplrKernelBackward(
 ): void {
   const [count, rank, half] = shapes.P as [number, number, number, number];
   const width = 2 * half;
-  const table = twiddles(length);
+  const transform = tapTransform(length);
   const re = new Float64Array(length);
   const im = new Float64Array(length);
   for (let d = 0; d < count; d++) {
@@ -171,10 +162,11 @@ export function dplrKernelBackward(
     };
     re.set(given.gradKernel!.subarray(d * length, (d + 1) * length));
     im.fill(0);
-    fftInPlace(re, im, table, false);
+    transform(re, im, false);
     const spectrum = (k: number): Complex => {
-      const isEnd = k === 0 || k === length / 2;
-      return isEnd ? [re[k]! / length, 0] : [2 * re[k]! / length, 2 * im[k]! / length];
+      // The taps see the real parts of the real nodes, and all others twice.
+      const isReal = k === 0 || 2 * k === length;
+      return isReal ? [re[k]! / length, 0] : [2 * re[k]! / length, 2 * im[k]! / length];
     };
     const sums = featureGradients(feature, spectrum, length);
     gradients.gradLambda!.set(sums.lambda, d * width);
