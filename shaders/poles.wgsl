@@ -1,5 +1,6 @@
 // Poles lambda = -exp(logDecay) + i frequency, and the gradients back. One invocation a mode.
 #import shared/bounds
+#import shared/exp
 
 struct Dims { count: u32 }
 
@@ -19,7 +20,7 @@ fn join(
 ) {
   let i = elementIndex(group, groups, local, GROUP);
   if (i < dims.count) {
-    lambda[i] = vec2f(-exp(logDecay[i]), frequency[i]);
+    lambda[i] = vec2f(-expAccurate(logDecay[i]), frequency[i]);
   }
 }
 
@@ -31,7 +32,7 @@ fn part(
 ) {
   let i = elementIndex(group, groups, local, GROUP);
   if (i < dims.count) {
-    gradLogDecay[i] = -exp(logDecay[i]) * gradLambda[i].x;
+    gradLogDecay[i] = -expAccurate(logDecay[i]) * gradLambda[i].x;
     gradFrequency[i] = gradLambda[i].y;
   }
 }

@@ -1,5 +1,6 @@
 // Step sizes dt = scale exp(logDt), and the gradient of the scale. One invocation an element.
 #import shared/bounds
+#import shared/exp
 
 struct Dims { count: u32, feature: u32 }
 
@@ -20,7 +21,7 @@ fn spread_steps(
   if (i >= dims.count) {
     return;
   }
-  let step = exp(logDt[i % dims.feature]);
+  let step = expAccurate(logDt[i % dims.feature]);
 #if HAS_SCALE
   dt[i] = scale[i / dims.feature] * step;
 #else
@@ -41,7 +42,7 @@ fn scale_backward(
   }
   var sum = 0.0;
   for (var d = 0u; d < dims.feature; d++) {
-    sum += gradDt[row * dims.feature + d] * exp(logDt[d]);
+    sum += gradDt[row * dims.feature + d] * expAccurate(logDt[d]);
   }
   gradScale[row] = sum;
 }

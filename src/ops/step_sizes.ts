@@ -8,7 +8,7 @@
  *
  * Back, gradLogDt = Σ gradDt·dt and gradScale = Σ_d gradDt·exp(logDt).
  *
- * Tolerance: WGSL's exp is good to 3 + 2|x| ULP; 5e-6.
+ * Tolerance: an exponential within a rounding or two (`shaders/shared/exp.wgsl`); 1e-6.
  */
 import type { GpuLimits } from "../device/device.ts";
 import { expectRank, type Shape, sizeOf } from "../tensor/shape.ts";
@@ -130,6 +130,6 @@ export const stepSizes = defineOp<StepSizesParams, "logDt", "scale", "dt">({
       }),
     },
   ],
-  tolerance: 5e-6,
+  tolerance: 1e-6,
   backward,
 });
