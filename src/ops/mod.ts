@@ -11,6 +11,7 @@ import { diagonalScan } from "./diagonal_scan.ts";
 import { discretize } from "./discretize.ts";
 import { dplrKernel } from "./dplr_kernel.ts";
 import { dplrScan } from "./dplr_scan.ts";
+import { dplrTruncate } from "./dplr_truncate.ts";
 import { dropout } from "./dropout.ts";
 import { embedding } from "./embedding.ts";
 import { fftConv } from "./fft_conv.ts";
@@ -23,6 +24,7 @@ import { matmul } from "./matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
 import { outer } from "./outer.ts";
+import { poles } from "./poles.ts";
 import { pool } from "./pool.ts";
 import { quantileLoss } from "./quantile_loss.ts";
 import { rmsNorm } from "./rms_norm.ts";
@@ -33,6 +35,7 @@ import { softmax } from "./softmax.ts";
 import { squaredError } from "./squared_error.ts";
 import { squaredNorm } from "./squared_norm.ts";
 import { ssd } from "./ssd.ts";
+import { stepSizes } from "./step_sizes.ts";
 import { studentTLoss } from "./student_t_loss.ts";
 import { vandermonde } from "./vandermonde.ts";
 
@@ -51,6 +54,7 @@ export {
   discretize,
   dplrKernel,
   dplrScan,
+  dplrTruncate,
   dropout,
   embedding,
   fftConv,
@@ -62,6 +66,7 @@ export {
   matmul,
   mimoSystem,
   outer,
+  poles,
   pool,
   quantileLoss,
   rmsNorm,
@@ -72,6 +77,7 @@ export {
   squaredError,
   squaredNorm,
   ssd,
+  stepSizes,
   studentTLoss,
   vandermonde,
 };
@@ -90,6 +96,7 @@ export const OPS: readonly AnyOp[] = [
   discretize,
   dplrKernel,
   dplrScan,
+  dplrTruncate,
   dropout,
   embedding,
   fftConv,
@@ -101,6 +108,7 @@ export const OPS: readonly AnyOp[] = [
   matmul,
   mimoSystem,
   outer,
+  poles,
   pool,
   quantileLoss,
   rmsNorm,
@@ -111,6 +119,7 @@ export const OPS: readonly AnyOp[] = [
   squaredError,
   squaredNorm,
   ssd,
+  stepSizes,
   studentTLoss,
   vandermonde,
 ];
