@@ -3,6 +3,7 @@ import { activation } from "./activation.ts";
 import { adam } from "./adam.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
+import { blend } from "./blend.ts";
 import { conv1d } from "./conv1d.ts";
 import { denseScan } from "./dense_scan.ts";
 import { diagonalScan } from "./diagonal_scan.ts";
@@ -30,6 +31,7 @@ export {
   adam,
   add,
   attention,
+  blend,
   conv1d,
   denseScan,
   diagonalScan,
@@ -56,6 +58,7 @@ export const OPS: readonly AnyOp[] = [
   adam,
   add,
   attention,
+  blend,
   conv1d,
   denseScan,
   diagonalScan,
