@@ -8,6 +8,7 @@ import { sp500Daily } from "./sp500_daily.ts";
 import { synthetic } from "./synthetic.ts";
 
 export type { Dataset, DatasetOrigin } from "./dataset.ts";
+export { type Task, taskByName, TASKS } from "./tasks/mod.ts";
 
 /** Every data set, real ones first. */
 export const DATASETS: readonly Dataset[] = [

@@ -53,7 +53,7 @@ import { dssWeights } from "../ssm/dss.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { floatArray, zeros } from "../tensor/tensor.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
-import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
+import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
@@ -192,7 +192,7 @@ function forward(
       ? runOp(scope, linearScan, { ...shared, ...systemOn(scope, params, dtype) }, {
         variant: "lti",
       })
-      : runOp(scope, linearScan, { ...shared, ...irregular(params, u, options.dtScale) }, {
+      : runOp(scope, linearScan, { ...shared, ...irregular(scope, params, u, options.dtScale) }, {
         variant: "perStep",
         discretization: params.config.discretization,
       });
@@ -210,31 +210,42 @@ function areOnHost(params: ForwardParams<S4dConfig>): params is LayerParams<S4dC
 
 /** Abar and Bbar for equal steps. */
 function systemOn(device: Device, params: ForwardParams<S4dConfig>, dtype: Dtype) {
-  const { config, tensors } = params;
-  if (areOnHost(params)) {
-    // The exponentials are taken here, in f64: shaders may round theirs by far more than f32.
-    const { Abar, Bbar } = discreteOf(params, 1);
-    return { A: bankTensor(config, Abar, dtype), B: bankTensor(config, Bbar, dtype) };
-  }
+  if (!areOnHost(params)) return learned(device, params, params.config.discretization, dtype);
+  // The exponentials are taken here, in f64: shaders may round theirs by far more than f32.
+  const { Abar, Bbar } = discreteOf(params, 1);
+  return { A: bankTensor(params.config, Abar, dtype), B: bankTensor(params.config, Bbar, dtype) };
+}
+
+/** The system of parameters on the device, by an op that gradients pass through. */
+function learned(
+  device: Device,
+  { tensors }: ForwardParams<S4dConfig>,
+  method: S4dConfig["discretization"] | "continuous",
+  dtype: Dtype,
+) {
   const { Abar, Bbar } = runOp(device, discretize, {
     logDt: operand(need(tensors, "logDt"), dtype),
     logDecay: operand(need(tensors, "logDecay"), dtype),
     frequency: operand(need(tensors, "frequency"), dtype),
     B: operand(need(tensors, "B"), dtype),
-  }, { method: config.discretization });
+  }, { method });
   return { A: Abar, B: Bbar };
 }
 
 /** The continuous system and the size of every step. */
-function irregular(params: ForwardParams<S4dConfig>, u: OpInput, dtScale: Tensor) {
-  if (!areOnHost(params)) {
-    throw new InvalidValueError("dtScale", "given", "none with parameters on the device");
-  }
-  const factor = need(params.tensors, "logDt").data.map((value) => Math.exp(value));
+function irregular(
+  device: Device,
+  params: ForwardParams<S4dConfig>,
+  u: OpInput,
+  dtScale: Tensor,
+) {
+  const logDt = need(params.tensors, "logDt");
+  const dt = spreadLearnedSteps(device, dtScale, logDt, u.shape, u.dtype);
+  if (!areOnHost(params)) return { ...learned(device, params, "continuous", u.dtype), dt };
   return {
     A: bankTensor(params.config, lambdaOf(params), u.dtype),
     B: asDtype(need(params.tensors, "B"), u.dtype),
-    dt: spreadSteps(dtScale, factor, u.shape, u.dtype),
+    dt,
   };
 }
 

@@ -9,18 +9,28 @@
  * - the state goes through the codec bit for bit, and has the size that is stated
  * - the same seed gives the same weights; a broken configuration is refused by its field
  * - the GPU is the CPU within f32's reach
- * - gradients through a tape are central differences of the loss in f64
+ * - gradients through a tape, of every parameter, the input and the carried state, over equal and
+ *   irregular steps, are central differences of the loss in f64; the GPU's are those in f32
  */
 import assert from "node:assert/strict";
 import { nextNormal, nextUniform, seedRandom } from "../../src/base/random.ts";
 import { packTree, type Tree, unpackTree } from "../../src/base/tree.ts";
 import type { Device } from "../../src/device/device.ts";
 import { openCpu } from "../../src/device/mod.ts";
-import { openTape } from "../../src/autodiff/tape.ts";
-import { type AnyLayer, type ForwardOptions, LAYERS, mamba, s4d } from "../../src/layers/mod.ts";
-import type { LayerParams, LayerState } from "../../src/layers/mod.ts";
+import {
+  type AnyLayer,
+  attention,
+  type ForwardOptions,
+  h3,
+  LAYERS,
+  type LayerState,
+  lssl,
+  s4,
+  s5,
+} from "../../src/layers/mod.ts";
 import { asDtype, type Dtype, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../_gpu.ts";
+import { differenceErrors, type GradientPoint, tapeGradients, variablesOf } from "./_gradients.ts";
 
 const cpu = openCpu({ poison: true });
 
@@ -125,57 +135,17 @@ function runSteps(
   return { y: tensorOf(u.shape, y), state };
 }
 
-/** The layers whose parameters may live on the device. */
-const ON_TAPE: readonly AnyLayer[] = [mamba, s4d];
+/** The layers without gradients: an op of theirs has no backward. The list may only shrink. */
+const NOT_ON_TAPE: readonly AnyLayer[] = [attention, h3, lssl, s4, s5];
 
-/** Step of the fourth-order differences; what they are off by is the rounding of the loss. */
-const DIFFERENCE_STEP = 1e-4;
+/** Differences of step 1e-4: their fourth order and the rounding of the loss stay below. */
 const DIFFERENCE_CLOSE = 1e-8;
 
-/** Along a random direction of the input and of each parameter: difference and gradient. */
-function gradientsOf(layer: AnyLayer, params: LayerParams<any>, u: Tensor) {
-  const { config } = params;
-  const random = seedRandom(12);
-  const drawnLike = ({ shape, data }: { shape: readonly number[]; data: { length: number } }) =>
-    tensorOf(shape, Float64Array.from({ length: data.length }, () => nextNormal(random)));
-  const tensors: Record<string, Tensor> = { u, ...params.tensors };
-  const weights: Tensor[] = [];
-  const lossOf = (changed: Record<string, Tensor>): number => {
-    const { u: input, ...weightsOfLayer } = changed;
-    const { y, state } = layer.forward(cpu, { config, tensors: weightsOfLayer }, input!);
-    return [y, ...Object.values(state)].reduce((loss, output, i) => {
-      const data = cpu.dataOf(output);
-      weights[i] ??= drawnLike({ shape: output.shape, data });
-      data.forEach((value, j) => loss += value * weights[i]!.data[j]!);
-      return loss;
-    }, 0);
-  };
-  lossOf(tensors);
-  const tape = openTape(cpu);
-  const watched = Object.fromEntries(
-    Object.entries(tensors).map(([name, tensor]) => [name, tape.watch(cpu.upload(tensor))]),
-  );
-  const { u: input, ...own } = watched;
-  const { y, state } = layer.forward(tape.device, { config, tensors: own }, input!);
-  tape.backward([y, ...Object.values(state)].map((output, i) => [output, weights[i]!]));
-  return Object.entries(tensors).map(([name, tensor]) => {
-    const direction = drawnLike(tensor).data;
-    const along = (step: number) => {
-      const data = Float64Array.from(tensor.data, (value, i) => value + step * direction[i]!);
-      return lossOf({ ...tensors, [name]: tensorOf(tensor.shape, data) });
-    };
-    const h = DIFFERENCE_STEP;
-    const measured = (8 * (along(h) - along(-h)) - (along(2 * h) - along(-2 * h))) / (12 * h);
-    const gradient = cpu.dataOf(tape.gradient(watched[name]!)!);
-    const products = Array.from(gradient, (value, i) => value * direction[i]!);
-    const sum = (values: number[]) => values.reduce((a, b) => a + b, 0);
-    return [name, {
-      measured,
-      expected: sum(products),
-      size: sum(products.map(Math.abs)),
-    }] as const;
-  });
-}
+/**
+ * f32 gradients norm-wise: sums over the length of products of what forward and its adjoint leave,
+ * each within the tolerance of a scan.
+ */
+const F32_GRADIENT_CLOSE = 1e-4;
 
 for (const layer of LAYERS) {
   layer.examples.forEach((config, index) => {
@@ -301,11 +271,31 @@ for (const layer of LAYERS) {
       }
     });
 
-    if (ON_TAPE.includes(layer)) {
-      law("gradients through a tape are central differences", () => {
-        for (const [name, { measured, expected, size }] of gradientsOf(layer, params, u)) {
-          const error = Math.abs(measured - expected) / size;
-          assert.ok(error <= DIFFERENCE_CLOSE, `${name}: ${measured}, not ${expected}`);
+    if (!NOT_ON_TAPE.includes(layer)) {
+      /** Equal steps and irregular ones, from a carried state. */
+      const points = (): GradientPoint[] => {
+        const { state } = runSteps(layer, params, part(u, 0, 3));
+        return [{ params, u, state }, { params, u, state, dtScale: irregular() }];
+      };
+
+      law("gradients of all parameters, u and x0 are central differences", async () => {
+        for (const point of points()) {
+          const errors = await differenceErrors(layer, point);
+          for (const [name, error] of Object.entries(errors)) {
+            const kind = point.dtScale ? "irregular" : "regular";
+            assert.ok(error <= DIFFERENCE_CLOSE, `${kind}: ${name} is off by ${error}`);
+          }
+        }
+      });
+
+      const close = `${layer.name} ${index}: gradients on the GPU are the CPU's`;
+      gpuTest(`${close} within ${F32_GRADIENT_CLOSE}`, async (gpu) => {
+        for (const point of points()) {
+          const expected = await tapeGradients(cpu, layer, point, "f64");
+          const actual = await tapeGradients(gpu, layer, point, "f32");
+          for (const name of Object.keys(variablesOf(point))) {
+            assertClose(actual[name]!, expected[name]!, F32_GRADIENT_CLOSE, `gradient of ${name}`);
+          }
         }
       });
     }

@@ -4,6 +4,7 @@
  */
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { NAIVE_FAMILY } from "./_naive_family.ts";
+import { NAIVE_LOSSES } from "./_naive_losses.ts";
 
 type Inputs = Record<string, Tensor>;
 type Outputs = Record<string, number[]>;
@@ -293,6 +294,7 @@ function softmax(inputs: Inputs, params: any): Outputs {
 /** The naive form of every op by name. */
 export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
   ...NAIVE_FAMILY,
+  ...NAIVE_LOSSES,
   linear_scan: linearScan,
   selective_scan: selectiveScan,
   matmul,
@@ -310,6 +312,11 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
     const Abar: number[] = [];
     const Bbar: number[] = [];
     for (let i = 0; i < logDecay!.data.length; i++) {
+      if (method === "continuous") {
+        Abar.push(-Math.exp(logDecay!.data[i]!), frequency!.data[i]!);
+        Bbar.push(B!.data[2 * i]!, B!.data[2 * i + 1]!);
+        continue;
+      }
       const dt = Math.exp(logDt!.data[Math.floor(i / state)]!);
       const z = { re: -dt * Math.exp(logDecay!.data[i]!), im: dt * frequency!.data[i]! };
       const below = { re: 1 - z.re / 2, im: -z.im / 2 };

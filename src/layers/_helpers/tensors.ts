@@ -1,8 +1,10 @@
 /** Reading the tensors of a layer by name. */
 import { InvalidValueError } from "../../base/errors.ts";
 import { expectShape } from "../../tensor/shape.ts";
-import { asDtype, type Dtype, type FloatArray, type Tensor } from "../../tensor/tensor.ts";
-import type { OpInput } from "../../ops/run.ts";
+import type { Device } from "../../device/mod.ts";
+import { activation, matmul, type OpInput, runOp } from "../../ops/mod.ts";
+import { asDtype, type Dtype, type FloatArray, reshape } from "../../tensor/tensor.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 
 /**
  * A tensor that must be there.
@@ -47,4 +49,25 @@ export function spreadSteps(
     for (let d = 0; d < feature; d++) data[row * feature + d] = scale.data[row]! * factor[d]!;
   }
   return asDtype({ shape: [...scale.shape, feature], dtype: "f64", data }, dtype);
+}
+
+/**
+ * The same with learned steps, factor = exp(logDt), so that gradients reach logDt.
+ *
+ * @param logDt                                                                    [feature]
+ */
+export function spreadLearnedSteps(
+  device: Device,
+  scale: Tensor,
+  logDt: OpInput,
+  shape: readonly number[],
+  dtype: Dtype,
+): OpInput {
+  if ("data" in logDt) return spreadSteps(scale, logDt.data.map(Math.exp), shape, dtype);
+  expectShape("dtScale", ["batch", "length"], shape.slice(0, 2), scale.shape);
+  // The outer product of −scale and −exp(logDt).
+  const data = asDtype(scale, dtype).data.map((value) => -value);
+  const a = reshape({ ...scale, dtype, data }, [...scale.shape, 1]);
+  const negative = runOp(device, activation, { x: logDt }, { kind: "negative_exp" }).y;
+  return runOp(device, matmul, { a, b: reshape(negative, [1, ...logDt.shape]) }, {}).c;
 }
