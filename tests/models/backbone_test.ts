@@ -106,7 +106,7 @@ async function runForward(
 
 function assertClose(actual: Tensor, expected: Tensor, allowed: number, what: string): void {
   assert.deepEqual(actual.shape, expected.shape, what);
-  const scale = expected.data.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-300);
+  const scale = Math.max(1e-300, ...Array.from(expected.data, Math.abs));
   expected.data.forEach((value, i) => {
     const error = Math.abs(actual.data[i]! - value) / scale;
     assert.ok(error <= allowed, `${what}[${i}]: ${actual.data[i]}, not ${value}`);
