@@ -1,6 +1,6 @@
 /**
- * A strict reader and a writer of the safetensors format: 8 bytes of little-endian header length, a JSON header
- * `name -> {dtype, shape, data_offsets}`, then the row-major little-endian numbers.
+ * A strict reader and a writer of the safetensors format: 8 bytes of little-endian header length, a
+ * JSON header `name -> {dtype, shape, data_offsets}`, then the row-major little-endian numbers.
  *
  * https://github.com/huggingface/safetensors, "Format". Everything that the format leaves to trust
  * is checked: lengths, types, sizes, order, overlap, holes and trailing bytes.

@@ -85,7 +85,7 @@ export const trainCommand: Command = {
     steps: {
       type: "string",
       value: "N",
-      help: "End after N steps in all; the rates stay as they are",
+      help: "Interrupt after N steps in all",
     },
   },
   async run(input, output) {
@@ -107,9 +107,9 @@ export const trainCommand: Command = {
       const { folder, checkpoint } = await openRunFolder(path, config, isResumed);
       const total = Math.min(stopAt ?? Infinity, config.training.steps);
       const result = await runSession({
-        ...{ device: opened.device, config, data, folder, checkpoint, stopAt },
+        ...{ device: opened.device, config, data, folder, checkpoint },
         clock: systemClock,
-        isInterrupted: interrupts.isPressed,
+        isInterrupted: (step) => interrupts.isPressed() || step === stopAt,
         onStep: (step) => progress.update(step, total),
       });
       progress.stop();

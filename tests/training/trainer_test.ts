@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ManualClock } from "../../src/base/clock.ts";
 import { openCpu } from "../../src/device/mod.ts";
 import { type EvaluationLine, type MetricsLine, train } from "../../src/training/trainer.ts";
-import { type TrainerState } from "../../src/training/trainer.ts";
+import type { TrainerState } from "../../src/training/trainer.ts";
 import { ITERATIONS_AHEAD_MAX, type TrainerOptions } from "../../src/training/trainer.ts";
 import { openTraining, type TrainingState } from "../../src/training/training.ts";
 import { type Example, initial, minibatch, OPTIONS } from "./_task.ts";

@@ -87,7 +87,7 @@ gpuTest("an iteration reads nothing to the host", async (gpu) => {
   training.release();
 });
 
-Deno.test("gradients of accumulated minibatches are those of their mean", async () => {
+Deno.test("gradients of accumulated minibatches are those of their mean", () => {
   const both = openTraining(cpu, initial("f64"), {
     ...OPTIONS,
     accumulate: 2,

@@ -27,10 +27,9 @@ export interface SessionOptions {
   readonly folder: RunFolder;
   /** What to go on from. */
   readonly checkpoint: Checkpoint | undefined;
-  /** Ends after this many steps in all; default: the configuration's. */
-  readonly stopAt?: number | undefined;
   readonly clock: Clock;
-  readonly isInterrupted: () => boolean;
+  /** Asked after every step: true ends the run with a checkpoint. */
+  readonly isInterrupted: (step: number) => boolean;
   /** Told of every line that goes into the metrics file. */
   readonly onLine?: (line: MetricsLine | EvaluationLine) => void;
   readonly onStep?: (step: number) => void;
@@ -112,7 +111,7 @@ function trainerOptions(options: SessionOptions): TrainerOptions<Minibatch> {
   const { training } = options.config;
   const { logEvery, saveEvery, divergenceFactor, evaluation } = training;
   return {
-    steps: Math.min(options.stopAt ?? Infinity, training.steps),
+    steps: training.steps,
     logEvery,
     saveEvery,
     divergenceFactor,
@@ -197,7 +196,7 @@ export async function runSession(options: SessionOptions): Promise<SessionResult
       onMetrics: (line) => tell(metrics = line),
       onEvaluation: (line) => tell(evaluation = line),
       onSave: (saved, trainer) => saveFiles(options, model, saved, trainer),
-      isInterrupted: options.isInterrupted,
+      isInterrupted: () => options.isInterrupted(training.step),
       ...(options.onStep && { onStep: options.onStep }),
     }, from?.trainer);
     const parameters = Object.values(initial).reduce((sum, { data }) => sum + data.length, 0);
