@@ -11,6 +11,7 @@ import { diagonalScan } from "./diagonal_scan.ts";
 import { discretize } from "./discretize.ts";
 import { dplrKernel } from "./dplr_kernel.ts";
 import { dplrScan } from "./dplr_scan.ts";
+import { dplrTruncate } from "./dplr_truncate.ts";
 import { dropout } from "./dropout.ts";
 import { embedding } from "./embedding.ts";
 import { fftConv } from "./fft_conv.ts";
@@ -22,6 +23,7 @@ import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
+import { poles } from "./poles.ts";
 import { pool } from "./pool.ts";
 import { quantileLoss } from "./quantile_loss.ts";
 import { rmsNorm } from "./rms_norm.ts";
@@ -31,6 +33,7 @@ import { softmax } from "./softmax.ts";
 import { squaredError } from "./squared_error.ts";
 import { squaredNorm } from "./squared_norm.ts";
 import { ssd } from "./ssd.ts";
+import { stepSizes } from "./step_sizes.ts";
 import { studentTLoss } from "./student_t_loss.ts";
 import { vandermonde } from "./vandermonde.ts";
 
@@ -49,6 +52,7 @@ export {
   discretize,
   dplrKernel,
   dplrScan,
+  dplrTruncate,
   dropout,
   embedding,
   fftConv,
@@ -59,6 +63,7 @@ export {
   linearScan,
   matmul,
   mimoSystem,
+  poles,
   pool,
   quantileLoss,
   rmsNorm,
@@ -68,6 +73,7 @@ export {
   squaredError,
   squaredNorm,
   ssd,
+  stepSizes,
   studentTLoss,
   vandermonde,
 };
@@ -86,6 +92,7 @@ export const OPS: readonly AnyOp[] = [
   discretize,
   dplrKernel,
   dplrScan,
+  dplrTruncate,
   dropout,
   embedding,
   fftConv,
@@ -96,6 +103,7 @@ export const OPS: readonly AnyOp[] = [
   linearScan,
   matmul,
   mimoSystem,
+  poles,
   pool,
   quantileLoss,
   rmsNorm,
@@ -105,6 +113,7 @@ export const OPS: readonly AnyOp[] = [
   squaredError,
   squaredNorm,
   ssd,
+  stepSizes,
   studentTLoss,
   vandermonde,
 ];
