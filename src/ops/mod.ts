@@ -3,6 +3,7 @@ import { activation } from "./activation.ts";
 import { adam } from "./adam.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
+import { blend } from "./blend.ts";
 import { conv1d } from "./conv1d.ts";
 import { crossEntropy } from "./cross_entropy.ts";
 import { denseScan } from "./dense_scan.ts";
@@ -10,6 +11,7 @@ import { diagonalScan } from "./diagonal_scan.ts";
 import { discretize } from "./discretize.ts";
 import { dplrKernel } from "./dplr_kernel.ts";
 import { dplrScan } from "./dplr_scan.ts";
+import { dplrTruncate } from "./dplr_truncate.ts";
 import { dropout } from "./dropout.ts";
 import { embedding } from "./embedding.ts";
 import { fftConv } from "./fft_conv.ts";
@@ -21,6 +23,7 @@ import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
+import { poles } from "./poles.ts";
 import { pool } from "./pool.ts";
 import { quantileLoss } from "./quantile_loss.ts";
 import { rmsNorm } from "./rms_norm.ts";
@@ -30,6 +33,7 @@ import { softmax } from "./softmax.ts";
 import { squaredError } from "./squared_error.ts";
 import { squaredNorm } from "./squared_norm.ts";
 import { ssd } from "./ssd.ts";
+import { stepSizes } from "./step_sizes.ts";
 import { studentTLoss } from "./student_t_loss.ts";
 import { vandermonde } from "./vandermonde.ts";
 
@@ -40,6 +44,7 @@ export {
   adam,
   add,
   attention,
+  blend,
   conv1d,
   crossEntropy,
   denseScan,
@@ -47,6 +52,7 @@ export {
   discretize,
   dplrKernel,
   dplrScan,
+  dplrTruncate,
   dropout,
   embedding,
   fftConv,
@@ -57,6 +63,7 @@ export {
   linearScan,
   matmul,
   mimoSystem,
+  poles,
   pool,
   quantileLoss,
   rmsNorm,
@@ -66,6 +73,7 @@ export {
   squaredError,
   squaredNorm,
   ssd,
+  stepSizes,
   studentTLoss,
   vandermonde,
 };
@@ -76,6 +84,7 @@ export const OPS: readonly AnyOp[] = [
   adam,
   add,
   attention,
+  blend,
   conv1d,
   crossEntropy,
   denseScan,
@@ -83,6 +92,7 @@ export const OPS: readonly AnyOp[] = [
   discretize,
   dplrKernel,
   dplrScan,
+  dplrTruncate,
   dropout,
   embedding,
   fftConv,
@@ -93,6 +103,7 @@ export const OPS: readonly AnyOp[] = [
   linearScan,
   matmul,
   mimoSystem,
+  poles,
   pool,
   quantileLoss,
   rmsNorm,
@@ -102,6 +113,7 @@ export const OPS: readonly AnyOp[] = [
   squaredError,
   squaredNorm,
   ssd,
+  stepSizes,
   studentTLoss,
   vandermonde,
 ];
