@@ -4,6 +4,7 @@ import { adam } from "./adam.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { contract } from "./contract.ts";
+import { blend } from "./blend.ts";
 import { conv1d } from "./conv1d.ts";
 import { crossEntropy } from "./cross_entropy.ts";
 import { denseScan } from "./dense_scan.ts";
@@ -46,6 +47,7 @@ export {
   adam,
   add,
   attention,
+  blend,
   contract,
   conv1d,
   crossEntropy,
@@ -89,6 +91,7 @@ export const OPS: readonly AnyOp[] = [
   add,
   attention,
   contract,
+  blend,
   conv1d,
   crossEntropy,
   denseScan,
