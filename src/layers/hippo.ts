@@ -35,11 +35,24 @@ import { carried, need, operand } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardParams } from "./layer.ts";
 import type { ForwardResult, Layer, LayerParams, LayerState } from "./layer.ts";
 
-/** What all memories are configured by. */
-interface CommonConfig {
+/** Configuration of a HiPPO memory. */
+export interface HippoConfig {
   readonly feature: number;
   /** Coefficients of each feature; even for `fourier`. */
   readonly state: number;
+  readonly measure: MemoryMeasure;
+  /**
+   * Length of the window in sampling periods, > 0; `lagt`: where the weight has fallen to 1/e;
+   * without effect on `legs`.
+   */
+  readonly window: number;
+  /** How a window's system becomes discrete; `legs` holds its input, always. */
+  readonly discretization: "zoh" | "bilinear";
+  /**
+   * Only of `legs`: sampling periods of zeros that are taken to lie before the first sample, ≥ 0. 0
+   * knows nothing of the time before, 1 is the convention of the published code.
+   */
+  readonly start: number;
   /**
    * Delays that C reads at first, as shares of the window (`legs`: of all time seen): one of each
    * feature, uniform in [delayMin, delayMax], within 0 to 1.
@@ -47,27 +60,6 @@ interface CommonConfig {
   readonly delayMin: number;
   readonly delayMax: number;
 }
-
-/** A memory of all of the past. */
-export interface LegsConfig extends CommonConfig {
-  readonly measure: "legs";
-  /**
-   * Sampling periods of zeros that are taken to lie before the first sample, ≥ 0: 0 knows nothing
-   * of the time before, 1 is the convention of the published code.
-   */
-  readonly start: number;
-}
-
-/** A memory of a window. */
-export interface WindowConfig extends CommonConfig {
-  readonly measure: Exclude<MemoryMeasure, "legs">;
-  /** Length of the window in sampling periods, > 0; `lagt`: where the weight has fallen to 1/e. */
-  readonly window: number;
-  readonly discretization: "zoh" | "bilinear";
-}
-
-/** Configuration of a HiPPO memory. */
-export type HippoConfig = LegsConfig | WindowConfig;
 
 /** Coefficients of a feature at most: what the ops' workgroups hold. */
 const STATES_MAX = 256;
@@ -88,11 +80,8 @@ function validate(config: HippoConfig): void {
   if (!(delayMax >= delayMin && delayMax <= 1)) {
     throw new InvalidValueError("delayMax", delayMax, `a number from ${delayMin} to 1`);
   }
-  if (config.measure === "legs") {
-    if (!(config.start >= 0 && Number.isFinite(config.start))) {
-      throw new InvalidValueError("start", config.start, "a finite number of at least 0");
-    }
-    return;
+  if (!(config.start >= 0 && Number.isFinite(config.start))) {
+    throw new InvalidValueError("start", config.start, "a finite number of at least 0");
   }
   if (!(config.window > 0 && Number.isFinite(config.window))) {
     throw new InvalidValueError("window", config.window, "a finite number above 0");
@@ -122,7 +111,7 @@ function init(config: HippoConfig, random: RandomState): LayerParams<HippoConfig
   return { config, tensors: { C } };
 }
 
-function discretized(config: WindowConfig, scale: number): DiscreteSystem {
+function discretized(config: HippoConfig, scale: number): DiscreteSystem {
   const { A, B } = memorySystem(config.measure, config.state);
   const { state: stateSize, discretization: method, window } = config;
   return discretizeDense(A, B, { stateSize, dt: scale / window, method });
@@ -130,7 +119,7 @@ function discretized(config: WindowConfig, scale: number): DiscreteSystem {
 
 /** The systems of the given elapsed times, each repeated for every feature. */
 function systemsOf(
-  config: WindowConfig,
+  config: HippoConfig,
   scales: ArrayLike<number>,
   rows: readonly number[],
 ): { A: Tensor; B: Tensor } {
@@ -153,7 +142,7 @@ function systemsOf(
 /** Coefficients of a window's measure over a whole length. */
 function scanWindow(
   device: Device,
-  config: WindowConfig,
+  config: HippoConfig,
   u: OpInput,
   { state, dtScale }: ForwardOptions,
 ): HippoCoefficients {
@@ -175,7 +164,7 @@ function scanWindow(
 /** Coefficients of LegS over a whole length. */
 function scanAll(
   device: Device,
-  config: LegsConfig,
+  config: HippoConfig,
   u: OpInput,
   { state, dtScale }: ForwardOptions,
 ): HippoCoefficients {
@@ -353,8 +342,16 @@ function step(
   return y;
 }
 
-const COMMON = { feature: 3, state: 6, delayMin: 0, delayMax: 1 } as const;
-const WINDOW = { ...COMMON, window: 12, discretization: "zoh" } as const;
+const EXAMPLE: HippoConfig = {
+  feature: 3,
+  state: 6,
+  measure: "legs",
+  window: 12,
+  discretization: "zoh",
+  start: 1,
+  delayMin: 0,
+  delayMax: 1,
+};
 
 /** HiPPO's online memory; see the head of this file. */
 export const hippo: Layer<HippoConfig> = {
@@ -369,11 +366,11 @@ export const hippo: Layer<HippoConfig> = {
     config.measure === "legs" || config.discretization === "zoh" ||
     "the bilinear rule approximates the exponential anew in each half",
   examples: [
-    { ...COMMON, measure: "legs", start: 1 },
-    { ...COMMON, measure: "legs", start: 0.25, feature: 2, state: 9 },
-    { ...WINDOW, measure: "legt" },
-    { ...WINDOW, measure: "lmu", discretization: "bilinear" },
-    { ...WINDOW, measure: "lagt", state: 5 },
-    { ...WINDOW, measure: "fourier", window: 20 },
+    EXAMPLE,
+    { ...EXAMPLE, start: 0.25, feature: 2, state: 9 },
+    { ...EXAMPLE, measure: "legt" },
+    { ...EXAMPLE, measure: "lmu", discretization: "bilinear" },
+    { ...EXAMPLE, measure: "lagt", state: 5 },
+    { ...EXAMPLE, measure: "fourier", window: 20 },
   ],
 };

@@ -86,7 +86,8 @@ const BLOCK = { activation: "gelu", mix: true };
 /**
  * Configuration of each member at a width, from its paper where that is stated: Mamba (arXiv
  * 2312.00752, appendix E), Mamba-2 (2405.21060, appendix D), S4 and S4D (2111.00396, 2206.11893),
- * S5 (2208.04933), H3 (2212.14052), LSSL (2110.13985). A head of attention has up to 64 features.
+ * S5 (2208.04933), H3 (2212.14052), LSSL (2110.13985). A head of attention has up to 64 features;
+ * HiPPO's readout is a matrix from all coefficients to all features, so it has few of either.
  */
 const DEFAULTS: Readonly<Record<string, (width: number) => Record<string, unknown>>> = {
   attention: (width) => {
@@ -96,6 +97,7 @@ const DEFAULTS: Readonly<Record<string, (width: number) => Record<string, unknow
     return { head, group: head, ...rest };
   },
   h3: () => ({ state: 16, headSize: 1, ...STEPS }),
+  hippo: () => ({ state: 16, measure: "legs", window: 256, discretization: "zoh", start: 0 }),
   lssl: () => ({
     ...{ state: 16, channel: 1, measure: "legs", discretization: "gbt", alpha: 0.5 },
     ...{ ...STEPS, ...BLOCK },

@@ -11,8 +11,15 @@ import { projectLegs, projectLegt } from "../../src/ssm/projection.ts";
 import { type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
 
 const cpu = openCpu({ poison: true });
-const COMMON = { feature: 2, state: 16, delayMin: 0, delayMax: 1 } as const;
-const WINDOW = { ...COMMON, window: 100, discretization: "zoh" } as const;
+const WINDOW = {
+  feature: 2,
+  state: 16,
+  window: 100,
+  discretization: "zoh",
+  start: 0,
+  delayMin: 0,
+  delayMax: 1,
+} as const;
 const LENGTH = 400;
 
 /** Two slow signals, [1, length, 2]. */
@@ -41,7 +48,7 @@ Deno.test("hippoCoefficients() of legs from start 1 are the published code's", a
     stateSize: 16,
     channels: 2,
   });
-  const actual = await coefficientsOf({ ...COMMON, measure: "legs", start: 1 }, u);
+  const actual = await coefficientsOf({ ...WINDOW, measure: "legs", start: 1 }, u);
   assert.ok(distance(actual, expected) < 1e-12);
 });
 
@@ -60,7 +67,7 @@ Deno.test("hippoCoefficients() of lmu are the window's of the published code", a
 Deno.test("hippoReconstruct() draws the past again from a state", async () => {
   const u = slow();
   const configs: readonly HippoConfig[] = [
-    { ...COMMON, measure: "legs", start: 0 },
+    { ...WINDOW, measure: "legs", start: 0 },
     { ...WINDOW, measure: "legt" },
     { ...WINDOW, measure: "lmu" },
   ];
@@ -108,7 +115,7 @@ Deno.test("hippo's readout of a window delays by its share, the better the more 
 
 Deno.test("hippo takes a gap as so many samples of the value after it", () => {
   const configs: readonly HippoConfig[] = [
-    { ...COMMON, measure: "legs", start: 0 },
+    { ...WINDOW, measure: "legs", start: 0 },
     { ...WINDOW, measure: "fourier" },
     { ...WINDOW, measure: "lagt" },
   ];
@@ -123,7 +130,7 @@ Deno.test("hippo takes a gap as so many samples of the value after it", () => {
 });
 
 Deno.test("hippo of legs remembers in proportion: twice as slow is the same memory", () => {
-  const config: HippoConfig = { ...COMMON, measure: "legs", start: 0 };
+  const config: HippoConfig = { ...WINDOW, measure: "legs", start: 0 };
   const params = hippo.init(config, seedRandom(1));
   const [fast, slowly] = [hippo.initialState(config, 1), hippo.initialState(config, 1)];
   for (let k = 0; k < 30; k++) {
@@ -142,7 +149,7 @@ Deno.test("hippo refuses what is no memory", () => {
   assert.throws(broken({ state: 257 }), { field: "state" });
   assert.throws(broken({ delayMin: 0.5, delayMax: 0.4 }), { field: "delayMax" });
   assert.throws(broken({ discretization: "euler" }), { field: "discretization" });
-  assert.throws(broken({ measure: "legs" }), { field: "start" });
+  assert.throws(broken({ measure: "legs", start: -1 }), { field: "start" });
   assert.throws(() => hippoReconstruct({ ...WINDOW, measure: "legt" }, slow(), [2]), {
     axis: "x.2",
   });
