@@ -22,7 +22,7 @@ import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
 import { contract, conv1d, discretize, linearScan, matmul, outer } from "../ops/mod.ts";
-import { runOp, shiftTaps } from "../ops/mod.ts";
+import { poles, runOp, shiftTaps } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { diagonalStart } from "../ssm/diagonal.ts";
 import { discretizeDiagonal } from "../ssm/discretize.ts";
@@ -149,12 +149,13 @@ export function h3ShiftTaps(params: LayerParams<H3Config>): Tensor {
 /** The diagonal systems by a method.        A, B [head, half] c64 */
 function systemBy({ tensors }: Params, method: "zoh" | "bilinear" | "continuous") {
   return (device: Device, dtype: Dtype) => {
-    const { Abar, Bbar } = runOp(device, discretize, {
-      logDt: operand(need(tensors, "logDt"), dtype),
-      logDecay: operand(need(tensors, "logDecay"), dtype),
-      frequency: operand(need(tensors, "frequency"), dtype),
-      B: operand(need(tensors, "B"), dtype),
-    }, { method });
+    const of = (name: string) => operand(need(tensors, name), dtype);
+    const modes = { logDecay: of("logDecay"), frequency: of("frequency") };
+    const B = of("B");
+    if (method === "continuous") return { A: runOp(device, poles, modes, {}).lambda, B };
+    const { Abar, Bbar } = runOp(device, discretize, { ...modes, logDt: of("logDt"), B }, {
+      method,
+    });
     return { A: Abar, B: Bbar };
   };
 }
