@@ -29,7 +29,7 @@ import { discretizeDiagonal } from "../ssm/discretize.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor } from "../tensor/tensor.ts";
 import { floatArray, reshape, zeros } from "../tensor/tensor.ts";
 import { affineInto } from "./_helpers/affine.ts";
-import { derived, madeFor, madeOnHost } from "./_helpers/derived.ts";
+import { derived, madeFor, madeOnHost, numbersOf, stepsAfter } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
 import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
@@ -271,18 +271,8 @@ function stepSystem(params: LayerParams<H3Config>, scale: number): StepSystem {
     return { A: A.data, B: B.data, ...shared };
   }
   const { A, B } = madeOnHost(params, "continuous system", systemBy(params, "continuous"));
-  const half = config.state / 2;
-  const logDt = need(tensors, "logDt").data;
-  const dt = Float64Array.from(
-    { length: A.data.length / 2 },
-    (_, i) => scale * Math.exp(logDt[Math.floor(i / half)]!),
-  );
-  const { Abar, Bbar } = discretizeDiagonal(
-    Float64Array.from(A.data),
-    Float64Array.from(B.data),
-    dt,
-    { method },
-  );
+  const dt = stepsAfter(params, scale, config.state / 2);
+  const { Abar, Bbar } = discretizeDiagonal(numbersOf(A), numbersOf(B), dt, { method });
   return { A: Abar, B: Bbar, ...shared };
 }
 
