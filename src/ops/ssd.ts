@@ -23,10 +23,12 @@
  * errors; 2e-5 of the largest output.
  */
 import { InvalidValueError } from "../base/errors.ts";
+import type { SimdPlan } from "../device/device.ts";
 import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal, uniform } from "./_helpers/cases.ts";
 import { groupsFor } from "./_helpers/plan.ts";
+import { SIMD_TILE, singlePass, tiledTasks } from "./_helpers/simd.ts";
 import {
   type Sizes,
   SSD_BACKWARD_CHUNK,
@@ -212,6 +214,18 @@ function endInto(
   for (let i = 0; i < x.length; i++) x[i] = decay * x[i]! + end[i]!;
 }
 
+/** The recurrence, whatever the chunk: about 0.6 ns a state's step. */
+function simdPlan(shapes: Shapes, params: SsdParams): SimdPlan {
+  const { batch, length, head, feature, group, state } = sizesOf(shapes, params);
+  const sizes = [length, head, feature, group, state];
+  return singlePass({
+    entry: "ssd",
+    args: ["u", "delta", "B", "C", "A", "D", "x0", "y", "state", ...sizes],
+    tasks: tiledTasks(batch * head, feature),
+    threadFloats: state * SIMD_TILE,
+  }, 6e-7 * batch * length * head * feature * state);
+}
+
 const GROUP = 128;
 
 function launch(shapes: Shapes, params: SsdParams): LaunchPlan {
@@ -359,6 +373,7 @@ export const ssd = defineOp<SsdParams, Input, OptionalInput, "y" | "state">({
   },
   cpu,
   launch,
+  simd: simdPlan,
   work: (shapes) => sizeOf(shapes.u) * shapes.B[3]!,
   sized: (work) =>
     fullCase(`${work} state updates`, [1, Math.max(1, Math.round(work / 512)), 2, 16], [1, 16]),
