@@ -10,6 +10,7 @@ import { diagonalScan } from "./diagonal_scan.ts";
 import { discretize } from "./discretize.ts";
 import { dplrKernel } from "./dplr_kernel.ts";
 import { dplrScan } from "./dplr_scan.ts";
+import { dplrTruncate } from "./dplr_truncate.ts";
 import { dropout } from "./dropout.ts";
 import { embedding } from "./embedding.ts";
 import { fftConv } from "./fft_conv.ts";
@@ -21,6 +22,7 @@ import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
+import { poles } from "./poles.ts";
 import { pool } from "./pool.ts";
 import { quantileLoss } from "./quantile_loss.ts";
 import { rmsNorm } from "./rms_norm.ts";
@@ -30,6 +32,7 @@ import { softmax } from "./softmax.ts";
 import { squaredError } from "./squared_error.ts";
 import { squaredNorm } from "./squared_norm.ts";
 import { ssd } from "./ssd.ts";
+import { stepSizes } from "./step_sizes.ts";
 import { studentTLoss } from "./student_t_loss.ts";
 import { vandermonde } from "./vandermonde.ts";
 
@@ -47,6 +50,7 @@ export {
   discretize,
   dplrKernel,
   dplrScan,
+  dplrTruncate,
   dropout,
   embedding,
   fftConv,
@@ -57,6 +61,7 @@ export {
   linearScan,
   matmul,
   mimoSystem,
+  poles,
   pool,
   quantileLoss,
   rmsNorm,
@@ -66,6 +71,7 @@ export {
   squaredError,
   squaredNorm,
   ssd,
+  stepSizes,
   studentTLoss,
   vandermonde,
 };
@@ -83,6 +89,7 @@ export const OPS: readonly AnyOp[] = [
   discretize,
   dplrKernel,
   dplrScan,
+  dplrTruncate,
   dropout,
   embedding,
   fftConv,
@@ -93,6 +100,7 @@ export const OPS: readonly AnyOp[] = [
   linearScan,
   matmul,
   mimoSystem,
+  poles,
   pool,
   quantileLoss,
   rmsNorm,
@@ -102,6 +110,7 @@ export const OPS: readonly AnyOp[] = [
   squaredError,
   squaredNorm,
   ssd,
+  stepSizes,
   studentTLoss,
   vandermonde,
 ];
