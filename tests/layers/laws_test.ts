@@ -20,7 +20,6 @@ import { openCpu } from "../../src/device/mod.ts";
 import {
   type AnyLayer,
   type ForwardOptions,
-  h3,
   LAYERS,
   type LayerState,
   lssl,
@@ -133,7 +132,7 @@ function runSteps(
 }
 
 /** The layers without gradients: an op of theirs has no backward. The list may only shrink. */
-const NOT_ON_TAPE: readonly AnyLayer[] = [h3, lssl];
+const NOT_ON_TAPE: readonly AnyLayer[] = [lssl];
 
 /** Differences of step 1e-4: their fourth order and the rounding of the loss stay below. */
 const DIFFERENCE_CLOSE = 1e-8;

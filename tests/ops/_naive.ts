@@ -353,6 +353,9 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
     });
     return out;
   },
+  blend: ({ a, b }, { share }) => ({
+    out: Array.from(a!.data, (value, i) => (1 - share) * value + share * b!.data[i]!),
+  }),
   squared_norm: ({ x }) => ({ norm: [Array.from(x!.data).reduce((sum, v) => sum + v * v, 0)] }),
   gate: ({ y, z }, { activation }) => {
     const act = (v: number) => POINTWISE[activation]!(v, 1);
