@@ -16,9 +16,9 @@
  *
  * In chunks, only a chunk's own samples are paired and a state carries the chunks before; step by
  * step it is the recurrence. The twin is the recurrence, or with `chunk` the chunked form; the
- * quadratic one is `ssdQuadraticInto` of `src/ssm/ssd.ts`. A GPU always runs the chunked form, since
- * its sums are small matrix products. Sums of logarithms run from j to k, so no difference of large
- * sums is taken.
+ * quadratic one is `ssdQuadraticInto` of `src/ssm/ssd.ts`. A GPU always runs the chunked form,
+ * since its sums are small matrix products. Sums of logarithms run from j to k, so no difference of
+ * large sums is taken.
  *
  * Tolerance: f32 exp is off by some ULP (WGSL allows 3 + 2|x|) and a state sums its memory's
  * errors; 2e-5 of the largest output.
