@@ -83,7 +83,7 @@ function partsOf({ feature, head, state, decay }: LinearAttentionConfig) {
 /**
  * Parameters, linear weights as [out, in]:
  *
- *   inProj [2·feature + 2·head·state, feature], in the order z, v, k, q; head more rows, g, if gated
+ *   inProj [2·feature + 2·head·state, feature], in the order z, v, k, q; if gated, g [head]
  *   gateBias [head] with decay gated     normWeight [feature]     outProj [feature, feature]
  */
 function init(
