@@ -24,11 +24,13 @@
  * errors; 2e-5 of the largest output.
  */
 import { InvalidValueError } from "../base/errors.ts";
+import type { SimdPlan } from "../device/device.ts";
 import { ssdChunkedInto, ssdRecurrenceInto, type SsdSizes } from "../ssm/ssd.ts";
 import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal, uniform } from "./_helpers/cases.ts";
 import { groupsFor } from "./_helpers/plan.ts";
+import { SIMD_TILE, singlePass, tiledTasks } from "./_helpers/simd.ts";
 import { SSD_BACKWARD_CHUNK, ssdBackward, ssdBackwardPlan } from "./_helpers/ssd_backward.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
@@ -90,6 +92,18 @@ function cpu(
   const sizes = sizesOf(shapes, params);
   if (params.chunk === undefined) ssdRecurrenceInto(outputs, inputs, sizes);
   else ssdChunkedInto(outputs, inputs, sizes, params.chunk);
+}
+
+/** The recurrence, whatever the chunk: about 0.6 ns a state's step. */
+function simdPlan(shapes: Shapes, params: SsdParams): SimdPlan {
+  const { batch, length, head, feature, group, state } = sizesOf(shapes, params);
+  const sizes = [length, head, feature, group, state];
+  return singlePass({
+    entry: "ssd",
+    args: ["u", "delta", "B", "C", "A", "D", "x0", "y", "state", ...sizes],
+    tasks: tiledTasks(batch * head, feature),
+    threadFloats: state * SIMD_TILE,
+  }, 6e-7 * batch * length * head * feature * state);
 }
 
 const GROUP = 128;
@@ -239,6 +253,7 @@ export const ssd = defineOp<SsdParams, Input, OptionalInput, "y" | "state">({
   },
   cpu,
   launch,
+  simd: simdPlan,
   work: (shapes) => sizeOf(shapes.u) * shapes.B[3]!,
   sized: (work) =>
     fullCase(`${work} state updates`, [1, Math.max(1, Math.round(work / 512)), 2, 16], [1, 16]),
