@@ -36,6 +36,10 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
     summary: "Show runtime and devices, check every op on them",
     load: async () => (await import("./doctor.ts")).doctorCommand,
   },
+  gradients: {
+    summary: "Hold every op's gradients to finite differences",
+    load: async () => (await import("./gradients.ts")).gradientsCommand,
+  },
   goldens: {
     summary: "Reproduce the golden vectors of published implementations",
     load: async () => (await import("./goldens.ts")).goldensCommand,

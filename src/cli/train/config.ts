@@ -13,7 +13,9 @@ const rate = z.number().gt(0).max(10);
 const series = z.strictObject({
   kind: z.literal("series"),
   /** Files that the protocols read by the end of their names. */
-  files: z.array(z.string().min(1)).min(1).max(10_000),
+  files: z.array(z.string().min(1)).max(10_000).default([]),
+  /** Data sets of the project, by name. */
+  datasets: z.array(z.string()).max(1_000).default([]),
   columns: z.array(z.string()).min(1).optional(),
   timestampColumn: z.string().optional(),
   precision: z.enum(TIMESTAMP_PRECISIONS).optional(),

@@ -1,9 +1,11 @@
 /** What a configuration names as data, ready to train on. */
+import { datasetByName } from "../../../datasets/mod.ts";
 import { taskByName } from "../../../datasets/tasks/mod.ts";
 import type { TaskShape } from "../../../datasets/tasks/mod.ts";
 import { InvalidValueError } from "../../base/errors.ts";
 import type { BackboneInput } from "../../models/backbone_config.ts";
 import { protocolOfFile, protocols } from "../../protocols/mod.ts";
+import type { Segment } from "../../signal/segment.ts";
 import { mergeRows } from "../../service/merge.ts";
 import { drawWindows, evenWindows, type Minibatch } from "../../training/examples.ts";
 import { type SeriesPart, WINDOW_FEATURES } from "../../training/examples.ts";
@@ -34,13 +36,23 @@ type SeriesConfig = Extract<DataConfig, { kind: "series" }>;
  */
 export async function openData(config: TrainConfig): Promise<TrainingData> {
   return config.data.kind === "series"
-    ? seriesData(config, config.data, await readParts(config.data))
+    ? seriesData(config, config.data, await readSeries(config.data))
     : await taskData(config, config.data);
 }
 
-/** The columns of the files, one series each, in the order of their samples. */
-async function readParts(data: SeriesConfig): Promise<Float64Array[]> {
+/** The columns of a segment that are asked for, in the order of their samples. */
+function columnsOfSegment(segment: Segment, { columns }: SeriesConfig): readonly Float64Array[] {
+  const { channels, values } = mergeRows(segment);
+  const wanted = columns ?? channels;
+  return values.filter((_, at) => wanted.includes(channels[at]!));
+}
+
+/** The columns of the files and data sets, one series each. */
+async function readSeries(data: SeriesConfig): Promise<Float64Array[]> {
   const columns: Float64Array[] = [];
+  for (const name of data.datasets) {
+    columns.push(...columnsOfSegment(await datasetByName(name).load(), data));
+  }
   for (const [i, file] of data.files.entries()) {
     const protocol = protocolOfFile(file.replace(/\.gz$/, ""));
     if (protocol === undefined) {
@@ -57,9 +69,7 @@ async function readParts(data: SeriesConfig): Promise<Float64Array[]> {
     });
     for await (const piece of await openFile(file)) decoder.push(piece);
     for (const segment of decoder.finish().segments) {
-      const { channels, values } = mergeRows(segment);
-      const wanted = data.columns ?? channels;
-      columns.push(...values.filter((_, at) => wanted.includes(channels[at]!)));
+      columns.push(...columnsOfSegment(segment, data));
     }
   }
   return columns;

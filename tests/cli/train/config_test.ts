@@ -34,7 +34,7 @@ Deno.test("parseTrainConfig() names the path of what is wrong", () => {
       training: { ...training, schedule: { ...training.schedule, rate: -1 } },
     }],
     ["config.data.kind", { data: { ...data, kind: "picture" } }],
-    ["config.data.files", { data: { ...series, files: [] } }],
+    ["config.data.files.0", { data: { ...series, files: [""] } }],
     ["config.data.quantiles.1", { data: { ...series, quantiles: [0.5, 1] } }],
     ["config.model.output", { model: { ...GOOD.model, output: { size: 3 } } }],
     ["config.loss", { loss: "hinge" }],

@@ -29,6 +29,10 @@ Deno.test("openData() reads series by the end of their names", async () => {
     // The constant column is left out.
     const one = await openData(config({ ...series, files: [csv], columns: ["wave"] }));
     assert.ok([...one.heldOut()].every(({ target }) => target.data.some((value) => value !== 0)));
+    const named = await openData(config({ ...series, datasets: ["co2-monthly"] }));
+    assert.deepEqual(named.minibatch(0).target.shape, [4, 2]);
+    const nothing = openData(config(series));
+    await assert.rejects(nothing, { field: "series.length" });
     const unknown = openData(config({ ...series, files: [`${folder}/c.xls`] }));
     await assert.rejects(unknown, { field: "config.data.files.0", message: /csv/ });
     const wrong = openData(config({ ...series, files: [csv] }, { loss: "crossEntropy" }));
