@@ -167,7 +167,7 @@ fn multiply(to: u32, left: u32, right: u32, shift: f32, scale: f32, local: u32) 
   }
 }
 
-/// The exponential of the matrix at `base`, less I where nothing is squared; and where it then lies.
+/// The exponential of the matrix at `base`, less I where nothing is squared; gives where it lies.
 fn exponential(base: u32, squarings: u32, local: u32) -> u32 {
   var here = base + SIDE * SIDE;
   var other = here + SIDE * SIDE;

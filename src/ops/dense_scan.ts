@@ -12,8 +12,8 @@
  *
  * Back, with the gradient's flow through the states, which starts at gradState:
  *
- *   flow += Cᵀ·gradY[k]     gradU = B·flow + D·gradY     gradC = Σ gradY·x[k]ᵀ   gradD = Σ gradY·u
- *   gradA = Σ flow·x[k−1]ᵀ  gradB = Σ flow·u             and on to the sample before, flow ← Aᵀ·flow
+ *   flow += Cᵀ·gradY[k],   gradU = B·flow + D·gradY,   gradC = Σ gradY·x[k]ᵀ,   gradD = Σ gradY·u
+ *   gradA = Σ flow·x[k−1]ᵀ,   gradB = Σ flow·u,   and on to the sample before, flow ← Aᵀ·flow
  *
  * The states are found again in chunks, from the one that each chunk starts at.
  *

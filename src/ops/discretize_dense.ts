@@ -15,13 +15,14 @@
  * Its gradDt is (gradAbar, A·Abar) + (gradBbar, Abar·B), since (g, [A, B]) cancels over long steps.
  *
  * On a GPU a workgroup makes one system: Gauss and Jordan's elimination with partial pivots; or the
- * exponential by its series of degree 8 and squarings. The series gives exp − I, so that small steps
- * keep their digits; what has to be squared is exp itself, so that long ones keep those of what has
- * all but decayed. A singular M gives what is not finite there; the twin throws.
+ * exponential by its series of degree 8 and squarings. The series gives exp − I, so that small
+ * steps keep their digits; what has to be squared is exp itself, so that long ones keep those of
+ * what has all but decayed. A singular M gives what is not finite there; the twin throws.
  *
  * Tolerance: a solve or some ten products of matrices in f32, on well-conditioned M; 2e-5.
  */
 import { InvalidValueError } from "../base/errors.ts";
+import { nextNormal, type RandomState } from "../base/random.ts";
 import type { GpuLimits } from "../device/device.ts";
 import { type DiscreteSystem, discretizeDense as discretizeOne } from "../ssm/discretize.ts";
 import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
@@ -38,7 +39,6 @@ import {
   type OpCase,
   type Pass,
 } from "./op.ts";
-import { nextNormal, type RandomState } from "../base/random.ts";
 
 /** Parameters of {@linkcode discretizeDense}. */
 export interface DiscretizeDenseParams {

@@ -23,7 +23,6 @@ import {
   h3,
   LAYERS,
   type LayerState,
-  lssl,
 } from "../../src/layers/mod.ts";
 import { asDtype, type Dtype, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../_gpu.ts";
@@ -133,7 +132,7 @@ function runSteps(
 }
 
 /** The layers without gradients: an op of theirs has no backward. The list may only shrink. */
-const NOT_ON_TAPE: readonly AnyLayer[] = [h3, lssl];
+const NOT_ON_TAPE: readonly AnyLayer[] = [h3];
 
 /** Differences of step 1e-4: their fourth order and the rounding of the loss stay below. */
 const DIFFERENCE_CLOSE = 1e-8;
