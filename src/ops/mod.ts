@@ -3,6 +3,8 @@ import { activation } from "./activation.ts";
 import { adam } from "./adam.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
+import { contract } from "./contract.ts";
+import { blend } from "./blend.ts";
 import { conv1d } from "./conv1d.ts";
 import { crossEntropy } from "./cross_entropy.ts";
 import { denseScan } from "./dense_scan.ts";
@@ -23,11 +25,13 @@ import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
+import { outer } from "./outer.ts";
 import { poles } from "./poles.ts";
 import { pool } from "./pool.ts";
 import { quantileLoss } from "./quantile_loss.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
+import { shiftTaps } from "./shift_taps.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
 import { squaredError } from "./squared_error.ts";
@@ -44,6 +48,8 @@ export {
   adam,
   add,
   attention,
+  blend,
+  contract,
   conv1d,
   crossEntropy,
   denseScan,
@@ -63,11 +69,13 @@ export {
   linearScan,
   matmul,
   mimoSystem,
+  outer,
   poles,
   pool,
   quantileLoss,
   rmsNorm,
   selectiveScan,
+  shiftTaps,
   slice,
   softmax,
   squaredError,
@@ -84,6 +92,8 @@ export const OPS: readonly AnyOp[] = [
   adam,
   add,
   attention,
+  contract,
+  blend,
   conv1d,
   crossEntropy,
   denseScan,
@@ -103,11 +113,13 @@ export const OPS: readonly AnyOp[] = [
   linearScan,
   matmul,
   mimoSystem,
+  outer,
   poles,
   pool,
   quantileLoss,
   rmsNorm,
   selectiveScan,
+  shiftTaps,
   slice,
   softmax,
   squaredError,

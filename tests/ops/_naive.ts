@@ -353,7 +353,12 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
     });
     return out;
   },
-  squared_norm: ({ x }) => ({ norm: [Array.from(x!.data).reduce((sum, v) => sum + v * v, 0)] }),
+  blend: ({ a, b }, { share }) => ({
+    out: Array.from(a!.data, (value, i) => (1 - share) * value + share * b!.data[i]!),
+  }),
+  squared_norm: ({ x, total }) => ({
+    norm: [Array.from(x!.data).reduce((sum, v) => sum + v * v, total ? total.data[0]! : 0)],
+  }),
   gate: ({ y, z }, { activation }) => {
     const act = (v: number) => POINTWISE[activation]!(v, 1);
     if (z) return { out: [...y!.data].map((v, i) => v * act(z.data[i]!)) };

@@ -115,6 +115,54 @@ function mimoSystem({ logDt, lambdaRe, lambdaIm, B }: Inputs, params: any): Outp
   return { Abar, Bbar };
 }
 
+/** Rows of features as heads of a size. */
+function* headRows(shape: readonly number[], size: number) {
+  const feature = shape.at(-1)!;
+  const rows = shape.slice(0, -1).reduce((a, b) => a * b, 1);
+  for (let row = 0; row < rows; row++) yield { row: row * feature, head: feature / size };
+}
+
+function outer({ a, b }: Inputs, { size }: any): Outputs {
+  const out: number[] = [];
+  for (const { row, head } of headRows(a!.shape, size)) {
+    for (let h = 0; h < head; h++) {
+      const part = (x: Tensor) => [...x.data.slice(row + h * size, row + (h + 1) * size)];
+      for (const left of part(a!)) out.push(...part(b!).map((right) => left * right));
+    }
+  }
+  return { out };
+}
+
+function contract({ q, s }: Inputs, { size }: any): Outputs {
+  const out: number[] = [];
+  for (const { row, head } of headRows(q!.shape, size)) {
+    for (let j = 0; j < size; j++) {
+      for (let h = 0; h < head; h++) {
+        const rows = Array.from({ length: size }, (_, i) => row + h * size + i);
+        out.push(rows.reduce((sum, f) => sum + q!.data[f]! * s!.data[f * size + j]!, 0));
+      }
+    }
+  }
+  return { out };
+}
+
+/** The answers of the delay line itself to an impulse, run step by step. */
+function shiftTaps({ B, C, D }: Inputs): Outputs {
+  const [feature, state] = B!.shape as [number, number];
+  const weight: number[] = [];
+  for (let d = 0; d < feature; d++) {
+    let x = Array.from({ length: state }, (_, n) => at(B!, d, n));
+    const answers: number[] = [];
+    for (let lag = 0; lag < state; lag++) {
+      const skip = D && lag === 0 ? at(D, d) : 0;
+      answers.unshift(x.reduce((sum, value, n) => sum + value * at(C!, d, n), skip));
+      x = [0, ...x.slice(0, -1)];
+    }
+    weight.push(...answers);
+  }
+  return { weight };
+}
+
 /** A in the full basis of modes and conjugates, with B and a row for each of C.  */
 function fullSystem({ lambda, P, B, C }: Inputs, d: number) {
   const [, rank, half] = P!.shape as [number, number, number];
@@ -347,11 +395,14 @@ function attention({ q, k, v, keys0, values0, seen0 }: Inputs, params: any): Out
 /** By name of the op. */
 export const NAIVE_FAMILY: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
   attention,
+  contract,
   dense_scan: denseScan,
   diagonal_scan: diagonalScan,
   dplr_kernel: dplrKernel,
   dplr_scan: dplrScan,
   dplr_truncate: dplrTruncate,
   mimo_system: mimoSystem,
+  outer,
+  shift_taps: shiftTaps,
   ssd,
 };
