@@ -10,6 +10,7 @@ import { crossEntropy } from "./cross_entropy.ts";
 import { denseScan } from "./dense_scan.ts";
 import { diagonalScan } from "./diagonal_scan.ts";
 import { discretize } from "./discretize.ts";
+import { discretizeDense } from "./discretize_dense.ts";
 import { dplrKernel } from "./dplr_kernel.ts";
 import { dplrScan } from "./dplr_scan.ts";
 import { dplrTruncate } from "./dplr_truncate.ts";
@@ -55,6 +56,7 @@ export {
   denseScan,
   diagonalScan,
   discretize,
+  discretizeDense,
   dplrKernel,
   dplrScan,
   dplrTruncate,
@@ -99,6 +101,7 @@ export const OPS: readonly AnyOp[] = [
   denseScan,
   diagonalScan,
   discretize,
+  discretizeDense,
   dplrKernel,
   dplrScan,
   dplrTruncate,
