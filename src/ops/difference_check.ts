@@ -97,7 +97,10 @@ export function isDifferentiable({ name }: Case): boolean {
 
 /**
  * Error of the twin's gradient in f64 of each input, along a random direction, against central
- * differences of fourth order: |measured − gradient·direction| / (Σ|gradient·direction| + 1e-4·|loss|).
+ * differences of fourth order:
+ *
+ *   |measured − gradient·direction| / (Σ|gradient·direction| + 1e-4·|loss|)
+ *
  * The loss is the sum of all outputs times fixed random numbers.
  *
  * @returns the error by input; Infinity where the gradient is not a number
