@@ -161,7 +161,9 @@ class Recorder {
   }
 
   gradient(tensor: DeviceTensor): DeviceTensor | undefined {
-    return this.#nodes.get(tensor.buffer.id)?.gradient;
+    const gradient = this.#nodes.get(tensor.buffer.id)?.gradient;
+    // Ops may have seen the tensor as a view of another shape.
+    return gradient && reshape(gradient, tensor.shape);
   }
 
   checkpoint<O extends Readonly<Record<string, DeviceTensor>>>(
