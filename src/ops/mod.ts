@@ -20,6 +20,7 @@ import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
 import { gaussianCrps } from "./gaussian_crps.ts";
 import { gaussianLoss } from "./gaussian_loss.ts";
+import { half } from "./half.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { legsScan } from "./legs_scan.ts";
 import { linearScan } from "./linear_scan.ts";
@@ -66,6 +67,7 @@ export {
   gate,
   gaussianCrps,
   gaussianLoss,
+  half,
   layerNorm,
   legsScan,
   linearScan,
@@ -111,6 +113,7 @@ export const OPS: readonly AnyOp[] = [
   gate,
   gaussianCrps,
   gaussianLoss,
+  half,
   layerNorm,
   legsScan,
   linearScan,
