@@ -1,6 +1,6 @@
 // The LegS memory over a whole length; src/ops/legs_scan.ts and src/ssm/legs_step.ts define it.
 //
-// A workgroup runs one feature of one row; each of its invocations owns PER nodes of the quadrature.
+// A workgroup runs one feature of one row; its invocations own PER nodes of the quadrature each.
 #import shared/bounds
 
 struct Dims { batch: u32, length: u32, feature: u32 }

@@ -98,6 +98,10 @@ const DEFAULTS: Readonly<Record<string, (width: number) => Record<string, unknow
   },
   h3: () => ({ state: 16, headSize: 1, ...STEPS }),
   hippo: () => ({ state: 16, measure: "legs", window: 256, discretization: "zoh", start: 0 }),
+  linear_attention: (width) => {
+    const head = width / divisor(width, 64);
+    return { head, state: 32, decay: "gated", chunk: 64, eps: 1e-5 };
+  },
   lssl: () => ({
     ...{ state: 16, channel: 1, measure: "legs", discretization: "gbt", alpha: 0.5 },
     ...{ ...STEPS, ...BLOCK },
