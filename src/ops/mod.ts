@@ -20,6 +20,7 @@ import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
 import { gaussianCrps } from "./gaussian_crps.ts";
 import { gaussianLoss } from "./gaussian_loss.ts";
+import { half } from "./half.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
@@ -65,6 +66,7 @@ export {
   gate,
   gaussianCrps,
   gaussianLoss,
+  half,
   layerNorm,
   linearScan,
   matmul,
@@ -109,6 +111,7 @@ export const OPS: readonly AnyOp[] = [
   gate,
   gaussianCrps,
   gaussianLoss,
+  half,
   layerNorm,
   linearScan,
   matmul,
