@@ -6,7 +6,7 @@
  *   continuous    A = log(1 − p)         B = w·A/(−p)
  *
  * h[k] = A·h[k−1] + B·u[k] with the discrete ones is the multi-head damped EMA of Mega (arXiv
- * 2209.10655, equations 3 and 4). The continuous ones are the system that the zero-order hold turns
+ * 2209.10655, section 3.1). The continuous ones are the system that the zero-order hold turns
  * into the discrete ones at a step of 1, so that a sample may last longer or shorter.
  *
  * A and B are written as complex numbers without an imaginary part, as the scans take them; back,
