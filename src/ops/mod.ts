@@ -11,6 +11,7 @@ import { dplrKernel } from "./dplr_kernel.ts";
 import { dplrScan } from "./dplr_scan.ts";
 import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
+import { kalmanFilter } from "./kalman_filter.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
@@ -38,6 +39,7 @@ export {
   dplrScan,
   fftConv,
   gate,
+  kalmanFilter,
   layerNorm,
   linearScan,
   matmul,
@@ -64,6 +66,7 @@ export const OPS: readonly AnyOp[] = [
   dplrScan,
   fftConv,
   gate,
+  kalmanFilter,
   layerNorm,
   linearScan,
   matmul,
