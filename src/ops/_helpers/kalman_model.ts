@@ -4,9 +4,9 @@ import { expectShape, type Shape } from "../../tensor/shape.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 
 /** Largest sizes that the shaders hold in an invocation's own memory. */
-export const KALMAN_STATES_MAX = 16;
+export const KALMAN_STATES_MAX = 8;
 /** Channels of an observation. */
-export const KALMAN_OBSERVED_MAX = 8;
+export const KALMAN_OBSERVED_MAX = 4;
 
 /** Sizes of a run of a filter or a smoother. */
 export interface KalmanRun {

@@ -19,11 +19,8 @@ export interface KalmanLaunch {
 /** Invocations of a workgroup whose invocations each run a chunk in their own memory. */
 const CHUNK_GROUP = 32;
 
-/** States up to which the filter's loops have bounds that compilers know and unroll. */
-const UNROLLED_STATES_MAX = 4;
-
 /** Sizes that all passes of a plan share. */
-function layoutOf({ run, places, shapes, start }: KalmanLaunch, isBackward: boolean) {
+function layoutOf({ run, places, shapes, start }: KalmanLaunch) {
   const { batch, length, state, observed, noise } = run;
   const place = Object.fromEntries(places.map((at) => [at.part, at])) as Record<
     ModelPart,
@@ -48,32 +45,33 @@ function layoutOf({ run, places, shapes, start }: KalmanLaunch, isBackward: bool
       OBSERVED: observed,
       NOISE: noise,
       WIDE: wide,
-      ROWS: rows,
-      COLS: columns,
-      WORK: Math.max(rows * columns, 2 * state * state, state * rows),
+      HAS_MASK: hasMask,
       WIDTH: width,
       AT_C: place.C.offset,
       AT_W: place.processFactor.offset,
       AT_V: place.observationFactor.offset,
       AT_SHIFT: place.stateIntercept.offset,
       AT_OFFSET: place.observationIntercept.offset,
-      AXES_A: place.A.axes,
-      AXES_C: place.C.axes,
-      AXES_W: place.processFactor.axes,
-      AXES_V: place.observationFactor.axes,
-      AXES_SHIFT: place.stateIntercept.axes,
-      AXES_OFFSET: place.observationIntercept.axes,
-      HAS_SHIFT: place.stateIntercept.given ? 1 : 0,
-      HAS_OFFSET: place.observationIntercept.given ? 1 : 0,
-      HAS_MASK: hasMask,
-      FIRST_MOVES: start === "filtered" ? 1 : 0,
       BELIEF: belief,
       ELEMENT: element,
       FLOW: flow,
+      FLOW_CROSS: state,
+      FLOW_Y: belief,
+      FLOW_S: belief + observed,
+      FLOW_LOG: flow - 1,
       FLOW_ELEMENT: flowElement,
-      SLICE_PER_SAMPLE: axes === 2 ? 1 : 0,
-      IS_BACKWARD: isBackward ? 1 : 0,
-      IS_ROLLED: isBackward || state > UNROLLED_STATES_MAX ? 1 : 0,
+      // What is made triangular: a sample, the information of a chunk, the belief across a chunk.
+      ROWS_0: rows,
+      COLS_0: columns,
+      ROWS_1: state,
+      COLS_1: rows,
+      ROWS_2: state,
+      COLS_2: 2 * state,
+      WORK: Math.max(rows * columns, state * rows, 2 * state * state),
+    },
+    packingConstants: {
+      HAS_SHIFT: place.stateIntercept.given ? 1 : 0,
+      HAS_OFFSET: place.observationIntercept.given ? 1 : 0,
     },
     dims: {
       batch,
@@ -84,9 +82,14 @@ function layoutOf({ run, places, shapes, start }: KalmanLaunch, isBackward: bool
       modelTime: axes === 2 ? width : 0,
       modelRows,
       modelLength: axes === 2 ? length : 1,
-      states: state,
-      channels: observed,
-      noises: noise,
+      axesA: place.A.axes,
+      axesC: place.C.axes,
+      axesW: place.processFactor.axes,
+      axesV: place.observationFactor.axes,
+      axesShift: place.stateIntercept.axes,
+      axesOffset: place.observationIntercept.axes,
+      firstMoves: start === "filtered" ? 1 : 0,
+      slicePerSample: axes === 2 ? 1 : 0,
       span: 0,
       offset: 0,
       size: 0,
@@ -106,14 +109,24 @@ function layoutOf({ run, places, shapes, start }: KalmanLaunch, isBackward: bool
 type Layout = ReturnType<typeof layoutOf>;
 type PassOf = (entry: string, bindings: readonly string[], count: number, more?: object) => Pass;
 
+/** The parts of the shader: what only moves numbers, the filter, the way back. */
+const PHASES: Readonly<Record<string, number>> = {
+  reduce_chunks: 1,
+  carry_chunks: 1,
+  filter_chunks: 1,
+  flow_chunks: 2,
+  carry_flows: 2,
+  unfold_chunks: 2,
+};
+
 function passesOf(layout: Layout, limits: GpuLimits): PassOf {
   return (entry, bindings, count, more = {}) => {
-    const size = entry.endsWith("_chunks") || entry.startsWith("carry_") || entry === "pack_flows"
-      ? CHUNK_GROUP
-      : POINTWISE_GROUP;
+    const phase = PHASES[entry] ?? 0;
+    const size = phase > 0 ? CHUNK_GROUP : POINTWISE_GROUP;
+    const own = phase === 0 ? layout.packingConstants : {};
     return {
       entry,
-      constants: { ...layout.constants, GROUP: size },
+      constants: { ...layout.constants, ...own, PHASE: phase, GROUP: size },
       dims: { ...layout.dims, ...more },
       bindings,
       workgroups: spreadGroups(groupsFor(count, size), limits),
@@ -140,7 +153,7 @@ function packing({ run, places, shapes }: KalmanLaunch, layout: Layout, pass: Pa
 /** The plan of the filter. */
 export function launchFilter(launch: KalmanLaunch): LaunchPlan {
   const { batch } = launch.run;
-  const layout = layoutOf(launch, false);
+  const layout = layoutOf(launch);
   const { chunks } = layout;
   const pass = passesOf(layout, launch.limits);
   const { seen, ...packed } = packing(launch, layout, pass);
@@ -164,7 +177,7 @@ export function launchFilter(launch: KalmanLaunch): LaunchPlan {
 export function launchBackward(launch: KalmanLaunch): LaunchPlan {
   const { run, shapes } = launch;
   const { batch, length, state, observed } = run;
-  const layout = layoutOf(launch, true);
+  const layout = layoutOf(launch);
   const { chunks } = layout;
   const pass = passesOf(layout, launch.limits);
   const { seen, ...packed } = packing(launch, layout, pass);
