@@ -122,9 +122,9 @@ fn extend(at: u32, moves: bool) {
           sum += model[at + ${AT_C + i * STATES + j}] * F[${j * STATES + c}];
 #end
 #for j in 0..i
-          sum -= work[${i * COLS_0 + j}] * Y[${j * STATES + c}];
+          sum -= work[${i * STRIDE + j}] * Y[${j * STATES + c}];
 #end
-        sum /= work[${i * COLS_0 + i}];
+        sum /= work[${i * STRIDE + i}];
       }
       Y[${i * STATES + c}] = sum;
     }
@@ -138,7 +138,7 @@ fn extend(at: u32, moves: bool) {
     {
       var sum = F[${i * STATES + c}];
 #for j in 0..OBSERVED
-        sum -= work[${(OBSERVED + i) * COLS_0 + j}] * Y[${j * STATES + c}];
+        sum -= work[${(OBSERVED + i) * STRIDE + j}] * Y[${j * STATES + c}];
 #end
       E[${i * STATES + c}] = sum;
     }
@@ -146,16 +146,16 @@ fn extend(at: u32, moves: bool) {
 #end
 #for i in 0..STATES
 #for c in 0..STATES
-      work[${i * COLS_1 + c}] = Z[${i * STATES + c}];
+      work[${i * STRIDE + c}] = Z[${i * STATES + c}];
 #end
 #for c in 0..OBSERVED
-      work[${i * COLS_1 + STATES + c}] = Y[${c * STATES + i}];
+      work[${i * STRIDE + STATES + c}] = Y[${c * STATES + i}];
 #end
 #end
   triangularize1();
 #for i in 0..STATES
 #for c in 0..STATES
-      Z[${i * STATES + c}] = work[${i * COLS_1 + c}];
+      Z[${i * STATES + c}] = work[${i * STRIDE + c}];
 #end
 #end
 }
@@ -211,8 +211,8 @@ fn cross(at: u32) {
 #for k in 0..STATES
         entry += U[${k * STATES + i}] * elements[AT_Z + ${k * STATES + j}];
 #end
-      work[${i * COLS_2 + j}] = entry;
-      work[${i * COLS_2 + STATES + j}] = ${i == j}.0;
+      work[${i * STRIDE + j}] = entry;
+      work[${i * STRIDE + STATES + j}] = ${i == j}.0;
     }
 #end
     inner[${i}] = sum;
@@ -236,16 +236,16 @@ fn cross(at: u32) {
   triangularize2();
 #for i in 0..STATES
 #for j in 0..i
-      shift[${i}] -= work[${i * COLS_2 + j}] * shift[${j}];
+      shift[${i}] -= work[${i * STRIDE + j}] * shift[${j}];
 #end
-    shift[${i}] /= work[${i * COLS_2 + i}];
+    shift[${i}] /= work[${i * STRIDE + i}];
 #end
 #for r in 0..STATES
 #for i in STATES - 1 - r..STATES - r
 #for j in i + 1..STATES
-      shift[${i}] -= work[${j * COLS_2 + i}] * shift[${j}];
+      shift[${i}] -= work[${j * STRIDE + i}] * shift[${j}];
 #end
-    shift[${i}] /= work[${i * COLS_2 + i}];
+    shift[${i}] /= work[${i * STRIDE + i}];
 #end
 #end
   var moved: array<f32, STATES>;
@@ -260,9 +260,9 @@ fn cross(at: u32) {
     {
       var sum = U[${i * STATES + j}];
 #for k in 0..j
-        sum -= U[${i * STATES + k}] * work[${j * COLS_2 + k}];
+        sum -= U[${i * STATES + k}] * work[${j * STRIDE + k}];
 #end
-      U[${i * STATES + j}] = sum / work[${j * COLS_2 + j}];
+      U[${i * STATES + j}] = sum / work[${j * STRIDE + j}];
     }
 #end
 #end
@@ -276,8 +276,8 @@ fn cross(at: u32) {
 #for k in 0..STATES
         entry += elements[AT_E + ${i * STATES + k}] * U[${k * STATES + j}];
 #end
-      work[${i * COLS_2 + j}] = entry;
-      work[${i * COLS_2 + STATES + j}] = elements[AT_U + ${i * STATES + j}];
+      work[${i * STRIDE + j}] = entry;
+      work[${i * STRIDE + STATES + j}] = elements[AT_U + ${i * STATES + j}];
     }
 #end
     m[${i}] = sum;
@@ -286,7 +286,7 @@ fn cross(at: u32) {
   triangularize2();
 #for i in 0..STATES
 #for j in 0..STATES
-      U[${i * STATES + j}] = work[${i * COLS_2 + j}];
+      U[${i * STATES + j}] = work[${i * STRIDE + j}];
 #end
 #end
 }

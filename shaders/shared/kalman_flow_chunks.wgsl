@@ -36,9 +36,9 @@ fn visit(row: u32, t: u32, at: u32, moves: bool) {
     {
       var sum = ${i == j}.0;
 #for k in j..i
-        sum -= work[${i * COLS_0 + k}] * inverse[${k * OBSERVED + j}];
+        sum -= work[${i * STRIDE + k}] * inverse[${k * OBSERVED + j}];
 #end
-      inverse[${i * OBSERVED + j}] = sum / work[${i * COLS_0 + i}];
+      inverse[${i * OBSERVED + j}] = sum / work[${i * STRIDE + i}];
     }
 #end
 #end
@@ -53,7 +53,7 @@ fn visit(row: u32, t: u32, at: u32, moves: bool) {
     {
       var sum = 0.0;
 #for k in j..OBSERVED
-        sum += work[${(OBSERVED + i) * COLS_0 + k}] * inverse[${k * OBSERVED + j}];
+        sum += work[${(OBSERVED + i) * STRIDE + k}] * inverse[${k * OBSERVED + j}];
 #end
       K[${i * OBSERVED + j}] = sum;
     }

@@ -91,29 +91,29 @@ fn predict(at: u32, moves: bool) {
 }
 
 /// From the prediction to the belief after a sample; returns the sample's log likelihood. `work`
-/// then holds [[S^(1/2), 0], [K S^(1/2), U]] in rows of COLS_0. A missing channel has a row of its own
-/// column, which touches no other.
+/// then holds [[S^(1/2), 0], [K S^(1/2), U]]. A missing channel has a row of its own column, which
+/// touches no other.
 fn update(at: u32, sample: u32) -> f32 {
-#for i in 0..ROWS_0 * COLS_0
+#for i in 0..ROWS_0 * STRIDE
     work[${i}] = 0.0;
 #end
 #for i in 0..OBSERVED
     isSeen[${i}] = isThere(sample, ${i});
     if (isSeen[${i}]) {
 #for j in 0..OBSERVED
-        work[${i * COLS_0 + j}] = model[at + ${AT_V + i * OBSERVED + j}];
+        work[${i * STRIDE + j}] = model[at + ${AT_V + i * OBSERVED + j}];
 #end
 #for c in 0..WIDE
-        work[${i * COLS_0 + COLS_0 - WIDE + c}] = wideOut[${i * WIDE + c}];
+        work[${i * STRIDE + COLS_0 - WIDE + c}] = wideOut[${i * WIDE + c}];
 #end
     } else {
       // Without a mask all is there, and the column does not exist.
-      work[${i * COLS_0 + HAS_MASK * OBSERVED + i}] = 1.0;
+      work[${i * STRIDE + HAS_MASK * OBSERVED + i}] = 1.0;
     }
 #end
 #for i in 0..STATES
 #for c in 0..WIDE
-      work[${(OBSERVED + i) * COLS_0 + COLS_0 - WIDE + c}] = wide[${i * WIDE + c}];
+      work[${(OBSERVED + i) * STRIDE + COLS_0 - WIDE + c}] = wide[${i * WIDE + c}];
 #end
 #end
   triangularize0();
@@ -123,9 +123,9 @@ fn update(at: u32, sample: u32) -> f32 {
     if (isSeen[${i}]) {
       var sum = observationAt(sample, ${i}) - expected[${i}];
 #for j in 0..i
-        sum -= work[${i * COLS_0 + j}] * whitened[${j}];
+        sum -= work[${i * STRIDE + j}] * whitened[${j}];
 #end
-      let pivot = work[${i * COLS_0 + i}];
+      let pivot = work[${i * STRIDE + i}];
       whitened[${i}] = sum / pivot;
       likelihood -= HALF_LOG_2PI + log(pivot) + 0.5 * whitened[${i}] * whitened[${i}];
     }
@@ -134,11 +134,11 @@ fn update(at: u32, sample: u32) -> f32 {
   {
     var sum = ahead[${i}];
 #for j in 0..OBSERVED
-      sum += work[${(OBSERVED + i) * COLS_0 + j}] * whitened[${j}];
+      sum += work[${(OBSERVED + i) * STRIDE + j}] * whitened[${j}];
 #end
     m[${i}] = sum;
 #for j in 0..STATES
-      U[${i * STATES + j}] = work[${(OBSERVED + i) * COLS_0 + OBSERVED + j}];
+      U[${i * STATES + j}] = work[${(OBSERVED + i) * STRIDE + OBSERVED + j}];
 #end
   }
 #end

@@ -1,5 +1,5 @@
 // The orthogonal step of square-root filters, in an invocation's own memory: `work` holds a matrix
-// row by row. triangularizeS() is for matrices of ROWS_S rows and COLS_S >= ROWS_S columns.
+// in rows of STRIDE. triangularizeS() is for matrices of ROWS_S rows and COLS_S >= ROWS_S columns.
 
 var<private> work: array<f32, WORK>;
 
@@ -8,13 +8,11 @@ var<private> work: array<f32, WORK>;
 /// work transpose(work) stays.
 fn triangularize${shape}() {
 #for j in 0..(shape == 0) * ROWS_0 + (shape == 1) * ROWS_1 + (shape == 2) * ROWS_2
-#for cols in (shape == 0) * COLS_0 + (shape == 1) * COLS_1 + (shape == 2) * COLS_2..1 + (shape == 0) * COLS_0 + (shape == 1) * COLS_1 + (shape == 2) * COLS_2
-#for rows in (shape == 0) * ROWS_0 + (shape == 1) * ROWS_1 + (shape == 2) * ROWS_2..1 + (shape == 0) * ROWS_0 + (shape == 1) * ROWS_1 + (shape == 2) * ROWS_2
   {
-    let head = work[${j * cols + j}];
+    let head = work[${j * STRIDE + j}];
     var tail = 0.0;
-#for c in j + 1..cols
-    tail += work[${j * cols + c}] * work[${j * cols + c}];
+#for c in j + 1..(shape == 0) * COLS_0 + (shape == 1) * COLS_1 + (shape == 2) * COLS_2
+    tail += work[${j * STRIDE + c}] * work[${j * STRIDE + c}];
 #end
     // A row that ends at its diagonal already needs no reflection.
     let norm = sqrt(head * head + tail);
@@ -22,27 +20,25 @@ fn triangularize${shape}() {
     // head - norm, without its cancellation where head > 0.
     let first = select(head - norm, -tail / (head + norm), head > 0.0);
     let scale = select(2.0 / (first * first + tail), 0.0, isDone);
-#for i in j + 1..rows
+#for i in j + 1..(shape == 0) * ROWS_0 + (shape == 1) * ROWS_1 + (shape == 2) * ROWS_2
     {
-      var along = first * work[${i * cols + j}];
-#for c in j + 1..cols
-      along += work[${j * cols + c}] * work[${i * cols + c}];
+      var along = first * work[${i * STRIDE + j}];
+#for c in j + 1..(shape == 0) * COLS_0 + (shape == 1) * COLS_1 + (shape == 2) * COLS_2
+      along += work[${j * STRIDE + c}] * work[${i * STRIDE + c}];
 #end
       // Where nothing is to do `along` may be no number.
       along = select(along * scale, 0.0, isDone);
-      work[${i * cols + j}] -= along * first;
-#for c in j + 1..cols
-      work[${i * cols + c}] -= along * work[${j * cols + c}];
+      work[${i * STRIDE + j}] -= along * first;
+#for c in j + 1..(shape == 0) * COLS_0 + (shape == 1) * COLS_1 + (shape == 2) * COLS_2
+      work[${i * STRIDE + c}] -= along * work[${j * STRIDE + c}];
 #end
     }
 #end
-    work[${j * cols + j}] = norm;
-#for c in j + 1..cols
-    work[${j * cols + c}] = 0.0;
+    work[${j * STRIDE + j}] = norm;
+#for c in j + 1..(shape == 0) * COLS_0 + (shape == 1) * COLS_1 + (shape == 2) * COLS_2
+    work[${j * STRIDE + c}] = 0.0;
 #end
   }
-#end
-#end
 #end
 }
 #end

@@ -3,9 +3,14 @@ import { InvalidValueError, ShapeError } from "../../base/errors.ts";
 import { expectShape, type Shape } from "../../tensor/shape.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 
-/** Largest sizes that the shaders hold in an invocation's own memory. */
+/**
+ * Most states of the shaders, which are written out in full, matrix element by matrix element, and
+ * hold a chunk's matrices in an invocation's registers. The twins have no limit of their own.
+ */
 export const KALMAN_STATES_MAX = 8;
-/** Channels of an observation. */
+/** Most states of the shaders of the way back: for more, compilers take minutes. */
+export const KALMAN_GRADIENT_STATES_MAX = 6;
+/** Most channels of an observation on a GPU. */
 export const KALMAN_OBSERVED_MAX = 4;
 
 /** Sizes of a run of a filter or a smoother. */
@@ -64,12 +69,8 @@ const AXES: Readonly<
  *
  * @returns   places of all its arrays, packed one behind the other
  * @throws {ShapeError} an axis differs
- * @throws {InvalidValueError} more states, channels or noises than the ops hold
  */
 export function modelPlaces(shapes: ModelShapes, run: KalmanRun): readonly ModelPlace[] {
-  expectAtMost("A.state", run.state, KALMAN_STATES_MAX);
-  expectAtMost("processFactor.noise", run.noise, KALMAN_STATES_MAX);
-  expectAtMost("C.observed", run.observed, KALMAN_OBSERVED_MAX);
   let offset = 0;
   return MODEL_PARTS.map((part) => {
     const names = AXES[part];
@@ -91,8 +92,18 @@ export function modelPlaces(shapes: ModelShapes, run: KalmanRun): readonly Model
   });
 }
 
-function expectAtMost(field: string, value: number, most: number): void {
-  if (value < 1 || value > most) throw new InvalidValueError(field, value, `1 to ${most}`);
+/**
+ * Requires sizes that the shaders hold.
+ *
+ * @throws {InvalidValueError} more states, noises or channels; the message names the limit
+ */
+export function expectGpuSizes({ state, noise, observed }: KalmanRun, statesMax: number): void {
+  const expectAtMost = (field: string, value: number, most: number) => {
+    if (value > most) throw new InvalidValueError(field, value, `at most ${most} on a GPU`);
+  };
+  expectAtMost("A.state", state, statesMax);
+  expectAtMost("processFactor.noise", noise, KALMAN_STATES_MAX);
+  expectAtMost("C.observed", observed, KALMAN_OBSERVED_MAX);
 }
 
 /** The arrays of a model at one sample of one stream. */

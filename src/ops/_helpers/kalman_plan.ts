@@ -2,7 +2,14 @@
 import type { GpuLimits } from "../../device/device.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { gradientName, type LaunchPlan, type Pass } from "../op.ts";
-import type { KalmanRun, ModelPart, ModelPlace } from "./kalman_model.ts";
+import {
+  expectGpuSizes,
+  KALMAN_GRADIENT_STATES_MAX,
+  KALMAN_STATES_MAX,
+  type KalmanRun,
+  type ModelPart,
+  type ModelPlace,
+} from "./kalman_model.ts";
 import { chunkOf, groupsFor, POINTWISE_GROUP, spreadGroups } from "./plan.ts";
 import { columnSums, joinPlans } from "./reduce.ts";
 
@@ -67,7 +74,8 @@ function layoutOf({ run, places, shapes, start }: KalmanLaunch) {
       COLS_1: rows,
       ROWS_2: state,
       COLS_2: 2 * state,
-      WORK: Math.max(rows * columns, state * rows, 2 * state * state),
+      STRIDE: Math.max(columns, 2 * state),
+      WORK: rows * Math.max(columns, 2 * state),
     },
     packingConstants: {
       HAS_SHIFT: place.stateIntercept.given ? 1 : 0,
@@ -150,8 +158,13 @@ function packing({ run, places, shapes }: KalmanLaunch, layout: Layout, pass: Pa
   };
 }
 
-/** The plan of the filter. */
+/**
+ * The plan of the filter.
+ *
+ * @throws {InvalidValueError} more states, noises or channels than the shader holds
+ */
 export function launchFilter(launch: KalmanLaunch): LaunchPlan {
+  expectGpuSizes(launch.run, KALMAN_STATES_MAX);
   const { batch } = launch.run;
   const layout = layoutOf(launch);
   const { chunks } = layout;
@@ -173,10 +186,11 @@ export function launchFilter(launch: KalmanLaunch): LaunchPlan {
   });
 }
 
-/** The plan of the filter's backward. */
+/** The plan of the filter's backward. @throws as {@linkcode launchFilter}, at fewer states */
 export function launchBackward(launch: KalmanLaunch): LaunchPlan {
   const { run, shapes } = launch;
   const { batch, length, state, observed } = run;
+  expectGpuSizes(run, KALMAN_GRADIENT_STATES_MAX);
   const layout = layoutOf(launch);
   const { chunks } = layout;
   const pass = passesOf(layout, launch.limits);
