@@ -26,7 +26,22 @@ export function sizeClassOf(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
-/** Buffers by size class with a budget. */
+/** Keeps a list of ids in descending order, so that its last is the lowest. */
+function insertDescending(ids: number[], id: number): void {
+  let low = 0;
+  let high = ids.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ids[middle]! > id) low = middle + 1;
+    else high = middle;
+  }
+  ids.splice(low, 0, id);
+}
+
+/**
+ * Buffers by size class with a budget. Of several free ones the lowest id is taken, so that a loop
+ * that begins with the same buffers in use gets the same ones every time.
+ */
 export class BufferPool {
   readonly #actions: PoolActions;
   readonly #budgetBytes: number;
@@ -36,15 +51,21 @@ export class BufferPool {
   #nextId = 1;
   #totalBytes = 0;
   #usedBytes = 0;
+  #peakBytes = 0;
 
   constructor(actions: PoolActions, budgetBytes = POOL_BYTES_MAX) {
     this.#actions = actions;
     this.#budgetBytes = budgetBytes;
   }
 
-  /** Bytes in use and bytes in existence (in use or kept for reuse). */
-  get bytes(): { used: number; total: number } {
-    return { used: this.#usedBytes, total: this.#totalBytes };
+  /** Bytes in use, bytes in existence (in use or kept for reuse), and the most ever in use. */
+  get bytes(): { used: number; total: number; peak: number } {
+    return { used: this.#usedBytes, total: this.#totalBytes, peak: this.#peakBytes };
+  }
+
+  /** Begins to watch for the most in use anew. */
+  resetPeak(): void {
+    this.#peakBytes = this.#usedBytes;
   }
 
   /**
@@ -59,6 +80,7 @@ export class BufferPool {
       throw new LimitError("POOL_BYTES_MAX", this.#budgetBytes, this.#usedBytes + size);
     }
     this.#usedBytes += size;
+    this.#peakBytes = Math.max(this.#peakBytes, this.#usedBytes);
     const reused = this.#free.get(size)?.pop();
     if (reused !== undefined) {
       this.#freeIds.delete(reused);
@@ -79,7 +101,7 @@ export class BufferPool {
     this.#usedBytes -= size;
     this.#freeIds.add(id);
     const list = this.#free.get(size);
-    if (list) list.push(id);
+    if (list) insertDescending(list, id);
     else this.#free.set(size, [id]);
   }
 
@@ -95,6 +117,7 @@ export class BufferPool {
     this.#freeIds = new Set();
     this.#totalBytes = 0;
     this.#usedBytes = 0;
+    this.#peakBytes = 0;
   }
 
   #evictFor(size: number): void {

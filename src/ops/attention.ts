@@ -12,18 +12,23 @@
  * The carried state is the last window − 1 keys and values, oldest first, and in `seen` how many of
  * them are samples; so a step takes constant time and memory.
  *
- * On a GPU a workgroup takes one query of one head: it walks over the keys in tiles with a running
- * maximum and sum (the online softmax of FlashAttention, arXiv 2205.14135), so that no matrix of
- * weights is stored.
+ * On a GPU a workgroup takes a tile of queries of one head: it walks over their keys in tiles with
+ * a running maximum and sum (the online softmax of FlashAttention, arXiv 2205.14135), so that no
+ * matrix of weights is stored.
  *
  * Tolerance: exp is off by 3 + 2|x| ULP, scores are sums over a head; 1e-5.
  */
 import { InvalidValueError } from "../base/errors.ts";
+import type { GpuLimits } from "../device/device.ts";
+import { plainDot, rotaryTable, rotatedDot } from "../ssm/rotary.ts";
 import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
+import { attentionBackward, attentionBackwardPlan } from "./_helpers/attention_backward.ts";
+import { rowOf, type Sizes } from "./_helpers/attention_rows.ts";
+import { ATTENTION_TILE, attentionTiles } from "./_helpers/attention_tiles.ts";
 import { constant, denormal, fill, normal } from "./_helpers/cases.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode attention}. */
 export interface AttentionParams {
@@ -45,16 +50,6 @@ type OptionalInput = "keys0" | "values0" | "seen0";
 type Output = "y" | "keys" | "values" | "seen";
 type Shapes = Named<Input, OptionalInput, Shape>;
 type Arrays = Named<Input, OptionalInput, FloatArray>;
-
-interface Sizes {
-  readonly batch: number;
-  readonly length: number;
-  readonly head: number;
-  readonly group: number;
-  readonly size: number;
-  /** Carried keys. */
-  readonly past: number;
-}
 
 function sizesOf(shapes: Shapes, params: AttentionParams): Sizes {
   expectRank("q", 4, shapes.q);
@@ -99,20 +94,6 @@ function sizesOf(shapes: Shapes, params: AttentionParams): Sizes {
     expectShape("seen0", ["batch"], [batch], shapes.seen0);
   }
   return { batch, length, head, group, size, past };
-}
-
-/** cos and sin of distance·base^(−2p/size), by distance and pair. */
-function rotaryTable(window: number, size: number, base: number): Float64Array {
-  const pairs = size / 2;
-  const table = new Float64Array(2 * window * pairs);
-  for (let distance = 0; distance < window; distance++) {
-    for (let p = 0; p < pairs; p++) {
-      const angle = distance * base ** (-2 * p / size);
-      table[2 * (distance * pairs + p)] = Math.cos(angle);
-      table[2 * (distance * pairs + p) + 1] = Math.sin(angle);
-    }
-  }
-  return table;
 }
 
 /**
@@ -171,47 +152,6 @@ function cpu(
   }
 }
 
-/** The array and the offset of a key or value; samples before the first are the carried ones. */
-function rowOf(
-  inputs: Arrays,
-  { length, group, size, past }: Sizes,
-  kind: "k" | "v",
-  b: number,
-  j: number,
-  g: number,
-): [FloatArray, number] {
-  if (j >= 0) return [inputs[kind], ((b * length + j) * group + g) * size];
-  const before = (kind === "k" ? inputs.keys0 : inputs.values0)!;
-  return [before, ((b * past + past + j) * group + g) * size];
-}
-
-function plainDot(q: FloatArray, at: number, k: FloatArray, from: number, size: number): number {
-  let sum = 0;
-  for (let s = 0; s < size; s++) sum += q[at + s]! * k[from + s]!;
-  return sum;
-}
-
-/** ⟨R(distance)·q, k⟩, which is ⟨R(i)·q, R(j)·k⟩ for every i and j so far apart. */
-function rotatedDot(
-  q: FloatArray,
-  at: number,
-  k: FloatArray,
-  from: number,
-  size: number,
-  table: Float64Array,
-  distance: number,
-): number {
-  let sum = 0;
-  for (let s = 0; s < size; s += 2) {
-    const cos = table[distance * size + s]!;
-    const sin = table[distance * size + s + 1]!;
-    const [q0, q1] = [q[at + s]!, q[at + s + 1]!];
-    const [k0, k1] = [k[from + s]!, k[from + s + 1]!];
-    sum += (q0 * k0 + q1 * k1) * cos + (q0 * k1 - q1 * k0) * sin;
-  }
-  return sum;
-}
-
 /** The last window − 1 keys and values, 0 where there was no sample yet. */
 function carryInto(
   outputs: { readonly [key in Output]: FloatArray },
@@ -235,53 +175,23 @@ function carryInto(
   }
 }
 
-/** Invocations of a query's workgroup, and keys of a tile. */
-const GROUP = 64;
-
-function launch(
-  shapes: Shapes,
-  params: AttentionParams,
-  limits: Parameters<typeof spreadGroups>[1],
-): LaunchPlan {
+function launch(shapes: Shapes, params: AttentionParams, limits: GpuLimits): LaunchPlan {
   const { batch, length, head, group, size, past } = sizesOf(shapes, params);
-  const { window, rotaryBase } = params;
-  const carriedInputs = shapes.keys0 ? 1 : 0;
-  const constants = {
-    GROUP,
-    SIZE: size,
-    FEATURES_PER_THREAD: groupsFor(size, GROUP),
-    ROTARY: rotaryBase === undefined ? 0 : 1,
-    HAS_PAST: carriedInputs,
-    COPY_GROUP: POINTWISE_GROUP,
-  };
-  const dims = {
-    batch,
-    length,
-    head,
-    group,
-    past,
-    scale: params.scale ?? 1 / Math.sqrt(size),
-  };
-  const table = rotaryBase === undefined ? {} : {
-    tables: {
-      turns: {
-        key: `attention/${window}/${size}/${rotaryBase}`,
-        make: () => new Float32Array(rotaryTable(window, size, rotaryBase)),
-      },
-    },
-  };
-  const before = carriedInputs ? ["keys0", "values0", "seen0"] : [];
+  const isCarried = shapes.keys0 !== undefined;
+  const tiles = attentionTiles(size, params);
+  const constants = { ...tiles.constants, HAS_PAST: isCarried ? 1 : 0 };
+  const dims = { batch, length, head, group, past, parts: tiles.parts, scale: tiles.scale };
+  const before = isCarried ? ["keys0", "values0", "seen0"] : [];
   const copied = Math.max(batch * past * group * size, batch);
-  const turns = rotaryBase === undefined ? [] : ["turns"];
   return {
     scratch: {},
-    ...table,
+    ...tiles.tables,
     passes: [{
       entry: "attend",
       constants,
       dims,
-      bindings: ["q", "k", "v", ...before, ...turns, "y"],
-      workgroups: spreadGroups(batch * length * head, limits),
+      bindings: ["q", "k", "v", ...before, ...tiles.turns, "y"],
+      workgroups: [groupsFor(length, ATTENTION_TILE), head * tiles.parts, batch],
     }, {
       entry: "carry_state",
       constants,
@@ -291,6 +201,28 @@ function launch(
     }],
   };
 }
+
+/**
+ * Gradients, with the weights p found again from the largest score of a row and its sum (the
+ * recomputation of FlashAttention, arXiv 2205.14135, section 3.1 and algorithm 4), so that no
+ * matrix of weights is kept:
+ *
+ *   slope[i, j] = scale·p[i, j]·⟨gradY[i], v[j] − y[i]⟩
+ *   gradQ[i] = Σ_j slope[i, j]·R(j − i)·k[j]
+ *   gradK[j] = Σ_i slope[i, j]·R(i − j)·q[i]            gradV[j] = Σ_i p[i, j]·gradY[i]
+ *
+ * The carried keys and values are copies, whose gradients add to those of their samples. `seen0` is
+ * a count: its gradient is 0.
+ */
+const backward: Backward<AttentionParams, Input, OptionalInput, Output> = {
+  needs: ["q", "k", "v", "keys0", "values0", "seen0", "y"],
+  cpu: (given, gradients, shapes, params) =>
+    attentionBackward(given, gradients, sizesOf(shapes, params), params),
+  launch: (shapes, params, limits) =>
+    attentionBackwardPlan(sizesOf(shapes, params), params, shapes.keys0 !== undefined, limits),
+  // Two sums over the window of what the op computes at its tolerance.
+  tolerance: 2e-5,
+};
 
 type AttentionCase = OpCase<AttentionParams, Input, OptionalInput>;
 type CaseSizes = readonly [
@@ -381,4 +313,5 @@ export const attention = defineOp<AttentionParams, Input, OptionalInput, Output>
   },
   cases,
   tolerance: 1e-5,
+  backward,
 });

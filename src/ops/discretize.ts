@@ -5,9 +5,6 @@
  *   lambda = −exp(logDecay) + i·frequency        dt = exp(logDt)
  *   zoh       Abar = exp(dt·lambda)                     Bbar = (Abar − 1)/lambda·B
  *   bilinear  Abar = (1 + dt·lambda/2)/(1 − dt·lambda/2)   Bbar = dt·B/(1 − dt·lambda/2)
- *   continuous  Abar = lambda                           Bbar = B
- *
- * The last is for scans that give each step its own size and discretise there.
  *
  * S4D (arXiv 2206.11893) equation 7 with the parameters of its section 3.4. In f32 on a GPU its
  * exponentials are good to a few roundings; where no gradient is wanted, layers discretise on the
@@ -21,10 +18,8 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, normal, uniform } from "./_helpers/cases.ts";
 import {
   adjointTimes,
-  type Complex,
   discretizeMode,
   dot,
-  type ModeSlopes,
   slopesOfMode,
   times,
 } from "./_helpers/discretize_mode.ts";
@@ -34,10 +29,8 @@ import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } fro
 
 /** Parameters of {@linkcode discretize}. */
 export interface DiscretizeParams {
-  readonly method: "zoh" | "bilinear" | "continuous";
+  readonly method: "zoh" | "bilinear";
 }
-
-const METHODS: readonly string[] = ["zoh", "bilinear", "continuous"];
 
 type Input = "logDt" | "logDecay" | "frequency" | "B";
 type Shapes = Named<Input, never, Shape>;
@@ -48,25 +41,11 @@ function outputShapes(shapes: Shapes, params: DiscretizeParams): { Abar: Shape; 
   expectShape("logDt", ["feature"], [feature], shapes.logDt);
   expectShape("frequency", ["feature", "state"], [feature, state], shapes.frequency);
   expectShape("B", ["feature", "state", "complex"], [feature, state, 2], shapes.B);
-  if (!METHODS.includes(params.method)) {
-    throw new InvalidValueError("method", params.method, METHODS.join(", "));
+  if (params.method !== "zoh" && params.method !== "bilinear") {
+    throw new InvalidValueError("method", params.method, "zoh or bilinear");
   }
   return { Abar: shapes.B, Bbar: shapes.B };
 }
-
-/** Abar and the factor of B by the method, and how both change. */
-function modeBy(method: DiscretizeParams["method"], lambda: Complex, dt: number) {
-  if (method === "continuous") return { Abar: lambda, factor: ONE };
-  return discretizeMode(lambda, dt, method === "bilinear");
-}
-
-function slopesBy(method: DiscretizeParams["method"], lambda: Complex, dt: number): ModeSlopes {
-  if (method !== "continuous") return slopesOfMode(lambda, dt, method === "bilinear");
-  return { AbarByLambda: ONE, AbarByDt: ZERO, factorByLambda: ZERO, factorByDt: ZERO };
-}
-
-const ONE: Complex = { re: 1, im: 0 };
-const ZERO: Complex = { re: 0, im: 0 };
 
 /** The twin: logDt [feature], logDecay and frequency [feature, state], the others c64 of those. */
 function cpu(
@@ -79,7 +58,7 @@ function cpu(
   for (let i = 0; i < logDecay.length; i++) {
     const lambda = { re: -Math.exp(logDecay[i]!), im: frequency[i]! };
     const dt = Math.exp(logDt[Math.floor(i / state)]!);
-    const mode = modeBy(params.method, lambda, dt);
+    const mode = discretizeMode(lambda, dt, params.method === "bilinear");
     const input = times(mode.factor, { re: B[2 * i]!, im: B[2 * i + 1]! });
     Abar[2 * i] = mode.Abar.re;
     Abar[2 * i + 1] = mode.Abar.im;
@@ -94,11 +73,7 @@ function launch(shapes: Shapes, params: DiscretizeParams): LaunchPlan {
     scratch: {},
     passes: [{
       entry: "discretize_modes",
-      constants: {
-        GROUP: POINTWISE_GROUP,
-        BILINEAR: params.method === "bilinear" ? 1 : 0,
-        CONTINUOUS: params.method === "continuous" ? 1 : 0,
-      },
+      constants: { GROUP: POINTWISE_GROUP, BILINEAR: params.method === "bilinear" ? 1 : 0 },
       dims: { feature, state },
       bindings: ["logDt", "logDecay", "frequency", "B", "Abar", "Bbar"],
       workgroups: [groupsFor(feature * state, POINTWISE_GROUP), 1, 1],
@@ -112,12 +87,13 @@ const backward: Backward<DiscretizeParams, Input, never, "Abar" | "Bbar"> = {
   cpu(given, { gradLogDt, gradLogDecay, gradFrequency, gradB }, shapes, params) {
     const { logDt, logDecay, frequency, B, gradAbar, gradBbar } = given;
     const state = shapes.logDecay[1]!;
+    const bilinear = params.method === "bilinear";
     const steps = new Float64Array(shapes.logDt[0]!);
     for (let i = 0; i < logDecay!.length; i++) {
       const lambda = { re: -Math.exp(logDecay![i]!), im: frequency![i]! };
       const dt = Math.exp(logDt![Math.floor(i / state)]!);
-      const { factor } = modeBy(params.method, lambda, dt);
-      const slopes = slopesBy(params.method, lambda, dt);
+      const { factor } = discretizeMode(lambda, dt, bilinear);
+      const slopes = slopesOfMode(lambda, dt, bilinear);
       const ofAbar = { re: gradAbar![2 * i]!, im: gradAbar![2 * i + 1]! };
       const ofBbar = { re: gradBbar![2 * i]!, im: gradBbar![2 * i + 1]! };
       const ofB = adjointTimes(factor, ofBbar);
@@ -174,7 +150,6 @@ const cases: readonly Case[] = [
   system("one mode", [1, 1], "zoh"),
   system("zero-order hold", [5, 13], "zoh", true),
   system("bilinear", [5, 13], "bilinear"),
-  system("continuous", [5, 13], "continuous"),
   {
     name: "large decay",
     params: { method: "zoh" },

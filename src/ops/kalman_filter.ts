@@ -16,9 +16,9 @@
  * formed and none is subtracted from another, so that every covariance stays positive
  * semidefinite, and f32 holds condition numbers up to the square of what it holds of P itself.
  *
- * The log likelihood of a sample is −½·(k·log 2π + log|S| + (y − ŷ)ᵀ·S⁻¹·(y − ŷ)) over its k observed
- * channels. A diffuse start is not finite and has no factor: `src/ssm/kalman.ts` filters the head
- * of such a series, and its finite belief starts this op.
+ * The log likelihood of a sample is −½·(k·log 2π + log|S| + vᵀ·S⁻¹·v) over its k observed channels,
+ * v = y − ŷ there. A diffuse start is not finite and has no factor: `src/ssm/kalman.ts` filters the
+ * head of such a series, and its finite belief starts this op.
  *
  * Here A[t] leads to sample t and not from it, as elapsed times do (`src/ssm/kalman_system.ts`
  * counts the other way round).

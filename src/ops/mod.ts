@@ -3,25 +3,45 @@ import { activation } from "./activation.ts";
 import { adam } from "./adam.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
+import { blend } from "./blend.ts";
+import { contract } from "./contract.ts";
 import { conv1d } from "./conv1d.ts";
+import { crossEntropy } from "./cross_entropy.ts";
 import { denseScan } from "./dense_scan.ts";
 import { diagonalScan } from "./diagonal_scan.ts";
 import { discretize } from "./discretize.ts";
+import { discretizeDense } from "./discretize_dense.ts";
 import { dplrKernel } from "./dplr_kernel.ts";
 import { dplrScan } from "./dplr_scan.ts";
+import { dplrTruncate } from "./dplr_truncate.ts";
+import { dropout } from "./dropout.ts";
+import { embedding } from "./embedding.ts";
 import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
+import { gaussianCrps } from "./gaussian_crps.ts";
+import { gaussianLoss } from "./gaussian_loss.ts";
+import { half } from "./half.ts";
 import { kalmanFilter } from "./kalman_filter.ts";
 import { layerNorm } from "./layer_norm.ts";
+import { legsScan } from "./legs_scan.ts";
 import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
+import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
+import { outer } from "./outer.ts";
+import { poles } from "./poles.ts";
+import { pool } from "./pool.ts";
+import { quantileLoss } from "./quantile_loss.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
+import { shiftTaps } from "./shift_taps.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
+import { squaredError } from "./squared_error.ts";
 import { squaredNorm } from "./squared_norm.ts";
 import { ssd } from "./ssd.ts";
+import { stepSizes } from "./step_sizes.ts";
+import { studentTLoss } from "./student_t_loss.ts";
 import { vandermonde } from "./vandermonde.ts";
 
 export { runOp } from "./run.ts";
@@ -31,24 +51,44 @@ export {
   adam,
   add,
   attention,
+  blend,
+  contract,
   conv1d,
+  crossEntropy,
   denseScan,
   diagonalScan,
   discretize,
+  discretizeDense,
   dplrKernel,
   dplrScan,
+  dplrTruncate,
+  dropout,
+  embedding,
   fftConv,
   gate,
+  gaussianCrps,
+  gaussianLoss,
+  half,
   kalmanFilter,
   layerNorm,
+  legsScan,
   linearScan,
   matmul,
+  mimoSystem,
+  outer,
+  poles,
+  pool,
+  quantileLoss,
   rmsNorm,
   selectiveScan,
+  shiftTaps,
   slice,
   softmax,
+  squaredError,
   squaredNorm,
   ssd,
+  stepSizes,
+  studentTLoss,
   vandermonde,
 };
 
@@ -58,23 +98,43 @@ export const OPS: readonly AnyOp[] = [
   adam,
   add,
   attention,
+  blend,
+  contract,
   conv1d,
+  crossEntropy,
   denseScan,
   diagonalScan,
   discretize,
+  discretizeDense,
   dplrKernel,
   dplrScan,
+  dplrTruncate,
+  dropout,
+  embedding,
   fftConv,
   gate,
+  gaussianCrps,
+  gaussianLoss,
+  half,
   kalmanFilter,
   layerNorm,
+  legsScan,
   linearScan,
   matmul,
+  mimoSystem,
+  outer,
+  poles,
+  pool,
+  quantileLoss,
   rmsNorm,
   selectiveScan,
+  shiftTaps,
   slice,
   softmax,
+  squaredError,
   squaredNorm,
   ssd,
+  stepSizes,
+  studentTLoss,
   vandermonde,
 ];

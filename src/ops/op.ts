@@ -8,7 +8,7 @@
  * An op that can be trained through also says how gradients pass back: its {@linkcode Backward} is
  * written and checked in the same two ways, as a twin and as passes of the op's shader.
  */
-import type { GpuLimits } from "../device/device.ts";
+import type { GpuLimits, SimdPlan } from "../device/device.ts";
 import type { RandomState } from "../base/random.ts";
 import type { Shape } from "../tensor/shape.ts";
 import type { FloatArray, Tensor } from "../tensor/tensor.ts";
@@ -36,6 +36,8 @@ export type Some<Name extends string, T> = { readonly [key in Name]?: T | undefi
 export interface Backward<P, I extends string, Opt extends string, O extends string> {
   /** The inputs and outputs whose values it reads; a tape keeps these and no others. */
   readonly needs: readonly (I | Opt | O)[];
+  /** Those of `needs` that it reads with these parameters; all of them where absent. */
+  needsWith?(params: P): readonly (I | Opt | O)[];
   /**
    * The twin: writes the gradient of every input that was given.
    *
@@ -51,8 +53,18 @@ export interface Backward<P, I extends string, Opt extends string, O extends str
   ): void;
   /** How a GPU computes the same. */
   launch(shapes: Named<I, Opt, Shape>, params: P, limits: GpuLimits): LaunchPlan;
+  /** How SIMD kernels compute the same in f32; undefined: the twin does. */
+  simd?(shapes: Named<I, Opt, Shape>, params: P): SimdPlan | undefined;
   /** Largest allowed max|x − ref| / max|ref| of a gradient in f32. */
   readonly tolerance: number;
+}
+
+/** The names of the values that an op's backward reads with these parameters. */
+export function needsOf(
+  backward: Backward<any, any, any, any>,
+  params: unknown,
+): readonly string[] {
+  return backward.needsWith?.(params) ?? backward.needs;
 }
 
 /**
@@ -85,6 +97,8 @@ export interface Op<P, I extends string, Opt extends string, O extends string> {
   ): void;
   /** How a GPU computes the same. */
   launch(shapes: Named<I, Opt, Shape>, params: P, limits: GpuLimits): LaunchPlan;
+  /** How SIMD kernels compute the same in f32; undefined: the twin does. */
+  simd?(shapes: Named<I, Opt, Shape>, params: P): SimdPlan | undefined;
   /** Elementary operations, in the op's own unit: what the crossover is measured against. */
   work(shapes: Named<I, Opt, Shape>, params: P): number;
   /** A case of about this much work: for benches and for the crossover between devices. */

@@ -23,13 +23,14 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { silu, softplus } from "./_helpers/activation.ts";
 import { constant, denormal, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
 import { chunkOf, groupsFor } from "./_helpers/plan.ts";
-import { BACKWARD_CHUNK } from "./_helpers/scan_backward.ts";
 import {
   backwardPlan,
   offsetOf,
+  SELECTIVE_CHUNK,
   selectiveScanBackward,
   type Sizes,
 } from "./_helpers/selective_scan_backward.ts";
+import { selectiveSimd, selectiveSimdBackward } from "./_helpers/selective_scan_simd.ts";
 import {
   type Backward,
   defineOp,
@@ -250,7 +251,6 @@ function chunked(
     TILE,
     CARRY_GROUP,
     CHUNKED: chunks > 1 ? 1 : 0,
-    BACKWARD: 0,
     SOFTPLUS: params.softplus ? 1 : 0,
     FIXED_B: sizes.groupB === 0 ? 1 : 0,
     FIXED_C: sizes.groupC === 0 ? 1 : 0,
@@ -321,11 +321,13 @@ const backward: Backward<SelectiveScanParams, Input, OptionalInput, "y" | "state
     selectiveScanBackward(given, gradients, sizesOf(shapes, params), params.softplus),
   launch: (shapes, params, limits) =>
     backwardPlan(
-      chunked(shapes, params, limits, BACKWARD_CHUNK),
+      chunked(shapes, params, limits, SELECTIVE_CHUNK),
       sizesOf(shapes, params),
       shapes,
       limits,
     ),
+  simd: (shapes, params) =>
+    params.complex ? undefined : selectiveSimdBackward(sizesOf(shapes, params), params.softplus),
   // Sums over the length of products of two scans, each with the tolerance of one.
   tolerance: 5e-5,
 };
@@ -439,6 +441,8 @@ export const selectiveScan = defineOp<
   outputShapes,
   cpu,
   launch,
+  simd: (shapes, params) =>
+    params.complex ? undefined : selectiveSimd(sizesOf(shapes, params), params.softplus),
   work: (shapes) => shapes.u.reduce((a, b) => a * b, 1) * shapes.A[1]!,
   sized: (work) => {
     const sizes = { batch: 1, length: Math.max(1, Math.round(work / 512)), feature: 32, state: 16 };

@@ -5,6 +5,9 @@
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { NAIVE_FAMILY } from "./_naive_family.ts";
 import { naiveKalmanFilter } from "./_naive_kalman.ts";
+import { legsScan } from "./_naive_legs.ts";
+import { NAIVE_SYSTEMS } from "./_naive_systems.ts";
+import { NAIVE_LOSSES } from "./_naive_losses.ts";
 
 type Inputs = Record<string, Tensor>;
 type Outputs = Record<string, number[]>;
@@ -292,9 +295,24 @@ function softmax(inputs: Inputs, params: any): Outputs {
 }
 
 /** The naive form of every op by name. */
+/** By the definition: 11 binary digits from the first, none below 2^-24, ties to even. */
+function nearestHalf(x: number): number {
+  const most = 65504;
+  if (Math.abs(x) >= most) return Math.sign(x) * most;
+  if (x === 0) return 0;
+  const step = 2 ** Math.max(-24, Math.floor(Math.log2(Math.abs(x))) - 10);
+  const steps = x / step;
+  const down = Math.floor(steps);
+  const isUp = steps - down > 0.5 || (steps - down === 0.5 && down % 2 !== 0);
+  return (isUp ? down + 1 : down) * step;
+}
+
 export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
   ...NAIVE_FAMILY,
   kalman_filter: naiveKalmanFilter,
+  ...NAIVE_SYSTEMS,
+  ...NAIVE_LOSSES,
+  legs_scan: legsScan,
   linear_scan: linearScan,
   selective_scan: selectiveScan,
   matmul,
@@ -312,11 +330,6 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
     const Abar: number[] = [];
     const Bbar: number[] = [];
     for (let i = 0; i < logDecay!.data.length; i++) {
-      if (method === "continuous") {
-        Abar.push(-Math.exp(logDecay!.data[i]!), frequency!.data[i]!);
-        Bbar.push(B!.data[2 * i]!, B!.data[2 * i + 1]!);
-        continue;
-      }
       const dt = Math.exp(logDt!.data[Math.floor(i / state)]!);
       const z = { re: -dt * Math.exp(logDecay!.data[i]!), im: dt * frequency!.data[i]! };
       const below = { re: 1 - z.re / 2, im: -z.im / 2 };
@@ -351,7 +364,13 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
     });
     return out;
   },
-  squared_norm: ({ x }) => ({ norm: [Array.from(x!.data).reduce((sum, v) => sum + v * v, 0)] }),
+  half: ({ x }) => ({ out: Array.from(x!.data, nearestHalf) }),
+  blend: ({ a, b }, { share }) => ({
+    out: Array.from(a!.data, (value, i) => (1 - share) * value + share * b!.data[i]!),
+  }),
+  squared_norm: ({ x, total }) => ({
+    norm: [Array.from(x!.data).reduce((sum, v) => sum + v * v, total ? total.data[0]! : 0)],
+  }),
   gate: ({ y, z }, { activation }) => {
     const act = (v: number) => POINTWISE[activation]!(v, 1);
     if (z) return { out: [...y!.data].map((v, i) => v * act(z.data[i]!)) };

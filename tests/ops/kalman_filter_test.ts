@@ -225,7 +225,7 @@ const FORGOTTEN = 24;
 const START_CLOSE = 0.25;
 /** Then the belief's pivots are alike, and some tens of roundings of 6e-8 remain. */
 const FACTOR_CLOSE = 2e-6;
-/** Values near 4 round to 2e-7 in f32, 2e-4 of their deviation of 1e-3, of which the square counts. */
+/** Values near 4 round to 2e-7 in f32, 2e-4 of their deviation of 1e-3; its square counts. */
 const LIKELIHOOD_CLOSE = 5e-3;
 
 async function onGpu(
