@@ -245,6 +245,21 @@ const backward: Backward<LinearScanParams, Input, OptionalInput, Output> = {
   cpu: linearScanBackward,
   launch: (shapes, params, limits) =>
     linearBackwardPlan(chunked(shapes, params, BACKWARD_CHUNK), shapes, params, limits),
+  simd(shapes, params) {
+    if (params.variant !== "lti") return undefined;
+    const [batch, length, feature] = shapes.u as [number, number, number];
+    const states = shapes.A[1]!;
+    const tensors = ["u", "A", "B", "C", "D", "x0", "gradY", "gradState"];
+    const gradients = ["gradU", "gradA", "gradB", "gradC", "gradD", "gradX0"];
+    const sizes = [batch, length, feature, states, conjugateScale(params)];
+    return singlePass({
+      entry: "linear_scan_backward",
+      args: [...tensors, ...gradients, ...sizes],
+      tasks: tiledTasks(1, feature),
+      // Five planes of steps, banks of ten planes and columns, sums of six in f64.
+      threadFloats: (5 * length + 2 + 23 * states + 2) * SIMD_TILE,
+    }, 6e-6 * batch * length * feature * states);
+  },
   // Sums over the length of products of two scans, each with the tolerance of one.
   tolerance: 5e-5,
 };

@@ -22,6 +22,7 @@ import { gaussianCrps } from "./gaussian_crps.ts";
 import { gaussianLoss } from "./gaussian_loss.ts";
 import { half } from "./half.ts";
 import { layerNorm } from "./layer_norm.ts";
+import { legsScan } from "./legs_scan.ts";
 import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
@@ -68,6 +69,7 @@ export {
   gaussianLoss,
   half,
   layerNorm,
+  legsScan,
   linearScan,
   matmul,
   mimoSystem,
@@ -113,6 +115,7 @@ export const OPS: readonly AnyOp[] = [
   gaussianLoss,
   half,
   layerNorm,
+  legsScan,
   linearScan,
   matmul,
   mimoSystem,

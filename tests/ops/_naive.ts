@@ -4,6 +4,7 @@
  */
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { NAIVE_FAMILY } from "./_naive_family.ts";
+import { legsScan } from "./_naive_legs.ts";
 import { NAIVE_SYSTEMS } from "./_naive_systems.ts";
 import { NAIVE_LOSSES } from "./_naive_losses.ts";
 
@@ -309,6 +310,7 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
   ...NAIVE_FAMILY,
   ...NAIVE_SYSTEMS,
   ...NAIVE_LOSSES,
+  legs_scan: legsScan,
   linear_scan: linearScan,
   selective_scan: selectiveScan,
   matmul,
