@@ -21,6 +21,7 @@ import { gate } from "./gate.ts";
 import { gaussianCrps } from "./gaussian_crps.ts";
 import { gaussianLoss } from "./gaussian_loss.ts";
 import { half } from "./half.ts";
+import { kalmanFilter } from "./kalman_filter.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { legsScan } from "./legs_scan.ts";
 import { linearScan } from "./linear_scan.ts";
@@ -68,6 +69,7 @@ export {
   gaussianCrps,
   gaussianLoss,
   half,
+  kalmanFilter,
   layerNorm,
   legsScan,
   linearScan,
@@ -114,6 +116,7 @@ export const OPS: readonly AnyOp[] = [
   gaussianCrps,
   gaussianLoss,
   half,
+  kalmanFilter,
   layerNorm,
   legsScan,
   linearScan,
