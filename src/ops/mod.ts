@@ -21,6 +21,7 @@ import { gate } from "./gate.ts";
 import { gaussianCrps } from "./gaussian_crps.ts";
 import { gaussianLoss } from "./gaussian_loss.ts";
 import { half } from "./half.ts";
+import { kalmanFilter } from "./kalman_filter.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { legsScan } from "./legs_scan.ts";
 import { linearScan } from "./linear_scan.ts";
@@ -69,6 +70,7 @@ export {
   gaussianCrps,
   gaussianLoss,
   half,
+  kalmanFilter,
   layerNorm,
   legsScan,
   linearScan,
@@ -116,6 +118,7 @@ export const OPS: readonly AnyOp[] = [
   gaussianCrps,
   gaussianLoss,
   half,
+  kalmanFilter,
   layerNorm,
   legsScan,
   linearScan,
