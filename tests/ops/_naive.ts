@@ -4,6 +4,7 @@
  */
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { NAIVE_FAMILY } from "./_naive_family.ts";
+import { legsScan, sharedScan } from "./_naive_memory.ts";
 import { naiveKalmanFilter } from "./_naive_kalman.ts";
 import { legsScan } from "./_naive_legs.ts";
 import { NAIVE_SYSTEMS } from "./_naive_systems.ts";
@@ -313,6 +314,7 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
   ...NAIVE_SYSTEMS,
   ...NAIVE_LOSSES,
   legs_scan: legsScan,
+  shared_scan: sharedScan,
   linear_scan: linearScan,
   selective_scan: selectiveScan,
   matmul,
