@@ -6,7 +6,6 @@ import type { Tensor } from "../../src/tensor/tensor.ts";
 import { NAIVE_FAMILY } from "./_naive_family.ts";
 import { legsScan, sharedScan } from "./_naive_memory.ts";
 import { naiveKalmanFilter } from "./_naive_kalman.ts";
-import { legsScan } from "./_naive_legs.ts";
 import { NAIVE_SYSTEMS } from "./_naive_systems.ts";
 import { NAIVE_LOSSES } from "./_naive_losses.ts";
 
