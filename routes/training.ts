@@ -7,7 +7,7 @@ import { dashboard } from "./dashboard/mod.ts";
 import { HEARTBEAT_MS } from "./events.ts";
 import { problemResponse, RequestError } from "./_problem.ts";
 
-/** A page of another site may have a name of its own point here: only our own names are answered. */
+/** A page of another site may let its own name point here: only our names are answered. */
 function refuseForeignHost(url: string): void {
   const { hostname } = new URL(url);
   if (isLoopback(hostname)) return;

@@ -1,4 +1,4 @@
-/** The dashboard: `/` lists the streams, `/stream?id=…` shows one; another page shows a training. */
+/** The dashboard: `/` lists the streams, `/stream?id=…` shows one. `train` serves its own page. */
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { type Assets, loadAssets } from "./assets.ts";
