@@ -7,8 +7,8 @@
  * with α = σ(alpha) and δ = σ(delta). Ma et al., "Mega: Moving Average Equipped Gated Attention"
  * (arXiv 2209.10655), section 3.1; the skip and the activation are of the published code. An
  * average is a mode of S4D whose frequency is 0: with z = log(1 − α·δ) and a step of 1 the held
- * system of S4D is this one ({@linkcode dampedEmaSystem}, `tests/layers/damped_ema_test.ts`). Mega's
- * attention over the averages is a layer of its own: `["damped_ema", "attention"]`.
+ * system of S4D is this one ({@linkcode dampedEmaSystem}, `tests/layers/damped_ema_test.ts`).
+ * Mega's attention over the averages is a layer of its own: `["damped_ema", "attention"]`.
  *
  * Irregular samples: an input lasts for its elapsed time of s sampling periods, so the past is
  * multiplied by (1 − α·δ)^s, and what the input adds is that of s samples of its value.
@@ -67,7 +67,7 @@ function init(config: DampedEmaConfig, random: RandomState): LayerParams<DampedE
   };
 }
 
-/** The averages as a diagonal system.                                A, B, C [feature, state] c64 */
+/** The averages as a diagonal system.                            A, B, C [feature, state] c64 */
 function systemBy({ tensors }: ForwardParams<DampedEmaConfig>, form: "discrete" | "continuous") {
   return (device: Device, dtype: Dtype) => {
     const of = (name: string) => operand(need(tensors, name), dtype);

@@ -5,14 +5,14 @@
  *   h = gelu(uProj·u)          what the state-space model sees, narrow
  *   out = outProj·(v ∘ upProj·dss(h))
  *
- * Mehta et al., "Long Range Language Modeling via Gated State Spaces" (arXiv 2206.13947), section 3.
- * The inner model is DSS without activation and mixing,
+ * Mehta et al., "Long Range Language Modeling via Gated State Spaces" (arXiv 2206.13947), section
+ * 3. The inner model is DSS without activation and mixing,
  *
- *   dx/dt = lambda·x + h(t)     y = Re(Σ C·x) + D·h     lambda = −exp(logDecay) + i·exp(logFrequency)
+ *   dx/dt = lambda·x + h(t),   y = Re(Σ C·x) + D·h,   lambda = −exp(logDecay) + i·exp(logFrequency)
  *
  * whose poles all inner features share and whose step size is 1. Its hold is exact, as that of S4D
- * in `s4d.ts`: DSS's kernel C·(exp(lambda) − 1)/lambda·exp(lambda·l). Norm and residual branch around
- * the block are the backbone's; the linear maps have no biases.
+ * in `s4d.ts`: DSS's kernel C·(exp(lambda) − 1)/lambda·exp(lambda·l). Norm and residual branch
+ * around the block are the backbone's; the linear maps have no biases.
  *
  * Irregular samples: the step is the elapsed time in sampling periods.
  *

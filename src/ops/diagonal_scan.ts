@@ -4,9 +4,9 @@
  *
  *   x[k] = Abar[k]·x[k−1] + factor[k]·v[k]
  *
- * S5 (arXiv 2208.04933) section 2.2 and appendix A. Three variants. `lti`: `A` is Abar, the same for
- * every step, and factor is 1 (v = Bbar·u). `perStep`: `A` is lambda, `dt` gives each state its own
- * step size at each sample, and v = B·u:
+ * S5 (arXiv 2208.04933) section 2.2 and appendix A. Three variants. `lti`: `A` is Abar, the same
+ * for every step, and factor is 1 (v = Bbar·u). `perStep`: `A` is lambda, `dt` gives each state its
+ * own step size at each sample, and v = B·u:
  *
  *   zoh       Abar = exp(dt·lambda)                        factor = (Abar − 1)/lambda
  *   bilinear  Abar = (1 + dt·lambda/2)/(1 − dt·lambda/2)   factor = dt/(1 − dt·lambda/2)

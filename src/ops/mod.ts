@@ -23,6 +23,7 @@ import { gate } from "./gate.ts";
 import { gaussianCrps } from "./gaussian_crps.ts";
 import { gaussianLoss } from "./gaussian_loss.ts";
 import { half } from "./half.ts";
+import { kalmanFilter } from "./kalman_filter.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { legsScan } from "./legs_scan.ts";
 import { linearScan } from "./linear_scan.ts";
@@ -36,6 +37,7 @@ import { quantileLoss } from "./quantile_loss.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
 import { shiftTaps } from "./shift_taps.ts";
+import { sharedScan } from "./shared_scan.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
 import { squaredError } from "./squared_error.ts";
@@ -72,6 +74,7 @@ export {
   gaussianCrps,
   gaussianLoss,
   half,
+  kalmanFilter,
   layerNorm,
   legsScan,
   linearScan,
@@ -83,6 +86,7 @@ export {
   quantileLoss,
   rmsNorm,
   selectiveScan,
+  sharedScan,
   shiftTaps,
   slice,
   softmax,
@@ -120,6 +124,7 @@ export const OPS: readonly AnyOp[] = [
   gaussianCrps,
   gaussianLoss,
   half,
+  kalmanFilter,
   layerNorm,
   legsScan,
   linearScan,
@@ -132,6 +137,7 @@ export const OPS: readonly AnyOp[] = [
   rmsNorm,
   selectiveScan,
   shiftTaps,
+  sharedScan,
   slice,
   softmax,
   squaredError,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { RUN_FILES } from "../../src/cli/train/run_folder.ts";
 import { trainCommand } from "../../src/cli/train.ts";
 import { decodeModel } from "../../src/models/checkpoint.ts";
+import { list, ROOT } from "../_source.ts";
 import { hourlyCsv, run, withFolder } from "./_run.ts";
 
 const TRAINING = {
@@ -79,6 +80,20 @@ Deno.test("train --resume goes on as if there had been no break", async () => {
   });
 });
 
+Deno.test("train --dashboard says where it shows itself, and ends with the training", async () => {
+  await withFolder(async (folder) => {
+    const config = await prepare(folder);
+    const out = `${folder}/run`;
+    const ran = await run(trainCommand, "--config", config, "--output", out, "--dashboard", "0");
+    assert.equal(ran.code, 0, ran.error);
+    const url = /shows itself at (http:\/\/127\.0\.0\.1:\d+)/.exec(ran.error)![1]!;
+    await assert.rejects(fetch(url), TypeError);
+    assert.match(ran.out, /^finished after 12 steps, \d+ parameters$/m);
+    const wrong = await run(trainCommand, "--config", config, "--output", out, "--dashboard", "x");
+    assert.equal(wrong.code, 2);
+  });
+});
+
 Deno.test("train refuses what it cannot do", async () => {
   assert.equal((await run(trainCommand)).code, 2);
   await withFolder(async (folder) => {
@@ -93,5 +108,20 @@ Deno.test("train refuses what it cannot do", async () => {
     assert.match(nowhere.error, /--output is missing/);
     const absent = await run(trainCommand, "--config", `${folder}/none.json`);
     assert.equal(absent.code, 1);
+  });
+});
+
+Deno.test("the example configurations of the documents run", async () => {
+  const examples = list("docs/examples/train_*.json");
+  assert.ok(examples.length > 0);
+  await withFolder(async (folder) => {
+    for (const [i, example] of examples.entries()) {
+      const out = `${folder}/${i}`;
+      const args = ["--config", `${ROOT}/${example}`, "--output", out, "--steps", "2", "--json"];
+      const ran = await run(trainCommand, ...args);
+      assert.equal(ran.code, 0, ran.error);
+      const model = decodeModel(await Deno.readFile(`${out}/${RUN_FILES.model}`));
+      assert.equal(model.step, 2);
+    }
   });
 });

@@ -107,7 +107,7 @@ Deno.test("GateLoop with one direction in its logarithms is a complex selective 
   assert.ok(distance(await scanned(logs), read) > 0.1);
 });
 
-Deno.test("gateLoop is its equations around the scan", async () => {
+Deno.test("gateLoop is its equations around the scan", () => {
   const params = gateLoop.init({ feature: 2 }, seedRandom(3));
   const tensors: Record<string, Tensor> = { ...params.tensors, wBias: t([2], [0.4, -1]) };
   const u = drawn(1, LENGTH, 2);
