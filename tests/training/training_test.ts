@@ -155,6 +155,29 @@ Deno.test("the moving average follows the parameters, and evaluations use it", a
   assert.notEqual(loss, mean(training.weights()));
 });
 
+Deno.test("the loss in mixed precision is that in f32, to a hundredth", async () => {
+  const losses: number[][] = [];
+  for (const precision of ["f32", "mixed"] as const) {
+    const training = openTraining(cpu, initial(), {
+      ...OPTIONS,
+      precision,
+      accumulate: 1,
+      // Large enough that activations are packed.
+      minibatch: (index) => minibatch(index, "f32", { batch: 16, length: 48 }),
+    });
+    const own: number[] = [];
+    while (training.step < 30) {
+      training.iterate();
+      own.push((await training.readMetrics()).loss);
+    }
+    losses.push(own);
+  }
+  const [exact, mixed] = losses as [number[], number[]];
+  assert.notDeepEqual(mixed, exact);
+  assert.ok(mixed.at(-1)! < 0.5 * mixed[0]!);
+  mixed.forEach((loss, i) => assert.ok(Math.abs(loss - exact[i]!) < 0.01 * exact[i]!, `${i}`));
+});
+
 Deno.test("emaDecayAt() begins low and ends at the decay", () => {
   assert.equal(emaDecayAt(0.99, 0), 0.1);
   assert.equal(emaDecayAt(0.99, 10_000), 0.99);
