@@ -1,5 +1,5 @@
-// Recurrence of a diagonal-plus-low-rank system (S4): LANES invocations for a feature of a row, each
-// with PER of its modes in registers.
+// Recurrence of a diagonal-plus-low-rank system (S4): LANES invocations for a feature of a row,
+// each with PER of its modes in registers.
 //
 //   x[k] = W (2 x[k-1] + dt B u[k]) - x[k-1]     W = (I - dt/2 A)^-1,  A = diag(lambda) - P P*
 //
@@ -7,9 +7,9 @@
 // keep_starts  the same, keeping the state at the start of every chunk
 // flow_back    from the last sample to the first: each chunk's states again, and all gradients
 //
-// W is Woodbury's, so that modes meet in RANK sums a step only; src/ssm/dplr.ts has it step by step,
-// src/ops/dplr_scan.ts the way back. What is wanted of a sample (y, gradU, gradDt) is summed over
-// the lanes when they meet for the next one. Of each conjugate pair of modes one is stored.
+// W is Woodbury's, so that modes meet in RANK sums a step only; src/ssm/dplr.ts has it step by
+// step, src/ops/dplr_scan.ts the way back. What is wanted of a sample (y, gradU, gradDt) is summed
+// over the lanes when they meet for the next one. Of each conjugate pair of modes one is stored.
 #import shared/bounds
 #import shared/complex
 

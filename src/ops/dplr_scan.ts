@@ -8,8 +8,9 @@
  * matrix occurs. One of each conjugate pair of modes is stored. `dt` is one step size a feature, or
  * one for each sample.
  *
- * On a GPU a mode has an invocation; the low-rank term couples them all at each step, where they meet
- * in a sum, so the length is not cut. Long training sequences use the convolution (`dplr_kernel`).
+ * On a GPU a mode has an invocation; the low-rank term couples them all at each step, where they
+ * meet in a sum, so the length is not cut. Long training sequences use the convolution
+ * (`dplr_kernel`).
  *
  * With W = (I − dt/2·A)⁻¹ a step is x[k] = W·(2·x[k−1] + dt·B·u[k]) − x[k−1]. Back, with the
  * gradient's flow through the states (which starts at gradState),

@@ -157,8 +157,8 @@ export function dplrScanBackward(
 const THREADS = 64;
 
 /**
- * How the modes of a feature are spread over a workgroup: LANES invocations with PER modes each, and
- * SLOTS features beside one another.
+ * How the modes of a feature are spread over a workgroup: LANES invocations with PER modes each,
+ * and SLOTS features beside one another.
  */
 export function dplrLanes(half: number) {
   const PER = groupsFor(half, THREADS);
