@@ -32,6 +32,10 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
     summary: "Show runtime and devices, check every op on them",
     load: async () => (await import("./doctor.ts")).doctorCommand,
   },
+  tasks: {
+    summary: "Train the family on the papers' own tasks",
+    load: async () => (await import("./tasks.ts")).tasksCommand,
+  },
   goldens: {
     summary: "Reproduce the golden vectors of published implementations",
     load: async () => (await import("./goldens.ts")).goldensCommand,

@@ -1,0 +1,243 @@
+/**
+ * Trains a backbone on a task and measures it: stages of rising difficulty, each until its accuracy
+ * or its steps are reached, then tests, longer ones too.
+ */
+import { InvalidValueError } from "../base/errors.ts";
+import { seedRandom } from "../base/random.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Minibatch, MinibatchRequest, Task, TaskSetting } from "../../datasets/tasks/mod.ts";
+import type { Device } from "../device/mod.ts";
+import { type Backbone, backboneOf } from "../models/backbone.ts";
+import { parseBackbone } from "../models/backbone_config.ts";
+import { asDtype, type Tensor } from "../tensor/tensor.ts";
+import type { OptimizerOptions } from "./optimizer.ts";
+import { endsOfTask, evaluateTask, taskObjective, type TaskScore } from "./task_objective.ts";
+import { type MetricsLine, train, TRAINER_START } from "./trainer.ts";
+import { openTraining, type TrainingState } from "./training.ts";
+
+/** One stage: examples of one difficulty. */
+export interface TaskStage {
+  /** Numbers that differ from the task's own setting. */
+  readonly setting: Readonly<Record<string, number>>;
+  /** Examples of a minibatch. */
+  readonly batch: number;
+  /** Most steps. */
+  readonly steps: number;
+  /** Ends the stage when the accuracy of the last steps reaches this. */
+  readonly until?: number;
+}
+
+/** One test after the training. */
+export interface TaskTest {
+  readonly setting: Readonly<Record<string, number>>;
+  /** Examples of a minibatch, and minibatches. */
+  readonly batch: number;
+  readonly batches: number;
+}
+
+/** How a model is trained and tested on a task. */
+export interface TaskPlan {
+  /** Layers, width and norm of the backbone; the task gives its input and its output. */
+  readonly model: Readonly<Record<string, unknown>>;
+  /** How the outputs of a whole example are pooled; default mean. */
+  readonly pool?: "mean" | "last";
+  readonly stages: readonly TaskStage[];
+  /** Learning rate of the plateau; the last stage's second half falls to a tenth of it. */
+  readonly rate: number;
+  /** Weight decay of matrices; default 0.01. */
+  readonly decay?: number;
+  readonly tests: readonly TaskTest[];
+}
+
+/** What a run found. */
+export interface TaskRun {
+  readonly seed: number;
+  /** Numbers in the model. */
+  readonly parameters: number;
+  /** Steps of each stage. */
+  readonly steps: readonly number[];
+  /** Training samples seen. */
+  readonly samples: number;
+  /** Time of the training without the tests. */
+  readonly trainS: number;
+  /** Mean loss of the last steps. */
+  readonly loss: number;
+  /** Whether the time ended the training before its steps did. */
+  readonly isCut: boolean;
+  readonly tests: readonly (TaskScore & { readonly setting: TaskSetting })[];
+}
+
+/** Options of {@linkcode runTask}. */
+export interface TaskRunOptions {
+  readonly seed: number;
+  readonly clock: Clock;
+  /** The training ends after this time, s, whatever its stage; tests still run. */
+  readonly limitS?: number;
+  /** Called every few steps with the stage's number. */
+  readonly onMetrics?: (line: MetricsLine, stage: number) => void;
+  /** Called after each step with all steps so far. */
+  readonly onStep?: (steps: number) => void;
+}
+
+/** Steps between two reads of the metrics. */
+const LOG_EVERY = 20;
+
+/** Steps over which the rate rises. */
+const WARM_UP = 50;
+
+/** Largest global norm of the gradients. */
+const CLIP_NORM = 1;
+
+/**
+ * Parameters that set the time scales of the time-invariant systems learn at a third of the rate,
+ * as the S4 repository does with a fixed 0.001; these, biases, norms, gains and the start of A take
+ * no decay.
+ */
+const SLOW = /\.(logDt|logDecay|frequency|lambda|B|P)$/;
+const UNDECAYED =
+  /\.(logDt|logDecay|frequency|lambda|B|P|logA|D|dtBias|\w*[bB]ias)$|orm|^embedding$/;
+const SLOW_SHARE = 1 / 3;
+
+/** How the parameters of a backbone are trained by their names. */
+export function parameterRule(name: string): { rateScale?: number; decay?: number } {
+  return {
+    ...(SLOW.test(name) && { rateScale: SLOW_SHARE }),
+    ...(UNDECAYED.test(name) && { decay: 0 }),
+  };
+}
+
+function settingOf(task: Task, own: Readonly<Record<string, number>>): TaskSetting {
+  return { ...task.setting, ...own };
+}
+
+/** The backbone of a plan on a task. All stages and tests of a plan share its input and output. */
+export function backboneOfPlan(task: Task, plan: TaskPlan): Backbone {
+  const first = plan.stages[0];
+  if (first === undefined) throw new InvalidValueError("stages", 0, "at least one stage");
+  const shape = task.shape(settingOf(task, first.setting));
+  for (const { setting } of [...plan.stages, ...plan.tests]) {
+    const other = task.shape(settingOf(task, setting));
+    if (JSON.stringify(other) !== JSON.stringify(shape)) {
+      throw new InvalidValueError(
+        "setting",
+        JSON.stringify(setting),
+        "the first stage's vocabulary",
+      );
+    }
+  }
+  return backboneOf(parseBackbone({ ...plan.model, ...endsOfTask(shape, plan.pool) }));
+}
+
+/**
+ * Runs a plan. The same seed on the same device gives the same run, if no time limit cuts it.
+ *
+ * @throws {DivergenceError} the loss is no finite number or grows far above its median
+ * @throws {InvalidValueError} the plan does not fit the task
+ */
+export async function runTask(
+  device: Device,
+  task: Task,
+  plan: TaskPlan,
+  options: TaskRunOptions,
+): Promise<TaskRun> {
+  const backbone = backboneOfPlan(task, plan);
+  const shape = task.shape(settingOf(task, plan.stages[0]!.setting));
+  const draw = await task.open();
+  const weights = Object.fromEntries(
+    Object.entries(backbone.init(seedRandom(options.seed)))
+      .map(([name, tensor]) => [name, asDtype(tensor, "f32")]),
+  );
+  const staged = await trainStages(device, task, plan, backbone, draw, weights, options);
+  const tensors = Object.fromEntries(
+    Object.entries(staged.weights).map(([name, tensor]) => [name, device.upload(tensor)]),
+  );
+  const tests: (TaskScore & { setting: TaskSetting })[] = [];
+  try {
+    for (const test of plan.tests) {
+      const setting = settingOf(task, test.setting);
+      const minibatches = testBatches(draw, test, setting, options.seed);
+      const score = await evaluateTask(device, backbone, tensors, shape, minibatches);
+      tests.push({ setting, ...score });
+    }
+  } finally {
+    for (const tensor of Object.values(tensors)) device.free(tensor);
+  }
+  const parameters = Object.values(weights).reduce((sum, { data }) => sum + data.length, 0);
+  const { steps, samples, trainS, loss, isCut } = staged;
+  return { seed: options.seed, parameters, steps, samples, trainS, loss, isCut, tests };
+}
+
+type Draw = (request: MinibatchRequest) => Minibatch;
+
+function* testBatches(
+  draw: Draw,
+  { batch, batches }: TaskTest,
+  setting: TaskSetting,
+  seed: number,
+): Generator<Minibatch> {
+  for (let step = 0; step < batches; step++) {
+    yield draw({ seed, step, batch, split: "test", setting });
+  }
+}
+
+/** All stages one after another; the optimizer goes on from one to the next. */
+async function trainStages(
+  device: Device,
+  task: Task,
+  plan: TaskPlan,
+  backbone: Backbone,
+  draw: Draw,
+  initial: Readonly<Record<string, Tensor>>,
+  { seed, clock, limitS = Infinity, onMetrics, onStep }: TaskRunOptions,
+) {
+  const startMs = clock.monotonicMs();
+  const elapsedS = () => (clock.monotonicMs() - startMs) / 1000;
+  const steps: number[] = [];
+  let [samples, loss, isCut] = [0, NaN, false];
+  let saved: TrainingState | undefined;
+  for (const [i, stage] of plan.stages.entries()) {
+    if (isCut) break;
+    const start = saved?.step ?? 0;
+    const isLast = i === plan.stages.length - 1;
+    const setting = settingOf(task, stage.setting);
+    const training = openTraining(device, initial, {
+      objective: taskObjective(backbone, task.shape(setting)),
+      minibatch: (step) => draw({ seed, step, batch: stage.batch, split: "train", setting }),
+      seed,
+      schedule: {
+        kind: "warmupStableDecay",
+        rate: plan.rate,
+        warmup: WARM_UP,
+        steps: start + stage.steps,
+        decay: isLast ? Math.ceil(stage.steps / 2) : 0,
+        floor: plan.rate / 10,
+      },
+      optimizer: { clipNorm: CLIP_NORM, decay: plan.decay ?? 0.01, ofParameter: parameterRule },
+    }, saved);
+    let isDone = false;
+    try {
+      await train(training, { steps: start + stage.steps, logEvery: LOG_EVERY }, {
+        clock,
+        onMetrics(line) {
+          loss = line.loss;
+          onMetrics?.(line, i);
+          isDone = stage.until !== undefined && (line["accuracy"] ?? 0) >= stage.until;
+        },
+        ...(onStep && { onStep }),
+        isInterrupted: () => isDone || (isCut = elapsedS() > limitS),
+      });
+      saved = await training.save();
+    } finally {
+      training.release();
+    }
+    steps.push(saved.step - start);
+    samples += (saved.step - start) * stage.batch * setting.length;
+  }
+  const prefix = "weights/";
+  const weights = Object.fromEntries(
+    Object.entries(saved?.tensors ?? {})
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
+  );
+  return { weights, steps, samples, trainS: elapsedS(), loss, isCut };
+}
