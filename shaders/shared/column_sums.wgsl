@@ -10,9 +10,10 @@ struct Dims { rows: u32, columns: u32, rowsPerPart: u32, stride: u32, offset: u3
 @compute @workgroup_size(GROUP)
 fn sum_rows(
   @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let column = group.x * GROUP + local;
+  let column = (group.z * groups.x + group.x) * GROUP + local;
   if (column >= dims.columns) {
     return;
   }

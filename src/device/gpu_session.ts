@@ -15,6 +15,8 @@ import { interfaceOf, type ShaderInterface } from "./wgsl.ts";
 const DIMS_SLOT_BYTES = 256;
 /** Launches in one submit. */
 export const LAUNCHES_PER_SUBMIT_MAX = 256;
+/** Workgroups along one axis that every WebGPU device takes. */
+const WORKGROUPS_PER_AXIS_MAX = 65_535;
 const TIMESTAMP_BYTES = 8;
 /** An error of a device that is lost within this time is taken for a sign of the loss. */
 const LOSS_GRACE_MS = 50;
@@ -362,7 +364,8 @@ function limitsOf(most: GPUSupportedLimits): GpuLimits {
     invocationsMax: most.maxComputeInvocationsPerWorkgroup,
     storageBuffersMax: most.maxStorageBuffersPerShaderStage,
     bindingBytesMax: Math.min(most.maxStorageBufferBindingSize, most.maxBufferSize),
-    workgroupsPerAxisMax: most.maxComputeWorkgroupsPerDimension,
+    // Drivers report more than the runtime then lets a dispatch take.
+    workgroupsPerAxisMax: Math.min(most.maxComputeWorkgroupsPerDimension, WORKGROUPS_PER_AXIS_MAX),
   };
 }
 

@@ -27,9 +27,9 @@ import { asDtype, type Dtype, type Tensor } from "../tensor/tensor.ts";
 import { reshape, zeros } from "../tensor/tensor.ts";
 import { checkSize, checkSteps, drawStep, filled, uniform } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
-import { carried, need, spreadSteps } from "./_helpers/tensors.ts";
+import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
-import type { Layer, LayerParams, LayerState } from "./layer.ts";
+import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of a Mamba-2 block. */
 export interface Mamba2Config {
@@ -128,14 +128,19 @@ function init(config: Mamba2Config, random: RandomState): LayerParams<Mamba2Conf
 /** A = −exp(logA), kept with the parameters: they never change in place. */
 const transitionCache = new WeakMap<Tensor, Tensor>();
 
-function transitionOf({ tensors }: LayerParams<Mamba2Config>): Tensor {
-  const logA = need(tensors, "logA");
+function transitionOf(logA: Tensor): Tensor {
   let A = transitionCache.get(logA);
   if (A === undefined) {
     A = filled(logA.shape, (i) => -Math.exp(logA.data[i]!));
     transitionCache.set(logA, A);
   }
   return A;
+}
+
+/** The same for the parallel form; made on the device where logA is there. */
+function transitionOn(device: Device, logA: OpInput, dtype: Dtype): OpInput {
+  if ("data" in logA) return asDtype(transitionOf(logA), dtype);
+  return runOp(device, activation, { x: logA }, { kind: "negative_exp" }).y;
 }
 
 function range(device: Device, x: OpInput, start: number, count: number): DeviceTensor {
@@ -145,11 +150,11 @@ function range(device: Device, x: OpInput, start: number, count: number): Device
 /** softplus(raw + dtBias), times the elapsed time.                    [batch, length, head] */
 function stepSizes(
   device: Device,
-  { tensors }: LayerParams<Mamba2Config>,
+  { tensors }: ForwardParams<Mamba2Config>,
   raw: DeviceTensor,
   { dtScale }: ForwardOptions,
 ): DeviceTensor {
-  const dtBias = asDtype(need(tensors, "dtBias"), raw.dtype);
+  const dtBias = operand(need(tensors, "dtBias"), raw.dtype);
   const shifted = runOp(device, add, { a: raw, b: dtBias }, {}).out;
   const positive = runOp(device, activation, { x: shifted }, { kind: "softplus" }).y;
   if (dtScale === undefined) return positive;
@@ -160,7 +165,7 @@ function stepSizes(
 
 function forward(
   device: Device,
-  params: LayerParams<Mamba2Config>,
+  params: ForwardParams<Mamba2Config>,
   u: OpInput,
   options: ForwardOptions = {},
 ): ForwardResult {
@@ -170,7 +175,7 @@ function forward(
   const inner = innerOf(config);
   const heads = headsOf(config);
   const convolvedSize = convolvedOf(config);
-  const param = (name: string) => asDtype(need(params.tensors, name), dtype);
+  const param = (name: string) => operand(need(params.tensors, name), dtype);
   const scope = openScope(device);
   try {
     const b = param("inProj");
@@ -188,7 +193,7 @@ function forward(
     const scanned = runOp(scope, ssd, {
       u: reshape(range(scope, convolved.y, 0, inner), [batch, length, heads, config.headSize]),
       delta: stepSizes(scope, params, raw, options),
-      A: asDtype(transitionOf(params), dtype),
+      A: transitionOn(scope, need(params.tensors, "logA"), dtype),
       B: part(inner),
       C: part(inner + width),
       D: param("D"),

@@ -9,7 +9,8 @@
  * each pair of matrices is multiplied.
  *
  * The shader is the classic two-level tile: a workgroup stages K steps of both operands in
- * workgroup memory, an invocation keeps a block of outputs in registers.
+ * workgroup memory, an invocation keeps a block of outputs in registers. Where there are too few
+ * outputs to fill a GPU, workgroups share the inner axis (split-K) and a second pass adds.
  *
  * Tolerance: an f32 sum of K products is off by about √K·6e-8 of the norms; 1e-5 covers K ≤ 4096.
  */
@@ -169,40 +170,74 @@ function addRowsInto(
 
 /** Tile settings; `ROWS`×`COLUMNS` outputs a workgroup, 4·`VECTORS` squared an invocation. */
 const SMALL_TILE = { ROWS: 32, COLUMNS: 32, STEPS: 8, VECTORS: 1 } as const;
+/** 64×64 outputs, 4×4 an invocation; 8 KiB of workgroup memory. */
+const MIDDLE_TILE = { ROWS: 64, COLUMNS: 64, STEPS: 16, VECTORS: 1 } as const;
 /** 128×128 outputs, 8×8 an invocation; 16 KiB of workgroup memory. */
 const LARGE_TILE = { ROWS: 128, COLUMNS: 128, STEPS: 16, VECTORS: 2 } as const;
 /** From this many outputs on, large tiles still fill a GPU. */
 const LARGE_TILE_OUTPUTS_MIN = 1 << 20;
+/** Narrower matrices waste the larger tiles. */
+const MIDDLE_TILE_SIDE_MIN = 33;
+const LARGE_TILE_SIDE_MIN = 65;
+/** Workgroups that fill a GPU: with fewer tiles of outputs the inner axis is split, too. */
+const GROUPS_ENOUGH = 1024;
+/** The shortest part of a split inner axis. */
+const PART_STEPS_MIN = 256;
+
+function tileOf(m: number, n: number, limits: GpuLimits) {
+  const side = Math.min(m, n);
+  const fits = limits.workgroupBytesMax >= 16384 && limits.invocationsMax >= 256;
+  if (!fits || side < MIDDLE_TILE_SIDE_MIN) return SMALL_TILE;
+  if (side >= LARGE_TILE_SIDE_MIN && m * n >= LARGE_TILE_OUTPUTS_MIN) return LARGE_TILE;
+  return MIDDLE_TILE;
+}
 
 function launch(shapes: Shapes, params: MatmulParams, limits: GpuLimits): LaunchPlan {
   const bias = shapes.bias ? ["bias"] : [];
-  return {
-    scratch: {},
-    passes: [multiplyPass(productOf(shapes, params), ["a", "b", ...bias, "c"], limits)],
-  };
+  return multiplyPlan(productOf(shapes, params), ["a", "b", ...bias], "c", limits);
 }
 
-function multiplyPass(
+/**
+ * The passes of one product. Few outputs with a long inner axis (the gradient of a weight: as long
+ * as batch times length) take parts of it in parallel, whose sums are added in a fixed order.
+ *
+ * @param operands bindings of `a`, `b` and perhaps `bias`
+ * @param target   name of the tensor that receives the product
+ */
+function multiplyPlan(
   { pairs, m, n, k, transposeA, transposeB }: Product,
-  bindings: readonly string[],
+  operands: readonly string[],
+  target: string,
   limits: GpuLimits,
-): Pass {
-  const fits = limits.workgroupBytesMax >= 16384 && limits.invocationsMax >= 256;
-  const tile = m * n >= LARGE_TILE_OUTPUTS_MIN && fits ? LARGE_TILE : SMALL_TILE;
+): LaunchPlan {
+  const tile = tileOf(m, n, limits);
   const side = 4 * tile.VECTORS;
-  return {
+  const groups = [groupsFor(n, tile.COLUMNS), groupsFor(m, tile.ROWS)] as const;
+  const wanted = Math.floor(GROUPS_ENOUGH / Math.max(1, groups[0] * groups[1] * pairs));
+  const most = Math.max(1, Math.min(wanted, Math.floor(k / PART_STEPS_MIN)));
+  const kOfPart = Math.max(1, groupsFor(groupsFor(k, most), tile.STEPS) * tile.STEPS);
+  const parts = Math.max(1, groupsFor(k, kOfPart));
+  const scratch = `${target}Parts`;
+  const pass: Pass = {
     entry: "multiply",
     constants: {
       ...tile,
       INVOCATIONS: tile.ROWS / side * (tile.COLUMNS / side),
       TRANSPOSE_A: transposeA ? 1 : 0,
       TRANSPOSE_B: transposeB ? 1 : 0,
-      HAS_BIAS: bindings.length === 4 ? 1 : 0,
+      HAS_BIAS: operands.length === 3 ? 1 : 0,
     },
-    dims: { m, n, k },
-    bindings,
-    workgroups: [groupsFor(n, tile.COLUMNS), groupsFor(m, tile.ROWS), pairs],
+    dims: { m, n, k, kOfPart, pairs },
+    bindings: [...operands, `c=${parts > 1 ? scratch : target}`],
+    workgroups: [...groups, pairs * parts],
   };
+  const own = { scratch: {}, passes: [pass] };
+  if (parts === 1) return own;
+  const columns = pairs * m * n;
+  return joinPlans(
+    { scratch: { [scratch]: parts * columns }, passes: [pass] },
+    columnSums({ target, left: scratch, rows: parts, columns }),
+  );
 }
 
 /**
@@ -245,15 +280,14 @@ const backward: Backward<MatmulParams, "a" | "b", "bias", "c"> = {
   },
   launch(shapes, params, limits) {
     const products = gradientProducts(shapes, params);
-    const passes = (["gradA", "gradB"] as const).map((target) => {
+    const plans = (["gradA", "gradB"] as const).map((target) => {
       const { left, right } = products[target];
-      return multiplyPass(products[target], [`a=${left}`, `b=${right}`, `c=${target}`], limits);
+      return multiplyPlan(products[target], [`a=${left}`, `b=${right}`], target, limits);
     });
-    const own = { scratch: {}, passes };
-    if (!shapes.bias) return own;
+    if (!shapes.bias) return joinPlans(...plans);
     const { pairs, m, n } = productOf(shapes, params);
     const sums = { target: "gradBias", left: "gradC", rows: pairs * m, columns: n };
-    return joinPlans(own, columnSums(sums));
+    return joinPlans(...plans, columnSums(sums));
   },
   tolerance: 1e-5,
 };
@@ -291,6 +325,19 @@ const cases: readonly MatmulCase[] = [
   },
   product("transposed a", [40, 33], [40, 5], { params: { transposeA: true } }),
   product("several tiles", [70, 150], [150, 65]),
+  product("inner axis in parts", [3, 1500], [1500, 5]),
+  product("inner axis in parts, pairs, transposed", [2, 700, 40], [2, 700, 35], {
+    params: { transposeA: true },
+  }),
+  {
+    name: "inner axis in parts, bias",
+    params: {},
+    inputs: (random) => ({
+      a: normal(random, [4, 600]),
+      b: normal(random, [600, 7]),
+      bias: normal(random, [7]),
+    }),
+  },
   product("large tiles", [1030, 3], [3, 1027]),
   product("zeros and denormals", [9, 5], [5, 9], {
     inputs: (random) => ({ a: denormal(random, [9, 5]), b: constant([5, 9], 0) }),

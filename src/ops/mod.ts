@@ -4,23 +4,32 @@ import { adam } from "./adam.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { conv1d } from "./conv1d.ts";
+import { crossEntropy } from "./cross_entropy.ts";
 import { denseScan } from "./dense_scan.ts";
 import { diagonalScan } from "./diagonal_scan.ts";
 import { discretize } from "./discretize.ts";
 import { dplrKernel } from "./dplr_kernel.ts";
 import { dplrScan } from "./dplr_scan.ts";
+import { dropout } from "./dropout.ts";
+import { embedding } from "./embedding.ts";
 import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
+import { gaussianCrps } from "./gaussian_crps.ts";
+import { gaussianLoss } from "./gaussian_loss.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
 import type { AnyOp } from "./op.ts";
+import { pool } from "./pool.ts";
+import { quantileLoss } from "./quantile_loss.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
+import { squaredError } from "./squared_error.ts";
 import { squaredNorm } from "./squared_norm.ts";
 import { ssd } from "./ssd.ts";
+import { studentTLoss } from "./student_t_loss.ts";
 import { vandermonde } from "./vandermonde.ts";
 
 export { runOp } from "./run.ts";
@@ -31,22 +40,31 @@ export {
   add,
   attention,
   conv1d,
+  crossEntropy,
   denseScan,
   diagonalScan,
   discretize,
   dplrKernel,
   dplrScan,
+  dropout,
+  embedding,
   fftConv,
   gate,
+  gaussianCrps,
+  gaussianLoss,
   layerNorm,
   linearScan,
   matmul,
+  pool,
+  quantileLoss,
   rmsNorm,
   selectiveScan,
   slice,
   softmax,
+  squaredError,
   squaredNorm,
   ssd,
+  studentTLoss,
   vandermonde,
 };
 
@@ -57,21 +75,30 @@ export const OPS: readonly AnyOp[] = [
   add,
   attention,
   conv1d,
+  crossEntropy,
   denseScan,
   diagonalScan,
   discretize,
   dplrKernel,
   dplrScan,
+  dropout,
+  embedding,
   fftConv,
   gate,
+  gaussianCrps,
+  gaussianLoss,
   layerNorm,
   linearScan,
   matmul,
+  pool,
+  quantileLoss,
   rmsNorm,
   selectiveScan,
   slice,
   softmax,
+  squaredError,
   squaredNorm,
   ssd,
+  studentTLoss,
   vandermonde,
 ];

@@ -142,6 +142,10 @@ function bindPass(
   if (pass.bindings.length > most) {
     throw new LimitError("storageBuffersMax", most, pass.bindings.length, pass.entry);
   }
+  const axisMax = device.limits.workgroupsPerAxisMax;
+  for (const count of pass.workgroups) {
+    if (count > axisMax) throw new LimitError("workgroupsPerAxisMax", axisMax, count, pass.entry);
+  }
   const bindings: Record<string, Binding> = {};
   for (const binding of pass.bindings) {
     const [variable, name = variable] = binding.split("=") as [string, string?];

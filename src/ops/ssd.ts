@@ -27,7 +27,13 @@ import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts"
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal, uniform } from "./_helpers/cases.ts";
 import { groupsFor } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+import {
+  type Sizes,
+  SSD_BACKWARD_CHUNK,
+  ssdBackward,
+  ssdBackwardPlan,
+} from "./_helpers/ssd_backward.ts";
+import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode ssd}. */
 export interface SsdParams {
@@ -42,16 +48,6 @@ type Input = "u" | "delta" | "B" | "C";
 type OptionalInput = "A" | "D" | "x0";
 type Shapes = Named<Input, OptionalInput, Shape>;
 type Arrays = Named<Input, OptionalInput, FloatArray>;
-
-/** Sizes of a call, checked. */
-interface Sizes {
-  readonly batch: number;
-  readonly length: number;
-  readonly head: number;
-  readonly feature: number;
-  readonly group: number;
-  readonly state: number;
-}
 
 function sizesOf(shapes: Shapes, params: SsdParams): Sizes {
   expectRank("u", 4, shapes.u);
@@ -256,6 +252,32 @@ function launch(shapes: Shapes, params: SsdParams): LaunchPlan {
   };
 }
 
+/**
+ * Gradients, with f the gradient of the state x, a the logarithm of the decay and w the weight of
+ * an input (both made from delta and A as at the head of this file):
+ *
+ *   f[k]     = gradY[k]⊗C[k] + exp(a[k+1])·f[k+1]     f of the last sample adds gradState
+ *   gradU[k] = w[k]·f[k]·B[k] + D·gradY[k]            gradX0 = exp(a[0])·f[0]
+ *   gradB[k] = w[k]·f[k]ᵀ·u[k]                        gradC[k] = x[k]ᵀ·gradY[k]
+ *   gradW[k] = ⟨u[k], f[k]·B[k]⟩                      gradLog[k] = exp(a[k])·⟨f[k], x[k−1]⟩
+ *
+ * The twin is this recurrence. A GPU takes the chunked form, whose equations are in the shader: it
+ * keeps the state at chunk starts only, finds it again with the op's own first passes, and passes
+ * gradients inside a chunk through its pairs of samples (paper, section 6 read backwards).
+ */
+const backward: Backward<SsdParams, Input, OptionalInput, "y" | "state"> = {
+  needs: ["u", "delta", "B", "C", "A", "D", "x0"],
+  cpu: (given, gradients, shapes, params) => ssdBackward(given, gradients, sizesOf(shapes, params)),
+  launch: (shapes, params) =>
+    ssdBackwardPlan(
+      launch(shapes, { ...params, chunk: SSD_BACKWARD_CHUNK }),
+      sizesOf(shapes, params),
+      shapes,
+    ),
+  // Sums of products of what the op computes at 2e-5; 1.6e-6 on software Vulkan.
+  tolerance: 2e-5,
+};
+
 type SsdCase = OpCase<SsdParams, Input, OptionalInput>;
 type CaseSizes = readonly [batch: number, length: number, head: number, feature: number];
 
@@ -291,6 +313,7 @@ const cases: readonly SsdCase[] = [
   fullCase("quadratic", [1, 31, 3, 5], [3, 7], { params: { chunk: 64 } }),
   fullCase("several chunks, odd sizes", [1, 149, 3, 7], [1, 19], { params: { chunk: 13 } }),
   fullCase("many states", [1, 40, 1, 9], [1, 130]),
+  fullCase("wide heads", [1, 35, 2, 70], [1, 33]),
   {
     name: "discrete, nothing optional",
     params: {},
@@ -341,4 +364,5 @@ export const ssd = defineOp<SsdParams, Input, OptionalInput, "y" | "state">({
     fullCase(`${work} state updates`, [1, Math.max(1, Math.round(work / 512)), 2, 16], [1, 16]),
   cases,
   tolerance: 2e-5,
+  backward,
 });

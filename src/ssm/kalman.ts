@@ -68,6 +68,24 @@ export function kalmanFilter(
   start: KalmanStart,
   observations: Float64Array,
 ): KalmanFiltered {
+  const { out, diffuseLength } = beginFilter(system, start, observations);
+  for (let t = diffuseLength; t < out.length; t++) {
+    filterStepInto(out, t, sliceAt(system, t), observations, 0);
+  }
+  return { ...out, diffuseLength };
+}
+
+/**
+ * Checks the arguments of {@linkcode kalmanFilter} and filters as long as the predicted state has
+ * an infinite part: the head that no other form of the filter can do without.
+ *
+ * @returns the outputs, filled below `diffuseLength` and with the prediction at it
+ */
+export function beginFilter(
+  system: KalmanSystem,
+  start: KalmanStart,
+  observations: Float64Array,
+): { out: KalmanOutputs; diffuseLength: number } {
   const { sizes } = system;
   const { state, observed } = sizes;
   const length = observations.length / observed;
@@ -82,13 +100,13 @@ export function kalmanFilter(
   out.predictedCov.set(start.cov);
   if (start.diffuseCov) out.predictedDiffuseCov.set(start.diffuseCov);
   const diffuseScale = maxAbs(start.diffuseCov ?? new Float64Array(0));
-  let diffuseLength = 0;
-  for (let t = 0; t < length; t++) {
-    const diffuse = maxAbs(covAt(out.predictedDiffuseCov, t, state)) > 0;
-    if (diffuse) diffuseLength = t + 1;
-    filterStepInto(out, t, sliceAt(system, t), observations, diffuse ? diffuseScale : 0);
+  // An infinite part that is gone stays gone: a step only moves and shrinks it.
+  let t = 0;
+  while (t < length && maxAbs(covAt(out.predictedDiffuseCov, t, state)) > 0) {
+    filterStepInto(out, t, sliceAt(system, t), observations, diffuseScale);
+    t++;
   }
-  return { ...out, diffuseLength };
+  return { out, diffuseLength: t };
 }
 
 /** Sum of the log likelihood from time `burn` on. */
@@ -98,9 +116,10 @@ export function totalLogLik(filtered: KalmanFiltered, burn = 0): number {
   return sum;
 }
 
-type Unfinished = Omit<KalmanFiltered, "diffuseLength">;
+/** What a filter pass fills, time by time. */
+export type KalmanOutputs = Omit<KalmanFiltered, "diffuseLength">;
 
-function emptyFiltered(length: number, sizes: KalmanSizes): Unfinished {
+function emptyFiltered(length: number, sizes: KalmanSizes): KalmanOutputs {
   const { state, observed } = sizes;
   const array = (...shape: number[]) => new Float64Array(shape.reduce((a, b) => a * b));
   return {
@@ -130,8 +149,14 @@ export function meanAt(stack: Float64Array, time: number, size: number): Float64
   return stack.subarray(time * size, (time + 1) * size);
 }
 
-function filterStepInto(
-  out: Unfinished,
+/**
+ * One time: from the prediction at `t` all that the outputs hold of `t`, and the prediction at
+ * `t + 1`.
+ *
+ * @param diffuseScale largest element of the infinite start; 0 where nothing is diffuse
+ */
+export function filterStepInto(
+  out: KalmanOutputs,
   t: number,
   slice: KalmanSlice,
   observations: Float64Array,
@@ -168,7 +193,7 @@ function filterStepInto(
 }
 
 /** A Gaussian with a finite and an infinite part of its covariance. */
-interface Belief {
+export interface Belief {
   readonly mean: Float64Array;
   readonly cov: Float64Array;
   readonly diffuseCov: Float64Array;
@@ -270,7 +295,7 @@ function quadratic(matrix: Float64Array, vector: Float64Array): number {
 }
 
 function storeGainInto(
-  out: Unfinished,
+  out: KalmanOutputs,
   t: number,
   slice: KalmanSlice,
   rows: ObservedRows,
@@ -286,8 +311,9 @@ function storeGainInto(
   });
 }
 
-function predictInto(
-  out: Unfinished,
+/** The prediction at `t + 1` from the belief after the observation at `t`. */
+export function predictInto(
+  out: KalmanOutputs,
   t: number,
   slice: KalmanSlice,
   update: Belief,

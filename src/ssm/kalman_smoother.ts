@@ -31,7 +31,7 @@ export interface KalmanSmoothed {
  * The backward sums: r = r0 + r1/κ, N = N0 + N1/κ + N2/κ². The higher terms stay zero outside the
  * diffuse part.
  */
-interface Backward {
+export interface Backward {
   readonly r0: Float64Array;
   readonly r1: Float64Array;
   readonly N0: Float64Array;
@@ -40,7 +40,7 @@ interface Backward {
 }
 
 /** What one observation does to the backward sums. */
-interface Step {
+export interface BackwardStep {
   readonly rows: ObservedRows;
   readonly innovation: Float64Array;
   /** Inverse of F, of which F1 and F2 are the terms in 1/κ and 1/κ² where diffuse. */
@@ -76,22 +76,62 @@ export function kalmanSmoother(
     observationNoise: new Float64Array(length * observed),
     observationNoiseCov: new Float64Array(length * observed * observed),
   };
-  let after: Backward = {
+  walkBack({ system, filtered, observations }, length, zeroBackward(state), (visit) => {
+    processNoiseInto(out, visit, system.sizes);
+    observationNoiseInto(out, visit, system.sizes);
+    stateInto(out, visit.t, filtered, visit.before);
+  });
+  return out;
+}
+
+/** The backward sums after the last time. */
+export function zeroBackward(state: number): Backward {
+  return {
     r0: new Float64Array(state),
     r1: new Float64Array(state),
     N0: new Float64Array(state * state),
     N1: new Float64Array(state * state),
     N2: new Float64Array(state * state),
   };
-  for (let t = length - 1; t >= 0; t--) {
+}
+
+/** A time on the way back, with the sums after it and before it. */
+export interface BackwardVisit {
+  readonly t: number;
+  readonly slice: KalmanSlice;
+  readonly step: BackwardStep;
+  readonly after: Backward;
+  readonly before: Backward;
+}
+
+/** A filtered series with what it was made from. */
+export interface FilteredSeries {
+  readonly system: KalmanSystem;
+  readonly filtered: KalmanFiltered;
+  readonly observations: Float64Array;
+}
+
+/**
+ * Runs the backward recursion from time `end` − 1 down to 0.
+ *
+ * @param sums  r and N after time `end` − 1
+ * @returns     r and N before time 0
+ */
+export function walkBack(
+  { system, filtered, observations }: FilteredSeries,
+  end: number,
+  sums: Backward,
+  visit: (visited: BackwardVisit) => void,
+): Backward {
+  let after = sums;
+  for (let t = end - 1; t >= 0; t--) {
     const slice = sliceAt(system, t);
     const step = stepOf(system, filtered, slice, observations, t);
-    processNoiseInto(out, t, slice, after, system.sizes);
-    observationNoiseInto(out, t, slice, step, after, system.sizes);
-    after = backward(step, after, state, t < filtered.diffuseLength);
-    stateInto(out, t, filtered, after);
+    const before = backward(step, after, system.sizes.state, t < filtered.diffuseLength);
+    visit({ t, slice, step, after, before });
+    after = before;
   }
-  return out;
+  return after;
 }
 
 function stepOf(
@@ -100,7 +140,7 @@ function stepOf(
   slice: KalmanSlice,
   observations: Float64Array,
   t: number,
-): Step {
+): BackwardStep {
   const { state, observed } = system.sizes;
   const rows = observedRows(slice, meanAt(observations, t, observed), system.sizes);
   const k = rows.index.length;
@@ -131,7 +171,7 @@ function stepOf(
 }
 
 /** r[t−1], N[t−1] from r[t], N[t]. */
-function backward(step: Step, after: Backward, state: number, diffuse: boolean): Backward {
+function backward(step: BackwardStep, after: Backward, state: number, diffuse: boolean): Backward {
   const k = step.rows.index.length;
   const L0t = transpose(step.L0, state, state);
   const pull = (Lt: Float64Array, r: Float64Array) => multiply(Lt, r, state, state, 1);
@@ -164,7 +204,12 @@ function backward(step: Step, after: Backward, state: number, diffuse: boolean):
 }
 
 /** mean + P·r0 + P∞·r1;  P − P·N0·P − P∞·N1·P − (P∞·N1·P)ᵀ − P∞·N2·P∞. */
-function stateInto(out: KalmanSmoothed, t: number, filtered: KalmanFiltered, at: Backward): void {
+export function stateInto(
+  out: Pick<KalmanSmoothed, "mean" | "cov">,
+  t: number,
+  filtered: KalmanFiltered,
+  at: Backward,
+): void {
   const { state } = filtered.sizes;
   const cov = covAt(filtered.predictedCov, t, state);
   let mean = addScaled(
@@ -187,9 +232,7 @@ function stateInto(out: KalmanSmoothed, t: number, filtered: KalmanFiltered, at:
 /** Q·Gᵀ·r and Q − Q·Gᵀ·N·G·Q. */
 function processNoiseInto(
   out: KalmanSmoothed,
-  t: number,
-  slice: KalmanSlice,
-  after: Backward,
+  { t, slice, after }: BackwardVisit,
   { state, noise }: KalmanSystem["sizes"],
 ): void {
   const weights = multiply(
@@ -212,10 +255,7 @@ function processNoiseInto(
  */
 function observationNoiseInto(
   out: KalmanSmoothed,
-  t: number,
-  slice: KalmanSlice,
-  step: Step,
-  after: Backward,
+  { t, slice, step, after }: BackwardVisit,
   { state, observed }: KalmanSystem["sizes"],
 ): void {
   const { index, cov: H } = step.rows;

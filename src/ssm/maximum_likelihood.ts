@@ -3,6 +3,7 @@
  * to be watched and no unit matters.
  */
 import { kalmanFilter, totalLogLik } from "./kalman.ts";
+import { kalmanScore } from "./kalman_score.ts";
 import type { KalmanStart, KalmanSystem } from "./kalman_system.ts";
 
 /** What is fitted, to what, from where. */
@@ -32,7 +33,10 @@ const ITERATIONS_MAX = 200;
 /** A search ends when a whole iteration gains less log likelihood than this. */
 const GAIN_MIN = 1e-10;
 
-/** Step of the central differences in log variance: near the cube root of the f64 epsilon. */
+/**
+ * Step in log variance of the central differences of the model's matrices; near the cube root of
+ * the f64 epsilon. The matrices of a structural model are linear in their variances.
+ */
 const DIFFERENCE = 1e-5;
 
 /** Log variances are kept this close to the data's own, where a variance has vanished anyway. */
@@ -44,16 +48,19 @@ const STARTS = [[0.3, 0.03, 0.001], [0.05, 0.3, 0.01], [0.5, 0.001, 0.0001]] as 
 /**
  * Maximises the likelihood over the variances by BFGS from several starts.
  *
- * The gradient is by central differences; the line search halves (Armijo). Deterministic.
+ * The gradient is the exact score, one pass back whatever the number of variances; the line search
+ * halves (Armijo). Deterministic.
  *
  * @throws {RangeError} no start has a finite likelihood
  */
 export function fitVariances(problem: VarianceProblem): VarianceFit {
   const scale = Math.log(differenceVariance(problem.observations));
   let evaluations = 0;
+  const variancesOf = (theta: Float64Array) =>
+    theta.map((value) => Math.exp(clampLog(value, scale)));
   const cost = (theta: Float64Array): number => {
     evaluations++;
-    const variances = theta.map((value) => Math.exp(clampLog(value, scale)));
+    const variances = variancesOf(theta);
     try {
       const filtered = kalmanFilter(
         problem.systemOf(variances),
@@ -68,20 +75,20 @@ export function fitVariances(problem: VarianceProblem): VarianceFit {
       throw error;
     }
   };
+  const slope = (theta: Float64Array) => costSlope(problem, theta, variancesOf);
   let best: { theta: Float64Array; cost: number } | null = null;
   for (const shares of STARTS) {
     const theta = Float64Array.from(
       { length: problem.count },
       (_, i) => scale + Math.log(shares[Math.min(i, shares.length - 1)]!),
     );
-    const found = descend(cost, theta);
+    const found = descend(cost, slope, theta);
     if (best === null || found.cost < best.cost) best = found;
   }
   if (best === null || !Number.isFinite(best.cost)) {
     throw new RangeError("No start of the search has a finite likelihood");
   }
-  const variances = best.theta.map((value) => Math.exp(clampLog(value, scale)));
-  return { variances, logLik: -best.cost, evaluations };
+  return { variances: variancesOf(best.theta), logLik: -best.cost, evaluations };
 }
 
 function clampLog(value: number, scale: number): number {
@@ -103,12 +110,16 @@ function differenceVariance(observations: Float64Array): number {
 
 type Cost = (theta: Float64Array) => number;
 
-function descend(cost: Cost, start: Float64Array): { theta: Float64Array; cost: number } {
+function descend(
+  cost: Cost,
+  gradient: (theta: Float64Array) => Float64Array,
+  start: Float64Array,
+): { theta: Float64Array; cost: number } {
   const n = start.length;
   let theta: Float64Array = start;
   let value = cost(theta);
   if (!Number.isFinite(value)) return { theta, cost: value };
-  let slope = gradient(cost, theta);
+  let slope = gradient(theta);
   let inverse = unit(n);
   for (let iteration = 0; iteration < ITERATIONS_MAX; iteration++) {
     let direction = times(inverse, slope).map((d) => -d);
@@ -120,7 +131,7 @@ function descend(cost: Cost, start: Float64Array): { theta: Float64Array; cost: 
     if (next === null || value - next.cost < GAIN_MIN) {
       return next !== null && next.cost < value ? next : { theta, cost: value };
     }
-    const nextSlope = gradient(cost, next.theta);
+    const nextSlope = gradient(next.theta);
     updateInverseInto(inverse, subtract(next.theta, theta), subtract(nextSlope, slope));
     theta = next.theta;
     value = next.cost;
@@ -129,14 +140,39 @@ function descend(cost: Cost, start: Float64Array): { theta: Float64Array; cost: 
   return { theta, cost: value };
 }
 
-function gradient(cost: Cost, theta: Float64Array): Float64Array {
+/** The arrays of a model that variances may enter. */
+const ARRAYS = ["A", "C", "G", "processCov", "observationCov"] as const;
+
+/**
+ * The gradient of the cost by the log variances: the score by the matrices of the model, times how
+ * those move. The times before `burn` are a series of their own, whose score is taken off.
+ */
+function costSlope(
+  problem: VarianceProblem,
+  theta: Float64Array,
+  variancesOf: (theta: Float64Array) => Float64Array,
+): Float64Array {
+  const { start, observations, burn } = problem;
+  const system = problem.systemOf(variancesOf(theta));
+  const scoreOf = (series: Float64Array) =>
+    kalmanScore(system, kalmanFilter(system, start, series), series);
+  const whole = scoreOf(observations);
+  const head = burn > 0 ? scoreOf(observations.slice(0, burn * system.sizes.observed)) : undefined;
   return theta.map((_, i) => {
-    const up = theta.slice();
-    const down = theta.slice();
-    up[i] = theta[i]! + DIFFERENCE;
-    down[i] = theta[i]! - DIFFERENCE;
-    const difference = (cost(up) - cost(down)) / (2 * DIFFERENCE);
-    return Number.isFinite(difference) ? difference : 0;
+    const moved = (step: number) => {
+      const shifted = theta.slice();
+      shifted[i] = theta[i]! + step;
+      return problem.systemOf(variancesOf(shifted));
+    };
+    const [up, down] = [moved(DIFFERENCE), moved(-DIFFERENCE)];
+    let slope = 0;
+    for (const name of ARRAYS) {
+      for (let j = 0; j < system[name].length; j++) {
+        const score = whole[name][j]! - (head?.[name][j] ?? 0);
+        slope -= (score * (up[name][j]! - down[name][j]!)) / (2 * DIFFERENCE);
+      }
+    }
+    return slope;
   });
 }
 

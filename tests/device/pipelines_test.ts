@@ -38,8 +38,9 @@ Deno.test("every launch stays within 16 KiB of workgroup memory and WebGPU's def
       const shapes = Object.fromEntries(
         Object.entries(caseInputs(testCase, "f32")).map(([name, x]) => [name, x.shape]),
       );
-      for (const pass of op.launch(shapes, testCase.params, LIMITS).passes) {
-        const text = expandShader(op.name, pass.constants, shaderFile);
+      const plans = [op, op.backward].map((way) => way?.launch(shapes, testCase.params, LIMITS));
+      for (const pass of plans.flatMap((plan) => plan?.passes ?? [])) {
+        const text = expandShader(pass.shader ?? op.name, pass.constants, shaderFile);
         const bytes = workgroupBytes(text, pass.constants as Record<string, number>);
         assert.ok(bytes <= LIMITS.workgroupBytesMax, `${op.name} ${testCase.name}: ${bytes} bytes`);
         assert.ok(pass.workgroups.every((n) => n <= LIMITS.workgroupsPerAxisMax));

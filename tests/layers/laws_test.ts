@@ -25,7 +25,6 @@ import {
   LAYERS,
   type LayerState,
   lssl,
-  mamba2,
   s4,
   s5,
 } from "../../src/layers/mod.ts";
@@ -137,7 +136,7 @@ function runSteps(
 }
 
 /** The layers without gradients: an op of theirs has no backward. The list may only shrink. */
-const NOT_ON_TAPE: readonly AnyLayer[] = [attention, h3, lssl, mamba2, s4, s5];
+const NOT_ON_TAPE: readonly AnyLayer[] = [attention, h3, lssl, s4, s5];
 
 /** Differences of step 1e-4: their fourth order and the rounding of the loss stay below. */
 const DIFFERENCE_CLOSE = 1e-8;

@@ -4,6 +4,7 @@
  */
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { NAIVE_FAMILY } from "./_naive_family.ts";
+import { NAIVE_LOSSES } from "./_naive_losses.ts";
 
 type Inputs = Record<string, Tensor>;
 type Outputs = Record<string, number[]>;
@@ -293,6 +294,7 @@ function softmax(inputs: Inputs, params: any): Outputs {
 /** The naive form of every op by name. */
 export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
   ...NAIVE_FAMILY,
+  ...NAIVE_LOSSES,
   linear_scan: linearScan,
   selective_scan: selectiveScan,
   matmul,

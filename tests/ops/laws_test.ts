@@ -128,8 +128,11 @@ for (const op of OPS) {
  */
 const DIFFERENCE_TOLERANCE = 2e-6;
 
-/** Cases at a point where a difference cannot be taken: values of 1e-40 or 1e9. */
-const NOT_DIFFERENTIATED = /denormal|far apart/;
+/**
+ * Cases at a point where a difference cannot be taken: values of 1e-40 or 1e9, a weight of 0 (which
+ * makes a row missing), equal logits (where another class is the largest on either side).
+ */
+const NOT_DIFFERENTIATED = /denormal|far apart|missing|equal logits/;
 
 for (const op of OPS) {
   const { backward } = op;

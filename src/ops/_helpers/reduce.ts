@@ -5,6 +5,8 @@ import { groupsFor, POINTWISE_GROUP } from "./plan.ts";
 /** Rows that one invocation adds; more of them are split into parts, added in a second pass. */
 const ROWS_PER_PART_MIN = 64;
 const PARTS_MAX = 256;
+/** Workgroups along one axis that every device takes; more columns go on along another axis. */
+const GROUPS_PER_AXIS_MAX = 65_535;
 
 /** What {@linkcode columnSums} adds. */
 export interface ColumnSums {
@@ -30,6 +32,8 @@ export function columnSums(sums: ColumnSums): Pick<LaunchPlan, "scratch" | "pass
   const { target, left, right, rows, columns, stride = columns, offset = 0 } = sums;
   const rowsPerPart = Math.max(ROWS_PER_PART_MIN, Math.ceil(rows / PARTS_MAX));
   const parts = Math.max(1, Math.ceil(rows / rowsPerPart));
+  const groups = groupsFor(columns, POINTWISE_GROUP);
+  const layers = Math.max(1, groupsFor(groups, GROUPS_PER_AXIS_MAX));
   const pass = (
     bindings: readonly string[],
     dims: Readonly<Record<string, number>>,
@@ -40,7 +44,7 @@ export function columnSums(sums: ColumnSums): Pick<LaunchPlan, "scratch" | "pass
     constants: { GROUP: POINTWISE_GROUP, HAS_RIGHT: bindings.length === 3 ? 1 : 0 },
     dims: { columns, ...dims },
     bindings,
-    workgroups: [groupsFor(columns, POINTWISE_GROUP), count, 1],
+    workgroups: [groupsFor(groups, layers), count, layers],
   });
   const factors = [`left=${left}`, ...(right === undefined ? [] : [`right=${right}`])];
   const first = { rows, rowsPerPart, stride, offset };

@@ -1,0 +1,32 @@
+// Continuous ranked probability score of a normal distribution: rows of (mean, log scale).
+#import shared/row_loss
+#import shared/activation
+
+const ROOT_HALF = 0.70710677;
+const ROOT_2_OVER_PI = 0.7978846;
+const ONE_OVER_ROOT_PI = 0.5641896;
+
+/// 2 Phi(z) - 1 for the standard normal distribution function Phi.
+fn central(z: f32) -> f32 {
+  let tail = erfcPositive(abs(z) * ROOT_HALF);
+  return select(tail - 1.0, 1.0 - tail, z >= 0.0);
+}
+
+/// 2 phi(z) - 1/sqrt(pi) for the standard normal density phi.
+fn spread(z: f32) -> f32 {
+  return ROOT_2_OVER_PI * expNegativeSquare(z * ROOT_HALF) - ONE_OVER_ROOT_PI;
+}
+
+fn rowValue(row: u32) -> f32 {
+  let scale = exp(predictions[2u * row + 1u]);
+  let error = targets[row] - predictions[2u * row];
+  return error * central(error / scale) + scale * spread(error / scale);
+}
+
+fn rowGradients(row: u32, factor: f32) -> f32 {
+  let scale = exp(predictions[2u * row + 1u]);
+  let z = (targets[row] - predictions[2u * row]) / scale;
+  gradPredictions[2u * row] = -factor * central(z);
+  gradPredictions[2u * row + 1u] = factor * scale * spread(z);
+  return factor * central(z);
+}
