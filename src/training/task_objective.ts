@@ -16,43 +16,47 @@ export function endsOfTask({ input, output }: TaskShape, pool: "mean" | "last" =
   return { input, output: { size: output.size, pool: isAtEnd ? pool : "none" as const } };
 }
 
-/** Loss and the sum behind the task's figure, of the outputs of a backbone. */
-interface Score {
-  /** Mean over what counts. [1] */
-  readonly loss: DeviceTensor;
-  /** Right answers, or the mean squared error. */
-  readonly figure: MetricSum;
-}
-
 function sumOf(tensor: Tensor): number {
   let sum = 0;
   for (const value of tensor.data) sum += value;
   return sum;
 }
 
-/** The minibatch's tensors have the dtype of the outputs, f32. */
+/** The mean over what counts, and what the task's figure is made of. */
+interface Score {
+  readonly loss: DeviceTensor;
+  /** Right answers, or the mean squared error. */
+  readonly figure: MetricSum;
+}
+
+/** Scores the outputs `y` of a backbone; the minibatch's tensors are f32, as y is. */
 function scoreOf(device: Device, y: DeviceTensor, minibatch: Minibatch, shape: TaskShape): Score {
   const { target, weight } = minibatch;
+  const targets = device.upload(target);
   if (shape.output.kind === "classes") {
-    const given = { logits: y, targets: target, weights: weight };
-    const { loss, correct } = runOp(device, crossEntropy, given, {});
-    return { loss, figure: { sum: correct, count: sumOf(weight) } };
+    const given = { logits: y, targets, weights: device.upload(weight) };
+    const { loss, correct, total } = runOp(device, crossEntropy, given, {});
+    return { loss, figure: { sum: correct, total } };
   }
   const { size } = shape.output;
   const spread = Float32Array.from(target.data, (_, i) => weight.data[Math.floor(i / size)]!);
-  const weights = tensorOf(target.shape, spread);
-  const { loss } = runOp(device, squaredError, { predictions: y, targets: target, weights }, {});
-  return { loss, figure: { sum: loss, count: 1 } };
+  const weights = device.upload(tensorOf(target.shape, spread));
+  const { loss } = runOp(device, squaredError, { predictions: y, targets, weights }, {});
+  const one = device.upload(tensorOf([1], Float32Array.of(1)));
+  return { loss, figure: { sum: loss, total: one } };
 }
 
 /**
  * The objective of a task. Its metric is `accuracy`, the share of right answers, or for a task that
  * asks for values `squaredError`, their mean squared error.
+ *
+ * It leaves tensors on the device that it is given: a scope's, which its caller releases.
  */
 export function taskObjective(backbone: Backbone, shape: TaskShape): Objective<Minibatch> {
   const name = shape.output.kind === "classes" ? "accuracy" : "squaredError";
   return (device, parameters, minibatch, dropoutSeed) => {
-    const { y } = backbone.forward(device, parameters, minibatch.input, { dropoutSeed });
+    const input = device.upload(minibatch.input);
+    const { y } = backbone.forward(device, parameters, input, { dropoutSeed });
     const { loss, figure } = scoreOf(device, y, minibatch, shape);
     const [batch = 0, length = 0] = minibatch.input.shape;
     return { loss, metrics: { [name]: figure }, samples: batch * length };

@@ -10,9 +10,9 @@ import type { Device } from "../device/mod.ts";
 import { type Backbone, backboneOf } from "../models/backbone.ts";
 import { parseBackbone } from "../models/backbone_config.ts";
 import { asDtype, type Tensor } from "../tensor/tensor.ts";
-import type { OptimizerOptions } from "./optimizer.ts";
+import { byGroup } from "./groups.ts";
 import { endsOfTask, evaluateTask, taskObjective, type TaskScore } from "./task_objective.ts";
-import { type MetricsLine, train, TRAINER_START } from "./trainer.ts";
+import { type MetricsLine, train } from "./trainer.ts";
 import { openTraining, type TrainingState } from "./training.ts";
 
 /** One stage: examples of one difficulty. */
@@ -46,6 +46,8 @@ export interface TaskPlan {
   readonly rate: number;
   /** Weight decay of matrices; default 0.01. */
   readonly decay?: number;
+  /** Rate of the parameters of systems (A, dt) as a share of the others'; default 1. */
+  readonly systemRate?: number;
   readonly tests: readonly TaskTest[];
 }
 
@@ -87,24 +89,6 @@ const WARM_UP = 50;
 
 /** Largest global norm of the gradients. */
 const CLIP_NORM = 1;
-
-/**
- * Parameters that set the time scales of the time-invariant systems learn at a third of the rate,
- * as the S4 repository does with a fixed 0.001; these, biases, norms, gains and the start of A take
- * no decay.
- */
-const SLOW = /\.(logDt|logDecay|frequency|lambda|B|P)$/;
-const UNDECAYED =
-  /\.(logDt|logDecay|frequency|lambda|B|P|logA|D|dtBias|\w*[bB]ias)$|orm|^embedding$/;
-const SLOW_SHARE = 1 / 3;
-
-/** How the parameters of a backbone are trained by their names. */
-export function parameterRule(name: string): { rateScale?: number; decay?: number } {
-  return {
-    ...(SLOW.test(name) && { rateScale: SLOW_SHARE }),
-    ...(UNDECAYED.test(name) && { decay: 0 }),
-  };
-}
 
 function settingOf(task: Task, own: Readonly<Record<string, number>>): TaskSetting {
   return { ...task.setting, ...own };
@@ -212,19 +196,27 @@ async function trainStages(
         decay: isLast ? Math.ceil(stage.steps / 2) : 0,
         floor: plan.rate / 10,
       },
-      optimizer: { clipNorm: CLIP_NORM, decay: plan.decay ?? 0.01, ofParameter: parameterRule },
+      optimizer: {
+        clipNorm: CLIP_NORM,
+        decay: plan.decay ?? 0.01,
+        ofParameter: byGroup(plan.systemRate ?? 1),
+      },
     }, saved);
-    let isDone = false;
+    let isReached = false;
     try {
-      await train(training, { steps: start + stage.steps, logEvery: LOG_EVERY }, {
+      await train(training, {
+        steps: start + stage.steps,
+        logEvery: LOG_EVERY,
+      }, {
         clock,
         onMetrics(line) {
           loss = line.loss;
+          isReached = stage.until !== undefined && (line["accuracy"] ?? 0) >= stage.until;
+          isCut = elapsedS() > limitS;
           onMetrics?.(line, i);
-          isDone = stage.until !== undefined && (line["accuracy"] ?? 0) >= stage.until;
         },
         ...(onStep && { onStep }),
-        isInterrupted: () => isDone || (isCut = elapsedS() > limitS),
+        isInterrupted: () => isReached || isCut,
       });
       saved = await training.save();
     } finally {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../src/base/clock.ts";
 import { InvalidValueError } from "../../src/base/errors.ts";
 import { openCpu } from "../../src/device/mod.ts";
-import { backboneOfPlan, parameterRule, runTask } from "../../src/training/task_training.ts";
+import { backboneOfPlan, runTask } from "../../src/training/task_training.ts";
 import type { TaskPlan } from "../../src/training/task_training.ts";
 import { taskByName } from "../../datasets/tasks/mod.ts";
 import { gpuTest } from "../_gpu.ts";
@@ -66,15 +66,6 @@ Deno.test("backboneOfPlan() refuses stages of different vocabularies, and none",
   }));
   assert.throws(() => backboneOfPlan(recall, { ...PLAN, stages }), InvalidValueError);
   assert.throws(() => backboneOfPlan(task, { ...PLAN, stages: [] }), { field: "stages" });
-});
-
-Deno.test("parameterRule() slows time scales and spares what is no matrix from decay", () => {
-  assert.deepEqual(parameterRule("layers.0.mixer.logDt"), { rateScale: 1 / 3, decay: 0 });
-  for (const name of ["layers.1.mixer.logA", "layers.0.mixer.dtBias", "layers.0.norm.weight"]) {
-    assert.deepEqual(parameterRule(name), { decay: 0 });
-  }
-  assert.deepEqual(parameterRule("layers.0.mixer.inProj"), {});
-  assert.deepEqual(parameterRule("output.weight"), {});
 });
 
 gpuTest("runTask() on the GPU sees the losses that it sees on the CPU", async (gpu) => {
