@@ -6,6 +6,15 @@
 // carry_chunks   across the chunks: the state before chunk c + 1 replaces the end of chunk c
 // apply_chunks   every chunk again from its true start: x, and the final state
 //
+// and back, with the gradient flow of the state against the scan's direction:
+//
+//   flow[k] = gradX[k] + conj(Abar[k+1]) flow[k+1]
+//
+// reduce_flows   every chunk: the flow it passes back from a zero start, and its decay
+// carry_flows    across the chunks: the flow into chunk c replaces what it passes on
+// apply_flows    every chunk again from its true flow: the flow of every sample
+// sum_flows      products of flows and states: gradients of the poles, the steps and the drive
+//
 // An invocation holds one state of one row of the batch.
 #import shared/discretize_mode
 
@@ -19,6 +28,16 @@ struct Dims { length: u32, states: u32, rows: u32, chunk: u32, chunks: u32 }
 @group(0) @binding(5) var<storage, read_write> state: array<vec2f>;
 /// End state in xy, decay over the chunk in zw.
 @group(0) @binding(6) var<storage, read_write> ends: array<vec4f>;
+@group(0) @binding(7) var<storage, read> gradX: array<vec2f>;
+@group(0) @binding(8) var<storage, read> gradState: array<vec2f>;
+/// The flow between apply_flows and sum_flows.
+@group(0) @binding(9) var<storage, read_write> gradV: array<vec2f>;
+@group(0) @binding(10) var<storage, read_write> gradDt: array<f32>;
+@group(0) @binding(11) var<storage, read_write> gradX0: array<vec2f>;
+/// The flow a chunk passes on in xy, conj of its decay in zw; then the flow into it in xy.
+@group(0) @binding(12) var<storage, read_write> flows: array<vec4f>;
+/// Gradient of A, a row for each chunk of each row of the batch.
+@group(0) @binding(13) var<storage, read_write> sums: array<vec2f>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 /// Where the scan's step `k` of a row and state lies.
@@ -114,4 +133,117 @@ fn apply_chunks(
   if (group.y + 1u == dims.chunks) {
     state[row] = carried;
   }
+}
+
+@compute @workgroup_size(GROUP)
+fn reduce_flows(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let row = group.x * GROUP + local;
+  if (row >= dims.rows) {
+    return;
+  }
+#if HAS_X0
+  let chunk = group.y;
+#else
+  let chunk = group.y + 1u;
+#end
+  let a = A[row % dims.states];
+  let start = chunk * dims.chunk;
+  var flow = vec2f(0.0);
+  var decay = vec2f(1.0, 0.0);
+  for (var k = min(start + dims.chunk, dims.length); k > start; k--) {
+    let at = elementAt(row, k - 1u);
+    let back = complexConj(modeAt(a, at).xy);
+    flow = complexMul(back, flow + gradX[at]);
+    decay = complexMul(back, decay);
+  }
+  flows[chunk * dims.rows + row] = vec4f(flow, decay);
+}
+
+@compute @workgroup_size(GROUP)
+fn carry_flows(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let row = group.x * GROUP + local;
+  if (row >= dims.rows) {
+    return;
+  }
+  var flow = gradState[row];
+  for (var c = dims.chunks - 1u; c > 0u; c--) {
+    let at = c * dims.rows + row;
+    let chunk = flows[at];
+    flows[at] = vec4f(flow, 0.0, 0.0);
+    flow = complexMul(chunk.zw, flow) + chunk.xy;
+  }
+#if HAS_X0
+  let first = flows[row];
+  gradX0[row] = complexMul(first.zw, flow) + first.xy;
+#end
+  flows[row] = vec4f(flow, 0.0, 0.0);
+}
+
+@compute @workgroup_size(GROUP)
+fn apply_flows(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let row = group.x * GROUP + local;
+  if (row >= dims.rows) {
+    return;
+  }
+  let a = A[row % dims.states];
+  let start = group.y * dims.chunk;
+  var flow = flows[group.y * dims.rows + row].xy;
+  for (var k = min(start + dims.chunk, dims.length); k > start; k--) {
+    let at = elementAt(row, k - 1u);
+    flow += gradX[at];
+    gradV[at] = flow;
+    flow = complexMul(complexConj(modeAt(a, at).xy), flow);
+  }
+}
+
+@compute @workgroup_size(GROUP)
+fn sum_flows(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let row = group.x * GROUP + local;
+  if (row >= dims.rows) {
+    return;
+  }
+  let start = group.y * dims.chunk;
+  let end = min(start + dims.chunk, dims.length);
+  var before = vec2f(0.0);
+#if HAS_X0
+  before = x0[row];
+#end
+  if (start > 0u) {
+    before = x[elementAt(row, start - 1u)];
+  }
+#if PER_STEP
+  let a = A[row % dims.states];
+#end
+  var sum = vec2f(0.0);
+  for (var k = start; k < end; k++) {
+    let at = elementAt(row, k);
+    let flow = gradV[at];
+    let ofAbar = complexMul(complexConj(before), flow);
+#if PER_STEP
+    let mode = discretizeMode(a, dt[at]);
+    let slopes = slopesOfMode(a, dt[at], mode.xy);
+    let ofFactor = complexMul(complexConj(v[at]), flow);
+    gradV[at] = complexMul(complexConj(mode.zw), flow);
+    gradDt[at] = dot(slopes.abarByStep, ofAbar) + dot(slopes.factorByStep, ofFactor);
+    sum += complexMul(complexConj(slopes.abarByLambda), ofAbar)
+      + complexMul(complexConj(slopes.factorByLambda), ofFactor);
+#else
+    sum += ofAbar;
+#end
+    before = x[at];
+  }
+  let place = row / dims.states * dims.chunks + group.y;
+  sums[place * dims.states + row % dims.states] = sum;
 }

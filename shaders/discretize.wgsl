@@ -1,5 +1,5 @@
 // Diagonal systems from their parameters, and the gradients back. One invocation a mode.
-#import shared/discretize_mode
+#import shared/discretize_by
 
 struct Dims { feature: u32, state: u32 }
 
@@ -18,15 +18,6 @@ struct Dims { feature: u32, state: u32 }
 @group(0) @binding(11) var<storage, read_write> steps: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
-/// Abar in xy, in zw the factor of B.
-fn modeOf(lambda: vec2f, step: f32) -> vec4f {
-#if CONTINUOUS
-  return vec4f(lambda, 1.0, 0.0);
-#else
-  return discretizeMode(lambda, step);
-#end
-}
-
 @compute @workgroup_size(GROUP)
 fn discretize_modes(
   @builtin(workgroup_id) group: vec3u,
@@ -34,8 +25,8 @@ fn discretize_modes(
 ) {
   let i = group.x * GROUP + local;
   if (i < dims.feature * dims.state) {
-    let lambda = vec2f(-exp(logDecay[i]), frequency[i]);
-    let mode = modeOf(lambda, exp(logDt[i / dims.state]));
+    let lambda = vec2f(-expAccurate(logDecay[i]), frequency[i]);
+    let mode = modeBy(lambda, expAccurate(logDt[i / dims.state]));
     Abar[i] = mode.xy;
     Bbar[i] = complexMul(mode.zw, B[i]);
   }
@@ -50,15 +41,10 @@ fn discretize_backward(
   if (i >= dims.feature * dims.state) {
     return;
   }
-  let lambda = vec2f(-exp(logDecay[i]), frequency[i]);
-  let step = exp(logDt[i / dims.state]);
-  let mode = modeOf(lambda, step);
-#if CONTINUOUS
-  let none = vec2f(0.0);
-  let slopes = ModeSlopes(vec2f(1.0, 0.0), none, none, none);
-#else
-  let slopes = slopesOfMode(lambda, step, mode.xy);
-#end
+  let lambda = vec2f(-expAccurate(logDecay[i]), frequency[i]);
+  let step = expAccurate(logDt[i / dims.state]);
+  let mode = modeBy(lambda, step);
+  let slopes = slopesBy(lambda, step, mode.xy);
   gradB[i] = complexMul(complexConj(mode.zw), gradBbar[i]);
   let ofFactor = complexMul(complexConj(B[i]), gradBbar[i]);
   let ofLambda = complexMul(complexConj(slopes.abarByLambda), gradAbar[i])

@@ -1,5 +1,6 @@
 // The pointwise function that the constant KIND names.
 #import shared/activation
+#import shared/exp
 
 /// The function of this pipeline; codes as in ACTIVATIONS.
 fn act(x: f32, beta: f32) -> f32 {
@@ -31,7 +32,7 @@ fn act(x: f32, beta: f32) -> f32 {
   return logSigmoid(x);
 #end
 #if KIND == 9
-  return -exp(x);
+  return -expAccurate(x);
 #end
 }
 
@@ -65,6 +66,6 @@ fn actSlope(x: f32, beta: f32) -> f32 {
   return sigmoid(-x);
 #end
 #if KIND == 9
-  return -exp(x);
+  return -expAccurate(x);
 #end
 }

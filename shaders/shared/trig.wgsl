@@ -1,6 +1,7 @@
 // Sine, cosine and complex exponentials with errors of a few f32 roundings. WGSL promises only an
 // absolute error of 2^-11 for sin and cos, and none at all outside of -pi to pi.
 #import shared/complex
+#import shared/exp
 
 const TURNS_PER_RADIAN = 0.15915494309189535;
 const RADIANS_PER_TURN = 6.283185307179586;
@@ -47,16 +48,16 @@ fn cosSinFixed(turn: u32) -> vec2f {
   return turnQuadrants(f32(rest) * (RADIANS_PER_TURN / FIXED_TURN), quadrant);
 }
 
-/// exp(x) - 1 without cancellation near 0: a polynomial there, the built-in elsewhere.
+/// exp(x) - 1 without cancellation near 0: a polynomial there, the difference elsewhere.
 fn expMinus1(x: f32) -> f32 {
   let series = x * (1.0 + x * (0.5 + x * (1.6666667e-1 + x * (4.1666668e-2 + x * (8.3333333e-3
     + x * (1.3888889e-3 + x * 1.9841270e-4))))));
-  return select(exp(x) - 1.0, series, abs(x) < 0.35);
+  return select(expAccurate(x) - 1.0, series, abs(x) < 0.35);
 }
 
 /// exp(z) of a complex number.
 fn complexExp(z: vec2f) -> vec2f {
-  return exp(z.x) * cosSin(z.y);
+  return expAccurate(z.x) * cosSin(z.y);
 }
 
 /// exp(z) - 1 by parts that do not cancel for small z.

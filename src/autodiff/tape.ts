@@ -13,7 +13,7 @@
 import { openScope } from "../device/scope.ts";
 import type { Device, DeviceTensor } from "../device/device.ts";
 import { add } from "../ops/add.ts";
-import { gradientName } from "../ops/op.ts";
+import { gradientName, needsOf } from "../ops/op.ts";
 import { type OpInput, type OpRun, type RecordingDevice, runBackward, runOp } from "../ops/run.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, reshape, type Tensor, zeros } from "../tensor/tensor.ts";
@@ -232,7 +232,7 @@ class Recorder {
     const made = op.outputs.map((name: string) => this.#addNode(outputs[name]!));
     const values: Record<string, OpInput> = {};
     const keeps: Node[] = [];
-    for (const name of op.backward.needs) {
+    for (const name of needsOf(op.backward, params)) {
       const value = outputs[name] ?? inputs[name];
       if (value === undefined) continue;
       values[name] = value;

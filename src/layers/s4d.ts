@@ -52,6 +52,7 @@ import { type DiscreteSystem, discretizeDiagonal } from "../ssm/discretize.ts";
 import { dssWeights } from "../ssm/dss.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { floatArray, zeros } from "../tensor/tensor.ts";
+import { areOnHost } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
 import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
@@ -201,11 +202,6 @@ function forward(
   } finally {
     scope.release();
   }
-}
-
-/** Whether all parameters are on the host. */
-function areOnHost(params: ForwardParams<S4dConfig>): params is LayerParams<S4dConfig> {
-  return Object.values(params.tensors).every((tensor) => "data" in tensor);
 }
 
 /** Abar and Bbar for equal steps. */

@@ -17,19 +17,19 @@
  */
 import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
-import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
-import { activation, add, conv1d, diagonalScan, gate, matmul, runOp } from "../ops/mod.ts";
+import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
+import { activation, add, conv1d, diagonalScan, gate, matmul } from "../ops/mod.ts";
+import { mimoSystem, runOp } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { discretizeDiagonal } from "../ssm/discretize.ts";
 import { nplr } from "../ssm/nplr.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
-import { reshape, zeros } from "../tensor/tensor.ts";
-import { derived } from "./_helpers/derived.ts";
+import { floatArray, reshape, transpose, zeros } from "../tensor/tensor.ts";
+import { derived, madeFor, madeOnHost } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
-import { stepByForward } from "./_helpers/step_by_forward.ts";
-import { carried, need, spreadSteps } from "./_helpers/tensors.ts";
+import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
-import type { Layer, LayerParams, LayerState } from "./layer.ts";
+import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** What follows the system; GELU is the tanh form, W and b are learned. */
 export const S5_ACTIVATIONS = ["identity", "gelu", "half_glu1", "half_glu2", "full_glu"] as const;
@@ -161,14 +161,41 @@ function blockStart(config: S5Config, random: RandomState) {
 /** Real part that `clip` keeps lambda under. */
 const DECAY_MIN = 1e-4;
 
-/** Poles.                                                                       [mode] c64 */
-function lambdaOf({ config, tensors }: LayerParams<S5Config>): Float64Array {
-  const re = need(tensors, "lambdaRe").data;
-  const im = need(tensors, "lambdaIm").data;
-  return Float64Array.from({ length: 2 * re.length }, (_, i) => {
-    if (i % 2 === 1) return im[i >> 1]!;
-    return config.clip ? Math.min(re[i >> 1]!, -DECAY_MIN) : re[i >> 1]!;
-  });
+type Params = ForwardParams<S5Config>;
+
+/**
+ * Poles and input matrix by a method; the matrix takes real inputs to (re, im) pairs.
+ *
+ * @returns A [mode] c64, B [2·mode, feature]
+ */
+function systemBy(params: Params, method: S5Config["discretization"] | "continuous") {
+  return (device: Device, dtype: Dtype) => {
+    const of = (name: string) => operand(need(params.tensors, name), dtype);
+    const { Abar, Bbar } = runOp(device, mimoSystem, {
+      logDt: of("logDt"),
+      lambdaRe: of("lambdaRe"),
+      lambdaIm: of("lambdaIm"),
+      B: of("B"),
+    }, { method, ...(params.config.clip && { decayMin: DECAY_MIN }) });
+    return { A: Abar, B: reshape(Bbar, [2 * modesOf(params.config), params.config.feature]) };
+  };
+}
+
+/**
+ * y = 2·Re(C·x) as a real matrix on (re, im) pairs: a convolution of one tap multiplies the real
+ * parts by 2, the imaginary ones by −2. Without conjugate pairs by 1 and −1.
+ *
+ * @returns matrix [feature, 2·mode]
+ */
+function readoutOf({ config, tensors }: Params, name: string) {
+  return (device: Device, dtype: Dtype) => {
+    const pairs = 2 * modesOf(config);
+    const scale = config.conjugatePairs ? 2 : 1;
+    const weight = asDtype(filled([pairs, 1], (i) => i % 2 === 0 ? scale : -scale), dtype);
+    const u = reshape(operand(need(tensors, name), dtype), [1, config.feature, pairs]);
+    const { y } = runOp(device, conv1d, { u, weight }, { activation: "identity" });
+    return { matrix: reshape(y, [config.feature, pairs]) };
+  };
 }
 
 /**
@@ -176,47 +203,10 @@ function lambdaOf({ config, tensors }: LayerParams<S5Config>): Float64Array {
  *
  * @returns Abar [mode] c64, Bbar [mode, feature] c64
  */
-export function s5Discrete(
-  params: LayerParams<S5Config>,
-): { Abar: Float64Array; Bbar: Float64Array } {
-  const { config, tensors } = params;
-  const lambda = lambdaOf(params);
-  const ones = lambda.map((_, i) => 1 - (i % 2));
-  const dt = Float64Array.from(need(tensors, "logDt").data, Math.exp);
-  // With B = 1 the discrete input weight is the factor of every column of B.
-  const { Abar, Bbar: factor } = discretizeDiagonal(lambda, ones, dt, {
-    method: config.discretization,
-  });
-  const B = need(tensors, "B").data;
-  const Bbar = new Float64Array(B.length);
-  for (let i = 0; i < B.length; i += 2) {
-    const n = 2 * Math.floor(i / (2 * config.feature));
-    Bbar[i] = factor[n]! * B[i]! - factor[n + 1]! * B[i + 1]!;
-    Bbar[i + 1] = factor[n]! * B[i + 1]! + factor[n + 1]! * B[i]!;
-  }
-  return { Abar, Bbar };
-}
-
-/** A complex matrix that real inputs pass: rows (mode, part).      [2·mode, feature] */
-function inputMatrix(B: FloatArray, modes: number, feature: number): Tensor {
-  const out = new Float64Array(2 * modes * feature);
-  for (let n = 0; n < modes; n++) {
-    for (let d = 0; d < feature; d++) {
-      out[2 * n * feature + d] = B[2 * (n * feature + d)]!;
-      out[(2 * n + 1) * feature + d] = B[2 * (n * feature + d) + 1]!;
-    }
-  }
-  return tensorOf([2 * modes, feature], out);
-}
-
-/** scale·Re(C·x) as a real matrix on (re, im) pairs.                [feature, 2·mode] */
-function outputMatrix(C: Tensor, scale: number): Tensor {
-  const [feature = 0, modes = 0] = C.shape;
-  const data = Float64Array.from(
-    C.data,
-    (value, i) => i % 2 === 0 ? scale * value : -scale * value,
-  );
-  return tensorOf([feature, 2 * modes], data);
+export function s5Discrete(params: LayerParams<S5Config>): { Abar: FloatArray; Bbar: FloatArray } {
+  const { A, B } = madeOnHost(params, "discrete", systemBy(params, params.config.discretization));
+  const rows = reshape(B, [modesOf(params.config), 2, params.config.feature]);
+  return { Abar: A.data, Bbar: transpose(rows, [0, 2, 1]).data };
 }
 
 /** Steps of a scan from the end: a sample's elapsed time is the one to the next; 1 at the end. */
@@ -232,39 +222,35 @@ function reversedScale(scale: Tensor): Tensor {
 /** The states of all samples, in one direction.            x [batch, length, mode] c64 */
 function scan(
   device: Device,
-  params: LayerParams<S5Config>,
+  params: Params,
   u: OpInput,
   dtScale: Tensor | undefined,
   x0: OpInput | undefined,
   reverse: boolean,
 ): { x: DeviceTensor; state: DeviceTensor } {
-  const { config, tensors } = params;
+  const { discretization } = params.config;
   const { dtype } = u;
   const [batch = 0, length = 0] = u.shape;
-  const modes = modesOf(config);
-  const drive = (name: string, B: () => FloatArray) => {
-    const matrix = derived(params, name, () => inputMatrix(B(), modes, config.feature));
-    const b = asDtype(matrix, dtype);
+  const drive = (b: OpInput) => {
     const v = runOp(device, matmul, { a: u, b }, { transposeB: true }).c;
-    return reshape(v, [batch, length, modes, 2]);
+    return reshape(v, [batch, length, modesOf(params.config), 2]);
   };
-  const poles = (data: Float64Array) => asDtype(tensorOf([modes, 2], data), dtype);
   if (dtScale === undefined) {
-    const system = () => derived(params, "system", () => s5Discrete(params));
-    const inputs = { v: drive("Bbar", () => system().Bbar), A: poles(system().Abar), x0 };
-    return runOp(device, diagonalScan, inputs, { variant: "lti", reverse });
+    const make = systemBy(params, discretization);
+    const { A, B } = madeFor(device, params, "discrete", dtype, make);
+    return runOp(device, diagonalScan, { v: drive(B), A, x0 }, { variant: "lti", reverse });
   }
-  const factor = Float64Array.from(need(tensors, "logDt").data, Math.exp);
-  const dt = spreadSteps(dtScale, factor, u.shape, dtype);
-  const v = drive("B", () => need(tensors, "B").data);
-  const inputs = { v, A: poles(lambdaOf(params)), dt, x0 };
-  const { discretization } = config;
-  return runOp(device, diagonalScan, inputs, { variant: "perStep", discretization, reverse });
+  const make = systemBy(params, "continuous");
+  const { A, B } = madeFor(device, params, "continuous", dtype, make);
+  const logDt = need(params.tensors, "logDt");
+  const dt = spreadLearnedSteps(device, dtScale, logDt, u.shape, dtype);
+  const options = { variant: "perStep", discretization, reverse } as const;
+  return runOp(device, diagonalScan, { v: drive(B), A, dt, x0 }, options);
 }
 
 function forward(
   device: Device,
-  params: LayerParams<S5Config>,
+  params: Params,
   u: OpInput,
   options: ForwardOptions = {},
 ): ForwardResult {
@@ -273,10 +259,9 @@ function forward(
   const { dtScale } = options;
   const scope = openScope(device);
   const readout = (x: DeviceTensor, name: string) => {
-    const scale = config.conjugatePairs ? 2 : 1;
-    const matrix = derived(params, name, () => outputMatrix(need(tensors, name), scale));
+    const { matrix: b } = madeFor(scope, params, name, dtype, readoutOf(params, name));
     const a = reshape(x, [...x.shape.slice(0, 2), 2 * modesOf(config)]);
-    return runOp(scope, matmul, { a, b: asDtype(matrix, dtype) }, { transposeB: true }).c;
+    return runOp(scope, matmul, { a, b }, { transposeB: true }).c;
   };
   try {
     const x0 = carried(options.state?.["x"], dtype);
@@ -287,7 +272,7 @@ function forward(
       y = runOp(scope, add, { a: y, b: readout(back.x, "Creverse") }, {}).out;
     }
     // A convolution of one tap multiplies each feature by its own number.
-    const weight = asDtype(reshape(need(tensors, "D"), [config.feature, 1]), dtype);
+    const weight = reshape(operand(need(tensors, "D"), dtype), [config.feature, 1]);
     const skip = runOp(scope, conv1d, { u, weight }, { activation: "identity" }).y;
     y = activated(scope, params, runOp(scope, add, { a: y, b: skip }, {}).out);
     return { y: scope.keep(y), state: { x: scope.keep(state) } };
@@ -296,16 +281,12 @@ function forward(
   }
 }
 
-function activated(
-  device: Device,
-  { config, tensors }: LayerParams<S5Config>,
-  y: DeviceTensor,
-): DeviceTensor {
+function activated(device: Device, { config, tensors }: Params, y: DeviceTensor): DeviceTensor {
   if (config.activation === "identity") return y;
   const g = runOp(device, activation, { x: y }, { kind: "gelu_tanh" }).y;
   if (config.activation === "gelu") return g;
-  const b = asDtype(need(tensors, "gateWeight"), y.dtype);
-  const bias = asDtype(need(tensors, "gateBias"), y.dtype);
+  const b = operand(need(tensors, "gateWeight"), y.dtype);
+  const bias = operand(need(tensors, "gateBias"), y.dtype);
   const z = runOp(device, matmul, { a: g, b, bias }, { transposeB: true }).c;
   const sigmoid = { activation: "sigmoid" } as const;
   if (config.activation === "full_glu") return runOp(device, gate, { y: z }, sigmoid).out;
@@ -316,16 +297,100 @@ function initialState(config: S5Config, batch: number, dtype: Dtype = "f64"): La
   return { x: zeros([batch, modesOf(config), 2], dtype) };
 }
 
+/** What a step multiplies by: modes for its elapsed time, matrices for any. */
+interface StepSystem {
+  /** Abar, then the factor of the drive, by mode.                              [mode, 4] */
+  readonly modes: Float64Array;
+  /** On real inputs, and from (re, im) pairs.     [2·mode, feature], [feature, 2·mode] */
+  readonly B: FloatArray;
+  readonly readout: FloatArray;
+  readonly D: FloatArray;
+}
+
+/** Abar and factor of every mode for samples `scale` sampling periods apart.     [mode, 4] */
+function modesAfter(params: LayerParams<S5Config>, lambda: FloatArray, scale: number) {
+  const dt = Float64Array.from(need(params.tensors, "logDt").data, (v) => scale * Math.exp(v));
+  const ones = Float64Array.from(lambda, (_, i) => 1 - (i % 2));
+  const { Abar, Bbar } = discretizeDiagonal(Float64Array.from(lambda), ones, dt, {
+    method: params.config.discretization,
+  });
+  const modes = new Float64Array(2 * lambda.length);
+  for (let i = 0; i < lambda.length; i++) {
+    const at = 4 * (i >> 1) + (i & 1);
+    modes[at] = Abar[i]!;
+    modes[at + 2] = Bbar[i]!;
+  }
+  return modes;
+}
+
+function stepSystem(params: LayerParams<S5Config>, scale: number): StepSystem {
+  const { A, B } = madeOnHost(params, "continuous", systemBy(params, "continuous"));
+  const after = () => modesAfter(params, A.data, scale);
+  return {
+    modes: scale === 1 ? derived(params, "modes", after) : after(),
+    B: B.data,
+    readout: madeOnHost(params, "C", readoutOf(params, "C")).matrix.data,
+    D: need(params.tensors, "D").data,
+  };
+}
+
+/** x ← Abar∘x + factor∘(B·u) and y = readout·x + D∘u for every row. */
+function stepInto(
+  y: FloatArray,
+  x: FloatArray,
+  { modes, B, readout, D }: StepSystem,
+  u: FloatArray,
+): void {
+  const feature = D.length;
+  const pairs = B.length / feature;
+  for (let row = 0; row < y.length / feature; row++) {
+    const first = row * feature;
+    const state = row * pairs;
+    for (let n = 0; n < pairs; n += 2) {
+      let vr = 0;
+      let vi = 0;
+      for (let d = 0; d < feature; d++) {
+        vr += B[n * feature + d]! * u[first + d]!;
+        vi += B[(n + 1) * feature + d]! * u[first + d]!;
+      }
+      const [ar, ai, fr, fi] = [
+        modes[2 * n]!,
+        modes[2 * n + 1]!,
+        modes[2 * n + 2]!,
+        modes[2 * n + 3]!,
+      ];
+      const xr = x[state + n]!;
+      const xi = x[state + n + 1]!;
+      x[state + n] = ar * xr - ai * xi + fr * vr - fi * vi;
+      x[state + n + 1] = ar * xi + ai * xr + fr * vi + fi * vr;
+    }
+    for (let d = 0; d < feature; d++) {
+      let sum = D[d]! * u[first + d]!;
+      for (let n = 0; n < pairs; n++) sum += readout[d * pairs + n]! * x[state + n]!;
+      y[first + d] = sum;
+    }
+  }
+}
+
+/** The activation after a step runs as the twins of its ops. */
+const host = openCpu();
+
 function step(
   params: LayerParams<S5Config>,
   u: FloatArray,
   state: LayerState,
   dtScale = 1,
 ): FloatArray {
-  if (params.config.bidirectional) {
+  const { config } = params;
+  if (config.bidirectional) {
     throw new InvalidValueError("bidirectional", true, "false where samples come one by one");
   }
-  return stepByForward(forward, params, u, state, dtScale);
+  const x = need(state, "x");
+  const y = floatArray(x.dtype, x.shape[0]! * config.feature);
+  stepInto(y, x.data, stepSystem(params, dtScale), u);
+  if (config.activation === "identity") return y;
+  const rows = host.upload(tensorOf([x.shape[0]!, config.feature], y));
+  return host.dataOf(activated(host, params, rows));
 }
 
 const EXAMPLE: S5Config = {

@@ -21,9 +21,18 @@ import { InvalidValueError } from "../base/errors.ts";
 import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { decays, denormal, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
+import { diagonalScanBackward } from "./_helpers/diagonal_scan_backward.ts";
 import { discretizeModeInto } from "./_helpers/discretize_mode.ts";
 import { chunkOf, groupsFor, POINTWISE_GROUP } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase, type Pass } from "./op.ts";
+import { columnSums, joinPlans } from "./_helpers/reduce.ts";
+import {
+  type Backward,
+  defineOp,
+  type LaunchPlan,
+  type Named,
+  type OpCase,
+  type Pass,
+} from "./op.ts";
 
 /** Parameters of {@linkcode diagonalScan}. */
 export interface DiagonalScanParams {
@@ -99,24 +108,22 @@ function cpu(
   }
 }
 
-function launch(shapes: Shapes, params: DiagonalScanParams): LaunchPlan {
+/** What the passes of both directions share. */
+function geometryOf(shapes: Shapes, params: DiagonalScanParams) {
   const [batch, length, states] = shapes.v as [number, number, number, number];
   const rows = batch * states;
-  const perStep = params.variant === "perStep";
   const chunk = chunkOf(length, rows);
   const chunks = Math.max(1, groupsFor(length, chunk));
   const constants = {
     GROUP: POINTWISE_GROUP,
     CHUNKED: chunks > 1 ? 1 : 0,
-    PER_STEP: perStep ? 1 : 0,
+    PER_STEP: params.variant === "perStep" ? 1 : 0,
     BILINEAR: params.discretization === "bilinear" ? 1 : 0,
     REVERSE: params.reverse ? 1 : 0,
     HAS_X0: shapes.x0 ? 1 : 0,
   };
   const dims = { length, states, rows, chunk, chunks };
   const tiles = groupsFor(rows, POINTWISE_GROUP);
-  const dt = perStep ? ["dt"] : [];
-  const x0 = shapes.x0 ? ["x0"] : [];
   const pass = (entry: string, bindings: string[], groups: number): Pass => ({
     entry,
     constants,
@@ -124,6 +131,12 @@ function launch(shapes: Shapes, params: DiagonalScanParams): LaunchPlan {
     bindings,
     workgroups: [tiles, groups, 1],
   });
+  const dt = params.variant === "perStep" ? ["dt"] : [];
+  return { rows, chunks, pass, dt, x0: shapes.x0 ? ["x0"] : [] };
+}
+
+function launch(shapes: Shapes, params: DiagonalScanParams): LaunchPlan {
+  const { rows, chunks, pass, dt, x0 } = geometryOf(shapes, params);
   const passes = chunks === 1 ? [] : [
     pass("reduce_chunks", ["v", "A", ...dt, "ends"], chunks - 1),
     pass("carry_chunks", [...x0, "ends"], 1),
@@ -141,6 +154,45 @@ function launch(shapes: Shapes, params: DiagonalScanParams): LaunchPlan {
     ],
   };
 }
+
+/**
+ * The adjoint runs against the scan: with the gradient flow of the state,
+ *
+ *   flow[k] = gradX[k] + conj(Abar[k + 1])·flow[k + 1]      (the last: + gradState)
+ *   gradV[k] = conj(factor[k])·flow[k]     gradAbar[k] = conj(x[k − 1])·flow[k]
+ *
+ * and from Abar[k] and factor[k] to lambda and dt by the chain rule where they are made per step.
+ * The states are the op's output, so nothing is stored for the way back.
+ *
+ * On a GPU the flow crosses chunks as the state does, backwards; gradV holds it between the pass
+ * that finds it and the pass that sums its products, so that no pass binds more than 8 buffers.
+ */
+const backward: Backward<DiagonalScanParams, Input, OptionalInput, "x" | "state"> = {
+  needs: ["v", "A", "dt", "x0", "x"],
+  needsWith: ({ variant }) => variant === "lti" ? ["A", "x0", "x"] : backward.needs,
+  cpu: diagonalScanBackward,
+  launch(shapes, params) {
+    const { rows, chunks, pass, dt, x0 } = geometryOf(shapes, params);
+    const [batch, , states] = shapes.v as [number, number, number, number];
+    // What the first chunk passes on is wanted only where a state was carried in.
+    const reduced = shapes.x0 ? chunks : chunks - 1;
+    const modes = dt.length > 0 ? ["v", "A", "dt", "gradDt"] : [];
+    const passes = [
+      pass("carry_flows", ["gradState", "flows", ...(shapes.x0 ? ["gradX0"] : [])], 1),
+      pass("apply_flows", ["A", ...dt, "gradX", "flows", "gradV"], chunks),
+      pass("sum_flows", [...modes, "x", ...x0, "gradV", "sums"], chunks),
+    ];
+    if (reduced > 0) {
+      passes.unshift(pass("reduce_flows", ["A", ...dt, "gradX", "flows"], reduced));
+    }
+    return joinPlans(
+      { scratch: { flows: 4 * rows * chunks, sums: 2 * rows * chunks }, passes },
+      columnSums({ target: "gradA", left: "sums", rows: batch * chunks, columns: 2 * states }),
+    );
+  },
+  // Sums over the length of products of two scans, each with the tolerance of one.
+  tolerance: 5e-5,
+};
 
 type ScanCase = OpCase<DiagonalScanParams, Input, OptionalInput>;
 type CaseSizes = readonly [batch: number, length: number, state: number];
@@ -167,6 +219,7 @@ function perStepCase(
   [batch, length, state]: CaseSizes,
   params: Omit<DiagonalScanParams, "variant">,
   dtRange: readonly [number, number],
+  hasX0 = true,
 ): ScanCase {
   return {
     name,
@@ -175,7 +228,7 @@ function perStepCase(
       v: normal(random, [batch, length, state, 2]),
       A: leftHalfPlane(random, [state], 2, 8),
       dt: uniform(random, [batch, length, state], dtRange[0], dtRange[1]),
-      x0: normal(random, [batch, state, 2]),
+      ...(hasX0 && { x0: normal(random, [batch, state, 2]) }),
     }),
   };
 }
@@ -202,6 +255,7 @@ const cases: readonly ScanCase[] = [
     }),
   }),
   perStepCase("zero-order hold", [2, 67, 3], {}, [0.001, 0.1]),
+  perStepCase("nothing carried in", [2, 67, 3], {}, [0.001, 0.1], false),
   perStepCase("zero-order hold, gaps, reverse", [2, 40, 3], { reverse: true }, [0.01, 30]),
   perStepCase("bilinear", [2, 67, 3], { discretization: "bilinear" }, [0.001, 0.5]),
 ];
@@ -219,4 +273,5 @@ export const diagonalScan = defineOp<DiagonalScanParams, Input, OptionalInput, "
   sized: (work) => ltiCase(`${work} state updates`, [1, Math.max(1, Math.round(work / 64)), 64]),
   cases,
   tolerance: 2e-5,
+  backward,
 });

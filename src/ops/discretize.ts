@@ -21,11 +21,12 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, normal, uniform } from "./_helpers/cases.ts";
 import {
   adjointTimes,
-  type Complex,
-  discretizeMode,
+  DISCRETE_METHODS,
+  type DiscreteMethod,
   dot,
-  type ModeSlopes,
-  slopesOfMode,
+  methodConstants,
+  modeBy,
+  slopesBy,
   times,
 } from "./_helpers/discretize_mode.ts";
 import { groupsFor, POINTWISE_GROUP } from "./_helpers/plan.ts";
@@ -34,10 +35,8 @@ import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } fro
 
 /** Parameters of {@linkcode discretize}. */
 export interface DiscretizeParams {
-  readonly method: "zoh" | "bilinear" | "continuous";
+  readonly method: DiscreteMethod;
 }
-
-const METHODS: readonly string[] = ["zoh", "bilinear", "continuous"];
 
 type Input = "logDt" | "logDecay" | "frequency" | "B";
 type Shapes = Named<Input, never, Shape>;
@@ -48,25 +47,11 @@ function outputShapes(shapes: Shapes, params: DiscretizeParams): { Abar: Shape; 
   expectShape("logDt", ["feature"], [feature], shapes.logDt);
   expectShape("frequency", ["feature", "state"], [feature, state], shapes.frequency);
   expectShape("B", ["feature", "state", "complex"], [feature, state, 2], shapes.B);
-  if (!METHODS.includes(params.method)) {
-    throw new InvalidValueError("method", params.method, METHODS.join(", "));
+  if (!DISCRETE_METHODS.includes(params.method)) {
+    throw new InvalidValueError("method", params.method, `one of ${DISCRETE_METHODS.join(", ")}`);
   }
   return { Abar: shapes.B, Bbar: shapes.B };
 }
-
-/** Abar and the factor of B by the method, and how both change. */
-function modeBy(method: DiscretizeParams["method"], lambda: Complex, dt: number) {
-  if (method === "continuous") return { Abar: lambda, factor: ONE };
-  return discretizeMode(lambda, dt, method === "bilinear");
-}
-
-function slopesBy(method: DiscretizeParams["method"], lambda: Complex, dt: number): ModeSlopes {
-  if (method !== "continuous") return slopesOfMode(lambda, dt, method === "bilinear");
-  return { AbarByLambda: ONE, AbarByDt: ZERO, factorByLambda: ZERO, factorByDt: ZERO };
-}
-
-const ONE: Complex = { re: 1, im: 0 };
-const ZERO: Complex = { re: 0, im: 0 };
 
 /** The twin: logDt [feature], logDecay and frequency [feature, state], the others c64 of those. */
 function cpu(
@@ -94,11 +79,7 @@ function launch(shapes: Shapes, params: DiscretizeParams): LaunchPlan {
     scratch: {},
     passes: [{
       entry: "discretize_modes",
-      constants: {
-        GROUP: POINTWISE_GROUP,
-        BILINEAR: params.method === "bilinear" ? 1 : 0,
-        CONTINUOUS: params.method === "continuous" ? 1 : 0,
-      },
+      constants: { GROUP: POINTWISE_GROUP, ...methodConstants(params.method) },
       dims: { feature, state },
       bindings: ["logDt", "logDecay", "frequency", "B", "Abar", "Bbar"],
       workgroups: [groupsFor(feature * state, POINTWISE_GROUP), 1, 1],

@@ -19,6 +19,7 @@ import { gaussianLoss } from "./gaussian_loss.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
+import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
 import { pool } from "./pool.ts";
 import { quantileLoss } from "./quantile_loss.ts";
@@ -55,6 +56,7 @@ export {
   layerNorm,
   linearScan,
   matmul,
+  mimoSystem,
   pool,
   quantileLoss,
   rmsNorm,
@@ -90,6 +92,7 @@ export const OPS: readonly AnyOp[] = [
   layerNorm,
   linearScan,
   matmul,
+  mimoSystem,
   pool,
   quantileLoss,
   rmsNorm,

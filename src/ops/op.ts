@@ -36,6 +36,8 @@ export type Some<Name extends string, T> = { readonly [key in Name]?: T | undefi
 export interface Backward<P, I extends string, Opt extends string, O extends string> {
   /** The inputs and outputs whose values it reads; a tape keeps these and no others. */
   readonly needs: readonly (I | Opt | O)[];
+  /** Those of `needs` that it reads with these parameters; all of them where absent. */
+  needsWith?(params: P): readonly (I | Opt | O)[];
   /**
    * The twin: writes the gradient of every input that was given.
    *
@@ -53,6 +55,14 @@ export interface Backward<P, I extends string, Opt extends string, O extends str
   launch(shapes: Named<I, Opt, Shape>, params: P, limits: GpuLimits): LaunchPlan;
   /** Largest allowed max|x − ref| / max|ref| of a gradient in f32. */
   readonly tolerance: number;
+}
+
+/** The names of the values that an op's backward reads with these parameters. */
+export function needsOf(
+  backward: Backward<any, any, any, any>,
+  params: unknown,
+): readonly string[] {
+  return backward.needsWith?.(params) ?? backward.needs;
 }
 
 /**

@@ -26,7 +26,6 @@ import {
   type LayerState,
   lssl,
   s4,
-  s5,
 } from "../../src/layers/mod.ts";
 import { asDtype, type Dtype, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../_gpu.ts";
@@ -136,7 +135,7 @@ function runSteps(
 }
 
 /** The layers without gradients: an op of theirs has no backward. The list may only shrink. */
-const NOT_ON_TAPE: readonly AnyLayer[] = [attention, h3, lssl, s4, s5];
+const NOT_ON_TAPE: readonly AnyLayer[] = [attention, h3, lssl, s4];
 
 /** Differences of step 1e-4: their fourth order and the rounding of the loss stay below. */
 const DIFFERENCE_CLOSE = 1e-8;

@@ -4,6 +4,7 @@ import { openCpu } from "../../src/device/mod.ts";
 import { s5, type S5Config, s5Discrete } from "../../src/layers/s5.ts";
 import { nplr } from "../../src/ssm/nplr.ts";
 import { tensorOf } from "../../src/tensor/tensor.ts";
+import { differenceErrors, tapeGradients } from "./_gradients.ts";
 
 const cpu = openCpu({ poison: true });
 
@@ -74,6 +75,47 @@ Deno.test("s5 in both directions sees later samples and has no step", () => {
   assert.notEqual(after[0], before[0]);
   const state = s5.initialState(params.config, 1);
   assert.throws(() => s5.step(params, new Float64Array(2), state), { field: "bidirectional" });
+});
+
+Deno.test("s5 in both directions passes gradients to all parameters, u and x0", async () => {
+  const params = s5.init({ ...CONFIG, bidirectional: true }, seedRandom(1));
+  const state = { x: tensorOf([1, 4, 2], Float64Array.from({ length: 8 }, (_, i) => Math.cos(i))) };
+  const gaps = Float64Array.from({ length: 12 }, (_, i) => 0.2 + (i * 7 % 5));
+  for (const dtScale of [undefined, tensorOf([1, 12], gaps)]) {
+    const point = { params, u, state, ...(dtScale && { dtScale }) };
+    const errors = await differenceErrors(s5, point);
+    assert.deepEqual(Object.keys(errors), [
+      ...["u", "logDt", "lambdaRe", "lambdaIm", "B", "C", "D", "Creverse", "x0.x"],
+    ]);
+    // Fourth-order differences of step 1e-4, as in the laws.
+    for (const [name, error] of Object.entries(errors)) {
+      assert.ok(error < 1e-8, `${name}: ${error}`);
+    }
+  }
+});
+
+Deno.test("s5 holds no gradient of a decay that is clipped", async () => {
+  const params = s5.init({ ...CONFIG, clip: true }, seedRandom(1));
+  params.tensors["lambdaRe"]!.data[0] = 5;
+  const state = s5.initialState(params.config, 1);
+  const { lambdaRe } = await tapeGradients(cpu, s5, { params, u, state }, "f64");
+  assert.equal(lambdaRe!.data[0], 0);
+  assert.notEqual(lambdaRe!.data[1], 0);
+});
+
+Deno.test("s5.step() of a batch is the step of each row", () => {
+  const params = s5.init({ ...CONFIG, activation: "full_glu" }, seedRandom(1));
+  const both = s5.initialState(params.config, 2);
+  const rows = [0, 1].map(() => s5.initialState(params.config, 1));
+  for (const scale of [1, 2.5]) {
+    const sample = Float64Array.from([0.3, -1, 2, 0.7]);
+    const y = s5.step(params, sample, both, scale);
+    const each = rows.flatMap((state, i) => [
+      ...s5.step(params, sample.subarray(2 * i, 2 * i + 2), state, scale),
+    ]);
+    assert.deepEqual([...y], each);
+  }
+  assert.deepEqual([...both["x"]!.data], rows.flatMap((state) => [...state["x"]!.data]));
 });
 
 Deno.test("s5Discrete() clips the decay where the configuration says", () => {

@@ -3,7 +3,7 @@ import { nextNormal, seedRandom } from "../../src/base/random.ts";
 import type { Device } from "../../src/device/device.ts";
 import { openCpu } from "../../src/device/cpu.ts";
 import { openScope } from "../../src/device/scope.ts";
-import { type AnyOp, gradientName } from "../../src/ops/op.ts";
+import { type AnyOp, gradientName, needsOf } from "../../src/ops/op.ts";
 import { runBackward, runOp } from "../../src/ops/run.ts";
 import { caseInputs } from "../../src/ops/self_check.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor } from "../../src/tensor/tensor.ts";
@@ -44,7 +44,7 @@ export async function gradientsOn(
   const outputs = runOp(scope, op, inputs, params);
   const values: Record<string, any> = { ...inputs, ...outputs };
   const given: Record<string, any> = {};
-  for (const name of op.backward!.needs) {
+  for (const name of needsOf(op.backward!, params)) {
     if (values[name] !== undefined) given[name] = values[name];
   }
   for (const name of op.outputs) given[gradientName(name)] = asDtype(seeds[name]!, dtype);

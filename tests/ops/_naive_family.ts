@@ -95,6 +95,26 @@ function diagonalScan({ v, A, dt, x0 }: Inputs, params: any): Outputs {
   return { x, state };
 }
 
+function mimoSystem({ logDt, lambdaRe, lambdaIm, B }: Inputs, params: any): Outputs {
+  const [modes, feature] = B!.shape as [number, number, number];
+  const Abar: number[] = [];
+  const Bbar: number[] = [];
+  for (let n = 0; n < modes; n++) {
+    const clipped = Math.min(at(lambdaRe!, n), -(params.decayMin ?? -Infinity));
+    const lambda: Complex = [clipped, at(lambdaIm!, n)];
+    const { Abar: a, factor } = params.method === "continuous"
+      ? { Abar: lambda, factor: [1, 0] as Complex }
+      : modeOf(lambda, Math.exp(at(logDt!, n)), params.method === "bilinear");
+    const row = Array.from(
+      { length: feature },
+      (_, d) => times(factor, [at(B!, n, d, 0), at(B!, n, d, 1)]),
+    );
+    Abar.push(...a);
+    Bbar.push(...row.map(([re]) => re), ...row.map(([, im]) => im));
+  }
+  return { Abar, Bbar };
+}
+
 /** A in the full basis of modes and conjugates, with B and a row for each of C.  */
 function fullSystem({ lambda, P, B, C }: Inputs, d: number) {
   const [, rank, half] = P!.shape as [number, number, number];
@@ -294,5 +314,6 @@ export const NAIVE_FAMILY: Readonly<Record<string, (inputs: Inputs, params: any)
   diagonal_scan: diagonalScan,
   dplr_kernel: dplrKernel,
   dplr_scan: dplrScan,
+  mimo_system: mimoSystem,
   ssd,
 };

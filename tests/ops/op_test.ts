@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { OPS } from "../../src/ops/mod.ts";
-import { type AnyOp, defineOp, gradientName, type LaunchPlan } from "../../src/ops/op.ts";
+import { diagonalScan, OPS } from "../../src/ops/mod.ts";
+import { type AnyOp, defineOp, gradientName, type LaunchPlan, needsOf } from "../../src/ops/op.ts";
 
 Deno.test("defineOp() gives the op back unchanged", () => {
   const op = OPS[0]!;
@@ -52,7 +52,10 @@ Deno.test("launch plans bind only what the op or the plan has", () => {
     const shapes = Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, x.shape]));
     check(op, op.launch(shapes, sized.params, limits), Object.keys(shapes), op.outputs);
     if (op.backward === undefined) continue;
-    const given = [...op.backward.needs, ...op.outputs.map(gradientName)];
+    const given = [
+      ...needsOf(op.backward, sized.params),
+      ...op.outputs.map(gradientName),
+    ];
     const plan = op.backward.launch(shapes, sized.params, limits);
     check(op, plan, given, Object.keys(shapes).map(gradientName));
   }
@@ -61,4 +64,11 @@ Deno.test("launch plans bind only what the op or the plan has", () => {
 Deno.test("gradientName() keeps the case of the rest of the name", () => {
   assert.equal(gradientName("x0"), "gradX0");
   assert.equal(gradientName("deltaBias"), "gradDeltaBias");
+});
+
+Deno.test("needsOf() names what a backward reads with its parameters", () => {
+  const { backward } = diagonalScan;
+  // With equal steps the drive itself is not read, so a tape does not keep it.
+  assert.deepEqual(needsOf(backward!, { variant: "lti" }), ["A", "x0", "x"]);
+  assert.deepEqual(needsOf(backward!, { variant: "perStep" }), ["v", "A", "dt", "x0", "x"]);
 });

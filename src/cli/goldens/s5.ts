@@ -1,10 +1,12 @@
-import { type LayerParams, s5, S5_ACTIVATIONS, type S5Config } from "../../layers/mod.ts";
-import { add, layerNorm, runOp } from "../../ops/mod.ts";
-import { discretizeDiagonal } from "../../ssm/discretize.ts";
+import { type ForwardOptions, type LayerParams, s5, S5_ACTIVATIONS } from "../../layers/mod.ts";
+import type { S5Config } from "../../layers/mod.ts";
+import { add, layerNorm, mimoSystem, runOp } from "../../ops/mod.ts";
 import { nplr } from "../../ssm/nplr.ts";
-import { reshape, type Tensor, tensorOf, transpose } from "../../tensor/tensor.ts";
+import { type FloatArray, reshape, type Tensor, tensorOf } from "../../tensor/tensor.ts";
+import { transpose } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, numberOf, valuesOf } from "./golden_file.ts";
+import { gradientsOf, hasGradients, lossWeight } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { stepThrough } from "./layer_steps.ts";
 import { cast, fartherOf, fileTensor, fileTensorIf, rounded, take, valuesF64 } from "./tensors.ts";
@@ -23,23 +25,25 @@ export const s5Group: GroupRunner = {
   },
 };
 
-function discretized(golden: GoldenCase, on: GoldenDevice): Computed {
+async function discretized(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const bilinear = golden.functions.some((name) => /bilinear/.test(name));
-  const lambda = valuesOf(golden, "Lambda");
-  const B = valuesOf(golden, "B_tilde");
-  const columns = B.length / lambda.length;
-  const options = { method: bilinear ? "bilinear" : "zoh" } as const;
+  const lambda = fileTensor(golden, "Lambda");
+  const part = (offset: 0 | 1) => everySecond(lambda.data, offset);
   const steps = valuesOf(golden, "step");
-  const Bbar = new Float64Array(B.length);
-  let Abar = lambda;
-  for (let d = 0; d < columns; d++) {
-    const at = (i: number) => 2 * ((i >> 1) * columns + d) + (i & 1);
-    const column = lambda.map((_, i) => B[at(i)]!);
-    const system = discretizeDiagonal(lambda, column, steps, options);
-    Abar = system.Abar;
-    system.Bbar.forEach((value, i) => Bbar[at(i)] = value);
-  }
-  return { values: { Lambda_bar: rounded(Abar, on.dtype), B_bar: rounded(Bbar, on.dtype) } };
+  const system = runOp(on.device, mimoSystem, {
+    logDt: cast(tensorOf([steps.length], steps.map(Math.log)), on.dtype),
+    lambdaRe: cast(part(0), on.dtype),
+    lambdaIm: cast(part(1), on.dtype),
+    B: cast(fileTensor(golden, "B_tilde"), on.dtype),
+  }, { method: bilinear ? "bilinear" : "zoh" });
+  const Abar = await take(on, system.Abar);
+  const Bbar = transpose(await take(on, system.Bbar), [0, 2, 1]);
+  return { values: { Lambda_bar: valuesF64(Abar), B_bar: valuesF64(Bbar) } };
+}
+
+function everySecond(pairs: FloatArray, offset: 0 | 1): Tensor {
+  const count = pairs.length / 2;
+  return tensorOf([count], Float64Array.from({ length: count }, (_, i) => pairs[2 * i + offset]!));
 }
 
 /** All eigenvalues, ascending in their imaginary part, and moduli, which no phase changes. */
@@ -109,17 +113,56 @@ function scaleOf(golden: GoldenCase): Tensor | undefined {
   return gaps && tensorOf([1, gaps.data.length + 1], Float64Array.from([1, ...gaps.data]));
 }
 
+/** The file's names of the system's parameters. */
+const NAMES: Readonly<Record<string, string>> = {
+  logDt: "log_step",
+  lambdaRe: "Lambda_re",
+  lambdaIm: "Lambda_im",
+  B: "B",
+  C: "C",
+  D: "D",
+};
+
 async function system(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const params = paramsOf(golden, "");
   const u = inputOf(golden, on);
   const dtScale = scaleOf(golden);
-  const result = s5.forward(on.device, params, u, dtScale && { dtScale });
+  const options = dtScale && { dtScale };
+  const result = s5.forward(on.device, params, u, options);
   await take(on, result.state["x"]!);
   const y = valuesF64(await take(on, result.y));
-  if (params.config.bidirectional || dtScale) return { values: { y } };
+  const gradients = hasGradients(golden) ? await systemGradients(golden, on, params, options) : {};
+  if (params.config.bidirectional || dtScale) return { values: { y, ...gradients } };
   const start = s5.initialState(params.config, 1, on.dtype);
   const steps = await stepThrough(s5, params, on, u, start);
-  return { values: { y: fartherOf(valuesOf(golden, "y"), y, valuesF64(steps.y)) } };
+  return {
+    values: { y: fartherOf(valuesOf(golden, "y"), y, valuesF64(steps.y)), ...gradients },
+  };
+}
+
+/** Gradients of the input and of all parameters, by the file's names. */
+async function systemGradients(
+  golden: GoldenCase,
+  on: GoldenDevice,
+  { config, tensors }: LayerParams<S5Config>,
+  options?: ForwardOptions,
+): Promise<Record<string, Float64Array>> {
+  const gradient = await gradientsOf(on, (device, variable) => {
+    const watched = Object.fromEntries(
+      Object.entries(tensors).map(([name, tensor]) => [name, variable(name, tensor)]),
+    );
+    const input = variable("u", inputOf(golden, on));
+    const { y, state } = s5.forward(device, { config, tensors: watched }, input, options);
+    device.free(state["x"]!);
+    return [[y, lossWeight(golden, on)]];
+  });
+  // In both directions the file has an output matrix for each.
+  const names = config.bidirectional ? { ...NAMES, C: "C1", Creverse: "C2" } : NAMES;
+  const values: Record<string, Float64Array> = { grad_u: valuesF64(gradient("u")) };
+  for (const [name, ofFile] of Object.entries(names)) {
+    values[`grad_${ofFile}`] = valuesF64(gradient(name));
+  }
+  return values;
 }
 
 /** A residual layer: LayerNorm before (or after) the system with its activation, and the skip. */

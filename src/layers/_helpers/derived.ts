@@ -1,3 +1,8 @@
+import { type Device, type DeviceTensor, openCpu } from "../../device/mod.ts";
+import type { OpInput } from "../../ops/mod.ts";
+import { asDtype, type Dtype, type Tensor } from "../../tensor/tensor.ts";
+import type { ForwardParams, LayerParams } from "../layer.ts";
+
 const known = new WeakMap<object, Map<string, unknown>>();
 
 /**
@@ -12,4 +17,55 @@ export function derived<T>(owner: object, key: string, make: () => T): T {
   if (values === undefined) known.set(owner, values = new Map());
   if (!values.has(key)) values.set(key, make());
   return values.get(key) as T;
+}
+
+/** Whether all parameters are on the host. */
+export function areOnHost<Config>(params: ForwardParams<Config>): params is LayerParams<Config> {
+  return Object.values(params.tensors).every((tensor) => "data" in tensor);
+}
+
+const host = openCpu();
+
+/** The outputs of a chain of ops by name. */
+export type Made<Names extends string> = { readonly [name in Names]: DeviceTensor };
+
+/**
+ * What a chain of ops makes of parameters on the host: once, in f64, kept with them.
+ *
+ * @param key  name of the chain among those of these parameters
+ * @param make the chain; gets the device to run on and the dtype to take its operands in
+ */
+export function madeOnHost<Names extends string>(
+  params: LayerParams<any>,
+  key: string,
+  make: (device: Device, dtype: Dtype) => Made<Names>,
+): { readonly [name in Names]: Tensor } {
+  return derived(params, key, () => {
+    const made = Object.entries<DeviceTensor>(make(host, "f64"));
+    const tensors = made.map(([name, tensor]) => {
+      const { shape, dtype } = tensor;
+      return [name, { shape, dtype, data: host.dataOf(tensor) }];
+    });
+    return Object.fromEntries(tensors) as { [name in Names]: Tensor };
+  });
+}
+
+/**
+ * What a chain of ops makes of parameters, for a forward. From parameters on the host it is made in
+ * f64, since shaders may round their exponentials by far more than f32, and kept with them; else on
+ * the device, where gradients pass through it.
+ */
+export function madeFor<Names extends string>(
+  device: Device,
+  params: ForwardParams<any>,
+  key: string,
+  dtype: Dtype,
+  make: (device: Device, dtype: Dtype) => Made<Names>,
+): { readonly [name in Names]: OpInput } {
+  if (!areOnHost(params)) return make(device, dtype);
+  return derived(params, `${key}, ${dtype}`, () => {
+    const made = Object.entries<Tensor>(madeOnHost(params, key, make));
+    const tensors = made.map(([name, tensor]) => [name, asDtype(tensor, dtype)]);
+    return Object.fromEntries(tensors) as { [name in Names]: Tensor };
+  });
 }

@@ -140,3 +140,36 @@ export function slopesOfMode(lambda: Complex, dt: number, bilinear: boolean): Mo
     factorByDt: Abar,
   };
 }
+
+/** How `discretize` and `mimo_system` make a discrete system; the last leaves it as it is. */
+export const DISCRETE_METHODS = ["zoh", "bilinear", "continuous"] as const;
+
+/** One of {@linkcode DISCRETE_METHODS}. */
+export type DiscreteMethod = (typeof DISCRETE_METHODS)[number];
+
+const ONE: Complex = { re: 1, im: 0 };
+const ZERO: Complex = { re: 0, im: 0 };
+
+/** Abar and the factor of B by a method. */
+export function modeBy(
+  method: DiscreteMethod,
+  lambda: Complex,
+  dt: number,
+): { Abar: Complex; factor: Complex } {
+  if (method === "continuous") return { Abar: lambda, factor: ONE };
+  return discretizeMode(lambda, dt, method === "bilinear");
+}
+
+/** How both change with lambda and dt. */
+export function slopesBy(method: DiscreteMethod, lambda: Complex, dt: number): ModeSlopes {
+  if (method !== "continuous") return slopesOfMode(lambda, dt, method === "bilinear");
+  return { AbarByLambda: ONE, AbarByDt: ZERO, factorByLambda: ZERO, factorByDt: ZERO };
+}
+
+/** The method as constants of `shaders/shared/discretize_by.wgsl`. */
+export function methodConstants(method: DiscreteMethod) {
+  return {
+    BILINEAR: method === "bilinear" ? 1 : 0,
+    CONTINUOUS: method === "continuous" ? 1 : 0,
+  };
+}
