@@ -58,6 +58,8 @@ interface Node {
   /** Recorded steps that will read its value. */
   readers: number;
   isFreed: boolean;
+  /** Its gradient is the caller's own seed, which the tape reads and never frees. */
+  isSeed: boolean;
   /** Its gradient is wanted by the caller. */
   readonly isWatched: boolean;
   /** Watched or computed from what is; a tensor that is only kept for its value is not. */
@@ -179,10 +181,15 @@ class Recorder {
       if (node === undefined) {
         throw new TypeError("A seed's tensor does not come from a watched one");
       }
-      // Summed with nothing it becomes the tape's own copy, which the tape may free.
-      const own = "buffer" in gradient ? gradient : this.#base.upload(gradient);
-      this.#accumulate(node, this.#sum(own, this.#zero(own.shape, own.dtype)));
-      if (own !== gradient) this.#base.free(own);
+      if (!("buffer" in gradient)) {
+        this.#accumulate(node, this.#base.upload(gradient));
+      } else if (node.gradient === undefined && !node.isWatched) {
+        node.gradient = gradient;
+        node.isSeed = true;
+      } else {
+        // What outlives this call, or adds up, has to be the tape's own.
+        this.#accumulate(node, this.#sum(gradient, this.#zero(gradient.shape, gradient.dtype)));
+      }
     }
     while (this.#steps.length > 0) {
       const step = this.#steps.pop()!;
@@ -197,14 +204,14 @@ class Recorder {
   release(): void {
     this.#steps = [];
     for (const node of this.#nodes.values()) {
-      if (node.gradient !== undefined) this.#base.free(node.gradient);
+      this.#freeGradient(node);
       if (node.isFreed) this.#base.free(node.tensor);
     }
     this.#nodes.clear();
   }
 
   #addNode(tensor: DeviceTensor, { isWatched = false, isTracked = true } = {}): Node {
-    const fresh = { gradient: undefined, readers: 0, isFreed: false };
+    const fresh = { gradient: undefined, readers: 0, isFreed: false, isSeed: false };
     const node: Node = { ...fresh, tensor, isWatched, isTracked };
     this.#nodes.set(tensor.buffer.id, node);
     return node;
@@ -289,9 +296,15 @@ class Recorder {
       return;
     }
     const sum = this.#sum(node.gradient, gradient);
-    this.#base.free(node.gradient);
+    this.#freeGradient(node);
     this.#base.free(gradient);
     node.gradient = sum;
+  }
+
+  #freeGradient(node: Node): void {
+    if (node.gradient !== undefined && !node.isSeed) this.#base.free(node.gradient);
+    node.gradient = undefined;
+    node.isSeed = false;
   }
 
   #sum(a: DeviceTensor, b: DeviceTensor): DeviceTensor {
@@ -301,9 +314,7 @@ class Recorder {
   }
 
   #dropGradient(node: Node): void {
-    if (node.gradient === undefined || node.isWatched) return;
-    this.#base.free(node.gradient);
-    node.gradient = undefined;
+    if (!node.isWatched) this.#freeGradient(node);
   }
 
   #takeGradient(tensor: DeviceTensor): DeviceTensor | undefined {

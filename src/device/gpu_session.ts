@@ -7,7 +7,7 @@
 import { DeviceLostError } from "../base/errors.ts";
 import type { AdapterSummary, GpuLimits } from "./device.ts";
 import { type Pipeline, PipelineCache, shaderFile } from "./pipelines.ts";
-import type { Command, WireBinding, WireLaunch } from "./protocol.ts";
+import type { Command, Program, WireBinding, WireLaunch } from "./protocol.ts";
 import { Readback } from "./readback.ts";
 import { interfaceOf, type ShaderInterface } from "./wgsl.ts";
 
@@ -15,6 +15,8 @@ import { interfaceOf, type ShaderInterface } from "./wgsl.ts";
 const DIMS_SLOT_BYTES = 256;
 /** Launches in one submit. */
 export const LAUNCHES_PER_SUBMIT_MAX = 256;
+/** Bind groups kept; all go when there are more. */
+export const BIND_GROUPS_MAX = 4096;
 /** Workgroups along one axis that every WebGPU device takes. */
 const WORKGROUPS_PER_AXIS_MAX = 65_535;
 const TIMESTAMP_BYTES = 8;
@@ -53,6 +55,9 @@ export class GpuSession {
   readonly #dimsBytes = new ArrayBuffer(DIMS_SLOT_BYTES * LAUNCHES_PER_SUBMIT_MAX);
   readonly #dimsView = new DataView(this.#dimsBytes);
   readonly #buffers = new Map<number, GPUBuffer>();
+  readonly #programs = new Map<number, Program>();
+  /** By program and buffers: iterations repeat their launches on the pool's same buffers. */
+  readonly #groups = new Map<string, GPUBindGroup>();
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
   /** Buffers that the commands not yet submitted touch. */
@@ -196,6 +201,8 @@ export class GpuSession {
       case "destroy":
         this.#condemned.push(this.#buffer(command.id));
         this.#buffers.delete(command.id);
+        // A kept group would keep the buffer's memory.
+        this.#groups.clear();
         this.#spoilt.delete(command.id);
         return;
       case "write":
@@ -204,6 +211,14 @@ export class GpuSession {
         if (command.data.byteLength > 0) {
           this.#device.queue.writeBuffer(this.#buffer(command.id), 0, command.data);
         }
+        return;
+      case "program":
+        this.#programs.set(command.number, command.program);
+        return;
+      case "forgetPrograms":
+        this.#programs.clear();
+        this.#pipelines.clear();
+        this.#groups.clear();
         return;
       case "launch":
         return await this.#launch(command.launches);
@@ -236,25 +251,42 @@ export class GpuSession {
       if (spoilt !== undefined) throw new Error(spoilt);
       // Compiled before the first is recorded, so that a broken shader leaves no half-done op.
       const made: Pipeline[] = [];
-      for (const launch of launches) made.push(await this.#pipelines.get(launch));
+      for (const launch of launches) made.push(this.#made(launch) ?? await this.#compile(launch));
       launches.forEach((launch, i) => {
         // A dispatch of nothing is legal but costs a bind group; zero-sized tensors end here.
         if (launch.workgroups.every((count) => count > 0)) this.#add(launch, made[i]!);
       });
       if (this.#spoilt.size > 0) {
-        for (const { id } of written(launches)) this.#spoilt.delete(id);
+        for (const { id } of this.#written(launches)) this.#spoilt.delete(id);
       }
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      for (const { id } of written(launches)) this.#spoilt.set(id, message);
+      for (const { id } of this.#written(launches)) this.#spoilt.set(id, message);
       if (spoilt === undefined) throw error;
     }
+  }
+
+  #made({ program }: WireLaunch): Pipeline | undefined {
+    return this.#pipelines.kept(program);
+  }
+
+  #compile({ program }: WireLaunch): Promise<Pipeline> {
+    return this.#pipelines.compile(program, this.#programs.get(program)!);
+  }
+
+  /** The bindings that launches write, by what their shader files declare. */
+  #written(launches: readonly WireLaunch[]): WireBinding[] {
+    return launches.flatMap(({ program, bindings }) => {
+      const { shader, names } = this.#programs.get(program)!;
+      const storage = declaredStorage(shader);
+      return bindings.filter((_, i) => storage?.get(names[i]!)?.writable !== false);
+    });
   }
 
   /** The fault that spoilt one of the buffers that these launches only read. */
   #spoiltInput(launches: readonly WireLaunch[]): string | undefined {
     if (this.#spoilt.size === 0) return undefined;
-    const outputs = new Set(written(launches).map(({ id }) => id));
+    const outputs = new Set(this.#written(launches).map(({ id }) => id));
     for (const { bindings } of launches) {
       for (const { id } of bindings) {
         if (!outputs.has(id) && this.#spoilt.has(id)) return this.#spoilt.get(id);
@@ -279,16 +311,25 @@ export class GpuSession {
     pass.dispatchWorkgroups(...launch.workgroups);
   }
 
-  #bind(launch: WireLaunch, made: Pipeline): GPUBindGroup {
-    return this.#device.createBindGroup({
+  #bind({ program, bindings }: WireLaunch, made: Pipeline): GPUBindGroup {
+    let key = `${program}`;
+    for (const { id, bytes } of bindings) {
+      this.#touched.add(id);
+      key += `,${id}:${bytes}`;
+    }
+    let group = this.#groups.get(key);
+    if (group !== undefined) return group;
+    group = this.#device.createBindGroup({
       layout: made.storageLayout,
-      entries: launch.bindings.map(({ name, id, bytes }) => {
-        this.#touched.add(id);
-        const { binding } = made.shader.storage.get(name)!;
+      entries: bindings.map(({ id, bytes }, i) => {
+        const { binding } = made.shader.storage.get(made.program.names[i]!)!;
         // A zero-sized tensor is bound as one word, since WebGPU has no empty bindings.
         return { binding, resource: { buffer: this.#buffer(id), size: Math.max(4, bytes) } };
       }),
     });
+    if (this.#groups.size >= BIND_GROUPS_MAX) this.#groups.clear();
+    this.#groups.set(key, group);
+    return group;
   }
 
   #submit(): void {
@@ -321,7 +362,7 @@ export class GpuSession {
   async #time(request: number, launches: readonly WireLaunch[], repeats: number): Promise<void> {
     this.#submit();
     const made: Pipeline[] = [];
-    for (const launch of launches) made.push(await this.#pipelines.get(launch));
+    for (const launch of launches) made.push(this.#made(launch) ?? await this.#compile(launch));
     const count = 2 * (repeats + 1);
     const querySet = this.#device.createQuerySet({ type: "timestamp", count });
     const resolved = this.#device.createBuffer({
@@ -369,14 +410,6 @@ function limitsOf(most: GPUSupportedLimits): GpuLimits {
   };
 }
 
-/** The bindings that launches write, by what their shader files declare. */
-function written(launches: readonly WireLaunch[]): WireBinding[] {
-  return launches.flatMap(({ shader, bindings }) => {
-    const storage = declaredStorage(shader);
-    return bindings.filter(({ name }) => storage?.get(name)?.writable !== false);
-  });
-}
-
 /** What a shader file declares, or nothing where there is no such file. */
 function declaredStorage(shader: string): ShaderInterface["storage"] | undefined {
   try {
@@ -391,7 +424,9 @@ function writeDimsInto(view: DataView, slot: number, launch: WireLaunch, made: P
   made.shader.dims.forEach(({ name, float }, i) => {
     const value = launch.dims[name];
     if (value === undefined) {
-      throw new SyntaxError(`Shader ${launch.shader} wants size "${name}", the launch has none`);
+      throw new SyntaxError(
+        `Shader ${made.program.shader} wants size "${name}", the launch has none`,
+      );
     }
     if (float) view.setFloat32(slot + 4 * i, value, true);
     else view.setUint32(slot + 4 * i, value, true);

@@ -1,5 +1,5 @@
 /** Compiled shaders of one GPU device, kept by what they were compiled from. */
-import type { WireLaunch } from "./protocol.ts";
+import type { Program } from "./protocol.ts";
 import { expandShader, interfaceOf, type ShaderInterface, type ShaderSource } from "./wgsl.ts";
 
 /** Compiled pipelines kept; the least recently used goes first. */
@@ -7,6 +7,7 @@ export const PIPELINES_MAX = 512;
 
 /** A pipeline and how to bind to it. */
 export interface Pipeline {
+  readonly program: Program;
   readonly pipeline: GPUComputePipeline;
   readonly storageLayout: GPUBindGroupLayout;
   readonly shader: ShaderInterface;
@@ -28,40 +29,48 @@ export const shaderFile: ShaderSource = (name) => {
 export class PipelineCache {
   readonly #device: GPUDevice;
   readonly #dimsLayout: GPUBindGroupLayout;
-  readonly #kept = new Map<string, Pipeline>();
+  readonly #kept = new Map<number, Pipeline>();
 
   constructor(device: GPUDevice, dimsLayout: GPUBindGroupLayout) {
     this.#device = device;
     this.#dimsLayout = dimsLayout;
   }
 
+  /** The pipeline of a program that is compiled already. */
+  kept(number: number): Pipeline | undefined {
+    const kept = this.#kept.get(number);
+    if (kept) {
+      // Re-inserted, so that the map's order is the order of last use.
+      this.#kept.delete(number);
+      this.#kept.set(number, kept);
+    }
+    return kept;
+  }
+
   /**
-   * The pipeline of a launch.
+   * Compiles a program and keeps it under its number.
    *
    * @throws {SyntaxError} the shader does not compile, or does not declare what the launch binds
    */
-  async get(launch: WireLaunch): Promise<Pipeline> {
-    const names = launch.bindings.map((binding) => binding.name);
-    const key = JSON.stringify([launch.shader, launch.entry, launch.constants, names]);
-    const kept = this.#kept.get(key);
-    if (kept) {
-      // Re-inserted, so that the map's order is the order of last use.
-      this.#kept.delete(key);
-      this.#kept.set(key, kept);
-      return kept;
-    }
-    const made = await this.#compile(launch, names);
-    this.#kept.set(key, made);
+  async compile(number: number, program: Program): Promise<Pipeline> {
+    const made = await this.#compile(program);
+    this.#kept.set(number, made);
     if (this.#kept.size > PIPELINES_MAX) this.#kept.delete(this.#kept.keys().next().value!);
     return made;
   }
 
-  async #compile(launch: WireLaunch, names: readonly string[]): Promise<Pipeline> {
-    const text = expandShader(launch.shader, launch.constants, shaderFile);
+  /** Forgets all pipelines: their numbers will mean other programs. */
+  clear(): void {
+    this.#kept.clear();
+  }
+
+  async #compile(program: Program): Promise<Pipeline> {
+    const { names } = program;
+    const text = expandShader(program.shader, program.constants, shaderFile);
     const shader = interfaceOf(text);
     for (const name of names) {
       if (!shader.storage.has(name)) {
-        throw new SyntaxError(`Shader ${launch.shader} declares no storage variable "${name}"`);
+        throw new SyntaxError(`Shader ${program.shader} declares no storage variable "${name}"`);
       }
     }
     this.#device.pushErrorScope("validation");
@@ -78,13 +87,13 @@ export class PipelineCache {
       }),
       compute: {
         module: this.#device.createShaderModule({ code: text }),
-        entryPoint: launch.entry,
+        entryPoint: program.entry,
       },
     });
     const error = await this.#device.popErrorScope();
     if (error) {
-      throw new SyntaxError(`Shader ${launch.shader}, entry ${launch.entry}: ${error.message}`);
+      throw new SyntaxError(`Shader ${program.shader}, entry ${program.entry}: ${error.message}`);
     }
-    return { pipeline, storageLayout, shader };
+    return { program, pipeline, storageLayout, shader };
   }
 }

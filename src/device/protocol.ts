@@ -1,19 +1,27 @@
 /** Messages between a GPU device on the caller's thread and the Worker that owns the GPU. */
 import type { AdapterSummary, GpuLimits } from "./device.ts";
 
-/** A launch whose buffers are ids: what {@linkcode Launch} becomes on its way to the Worker. */
-export interface WireLaunch {
+/** What a pipeline is compiled from; sent once, then named by its number. */
+export interface Program {
   readonly shader: string;
   readonly entry: string;
   readonly constants: Readonly<Record<string, number | string>>;
+  /** The shader variables that a launch binds, in its order. */
+  readonly names: readonly string[];
+}
+
+/** A launch whose buffers are ids: what {@linkcode Launch} becomes on its way to the Worker. */
+export interface WireLaunch {
+  /** Number of a program that was sent before. */
+  readonly program: number;
   readonly dims: Readonly<Record<string, number>>;
+  /** A buffer for each of the program's variables, and how many of its bytes. */
   readonly bindings: readonly WireBinding[];
   readonly workgroups: readonly [number, number, number];
 }
 
-/** A shader variable, the buffer bound to it, and how many of its bytes. */
+/** A buffer as a launch sees it. */
 export interface WireBinding {
-  readonly name: string;
   readonly id: number;
   readonly bytes: number;
 }
@@ -23,6 +31,8 @@ export type Command =
   | { kind: "create"; id: number; bytes: number }
   | { kind: "destroy"; id: number }
   | { kind: "write"; id: number; data: ArrayBuffer }
+  | { kind: "program"; number: number; program: Program }
+  | { kind: "forgetPrograms" }
   | { kind: "launch"; launches: readonly WireLaunch[] }
   | { kind: "read"; request: number; id: number; bytes: number }
   | { kind: "time"; request: number; launches: readonly WireLaunch[]; repeats: number };

@@ -7,7 +7,7 @@ import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor/tensor.ts";
 import type { AdapterSummary, DeviceTensor, GpuDevice, GpuLimits, Launch } from "./device.ts";
 import { BufferPool, POOL_BYTES_MAX } from "./pool.ts";
-import type { Answer, Command, Request, WireLaunch } from "./protocol.ts";
+import type { Answer, Command, Program, Request, WireLaunch } from "./protocol.ts";
 import { FAST_READBACK_RUNTIMES } from "./readback.ts";
 import { threadEnded } from "./threads.ts";
 
@@ -15,6 +15,8 @@ import { threadEnded } from "./threads.ts";
 export const BATCH_COMMANDS_MAX = 1024;
 /** Bytes of uploads sent at once, about. */
 export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
+/** Programs that the Worker knows by number; all are sent again when there are more. */
+export const PROGRAMS_MAX = 2048;
 /** Constant tables kept on the device; the oldest goes first. */
 export const TABLES_MAX = 64;
 /** Times that a lost device is opened again before it is given up. */
@@ -109,6 +111,7 @@ export class WebGpuDevice implements GpuDevice {
   readonly #pool: BufferPool;
   readonly #tables = new Map<string, DeviceTensor>();
   readonly #waiting = new Map<number, Waiting>();
+  readonly #programs = new Map<string, number>();
   #commands: Command[] = [];
   #transfer: ArrayBuffer[] = [];
   #batchBytes = 0;
@@ -209,6 +212,7 @@ export class WebGpuDevice implements GpuDevice {
   }
 
   dispatch(launches: readonly Launch[]): void {
+    this.#makeRoomForPrograms(launches.length);
     this.#push({ kind: "launch", launches: launches.map((launch) => this.#wire(launch)) });
   }
 
@@ -234,6 +238,7 @@ export class WebGpuDevice implements GpuDevice {
    */
   async time(launches: readonly Launch[], repeats: number): Promise<number[]> {
     if (!this.info.timestamps) throw new TypeError("This adapter has no timestamp queries");
+    this.#makeRoomForPrograms(launches.length);
     const wire = launches.map((launch) => this.#wire(launch));
     const times = await this.#request((request) => ({
       kind: "time",
@@ -318,13 +323,35 @@ export class WebGpuDevice implements GpuDevice {
 
   #wire(launch: Launch): WireLaunch {
     this.#refuseWhenGone();
-    const bindings = Object.entries(launch.bindings).map(([name, { buffer, bytes }]) => {
+    const { shader, entry, constants, dims, workgroups } = launch;
+    const names = Object.keys(launch.bindings);
+    const bindings = names.map((name) => {
+      const { buffer, bytes } = launch.bindings[name]!;
       if (buffer.generation !== this.#generation) {
         throw new DeviceLostError(`"${name}" was on a GPU device that has been lost`);
       }
-      return { name, id: buffer.id, bytes };
+      return { id: buffer.id, bytes };
     });
-    return { ...launch, bindings };
+    const program = this.#programOf({ shader, entry, constants, names });
+    return { program, dims, bindings, workgroups };
+  }
+
+  /** Forgets all programs before launches that could be too many; numbers in use stay valid. */
+  #makeRoomForPrograms(launches: number): void {
+    if (this.#programs.size + launches <= PROGRAMS_MAX) return;
+    this.#programs.clear();
+    this.#push({ kind: "forgetPrograms" });
+  }
+
+  /** The number of a program, which is sent at its first use. */
+  #programOf(program: Program): number {
+    const key = JSON.stringify([program.shader, program.entry, program.constants, program.names]);
+    const known = this.#programs.get(key);
+    if (known !== undefined) return known;
+    const number = this.#programs.size + 1;
+    this.#programs.set(key, number);
+    this.#push({ kind: "program", number, program });
+    return number;
   }
 
   #push(command: Command): void {
@@ -417,6 +444,7 @@ export class WebGpuDevice implements GpuDevice {
     this.#transfer = [];
     this.#batchBytes = 0;
     this.#tables.clear();
+    this.#programs.clear();
     this.#pool.reset();
     for (const waiting of this.#waiting.values()) waiting.reject(new DeviceLostError(reason));
     this.#waiting.clear();

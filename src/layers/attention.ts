@@ -13,17 +13,26 @@
  */
 import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
-import { type Device, openScope } from "../device/mod.ts";
+import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
 import { ATTENTION_SIZE_MAX, ATTENTION_WINDOW_MAX } from "../ops/attention.ts";
 import { attention as attentionOp, matmul, runOp, slice } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
+import { plainDot, rotaryTable, rotatedDot } from "../ssm/rotary.ts";
 import { expectShape } from "../tensor/shape.ts";
-import { asDtype, type Dtype, reshape, zeros } from "../tensor/tensor.ts";
+import {
+  asDtype,
+  type Dtype,
+  type FloatArray,
+  floatArray,
+  reshape,
+  tensorOf,
+  zeros,
+} from "../tensor/tensor.ts";
+import { derived } from "./_helpers/derived.ts";
 import { checkSize, filled, uniform } from "./_helpers/init.ts";
-import { stepByForward } from "./_helpers/step_by_forward.ts";
-import { carried, need } from "./_helpers/tensors.ts";
+import { carried, need, operand } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
-import type { Layer, LayerParams, LayerState } from "./layer.ts";
+import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of an attention layer. */
 export interface AttentionConfig {
@@ -92,9 +101,21 @@ function init(config: AttentionConfig, random: RandomState): LayerParams<Attenti
   };
 }
 
+/** a·Wᵀ + bias, `name` being in or out. */
+function project(
+  device: Device,
+  tensors: Readonly<Record<string, OpInput>>,
+  a: OpInput,
+  name: "in" | "out",
+): DeviceTensor {
+  const b = operand(need(tensors, `${name}Proj`), a.dtype);
+  const bias = carried(tensors[`${name}Bias`], a.dtype);
+  return runOp(device, matmul, { a, b, bias }, { transposeB: true }).c;
+}
+
 function forward(
   device: Device,
-  params: LayerParams<AttentionConfig>,
+  params: ForwardParams<AttentionConfig>,
   u: OpInput,
   options: ForwardOptions = {},
 ): ForwardResult {
@@ -107,16 +128,8 @@ function forward(
   }
   const size = sizeOfHead(config);
   const scope = openScope(device);
-  const linear = (a: OpInput, name: string) => {
-    const bias = tensors[`${name}Bias`];
-    const weights = {
-      b: asDtype(need(tensors, `${name}Proj`), dtype),
-      bias: bias && asDtype(bias, dtype),
-    };
-    return runOp(scope, matmul, { a, ...weights }, { transposeB: true }).c;
-  };
   try {
-    const x = linear(u, "in");
+    const x = project(scope, tensors, u, "in");
     const part = (start: number, heads: number) => {
       const { out } = runOp(scope, slice, { x }, { start: start * size, count: heads * size });
       return reshape(out, [batch, length, heads, size]);
@@ -129,7 +142,8 @@ function forward(
       values0: carried(options.state?.["values"], dtype),
       seen0: carried(options.state?.["seen"], dtype),
     }, { window, ...(config.rotary && { rotaryBase: config.rotaryBase }) });
-    const y = linear(reshape(attended.y, [batch, length, config.feature]), "out");
+    const rows = reshape(attended.y, [batch, length, config.feature]);
+    const y = project(scope, tensors, rows, "out");
     return {
       y: scope.keep(y),
       state: {
@@ -149,6 +163,102 @@ function initialState(config: AttentionConfig, batch: number, dtype: Dtype = "f6
   return { keys: zeros(rows, dtype), values: zeros(rows, dtype), seen: zeros([batch], dtype) };
 }
 
+/** The projections of a step run as the twins of their ops. */
+const host = openCpu();
+
+/** One sample: O(seen) products, and the cache moves on by one row. */
+function step(
+  params: LayerParams<AttentionConfig>,
+  u: FloatArray,
+  state: LayerState,
+): FloatArray {
+  const { config, tensors } = params;
+  const { head, group, window } = config;
+  const size = sizeOfHead(config);
+  const cache = {
+    keys: need(state, "keys").data,
+    values: need(state, "values").data,
+    seen: need(state, "seen").data,
+  };
+  const batch = cache.seen.length;
+  const { dtype } = need(state, "keys");
+  const sample = asDtype(tensorOf([batch, config.feature], u), dtype);
+  const x = host.dataOf(project(host, tensors, sample, "in"));
+  const width = (head + 2 * group) * size;
+  const turns = config.rotary
+    ? derived(params, "turns", () => rotaryTable(window, size, config.rotaryBase))
+    : undefined;
+  const y = floatArray(dtype, batch * config.feature);
+  for (let b = 0; b < batch; b++) {
+    attendInto(y, cache, x.subarray(b * width, (b + 1) * width), config, b, turns);
+    advance(cache, x.subarray(b * width + head * size, (b + 1) * width), config, b);
+  }
+  return host.dataOf(project(host, tensors, tensorOf([batch, config.feature], y), "out"));
+}
+
+/** The carried rows, and how many of them are samples. */
+interface Cache {
+  readonly keys: FloatArray;
+  readonly values: FloatArray;
+  readonly seen: FloatArray;
+}
+
+/** Attends from one sample, x = [q, k, v], to itself and to the carried ones. */
+function attendInto(
+  y: FloatArray,
+  cache: Cache,
+  x: FloatArray,
+  config: AttentionConfig,
+  b: number,
+  turns: Float64Array | undefined,
+): void {
+  const { head, group, window } = config;
+  const size = sizeOfHead(config);
+  const past = window - 1;
+  const seen = cache.seen[b]!;
+  const weights = new Float64Array(seen + 1);
+  const sums = new Float64Array(size);
+  for (let h = 0; h < head; h++) {
+    const g = Math.floor(h * group / head);
+    // From this sample itself back to the oldest carried one.
+    const rowAt = (distance: number) => (((b + 1) * past - distance) * group + g) * size;
+    let top = -Infinity;
+    for (let distance = 0; distance <= seen; distance++) {
+      const k = distance === 0 ? x : cache.keys;
+      const from = distance === 0 ? (head + g) * size : rowAt(distance);
+      const dot = turns
+        ? rotatedDot(x, h * size, k, from, size, turns, distance)
+        : plainDot(x, h * size, k, from, size);
+      weights[distance] = dot / Math.sqrt(size);
+      top = Math.max(top, weights[distance]!);
+    }
+    let total = 0;
+    sums.fill(0);
+    for (let distance = 0; distance <= seen; distance++) {
+      const v = distance === 0 ? x : cache.values;
+      const from = distance === 0 ? (head + group + g) * size : rowAt(distance);
+      const weight = Math.exp(weights[distance]! - top);
+      total += weight;
+      for (let s = 0; s < size; s++) sums[s] = sums[s]! + weight * v[from + s]!;
+    }
+    const at = (b * head + h) * size;
+    for (let s = 0; s < size; s++) y[at + s] = sums[s]! / total;
+  }
+}
+
+/** Takes the key and the value of a sample, row = [k, v], into the cache; the oldest leave it. */
+function advance(cache: Cache, row: FloatArray, config: AttentionConfig, b: number): void {
+  const past = config.window - 1;
+  const width = config.group * sizeOfHead(config);
+  if (past === 0) return;
+  const [start, end] = [b * past * width, (b + 1) * past * width];
+  cache.keys.copyWithin(start, start + width, end);
+  cache.values.copyWithin(start, start + width, end);
+  cache.keys.set(row.subarray(0, width), end - width);
+  cache.values.set(row.subarray(width), end - width);
+  cache.seen[b] = Math.min(cache.seen[b]! + 1, past);
+}
+
 const EXAMPLE: AttentionConfig = {
   feature: 6,
   head: 3,
@@ -166,8 +276,7 @@ export const attention: Layer<AttentionConfig> = {
   init,
   forward,
   initialState,
-  // Over one sample the op is a step of the key-value cache.
-  step: (params, u, state, dtScale = 1) => stepByForward(forward, params, u, state, dtScale),
+  step,
   stateBytes: (config, batch, dtype) => bytesOfState(initialState(config, batch, dtype)),
   halfStepsExact: () => "attention counts samples, whatever time has passed",
   examples: [

@@ -19,11 +19,14 @@
  * Tolerance: exp is off by 3 + 2|x| ULP, scores are sums over a head; 1e-5.
  */
 import { InvalidValueError } from "../base/errors.ts";
+import { plainDot, rotaryTable, rotatedDot } from "../ssm/rotary.ts";
 import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
+import { attentionBackward, attentionBackwardPlan } from "./_helpers/attention_backward.ts";
+import { rowOf, type Sizes } from "./_helpers/attention_rows.ts";
 import { constant, denormal, fill, normal } from "./_helpers/cases.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode attention}. */
 export interface AttentionParams {
@@ -45,16 +48,6 @@ type OptionalInput = "keys0" | "values0" | "seen0";
 type Output = "y" | "keys" | "values" | "seen";
 type Shapes = Named<Input, OptionalInput, Shape>;
 type Arrays = Named<Input, OptionalInput, FloatArray>;
-
-interface Sizes {
-  readonly batch: number;
-  readonly length: number;
-  readonly head: number;
-  readonly group: number;
-  readonly size: number;
-  /** Carried keys. */
-  readonly past: number;
-}
 
 function sizesOf(shapes: Shapes, params: AttentionParams): Sizes {
   expectRank("q", 4, shapes.q);
@@ -99,20 +92,6 @@ function sizesOf(shapes: Shapes, params: AttentionParams): Sizes {
     expectShape("seen0", ["batch"], [batch], shapes.seen0);
   }
   return { batch, length, head, group, size, past };
-}
-
-/** cos and sin of distance·base^(−2p/size), by distance and pair. */
-function rotaryTable(window: number, size: number, base: number): Float64Array {
-  const pairs = size / 2;
-  const table = new Float64Array(2 * window * pairs);
-  for (let distance = 0; distance < window; distance++) {
-    for (let p = 0; p < pairs; p++) {
-      const angle = distance * base ** (-2 * p / size);
-      table[2 * (distance * pairs + p)] = Math.cos(angle);
-      table[2 * (distance * pairs + p) + 1] = Math.sin(angle);
-    }
-  }
-  return table;
 }
 
 /**
@@ -169,47 +148,6 @@ function cpu(
     carryInto(outputs, inputs, sizes, b);
     outputs.seen[b] = Math.min(seen + length, past);
   }
-}
-
-/** The array and the offset of a key or value; samples before the first are the carried ones. */
-function rowOf(
-  inputs: Arrays,
-  { length, group, size, past }: Sizes,
-  kind: "k" | "v",
-  b: number,
-  j: number,
-  g: number,
-): [FloatArray, number] {
-  if (j >= 0) return [inputs[kind], ((b * length + j) * group + g) * size];
-  const before = (kind === "k" ? inputs.keys0 : inputs.values0)!;
-  return [before, ((b * past + past + j) * group + g) * size];
-}
-
-function plainDot(q: FloatArray, at: number, k: FloatArray, from: number, size: number): number {
-  let sum = 0;
-  for (let s = 0; s < size; s++) sum += q[at + s]! * k[from + s]!;
-  return sum;
-}
-
-/** ⟨R(distance)·q, k⟩, which is ⟨R(i)·q, R(j)·k⟩ for every i and j so far apart. */
-function rotatedDot(
-  q: FloatArray,
-  at: number,
-  k: FloatArray,
-  from: number,
-  size: number,
-  table: Float64Array,
-  distance: number,
-): number {
-  let sum = 0;
-  for (let s = 0; s < size; s += 2) {
-    const cos = table[distance * size + s]!;
-    const sin = table[distance * size + s + 1]!;
-    const [q0, q1] = [q[at + s]!, q[at + s + 1]!];
-    const [k0, k1] = [k[from + s]!, k[from + s + 1]!];
-    sum += (q0 * k0 + q1 * k1) * cos + (q0 * k1 - q1 * k0) * sin;
-  }
-  return sum;
 }
 
 /** The last window − 1 keys and values, 0 where there was no sample yet. */
@@ -291,6 +229,28 @@ function launch(
     }],
   };
 }
+
+/**
+ * Gradients, with the weights p found again from the largest score of a row and its sum (the
+ * recomputation of FlashAttention, arXiv 2205.14135, section 3.1 and algorithm 4), so that no
+ * matrix of weights is kept:
+ *
+ *   slope[i, j] = scale·p[i, j]·⟨gradY[i], v[j] − y[i]⟩
+ *   gradQ[i] = Σ_j slope[i, j]·R(j − i)·k[j]
+ *   gradK[j] = Σ_i slope[i, j]·R(i − j)·q[i]            gradV[j] = Σ_i p[i, j]·gradY[i]
+ *
+ * The carried keys and values are copies, whose gradients add to those of their samples. `seen0` is
+ * a count: its gradient is 0.
+ */
+const backward: Backward<AttentionParams, Input, OptionalInput, Output> = {
+  needs: ["q", "k", "v", "keys0", "values0", "seen0", "y"],
+  cpu: (given, gradients, shapes, params) =>
+    attentionBackward(given, gradients, sizesOf(shapes, params), params),
+  launch: (shapes, params, limits) =>
+    attentionBackwardPlan(sizesOf(shapes, params), params, shapes.keys0 !== undefined, limits),
+  // Two sums over the window of what the op computes at its tolerance.
+  tolerance: 2e-5,
+};
 
 type AttentionCase = OpCase<AttentionParams, Input, OptionalInput>;
 type CaseSizes = readonly [
@@ -381,4 +341,5 @@ export const attention = defineOp<AttentionParams, Input, OptionalInput, Output>
   },
   cases,
   tolerance: 1e-5,
+  backward,
 });

@@ -217,7 +217,7 @@ function multiplyPlan(
   const most = Math.max(1, Math.min(wanted, Math.floor(k / PART_STEPS_MIN)));
   const kOfPart = Math.max(1, groupsFor(groupsFor(k, most), tile.STEPS) * tile.STEPS);
   const parts = Math.max(1, groupsFor(k, kOfPart));
-  const scratch = `${target}Parts`;
+  const scratch = `${target}OfParts`;
   const pass: Pass = {
     entry: "multiply",
     constants: {
@@ -326,6 +326,7 @@ const cases: readonly MatmulCase[] = [
   product("transposed a", [40, 33], [40, 5], { params: { transposeA: true } }),
   product("several tiles", [70, 150], [150, 65]),
   product("inner axis in parts", [3, 1500], [1500, 5]),
+  product("inner axis in more parts than are added at once", [2, 16_700], [16_700, 3]),
   product("inner axis in parts, pairs, transposed", [2, 700, 40], [2, 700, 35], {
     params: { transposeA: true },
   }),

@@ -23,10 +23,10 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { silu, softplus } from "./_helpers/activation.ts";
 import { constant, denormal, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
 import { chunkOf, groupsFor } from "./_helpers/plan.ts";
-import { BACKWARD_CHUNK } from "./_helpers/scan_backward.ts";
 import {
   backwardPlan,
   offsetOf,
+  SELECTIVE_CHUNK,
   selectiveScanBackward,
   type Sizes,
 } from "./_helpers/selective_scan_backward.ts";
@@ -250,7 +250,6 @@ function chunked(
     TILE,
     CARRY_GROUP,
     CHUNKED: chunks > 1 ? 1 : 0,
-    BACKWARD: 0,
     SOFTPLUS: params.softplus ? 1 : 0,
     FIXED_B: sizes.groupB === 0 ? 1 : 0,
     FIXED_C: sizes.groupC === 0 ? 1 : 0,
@@ -321,7 +320,7 @@ const backward: Backward<SelectiveScanParams, Input, OptionalInput, "y" | "state
     selectiveScanBackward(given, gradients, sizesOf(shapes, params), params.softplus),
   launch: (shapes, params, limits) =>
     backwardPlan(
-      chunked(shapes, params, limits, BACKWARD_CHUNK),
+      chunked(shapes, params, limits, SELECTIVE_CHUNK),
       sizesOf(shapes, params),
       shapes,
       limits,

@@ -52,6 +52,20 @@ Deno.test("backward() goes through reshaped views and leaves unused outputs out"
   await assertGradient(tape, x, [0, 1, 1, 0, 0, 0]);
 });
 
+Deno.test("a seed stays its owner's, also where several fall on one output", async () => {
+  const freed: number[] = [];
+  const base: Device = { ...cpu, free: (tensor) => freed.push(tensor.buffer.id) };
+  const tape = openTape(base);
+  const x = tape.watch(cpu.upload(tensorOf([2], Float64Array.of(2, 3))));
+  const { out } = runOp(tape.device, gate, { y: x, z: x }, { activation: "identity" });
+  const seeds = [1, 2, 4].map((value) => cpu.upload(tensorOf([2], Float64Array.of(value, value))));
+  tape.backward([[out, seeds[0]!], [out, seeds[1]!], [x, seeds[2]!]]);
+  await assertGradient(tape, x, [3 * 4 + 4, 3 * 6 + 4]);
+  tape.release();
+  assert.deepEqual(seeds.map((seed) => cpu.dataOf(seed)[0]), [1, 2, 4]);
+  assert.ok(seeds.every((seed) => !freed.includes(seed.buffer.id)));
+});
+
 Deno.test("gradients of several iterations add up until release()", async () => {
   const tape = openTape(cpu);
   const x = tape.watch(cpu.upload(tensorOf([1], Float64Array.of(4))));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LAUNCHES_PER_SUBMIT_MAX } from "../../src/device/gpu_session.ts";
+import { BIND_GROUPS_MAX, LAUNCHES_PER_SUBMIT_MAX } from "../../src/device/gpu_session.ts";
 import type { DeviceTensor, Launch } from "../../src/device/device.ts";
 import { tensorOf } from "../../src/tensor/tensor.ts";
 import { gpuTest, takeFaults } from "../_gpu.ts";
@@ -56,6 +56,28 @@ gpuTest("GpuSession fails the reads of what a broken launch should have written"
   assert.equal(takeFaults().length, 1);
   [a, out, after].forEach((tensor) => gpu.free(tensor));
 });
+
+gpuTest(
+  "GpuSession keeps at most BIND_GROUPS_MAX groups, and none of a freed buffer",
+  async (gpu) => {
+    const a = gpu.upload(ones(BIND_GROUPS_MAX + 2));
+    const out = gpu.alloc([4], "f32");
+    const launch = addLaunch(a, a, out);
+    const bytesOfA = (count: number) => ({ buffer: a.buffer, bytes: 4 * count });
+    for (let count = 1; count <= BIND_GROUPS_MAX + 2; count++) {
+      const bindings = { ...launch.bindings, a: bytesOfA(count), b: bytesOfA(count) };
+      gpu.dispatch([{ ...launch, dims: { count: Math.min(4, count), repeat: 1 }, bindings }]);
+    }
+    assert.deepEqual([...(await gpu.read(out)).data], [2, 2, 2, 2]);
+    [a, out].forEach((tensor) => gpu.free(tensor));
+    // The same ids in another role: a group that outlived its buffers would read the old one.
+    const b = gpu.upload(tensorOf([4], new Float32Array(4).fill(3)));
+    const sum = gpu.alloc([4], "f32");
+    gpu.dispatch([addLaunch(b, b, sum)]);
+    assert.deepEqual([...(await gpu.read(sum)).data], [6, 6, 6, 6]);
+    [b, sum].forEach((tensor) => gpu.free(tensor));
+  },
+);
 
 gpuTest("GpuSession names a missing shader, variable or size", async (gpu) => {
   const fails = async (change: (good: Launch) => Partial<Launch>, message: RegExp) => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DeviceLostError, LimitError } from "../../src/base/errors.ts";
-import { openWebGpu, REOPENS_MAX, TABLES_MAX } from "../../src/device/webgpu.ts";
+import { openWebGpu, PROGRAMS_MAX, REOPENS_MAX, TABLES_MAX } from "../../src/device/webgpu.ts";
 import { add } from "../../src/ops/add.ts";
 import { runOp } from "../../src/ops/run.ts";
 import { tensorOf } from "../../src/tensor/tensor.ts";
@@ -47,6 +47,25 @@ gpuTest("WebGpuDevice.alloc() refuses what passes the budget or one binding", as
     (error) => error instanceof LimitError && error.limitName === "bindingBytesMax",
   );
   await device.close();
+});
+
+gpuTest("WebGpuDevice sends its programs again beyond PROGRAMS_MAX of them", async (gpu) => {
+  const x = gpu.upload(ones(4));
+  const out = gpu.alloc([4], "f32");
+  const bind = (tensor: typeof x) => ({ buffer: tensor.buffer, bytes: 16 });
+  // The constant makes another program of the same shader; nothing runs but the last.
+  for (let i = 0; i <= PROGRAMS_MAX; i++) {
+    gpu.dispatch([{
+      shader: "add",
+      entry: "add",
+      constants: { GROUP: 64, TAG: i },
+      dims: { count: 4, repeat: 4 },
+      bindings: { a: bind(x), b: bind(x), out: bind(out) },
+      workgroups: [i === PROGRAMS_MAX ? 1 : 0, 1, 1],
+    }]);
+  }
+  assert.deepEqual([...(await gpu.read(out)).data], [2, 2, 2, 2]);
+  [x, out].forEach((tensor) => gpu.free(tensor));
 });
 
 gpuTest("WebGpuDevice.table() uploads once and keeps a bounded number", async (gpu) => {

@@ -19,7 +19,6 @@ import type { Device } from "../../src/device/device.ts";
 import { openCpu } from "../../src/device/mod.ts";
 import {
   type AnyLayer,
-  attention,
   type ForwardOptions,
   h3,
   LAYERS,
@@ -135,7 +134,7 @@ function runSteps(
 }
 
 /** The layers without gradients: an op of theirs has no backward. The list may only shrink. */
-const NOT_ON_TAPE: readonly AnyLayer[] = [attention, h3, lssl, s4];
+const NOT_ON_TAPE: readonly AnyLayer[] = [h3, lssl, s4];
 
 /** Differences of step 1e-4: their fourth order and the rounding of the loss stay below. */
 const DIFFERENCE_CLOSE = 1e-8;

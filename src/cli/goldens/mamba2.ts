@@ -1,13 +1,15 @@
+import { type Device, openScope } from "../../device/mod.ts";
 import { type LayerParams, type LayerState, mamba2, type Mamba2Config } from "../../layers/mod.ts";
 import { activation, add, gate, runOp, selectiveScan, ssd } from "../../ops/mod.ts";
 import { reshape, type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, numberOf } from "./golden_file.ts";
+import { constantly, gradientsOf, hasGradients, lossWeight, type Variable } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { stepThrough, wideConvState } from "./layer_steps.ts";
 import { cast, fartherOf, fileTensor, fileTensorIf, stack, take, valuesF64 } from "./tensors.ts";
 
-/** SSD for several chunk lengths, with options, as one step; the block in both modes. */
+/** SSD for several chunk lengths, with options, as one step; the block in both modes; gradients. */
 export const mamba2Group: GroupRunner = {
   group: "mamba2",
   onGpu: true,
@@ -23,21 +25,41 @@ export const mamba2Group: GroupRunner = {
 
 /** The listing, for every chunk length; the comparison sees whichever is farthest off. */
 async function discrete(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
-  const of = (name: string) => cast(fileTensor(golden, name), on.dtype);
-  const x0 = startOf(golden);
-  const values: Record<string, Float64Array> = {};
-  for (const chunk of chunksOf(golden)) {
-    const { y, state } = runOp(on.device, ssd, {
+  const select = (device: Device, variable: Variable, chunk: number) => {
+    const of = (name: string) => variable(name, cast(fileTensor(golden, name), on.dtype));
+    const x0 = cast(startOf(golden), on.dtype);
+    return runOp(device, ssd, {
       u: of("X"),
       delta: of("A"),
       B: of("B"),
       C: of("C"),
-      x0: cast(x0, on.dtype),
+      x0: x0 && variable("initial_states", x0),
     }, { chunk });
+  };
+  const values: Record<string, Float64Array> = {};
+  for (const chunk of chunksOf(golden)) {
+    const { y, state } = select(on.device, constantly, chunk);
     keepFarther(values, golden, "y", await take(on, y));
     keepFarther(values, golden, "final_state", await take(on, state));
   }
-  return { values };
+  if (!hasGradients(golden)) return { values };
+  const chunk = chunksOf(golden).at(-1)!;
+  const gradient = await gradientsOf(on, (device, variable) => {
+    const { y, state } = select(device, variable, chunk);
+    return [[y, lossWeight(golden, on, "w_y")], [state, lossWeight(golden, on, "w_state")]];
+  });
+  return { values: { ...values, ...listed(golden, gradient) } };
+}
+
+/** The gradients that a case lists, each of the variable of the same name. */
+function listed(
+  golden: GoldenCase,
+  gradient: (name: string) => Tensor,
+): Record<string, Float64Array> {
+  const names = [...golden.tensors.values()].filter(({ role }) => role === "grad");
+  return Object.fromEntries(
+    names.map(({ name }) => [name, valuesF64(gradient(name.replace(/^grad_/, "")))]),
+  );
 }
 
 /** The carried state, in the file with or without an axis of one.  [batch, head, feature, state] */
@@ -66,37 +88,47 @@ function chunksOf({ scalars }: GoldenCase): number[] {
   return [1, ...lengths.filter((value): value is number => typeof value === "number")];
 }
 
+/** SSD with step sizes, bias, skip, groups and gate. */
 async function withOptions(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
-  const { device, dtype } = on;
-  const of = (name: string) => cast(fileTensor(golden, name), dtype);
-  const z = cast(fileTensorIf(golden, "z"), dtype);
-  const bias = cast(fileTensorIf(golden, "dt_bias"), dtype);
-  let delta: Tensor = of("dt");
-  if (bias) delta = await take(on, runOp(device, add, { a: delta, b: bias }, {}).out);
-  if (golden.scalars["dt_softplus"] === true) {
-    delta = await take(on, runOp(device, activation, { x: delta }, { kind: "softplus" }).y);
-  }
-  const values: Record<string, Float64Array> = {};
-  const x0 = startOf(golden);
-  for (const chunk of chunksOf(golden)) {
-    const scanned = runOp(device, ssd, {
+  const select = (device: Device, variable: Variable, chunk: number) => {
+    const of = (name: string) => variable(name, cast(fileTensor(golden, name), on.dtype));
+    const maybe = (name: string) => golden.tensors.has(name) ? of(name) : undefined;
+    const bias = maybe("dt_bias");
+    let delta = of("dt");
+    if (bias) delta = runOp(device, add, { a: delta, b: bias }, {}).out;
+    if (golden.scalars["dt_softplus"] === true) {
+      delta = runOp(device, activation, { x: delta }, { kind: "softplus" }).y;
+    }
+    const x0 = cast(startOf(golden), on.dtype);
+    const { y, state } = runOp(device, ssd, {
       u: of("x"),
       delta,
       A: of("A"),
       B: of("B"),
       C: of("C"),
-      D: cast(fileTensorIf(golden, "D"), dtype),
-      x0: cast(x0, dtype),
+      D: maybe("D"),
+      x0: x0 && variable("initial_states", x0),
     }, { chunk });
-    keepFarther(values, golden, "final_state", await take(on, scanned.state));
-    let y = scanned.y;
-    if (z) {
-      y = runOp(device, gate, { y, z }, { activation: "silu" }).out;
-      device.free(scanned.y);
-    }
-    keepFarther(values, golden, "y", await take(on, y));
+    const z = maybe("z");
+    return { y: z ? runOp(device, gate, { y, z }, { activation: "silu" }).out : y, state };
+  };
+  const values: Record<string, Float64Array> = {};
+  for (const chunk of chunksOf(golden)) {
+    const scope = openScope(on.device);
+    const { y, state } = select(scope, constantly, chunk);
+    keepFarther(values, golden, "y", await scope.read(y));
+    keepFarther(values, golden, "final_state", await scope.read(state));
+    scope.release();
   }
-  return { values };
+  if (!hasGradients(golden)) return { values };
+  const chunk = chunksOf(golden).at(-1)!;
+  const gradient = await gradientsOf(on, (device, variable) => {
+    const scope = openScope(device);
+    const y = scope.keep(select(scope, variable, chunk).y);
+    scope.release();
+    return [[y, lossWeight(golden, on)]];
+  });
+  return { values: { ...values, ...listed(golden, gradient) } };
 }
 
 /** One step with a general A: the selective scan over heads times features. */
@@ -165,6 +197,39 @@ function blockParams(golden: GoldenCase): LayerParams<Mamba2Config> {
   };
 }
 
+/** The file's names of the block's parameters. */
+const BLOCK_NAMES: Readonly<Record<string, string>> = {
+  inProj: "in_proj.weight",
+  convWeight: "conv1d.weight",
+  convBias: "conv1d.bias",
+  dtBias: "dt_bias",
+  logA: "A_log",
+  D: "D",
+  normWeight: "norm.weight",
+  outProj: "out_proj.weight",
+};
+
+/** Gradients of the block's input and of all its parameters, by the file's names. */
+async function blockGradients(
+  golden: GoldenCase,
+  on: GoldenDevice,
+  { config, tensors }: LayerParams<Mamba2Config>,
+  u: Tensor,
+): Promise<Record<string, Float64Array>> {
+  const gradient = await gradientsOf(on, (device, variable) => {
+    const watched = Object.fromEntries(
+      Object.entries(tensors).map(([name, tensor]) => [
+        name,
+        variable(BLOCK_NAMES[name]!, tensor),
+      ]),
+    );
+    const { y, state } = mamba2.forward(device, { config, tensors: watched }, variable("x", u));
+    for (const tensor of Object.values(state)) device.free(tensor);
+    return [[y, lossWeight(golden, on)]];
+  });
+  return listed(golden, gradient);
+}
+
 async function block(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const params = blockParams(golden);
   if (params.config.width < 2) return { unsupported: "a convolution state of one input" };
@@ -182,6 +247,7 @@ async function block(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
       y_steps: valuesF64(steps.y),
       conv_states: valuesF64(stack(conv, 1)),
       ssm_states: valuesF64(stack(steps.states.map((state) => state["ssm"]!), 1)),
+      ...(hasGradients(golden) ? await blockGradients(golden, on, params, u) : {}),
     },
   };
 }

@@ -1,11 +1,11 @@
 /** The twin of the backward of `selective_scan`; equations in that file. */
+import { InvalidValueError } from "../../base/errors.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 import type { GpuLimits } from "../../device/device.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import type { GradientOf, LaunchPlan, Pass, Some } from "../op.ts";
-import { groupsFor } from "./plan.ts";
+import { groupsFor, powerOfTwoAtLeast } from "./plan.ts";
 import { columnSums, joinPlans } from "./reduce.ts";
-import { BACKWARD_CHUNK, backwardTile } from "./scan_backward.ts";
 import { silu, siluSlope, softplus, softplusSlope } from "./activation.ts";
 
 type Input = "u" | "delta" | "A" | "B" | "C" | "D" | "z" | "deltaBias" | "x0";
@@ -144,9 +144,21 @@ export function selectiveScanBackward(
   gradients.gradDeltaBias?.set(sums.deltaBias);
 }
 
+/** The shader of these passes. */
+const SHADER = "backward/selective_scan";
 const CARRY_GROUP = 64;
-/** Workgroup memory of an invocation with a real state: starts of tiles, shares, staged rows. */
-const BACKWARD_BYTES = 112;
+/** Invocations of a workgroup. */
+const GROUP = 64;
+/** Features of a workgroup, at most: rows of 32 floats are read whole. */
+const FEATURES_MAX = 32;
+/** Numbers that an invocation keeps of a state: its states of a tile stay in registers. */
+const NUMBERS_PER_LANE = 4;
+/** Steps whose states an invocation finds again at once. */
+const TILE = 4;
+/** Steps between kept states; inside, the state at each tile's start stays in registers. */
+export const SELECTIVE_CHUNK = 32;
+/** Rows whose shares wait in workgroup memory for their sums. */
+const ROWS_AT_ONCE = 2;
 
 /** The largest power of two that divides `count`; of one group, so that tiles do not cross it. */
 function largestDivisor(count: number): number {
@@ -155,11 +167,45 @@ function largestDivisor(count: number): number {
   return power;
 }
 
+/** Bytes of workgroup memory that the last pass declares. */
+function workgroupBytes(lanes: number, features: number, width: number, rows: number): number {
+  const invocations = lanes * features;
+  const staged = TILE * (16 * features + 2 * 4 * width);
+  return staged + rows * (3 * 4 * invocations + 2 * 4 * width * (features + 1));
+}
+
+/**
+ * The geometry of a workgroup: LANES invocations for the states of a feature, FEATURES features.
+ *
+ * @throws {InvalidValueError} more states than a workgroup holds
+ */
+function tileOf({ state, parts, feature, groupB, groupC }: Sizes, limits: GpuLimits) {
+  const perLane = NUMBERS_PER_LANE / parts;
+  const lanes = powerOfTwoAtLeast(Math.ceil(state / perLane));
+  const most = Math.min(GROUP, limits.invocationsMax);
+  const width = lanes * NUMBERS_PER_LANE;
+  let features = Math.min(
+    FEATURES_MAX,
+    Math.max(1, most / lanes),
+    largestDivisor(feature / Math.max(1, groupB, groupC)),
+  );
+  let rows = ROWS_AT_ONCE;
+  const fits = () =>
+    lanes <= most && workgroupBytes(lanes, features, width, rows) <= limits.workgroupBytesMax;
+  while (!fits() && features > 1) features /= 2;
+  while (!fits() && rows > 1) rows /= 2;
+  if (!fits()) {
+    const bytes = limits.workgroupBytesMax;
+    throw new InvalidValueError("A.state", state, `at most what ${bytes} B hold for gradients`);
+  }
+  return { LANES: lanes, PER_LANE: perLane, FEATURES: features, ROWS_AT_ONCE: rows };
+}
+
 /**
  * The passes on a GPU: the scan's own up to the chunks' starts, the same for the gradient's flow
  * from the end, all gradients of each chunk, and the sums over chunks, rows and tiles.
  *
- * @param forward  the scan's plan with chunks of {@linkcode BACKWARD_CHUNK}
+ * @param forward  the scan's plan with chunks of {@linkcode SELECTIVE_CHUNK}
  */
 export function backwardPlan(
   forward: LaunchPlan,
@@ -168,18 +214,17 @@ export function backwardPlan(
   limits: GpuLimits,
 ): LaunchPlan {
   const { batch, length, feature, state, parts, groupB, groupC } = sizes;
-  const chunks = Math.max(1, Math.ceil(length / BACKWARD_CHUNK));
-  const group = Math.max(1, groupB, groupC);
-  const tile = backwardTile(
-    "A.state",
-    state,
-    largestDivisor(feature / group),
-    limits,
-    BACKWARD_BYTES + 64 * (parts - 1),
-  );
+  const chunks = Math.max(1, Math.ceil(length / SELECTIVE_CHUNK));
+  const tile = tileOf(sizes, limits);
   const first = forward.passes[0]!;
-  const constants = { ...first.constants, ...tile, BACKWARD: 1 };
+  const constants = {
+    ...first.constants,
+    ...tile,
+    BACK_TILE: TILE,
+    BACK_TILES: SELECTIVE_CHUNK / TILE,
+  };
   const pass = (entry: string, bindings: string[], workgroups: Pass["workgroups"]): Pass => ({
+    shader: SHADER,
     entry,
     constants: { ...constants, APPLY: entry === "apply_flows" ? 1 : 0 },
     dims: first.dims,
@@ -189,7 +234,9 @@ export function backwardPlan(
   const named = (...names: Input[]) => names.filter((name) => shapes[name]);
   const bank = feature * state * parts;
   const rows = batch * chunks;
-  const stride = 3 * bank + feature;
+  const isFixed = { B: groupB === 0 ? 1 : 0, C: groupC === 0 ? 1 : 0 };
+  const banks = 1 + isFixed.B + isFixed.C;
+  const stride = banks * bank + feature;
   const tiles = groupsFor(feature, tile.FEATURES);
   const several = chunks > 1;
   const steps = ["delta", ...named("deltaBias")];
@@ -215,8 +262,8 @@ export function backwardPlan(
       ...(groupC > 0 ? ["sharesOfC"] : []),
     ], [tiles, chunks, batch]),
   ];
-  const sum = (target: string, offset: number, columns: number) =>
-    columnSums({ target, left: "sums", rows, columns, stride, offset });
+  const sum = (target: string, part: number, columns = bank) =>
+    columnSums({ target, left: "sums", rows, columns, stride, offset: part * bank });
   // Shares of B: one row for every tile of features of a group.
   const shared = (target: string, left: string, groups: number) => {
     const columns = batch * length * groups * state * parts;
@@ -234,10 +281,10 @@ export function backwardPlan(
       },
       passes,
     },
-    sum("gradA", 0, bank),
-    groupB > 0 ? shared("gradB", "sharesOfB", groupB) : sum("gradB", bank, bank),
-    groupC > 0 ? shared("gradC", "sharesOfC", groupC) : sum("gradC", 2 * bank, bank),
-    ...(shapes.D ? [sum("gradD", 3 * bank, feature)] : []),
+    sum("gradA", 0),
+    groupB > 0 ? shared("gradB", "sharesOfB", groupB) : sum("gradB", 1),
+    groupC > 0 ? shared("gradC", "sharesOfC", groupC) : sum("gradC", 1 + isFixed.B),
+    ...(shapes.D ? [sum("gradD", banks, feature)] : []),
     ...(shapes.deltaBias ? [columnSums({ ...bias, rows: batch * length })] : []),
   );
 }
