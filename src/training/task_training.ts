@@ -11,6 +11,7 @@ import { type Backbone, backboneOf } from "../models/backbone.ts";
 import { parseBackbone } from "../models/backbone_config.ts";
 import { asDtype, type Tensor } from "../tensor/tensor.ts";
 import { byGroup } from "./groups.ts";
+import type { OptimizerOptions } from "./optimizer.ts";
 import { endsOfTask, evaluateTask, taskObjective, type TaskScore } from "./task_objective.ts";
 import { type MetricsLine, train } from "./trainer.ts";
 import { openTraining, type TrainingState } from "./training.ts";
@@ -25,6 +26,8 @@ export interface TaskStage {
   readonly steps: number;
   /** Ends the stage when the accuracy of the last steps reaches this. */
   readonly until?: number;
+  /** Learning rate of the stage; default the plan's. */
+  readonly rate?: number;
 }
 
 /** One test after the training. */
@@ -46,6 +49,8 @@ export interface TaskPlan {
   readonly rate: number;
   /** Weight decay of matrices; default 0.01. */
   readonly decay?: number;
+  /** Memory of the optimizer's mean of squares; default 0.98: the loss moves fast here. */
+  readonly beta2?: number;
   /** Rate of the parameters of systems (A, dt) as a share of the others'; default 1. */
   readonly systemRate?: number;
   readonly tests: readonly TaskTest[];
@@ -86,6 +91,12 @@ const LOG_EVERY = 20;
 
 /** Steps over which the rate rises. */
 const WARM_UP = 50;
+
+/**
+ * A loss near 0 jumps by large factors and comes back: only one that is no number, or this many
+ * times its median, ends a run.
+ */
+const DIVERGENCE_FACTOR = 1e6;
 
 /** Largest global norm of the gradients. */
 const CLIP_NORM = 1;
@@ -164,6 +175,10 @@ function* testBatches(
   }
 }
 
+function optimizerOf({ decay = 0.01, beta2 = 0.98, systemRate = 1 }: TaskPlan): OptimizerOptions {
+  return { beta2, decay, clipNorm: CLIP_NORM, ofParameter: byGroup(systemRate) };
+}
+
 /** All stages one after another; the optimizer goes on from one to the next. */
 async function trainStages(
   device: Device,
@@ -184,29 +199,27 @@ async function trainStages(
     const start = saved?.step ?? 0;
     const isLast = i === plan.stages.length - 1;
     const setting = settingOf(task, stage.setting);
+    const { rate = plan.rate } = stage;
     const training = openTraining(device, initial, {
       objective: taskObjective(backbone, task.shape(setting)),
       minibatch: (step) => draw({ seed, step, batch: stage.batch, split: "train", setting }),
       seed,
       schedule: {
         kind: "warmupStableDecay",
-        rate: plan.rate,
+        rate,
         warmup: WARM_UP,
         steps: start + stage.steps,
         decay: isLast ? Math.ceil(stage.steps / 2) : 0,
-        floor: plan.rate / 10,
+        floor: rate / 10,
       },
-      optimizer: {
-        clipNorm: CLIP_NORM,
-        decay: plan.decay ?? 0.01,
-        ofParameter: byGroup(plan.systemRate ?? 1),
-      },
+      optimizer: optimizerOf(plan),
     }, saved);
     let isReached = false;
     try {
       await train(training, {
         steps: start + stage.steps,
         logEvery: LOG_EVERY,
+        divergenceFactor: DIVERGENCE_FACTOR,
       }, {
         clock,
         onMetrics(line) {
