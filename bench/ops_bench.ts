@@ -1,5 +1,6 @@
 /**
- * Speed of the ops: the twin on one core, and the shaders by the GPU's own clock, beside the time
+ * Speed of the ops: the twin on one core, the SIMD kernels on one core and on all (copies to and
+ * from their memory included), and the shaders by the GPU's own clock, beside the time
  * that moving the op's tensors once would take at the rate of the op `slice`, measured in the same
  * run. `slice` moves one f32 an invocation and does not reach the memory's bandwidth (843 GB/s of
  * about 2,950 on an H100), so the share says how an op stands to it, not to the hardware.
@@ -15,7 +16,14 @@ import { cpus } from "node:os";
 import { systemClock } from "../src/base/clock.ts";
 import { seedRandom } from "../src/base/random.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
-import { openCpu, openScope, openWebGpu, type WebGpuDevice } from "../src/device/mod.ts";
+import {
+  type CpuDevice,
+  openCpu,
+  openScope,
+  openWebGpu,
+  SIMD_THREADS_MAX,
+  type WebGpuDevice,
+} from "../src/device/mod.ts";
 import { fftConv, linearScan, matmul, OPS, runOp, selectiveScan, slice } from "../src/ops/mod.ts";
 import type { AnyOp, OpCase } from "../src/ops/op.ts";
 import { prepareOp } from "../src/ops/run.ts";
@@ -145,6 +153,9 @@ interface Row {
   readonly work: number;
   readonly bytes: number;
   readonly cpuMs: number | null;
+  /** SIMD kernels on one core, and on all of them; null where the op has none. */
+  readonly simdMs: number | null;
+  readonly threadsMs: number | null;
   readonly gpuMs: number | null;
 }
 
@@ -171,15 +182,25 @@ async function gpuMs(gpu: WebGpuDevice, scenario: Scenario): Promise<number> {
   }
 }
 
-function cpuMs(scenario: Scenario): number {
-  const cpu = openCpu();
+function cpuMs(cpu: CpuDevice, scenario: Scenario): number {
   const inputs = scenario.inputs();
+  // Untimed: the engine compiles.
+  runOp(cpu, scenario.op, inputs, scenario.params);
   const times = Array.from({ length: CPU_REPEATS }, () => {
     const start = systemClock.monotonicMs();
     runOp(cpu, scenario.op, inputs, scenario.params);
     return systemClock.monotonicMs() - start;
   });
   return Math.min(...times);
+}
+
+/** Threads start at the first run that is long enough for them. */
+async function startThreads(device: CpuDevice): Promise<void> {
+  const { op, inputs, params } = product(512, 512, 512);
+  runOp(device, op, inputs(), params);
+  for (let i = 0; i < 1000 && device.simd!.threadsReady < device.simd!.threads; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 /** Bytes of all inputs and outputs, each moved once. */
@@ -215,10 +236,11 @@ async function appendHistory(rows: readonly Row[], adapter: string): Promise<voi
     adapter,
     runtime: `deno ${Deno.version.deno}`,
   };
-  const lines = rows.flatMap(({ name, cpuMs, gpuMs }) => [
-    ...(cpuMs === null ? [] : [{ ...common, bench: `${name} cpu`, unit: "ms", value: cpuMs }]),
-    ...(gpuMs === null ? [] : [{ ...common, bench: `${name} gpu`, unit: "ms", value: gpuMs }]),
-  ]);
+  const lines = rows.flatMap(({ name, cpuMs, simdMs, threadsMs, gpuMs }) =>
+    Object.entries({ cpu: cpuMs, simd: simdMs, threads: threadsMs, gpu: gpuMs })
+      .filter(([, value]) => value !== null)
+      .map(([device, value]) => ({ ...common, bench: `${name} ${device}`, unit: "ms", value }))
+  );
   const text = lines.map((line) => JSON.stringify(line) + "\n").join("");
   const path = new URL("./history.ndjson", import.meta.url);
   await Deno.writeTextFile(path, text, { append: true });
@@ -241,6 +263,10 @@ async function main(): Promise<void> {
   const scenarios = (large ? largeScenarios() : OPS.map((op) => fromCase(op, op.sized(SMALL_WORK))))
     .filter(({ op }) => values.op === undefined || values.op.includes(op.name));
   const bandwidth = timed ? await copyBandwidth(timed) : undefined;
+  const twin = openCpu({ simd: false });
+  const single = openCpu();
+  const threaded = openCpu({ simd: { threads: Math.min(cpus().length, SIMD_THREADS_MAX) } });
+  await startThreads(threaded);
   const rows: Row[] = [];
   for (const scenario of scenarios) {
     const inputs = scenario.inputs();
@@ -252,7 +278,9 @@ async function main(): Promise<void> {
       work: scenario.op.work(shapes, scenario.params),
       bytes: tensorBytes(scenario.op, shapes, scenario.params),
       // The twin would need minutes for the large shapes.
-      cpuMs: large ? null : cpuMs(scenario),
+      cpuMs: large ? null : cpuMs(twin, scenario),
+      simdMs: large || !scenario.op.simd ? null : cpuMs(single, scenario),
+      threadsMs: large || !scenario.op.simd ? null : cpuMs(threaded, scenario),
       gpuMs: timed ? await gpuMs(timed, scenario) : null,
     });
   }
@@ -262,18 +290,26 @@ async function main(): Promise<void> {
     console.log(JSON.stringify({ adapter, copyBytesPerMs: bandwidth ?? null, rows }, null, 2));
   } else {
     console.log(`${adapter}; slice ${formatNumber((bandwidth ?? NaN) / 1e6)} GB/s`);
+    const { threadsReady: threads } = threaded.simd!;
     console.log(formatTable(
-      ["op", "CPU ms", "CPU Munit/s", "GPU ms", "GPU Munit/s", "% of slice's rate"],
-      rows.map(({ name, work, bytes, cpuMs, gpuMs }) => [
+      [
+        ...["op", "twin ms", "SIMD ms", "x twin", `${threads} threads ms`, "x twin"],
+        ...["GPU ms", "GPU Munit/s", "% of slice's rate"],
+      ],
+      rows.map(({ name, work, bytes, cpuMs, simdMs, threadsMs, gpuMs }) => [
         name,
         formatNumber(cpuMs ?? NaN),
-        formatNumber(work / 1e3 / (cpuMs ?? NaN)),
+        formatNumber(simdMs ?? NaN),
+        formatNumber((cpuMs ?? NaN) / (simdMs ?? NaN)),
+        formatNumber(threadsMs ?? NaN),
+        formatNumber((cpuMs ?? NaN) / (threadsMs ?? NaN)),
         formatNumber(gpuMs ?? NaN),
         formatNumber(work / 1e3 / (gpuMs ?? NaN)),
         formatNumber(100 * bytes / (bandwidth ?? NaN) / (gpuMs ?? NaN)),
       ]),
     ));
   }
+  await threaded.close();
   await gpu?.close();
 }
 

@@ -1,10 +1,12 @@
-// Sums of runs of elements or of their squares (SQUARES). One workgroup a run.
+// Sums of runs of elements or of their squares (SQUARES), the last one with a total that was
+// there before. One workgroup a run.
 #import shared/row_sum
 
 struct Dims { count: u32, run: u32 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(2) var<storage, read> total: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 @compute @workgroup_size(GROUP)
@@ -21,8 +23,11 @@ fn sum_run(
     sum += x[i];
 #end
   }
-  let total = rowSum(local, sum);
+  var all = rowSum(local, sum);
+#if HAS_TOTAL
+  all += total[0];
+#end
   if (local == 0u) {
-    sums[group.x] = total;
+    sums[group.x] = all;
   }
 }

@@ -6,7 +6,7 @@ import { gpu, gpuTest } from "./_gpu.ts";
 const report = await runGoldens({ folder: GOLDENS_FOLDER_DEFAULT, twinsOnly: gpu === undefined });
 
 /** The groups whose gradients go through a tape. */
-const WITH_GRADIENTS: readonly string[] = ["layers", "mamba", "s4d", "s5"];
+const WITH_GRADIENTS: readonly string[] = ["h3", "layers", "mamba", "s4d", "s5"];
 
 function checkRow(group: string, device: string): void {
   const row = report.rows.find((row) => row.group === group && row.device === device);

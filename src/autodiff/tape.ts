@@ -123,7 +123,12 @@ class Recorder {
       record,
     };
     this.device = base.kind === "cpu"
-      ? { ...shared, kind: "cpu", dataOf: (tensor) => base.dataOf(tensor) } as RecordingDevice
+      ? {
+        ...shared,
+        kind: "cpu",
+        simd: base.simd,
+        dataOf: (tensor) => base.dataOf(tensor),
+      } as RecordingDevice
       : {
         ...shared,
         kind: "webgpu",

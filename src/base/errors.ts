@@ -62,7 +62,7 @@ export class LimitError extends RangeError {
   readonly field: string | undefined;
 
   constructor(limitName: string, limit: number, actual: number, field?: string) {
-    super(`${limitName} is ${limit}, got ${actual}${field === undefined ? "" : ` (${field})`}`);
+    super(`${limitName} is ${limit}, got ${actual}`);
     this.limitName = limitName;
     this.limit = limit;
     this.actual = actual;

@@ -1,6 +1,6 @@
 /**
- * A strict reader of the safetensors format: 8 bytes of little-endian header length, a JSON header
- * `name -> {dtype, shape, data_offsets}`, then the row-major little-endian numbers.
+ * A strict reader and a writer of the safetensors format: 8 bytes of little-endian header length, a
+ * JSON header `name -> {dtype, shape, data_offsets}`, then the row-major little-endian numbers.
  *
  * https://github.com/huggingface/safetensors, "Format". Everything that the format leaves to trust
  * is checked: lengths, types, sizes, order, overlap, holes and trailing bytes.
@@ -183,4 +183,88 @@ export function tensorValues(entry: SafetensorsEntry): Float64Array {
       dtype satisfies never;
       throw new TypeError(`Unknown dtype "${dtype}"`);
   }
+}
+
+/** Data begins at a multiple of this, as the format's own writer has it. */
+const ALIGNMENT = 8;
+
+/**
+ * Writes a safetensors file: wide numbers first and then by name, the header padded with spaces, as
+ * the format's own writer does. Equal tensors and metadata in any order give equal bytes.
+ *
+ * @throws {SyntaxError} a tensor is called `__metadata__`, or its bytes do not fit its shape
+ * @throws {LimitError} a header beyond {@linkcode SAFETENSORS_HEADER_BYTES_MAX}
+ */
+export function writeSafetensors(
+  tensors: ReadonlyMap<string, SafetensorsEntry>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array<ArrayBuffer> {
+  const byText = ([a]: [string, unknown], [b]: [string, unknown]) => a < b ? -1 : 1;
+  const inOrder = [...tensors].sort((a, b) =>
+    BYTES_PER_VALUE[b[1].dtype] - BYTES_PER_VALUE[a[1].dtype] || byText(a, b)
+  );
+  const header: [string, unknown][] = [];
+  const meta = Object.entries(metadata).sort(byText);
+  if (meta.length > 0) header.push(["__metadata__", Object.fromEntries(meta)]);
+  let at = 0;
+  for (const [name, { dtype, shape, bytes }] of inOrder) {
+    if (name === "__metadata__") throw new SyntaxError(`No tensor may be called "${name}"`);
+    const end = at + bytes.length;
+    placeTensor(name, { dtype, shape, data_offsets: [at, end] });
+    header.push([name, { dtype, shape, data_offsets: [at, end] }]);
+    at = end;
+  }
+  // Written entry by entry: a name such as "__proto__" must not become an object's prototype.
+  const parts = header.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
+  const text = new TextEncoder().encode(`{${parts.join(",")}}`);
+  const length = Math.ceil((8 + text.length) / ALIGNMENT) * ALIGNMENT - 8;
+  if (length > SAFETENSORS_HEADER_BYTES_MAX) {
+    throw new LimitError("SAFETENSORS_HEADER_BYTES_MAX", SAFETENSORS_HEADER_BYTES_MAX, length);
+  }
+  const file = new Uint8Array(8 + length + at);
+  new DataView(file.buffer).setBigUint64(0, BigInt(length), true);
+  file.fill(0x20, 8, 8 + length);
+  file.set(text, 8);
+  let offset = 8 + length;
+  for (const [, { bytes }] of inOrder) {
+    file.set(bytes, offset);
+    offset += bytes.length;
+  }
+  return file;
+}
+
+/**
+ * An entry of the writer: the numbers of a float array, little-endian.
+ *
+ * @param data  a copy is taken
+ */
+export function floatEntry(
+  shape: readonly number[],
+  data: Float32Array | Float64Array,
+): SafetensorsEntry {
+  const dtype = data instanceof Float64Array ? "F64" : "F32";
+  const bytes = new Uint8Array(data.byteLength);
+  const view = new DataView(bytes.buffer);
+  data.forEach((value, i) => {
+    if (dtype === "F64") view.setFloat64(8 * i, value, true);
+    else view.setFloat32(4 * i, value, true);
+  });
+  return { dtype, shape, bytes };
+}
+
+/**
+ * The numbers of a float entry in an array of its own type.
+ *
+ * @throws {TypeError} the entry is not F32 or F64
+ */
+export function floatsOf(entry: SafetensorsEntry): Float32Array | Float64Array {
+  const { dtype, bytes } = entry;
+  if (dtype !== "F32" && dtype !== "F64") {
+    throw new TypeError(`Tensor has dtype "${dtype}", expected F32 or F64`);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (dtype === "F64") {
+    return Float64Array.from({ length: bytes.length / 8 }, (_, i) => view.getFloat64(8 * i, true));
+  }
+  return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
 }

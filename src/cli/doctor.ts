@@ -4,9 +4,10 @@ import {
   type AdapterSummary,
   type CrossoverTable,
   type Hardware,
+  openCpu,
   openHardware,
 } from "../device/mod.ts";
-import { measureCrossovers, type OpCheck, selfCheck } from "../ops/self_check.ts";
+import { measureCrossovers, type OpCheck, selfCheck, simdCheck } from "../ops/self_check.ts";
 import { type Command, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import { formatNumber, formatTable } from "./table.ts";
 
@@ -14,8 +15,11 @@ import { formatNumber, formatTable } from "./table.ts";
 export interface DoctorReport {
   readonly runtime: RuntimeReport;
   readonly gpu: GpuReport;
+  readonly simd: SimdReport;
   /** The f32 twin against the f64 twin, every op. */
   readonly cpuChecks: readonly OpCheck[];
+  /** The SIMD kernels against the f64 twin, every op that has one; empty where they cannot run. */
+  readonly simdChecks: readonly OpCheck[];
   /** The GPU against the f64 twin, every op; empty without a GPU. */
   readonly gpuChecks: readonly OpCheck[];
   /** By op: work from which on the GPU is faster, null for never; empty without a GPU. */
@@ -44,6 +48,13 @@ export interface GpuReport {
   readonly readbackMs: number | null;
 }
 
+/** The CPU's vector unit. */
+export interface SimdReport {
+  readonly threads: number;
+  /** Why the kernels cannot run, or null where they do. */
+  readonly unavailable: string | null;
+}
+
 /** Options of {@linkcode examine}. */
 export interface ExamineOptions {
   /** All cases of every op, not only the short list. */
@@ -65,25 +76,29 @@ export async function examine(options: ExamineOptions = {}): Promise<DoctorRepor
   try {
     const { cpu, gpu } = hardware;
     note("Checking every op on the CPU");
-    const cpuChecks = await selfCheck(cpu, cpu, options.all);
+    const twin = openCpu({ simd: false });
+    const cpuChecks = await selfCheck(twin, twin, options.all);
+    const vector = await simdCheck(twin, options.all);
     let gpuChecks: OpCheck[] = [];
     let crossovers: CrossoverTable = {};
     if (gpu) {
       note(`Checking every op on ${gpu.info.description || gpu.info.device}`);
-      gpuChecks = await selfCheck(gpu, cpu, options.all);
+      gpuChecks = await selfCheck(gpu, twin, options.all);
       note("Measuring from which size on the GPU is faster");
       crossovers = await measureCrossovers(cpu, gpu, clock, gpuChecks);
     }
     return {
       runtime: runtimeReport(),
       gpu: await gpuReport(hardware, clock),
+      simd: { threads: cpu.simd?.threads ?? 0, unavailable: vector.unavailable ?? null },
       cpuChecks,
+      simdChecks: vector.checks,
       gpuChecks,
       crossoverWork: Object.fromEntries(
         Object.entries(crossovers).map(([op, { work }]) => [op, isFinite(work) ? work : null]),
       ),
       crossovers,
-      passed: [...cpuChecks, ...gpuChecks].every((check) => check.passed),
+      passed: [...cpuChecks, ...vector.checks, ...gpuChecks].every((check) => check.passed),
     };
   } finally {
     await hardware.close();
@@ -141,6 +156,7 @@ function opRows(report: DoctorReport): string[][] {
     return [
       op,
       verdict(report.cpuChecks.filter((check) => check.op === op)),
+      verdict(report.simdChecks.filter((check) => check.op === op)),
       verdict(report.gpuChecks.filter((check) => check.op === op)),
       crossover ? formatNumber(1e6 * crossover.cpu.perWorkMs) : "-",
       crossover ? formatNumber(1e6 * crossover.gpu.perWorkMs) : "-",
@@ -157,6 +173,9 @@ export function formatReport(report: DoctorReport): string {
   const lines = [
     `Runtime   Deno ${runtime.deno}, V8 ${runtime.v8}, ${runtime.os}`,
     `CPU       ${runtime.cpu}, ${runtime.coreCount} cores, ${gib} GiB`,
+    report.simd.unavailable === null
+      ? `SIMD      WebAssembly kernels, ${report.simd.threads} threads`
+      : `SIMD      none: ${report.simd.unavailable}`,
   ];
   if (gpu.adapter) {
     const role = gpu.serves ? "serves" : "software: for tests, never serves";
@@ -171,6 +190,7 @@ export function formatReport(report: DoctorReport): string {
   const header = [
     "op",
     "CPU err/tol",
+    "SIMD err/tol",
     "GPU err/tol",
     "CPU ns/unit",
     "GPU ns/unit",
@@ -178,7 +198,7 @@ export function formatReport(report: DoctorReport): string {
     "GPU from",
   ];
   lines.push("", formatTable(header, opRows(report)));
-  for (const check of [...report.cpuChecks, ...report.gpuChecks]) {
+  for (const check of [...report.cpuChecks, ...report.simdChecks, ...report.gpuChecks]) {
     if (check.passed) continue;
     const why = check.problem ?? `${check.output} is off by ${check.error}`;
     lines.push(`FAILED ${check.op}, case "${check.case}": ${why}`);
@@ -193,8 +213,9 @@ export const doctorCommand: Command = {
   summary: "Show runtime and devices, check every op on them, measure the crossover",
   usage: "[--all]",
   description: [
-    "Runs every op's short cases on the CPU (f32) and the GPU against the f64 twin and prints the",
-    "worst error as a share of the op's tolerance; then times both devices. A unit is the op's own",
+    "Runs every op's short cases on the CPU (f32), as SIMD kernels and on the GPU against the f64",
+    "twin and prints the worst error as a share of the op's tolerance; then times the CPU, SIMD",
+    "included, and the GPU. A unit is the op's own",
     '(a state update, a multiply-add, an element); "GPU from" is the work from which on the GPU is',
     "faster, upload and readback included. Exit code 1 when a check fails.",
   ].join("\n"),

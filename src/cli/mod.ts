@@ -24,6 +24,10 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
     summary: "Forecast a CSV file from past origins, beside seasonal naive",
     load: async () => (await import("./backtest.ts")).backtestCommand,
   },
+  train: {
+    summary: "Train a model on series files or on a task",
+    load: async () => (await import("./train.ts")).trainCommand,
+  },
   import: {
     summary: "Send a file to a running service, or into a data folder",
     load: async () => (await import("./import.ts")).importCommand,
@@ -35,6 +39,10 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
   tasks: {
     summary: "Train the family on the papers' own tasks",
     load: async () => (await import("./tasks.ts")).tasksCommand,
+  },
+  gradients: {
+    summary: "Hold every op's gradients to finite differences",
+    load: async () => (await import("./gradients.ts")).gradientsCommand,
   },
   goldens: {
     summary: "Reproduce the golden vectors of published implementations",

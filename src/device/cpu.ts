@@ -1,6 +1,7 @@
 import { type FloatArray, floatArray, type Tensor } from "../tensor/tensor.ts";
 import { sizeOf } from "../tensor/shape.ts";
 import type { BufferHandle, CpuDevice, DeviceTensor } from "./device.ts";
+import { openSimd, type SimdOptions } from "./simd.ts";
 
 interface CpuBuffer extends BufferHandle {
   readonly data: FloatArray;
@@ -14,6 +15,8 @@ function isCpuBuffer(buffer: BufferHandle): buffer is CpuBuffer {
 export interface CpuOptions {
   /** Fills fresh memory with NaN, so that an op that leaves an element unwritten shows in tests. */
   readonly poison?: boolean;
+  /** SIMD kernels for f32; `false` leaves the twins alone. Default: on, with one thread. */
+  readonly simd?: SimdOptions | false;
 }
 
 /**
@@ -31,18 +34,24 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
     if (!isCpuBuffer(tensor.buffer)) throw new TypeError("Tensor is not on the CPU device");
     return tensor.buffer.data;
   }
+  const { simd = {}, poison = false } = options;
+  const unit = simd === false ? undefined : openSimd({ poison, ...simd });
   return {
     kind: "cpu",
+    simd: unit,
     alloc(shape, dtype) {
       const data = floatArray(dtype, sizeOf(shape));
-      if (options.poison) data.fill(NaN);
+      if (poison) data.fill(NaN);
       return wrap({ shape, dtype, data });
     },
     upload: wrap,
     read: (tensor) =>
       Promise.resolve({ shape: tensor.shape, dtype: tensor.dtype, data: dataOf(tensor) }),
     free() {},
-    close: () => Promise.resolve(),
+    close() {
+      unit?.close();
+      return Promise.resolve();
+    },
     dataOf,
   };
 }

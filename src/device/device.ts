@@ -37,11 +37,59 @@ export interface DeviceBase {
   close(): Promise<void>;
 }
 
-/** The host: ops run as their TypeScript twins, in f32 or f64. */
+/** The host: ops run as their TypeScript twins, in f32 or f64, or in f32 as SIMD kernels. */
 export interface CpuDevice extends DeviceBase {
   readonly kind: "cpu";
+  /** The SIMD kernels; undefined where only the twins run. */
+  readonly simd: SimdUnit | undefined;
   /** The array behind a tensor. @throws {TypeError} the tensor is not of a CPU device */
   dataOf(tensor: DeviceTensor): FloatArray;
+}
+
+/** One kernel of a {@linkcode SimdPlan}. */
+export interface SimdPass {
+  /** Exported function of `simd/assembly`. */
+  readonly entry: string;
+  /** Sizes, and names of inputs, outputs or scratch; a name that is not given becomes address 0. */
+  readonly args: readonly (string | number)[];
+  /** Independent pieces of the work; each writes outputs of its own. */
+  readonly tasks: number;
+  /** Scratch of each thread, in f32 elements. */
+  readonly threadFloats?: number;
+}
+
+/** How the SIMD kernels compute an op, by names of its tensors: what a launch plan is on a GPU. */
+export interface SimdPlan {
+  /** Arrays that live for this run only: name -> count of f32 elements. */
+  readonly scratch: Readonly<Record<string, number>>;
+  readonly passes: readonly SimdPass[];
+  /** What one core takes, about, in milliseconds: whether waking other threads is worth it. */
+  readonly coreMs: number;
+}
+
+/** The vector unit of a CPU device. */
+export interface SimdUnit {
+  /** Work from which on kernels run, in an op's own unit. */
+  readonly workMin: number;
+  /** Threads asked for, the caller's own included. */
+  readonly threads: number;
+  /** Threads that would take part in a run, the caller's own included. */
+  readonly threadsReady: number;
+  /** Why the kernels cannot run on this machine; undefined where they can. */
+  readonly unavailable: string | undefined;
+  /**
+   * Runs a plan: reads the inputs, fills the outputs.
+   *
+   * @returns false where the kernels cannot run, or the arrays are too large for their memory
+   * @throws {LimitError} the host has no memory left
+   */
+  run(
+    plan: SimdPlan,
+    inputs: Readonly<Record<string, FloatArray>>,
+    outputs: Readonly<Record<string, FloatArray>>,
+  ): boolean;
+  /** Ends the threads; kernels go on with the caller's own. */
+  close(): void;
 }
 
 /** A GPU: ops run as launches of their shaders, in f32. */

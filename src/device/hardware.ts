@@ -9,6 +9,7 @@ import { DeviceLostError } from "../base/errors.ts";
 import { openCpu } from "./cpu.ts";
 import type { CrossoverTable } from "./crossover.ts";
 import type { CpuDevice, Device } from "./device.ts";
+import { SIMD_THREADS_MAX } from "./simd.ts";
 import { openWebGpu, type WebGpuDevice, type WebGpuOptions } from "./webgpu.ts";
 
 /** Options of {@linkcode openHardware}. */
@@ -18,6 +19,8 @@ export interface HardwareOptions extends WebGpuOptions {
    * `cpu`: no GPU is opened. `webgpu`: always the GPU, a software one too; for tests and checks.
    */
   readonly mode?: "auto" | "cpu" | "webgpu";
+  /** Threads of the CPU's SIMD kernels; default one for each core, up to SIMD_THREADS_MAX. */
+  readonly threads?: number;
   /** Measured crossovers; more can be set later. */
   readonly crossovers?: CrossoverTable;
 }
@@ -107,7 +110,8 @@ export class Hardware {
 
 /** Opens the machine's devices. The lack of a GPU is not an error: see `gpuUnavailable`. */
 export async function openHardware(options: HardwareOptions = {}): Promise<Hardware> {
-  const cpu = openCpu(options.poison ? { poison: true } : {});
+  const threads = options.threads ?? Math.min(navigator.hardwareConcurrency, SIMD_THREADS_MAX);
+  const cpu = openCpu({ poison: options.poison ?? false, simd: { threads } });
   if (options.mode === "cpu") {
     return new Hardware(cpu, undefined, "The GPU was switched off", options);
   }

@@ -17,5 +17,6 @@ export type {
   GpuLimits,
 } from "./device.ts";
 export { Hardware, type HardwareOptions, openHardware } from "./hardware.ts";
+export { SIMD_THREADS_MAX, type SimdOptions } from "./simd.ts";
 export { openScope, type ScopedDevice } from "./scope.ts";
 export { openWebGpu, WebGpuDevice, type WebGpuOptions } from "./webgpu.ts";

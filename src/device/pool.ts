@@ -26,7 +26,22 @@ export function sizeClassOf(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
-/** Buffers by size class with a budget. */
+/** Keeps a list of ids in descending order, so that its last is the lowest. */
+function insertDescending(ids: number[], id: number): void {
+  let low = 0;
+  let high = ids.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ids[middle]! > id) low = middle + 1;
+    else high = middle;
+  }
+  ids.splice(low, 0, id);
+}
+
+/**
+ * Buffers by size class with a budget. Of several free ones the lowest id is taken, so that a loop
+ * that begins with the same buffers in use gets the same ones every time.
+ */
 export class BufferPool {
   readonly #actions: PoolActions;
   readonly #budgetBytes: number;
@@ -79,7 +94,7 @@ export class BufferPool {
     this.#usedBytes -= size;
     this.#freeIds.add(id);
     const list = this.#free.get(size);
-    if (list) list.push(id);
+    if (list) insertDescending(list, id);
     else this.#free.set(size, [id]);
   }
 

@@ -40,7 +40,8 @@ export function openScope(device: Device): ScopedDevice {
   };
   // What else a device does (a tape's recording) it also does inside a scope.
   if (device.kind === "cpu") {
-    const cpu: CpuDevice = { ...device, ...scope, kind: "cpu", dataOf: device.dataOf };
+    const { dataOf, simd } = device;
+    const cpu: CpuDevice = { ...device, ...scope, kind: "cpu", dataOf, simd };
     return { ...cpu, keep: scope.keep, release: scope.release };
   }
   const gpu: GpuDevice = {

@@ -6,13 +6,14 @@
  *   out = outProj·(q ∘ diag(s ∘ v))     a diagonal system, for remembering
  *
  * Fu, Dao et al., "Hungry Hungry Hippos: Towards Language Modeling with State Space Models" (arXiv
- * 2212.14052), section 3 and algorithm 1. With `headSize` d above 1 a head forms the d×d outer
- * products of s and v, its diagonal system runs over each of them, and q sums them out again; the
- * outer products are made by matrices of zeros and ones, so that the layer is a chain of ops.
+ * 2212.14052), section 3 and algorithm 1. A head of `headSize` d features forms the d×d outer
+ * products of s and v (op `outer`), its diagonal system runs over each of them, and q sums them out
+ * again (op `contract`).
  *
  * The shift system x[k] = S·x[k−1] + shiftB·k[k] with the output shiftC·x is a convolution with the
- * correlation of shiftC and shiftB, so its state is kept as the last state − 1 inputs. The diagonal
- * system takes the trapezoidal rule, as in the published code, whose B and C both multiply.
+ * correlation of shiftC and shiftB (op `shift_taps`), so its state is kept as the last state − 1
+ * inputs. The diagonal system takes the trapezoidal rule unless told otherwise, as the published
+ * code does, whose B and C both multiply.
  *
  * Irregular samples: the step of the diagonal system is multiplied by the elapsed time in sampling
  * periods; the shift system counts samples.
@@ -20,18 +21,19 @@
 import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
-import { conv1d, gate, linearScan, matmul, runOp } from "../ops/mod.ts";
+import { contract, conv1d, discretize, linearScan, matmul, outer } from "../ops/mod.ts";
+import { runOp, shiftTaps } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { diagonalStart } from "../ssm/diagonal.ts";
 import { discretizeDiagonal } from "../ssm/discretize.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor } from "../tensor/tensor.ts";
-import { zeros } from "../tensor/tensor.ts";
-import { derived } from "./_helpers/derived.ts";
+import { floatArray, reshape, zeros } from "../tensor/tensor.ts";
+import { affineInto } from "./_helpers/affine.ts";
+import { derived, madeFor, madeOnHost } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
-import { stepByForward } from "./_helpers/step_by_forward.ts";
-import { carried, need, spreadSteps } from "./_helpers/tensors.ts";
+import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
-import type { Layer, LayerParams, LayerState } from "./layer.ts";
+import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of an H3 layer. */
 export interface H3Config {
@@ -44,6 +46,8 @@ export interface H3Config {
   /** Range of the first step sizes. */
   readonly dtMin: number;
   readonly dtMax: number;
+  /** Rule of the diagonal system; default bilinear. */
+  readonly discretization?: "zoh" | "bilinear";
 }
 
 /** The delay line is a short convolution. */
@@ -58,6 +62,14 @@ function validate(config: H3Config): void {
   if (config.feature % config.headSize !== 0) {
     throw new InvalidValueError("headSize", config.headSize, `a divisor of ${config.feature}`);
   }
+  const rule = methodOf(config);
+  if (rule !== "zoh" && rule !== "bilinear") {
+    throw new InvalidValueError("discretization", rule, "zoh or bilinear");
+  }
+}
+
+function methodOf({ discretization = "bilinear" }: H3Config): "zoh" | "bilinear" {
+  return discretization;
 }
 
 /** Products that the diagonal systems run over: head·headSize². */
@@ -105,159 +117,127 @@ function init(config: H3Config, random: RandomState): LayerParams<H3Config> {
   };
 }
 
+type Params = ForwardParams<H3Config>;
+
+/** The shift system as weights of a causal convolution, the newest tap last.   [feature, state] */
+function shiftOf({ tensors }: Params) {
+  return (device: Device, dtype: Dtype) =>
+    runOp(device, shiftTaps, {
+      B: operand(need(tensors, "shiftB"), dtype),
+      C: operand(need(tensors, "shiftC"), dtype),
+      D: operand(need(tensors, "shiftD"), dtype),
+    }, {});
+}
+
 /**
  * Taps of the shift system, without its skip: taps[l] = Σ_n shiftC[n]·shiftB[n − l].
  *
  * @returns                                                             [feature, state]
  */
-export function h3ShiftTaps({ config, tensors }: LayerParams<H3Config>): Tensor {
-  const B = need(tensors, "shiftB").data;
-  const C = need(tensors, "shiftC").data;
-  const { state } = config;
-  return filled([config.feature, state], (i) => {
-    const [first, lag] = [i - i % state, i % state];
-    let sum = 0;
-    for (let n = lag; n < state; n++) sum += C[first + n]! * B[first + n - lag]!;
-    return sum;
-  });
-}
-
-/** The shift system as weights of a causal convolution, the newest sample last. */
-function shiftWeights(params: LayerParams<H3Config>): Tensor {
-  const taps = h3ShiftTaps(params);
-  const skip = need(params.tensors, "shiftD").data;
-  const { state } = params.config;
-  return filled(taps.shape, (i) => {
-    const [d, lag] = [Math.floor(i / state), state - 1 - i % state];
-    return taps.data[d * state + lag]! + (lag === 0 ? skip[d]! : 0);
-  });
-}
-
-/** Repeats each head's row for all its products. */
-function perProduct(config: H3Config, row: FloatArray, shape: readonly number[]): Tensor {
-  const repeat = config.headSize ** 2;
-  const width = row.length / (config.feature / config.headSize);
-  return filled([productsOf(config), ...shape], (i) => {
-    const head = Math.floor(i / (width * repeat));
-    return row[head * width + i % width]!;
-  });
-}
-
-function lambdaOf({ tensors }: LayerParams<H3Config>): Float64Array {
-  const decay = need(tensors, "logDecay").data;
-  const frequency = need(tensors, "frequency").data;
-  return Float64Array.from(
-    { length: 2 * decay.length },
-    (_, i) => i % 2 === 0 ? -Math.exp(decay[i >> 1]!) : frequency[i >> 1]!,
+export function h3ShiftTaps(params: LayerParams<H3Config>): Tensor {
+  const of = (name: string) => asDtype(need(params.tensors, name), "f64");
+  const { weight } = madeOnHost(
+    params,
+    "taps",
+    (device) => runOp(device, shiftTaps, { B: of("shiftB"), C: of("shiftC") }, {}),
   );
+  const { state } = params.config;
+  // The newest tap, of lag 0, is the last of a convolution's weights.
+  return filled(weight.shape, (i) => weight.data[i - 2 * (i % state) + state - 1]!);
+}
+
+/** The diagonal systems by a method.        A, B [head, half] c64 */
+function systemBy({ tensors }: Params, method: "zoh" | "bilinear" | "continuous") {
+  return (device: Device, dtype: Dtype) => {
+    const { Abar, Bbar } = runOp(device, discretize, {
+      logDt: operand(need(tensors, "logDt"), dtype),
+      logDecay: operand(need(tensors, "logDecay"), dtype),
+      frequency: operand(need(tensors, "frequency"), dtype),
+      B: operand(need(tensors, "B"), dtype),
+    }, { method });
+    return { A: Abar, B: Bbar };
+  };
+}
+
+/** Which head each product belongs to, as zeros and ones.               [product, head] */
+function headOfProduct(config: H3Config): Tensor {
+  const head = config.feature / config.headSize;
+  const repeat = config.headSize ** 2;
+  return derived(config, "headOfProduct", () =>
+    filled(
+      [productsOf(config), head],
+      (i) => Math.floor(i / (head * repeat)) === i % head ? 1 : 0,
+    ));
+}
+
+/**
+ * What the scan over all products takes, each head's row repeated for its products.
+ *
+ * @returns A, B, C [product, half] c64, D, logDt [product]
+ */
+function bankBy(params: Params, method: "zoh" | "bilinear" | "continuous") {
+  const { config, tensors } = params;
+  return (device: Device, dtype: Dtype) => {
+    const repeated = (row: OpInput): OpInput => {
+      const [head = 0, ...rest] = row.shape;
+      if (config.headSize === 1) return row;
+      const b = reshape(row, [head, rest.reduce((a, b) => a * b, 1)]);
+      const { c } = runOp(device, matmul, { a: asDtype(headOfProduct(config), dtype), b }, {});
+      return reshape(c, [productsOf(config), ...rest]);
+    };
+    const { A, B } = systemBy(params, method)(device, dtype);
+    const of = (name: string) => repeated(operand(need(tensors, name), dtype));
+    return { A: repeated(A), B: repeated(B), C: of("C"), D: of("D"), logDt: of("logDt") };
+  };
 }
 
 /** The diagonal systems over all products. */
 function remember(
   device: Device,
-  params: LayerParams<H3Config>,
+  params: Params,
   u: OpInput,
-  options: ForwardOptions,
+  { state, dtScale }: ForwardOptions,
 ): { y: DeviceTensor; state: DeviceTensor } {
-  const { config, tensors } = params;
   const { dtype } = u;
-  const row = (name: string, data: () => FloatArray, shape: readonly number[]) =>
-    asDtype(derived(params, name, () => perProduct(config, data(), shape)), dtype);
-  const modes = (name: string, data: () => FloatArray) => row(name, data, [config.state / 2, 2]);
-  const tensor = (name: string) => () => need(tensors, name).data;
-  const steps = () => Float64Array.from(need(tensors, "logDt").data, Math.exp);
-  const shared = {
-    u,
-    C: modes("C", tensor("C")),
-    D: row("D", tensor("D"), []),
-    x0: carried(options.state?.["x"], dtype),
-  };
-  if (options.dtScale === undefined) {
-    const system = () => derived(params, "system", () => discreteOf(params, steps()));
-    const A = modes("Abar", () => system().Abar);
-    const B = modes("Bbar", () => system().Bbar);
-    return runOp(device, linearScan, { ...shared, A, B }, { variant: "lti" });
+  const method = methodOf(params.config);
+  const x0 = carried(state?.["x"], dtype);
+  if (dtScale === undefined) {
+    const { A, B, C, D } = madeFor(device, params, "bank", dtype, bankBy(params, method));
+    return runOp(device, linearScan, { u, A, B, C, D, x0 }, { variant: "lti" });
   }
-  const factor = derived(params, "steps", () => perProduct(config, steps(), []));
-  const dt = spreadSteps(options.dtScale, factor.data, u.shape, dtype);
-  const inputs = {
-    ...shared,
-    A: modes("A", () => lambdaOf(params)),
-    B: modes("B", tensor("B")),
-    dt,
-  };
-  return runOp(device, linearScan, inputs, { variant: "perStep", discretization: "bilinear" });
-}
-
-/** The discrete diagonal systems of all heads. */
-function discreteOf(params: LayerParams<H3Config>, steps: Float64Array) {
-  const half = params.config.state / 2;
-  const B = Float64Array.from(need(params.tensors, "B").data);
-  const each = Float64Array.from({ length: B.length / 2 }, (_, i) => steps[Math.floor(i / half)]!);
-  return discretizeDiagonal(lambdaOf(params), B, each, { method: "bilinear" });
-}
-
-/**
- * Matrices of zeros and ones around the outer products. Feature h·d + i of s and q, feature h·d + j
- * of v, and feature j·head + h of the output meet in product (h·d + i)·d + j.
- */
-function outerMatrices({ feature, headSize: d }: H3Config) {
-  const products = feature * d;
-  const head = feature / d;
-  const rowOf = (p: number) => Math.floor(p / d);
-  const columnOf = (p: number) => Math.floor(p / (d * d)) * d + p % d;
-  const outputOf = (p: number) => (p % d) * head + Math.floor(p / (d * d));
-  const spread = (of: (p: number) => number) =>
-    filled([feature, products], (i) => of(i % products) === Math.floor(i / products) ? 1 : 0);
-  return {
-    rows: spread(rowOf),
-    columns: spread(columnOf),
-    sums: filled(
-      [products, feature],
-      (i) => outputOf(Math.floor(i / feature)) === i % feature ? 1 : 0,
-    ),
-  };
+  const make = bankBy(params, "continuous");
+  const { A, B, C, D, logDt } = madeFor(device, params, "continuous bank", dtype, make);
+  const dt = spreadLearnedSteps(device, dtScale, logDt, u.shape, dtype);
+  const rule = { variant: "perStep", discretization: method } as const;
+  return runOp(device, linearScan, { u, A, B, C, D, dt, x0 }, rule);
 }
 
 function forward(
   device: Device,
-  params: LayerParams<H3Config>,
+  params: Params,
   u: OpInput,
   options: ForwardOptions = {},
 ): ForwardResult {
   const { config, tensors } = params;
   const { dtype } = u;
+  const size = { size: config.headSize };
   const scope = openScope(device);
   const project = (name: string, a: OpInput) => {
-    const b = asDtype(need(tensors, `${name}Proj`), dtype);
-    const bias = asDtype(need(tensors, `${name}Bias`), dtype);
+    const b = operand(need(tensors, `${name}Proj`), dtype);
+    const bias = operand(need(tensors, `${name}Bias`), dtype);
     return runOp(scope, matmul, { a, b, bias }, { transposeB: true }).c;
   };
-  const times = (y: DeviceTensor, z: DeviceTensor) =>
-    runOp(scope, gate, { y, z }, { activation: "identity" }).out;
-  const through = (a: DeviceTensor, matrix: Tensor) =>
-    runOp(scope, matmul, { a, b: asDtype(matrix, dtype) }, {}).c;
   try {
     const shifted = runOp(scope, conv1d, {
       u: project("k", u),
-      weight: asDtype(derived(params, "shift", () => shiftWeights(params)), dtype),
+      weight: madeFor(scope, params, "shift", dtype, shiftOf(params)).weight,
       x0: carried(options.state?.["conv"], dtype),
     }, { activation: "identity" });
-    const [q, v] = [project("q", u), project("v", u)];
-    let remembered: { y: DeviceTensor; state: DeviceTensor };
-    let mixed: DeviceTensor;
-    if (config.headSize === 1) {
-      remembered = remember(scope, params, times(shifted.y, v), options);
-      mixed = times(q, remembered.y);
-    } else {
-      const { rows, columns, sums } = derived(params, "outer", () => outerMatrices(config));
-      const outer = times(through(shifted.y, rows), through(v, columns));
-      remembered = remember(scope, params, outer, options);
-      mixed = through(times(through(q, rows), remembered.y), sums);
-    }
-    const y = project("out", mixed);
+    const products = runOp(scope, outer, { a: shifted.y, b: project("v", u) }, size).out;
+    const remembered = remember(scope, params, products, options);
+    const read = runOp(scope, contract, { q: project("q", u), s: remembered.y }, size).out;
     return {
-      y: scope.keep(y),
+      y: scope.keep(project("out", read)),
       state: { conv: scope.keep(shifted.state), x: scope.keep(remembered.state) },
     };
   } finally {
@@ -272,6 +252,113 @@ function initialState(config: H3Config, batch: number, dtype: Dtype = "f64"): La
   };
 }
 
+/** What a step multiplies by that depends on the parameters alone. */
+interface StepSystem {
+  /** Abar and Bbar of every head's modes, and C.                     [head, half] c64 */
+  readonly A: FloatArray;
+  readonly B: FloatArray;
+  readonly C: FloatArray;
+  readonly D: FloatArray;
+}
+
+function stepSystem(params: LayerParams<H3Config>, scale: number): StepSystem {
+  const { config, tensors } = params;
+  const method = methodOf(config);
+  const shared = { C: need(tensors, "C").data, D: need(tensors, "D").data };
+  if (scale === 1) {
+    const { A, B } = madeOnHost(params, "system", systemBy(params, method));
+    return { A: A.data, B: B.data, ...shared };
+  }
+  const { A, B } = madeOnHost(params, "continuous system", systemBy(params, "continuous"));
+  const half = config.state / 2;
+  const logDt = need(tensors, "logDt").data;
+  const dt = Float64Array.from(
+    { length: A.data.length / 2 },
+    (_, i) => scale * Math.exp(logDt[Math.floor(i / half)]!),
+  );
+  const { Abar, Bbar } = discretizeDiagonal(
+    Float64Array.from(A.data),
+    Float64Array.from(B.data),
+    dt,
+    { method },
+  );
+  return { A: Abar, B: Bbar, ...shared };
+}
+
+/** y = Σ weight·window, the newest last, and the window moves on by one sample. */
+function shiftInto(y: FloatArray, window: FloatArray, input: FloatArray, weight: FloatArray): void {
+  const past = window.length / input.length;
+  const feature = weight.length / (past + 1);
+  for (let i = 0; i < input.length; i++) {
+    const first = (i % feature) * (past + 1);
+    const start = i * past;
+    let sum = weight[first + past]! * input[i]!;
+    for (let j = 0; j < past; j++) sum += weight[first + j]! * window[start + j]!;
+    y[i] = sum;
+    if (past === 0) continue;
+    window.copyWithin(start, start + 1, start + past);
+    window[start + past - 1] = input[i]!;
+  }
+}
+
+/** x ← Abar·x + Bbar·p and the output 2·Re Σ C·x + D·p of one product. */
+function rememberInto(
+  x: FloatArray,
+  start: number,
+  input: number,
+  head: number,
+  { A, B, C, D }: StepSystem,
+): number {
+  const width = A.length / D.length;
+  let sum = 0;
+  for (let n = 0; n < width; n += 2) {
+    const m = head * width + n;
+    const xr = x[start + n]!;
+    const xi = x[start + n + 1]!;
+    const re = A[m]! * xr - A[m + 1]! * xi + B[m]! * input;
+    const im = A[m]! * xi + A[m + 1]! * xr + B[m + 1]! * input;
+    x[start + n] = re;
+    x[start + n + 1] = im;
+    sum += C[m]! * re - C[m + 1]! * im;
+  }
+  return 2 * sum + D[head]! * input;
+}
+
+function step(
+  params: LayerParams<H3Config>,
+  u: FloatArray,
+  state: LayerState,
+  dtScale = 1,
+): FloatArray {
+  const { config: { feature, headSize: size }, tensors } = params;
+  const x = need(state, "x");
+  const project = (name: string, input: FloatArray) => {
+    const out = floatArray(x.dtype, input.length);
+    const weight = need(tensors, `${name}Proj`).data;
+    affineInto(out, weight, need(tensors, `${name}Bias`).data, input);
+    return out;
+  };
+  const [q, v] = [project("q", u), project("v", u)];
+  const keys = floatArray(x.dtype, u.length);
+  const { weight } = madeOnHost(params, "shift", shiftOf(params));
+  shiftInto(keys, need(state, "conv").data, project("k", u), weight.data);
+  const system = stepSystem(params, dtScale);
+  const heads = feature / size;
+  const width = x.data.length / (u.length * size);
+  const read = floatArray(x.dtype, u.length);
+  for (let f = 0; f < u.length; f++) {
+    const row = f - f % feature;
+    const head = Math.floor(f % feature / size);
+    for (let j = 0; j < size; j++) {
+      const product = keys[f]! * v[row + head * size + j]!;
+      const y = rememberInto(x.data, (f * size + j) * width, product, head, system);
+      const at = row + j * heads + head;
+      read[at] = read[at]! + q[f]! * y;
+    }
+  }
+  return project("out", read);
+}
+
 const EXAMPLE: H3Config = { feature: 4, state: 6, headSize: 1, dtMin: 0.01, dtMax: 0.2 };
 
 /** H3; see the head of this file. */
@@ -281,9 +368,14 @@ export const h3: Layer<H3Config> = {
   init,
   forward,
   initialState,
-  // Over one sample the ops are the recurrences.
-  step: (params, u, state, dtScale = 1) => stepByForward(forward, params, u, state, dtScale),
+  step,
   stateBytes: (config, batch, dtype) => bytesOfState(initialState(config, batch, dtype)),
   halfStepsExact: () => "the shift system counts samples, whatever time has passed",
-  examples: [EXAMPLE, { ...EXAMPLE, headSize: 2 }],
+  examples: [EXAMPLE, { ...EXAMPLE, headSize: 2 }, {
+    ...EXAMPLE,
+    feature: 6,
+    state: 2,
+    headSize: 3,
+    discretization: "zoh",
+  }],
 };

@@ -2,6 +2,7 @@
 import { attention } from "./attention.ts";
 import { h3 } from "./h3.ts";
 import type { AnyLayer } from "./layer.ts";
+import { linearAttention } from "./linear_attention.ts";
 import { lssl } from "./lssl.ts";
 import { mamba } from "./mamba.ts";
 import { mamba2 } from "./mamba2.ts";
@@ -21,6 +22,8 @@ export type {
 export type { AttentionConfig } from "./attention.ts";
 export { h3ShiftTaps } from "./h3.ts";
 export type { H3Config } from "./h3.ts";
+export { LINEAR_ATTENTION_DECAYS, retentionLogDecays } from "./linear_attention.ts";
+export type { LinearAttentionConfig, LinearAttentionDecay } from "./linear_attention.ts";
 export { lsslConvolve, lsslDiscrete, lsslKernel, lsslKrylov } from "./lssl.ts";
 export type { LsslConfig } from "./lssl.ts";
 export type { MambaConfig } from "./mamba.ts";
@@ -31,7 +34,17 @@ export { dssKernel, s4dConvolve, s4dDiscrete, s4dKernel } from "./s4d.ts";
 export type { S4dConfig } from "./s4d.ts";
 export { S5_ACTIVATIONS, s5Discrete } from "./s5.ts";
 export type { S5Activation, S5Config } from "./s5.ts";
-export { attention, h3, lssl, mamba, mamba2, s4, s4d, s5 };
+export { attention, h3, linearAttention, lssl, mamba, mamba2, s4, s4d, s5 };
 
 /** Every layer; the laws run over this list. */
-export const LAYERS: readonly AnyLayer[] = [attention, h3, lssl, mamba, mamba2, s4, s4d, s5];
+export const LAYERS: readonly AnyLayer[] = [
+  attention,
+  h3,
+  linearAttention,
+  lssl,
+  mamba,
+  mamba2,
+  s4,
+  s4d,
+  s5,
+];

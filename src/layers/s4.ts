@@ -7,31 +7,37 @@
  * 2111.00396). HiPPO matrices are not normal, but normal up to rank one or two (theorem 1), and in
  * the basis of the normal part the bilinear step costs O(state) (op `dplr_scan`, Woodbury).
  *
- * - `step`: that step. `forward`: the same over a length, from a carried state to a carried state,
- *   parallel over features and rows but not over time.
+ * - `step`: that step, worked out as far as it does not depend on the state. `forward`: the same
+ *   over a length, from a carried state to a carried state, parallel over features and rows but not
+ *   over time.
  * - {@linkcode s4Convolve}: the form to train with, from a zero state and with equal steps. The
  *   taps come from Cauchy sums at the roots of unity (op `dplr_kernel`), the output from
  *   `fft_conv`.
+ *
+ * Gradients reach every parameter through either form. Parameters on the host are prepared there in
+ * f64; parameters on the device by the ops `poles`, `step_sizes` and `dplr_truncate`.
  *
  * The stored output matrix is C; the published code stores C·(I − Abar^L), which belongs to one
  * length. Irregular samples: dt is multiplied by the elapsed time in sampling periods.
  */
 import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
-import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
+import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
 import type { ActivationParams } from "../ops/activation.ts";
-import { dplrKernel, dplrScan, fftConv, runOp } from "../ops/mod.ts";
-import type { OpInput } from "../ops/mod.ts";
-import { type DplrStep, dplrStep, truncatedOutput } from "../ssm/dplr.ts";
+import { dplrKernel, dplrScan, dplrTruncate, fftConv, poles, runOp } from "../ops/mod.ts";
+import { type OpInput, stepSizes } from "../ops/mod.ts";
+import { dplrAdvanceInto, type DplrRecurrence, dplrRecurrence, dplrStep } from "../ssm/dplr.ts";
+import { type DplrStep, truncatedOutput } from "../ssm/dplr.ts";
 import { nplr, nplrRankMin } from "../ssm/nplr.ts";
-import { asDtype, type Dtype, type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
+import { expectShape } from "../tensor/shape.ts";
+import { asDtype, type Dtype, type FloatArray, floatArray } from "../tensor/tensor.ts";
+import { type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
 import { activateAndMix } from "./_helpers/activate_and_mix.ts";
-import { derived } from "./_helpers/derived.ts";
+import { areOnHost, derived } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
-import { stepByForward } from "./_helpers/step_by_forward.ts";
-import { carried, need, spreadSteps } from "./_helpers/tensors.ts";
+import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
-import type { Layer, LayerParams, LayerState } from "./layer.ts";
+import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Measures that S4 starts from. */
 export const S4_MEASURES = ["legs", "legt", "fourier"] as const;
@@ -125,30 +131,49 @@ function stepsOf({ tensors }: LayerParams<S4Config>): Float64Array {
   return Float64Array.from(need(tensors, "logDt").data, Math.exp);
 }
 
+type Params = ForwardParams<S4Config>;
+
+/** The poles, and the step sizes of the features or, with elapsed times, of every sample. */
+function polesAndSteps(device: Device, params: Params, dtype: Dtype, scale?: Tensor) {
+  if (areOnHost(params)) {
+    const steps = stepsOf(params);
+    const dt = scale
+      ? spreadSteps(scale, steps, scale.shape, dtype)
+      : asDtype(tensorOf([steps.length], steps), dtype);
+    return { lambda: asDtype(lambdaOf(params), dtype), dt };
+  }
+  const of = (name: string) => operand(need(params.tensors, name), dtype);
+  const { lambda } = runOp(device, poles, {
+    logDecay: of("logDecay"),
+    frequency: of("frequency"),
+  }, {});
+  const { dt } = runOp(device, stepSizes, {
+    logDt: of("logDt"),
+    scale: carried(scale, dtype),
+  }, {});
+  return { lambda, dt };
+}
+
 function forward(
   device: Device,
-  params: LayerParams<S4Config>,
+  params: Params,
   u: OpInput,
   options: ForwardOptions = {},
 ): ForwardResult {
   const { config, tensors } = params;
-  const { dtype } = u;
   const { dtScale } = options;
-  const param = (name: string) => asDtype(need(tensors, name), dtype);
-  const factor = stepsOf(params);
+  const param = (name: string) => operand(need(tensors, name), u.dtype);
+  if (dtScale) expectShape("dtScale", ["batch", "length"], u.shape.slice(0, 2), dtScale.shape);
   const scope = openScope(device);
   try {
     const scanned = runOp(scope, dplrScan, {
       u,
-      lambda: asDtype(lambdaOf(params), dtype),
+      ...polesAndSteps(scope, params, u.dtype, dtScale),
       P: param("P"),
       B: param("B"),
       C: param("C"),
       D: param("D"),
-      dt: dtScale
-        ? spreadSteps(dtScale, factor, u.shape, dtype)
-        : asDtype(tensorOf([config.feature], factor), dtype),
-      x0: carried(options.state?.["x"], dtype),
+      x0: carried(options.state?.["x"], u.dtype),
     }, {});
     const y = activateAndMix(scope, config, tensors, scanned.y);
     return { y: scope.keep(y), state: { x: scope.keep(scanned.state) } };
@@ -158,7 +183,7 @@ function forward(
 }
 
 /** Each feature's system, ready for its step size. */
-function systemsOf(params: LayerParams<S4Config>): DplrStep[] {
+function systemsOf(params: LayerParams<S4Config>, scale = 1): DplrStep[] {
   const { config, tensors } = params;
   const { feature, state, rank } = config;
   const lambda = lambdaOf(params).data;
@@ -172,7 +197,7 @@ function systemsOf(params: LayerParams<S4Config>): DplrStep[] {
       B: of(need(tensors, "B").data, d, state),
       half: state / 2,
       rank,
-    }, steps[d]!));
+    }, scale * steps[d]!));
 }
 
 /** The least power of two that is at least `length` and 2: taps are made in such numbers. */
@@ -206,18 +231,24 @@ export function s4TruncatedOutput(params: LayerParams<S4Config>, taps: number): 
  */
 export function s4Kernel(
   device: Device,
-  params: LayerParams<S4Config>,
+  params: Params,
   length: number,
   dtype: Dtype,
 ): DeviceTensor {
   const taps = tapsFor(length);
-  return runOp(device, dplrKernel, {
-    lambda: asDtype(lambdaOf(params), dtype),
-    P: asDtype(need(params.tensors, "P"), dtype),
-    B: asDtype(need(params.tensors, "B"), dtype),
-    C: asDtype(s4TruncatedOutput(params, taps), dtype),
-    dt: asDtype(tensorOf([params.config.feature], stepsOf(params)), dtype),
-  }, { length: taps }).kernel;
+  const param = (name: string) => operand(need(params.tensors, name), dtype);
+  const scope = openScope(device);
+  try {
+    const P = param("P");
+    const system = polesAndSteps(scope, params, dtype);
+    const C = areOnHost(params)
+      ? asDtype(s4TruncatedOutput(params, taps), dtype)
+      : runOp(scope, dplrTruncate, { ...system, P, C: param("C") }, { length: taps }).Ctilde;
+    const inputs = { ...system, P, B: param("B"), C };
+    return scope.keep(runOp(scope, dplrKernel, inputs, { length: taps }).kernel);
+  } finally {
+    scope.release();
+  }
 }
 
 /**
@@ -226,16 +257,12 @@ export function s4Kernel(
  * @param u                                                       [batch, length, feature]
  * @returns y                                                     [batch, length, feature]
  */
-export function s4Convolve(
-  device: Device,
-  params: LayerParams<S4Config>,
-  u: OpInput,
-): DeviceTensor {
+export function s4Convolve(device: Device, params: Params, u: OpInput): DeviceTensor {
   const { config, tensors } = params;
   const scope = openScope(device);
   try {
     const kernel = s4Kernel(scope, params, u.shape[1]!, u.dtype);
-    const D = asDtype(need(tensors, "D"), u.dtype);
+    const D = operand(need(tensors, "D"), u.dtype);
     const { y } = runOp(scope, fftConv, { u, kernel, D }, {});
     return scope.keep(activateAndMix(scope, config, tensors, y));
   } finally {
@@ -245,6 +272,44 @@ export function s4Convolve(
 
 function initialState(config: S4Config, batch: number, dtype: Dtype = "f64"): LayerState {
   return { x: zeros([batch, config.feature, config.state / 2, 2], dtype) };
+}
+
+/** Each feature's step worked out; that of one sampling period is kept with the parameters. */
+function recurrencesOf(params: LayerParams<S4Config>, scale: number): readonly DplrRecurrence[] {
+  const make = () => systemsOf(params, scale).map(dplrRecurrence);
+  return scale === 1 ? derived(params, "recurrences", make) : make();
+}
+
+/** Activation and mixing of a step run as the twins of their ops. */
+const host = openCpu();
+
+function step(
+  params: LayerParams<S4Config>,
+  u: FloatArray,
+  state: LayerState,
+  dtScale = 1,
+): FloatArray {
+  const { config, tensors } = params;
+  const { feature, state: width } = config;
+  const x = need(state, "x");
+  const batch = x.shape[0]!;
+  const systems = recurrencesOf(params, dtScale);
+  const C = need(tensors, "C").data;
+  const D = need(tensors, "D").data;
+  const y = floatArray(x.dtype, batch * feature);
+  for (let i = 0; i < y.length; i++) {
+    const d = i % feature;
+    const row = x.data.subarray(i * width, (i + 1) * width);
+    dplrAdvanceInto(row, systems[d]!, u[i]!);
+    let sum = 0;
+    for (let n = 0; n < width; n += 2) {
+      sum += C[d * width + n]! * row[n]! - C[d * width + n + 1]! * row[n + 1]!;
+    }
+    y[i] = 2 * sum + D[d]! * u[i]!;
+  }
+  if (config.activation === "identity" && !config.mix) return y;
+  const sample = host.upload(tensorOf([batch, 1, feature], y));
+  return host.dataOf(activateAndMix(host, config, tensors, sample));
 }
 
 const EXAMPLE: S4Config = {
@@ -265,8 +330,7 @@ export const s4: Layer<S4Config> = {
   init,
   forward,
   initialState,
-  // Over one sample the op is the recurrence.
-  step: (params, u, state, dtScale = 1) => stepByForward(forward, params, u, state, dtScale),
+  step,
   stateBytes: (config, batch, dtype) => bytesOfState(initialState(config, batch, dtype)),
   halfStepsExact: () => "the trapezoidal rule approximates the exponential anew in each half",
   examples: [

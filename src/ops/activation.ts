@@ -10,7 +10,7 @@
  * Tolerance: WGSL's exp is good to 3 + 2|x| ULP, and the erf of the shader to 1.5e-7; 5e-6.
  */
 import { InvalidValueError } from "../base/errors.ts";
-import type { GpuLimits } from "../device/device.ts";
+import type { GpuLimits, SimdPlan } from "../device/device.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import {
@@ -22,6 +22,7 @@ import {
 } from "./_helpers/activation.ts";
 import { constant, denormal, fill, normal } from "./_helpers/cases.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { SIMD_BLOCK, singlePass } from "./_helpers/simd.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode activation}. */
@@ -67,6 +68,18 @@ function launch(shapes: Shapes, params: ActivationParams, limits: GpuLimits): La
   };
 }
 
+/** About 4 ns an element: an exponential and a division for four of them. */
+function simdPlan(
+  entry: string,
+  tensors: readonly string[],
+  shapes: Shapes,
+  { kind, beta = 1 }: ActivationParams,
+): SimdPlan {
+  const count = sizeOf(shapes.x);
+  const args = [...tensors, count, SIMD_BLOCK, activationCode(kind), beta];
+  return singlePass({ entry, args, tasks: Math.ceil(count / SIMD_BLOCK) }, 4e-6 * count);
+}
+
 const backward: Backward<ActivationParams, "x", never, "y"> = {
   needs: ["x"],
   cpu({ x, gradY }, { gradX }, _shapes, params) {
@@ -80,6 +93,8 @@ const backward: Backward<ActivationParams, "x", never, "y"> = {
       passes: [{ ...pass!, entry: "activate_backward", bindings: ["x", "gradY", "gradX"] }],
     };
   },
+  simd: (shapes, params) =>
+    simdPlan("activation_backward", ["x", "gradY", "gradX"], shapes, params),
   tolerance: 5e-6,
 };
 
@@ -125,6 +140,7 @@ export const activation = defineOp<ActivationParams, "x", never, "y">({
   outputShapes,
   cpu,
   launch,
+  simd: (shapes, params) => simdPlan("activation", ["x", "y"], shapes, params),
   work: (shapes) => sizeOf(shapes.x),
   sized: (work) => ({
     name: `${work} elements`,

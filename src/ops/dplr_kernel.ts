@@ -13,7 +13,15 @@
  * C.3. The paper's z = 2(1 − ω)/(1 + ω) is infinite at ω = −1; with numerator and denominator
  * multiplied by 1 + ω nothing is, and that node needs no special case.
  *
- * `length` is a power of two: more taps than needed do no harm, since Ctilde belongs to `length`.
+ * More taps than needed do no harm, since Ctilde belongs to `length`; a power of two is transformed
+ * fastest by the twin.
+ *
+ * Back: with M = 2(1 − ω)·I − dt·s·A over all modes and conjugates, spectrum = 2·dt·C·M⁻¹·B. Given
+ * the right and the left solution R = dt·M⁻¹·B and L = dt·C·M⁻¹ (Woodbury again),
+ *
+ *   d spectrum = 2·L·dB + 2·dC·R + 2s·L·dA·R + 4(1 − ω)/dt²·(L·R)·d(dt),   dA = d lambda − d(P·P*)
+ *
+ * and the spectrum's gradient is the transform of the kernel's. No term of dt's gradient cancels.
  *
  * Tolerance: f32 sums over nodes and modes are off by about 1e-6 of the largest tap where the modes
  * forget within the length; 2e-5 leaves room for the divisions of other drivers. A mode that hardly
@@ -24,18 +32,17 @@ import { solve } from "../ssm/dense.ts";
 import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
-import { fftInPlace, twiddles } from "./_helpers/fft.ts";
+import { dplrKernelBackward } from "./_helpers/dplr_kernel_backward.ts";
+import { checkTaps, nodeCount, tapNode, tapTransform } from "./_helpers/dplr_taps.ts";
 import { groupsFor, POINTWISE_GROUP } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+import { columnSums, joinPlans } from "./_helpers/reduce.ts";
+import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode dplrKernel}. */
 export interface DplrKernelParams {
-  /** Taps, a power of two from 2 to {@linkcode DPLR_TAPS_MAX}. */
+  /** Taps, from 1 to `DPLR_TAPS_MAX` (`_helpers/dplr_taps.ts`). */
   readonly length: number;
 }
-
-/** Longest kernel. The shader's inverse transform is a plain sum, quadratic in the length. */
-export const DPLR_TAPS_MAX = 1 << 16;
 
 /** Largest rank, as in `dplr_scan`. */
 const RANK_MAX = 2;
@@ -53,10 +60,7 @@ function outputShapes(shapes: Shapes, { length }: DplrKernelParams): { kernel: S
   expectShape("B", bank, [feature, half, 2], shapes.B);
   expectShape("C", bank, [feature, half, 2], shapes.C);
   expectShape("dt", ["feature"], [feature], shapes.dt);
-  if (!(length >= 2 && length <= DPLR_TAPS_MAX && Number.isInteger(Math.log2(length)))) {
-    const allowed = `a power of two from 2 to ${DPLR_TAPS_MAX}`;
-    throw new InvalidValueError("length", length, allowed);
-  }
+  checkTaps(length);
   return { kernel: [feature, length] };
 }
 
@@ -153,7 +157,7 @@ function cpu(
   { length }: DplrKernelParams,
 ): void {
   const [feature, rank, half] = shapes.P as [number, number, number, number];
-  const table = twiddles(length);
+  const transform = tapTransform(length);
   const re = new Float64Array(length);
   const im = new Float64Array(length);
   for (let d = 0; d < feature; d++) {
@@ -163,25 +167,17 @@ function cpu(
       return inputs.P.subarray(at, at + 2 * half);
     });
     const sides = { left: [bank(inputs.C), ...rows], right: [bank(inputs.B), ...rows] };
-    for (let k = 0; k <= length / 2; k++) {
-      // Halved angles, so that 1 − ω does not cancel near ω = 1, nor 1 + ω near −1.
-      const cos = k === length / 2 ? 0 : Math.cos(Math.PI * k / length);
-      const sin = Math.sin(Math.PI * k / length);
-      const plus: Complex = [2 * cos * cos, -2 * cos * sin];
-      const minus: Complex = [2 * sin * sin, 2 * cos * sin];
+    for (let k = 0; k < nodeCount(length); k++) {
+      const { plus, minus } = tapNode(k, length);
       const sums = cauchySums(bank(inputs.lambda), sides, inputs.dt[d]!, { minus, plus });
       const [valueRe, valueIm] = woodbury(sums, plus);
-      re[k] = valueRe;
-      im[k] = valueIm;
       const mirror = (length - k) % length;
-      if (mirror !== k) {
-        re[mirror] = valueRe;
-        im[mirror] = -valueIm;
-      }
+      re[k] = re[mirror] = valueRe;
+      im[mirror] = -valueIm;
+      // The real nodes of a real sequence are their own mirrors.
+      im[k] = mirror === k ? 0 : valueIm;
     }
-    // The two real nodes of a real sequence.
-    im[0] = im[length / 2] = 0;
-    fftInPlace(re, im, table, true);
+    transform(re, im, true);
     for (let l = 0; l < length; l++) outputs.kernel[d * length + l] = re[l]! / length;
   }
 }
@@ -198,8 +194,10 @@ function angleTable(length: number): Float32Array {
 
 function launch(shapes: Shapes, { length }: DplrKernelParams): LaunchPlan {
   const [feature, rank, half] = shapes.P as [number, number, number, number];
-  const constants = { GROUP: POINTWISE_GROUP, RANK: rank };
-  const dims = { length, half };
+  // Positions on the circle wrap by a mask where the length is a power of two.
+  const MASKED = (length & (length - 1)) === 0 ? 1 : 0;
+  const constants = { GROUP: POINTWISE_GROUP, RANK: rank, MASKED };
+  const dims = { length, half, feature };
   const pass = (entry: string, bindings: string[], points: number) => ({
     entry,
     constants,
@@ -208,14 +206,43 @@ function launch(shapes: Shapes, { length }: DplrKernelParams): LaunchPlan {
     workgroups: [groupsFor(points, POINTWISE_GROUP), feature, 1] as const,
   });
   return {
-    scratch: { spectrum: feature * (length / 2 + 1) * 2 },
+    scratch: { spectrum: feature * (nodeCount(length)) * 2 },
     tables: { angles: { key: `dplr_kernel/${length}`, make: () => angleTable(length) } },
     passes: [
-      pass("evaluate", ["lambda", "P", "B", "C", "dt", "spectrum"], length / 2 + 1),
+      pass("evaluate", ["lambda", "P", "B", "C", "dt", "spectrum"], nodeCount(length)),
       pass("invert", ["spectrum", "kernel"], length),
     ],
   };
 }
+
+const backward: Backward<DplrKernelParams, Input, never, "kernel"> = {
+  needs: ["lambda", "P", "B", "C", "dt"],
+  cpu: dplrKernelBackward,
+  launch(shapes, params) {
+    const [feature, rank, half] = shapes.P as [number, number, number, number];
+    const plan = launch(shapes, params);
+    const [evaluate] = plan.passes;
+    const system = ["lambda", "P", "B", "C", "dt", "angles"];
+    const nodes = nodeCount(params.length);
+    const passes = [
+      { ...evaluate!, entry: "adjoint_nodes", bindings: [...system, "gradKernel", "nodes"] },
+      {
+        ...evaluate!,
+        entry: "adjoint_modes",
+        bindings: [...system, "nodes", "gradLambda", "gradP", "gradB", "gradC", "steps"],
+        workgroups: [half, feature, 1] as const,
+      },
+    ];
+    const scratch = { nodes: feature * nodes * 2 * (1 + 2 * rank), steps: half * feature };
+    const own = joinPlans(
+      { scratch, passes },
+      columnSums({ target: "gradDt", left: "steps", rows: half, columns: feature }),
+    );
+    return { ...own, tables: plan.tables! };
+  },
+  // A pole's gradient squares its distance to the nodes, which costs digits once more.
+  tolerance: 5e-5,
+};
 
 type KernelCase = OpCase<DplrKernelParams, Input, never>;
 
@@ -244,6 +271,9 @@ const cases: readonly KernelCase[] = [
   modes("one workgroup", [3, 4, 64], 1, true),
   modes("rank two", [3, 4, 128], 2, true),
   modes("several workgroups", [2, 17, 512], 1),
+  modes("one tap", [2, 3, 1], 1),
+  modes("an odd length", [2, 4, 77], 2),
+  modes("an even length, no power of two", [3, 4, 40], 1),
   {
     name: "no low-rank part, zero output",
     params: { length: 16 },
@@ -273,4 +303,5 @@ export const dplrKernel = defineOp<DplrKernelParams, Input, never, "kernel">({
   },
   cases,
   tolerance: 2e-5,
+  backward,
 });

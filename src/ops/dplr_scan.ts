@@ -11,15 +11,27 @@
  * On a GPU one invocation runs one feature of one row: the low-rank term couples all modes at each
  * step, so the length is not cut. Long training sequences use the convolution (`dplr_kernel`).
  *
+ * With W = (I − dt/2·A)⁻¹ a step is x[k] = W·(2·x[k−1] + dt·B·u[k]) − x[k−1]. Back, with the
+ * gradient's flow through the states (which starts at gradState),
+ *
+ *   flow += 2·gradY[k]·conj(C),   q = Wᵀ·flow,   s = x[k] + x[k−1]
+ *   gradU = dt·(B, q) + D·gradY        gradC = Σ 2·gradY·conj(x[k])      gradB = Σ dt·u·q
+ *   gradLambda = Σ dt/2·q∘conj(s)      gradP = −Σ dt·(q·(P, s) + s·(P, q))
+ *   gradDt = Σ ((q, A·s)/2 + u·(B, q)),   and on to the sample before, flow ← 2·q − flow
+ *
+ * where ( , ) is the real inner product of stored pairs. The states are found again in chunks.
+ *
  * Tolerance: as in `linear_scan`, 2e-5.
  */
 import { InvalidValueError } from "../base/errors.ts";
+import type { GpuLimits } from "../device/device.ts";
 import { dplrStep, dplrStepInto, type DplrSystem } from "../ssm/dplr.ts";
 import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
+import { dplrBackwardPlan, dplrScanBackward } from "./_helpers/dplr_scan_backward.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
-import { defineOp, type Named, type OpCase } from "./op.ts";
+import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** `dplr_scan` takes no parameters. */
 export type DplrScanParams = Record<string, never>;
@@ -102,6 +114,42 @@ function cpu(
   }
 }
 
+function launch(shapes: Shapes, _params: DplrScanParams, limits: GpuLimits): LaunchPlan {
+  const [batch, length, feature] = shapes.u as [number, number, number];
+  const [, rank, half] = shapes.P as [number, number, number, number];
+  const named = (name: OptionalInput) => shapes[name] ? [name] : [];
+  return {
+    scratch: {},
+    passes: [{
+      entry: "recur",
+      constants: {
+        GROUP: POINTWISE_GROUP,
+        HALF: half,
+        RANK: rank,
+        PER_STEP: shapes.dt.length > 1 ? 1 : 0,
+        HAS_D: shapes.D ? 1 : 0,
+        HAS_X0: shapes.x0 ? 1 : 0,
+        BACKWARD: 0,
+      },
+      dims: { length, feature, rows: batch * feature, chunks: 1, stride: 0 },
+      bindings: [
+        ...["u", "lambda", "P", "B", "C", "dt", ...named("D"), ...named("x0")],
+        ...["y", "state"],
+      ],
+      workgroups: spreadGroups(groupsFor(batch * feature, POINTWISE_GROUP), limits),
+    }],
+  };
+}
+
+const backward: Backward<DplrScanParams, Input, OptionalInput, "y" | "state"> = {
+  needs: ["u", "lambda", "P", "B", "C", "dt", "D", "x0"],
+  cpu: dplrScanBackward,
+  launch: (shapes, params, limits) =>
+    dplrBackwardPlan(launch(shapes, params, limits).passes[0]!, shapes, limits),
+  // Sums over the length of products of two recurrences, each with the tolerance of one.
+  tolerance: 5e-5,
+};
+
 type ScanCase = OpCase<DplrScanParams, Input, OptionalInput>;
 type CaseSizes = readonly [batch: number, length: number, feature: number, half: number];
 
@@ -138,6 +186,7 @@ const cases: readonly ScanCase[] = [
   fullCase("one workgroup and one", [5, 9, 13, 2], 2),
   fullCase("rank one", [2, 40, 3, 8], 1, { quick: true }),
   fullCase("rank two", [2, 40, 3, 6], 2, { quick: true }),
+  fullCase("several chunks back", [2, 149, 2, 3], 2),
   fullCase("steps of their own", [2, 33, 3, 4], 2, { perStep: true }),
   fullCase("many modes", [1, 20, 2, 33], 1),
   fullCase("denormals", [1, 40, 2, 4], 1, { denormals: true }),
@@ -163,31 +212,7 @@ export const dplrScan = defineOp<DplrScanParams, Input, OptionalInput, "y" | "st
   outputs: ["y", "state"],
   outputShapes,
   cpu,
-  launch(shapes, _params, limits) {
-    const [batch, length, feature] = shapes.u as [number, number, number];
-    const [, rank, half] = shapes.P as [number, number, number, number];
-    const named = (name: OptionalInput) => shapes[name] ? [name] : [];
-    return {
-      scratch: {},
-      passes: [{
-        entry: "recur",
-        constants: {
-          GROUP: POINTWISE_GROUP,
-          HALF: half,
-          RANK: rank,
-          PER_STEP: shapes.dt.length > 1 ? 1 : 0,
-          HAS_D: shapes.D ? 1 : 0,
-          HAS_X0: shapes.x0 ? 1 : 0,
-        },
-        dims: { length, feature, rows: batch * feature },
-        bindings: [
-          ...["u", "lambda", "P", "B", "C", "dt", ...named("D"), ...named("x0")],
-          ...["y", "state"],
-        ],
-        workgroups: spreadGroups(groupsFor(batch * feature, POINTWISE_GROUP), limits),
-      }],
-    };
-  },
+  launch,
   work: (shapes) => sizeOf(shapes.u) * shapes.P[2]!,
   sized: (work) => {
     // Features are what runs side by side, so they grow with the work, and the length only so far.
@@ -197,4 +222,5 @@ export const dplrScan = defineOp<DplrScanParams, Input, OptionalInput, "y" | "st
   },
   cases,
   tolerance: 2e-5,
+  backward,
 });

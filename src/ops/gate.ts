@@ -9,12 +9,13 @@
  * Tolerance: that of the activations, 5e-6.
  */
 import { InvalidValueError } from "../base/errors.ts";
-import type { GpuLimits } from "../device/device.ts";
-import { expectShape, lastAxis, type Shape, sizeOf } from "../tensor/shape.ts";
+import type { GpuLimits, SimdPlan } from "../device/device.ts";
+import { expectShape, lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { type Activation, activationCode, activationOf, slopeOf } from "./_helpers/activation.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { singlePass } from "./_helpers/simd.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode gate}. */
@@ -75,6 +76,16 @@ function launch(shapes: Shapes, params: GateParams, limits: GpuLimits): LaunchPl
   };
 }
 
+/** Without z the gates are the second half of each row of y. About 4 ns an output. */
+function simdPlan(entry: string, tensors: string[], shapes: Shapes, params: GateParams): SimdPlan {
+  const stride = lastAxis("y", shapes.y);
+  const width = shapes.z ? stride : stride / 2;
+  const tasks = rowsOf(shapes.y);
+  const code = activationCode(params.activation);
+  const args = [...tensors, width, stride, stride - width, code];
+  return singlePass({ entry, args, tasks }, 4e-6 * tasks * width);
+}
+
 const backward: Backward<GateParams, "y", "z", "out"> = {
   needs: ["y", "z"],
   cpu({ y, z, gradOut }, { gradY, gradZ }, shapes, params) {
@@ -101,6 +112,10 @@ const backward: Backward<GateParams, "y", "z", "out"> = {
         bindings: ["y", "gradOut", "gradY", ...pair],
       }],
     };
+  },
+  simd(shapes, params) {
+    const [z, gradZ] = shapes.z ? ["z", "gradZ"] : ["y", "gradY"];
+    return simdPlan("gate_backward", ["y", z, "gradOut", "gradY", gradZ], shapes, params);
   },
   tolerance: 5e-6,
 };
@@ -145,6 +160,7 @@ export const gate = defineOp<GateParams, "y", "z", "out">({
   outputShapes,
   cpu,
   launch,
+  simd: (shapes, params) => simdPlan("gate", ["y", shapes.z ? "z" : "y", "out"], shapes, params),
   work: (shapes) => sizeOf(shapes.y),
   sized: (work) => ({
     name: `${work} elements`,

@@ -3,6 +3,8 @@ import { activation } from "./activation.ts";
 import { adam } from "./adam.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
+import { contract } from "./contract.ts";
+import { blend } from "./blend.ts";
 import { conv1d } from "./conv1d.ts";
 import { crossEntropy } from "./cross_entropy.ts";
 import { denseScan } from "./dense_scan.ts";
@@ -10,6 +12,7 @@ import { diagonalScan } from "./diagonal_scan.ts";
 import { discretize } from "./discretize.ts";
 import { dplrKernel } from "./dplr_kernel.ts";
 import { dplrScan } from "./dplr_scan.ts";
+import { dplrTruncate } from "./dplr_truncate.ts";
 import { dropout } from "./dropout.ts";
 import { embedding } from "./embedding.ts";
 import { fftConv } from "./fft_conv.ts";
@@ -21,15 +24,19 @@ import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
+import { outer } from "./outer.ts";
+import { poles } from "./poles.ts";
 import { pool } from "./pool.ts";
 import { quantileLoss } from "./quantile_loss.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
+import { shiftTaps } from "./shift_taps.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
 import { squaredError } from "./squared_error.ts";
 import { squaredNorm } from "./squared_norm.ts";
 import { ssd } from "./ssd.ts";
+import { stepSizes } from "./step_sizes.ts";
 import { studentTLoss } from "./student_t_loss.ts";
 import { vandermonde } from "./vandermonde.ts";
 
@@ -40,6 +47,8 @@ export {
   adam,
   add,
   attention,
+  blend,
+  contract,
   conv1d,
   crossEntropy,
   denseScan,
@@ -47,6 +56,7 @@ export {
   discretize,
   dplrKernel,
   dplrScan,
+  dplrTruncate,
   dropout,
   embedding,
   fftConv,
@@ -57,15 +67,19 @@ export {
   linearScan,
   matmul,
   mimoSystem,
+  outer,
+  poles,
   pool,
   quantileLoss,
   rmsNorm,
   selectiveScan,
+  shiftTaps,
   slice,
   softmax,
   squaredError,
   squaredNorm,
   ssd,
+  stepSizes,
   studentTLoss,
   vandermonde,
 };
@@ -76,6 +90,8 @@ export const OPS: readonly AnyOp[] = [
   adam,
   add,
   attention,
+  contract,
+  blend,
   conv1d,
   crossEntropy,
   denseScan,
@@ -83,6 +99,7 @@ export const OPS: readonly AnyOp[] = [
   discretize,
   dplrKernel,
   dplrScan,
+  dplrTruncate,
   dropout,
   embedding,
   fftConv,
@@ -93,15 +110,19 @@ export const OPS: readonly AnyOp[] = [
   linearScan,
   matmul,
   mimoSystem,
+  outer,
+  poles,
   pool,
   quantileLoss,
   rmsNorm,
   selectiveScan,
+  shiftTaps,
   slice,
   softmax,
   squaredError,
   squaredNorm,
   ssd,
+  stepSizes,
   studentTLoss,
   vandermonde,
 ];

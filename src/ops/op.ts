@@ -8,7 +8,7 @@
  * An op that can be trained through also says how gradients pass back: its {@linkcode Backward} is
  * written and checked in the same two ways, as a twin and as passes of the op's shader.
  */
-import type { GpuLimits } from "../device/device.ts";
+import type { GpuLimits, SimdPlan } from "../device/device.ts";
 import type { RandomState } from "../base/random.ts";
 import type { Shape } from "../tensor/shape.ts";
 import type { FloatArray, Tensor } from "../tensor/tensor.ts";
@@ -53,6 +53,8 @@ export interface Backward<P, I extends string, Opt extends string, O extends str
   ): void;
   /** How a GPU computes the same. */
   launch(shapes: Named<I, Opt, Shape>, params: P, limits: GpuLimits): LaunchPlan;
+  /** How SIMD kernels compute the same in f32; undefined: the twin does. */
+  simd?(shapes: Named<I, Opt, Shape>, params: P): SimdPlan | undefined;
   /** Largest allowed max|x − ref| / max|ref| of a gradient in f32. */
   readonly tolerance: number;
 }
@@ -95,6 +97,8 @@ export interface Op<P, I extends string, Opt extends string, O extends string> {
   ): void;
   /** How a GPU computes the same. */
   launch(shapes: Named<I, Opt, Shape>, params: P, limits: GpuLimits): LaunchPlan;
+  /** How SIMD kernels compute the same in f32; undefined: the twin does. */
+  simd?(shapes: Named<I, Opt, Shape>, params: P): SimdPlan | undefined;
   /** Elementary operations, in the op's own unit: what the crossover is measured against. */
   work(shapes: Named<I, Opt, Shape>, params: P): number;
   /** A case of about this much work: for benches and for the crossover between devices. */

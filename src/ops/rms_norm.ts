@@ -10,13 +10,14 @@
  * Tolerance: a mean of squares in f32 and one inverse square root, 5e-6.
  */
 import { InvalidValueError } from "../base/errors.ts";
-import type { GpuLimits } from "../device/device.ts";
+import type { GpuLimits, SimdPlan } from "../device/device.ts";
 import { expectShape, lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { silu, siluSlope } from "./_helpers/activation.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
 import { ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
+import { singlePass } from "./_helpers/simd.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode rmsNorm}. */
@@ -91,6 +92,21 @@ function launch(shapes: Shapes, params: RmsNormParams, limits: GpuLimits): Launc
     }],
   };
 }
+
+/** About 1 ns an element, 6 with a gate. */
+function simdPlan(shapes: Shapes, params: RmsNormParams): SimdPlan {
+  const feature = lastAxis("x", shapes.x);
+  const size = params.groupSize ?? feature;
+  const gate = shapes.z ? params.normBeforeGate ? GATE_LAST : GATE_FIRST : 0;
+  const args = ["x", "weight", "z", "out", size, feature, gate, params.eps];
+  const tasks = rowsOf(shapes.x) * (size > 0 ? feature / size : 0);
+  const coreMs = (gate === 0 ? 1e-6 : 6e-6) * sizeOf(shapes.x);
+  return singlePass({ entry: "rms_norm", args, tasks }, coreMs);
+}
+
+/** Codes of simd/assembly/norm.ts. */
+const GATE_FIRST = 1;
+const GATE_LAST = 2;
 
 /**
  * With r = 1/√(mean(v²) + eps), h = gradOut (times silu(z) where the gate is last), g = h·weight,
@@ -203,6 +219,7 @@ export const rmsNorm = defineOp<RmsNormParams, "x", "weight" | "z", "out">({
   outputShapes,
   cpu,
   launch,
+  simd: simdPlan,
   work: (shapes) => sizeOf(shapes.x),
   sized: (work) => normed(`${work} elements`, [Math.max(1, Math.round(work / 64)), 64]),
   cases,

@@ -21,9 +21,10 @@ function isOnDevice(input: OpInput): input is DeviceTensor {
 }
 
 /**
- * Runs an op on a device: the twin on a CPU device, the shaders on a GPU device. Host inputs are
- * uploaded for this run and freed after it; device inputs stay. Returns at once with the outputs
- * on the device; `device.read` brings one to the host, `device.free` gives it back.
+ * Runs an op on a device: the twin or, in f32 and from some size on, the SIMD kernel on a CPU
+ * device, the shaders on a GPU device. Host inputs are uploaded for this run and freed after it;
+ * device inputs stay. Returns at once with the outputs on the device; `device.read` brings one to
+ * the host, `device.free` gives it back.
  *
  * On a CPU device all inputs have one dtype, which the outputs take; on a GPU everything is f32.
  *
@@ -108,6 +109,14 @@ function inputsOf(
   return Object.fromEntries(Object.keys(shapes).map((name) => [name, given[name]!]));
 }
 
+/**
+ * Whether SIMD kernels are for this run. Nothing but the device's setting and the size of the op
+ * decides, so that the same run gives the same bits, whatever else goes on.
+ */
+function isForSimd(device: CpuDevice, dtype: Dtype, work: number): boolean {
+  return dtype === "f32" && device.simd !== undefined && work >= device.simd.workMin;
+}
+
 function runOnCpu<P, I extends string, Opt extends string, O extends string>(
   device: CpuDevice,
   op: Op<P, I, Opt, O>,
@@ -120,6 +129,11 @@ function runOnCpu<P, I extends string, Opt extends string, O extends string>(
   const { dtype } = given[op.inputs[0]!]!;
   const arrays = arraysOf(device, op, inputsOf(given, shapes), dtype);
   const outputs = allocArrays(device, outputShapes, dtype);
+  const work = op.work(shapes as Named<I, Opt, Shape>, params);
+  const plan = isForSimd(device, dtype, work) && op.simd?.(shapes as Named<I, Opt, Shape>, params);
+  if (plan && device.simd!.run(plan, arrays, outputs.arrays)) {
+    return outputs.tensors as { [key in O]: DeviceTensor };
+  }
   op.cpu(
     arrays as Named<I, Opt, FloatArray>,
     outputs.arrays as { [key in O]: FloatArray },
@@ -269,7 +283,10 @@ export function runBackward(
   }
   const { dtype } = given[gradientName(op.outputs[0])]!;
   const gradients = allocArrays(device, gradientShapes, dtype);
-  backward.cpu(arraysOf(device, op, given, dtype), gradients.arrays, shapes, params);
+  const arrays = arraysOf(device, op, given, dtype);
+  const plan = isForSimd(device, dtype, op.work(shapes, params)) && backward.simd?.(shapes, params);
+  if (plan && device.simd!.run(plan, arrays, gradients.arrays)) return gradients.tensors;
+  backward.cpu(arrays, gradients.arrays, shapes, params);
   return gradients.tensors;
 }
 

@@ -1,6 +1,7 @@
 /**
- * What start-up and `doctor` run on the device at hand: every op's short cases on the GPU against
- * the twin in f64, and the measurement from which on the GPU is worth its trip.
+ * What start-up and `doctor` run on the device at hand: every op's short cases on the GPU and as
+ * SIMD kernels against the twin in f64, and the measurement from which on the GPU is worth its
+ * trip.
  */
 import type { Clock } from "../base/clock.ts";
 import { seedRandom } from "../base/random.ts";
@@ -11,6 +12,7 @@ import {
   measureCrossover,
   type TimedRun,
 } from "../device/crossover.ts";
+import { openCpu } from "../device/cpu.ts";
 import type { Hardware } from "../device/hardware.ts";
 import { openScope } from "../device/scope.ts";
 import { asDtype, type FloatArray, type Tensor } from "../tensor/tensor.ts";
@@ -97,13 +99,38 @@ export async function checkCase(
 }
 
 /** Checks every op's short cases (or all of them) on a device against the f64 twin. */
-export async function selfCheck(
+export function selfCheck(
   device: CpuDevice | GpuDevice,
   reference: CpuDevice,
   all = false,
 ): Promise<OpCheck[]> {
+  return checkOps(OPS, device, reference, all);
+}
+
+/**
+ * The same for the ops that have SIMD kernels, whatever the size of the case.
+ *
+ * @returns the checks, and why there are none where the kernels cannot run on this machine
+ */
+export async function simdCheck(
+  reference: CpuDevice,
+  all = false,
+): Promise<{ checks: OpCheck[]; unavailable: string | undefined }> {
+  const device = openCpu({ simd: { workMin: 0 } });
+  const unavailable = device.simd?.unavailable;
+  if (unavailable !== undefined) return { checks: [], unavailable };
+  const ops = OPS.filter((op) => op.simd !== undefined);
+  return { checks: await checkOps(ops, device, reference, all), unavailable };
+}
+
+async function checkOps(
+  ops: readonly AnyOp[],
+  device: CpuDevice | GpuDevice,
+  reference: CpuDevice,
+  all: boolean,
+): Promise<OpCheck[]> {
   const checks: OpCheck[] = [];
-  for (const op of OPS) {
+  for (const op of ops) {
     for (const testCase of op.cases) {
       if (all || testCase.quick) checks.push(...await checkCase(device, reference, op, testCase));
     }

@@ -1,15 +1,15 @@
 /**
  * Sum of squares of all elements: what clipping by the global norm needs from each gradient.
  *
- *   norm[0] = Σ x²
+ *   norm[0] = Σ x² + total[0]        total is the sum over other tensors, 0 if left out
  *
  * Tolerance: sums of runs, then the sum of those, all of one sign; 2e-6.
  */
-import { type Shape, sizeOf } from "../tensor/shape.ts";
+import { expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
 import { ROW_GROUP } from "./_helpers/plan.ts";
-import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+import { defineOp, type LaunchPlan, type Named, type OpCase, type Pass } from "./op.ts";
 
 /** `squared_norm` takes no parameters. */
 export type SquaredNormParams = Record<string, never>;
@@ -19,30 +19,25 @@ const RUN = 4096;
 /** Workgroups of the first pass; longer inputs get longer runs. */
 const RUNS_MAX = 1024;
 
-function launch({ x }: Named<"x", never, Shape>): LaunchPlan {
+function launch({ x, total }: Named<"x", "total", Shape>): LaunchPlan {
   const count = sizeOf(x);
   const run = Math.max(RUN, Math.ceil(count / RUNS_MAX));
   const runs = Math.max(1, Math.ceil(count / run));
-  const constants = (squares: number) => ({ GROUP: ROW_GROUP, SQUARES: squares });
+  const pass = (squares: boolean, last: boolean, bindings: string[]): Pass => ({
+    entry: "sum_run",
+    constants: { GROUP: ROW_GROUP, SQUARES: squares ? 1 : 0, HAS_TOTAL: last && total ? 1 : 0 },
+    dims: squares ? { count, run } : { count: runs, run: runs },
+    bindings: [...bindings, ...(last && total ? ["total"] : [])],
+    workgroups: [squares ? runs : 1, 1, 1],
+  });
+  if (runs === 1) return { scratch: {}, passes: [pass(true, true, ["x", "sums=norm"])] };
   return {
     scratch: { runs },
-    passes: [{
-      entry: "sum_run",
-      constants: constants(1),
-      dims: { count, run },
-      bindings: ["x", "sums=runs"],
-      workgroups: [runs, 1, 1],
-    }, {
-      entry: "sum_run",
-      constants: constants(0),
-      dims: { count: runs, run: runs },
-      bindings: ["x=runs", "sums=norm"],
-      workgroups: [1, 1, 1],
-    }],
+    passes: [pass(true, false, ["x", "sums=runs"]), pass(false, true, ["x=runs", "sums=norm"])],
   };
 }
 
-type Case = OpCase<SquaredNormParams, "x", never>;
+type Case = OpCase<SquaredNormParams, "x", "total">;
 
 const drawn = (name: string, shape: Shape, quick = false): Case => ({
   name,
@@ -52,14 +47,17 @@ const drawn = (name: string, shape: Shape, quick = false): Case => ({
 });
 
 /** Sum of squares; equation at the head of this file. */
-export const squaredNorm = defineOp<SquaredNormParams, "x", never, "norm">({
+export const squaredNorm = defineOp<SquaredNormParams, "x", "total", "norm">({
   name: "squared_norm",
   inputs: ["x"],
-  optional: [],
+  optional: ["total"],
   outputs: ["norm"],
-  outputShapes: () => ({ norm: [1] }),
-  cpu({ x }: Named<"x", never, FloatArray>, { norm }) {
-    let sum = 0;
+  outputShapes({ total }: Named<"x", "total", Shape>) {
+    if (total) expectShape("total", ["one"], [1], total);
+    return { norm: [1] };
+  },
+  cpu({ x, total }: Named<"x", "total", FloatArray>, { norm }) {
+    let sum = total ? total[0]! : 0;
     for (let i = 0; i < x.length; i++) sum += x[i]! * x[i]!;
     norm[0] = sum;
   },
@@ -70,6 +68,16 @@ export const squaredNorm = defineOp<SquaredNormParams, "x", never, "norm">({
     drawn("one element", [1]),
     drawn("several axes", [3, 5, 7], true),
     drawn("a run and one", [RUN + 1]),
+    {
+      name: "after another tensor",
+      params: {},
+      inputs: (random) => ({ x: normal(random, [2, RUN]), total: constant([1], 1234) }),
+    },
+    {
+      name: "one run after another tensor",
+      params: {},
+      inputs: (random) => ({ x: normal(random, [65]), total: constant([1], 12) }),
+    },
     { name: "zeros", params: {}, inputs: () => ({ x: constant([65], 0) }) },
     { name: "denormals", params: {}, inputs: (random) => ({ x: denormal(random, [65]) }) },
   ],

@@ -4,7 +4,7 @@
  */
 import type { Device, DeviceTensor } from "../device/device.ts";
 import { openScope } from "../device/scope.ts";
-import { adam, add, runOp, squaredNorm } from "../ops/mod.ts";
+import { adam, runOp, squaredNorm } from "../ops/mod.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
 
 /** Options of {@linkcode openOptimizer}. */
@@ -85,12 +85,6 @@ export function openOptimizer(
     return averages.get(`${kind}/${name}`) ?? device.upload(zeros(like.shape, like.dtype));
   }
 
-  function replace(kind: string, name: string, tensor: DeviceTensor): void {
-    const old = averages.get(`${kind}/${name}`);
-    if (old !== undefined) device.free(old);
-    averages.set(`${kind}/${name}`, tensor);
-  }
-
   return {
     step(parameters, gradients, rate) {
       steps++;
@@ -99,6 +93,8 @@ export function openOptimizer(
         norm = totalNorm(device, Object.values(gradients).filter((each) => each !== undefined));
       }
       const next: Record<string, DeviceTensor> = {};
+      // Freed together at the end, so that steps take turns between the same two sets of memory.
+      const outdated: DeviceTensor[] = [];
       for (const [name, parameter] of Object.entries(parameters)) {
         const gradient = gradients[name];
         if (gradient === undefined) {
@@ -117,16 +113,15 @@ export function openOptimizer(
           largest,
           squaredNorm: norm,
         }, { ...constants, ...own, rate: rate * rateScale, step: steps });
-        const isFirst = !averages.has(`mean/${name}`);
-        if (isFirst) { for (const fresh of [mean, variance]) device.free(fresh); }
-        if (isFirst && largest !== undefined) device.free(largest);
-        replace("mean", name, moved.nextMean);
-        replace("variance", name, moved.nextVariance);
-        if (amsgrad) replace("largest", name, moved.nextLargest);
-        else device.free(moved.nextLargest);
-        device.free(parameter);
+        averages.set(`mean/${name}`, moved.nextMean);
+        averages.set(`variance/${name}`, moved.nextVariance);
+        if (amsgrad) averages.set(`largest/${name}`, moved.nextLargest);
+        else outdated.push(moved.nextLargest);
+        outdated.push(mean, variance, parameter);
+        if (largest !== undefined) outdated.push(largest);
         next[name] = moved.nextParameter;
       }
+      for (const tensor of outdated) device.free(tensor);
       return next;
     },
     squaredNorm: () => norm,
@@ -152,10 +147,7 @@ function totalNorm(device: Device, gradients: readonly DeviceTensor[]): DeviceTe
   const scope = openScope(device);
   try {
     let total: DeviceTensor | undefined;
-    for (const x of gradients) {
-      const { norm } = runOp(scope, squaredNorm, { x }, {});
-      total = total === undefined ? norm : runOp(scope, add, { a: total, b: norm }, {}).out;
-    }
+    for (const x of gradients) total = runOp(scope, squaredNorm, { x, total }, {}).norm;
     return total && scope.keep(total);
   } finally {
     scope.release();

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { LimitError } from "../../src/base/errors.ts";
-import { readSafetensors, tensorValues } from "../../src/base/safetensors.ts";
+import { floatEntry, floatsOf, readSafetensors } from "../../src/base/safetensors.ts";
+import { tensorValues, writeSafetensors } from "../../src/base/safetensors.ts";
 
 /** A file from a header and the bytes after it. */
 function fileOf(header: unknown, data: Uint8Array = new Uint8Array(0)): Uint8Array {
@@ -109,4 +110,52 @@ Deno.test("readSafetensors() answers random bytes and damaged files with an erro
     damaged[at] = value;
     survive(damaged);
   }));
+});
+
+const dtypes = { F64: 8, F32: 4, I64: 8, I32: 4, U8: 1 } as const;
+
+Deno.test("writeSafetensors() writes what readSafetensors() reads, in any order", () => {
+  const name = fc.string().filter((text) => text !== "__metadata__");
+  const entry = fc.record({
+    dtype: fc.constantFrom(...Object.keys(dtypes) as (keyof typeof dtypes)[]),
+    shape: fc.array(fc.nat({ max: 3 }), { maxLength: 3 }),
+  });
+  fc.assert(fc.property(
+    fc.uniqueArray(fc.tuple(name, entry), { selector: ([key]) => key, maxLength: 6 }),
+    fc.dictionary(name, fc.string()),
+    (given, metadata) => {
+      const entries = given.map(([key, { dtype, shape }], i) => {
+        const size = shape.reduce((a, b) => a * b, dtypes[dtype]);
+        return [key, { dtype, shape, bytes: new Uint8Array(size).fill(i + 1) }] as const;
+      });
+      const file = writeSafetensors(new Map(entries), metadata);
+      const back = readSafetensors(file);
+      assert.deepEqual({ ...back.metadata }, { ...metadata });
+      assert.equal(back.tensors.size, entries.length);
+      for (const [key, expected] of entries) assert.deepEqual(back.tensors.get(key), expected);
+      const again = writeSafetensors(new Map([...entries].reverse()), metadata);
+      assert.deepEqual(again, file);
+      // The data begins at a multiple of 8.
+      const header = Number(new DataView(file.buffer).getBigUint64(0, true));
+      assert.equal(header % 8, 0);
+    },
+  ));
+});
+
+Deno.test("writeSafetensors() refuses bytes that do not fit a shape, and a reserved name", () => {
+  const two = { dtype: "F32", shape: [2], bytes: new Uint8Array(4) } as const;
+  assert.throws(() => writeSafetensors(new Map([["a", two]])), /"a" spans 4 bytes.*needs 8/);
+  const good = { ...two, shape: [1] };
+  assert.throws(() => writeSafetensors(new Map([["__metadata__", good]])), SyntaxError);
+});
+
+Deno.test("floatEntry() and floatsOf() keep every bit of finite numbers", () => {
+  for (const data of [Float64Array.of(0.1, -0, 5e-324), Float32Array.of(0.1, -0, 1e-45)]) {
+    const entry = floatEntry([3], data);
+    assert.equal(entry.dtype, data instanceof Float64Array ? "F64" : "F32");
+    assert.deepEqual(floatsOf(entry), data);
+    assert.ok(Object.is(floatsOf(entry)[1], -0));
+  }
+  const whole = { dtype: "I32", shape: [0], bytes: new Uint8Array(0) } as const;
+  assert.throws(() => floatsOf(whole), /dtype "I32", expected F32 or F64/);
 });

@@ -11,6 +11,7 @@ Deno.test("formatReport() shows runtime, devices and every op", () => {
   const text = formatReport(report);
   assert.match(text, new RegExp(`^Runtime +Deno ${Deno.version.deno.replaceAll(".", "\\.")}`));
   assert.match(text, /^GPU {7}\S/m);
+  assert.match(text, /^SIMD {6}WebAssembly kernels, \d+ threads$/m);
   for (const op of OPS) assert.match(text, new RegExp(`^${op.name} `, "m"));
   assert.match(text, /All checks passed\.$/);
 });
@@ -44,10 +45,12 @@ Deno.test("formatReport() names the check that failed and why there is no GPU", 
   const text = formatReport({
     ...report,
     gpu: { adapter: null, unavailable: "No WebGPU adapter", serves: false, readbackMs: null },
+    simd: { threads: 0, unavailable: "No SIMD on this processor" },
     gpuChecks: [failed],
     passed: false,
   });
   assert.match(text, /GPU +none: No WebGPU adapter/);
+  assert.match(text, /SIMD +none: No SIMD on this processor/);
   assert.match(text, /FAILED add, case "same shape": out is off by 1/);
   assert.match(text, /Some checks failed\.$/);
 });

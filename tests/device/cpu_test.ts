@@ -21,3 +21,11 @@ Deno.test("openCpu() refuses tensors of another device", () => {
   const foreign = { shape: [1], dtype: "f32", buffer: { id: 1, bytes: 4, generation: 0 } } as const;
   assert.throws(() => openCpu().dataOf(foreign), TypeError);
 });
+
+Deno.test("openCpu() has SIMD kernels unless they are switched off", async () => {
+  const cpu = openCpu({ simd: { workMin: 5 } });
+  assert.equal(cpu.simd?.workMin, 5);
+  assert.equal(cpu.simd?.threads, 1);
+  assert.equal(openCpu({ simd: false }).simd, undefined);
+  await cpu.close();
+});

@@ -47,10 +47,39 @@ Deno.test("h3 with heads sums outer products of keys and values against queries"
   assert.deepEqual([...y], [first * 2, second * 5, first * 3, second * 7]);
 });
 
+Deno.test("h3.step() of a batch is the step of each row", () => {
+  const params = h3.init({ ...CONFIG, headSize: 2, discretization: "zoh" }, seedRandom(1));
+  const both = h3.initialState(params.config, 2);
+  const rows = [0, 1].map(() => h3.initialState(params.config, 1));
+  for (const scale of [1, 2.5, 1]) {
+    const sample = Float64Array.from({ length: 8 }, (_, i) => Math.cos(3 * i * scale));
+    const y = h3.step(params, sample, both, scale);
+    const each = rows.flatMap((state, i) => [
+      ...h3.step(params, sample.subarray(4 * i, 4 * i + 4), state, scale),
+    ]);
+    assert.deepEqual([...y], each);
+  }
+  for (const name of ["conv", "x"]) {
+    assert.deepEqual([...both[name]!.data], rows.flatMap((state) => [...state[name]!.data]));
+  }
+});
+
+Deno.test("h3 remembers by the rule of its configuration, the trapezoidal one unless told", () => {
+  const params = h3.init(CONFIG, seedRandom(1));
+  const u = tensorOf([1, 3, 4], Float64Array.from({ length: 12 }, (_, i) => Math.sin(i)));
+  const outputs = ([undefined, "bilinear", "zoh"] as const).map((discretization) => {
+    const config = { ...CONFIG, ...(discretization && { discretization }) };
+    return [...cpu.dataOf(h3.forward(cpu, { ...params, config }, u).y)];
+  });
+  assert.deepEqual(outputs[0], outputs[1]);
+  assert.notDeepEqual(outputs[0], outputs[2]);
+});
+
 Deno.test("h3 names what is out of range", () => {
   const refused = (change: Partial<H3Config>, field: string) =>
     assert.throws(() => h3.init({ ...CONFIG, ...change }, seedRandom(1)), { field });
   refused({ state: 5 }, "state");
   refused({ state: 66 }, "state");
   refused({ headSize: 3 }, "headSize");
+  refused({ discretization: "euler" as "zoh" }, "discretization");
 });

@@ -20,11 +20,9 @@ import { openCpu } from "../../src/device/mod.ts";
 import {
   type AnyLayer,
   type ForwardOptions,
-  h3,
   LAYERS,
   type LayerState,
   lssl,
-  s4,
 } from "../../src/layers/mod.ts";
 import { asDtype, type Dtype, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../_gpu.ts";
@@ -134,7 +132,7 @@ function runSteps(
 }
 
 /** The layers without gradients: an op of theirs has no backward. The list may only shrink. */
-const NOT_ON_TAPE: readonly AnyLayer[] = [h3, lssl, s4];
+const NOT_ON_TAPE: readonly AnyLayer[] = [lssl];
 
 /** Differences of step 1e-4: their fourth order and the rounding of the loss stay below. */
 const DIFFERENCE_CLOSE = 1e-8;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { openTape } from "../../src/autodiff/tape.ts";
 import { seedRandom } from "../../src/base/random.ts";
 import { openCpu } from "../../src/device/mod.ts";
 import { s4, type S4Config, s4Convolve, s4Kernel, s4TruncatedOutput } from "../../src/layers/s4.ts";
@@ -32,6 +33,36 @@ Deno.test("s4Convolve() is s4.forward() from a zero state", () => {
       cpu.dataOf(s4Convolve(cpu, params, u)).forEach((value, i) => {
         const error = Math.abs(value - scanned[i]!);
         assert.ok(error < allowed, `${measure}, ${length} samples: off by ${error}`);
+      });
+    }
+  }
+});
+
+Deno.test("s4Convolve() passes the same gradients back as s4.forward()", () => {
+  for (const [measure, rank] of [["legs", 1], ["legt", 2]] as const) {
+    const params = s4.init({ ...CONFIG, measure, rank }, seedRandom(1));
+    const u = tensorOf([1, 33, 2], Float64Array.from({ length: 66 }, (_, i) => Math.sin(i)));
+    const gradients = [false, true].map((isConvolved) => {
+      const tape = openTape(cpu);
+      const watched = Object.entries({ ...params.tensors, u }).map(([name, tensor]) =>
+        [name, tape.watch(cpu.upload(tensor))] as const
+      );
+      const { u: input, ...tensors } = Object.fromEntries(watched);
+      const own = { config: params.config, tensors };
+      const y = isConvolved
+        ? s4Convolve(tape.device, own, input!)
+        : s4.forward(tape.device, own, input!).y;
+      tape.backward([[y, tensorOf([1, 33, 2], u.data.map((value) => Math.cos(7 * value)))]]);
+      return new Map(watched.map(([name, tensor]) => [
+        name,
+        cpu.dataOf(tape.gradient(tensor)!),
+      ]));
+    });
+    for (const [name, byScan] of gradients[0]!) {
+      const largest = Math.max(...byScan.map(Math.abs));
+      gradients[1]!.get(name)!.forEach((value, i) => {
+        // Two adjoints of one function; the convolution's goes through powers and resolvents.
+        assert.ok(Math.abs(value - byScan[i]!) <= 1e-10 * largest, `${measure}: ${name}`);
       });
     }
   }

@@ -4,6 +4,7 @@
  */
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { NAIVE_FAMILY } from "./_naive_family.ts";
+import { NAIVE_SYSTEMS } from "./_naive_systems.ts";
 import { NAIVE_LOSSES } from "./_naive_losses.ts";
 
 type Inputs = Record<string, Tensor>;
@@ -294,6 +295,7 @@ function softmax(inputs: Inputs, params: any): Outputs {
 /** The naive form of every op by name. */
 export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
   ...NAIVE_FAMILY,
+  ...NAIVE_SYSTEMS,
   ...NAIVE_LOSSES,
   linear_scan: linearScan,
   selective_scan: selectiveScan,
@@ -351,7 +353,12 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
     });
     return out;
   },
-  squared_norm: ({ x }) => ({ norm: [Array.from(x!.data).reduce((sum, v) => sum + v * v, 0)] }),
+  blend: ({ a, b }, { share }) => ({
+    out: Array.from(a!.data, (value, i) => (1 - share) * value + share * b!.data[i]!),
+  }),
+  squared_norm: ({ x, total }) => ({
+    norm: [Array.from(x!.data).reduce((sum, v) => sum + v * v, total ? total.data[0]! : 0)],
+  }),
   gate: ({ y, z }, { activation }) => {
     const act = (v: number) => POINTWISE[activation]!(v, 1);
     if (z) return { out: [...y!.data].map((v, i) => v * act(z.data[i]!)) };

@@ -115,6 +115,54 @@ function mimoSystem({ logDt, lambdaRe, lambdaIm, B }: Inputs, params: any): Outp
   return { Abar, Bbar };
 }
 
+/** Rows of features as heads of a size. */
+function* headRows(shape: readonly number[], size: number) {
+  const feature = shape.at(-1)!;
+  const rows = shape.slice(0, -1).reduce((a, b) => a * b, 1);
+  for (let row = 0; row < rows; row++) yield { row: row * feature, head: feature / size };
+}
+
+function outer({ a, b }: Inputs, { size }: any): Outputs {
+  const out: number[] = [];
+  for (const { row, head } of headRows(a!.shape, size)) {
+    for (let h = 0; h < head; h++) {
+      const part = (x: Tensor) => [...x.data.slice(row + h * size, row + (h + 1) * size)];
+      for (const left of part(a!)) out.push(...part(b!).map((right) => left * right));
+    }
+  }
+  return { out };
+}
+
+function contract({ q, s }: Inputs, { size }: any): Outputs {
+  const out: number[] = [];
+  for (const { row, head } of headRows(q!.shape, size)) {
+    for (let j = 0; j < size; j++) {
+      for (let h = 0; h < head; h++) {
+        const rows = Array.from({ length: size }, (_, i) => row + h * size + i);
+        out.push(rows.reduce((sum, f) => sum + q!.data[f]! * s!.data[f * size + j]!, 0));
+      }
+    }
+  }
+  return { out };
+}
+
+/** The answers of the delay line itself to an impulse, run step by step. */
+function shiftTaps({ B, C, D }: Inputs): Outputs {
+  const [feature, state] = B!.shape as [number, number];
+  const weight: number[] = [];
+  for (let d = 0; d < feature; d++) {
+    let x = Array.from({ length: state }, (_, n) => at(B!, d, n));
+    const answers: number[] = [];
+    for (let lag = 0; lag < state; lag++) {
+      const skip = D && lag === 0 ? at(D, d) : 0;
+      answers.unshift(x.reduce((sum, value, n) => sum + value * at(C!, d, n), skip));
+      x = [0, ...x.slice(0, -1)];
+    }
+    weight.push(...answers);
+  }
+  return { weight };
+}
+
 /** A in the full basis of modes and conjugates, with B and a row for each of C.  */
 function fullSystem({ lambda, P, B, C }: Inputs, d: number) {
   const [, rank, half] = P!.shape as [number, number, number];
@@ -174,6 +222,21 @@ function explicit(system: ReturnType<typeof fullSystem>, dt: number, x: Complex[
 const realDot = (a: Complex[], b: Complex[]) =>
   a.reduce((sum, value, n) => sum + times(value, b[n]!)[0], 0);
 
+/** x ↦ Abar·x + Bbar·u of a full system, each column solved for once. */
+function stepper({ A, B, size }: ReturnType<typeof fullSystem>, dt: number) {
+  const unit = (j: number) => Array.from({ length: size }, (_, i): Complex => [i === j ? 1 : 0, 0]);
+  const still = { A, B: B.map((): Complex => [0, 0]), C: [], size };
+  const columns = B.map((_, j) => implicit(A, dt, explicit(still, dt, unit(j), 0)));
+  const Bbar = implicit(A, dt, explicit({ ...still, B }, dt, unit(-1), 1));
+  return (x: Complex[], u: number) =>
+    Bbar.map(([re, im], i): Complex =>
+      x.reduce((sum: Complex, value, j) => {
+        const part = times(columns[j]![i]!, value);
+        return [sum[0] + part[0], sum[1] + part[1]];
+      }, [u * re, u * im])
+    );
+}
+
 function dplrScan(inputs: Inputs): Outputs {
   const { u, P, dt, D, x0 } = inputs;
   const [batch, length, feature] = u!.shape as [number, number, number];
@@ -207,19 +270,41 @@ function dplrKernel(inputs: Inputs, { length }: any): Outputs {
   for (let d = 0; d < feature; d++) {
     const dt = inputs.dt!.data[d]!;
     const system = fullSystem(inputs, d);
+    const step = stepper(system, dt);
     // kernel[l] = Σ_m Ctilde·Abar^(l + m·length)·Bbar.
     let x = system.B.map((): Complex => [0, 0]);
     const taps = new Array<number>(length).fill(0);
     const folds = Math.ceil(20_000 / length);
     for (let k = 0; k < folds * length; k++) {
-      const next = explicit(system, dt, x, k === 0 ? 1 : 0);
-      x = implicit(system.A, dt, next);
+      x = step(x, k === 0 ? 1 : 0);
       taps[k % length]! += realDot(system.C, x);
       if (x.every(([re, im]) => Math.hypot(re, im) < 1e-18)) break;
     }
     kernel.push(...taps);
   }
   return { kernel };
+}
+
+/** C − C·Abar^length, the power by repeated steps of every unit vector. */
+function dplrTruncate(inputs: Inputs, { length }: any): Outputs {
+  const [feature, , half] = inputs.P!.shape as [number, number, number];
+  const Ctilde: number[] = [];
+  for (let d = 0; d < feature; d++) {
+    const dt = inputs.dt!.data[d]!;
+    const system = fullSystem({ ...inputs, B: inputs.C! }, d);
+    const step = stepper(system, dt);
+    for (let n = 0; n < half; n++) {
+      let x = system.C.map((_, i): Complex => [i === n ? 1 : 0, 0]);
+      for (let k = 0; k < length; k++) x = step(x, 0);
+      const [re, im] = system.C[n]!;
+      const after = x.map((value, i) => times(system.C[i]!, value));
+      Ctilde.push(
+        after.reduce((sum, value) => sum - value[0], re),
+        after.reduce((sum, value) => sum - value[1], im),
+      );
+    }
+  }
+  return { Ctilde };
 }
 
 function denseScan({ u, A, B, C, D, x0 }: Inputs): Outputs {
@@ -310,10 +395,14 @@ function attention({ q, k, v, keys0, values0, seen0 }: Inputs, params: any): Out
 /** By name of the op. */
 export const NAIVE_FAMILY: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
   attention,
+  contract,
   dense_scan: denseScan,
   diagonal_scan: diagonalScan,
   dplr_kernel: dplrKernel,
   dplr_scan: dplrScan,
+  dplr_truncate: dplrTruncate,
   mimo_system: mimoSystem,
+  outer,
+  shift_taps: shiftTaps,
   ssd,
 };

@@ -5,7 +5,7 @@ import { runOp } from "../../src/ops/mod.ts";
 import { crossEntropy } from "../../src/ops/cross_entropy.ts";
 import { asDtype } from "../../src/tensor/tensor.ts";
 import { gpuTest, takeFaults } from "../_gpu.ts";
-import { gradientsOn } from "./_gradients.ts";
+import { gradientsOn } from "../../src/ops/difference_check.ts";
 import { distance, filled, run, t } from "./_run.ts";
 
 Deno.test("crossEntropy() is minus the log of the class's share", async () => {

@@ -3,25 +3,39 @@
  *
  * - the twin in f64 is the naive loop; in f32 it is within the op's tolerance
  * - the GPU is the f64 twin within the op's tolerance
+ * - the SIMD kernels are the f64 twin within the op's tolerance, on any number of threads the same
+ *   bits; cut in time or in the batch the pieces have the bits of the whole
  * - every element of every output is written (memory is NaN before), no input is
  * - twice gives the same bits
  * - gradients are central differences of the f64 twin, along random directions; in f32, twin and
- *   GPU, they are those of the f64 twin within the backward's tolerance, poisoned and twice alike
+ *   SIMD and GPU, they are those of the f64 twin within the backward's tolerance, poisoned and
+ *   twice alike
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { openCpu } from "../../src/device/cpu.ts";
 import type { Device } from "../../src/device/device.ts";
 import { openScope } from "../../src/device/scope.ts";
+import {
+  DIFFERENCE_TOLERANCE,
+  differenceErrors,
+  gradientsOn,
+  isDifferentiable,
+} from "../../src/ops/difference_check.ts";
 import { OPS, runOp } from "../../src/ops/mod.ts";
 import type { AnyOp } from "../../src/ops/op.ts";
 import { caseInputs, relativeError } from "../../src/ops/self_check.ts";
-import type { Dtype, FloatArray } from "../../src/tensor/tensor.ts";
+import type { Shape } from "../../src/tensor/shape.ts";
+import { type Dtype, type FloatArray, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
 import { gpuTest, takeFaults } from "../_gpu.ts";
-import { differenceError, gradientsOn } from "./_gradients.ts";
 import { NAIVE } from "./_naive.ts";
 
-const cpu = openCpu({ poison: true });
+const cpu = openCpu({ poison: true, simd: false });
+/** Kernels for every size; on one thread and on three. */
+const simd = openCpu({ poison: true, simd: { workMin: 0 } });
+const threaded = openCpu({ poison: true, simd: { workMin: 0, threads: 3, threadsFromMs: 0 } });
+
+Deno.test.afterAll(() => threaded.close());
 
 /**
  * Two f64 computations of one equation in different order: some hundred roundings of 1.1e-16 over
@@ -55,6 +69,31 @@ function assertSameBits(a: FloatArray, b: FloatArray, what: string): void {
   assert.equal(Buffer.compare(bytes(a), bytes(b)), 0, `${what} has other bits than before`);
 }
 
+/** Sizes between the cases: odd, and large enough for several tasks. */
+const SIZES = [1, 777, 5_003, 60_011];
+
+/** A test over the cases that an op has SIMD kernels for. */
+function simdTest(
+  op: AnyOp,
+  name: string,
+  body: (cases: readonly AnyOp["cases"][number][]) => Promise<void>,
+): void {
+  if (op.simd === undefined) return;
+  Deno.test(`${op.name}: SIMD ${name}`, async () => {
+    const cases = [...op.cases, ...SIZES.map((work) => op.sized(work))];
+    const planned = cases.filter((testCase) => {
+      const shapes = shapesOf(caseInputs(testCase, "f32"));
+      return op.simd!(shapes, testCase.params) !== undefined;
+    });
+    assert.ok(planned.length > op.cases.length / 2, "kernels for less than half of the cases");
+    await body(planned);
+  });
+}
+
+function shapesOf(tensors: Record<string, Tensor>): Record<string, Shape> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
+}
+
 for (const op of OPS) {
   Deno.test(`${op.name}: the f64 twin is the naive loop`, async () => {
     const naive = NAIVE[op.name];
@@ -83,6 +122,19 @@ for (const op of OPS) {
     }
   });
 
+  simdTest(op, `is the f64 twin within ${op.tolerance}`, async (cases) => {
+    for (const testCase of cases) {
+      const exact = await outputsOn(cpu, op, testCase, "f64");
+      const single = await outputsOn(simd, op, testCase, "f32");
+      const again = await outputsOn(threaded, op, testCase, "f32");
+      for (const name of op.outputs) {
+        const error = relativeError(single[name]!, exact[name]!);
+        assert.ok(error <= op.tolerance, `${testCase.name}: ${name} is off by ${error}`);
+        assertSameBits(single[name]!, again[name]!, `${testCase.name}: ${name} on threads`);
+      }
+    }
+  });
+
   gpuTest(`${op.name}: the GPU is the f64 twin within ${op.tolerance}`, async (gpu) => {
     for (const testCase of op.cases) {
       const exact = await outputsOn(cpu, op, testCase, "f64");
@@ -98,7 +150,7 @@ for (const op of OPS) {
   });
 
   gpuTest(`${op.name}: the GPU is the f64 twin at other sizes too`, async (gpu) => {
-    for (const work of [1, 777, 5_003, 60_011]) {
+    for (const work of SIZES) {
       const sized = op.sized(work);
       const exact = await outputsOn(cpu, op, sized, "f64");
       const onGpu = await outputsOn(gpu, op, sized, "f32");
@@ -113,26 +165,12 @@ for (const op of OPS) {
   Deno.test(`${op.name}: cases cover a short list and sized work`, () => {
     assert.ok(op.cases.some((testCase) => testCase.quick), "no quick case for the self-check");
     const sized = op.sized(5000);
-    const shapes = Object.fromEntries(
-      Object.entries(caseInputs(sized, "f32")).map(([name, tensor]) => [name, tensor.shape]),
-    );
+    const shapes = shapesOf(caseInputs(sized, "f32"));
     const work = op.work(shapes, sized.params);
     // Sizes are integers of some axis, so a factor of eight either way is what "about" means.
     assert.ok(work >= 5000 / 8 && work <= 5000 * 8, `sized(5000) gives ${work}`);
   });
 }
-
-/**
- * Fourth-order differences of step 2e-5 in f64: rounding leaves 1e-9 of a gradient, more where the
- * gradient is a remainder (a mode that has decayed, a step of 1e-7).
- */
-const DIFFERENCE_TOLERANCE = 2e-6;
-
-/**
- * Cases at a point where a difference cannot be taken: values of 1e-40 or 1e9, a weight of 0 (which
- * makes a row missing), equal logits (where another class is the largest on either side).
- */
-const NOT_DIFFERENTIATED = /denormal|far apart|missing|equal logits/;
 
 for (const op of OPS) {
   const { backward } = op;
@@ -140,9 +178,10 @@ for (const op of OPS) {
 
   Deno.test(`${op.name}: gradients are central differences of the f64 twin`, async () => {
     for (const testCase of [...op.cases, op.sized(777)]) {
-      if (NOT_DIFFERENTIATED.test(testCase.name)) continue;
-      const error = await differenceError(op, testCase);
-      assert.ok(error <= DIFFERENCE_TOLERANCE, `${testCase.name}: off by ${error}`);
+      if (!isDifferentiable(testCase)) continue;
+      for (const [name, error] of Object.entries(await differenceErrors(op, testCase))) {
+        assert.ok(error <= DIFFERENCE_TOLERANCE, `${testCase.name}: ${name} is off by ${error}`);
+      }
     }
   });
 
@@ -177,12 +216,116 @@ for (const op of OPS) {
     for (const testCase of op.cases) await compare(cpu, testCase);
   });
 
+  if (backward.simd !== undefined) {
+    simdTest(op, `gradients are the f64 twin's within ${tolerance}`, async (cases) => {
+      for (const testCase of cases) {
+        await compare(simd, testCase);
+        const one = await gradientsOn(simd, op, testCase, "f32");
+        const three = await gradientsOn(threaded, op, testCase, "f32");
+        for (const [name, gradient] of Object.entries(one)) {
+          assertSameBits(
+            gradient,
+            three[name]!,
+            `${testCase.name}: gradient of ${name} on threads`,
+          );
+        }
+      }
+    });
+  }
+
   gpuTest(`${op.name}: GPU gradients are the f64 twin's within ${tolerance}`, async (gpu) => {
-    const sized = [1, 777, 5_003, 60_011].map((work) => op.sized(work));
+    const sized = SIZES.map((work) => op.sized(work));
     for (const testCase of [...op.cases, ...sized]) {
       if (testCase.name.includes("denormal")) await expectFinite(gpu, testCase);
       else await compare(gpu, testCase);
     }
     assert.deepEqual(takeFaults(), []);
+  });
+}
+
+/** Inputs of the scans that have a row for each sample; the state goes in as x0. */
+const SAMPLED: Readonly<Record<string, readonly string[]>> = {
+  conv1d: ["u"],
+  diagonal_scan: ["v", "dt"],
+  linear_scan: ["u", "dt"],
+  selective_scan: ["u", "delta", "z", "B", "C"],
+  ssd: ["u", "delta", "B", "C"],
+};
+
+/** Rows `from` to `to` of an axis. */
+function cut(tensor: Tensor, axis: number, from: number, to: number): Tensor {
+  const outer = tensor.shape.slice(0, axis).reduce((a, b) => a * b, 1);
+  const count = tensor.shape[axis]!;
+  const inner = tensor.shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const data = new Float32Array(outer * (to - from) * inner);
+  for (let i = 0; i < outer; i++) {
+    const start = (i * count + from) * inner;
+    data.set(tensor.data.subarray(start, start + (to - from) * inner), i * (to - from) * inner);
+  }
+  return tensorOf(
+    [...tensor.shape.slice(0, axis), to - from, ...tensor.shape.slice(axis + 1)],
+    data,
+  );
+}
+
+/** The inputs of one range of an axis; axis 1 leaves alone what is not sampled. */
+function cutInputs(
+  inputs: Record<string, Tensor>,
+  names: readonly string[],
+  axis: number,
+  range: readonly [number, number],
+): Record<string, Tensor> {
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, tensor]) => {
+      // B and C of the selective scan may be fixed, [feature, state]; all that is sampled has more.
+      const isCut = names.includes(name) && tensor.shape.length >= 3;
+      return [name, isCut ? cut(tensor, axis, ...range) : tensor];
+    }),
+  );
+}
+
+async function simdOutputs(op: AnyOp, inputs: Record<string, Tensor>, params: unknown) {
+  const outputs = runOp(simd, op, inputs, params);
+  const read: Record<string, Tensor> = {};
+  for (const name of op.outputs) read[name] = await simd.read(outputs[name]!);
+  return read;
+}
+
+for (const [name, sampled] of Object.entries(SAMPLED)) {
+  const op = OPS.find((candidate) => candidate.name === name)!;
+  const [main] = op.inputs;
+  const [y] = op.outputs;
+
+  simdTest(op, "continues from a carried state with the bits of the whole", async (cases) => {
+    for (const { name: caseName, params, ...testCase } of cases) {
+      // Backwards in time, the second half comes first; the other cases cover it.
+      if (params.reverse) continue;
+      const inputs = caseInputs({ name: caseName, params, ...testCase }, "f32");
+      const length = inputs[main]!.shape[1]!;
+      const at = Math.ceil(length / 3);
+      const whole = await simdOutputs(op, inputs, params);
+      const head = await simdOutputs(op, cutInputs(inputs, sampled, 1, [0, at]), params);
+      const rest = cutInputs(inputs, sampled, 1, [at, length]);
+      const tail = await simdOutputs(op, { ...rest, x0: head["state"]! }, params);
+      assertSameBits(head[y]!.data, cut(whole[y]!, 1, 0, at).data, `${caseName}: ${y}, first`);
+      assertSameBits(tail[y]!.data, cut(whole[y]!, 1, at, length).data, `${caseName}: ${y}, rest`);
+      assertSameBits(tail["state"]!.data, whole["state"]!.data, `${caseName}: state`);
+    }
+  });
+
+  simdTest(op, "gives each row of a batch the bits it has alone", async (cases) => {
+    for (const testCase of cases) {
+      const inputs = caseInputs(testCase, "f32");
+      const batch = inputs[main]!.shape[0]!;
+      const whole = await simdOutputs(op, inputs, testCase.params);
+      for (let b = 0; b < batch; b++) {
+        const alone = cutInputs(inputs, [...sampled, "x0"], 0, [b, b + 1]);
+        const row = await simdOutputs(op, alone, testCase.params);
+        for (const output of op.outputs) {
+          const place = `${testCase.name}: ${output} of row ${b}`;
+          assertSameBits(row[output]!.data, cut(whole[output]!, 0, b, b + 1).data, place);
+        }
+      }
+    }
   });
 }

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { LimitError } from "../../src/base/errors.ts";
 import { openCpu } from "../../src/device/cpu.ts";
-import type { GpuDevice } from "../../src/device/device.ts";
+import type { GpuDevice, SimdPlan } from "../../src/device/device.ts";
 import { openScope } from "../../src/device/scope.ts";
+import { activation } from "../../src/ops/activation.ts";
 import { add } from "../../src/ops/add.ts";
 import { matmul } from "../../src/ops/matmul.ts";
-import { prepareOp, runOp } from "../../src/ops/run.ts";
-import { tensorOf } from "../../src/tensor/tensor.ts";
+import { prepareOp, runBackward, runOp } from "../../src/ops/run.ts";
+import { type FloatArray, tensorOf } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../_gpu.ts";
 
 const f32 = (shape: number[], values: number[]) => tensorOf(shape, Float32Array.from(values));
@@ -60,4 +61,35 @@ gpuTest("prepareOp() refuses more storage buffers than the adapter has", (gpu) =
   });
   assert.throws(() => prepareOp(device, add, { a: x, b: x }, {}), LimitError);
   scope.release();
+});
+
+Deno.test("runOp() takes SIMD kernels for f32 from their size on, else the twin", async () => {
+  const ran: string[] = [];
+  const host = openCpu({ simd: false });
+  const simd = {
+    workMin: 8,
+    threads: 1,
+    threadsReady: 1,
+    unavailable: undefined,
+    close() {},
+    run({ passes }: SimdPlan, inputs: Readonly<Record<string, FloatArray>>) {
+      ran.push(`${passes[0]!.entry} ${Object.keys(inputs)}`);
+      // As for arrays that are too large: the twin must do it.
+      return false;
+    },
+  };
+  const device = { ...host, simd };
+  const reluOf = (data: FloatArray) => {
+    const x = tensorOf([data.length], data);
+    return device.read(runOp(device, activation, { x }, { kind: "relu" }).y);
+  };
+  const values = [-1, 2, -3, 4, -5, 6, -7, 8];
+  assert.deepEqual([...(await reluOf(Float32Array.from(values))).data], [0, 2, 0, 4, 0, 6, 0, 8]);
+  assert.deepEqual(ran, ["activation x"]);
+  await reluOf(Float32Array.from(values.slice(1)));
+  await reluOf(Float64Array.from(values));
+  assert.deepEqual(ran, ["activation x"]);
+  const x = tensorOf([8], Float32Array.from(values));
+  runBackward(device, activation, { x, gradY: x }, { x: [8] }, { kind: "relu" });
+  assert.deepEqual(ran, ["activation x", "activation_backward x,gradY"]);
 });

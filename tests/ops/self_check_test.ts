@@ -12,6 +12,7 @@ import {
   measureCrossovers,
   relativeError,
   selfCheck,
+  simdCheck,
 } from "../../src/ops/self_check.ts";
 import { gpuTest } from "../_gpu.ts";
 
@@ -20,6 +21,14 @@ const cpu = openCpu();
 Deno.test("selfCheck() runs the short list of every op", async () => {
   const checks = await selfCheck(cpu, cpu);
   assert.deepEqual([...new Set(checks.map((check) => check.op))], OPS.map((op) => op.name));
+  assert.deepEqual(checks.filter((check) => !check.passed), []);
+});
+
+Deno.test("simdCheck() runs every op that has kernels", async () => {
+  const { checks, unavailable } = await simdCheck(openCpu({ simd: false }));
+  assert.equal(unavailable, undefined);
+  const withKernels = OPS.filter((op) => op.simd !== undefined).map((op) => op.name);
+  assert.deepEqual([...new Set(checks.map((check) => check.op))], withKernels);
   assert.deepEqual(checks.filter((check) => !check.passed), []);
 });
 

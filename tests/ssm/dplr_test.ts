@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { dplrExplicitInto, dplrStep, dplrStepInto, truncatedOutput } from "../../src/ssm/dplr.ts";
+import {
+  doubledDifference,
+  dplrAdvanceInto,
+  dplrDifference,
+  dplrExplicitInto,
+  dplrRecurrence,
+  dplrStep,
+  dplrStepInto,
+  truncatedOutput,
+} from "../../src/ssm/dplr.ts";
 
 const system = {
   lambda: Float64Array.from([-0.5, 1, -0.3, 4]),
@@ -41,4 +50,32 @@ Deno.test("dplrStep() of size zero leaves a state as it is", () => {
   const before = x.slice();
   dplrStepInto(x, dplrStep(system, 0), 5);
   assert.deepEqual(x, before);
+});
+
+Deno.test("dplrAdvanceInto() is dplrStepInto() with all but the state worked out", () => {
+  const P = Float64Array.from([0.4, 0.1, -0.2, 0.7, -0.6, 0.2, 0.3, 0.5]);
+  for (const other of [system, { ...system, P, rank: 2 }]) {
+    const step = dplrStep(other, DT);
+    const recurrence = dplrRecurrence(step);
+    const x = Float64Array.from([0.2, -1, 0.7, 0.4]);
+    const expected = x.slice();
+    for (const u of [1.7, -0.3, 0]) {
+      dplrStepInto(expected, step, u);
+      dplrAdvanceInto(x, recurrence, u);
+      x.forEach((value, n) => assert.ok(Math.abs(value - expected[n]!) < 1e-14));
+    }
+  }
+});
+
+Deno.test("doubledDifference() of a step's dplrDifference() is that of two steps", () => {
+  const step = dplrStep(system, DT);
+  const Q = doubledDifference(dplrDifference(step), 4);
+  const x = Float64Array.from([0.2, -1, 0.7, 0.4]);
+  const before = x.slice();
+  dplrStepInto(x, step, 0);
+  dplrStepInto(x, step, 0);
+  for (let i = 0; i < 4; i++) {
+    const change = before.reduce((sum, value, j) => sum + Q[i * 4 + j]! * value, 0);
+    assert.ok(Math.abs(before[i]! + change - x[i]!) < 1e-14);
+  }
 });

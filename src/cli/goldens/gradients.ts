@@ -2,7 +2,7 @@
 import { openTape, type Seed } from "../../autodiff/tape.ts";
 import type { Device, DeviceTensor } from "../../device/device.ts";
 import type { OpInput } from "../../ops/mod.ts";
-import { type Tensor, zeros } from "../../tensor/tensor.ts";
+import { floatArray, type Tensor, tensorOf, zeros } from "../../tensor/tensor.ts";
 import type { GoldenCase } from "./golden_file.ts";
 import type { GoldenDevice } from "./group.ts";
 import { cast, fileTensor } from "./tensors.ts";
@@ -58,4 +58,16 @@ export async function gradientsOf(
 /** The gradient of loss = Σ output·weight: the weights, by the name of their tensor. */
 export function lossWeight(golden: GoldenCase, on: GoldenDevice, name = "loss_weight"): Tensor {
   return cast(fileTensor(golden, name), on.dtype);
+}
+
+/** The loss weights of one channel, whose features lie side by side. */
+export function channelWeight(weight: Tensor, channel: number, feature: number): Tensor {
+  const width = weight.shape.at(-1)!;
+  const rows = weight.data.length / width;
+  const data = floatArray(weight.dtype, rows * feature);
+  for (let row = 0; row < rows; row++) {
+    const at = row * width + channel * feature;
+    data.set(weight.data.subarray(at, at + feature), row * feature);
+  }
+  return tensorOf([...weight.shape.slice(0, -1), feature], data);
 }

@@ -1,10 +1,12 @@
-import { h3, type H3Config, h3ShiftTaps, s4dKernel } from "../../layers/mod.ts";
+import { h3, type H3Config, s4dKernel } from "../../layers/mod.ts";
 import type { LayerParams, S4dConfig } from "../../layers/mod.ts";
+import { runOp, shiftTaps } from "../../ops/mod.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import { type GoldenCase, tensorOfCase } from "./golden_file.ts";
+import { gradientsOf, hasGradients, lossWeight } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { readState, stepThrough, wideConvState } from "./layer_steps.ts";
-import { cast, fileTensor, leading, rounded, take, trailing, valuesF64 } from "./tensors.ts";
+import { cast, fileTensor, leading, take, trailing, valuesF64 } from "./tensors.ts";
 
 /** Both kernels, the layer over a sequence, and prefill followed by steps with their states. */
 export const h3Group: GroupRunner = {
@@ -12,17 +14,20 @@ export const h3Group: GroupRunner = {
   onGpu: true,
   async run(golden, on) {
     const { disc } = golden.scalars;
-    if (disc !== "bilinear") return { unsupported: `discretization "${disc}"` };
-    const params = paramsOf(golden);
+    if (disc !== "bilinear" && disc !== "zoh") {
+      return { unsupported: `discretization "${disc}"` };
+    }
+    const params = paramsOf(golden, disc);
     const u = cast(fileTensor(golden, "u"), on.dtype);
     const whole = h3.forward(on.device, params, u);
     await readState(on, whole.state);
     return {
       values: {
         y: valuesF64(await take(on, whole.y)),
-        K_shift: rounded(paddedTaps(golden, params), on.dtype),
+        K_shift: await shiftKernel(golden, on),
         K_diag: valuesF64(await take(on, diagonalKernel(params, on, u.shape[1]!))),
         ...await prefilled(golden, params, on, u),
+        ...(hasGradients(golden) ? await gradients(golden, params, on, u) : {}),
       },
     };
   },
@@ -30,42 +35,69 @@ export const h3Group: GroupRunner = {
 
 type Params = LayerParams<H3Config>;
 
-function paramsOf(golden: GoldenCase): Params {
-  const of = (name: string) => fileTensor(golden, name);
-  const [feature = 0, state = 0] = of("shift_B").shape;
-  const [head = 1] = of("log_dt").shape;
+/** The file's names of the parameters. */
+const NAMES: Readonly<Record<string, string>> = {
+  qProj: "W_q",
+  qBias: "b_q",
+  kProj: "W_k",
+  kBias: "b_k",
+  vProj: "W_v",
+  vBias: "b_v",
+  outProj: "W_out",
+  outBias: "b_out",
+  shiftB: "shift_B",
+  shiftC: "shift_C",
+  shiftD: "shift_D",
+  logDt: "log_dt",
+  logDecay: "inv_A_real",
+  frequency: "A_imag",
+  B: "B",
+  C: "C",
+  D: "D",
+};
+
+function paramsOf(golden: GoldenCase, discretization: "zoh" | "bilinear"): Params {
+  const [feature = 0, state = 0] = tensorOfCase(golden, "shift_B").shape;
+  const [head = 1] = tensorOfCase(golden, "log_dt").shape;
+  const tensors = Object.entries(NAMES).map(([name, ofFile]) => [name, fileTensor(golden, ofFile)]);
   return {
-    config: { feature, state, headSize: feature / head, dtMin: 1, dtMax: 1 },
-    tensors: {
-      qProj: of("W_q"),
-      qBias: of("b_q"),
-      kProj: of("W_k"),
-      kBias: of("b_k"),
-      vProj: of("W_v"),
-      vBias: of("b_v"),
-      outProj: of("W_out"),
-      outBias: of("b_out"),
-      shiftB: of("shift_B"),
-      shiftC: of("shift_C"),
-      shiftD: of("shift_D"),
-      logDt: of("log_dt"),
-      logDecay: of("inv_A_real"),
-      frequency: of("A_imag"),
-      B: of("B"),
-      C: of("C"),
-      D: of("D"),
-    },
+    config: { feature, state, headSize: feature / head, dtMin: 1, dtMax: 1, discretization },
+    tensors: Object.fromEntries(tensors),
   };
 }
 
-/** The shift system's taps, zero beyond its delay line. */
-function paddedTaps(golden: GoldenCase, params: Params): Float64Array {
+/** Gradients of the input and of all parameters, by the file's names. */
+async function gradients(
+  golden: GoldenCase,
+  { config, tensors }: Params,
+  on: GoldenDevice,
+  u: Tensor,
+): Promise<Record<string, Float64Array>> {
+  const gradient = await gradientsOf(on, (device, variable) => {
+    const watched = Object.fromEntries(
+      Object.entries(tensors).map(([name, tensor]) => [name, variable(name, tensor)]),
+    );
+    const { y, state } = h3.forward(device, { config, tensors: watched }, variable("u", u));
+    for (const tensor of Object.values(state)) device.free(tensor);
+    return [[y, lossWeight(golden, on)]];
+  });
+  const values: Record<string, Float64Array> = { grad_u: valuesF64(gradient("u")) };
+  for (const [name, ofFile] of Object.entries(NAMES)) {
+    values[`grad_${ofFile}`] = valuesF64(gradient(name));
+  }
+  return values;
+}
+
+/** The shift system's taps, oldest lag last and zero beyond its delay line. */
+async function shiftKernel(golden: GoldenCase, on: GoldenDevice): Promise<Float64Array> {
   const [feature = 0, length = 0] = tensorOfCase(golden, "K_shift").shape;
-  const taps = h3ShiftTaps(params).data;
-  const { state } = params.config;
+  const of = (name: string) => cast(fileTensor(golden, name), on.dtype);
+  const system = { B: of("shift_B"), C: of("shift_C") };
+  const weight = await take(on, runOp(on.device, shiftTaps, system, {}).weight);
+  const state = weight.shape[1]!;
   return Float64Array.from({ length: feature * length }, (_, i) => {
     const [d, l] = [Math.floor(i / length), i % length];
-    return l < state ? taps[d * state + l]! : 0;
+    return l < state ? weight.data[(d + 1) * state - 1 - l]! : 0;
   });
 }
 
@@ -76,7 +108,7 @@ function diagonalKernel({ config, tensors }: Params, on: GoldenDevice, length: n
       feature: config.feature / config.headSize,
       state: config.state,
       start: "lin",
-      discretization: "bilinear",
+      discretization: config.discretization ?? "bilinear",
       dtMin: 1,
       dtMax: 1,
       activation: "identity",

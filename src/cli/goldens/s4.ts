@@ -1,10 +1,14 @@
-import { s4, type S4Config, s4Convolve, s4Kernel } from "../../layers/mod.ts";
-import type { LayerParams, LayerState } from "../../layers/mod.ts";
+import type { Device, DeviceTensor } from "../../device/device.ts";
+import { s4, type S4Config, s4Convolve, s4Kernel, s4TruncatedOutput } from "../../layers/mod.ts";
+import type { ForwardParams, LayerParams, LayerState } from "../../layers/mod.ts";
+import { activation, dplrKernel, fftConv, poles, runOp, stepSizes } from "../../ops/mod.ts";
+import type { OpInput } from "../../ops/mod.ts";
 import { DPLR_RANK_MAX } from "../../ops/dplr_scan.ts";
 import { dplrExplicitInto } from "../../ssm/dplr.ts";
 import { floatArray, type Tensor, tensorOf, transpose } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, tensorOfCase, valuesOf } from "./golden_file.ts";
+import { channelWeight, gradientsOf, hasGradients, lossWeight } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { stepThrough } from "./layer_steps.ts";
 import { cast, fartherOf, fileTensor, fileTensorIf, stack } from "./tensors.ts";
@@ -168,12 +172,13 @@ async function steps(golden: GoldenCase, on: GoldenDevice, channels: readonly Pa
 
 /** Both forms of a layer; the output's features are (channel, head), channel outermost. */
 async function layer(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
-  const activation = activationNamed(golden.scalars["act"]);
-  if (activation === undefined) return { unsupported: `activation "${golden.scalars["act"]}"` };
+  const kind = activationNamed(golden.scalars["act"]);
+  if (kind === undefined) return { unsupported: `activation "${golden.scalars["act"]}"` };
   const u = cast(fileTensor(golden, "u"), on.dtype);
   const scanned: Tensor[] = [];
   const convolved: Tensor[] = [];
-  for (const params of channelsOf(golden, activation)) {
+  const channels = channelsOf(golden, kind);
+  for (const params of channels) {
     const result = s4.forward(on.device, params, u);
     await take(on, result.state["x"]!);
     scanned.push(await take(on, result.y));
@@ -182,5 +187,95 @@ async function layer(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   // [batch, time, channel, head]
   const joined = (parts: readonly Tensor[]) => valuesF64(stack(parts, 2));
   const y = fartherOf(valuesOf(golden, "y"), joined(scanned), joined(convolved));
-  return { values: { y } };
+  const gradients = hasGradients(golden) ? await s4Gradients(golden, on, channels, u) : {};
+  return { values: { y, ...gradients } };
+}
+
+/** One way to run a channel of the layer. */
+type Form = (device: Device, params: ForwardParams<S4Config>, u: OpInput) => DeviceTensor;
+
+const scanned: Form = (device, params, u) => {
+  const { y, state } = s4.forward(device, params, u);
+  device.free(state["x"]!);
+  return y;
+};
+
+/** The convolution with C being Ctilde, the published code's parameter, for the case's length. */
+const truncated: Form = (device, { config, tensors }, u) => {
+  const { logDecay, frequency, logDt, P, B, C, D } = tensors;
+  const { lambda } = runOp(device, poles, { logDecay: logDecay!, frequency: frequency! }, {});
+  const { dt } = runOp(device, stepSizes, { logDt: logDt! }, {});
+  const system = { lambda, P: P!, B: B!, C: C!, dt };
+  const { kernel } = runOp(device, dplrKernel, system, { length: u.shape[1]! });
+  const { y } = runOp(device, fftConv, { u, kernel, D: D! }, {});
+  const output = runOp(device, activation, { x: y }, { kind: config.activation }).y;
+  for (const tensor of [lambda, dt, kernel, y]) device.free(tensor);
+  return output;
+};
+
+/**
+ * Gradients of one form by the file's names without their prefix: A_real is log(−Re A), A_imag is
+ * −Im A, inv_dt is log dt, and P has its rank first.
+ */
+async function formGradients(
+  golden: GoldenCase,
+  on: GoldenDevice,
+  channels: readonly Params[],
+  u: Tensor,
+  form: Form,
+): Promise<Record<string, Float64Array>> {
+  const weight = lossWeight(golden, on);
+  const gradient = await gradientsOf(
+    on,
+    (device, variable) =>
+      channels.map(({ config, tensors }, channel) => {
+        const watched = Object.fromEntries(
+          Object.entries(tensors).map(([name, tensor]) => {
+            const own = name === "C" || name === "D" ? `${name}${channel}` : name;
+            return [name, variable(own, tensor)];
+          }),
+        );
+        const y = form(device, { config, tensors: watched }, variable("u", u));
+        return [y, channelWeight(weight, channel, u.shape[2]!)];
+      }),
+  );
+  const ofChannels = (name: string) =>
+    valuesF64(stack(channels.map((_, channel) => gradient(`${name}${channel}`)), 0));
+  return {
+    u: valuesF64(gradient("u")),
+    C: ofChannels("C"),
+    D: ofChannels("D"),
+    B: valuesF64(gradient("B")),
+    P: valuesF64(transpose(gradient("P"), [1, 0, 2, 3])),
+    A_real: valuesF64(gradient("logDecay")),
+    A_imag: valuesF64(gradient("frequency")).map((value) => -value),
+    inv_dt: valuesF64(gradient("logDt")),
+  };
+}
+
+/**
+ * Gradients of a layer by the file's names: `grad_…` with Ctilde held fixed, `gradC_…` with C held
+ * fixed, of which the comparison sees the scan or the convolution, whichever is farther off.
+ */
+async function s4Gradients(
+  golden: GoldenCase,
+  on: GoldenDevice,
+  channels: readonly Params[],
+  u: Tensor,
+): Promise<Record<string, Float64Array>> {
+  const stored = channels.map(({ config, tensors }) => {
+    const C = s4TruncatedOutput({ config, tensors }, u.shape[1]!);
+    return { config, tensors: { ...tensors, C } };
+  });
+  const byTilde = await formGradients(golden, on, stored, u, truncated);
+  const byScan = await formGradients(golden, on, channels, u, scanned);
+  const byConvolution = await formGradients(golden, on, channels, u, s4Convolve);
+  const values: Record<string, Float64Array> = {};
+  for (const name of Object.keys(byScan)) {
+    values[name === "C" ? "grad_C_tilde" : `grad_${name}`] = byTilde[name]!;
+    const both = `gradC_${name}`;
+    if (!golden.tensors.has(both)) continue;
+    values[both] = fartherOf(valuesOf(golden, both), byScan[name]!, byConvolution[name]!);
+  }
+  return values;
 }

@@ -4,7 +4,7 @@ import type { LayerParams, LayerState, S4dConfig } from "../../layers/mod.ts";
 import { asDtype, floatArray, type Tensor, tensorOf, zeros } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, tensorOfCase, textOf, valuesOf } from "./golden_file.ts";
-import { gradientsOf, hasGradients, lossWeight } from "./gradients.ts";
+import { channelWeight, gradientsOf, hasGradients, lossWeight } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { cast, fartherOf, fileTensor, fileTensorIf, rounded, stack, swapTime } from "./tensors.ts";
 import { take, timeOf, valuesF64 } from "./tensors.ts";
@@ -206,18 +206,6 @@ async function layer(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   }
   const gradients = hasGradients(golden) ? await layerGradients(golden, on, channels, u) : {};
   return { values: { y: valuesF64(y), ...gradients } };
-}
-
-/** The loss weights of one channel, whose features lie side by side. */
-function channelWeight(weight: Tensor, channel: number, feature: number): Tensor {
-  const width = weight.shape.at(-1)!;
-  const rows = weight.data.length / width;
-  const data = floatArray(weight.dtype, rows * feature);
-  for (let row = 0; row < rows; row++) {
-    const at = row * width + channel * feature;
-    data.set(weight.data.subarray(at, at + feature), row * feature);
-  }
-  return tensorOf([...weight.shape.slice(0, -1), feature], data);
 }
 
 /** Gradients by the file's names: A_real is log(−Re A), A_imag is −Im A, inv_dt is log dt. */

@@ -1,4 +1,4 @@
-import { type Device, type DeviceTensor, openCpu } from "../../device/mod.ts";
+import { type Device, openCpu } from "../../device/mod.ts";
 import type { OpInput } from "../../ops/mod.ts";
 import { asDtype, type Dtype, type Tensor } from "../../tensor/tensor.ts";
 import type { ForwardParams, LayerParams } from "../layer.ts";
@@ -26,8 +26,8 @@ export function areOnHost<Config>(params: ForwardParams<Config>): params is Laye
 
 const host = openCpu();
 
-/** The outputs of a chain of ops by name. */
-export type Made<Names extends string> = { readonly [name in Names]: DeviceTensor };
+/** The outputs of a chain of ops by name; what needs no op is handed through. */
+export type Made<Names extends string> = { readonly [name in Names]: OpInput };
 
 /**
  * What a chain of ops makes of parameters on the host: once, in f64, kept with them.
@@ -41,8 +41,9 @@ export function madeOnHost<Names extends string>(
   make: (device: Device, dtype: Dtype) => Made<Names>,
 ): { readonly [name in Names]: Tensor } {
   return derived(params, key, () => {
-    const made = Object.entries<DeviceTensor>(make(host, "f64"));
+    const made = Object.entries<OpInput>(make(host, "f64"));
     const tensors = made.map(([name, tensor]) => {
+      if ("data" in tensor) return [name, tensor];
       const { shape, dtype } = tensor;
       return [name, { shape, dtype, data: host.dataOf(tensor) }];
     });

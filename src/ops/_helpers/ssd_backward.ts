@@ -1,4 +1,5 @@
 /** The backward of `ssd`: its twin and its passes on a GPU; equations in that file. */
+import type { SsdSizes } from "../../ssm/ssd.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import type { GradientOf, LaunchPlan, Pass, Some } from "../op.ts";
@@ -8,16 +9,6 @@ import { columnSums, joinPlans } from "./reduce.ts";
 type Input = "u" | "delta" | "B" | "C" | "A" | "D" | "x0";
 type Given = Some<Input | GradientOf<"y" | "state">, FloatArray>;
 type Gradients = Some<GradientOf<Input>, FloatArray>;
-
-/** Sizes of a call, checked. */
-export interface Sizes {
-  readonly batch: number;
-  readonly length: number;
-  readonly head: number;
-  readonly feature: number;
-  readonly group: number;
-  readonly state: number;
-}
 
 /** Samples between states that the twin keeps. */
 const TWIN_CHUNK = 64;
@@ -38,7 +29,7 @@ interface Row {
 }
 
 /** Gradients of all inputs by the recurrence, one head of one row after another. */
-export function ssdBackward(given: Given, gradients: Gradients, sizes: Sizes): void {
+export function ssdBackward(given: Given, gradients: Gradients, sizes: SsdSizes): void {
   const { batch, length, head, feature, group, state } = sizes;
   const width = feature * state;
   const chunks = groupsFor(length, TWIN_CHUNK);
@@ -82,7 +73,7 @@ export function ssdBackward(given: Given, gradients: Gradients, sizes: Sizes): v
 function statesInto(
   states: Float64Array,
   { u, delta, A, B }: Given,
-  sizes: Sizes,
+  sizes: SsdSizes,
   { b, h, g }: Row,
   start: number,
   steps: number,
@@ -113,7 +104,7 @@ function flowBack(
   given: Given,
   { gradU, gradDelta }: Gradients,
   sums: Sums,
-  sizes: Sizes,
+  sizes: SsdSizes,
   { b, h, g }: Row,
   start: number,
   steps: number,
@@ -181,7 +172,7 @@ const STEP_PLANES = 5;
  */
 export function ssdBackwardPlan(
   forward: LaunchPlan,
-  sizes: Sizes,
+  sizes: SsdSizes,
   shapes: Some<Input, Shape>,
 ): LaunchPlan {
   const { batch, length, head, feature, group, state } = sizes;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { constantly, gradientsOf } from "../../../src/cli/goldens/gradients.ts";
-import { hasGradients, lossWeight } from "../../../src/cli/goldens/gradients.ts";
+import { channelWeight, hasGradients, lossWeight } from "../../../src/cli/goldens/gradients.ts";
 import { GOLDENS_FOLDER_DEFAULT } from "../../../src/cli/goldens.ts";
 import { parseGoldenGroup } from "../../../src/cli/goldens/golden_file.ts";
 import { openCpu } from "../../../src/device/mod.ts";
@@ -32,4 +32,11 @@ Deno.test("hasGradients() and lossWeight() read the case", async () => {
   const glu = cases.find(({ name }) => name === "glu")!;
   assert.equal(hasGradients(glu), true);
   assert.deepEqual(lossWeight(glu, on).shape, [3, 5]);
+});
+
+Deno.test("channelWeight() takes the features of one channel", () => {
+  const weight = tensorOf([1, 2, 6], Float64Array.from({ length: 12 }, (_, i) => i));
+  const part = channelWeight(weight, 1, 3);
+  assert.deepEqual(part.shape, [1, 2, 3]);
+  assert.deepEqual([...part.data], [3, 4, 5, 9, 10, 11]);
 });

@@ -1,0 +1,9 @@
+// The kernels that src/device/simd.ts runs. Each takes a range of independent tasks, an area of
+// memory of its thread, and the op's arrays and sizes; an address of 0 is an input not given.
+export { activation, activation_backward, gate, gate_backward } from "./pointwise";
+export { column_sums, multiply, pack } from "./matmul";
+export { conv1d } from "./conv1d";
+export { diagonal_scan, linear_scan } from "./linear_scan";
+export { layer_norm, rms_norm } from "./norm";
+export { selective_scan } from "./selective_scan";
+export { ssd } from "./ssd";

@@ -1,0 +1,104 @@
+// Vectors of four f32, whole or in part. Rows whose width is no multiple of four end in a vector
+// of which `count` lanes exist; the others are zero when loaded and left alone when stored.
+
+/** Bytes of a vector. */
+export const QUAD: usize = 16;
+/** Features that a task of a scan takes: four vectors, one cache line of a row. */
+export const TILE: i32 = 16;
+export const TILE_BYTES: usize = 64;
+
+// @ts-ignore: decorator
+@inline
+export function splat(value: f32): v128 {
+  return f32x4.splat(value);
+}
+
+// @ts-ignore: decorator
+@inline
+export function zero(): v128 {
+  return f32x4.splat(0);
+}
+
+function loadPart(at: usize, count: i32): v128 {
+  if (count <= 0) return zero();
+  let v = v128.load32_zero(at);
+  if (count > 1) v = f32x4.replace_lane(v, 1, load<f32>(at, 4));
+  if (count > 2) v = f32x4.replace_lane(v, 2, load<f32>(at, 8));
+  return v;
+}
+
+// @ts-ignore: decorator
+@inline
+export function loadQuad(at: usize, count: i32): v128 {
+  return count >= 4 ? v128.load(at) : loadPart(at, count);
+}
+
+function storePart(at: usize, v: v128, count: i32): void {
+  if (count > 0) store<f32>(at, f32x4.extract_lane(v, 0));
+  if (count > 1) store<f32>(at, f32x4.extract_lane(v, 1), 4);
+  if (count > 2) store<f32>(at, f32x4.extract_lane(v, 2), 8);
+}
+
+// @ts-ignore: decorator
+@inline
+export function storeQuad(at: usize, v: v128, count: i32): void {
+  if (count >= 4) v128.store(at, v);
+  else storePart(at, v, count);
+}
+
+/** Address of an f32. */
+// @ts-ignore: decorator
+@inline
+export function at(base: usize, index: i32): usize {
+  return base + (<usize> index << 2);
+}
+
+/** Address of an f32 of an array that may not be given, which then is 0. */
+// @ts-ignore: decorator
+@inline
+export function given(base: usize, index: i32): usize {
+  return base == 0 ? <usize> 0 : at(base, index);
+}
+
+/** The smaller one. */
+// @ts-ignore: decorator
+@inline
+export function least(a: i32, b: i32): i32 {
+  return a < b ? a : b;
+}
+
+/**
+ * Copies rows [width][count] with a stride into columns [count][TILE], zeros beyond `width`, so
+ * that a vector holds one entry of four neighbouring rows. Address 0 gives zeros.
+ */
+export function columnsInto(
+  to: usize,
+  from: usize,
+  width: i32,
+  count: i32,
+  rowStride: i32,
+  stride: i32,
+): void {
+  for (let i = 0; i < count; i++) {
+    for (let l = 0; l < TILE; l++) {
+      const value: f32 = from != 0 && l < width ? load<f32>(at(from, l * rowStride + i * stride)) : 0;
+      store<f32>(at(to, i * TILE + l), value);
+    }
+  }
+}
+
+/** The way back: columns [count][TILE] into rows. */
+export function rowsInto(
+  to: usize,
+  from: usize,
+  width: i32,
+  count: i32,
+  rowStride: i32,
+  stride: i32,
+): void {
+  for (let i = 0; i < count; i++) {
+    for (let l = 0; l < width; l++) {
+      store<f32>(at(to, l * rowStride + i * stride), load<f32>(at(from, i * TILE + l)));
+    }
+  }
+}

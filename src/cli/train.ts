@@ -1,0 +1,130 @@
+import { systemClock } from "../base/clock.ts";
+import { type Device, openHardware } from "../device/mod.ts";
+import { DivergenceError } from "../training/divergence.ts";
+import { type Command, type CommandOutput, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
+import { openProgress } from "./progress.ts";
+import { formatNumber } from "./table.ts";
+import { parseTrainConfig, type TrainConfig } from "./train/config.ts";
+import { openData } from "./train/data.ts";
+import { openRunFolder, RUN_FILES } from "./train/run_folder.ts";
+import { runSession, type SessionResult } from "./train/session.ts";
+
+/** The device of a run, and how to close it. */
+interface Opened {
+  readonly device: Device;
+  readonly name: string;
+  close(): Promise<void>;
+}
+
+/** @throws {UsageError} `webgpu` is asked for and there is none */
+async function openDevice(config: TrainConfig, output: CommandOutput): Promise<Opened> {
+  const mode = config.device;
+  const hardware = await openHardware({
+    mode,
+    log: output.note,
+    ...(config.gpuBytes !== undefined && { budgetBytes: config.gpuBytes }),
+  });
+  const { gpu } = hardware;
+  const close = () => hardware.close();
+  if (mode === "webgpu" && gpu === undefined) {
+    await close();
+    throw new UsageError(`device is webgpu: ${hardware.gpuUnavailable}`);
+  }
+  // A software adapter is slower than the CPU's own code; only who names it gets it.
+  if (gpu !== undefined && (mode === "webgpu" || !gpu.info.software)) {
+    return { device: gpu, name: `webgpu (${gpu.info.description || gpu.info.device})`, close };
+  }
+  return { device: hardware.cpu, name: "cpu", close };
+}
+
+/** Tells whether Ctrl-C was pressed; a second one ends the process as ever. */
+function watchInterrupts(output: CommandOutput): { isPressed: () => boolean; stop: () => void } {
+  let isPressed = false;
+  const listen = () => {
+    isPressed = true;
+    output.note("Stopping after this step, with a checkpoint");
+    stop();
+  };
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  const known = signals.filter((signal) => Deno.build.os !== "windows" || signal === "SIGINT");
+  function stop() {
+    for (const signal of known) Deno.removeSignalListener(signal, listen);
+  }
+  for (const signal of known) Deno.addSignalListener(signal, listen);
+  return { isPressed: () => isPressed, stop: () => isPressed || stop() };
+}
+
+function report(result: SessionResult, path: string, resumeWith: string): string[] {
+  const { end, step, metrics, evaluation, parameters } = result;
+  const figures = (values: Readonly<Record<string, number | undefined>>) =>
+    Object.entries(values)
+      .filter(([name]) => name !== "step")
+      .map(([name, value]) => `${name} ${formatNumber(value ?? NaN)}`).join(", ");
+  return [
+    `${end} after ${step} steps, ${parameters} parameters`,
+    ...(metrics ? [`training:   ${figures(metrics)}`] : []),
+    ...(evaluation ? [`evaluation: ${figures(evaluation.evaluation)}`] : []),
+    `${path}/${RUN_FILES.model}`,
+    ...(end === "interrupted" ? [`Go on with: ${resumeWith}`] : []),
+  ];
+}
+
+/** `train`: a backbone on series files or on a task. */
+export const trainCommand: Command = {
+  name: "train",
+  summary: "Train a model on series files or on a task",
+  usage: "--config FILE.json [--output FOLDER] [--resume] [--steps N]",
+  description:
+    "The configuration names data, model and training: docs/training.md. The folder gets the\n" +
+    "configuration, metrics.jsonl, checkpoint.safetensors and model.safetensors. Ctrl-C saves a\n" +
+    "checkpoint; --resume goes on from it as if there had been no break.",
+  options: {
+    config: { type: "string", value: "FILE", help: "The configuration, JSON" },
+    output: { type: "string", value: "FOLDER", help: "Default: the configuration's output" },
+    resume: { type: "boolean", help: "Go on from the folder's checkpoint" },
+    steps: {
+      type: "string",
+      value: "N",
+      help: "Interrupt after N steps in all",
+    },
+  },
+  async run(input, output) {
+    const file = input.text("config");
+    if (file === undefined) throw new UsageError("--config is missing");
+    if (input.positionals.length > 0) {
+      throw new UsageError(`"${input.positionals[0]}" is no option`);
+    }
+    const config = parseTrainConfig(await Deno.readTextFile(file));
+    const path = input.text("output") ?? config.output;
+    if (path === undefined) throw new UsageError("--output is missing: the configuration has none");
+    const stopAt = input.wholeNumber("steps", { least: 1, most: 1_000_000_000 });
+    const isResumed = input.isSet("resume");
+    const data = await openData(config);
+    const opened = await openDevice(config, output);
+    const interrupts = watchInterrupts(output);
+    const progress = await openProgress(`Training on ${opened.name}`, output.isProgressShown);
+    try {
+      const { folder, checkpoint } = await openRunFolder(path, config, isResumed);
+      const total = Math.min(stopAt ?? Infinity, config.training.steps);
+      const result = await runSession({
+        ...{ device: opened.device, config, data, folder, checkpoint },
+        clock: systemClock,
+        isInterrupted: (step) => interrupts.isPressed() || step === stopAt,
+        onStep: (step) => progress.update(step, total),
+      });
+      progress.stop();
+      const resumeWith = `driftline train --config ${file} --output ${path} --resume`;
+      if (input.isSet("json")) output.print(JSON.stringify({ ...result, output: path }));
+      else report(result, path, resumeWith).forEach(output.print);
+      return EXIT_OK;
+    } catch (error) {
+      if (!(error instanceof DivergenceError)) throw error;
+      output.note(`${error.message}. ${path} keeps the last healthy checkpoint`);
+      return EXIT_FAILED;
+    } finally {
+      progress.stop();
+      interrupts.stop();
+      await opened.close();
+    }
+  },
+};

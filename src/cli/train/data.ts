@@ -1,0 +1,154 @@
+/** What a configuration names as data, ready to train on. */
+import { datasetByName } from "../../../datasets/mod.ts";
+import { taskByName } from "../../../datasets/tasks/mod.ts";
+import type { TaskShape } from "../../../datasets/tasks/mod.ts";
+import { InvalidValueError } from "../../base/errors.ts";
+import type { BackboneInput } from "../../models/backbone_config.ts";
+import { protocolOfFile, protocols } from "../../protocols/mod.ts";
+import type { Segment } from "../../signal/segment.ts";
+import { mergeRows } from "../../service/merge.ts";
+import { drawWindows, evenWindows, type Minibatch } from "../../training/examples.ts";
+import { type SeriesPart, WINDOW_FEATURES } from "../../training/examples.ts";
+import { columnsOf, type Loss } from "../../training/losses.ts";
+import { openFile } from "../series_file.ts";
+import type { DataConfig, TrainConfig } from "./config.ts";
+
+/** Data that a backbone can be trained on. */
+export interface TrainingData {
+  readonly input: BackboneInput;
+  /** Outputs of the model, and whether there is one row of them a sample or one in all. */
+  readonly size: number;
+  readonly isPooled: boolean;
+  readonly loss: Loss;
+  /** The minibatch of an index: always the same one. */
+  readonly minibatch: (index: number) => Minibatch;
+  /** Minibatches for evaluations, never trained on: the same each time. */
+  readonly heldOut: () => Iterable<Minibatch>;
+}
+
+type SeriesConfig = Extract<DataConfig, { kind: "series" }>;
+
+/**
+ * Opens the data of a configuration: files are read, generators made ready.
+ *
+ * @throws {InvalidValueError} a file or setting does not fit; the field is named
+ * @throws {NotFoundError} there is no task of the name
+ */
+export async function openData(config: TrainConfig): Promise<TrainingData> {
+  return config.data.kind === "series"
+    ? seriesData(config, config.data, await readSeries(config.data))
+    : await taskData(config, config.data);
+}
+
+/** The columns of a segment that are asked for, in the order of their samples. */
+function columnsOfSegment(segment: Segment, { columns }: SeriesConfig): readonly Float64Array[] {
+  const { channels, values } = mergeRows(segment);
+  const wanted = columns ?? channels;
+  return values.filter((_, at) => wanted.includes(channels[at]!));
+}
+
+/** The columns of the files and data sets, one series each. */
+async function readSeries(data: SeriesConfig): Promise<Float64Array[]> {
+  const columns: Float64Array[] = [];
+  for (const name of data.datasets) {
+    columns.push(...columnsOfSegment(await datasetByName(name).load(), data));
+  }
+  for (const [i, file] of data.files.entries()) {
+    const protocol = protocolOfFile(file.replace(/\.gz$/, ""));
+    if (protocol === undefined) {
+      const known = protocols.flatMap(({ fileEndings }) => fileEndings).join(", ");
+      throw new InvalidValueError(`config.data.files.${i}`, file, `a file ending in ${known}`);
+    }
+    const decoder = protocol.open({
+      streamId: "file",
+      precision: data.precision,
+      timestampColumn: data.timestampColumn,
+      valueColumns: data.columns,
+      startNs: 0n,
+      nowNs: 0n,
+    });
+    for await (const piece of await openFile(file)) decoder.push(piece);
+    for (const segment of decoder.finish().segments) {
+      columns.push(...columnsOfSegment(segment, data));
+    }
+  }
+  return columns;
+}
+
+function lossOfSeries({ quantiles }: SeriesConfig, kind: TrainConfig["loss"]): Loss {
+  switch (kind) {
+    case undefined:
+      return { kind: "quantile", quantiles };
+    case "quantile":
+    case "quantileCrps":
+      return { kind, quantiles };
+    case "crossEntropy":
+      throw new InvalidValueError("config.loss", kind, "a loss of numbers for series");
+    default:
+      return { kind };
+  }
+}
+
+function seriesData(
+  { training: { batch, seed, evaluation }, loss: kind }: TrainConfig,
+  data: SeriesConfig,
+  columns: readonly Float64Array[],
+): TrainingData {
+  const { context, horizon, heldOut } = data;
+  const options = { context, horizon, batch, seed };
+  const cut = (values: Float64Array) => Math.floor(values.length * (1 - heldOut));
+  const early: SeriesPart[] = columns.map((values) => ({ values, from: 0, to: cut(values) }));
+  // What is held out is forecast from a context that may reach into the part trained on.
+  const late: SeriesPart[] = columns.map((values) => ({
+    values,
+    from: Math.max(0, cut(values) - context),
+    to: values.length,
+  }));
+  const loss = lossOfSeries(data, kind);
+  const test = evenWindows(late, options, evaluation?.examples ?? batch);
+  return {
+    input: { kind: "signal", feature: WINDOW_FEATURES },
+    size: horizon * columnsOf(loss),
+    isPooled: true,
+    loss,
+    minibatch: drawWindows(early, options),
+    heldOut: () => test,
+  };
+}
+
+function lossOfTask({ output }: TaskShape, kind: TrainConfig["loss"]): Loss {
+  if (output.kind === "classes") {
+    if (kind === undefined || kind === "crossEntropy") {
+      return { kind: "crossEntropy", classes: output.size };
+    }
+    throw new InvalidValueError("config.loss", kind, "crossEntropy for classes");
+  }
+  if (kind === undefined || kind === "squaredError") return { kind: "squaredError" };
+  if (kind === "gaussian" || kind === "gaussianCrps" || kind === "studentT") return { kind };
+  throw new InvalidValueError("config.loss", kind, "a loss of numbers for this task");
+}
+
+async function taskData(
+  { training: { batch, seed, evaluation }, loss: kind }: TrainConfig,
+  data: Extract<DataConfig, { kind: "task" }>,
+): Promise<TrainingData> {
+  const task = taskByName(data.name);
+  const setting = { ...task.setting, ...data.setting };
+  const shape = task.shape(setting);
+  const { output } = shape;
+  const loss = lossOfTask(shape, kind);
+  const draw = await task.open();
+  const request = { seed, batch, setting };
+  const examples = evaluation?.examples ?? batch;
+  const tests = Math.max(1, Math.floor(examples / batch));
+  return {
+    input: shape.input,
+    size: output.kind === "classes" ? output.size : output.size * columnsOf(loss),
+    isPooled: output.kind === "classes" && output.at === "end",
+    loss,
+    minibatch: (step) => draw({ ...request, step, split: "train" }),
+    heldOut: function* () {
+      for (let step = 0; step < tests; step++) yield draw({ ...request, step, split: "test" });
+    },
+  };
+}

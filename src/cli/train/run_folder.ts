@@ -1,0 +1,104 @@
+/** The folder that a training writes: configuration, metrics, checkpoint, model. */
+import { InvalidValueError } from "../../base/errors.ts";
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../models/checkpoint.ts";
+import { encodeModel, type TrainedModel } from "../../models/checkpoint.ts";
+
+/** Names of what a run writes. */
+export const RUN_FILES = {
+  config: "config.json",
+  metrics: "metrics.jsonl",
+  checkpoint: "checkpoint.safetensors",
+  model: "model.safetensors",
+} as const;
+
+/**
+ * Replaces a file as a whole: a reader, and a power cut, finds the old one or the new one.
+ *
+ * The bytes are synced to disk under another name in the same folder, and that file is renamed.
+ */
+export async function writeAtomic(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.partial`;
+  const file = await Deno.open(temporary, { write: true, create: true, truncate: true });
+  try {
+    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+    await file.sync();
+  } finally {
+    file.close();
+  }
+  await Deno.rename(temporary, path);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Whether a line of the metrics is whole and of a step up to `step`. */
+function isKept(line: string, step: number): boolean {
+  try {
+    return (JSON.parse(line) as { step: number }).step <= step;
+  } catch {
+    // A line that a power cut tore; its step comes again.
+    return false;
+  }
+}
+
+/** The lines of the steps up to and with `step`: those after it will be written again. */
+function linesUpTo(text: string, step: number): string {
+  const lines = text.split("\n").filter((line) => line !== "" && isKept(line, step));
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+/** The files of one run. */
+export interface RunFolder {
+  readonly path: string;
+  /** Adds a line to the metrics. */
+  log(line: object): void;
+  saveCheckpoint(checkpoint: Checkpoint): Promise<void>;
+  saveModel(model: TrainedModel): Promise<void>;
+}
+
+/**
+ * Opens the folder of a run; makes it where it is not there.
+ *
+ * @param config    what is written as its configuration
+ * @param isResumed go on from its checkpoint; otherwise it must have none
+ * @throws {InvalidValueError} there is a checkpoint that would be lost, or none to go on from
+ */
+export async function openRunFolder(
+  path: string,
+  config: unknown,
+  isResumed: boolean,
+): Promise<{ folder: RunFolder; checkpoint: Checkpoint | undefined }> {
+  await Deno.mkdir(path, { recursive: true });
+  const at = (file: keyof typeof RUN_FILES) => `${path}/${RUN_FILES[file]}`;
+  const hasCheckpoint = await exists(at("checkpoint"));
+  if (hasCheckpoint && !isResumed) {
+    throw new InvalidValueError("output", path, "a folder without a checkpoint, or --resume");
+  }
+  if (!hasCheckpoint && isResumed) {
+    throw new InvalidValueError("output", path, `a folder with ${RUN_FILES.checkpoint} to resume`);
+  }
+  const checkpoint = isResumed
+    ? decodeCheckpoint(await Deno.readFile(at("checkpoint")))
+    : undefined;
+  const known = checkpoint && await exists(at("metrics"))
+    ? linesUpTo(await Deno.readTextFile(at("metrics")), checkpoint.step)
+    : "";
+  await writeAtomic(at("metrics"), new TextEncoder().encode(known));
+  const text = `${JSON.stringify(config, null, 2)}\n`;
+  await writeAtomic(at("config"), new TextEncoder().encode(text));
+  const folder: RunFolder = {
+    path,
+    log: (line) =>
+      Deno.writeTextFileSync(at("metrics"), `${JSON.stringify(line)}\n`, { append: true }),
+    saveCheckpoint: (next) => writeAtomic(at("checkpoint"), encodeCheckpoint(next)),
+    saveModel: (model) => writeAtomic(at("model"), encodeModel(model)),
+  };
+  return { folder, checkpoint };
+}

@@ -1,0 +1,192 @@
+/**
+ * The CPU's vector unit: WebAssembly SIMD kernels (sources in `simd/assembly`, built by
+ * `deno task simd:build` into `simd.wasm` beside this file), on one core or several.
+ *
+ * A run copies the op's arrays into the module's memory and the outputs back. Tensors of a CPU
+ * device belong to the garbage collector and may be kept after they were freed, which memory of the
+ * module could not allow; and so whether a kernel runs depends on the op's shapes alone, never on
+ * what else lives in memory. A copy costs about half a nanosecond an element, a kernel several.
+ *
+ * Results are the same bits on every machine and for every number of threads: only SIMD of fixed
+ * meaning is used (no relaxed instructions), and each task writes outputs of its own, whose sums it
+ * adds in one order, whoever runs it.
+ */
+import { LimitError } from "../base/errors.ts";
+import { invariant } from "../base/invariant.ts";
+import type { FloatArray } from "../tensor/tensor.ts";
+import type { SimdPass, SimdPlan, SimdUnit } from "./device.ts";
+import { SimdPool } from "./simd_pool.ts";
+
+/** Most bytes of an op's arrays and scratch together; a larger op runs as its twin. */
+export const SIMD_BYTES_MAX = 2 ** 30;
+
+/** Most bytes of scratch that one thread of a pass may ask for; beyond it the twin runs. */
+export const SIMD_THREAD_BYTES_MAX = 2 ** 20;
+
+/** Most threads of one device, the caller's own included. */
+export const SIMD_THREADS_MAX = 16;
+
+/** From this much work on (in an op's own unit) kernels are faster than twins, copies included. */
+export const SIMD_WORK_MIN = 4096;
+
+/** From this much time on one core on, waking other threads is worth its 0.05 to 0.2 ms. */
+export const SIMD_THREADS_FROM_MS = 0.5;
+
+const PAGE_BYTES = 65_536;
+/** As built: room for the arrays and for the scratch of all threads. */
+const PAGES_MAX = (SIMD_BYTES_MAX + SIMD_THREADS_MAX * SIMD_THREAD_BYTES_MAX) / PAGE_BYTES;
+/** Vectors that straddle cache lines are slower. Address 0 means "not given". */
+const ALIGN_BYTES = 64;
+
+/** Options of {@linkcode openSimd}. */
+export interface SimdOptions {
+  /** Threads, 1 to {@linkcode SIMD_THREADS_MAX}; default 1. More than 1 needs `close`. */
+  readonly threads?: number;
+  /** Work from which on kernels run; default {@linkcode SIMD_WORK_MIN}. 0 in tests: always. */
+  readonly workMin?: number;
+  /** Fills the memory with NaN before each run, so that unwritten outputs show in tests. */
+  readonly poison?: boolean;
+  /** Time on one core from which on threads are used; default {@linkcode SIMD_THREADS_FROM_MS}. */
+  readonly threadsFromMs?: number;
+}
+
+/** A kernel: tasks `begin` to `end`, the thread's scratch, then arrays and sizes. */
+type Kernel = (begin: number, end: number, scratch: number, ...args: number[]) => void;
+
+let compiled: WebAssembly.Module | undefined;
+
+/** The module of the kernels, read and compiled once. */
+function simdModule(): WebAssembly.Module {
+  compiled ??= new WebAssembly.Module(Deno.readFileSync(new URL("./simd.wasm", import.meta.url)));
+  return compiled;
+}
+
+function aligned(bytes: number): number {
+  return Math.ceil(bytes / ALIGN_BYTES) * ALIGN_BYTES;
+}
+
+/** Memory and kernels, made at the first run. */
+class Engine {
+  readonly module = simdModule();
+  readonly memory = new WebAssembly.Memory({ initial: 1, maximum: PAGES_MAX, shared: true });
+  readonly kernels: Readonly<Record<string, Kernel>>;
+  #floats = new Float32Array(this.memory.buffer);
+
+  constructor() {
+    const instance = new WebAssembly.Instance(this.module, { env: { memory: this.memory } });
+    this.kernels = instance.exports as unknown as Record<string, Kernel>;
+  }
+
+  /** The memory as numbers, at least so many bytes of it. @throws {LimitError} none left */
+  floats(bytes: number): Float32Array {
+    const missing = bytes - this.memory.buffer.byteLength;
+    if (missing > 0) {
+      try {
+        this.memory.grow(Math.ceil(missing / PAGE_BYTES));
+      } catch {
+        throw new LimitError("simdBytes", this.memory.buffer.byteLength, bytes);
+      }
+      this.#floats = new Float32Array(this.memory.buffer);
+    }
+    return this.#floats;
+  }
+}
+
+/** Where everything of one run lies. */
+interface Layout {
+  readonly addresses: ReadonlyMap<string, number>;
+  /** Scratch of thread 0; the others' follow. */
+  readonly threadsAt: number;
+  readonly threadBytes: number;
+}
+
+function layoutOf(plan: SimdPlan, sizes: Iterable<readonly [string, number]>): Layout {
+  const addresses = new Map<string, number>();
+  let end = ALIGN_BYTES;
+  const place = (name: string, floats: number) => {
+    addresses.set(name, end);
+    end += aligned(4 * floats);
+  };
+  for (const [name, floats] of sizes) place(name, floats);
+  for (const [name, floats] of Object.entries(plan.scratch)) place(name, floats);
+  const threadFloats = Math.max(0, ...plan.passes.map((pass) => pass.threadFloats ?? 0));
+  return { addresses, threadsAt: end, threadBytes: aligned(4 * threadFloats) };
+}
+
+/**
+ * The kernels of a CPU device. Nothing is compiled or allocated before the first run; threads start
+ * at the first run that is long enough for them, and are joined by later ones as they come up.
+ *
+ * @throws {LimitError} more threads than {@linkcode SIMD_THREADS_MAX}
+ */
+export function openSimd(options: SimdOptions = {}): SimdUnit {
+  const { threads = 1, workMin = SIMD_WORK_MIN, poison = false } = options;
+  const { threadsFromMs = SIMD_THREADS_FROM_MS } = options;
+  if (threads > SIMD_THREADS_MAX) throw new LimitError("simdThreads", SIMD_THREADS_MAX, threads);
+  let engine: Engine | undefined;
+  let unavailable: string | undefined;
+  let pool: SimdPool | undefined;
+  let isClosed = false;
+
+  function open(): Engine | undefined {
+    if (engine !== undefined || unavailable !== undefined) return engine;
+    try {
+      engine = new Engine();
+    } catch (error) {
+      // A processor without SIMD, or a file that is gone: the twins do the work.
+      unavailable = error instanceof Error ? error.message : String(error);
+    }
+    return engine;
+  }
+
+  function runPass(pass: SimdPass, layout: Layout, isLong: boolean): void {
+    const { kernels, module, memory } = engine!;
+    const kernel = kernels[pass.entry];
+    invariant(kernel, `no SIMD kernel is called "${pass.entry}"`);
+    const args = pass.args.map((arg) =>
+      typeof arg === "number" ? arg : layout.addresses.get(arg) ?? 0
+    );
+    if (isLong && pass.tasks > 1 && threads > 1 && !isClosed) {
+      pool ??= new SimdPool(module, memory, threads - 1);
+      const { threadsAt, threadBytes } = layout;
+      pool.run({ entry: pass.entry, kernel, args, tasks: pass.tasks, threadsAt, threadBytes });
+      return;
+    }
+    kernel(0, pass.tasks, layout.threadsAt, ...args);
+  }
+
+  return {
+    workMin,
+    threads,
+    get threadsReady() {
+      return 1 + (pool?.ready ?? 0);
+    },
+    get unavailable() {
+      open();
+      return unavailable;
+    },
+    run(plan, inputs, outputs) {
+      const arrays = [...Object.entries(inputs), ...Object.entries(outputs)];
+      const layout = layoutOf(plan, arrays.map(([name, array]) => [name, array.length]));
+      if (layout.threadsAt > SIMD_BYTES_MAX) return false;
+      if (layout.threadBytes > SIMD_THREAD_BYTES_MAX) return false;
+      const opened = open();
+      if (opened === undefined) return false;
+      const bytes = layout.threadsAt + threads * layout.threadBytes;
+      const floats = opened.floats(bytes);
+      if (poison) floats.fill(NaN, 0, bytes / 4);
+      const startOf = (name: string) => layout.addresses.get(name)! / 4;
+      for (const [name, array] of Object.entries(inputs)) floats.set(array, startOf(name));
+      for (const pass of plan.passes) runPass(pass, layout, plan.coreMs >= threadsFromMs);
+      for (const [name, array] of Object.entries<FloatArray>(outputs)) {
+        array.set(floats.subarray(startOf(name), startOf(name) + array.length));
+      }
+      return true;
+    },
+    close() {
+      isClosed = true;
+      pool?.close();
+      pool = undefined;
+    },
+  };
+}

@@ -1,0 +1,390 @@
+/**
+ * A backbone: members of the family one on another, chosen by name.
+ *
+ *   x = embed(input)
+ *   x = x + drop(member(norm(x)))                          for each layer
+ *   x = x + drop(down·(value·silu(gate))),  [value, gate] = up·norm(x)      with an MLP
+ *   y = output·pool(norm(x)) + bias
+ *
+ * Residual branches with the norm before them (arXiv 2002.04745), as Mamba, Mamba-2 and Jamba
+ * (arXiv 2403.19887) have it; the gated MLP is SwiGLU (arXiv 2002.05202). A list such as
+ * `["mamba2", "mamba2", "attention"]` is a hybrid.
+ *
+ * Like a layer, a backbone is a set of pure functions with a parallel form over a whole length and
+ * a recurrent form, a sample at a time; parameters and state are tensors by name. The names are
+ * flat, `layers.0.mixer.logA`, so that a checkpoint is a list of tensors.
+ */
+import { InvalidValueError } from "../base/errors.ts";
+import { nextNormal, nextUniform, type RandomState } from "../base/random.ts";
+import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
+import type { ScopedDevice } from "../device/mod.ts";
+import type { AnyLayer, ForwardParams, LayerParams, LayerState } from "../layers/mod.ts";
+import { add, dropout, embedding, gate, layerNorm, matmul, pool } from "../ops/mod.ts";
+import { type OpInput, rmsNorm, runOp } from "../ops/mod.ts";
+import { expectAxis, expectRank, type Shape, sizeOf } from "../tensor/shape.ts";
+import {
+  asDtype,
+  type Dtype,
+  DTYPE_BYTES,
+  type FloatArray,
+  type Tensor,
+} from "../tensor/tensor.ts";
+import { reshape, tensorOf } from "../tensor/tensor.ts";
+import { type BackboneConfig, memberNamed } from "./backbone_config.ts";
+
+/** Added to the mean of squares or the variance in every norm. */
+const NORM_EPS = 1e-5;
+
+/** Deviation of the first embedding: that of GPT-2 and of the published Mamba. */
+const EMBEDDING_DEVIATION = 0.02;
+
+/** Parameters by flat name, on the host or on a device. */
+export type BackboneTensors = Readonly<Record<string, OpInput>>;
+
+/** Options of {@linkcode Backbone.forward}. */
+export interface BackboneOptions {
+  /** State to go on from, by flat name; the initial state where absent. */
+  readonly state?: Readonly<Record<string, OpInput>> | undefined;
+  /** Elapsed time of each sample in sampling periods; 1 where absent.      [batch, length] */
+  readonly dtScale?: Tensor | undefined;
+  /** Seed of this iteration's dropout; without it nothing is dropped. */
+  readonly dropoutSeed?: number | undefined;
+}
+
+/** What {@linkcode Backbone.forward} gives; the caller frees the tensors. */
+export interface BackboneResult {
+  /**                            [batch, length, output], or where pooled [batch, output] */
+  readonly y: DeviceTensor;
+  /** State of every layer after the last sample, by flat name. */
+  readonly state: Readonly<Record<string, DeviceTensor>>;
+}
+
+/** The functions of one configuration. */
+export interface Backbone {
+  readonly config: BackboneConfig;
+  /** First parameters, f64; the same seed gives the same. */
+  init(random: RandomState): Record<string, Tensor>;
+  /**
+   * The parallel form, on either device. On a tape's device gradients pass through it.
+   *
+   * @param input  [batch, length, feature], or of tokens [batch, length]; its dtype is the dtype of
+   *               the computation
+   * @throws {ShapeError} an axis of the input differs
+   * @throws {InvalidValueError} a parameter is missing
+   */
+  forward(
+    device: Device,
+    tensors: BackboneTensors,
+    input: OpInput,
+    options?: BackboneOptions,
+  ): BackboneResult;
+  /** The state before the first sample, by flat name. */
+  initialState(batch: number, dtype?: Dtype): LayerState;
+  /**
+   * The recurrent form: one sample of each row of the batch, on the CPU, in constant time.
+   * Advances `state` in place; its dtype is the dtype of the computation.
+   *
+   * @param input   [batch, feature], or of tokens [batch]
+   * @param dtScale elapsed time in sampling periods; default 1
+   * @returns y                                                            [batch, output]
+   * @throws {InvalidValueError} the output is a mean over the length, or a layer looks ahead
+   */
+  step(
+    tensors: Readonly<Record<string, Tensor>>,
+    input: FloatArray,
+    state: LayerState,
+    dtScale?: number,
+  ): FloatArray;
+  /** Size of the state, whatever the length seen. */
+  stateBytes(batch: number, dtype?: Dtype): number;
+}
+
+/** One layer of a backbone, ready: the member, its configuration and where its tensors stand. */
+interface Placed {
+  readonly layer: AnyLayer;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly prefix: string;
+  readonly index: number;
+}
+
+function filled(shape: Shape, value: () => number): Tensor {
+  return tensorOf(shape, Float64Array.from({ length: sizeOf(shape) }, value));
+}
+
+/** torch's linear layer: uniform in ±1/√fanIn. */
+function linearWeight(random: RandomState, out: number, fanIn: number): Tensor {
+  const bound = 1 / Math.sqrt(fanIn);
+  return filled([out, fanIn], () => bound * (2 * nextUniform(random) - 1));
+}
+
+function normTensors({ norm, width }: BackboneConfig, name: string): Record<string, Tensor> {
+  const weight = { [`${name}.weight`]: filled([width], () => 1) };
+  return norm === "rms" ? weight : { ...weight, [`${name}.bias`]: filled([width], () => 0) };
+}
+
+function initialTensors(
+  config: BackboneConfig,
+  layers: readonly Placed[],
+  random: RandomState,
+): Record<string, Tensor> {
+  const { input, width, mlp, output } = config;
+  const tensors: Record<string, Tensor> = {};
+  if (input.kind === "tokens") {
+    tensors["embedding"] = filled(
+      [input.vocabulary, width],
+      () => EMBEDDING_DEVIATION * nextNormal(random),
+    );
+  } else {
+    tensors["input.weight"] = linearWeight(random, width, input.feature);
+    tensors["input.bias"] = filled([width], () => 0);
+  }
+  for (const { layer, config: own, prefix } of layers) {
+    Object.assign(tensors, normTensors(config, `${prefix}norm`));
+    for (const [name, tensor] of Object.entries(layer.init(own, random).tensors)) {
+      tensors[`${prefix}mixer.${name}`] = tensor;
+    }
+    if (mlp === 0) continue;
+    Object.assign(tensors, normTensors(config, `${prefix}mlp.norm`));
+    tensors[`${prefix}mlp.up`] = linearWeight(random, 2 * mlp, width);
+    tensors[`${prefix}mlp.down`] = linearWeight(random, width, mlp);
+  }
+  Object.assign(tensors, normTensors(config, "norm"));
+  tensors["output.weight"] = linearWeight(random, output.size, width);
+  tensors["output.bias"] = filled([output.size], () => 0);
+  return tensors;
+}
+
+/** A part of a flat record whose names begin with a prefix, without the prefix. */
+function partOf<T>(record: Readonly<Record<string, T>>, prefix: string): Record<string, T> {
+  const part: Record<string, T> = {};
+  for (const [name, value] of Object.entries(record)) {
+    if (name.startsWith(prefix)) part[name.slice(prefix.length)] = value;
+  }
+  return part;
+}
+
+/** How a layer maps its normalised input: over a length, or by one step. */
+type Mix = (scope: ScopedDevice, layer: Placed, u: DeviceTensor) => DeviceTensor;
+
+/** One evaluation of a backbone over a length. */
+class Evaluation {
+  readonly #config: BackboneConfig;
+  readonly #tensors: BackboneTensors;
+  readonly #dtype: Dtype;
+  /** Counts the branches, so that each drops other elements. */
+  #branch = 0;
+  readonly #dropoutSeed: number | undefined;
+
+  constructor(
+    config: BackboneConfig,
+    tensors: BackboneTensors,
+    dtype: Dtype,
+    dropoutSeed: number | undefined,
+  ) {
+    this.#config = config;
+    this.#tensors = tensors;
+    this.#dtype = dtype;
+    this.#dropoutSeed = dropoutSeed;
+  }
+
+  /** From the input to the output, every layer by `mix`. */
+  run(device: Device, layers: readonly Placed[], input: OpInput, mix: Mix): DeviceTensor {
+    let x = within(device, (scope) => this.#embed(scope, input));
+    const advance = (branch: (scope: ScopedDevice) => DeviceTensor) => {
+      const next = within(device, (scope) => {
+        const dropped = this.#drop(scope, branch(scope));
+        return runOp(scope, add, { a: x, b: dropped }, {}).out;
+      });
+      device.free(x);
+      x = next;
+    };
+    for (const placed of layers) {
+      const { prefix } = placed;
+      advance((scope) => mix(scope, placed, this.#norm(scope, `${prefix}norm`, x)));
+      if (this.#config.mlp > 0) advance((scope) => this.#mlp(scope, `${prefix}mlp.`, x));
+    }
+    const y = within(device, (scope) => this.#output(scope, x));
+    device.free(x);
+    return y;
+  }
+
+  #need(name: string): OpInput {
+    const tensor = this.#tensors[name];
+    if (tensor === undefined) throw new InvalidValueError(name, undefined, "a tensor");
+    return "buffer" in tensor ? tensor : asDtype(tensor, this.#dtype);
+  }
+
+  #embed(device: Device, input: OpInput): DeviceTensor {
+    if (this.#config.input.kind === "tokens") {
+      return runOp(device, embedding, { table: this.#need("embedding"), ids: input }, {}).out;
+    }
+    return this.#linear(device, input, "input.weight", "input.bias");
+  }
+
+  #linear(device: Device, a: OpInput, weight: string, bias?: string): DeviceTensor {
+    const added = bias === undefined ? undefined : this.#need(bias);
+    return runOp(device, matmul, { a, b: this.#need(weight), bias: added }, {
+      transposeB: true,
+    }).c;
+  }
+
+  #norm(device: Device, name: string, x: DeviceTensor): DeviceTensor {
+    const weight = this.#need(`${name}.weight`);
+    if (this.#config.norm === "rms") {
+      return runOp(device, rmsNorm, { x, weight }, { eps: NORM_EPS }).out;
+    }
+    const bias = this.#need(`${name}.bias`);
+    return runOp(device, layerNorm, { x, weight, bias }, { eps: NORM_EPS }).out;
+  }
+
+  #mlp(device: Device, prefix: string, x: DeviceTensor): DeviceTensor {
+    const normed = this.#norm(device, `${prefix}norm`, x);
+    const y = this.#linear(device, normed, `${prefix}up`);
+    const { out } = runOp(device, gate, { y }, { activation: "silu" });
+    return this.#linear(device, out, `${prefix}down`);
+  }
+
+  #drop(device: Device, x: DeviceTensor): DeviceTensor {
+    const rate = this.#config.dropout;
+    const seed = this.#dropoutSeed;
+    if (rate === 0 || seed === undefined) return x;
+    return runOp(device, dropout, { x }, { rate, seed, step: this.#branch++ }).out;
+  }
+
+  #output(device: Device, x: DeviceTensor): DeviceTensor {
+    let out = this.#norm(device, "norm", x);
+    const kind = this.#config.output.pool;
+    if (kind !== "none") out = runOp(device, pool, { x: out }, { kind }).out;
+    return this.#linear(device, out, "output.weight", "output.bias");
+  }
+}
+
+/** What a function makes in a scope of its own; all else that it made is freed. */
+function within(device: Device, make: (scope: ScopedDevice) => DeviceTensor): DeviceTensor {
+  const scope = openScope(device);
+  try {
+    return scope.keep(make(scope));
+  } finally {
+    scope.release();
+  }
+}
+
+function checkInput({ input }: BackboneConfig, given: OpInput): void {
+  expectRank("input", input.kind === "tokens" ? 2 : 3, given.shape);
+  if (input.kind === "signal") expectAxis("input.feature", input.feature, given.shape[2]);
+}
+
+/** The pointwise parts of a step run as the twins of their ops. */
+const host = openCpu();
+
+/** The layers' own parameters, kept with the flat ones: steps must not make them again. */
+const paramsOfLayers = new WeakMap<object, readonly LayerParams<unknown>[]>();
+
+function layerParams(
+  layers: readonly Placed[],
+  tensors: Readonly<Record<string, Tensor>>,
+): readonly LayerParams<unknown>[] {
+  let params = paramsOfLayers.get(tensors);
+  if (params === undefined) {
+    params = layers.map(({ config, prefix }) => ({
+      config,
+      tensors: partOf(tensors, `${prefix}mixer.`),
+    }));
+    paramsOfLayers.set(tensors, params);
+  }
+  return params;
+}
+
+/**
+ * The backbone of a configuration.
+ *
+ * @param config  whole and checked, as {@linkcode parseBackbone} gives it
+ */
+export function backboneOf(config: BackboneConfig): Backbone {
+  const layers: readonly Placed[] = config.layers.map(({ name, config }, i) => ({
+    layer: memberNamed(name),
+    config,
+    prefix: `layers.${i}.`,
+    index: i,
+  }));
+
+  function forward(
+    device: Device,
+    tensors: BackboneTensors,
+    input: OpInput,
+    options: BackboneOptions = {},
+  ): BackboneResult {
+    checkInput(config, input);
+    const state: Record<string, DeviceTensor> = {};
+    const mix: Mix = (scope, { layer, config, prefix }, u) => {
+      const params: ForwardParams<unknown> = {
+        config,
+        tensors: partOf(tensors, `${prefix}mixer.`),
+      };
+      const given = options.state && partOf(options.state, prefix);
+      const result = layer.forward(scope, params, u, {
+        ...(given && Object.keys(given).length > 0 && { state: given }),
+        ...(options.dtScale && { dtScale: options.dtScale }),
+      });
+      for (const [name, tensor] of Object.entries(result.state)) {
+        state[`${prefix}${name}`] = scope.keep(tensor);
+      }
+      return result.y;
+    };
+    const evaluation = new Evaluation(config, tensors, input.dtype, options.dropoutSeed);
+    return { y: evaluation.run(device, layers, input, mix), state };
+  }
+
+  function step(
+    tensors: Readonly<Record<string, Tensor>>,
+    input: FloatArray,
+    state: LayerState,
+    dtScale = 1,
+  ): FloatArray {
+    refuseStep(config);
+    const { dtype, shape: [batch = 0] } = Object.values(state)[0]!;
+    const params = layerParams(layers, tensors);
+    const sample = asDtype(tensorOf([batch, 1, input.length / batch], input), dtype);
+    const mix: Mix = (scope, { layer, prefix, index }, u) => {
+      const y = layer.step(params[index]!, host.dataOf(u), partOf(state, prefix), dtScale);
+      return scope.upload(tensorOf(u.shape, y));
+    };
+    const shaped = config.input.kind === "tokens" ? reshape(sample, [batch, 1]) : sample;
+    const evaluation = new Evaluation(config, tensors, dtype, undefined);
+    return host.dataOf(evaluation.run(host, layers, shaped, mix));
+  }
+
+  function initialState(batch: number, dtype: Dtype = "f64"): LayerState {
+    const state: Record<string, Tensor> = {};
+    for (const { layer, config, prefix } of layers) {
+      for (const [name, tensor] of Object.entries(layer.initialState(config, batch, dtype))) {
+        state[`${prefix}${name}`] = tensor;
+      }
+    }
+    return state;
+  }
+
+  return {
+    config,
+    init: (random) => initialTensors(config, layers, random),
+    forward,
+    initialState,
+    step,
+    stateBytes: (batch, dtype) =>
+      Object.values(initialState(batch, dtype)).reduce(
+        (bytes, { data, dtype }) => bytes + data.length * DTYPE_BYTES[dtype],
+        0,
+      ),
+  };
+}
+
+/** @throws {InvalidValueError} the configuration has no recurrent form */
+function refuseStep(config: BackboneConfig): void {
+  if (config.output.pool === "mean") {
+    throw new InvalidValueError("output.pool", "mean", "none or last in a step");
+  }
+  config.layers.forEach(({ config: { bidirectional } }, i) => {
+    if (bidirectional !== true) return;
+    throw new InvalidValueError(`layers.${i}.config.bidirectional`, true, "false in a step");
+  });
+}

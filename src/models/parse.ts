@@ -1,0 +1,30 @@
+import type { z } from "zod";
+import { InvalidValueError } from "../base/errors.ts";
+
+/** The value at a path of keys; undefined where there is none. */
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let at = value;
+  for (const key of path) {
+    if (typeof at !== "object" || at === null) return undefined;
+    at = (at as Record<PropertyKey, unknown>)[key];
+  }
+  return at;
+}
+
+/**
+ * Reads a value by a schema.
+ *
+ * @param name  what the value is called: the first part of the path in a message
+ * @throws {InvalidValueError} the value does not follow the schema; the field is the dotted path
+ */
+export function parseBy<T>(schema: z.ZodType<T>, value: unknown, name: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  const path = [...issue.path];
+  if (issue.code === "unrecognized_keys") path.push(issue.keys[0]!);
+  const wrong = valueAt(value, path);
+  const shown = typeof wrong === "object" && wrong !== null ? JSON.stringify(wrong) : wrong;
+  const wanted = issue.code === "unrecognized_keys" ? "no field of this name" : issue.message;
+  throw new InvalidValueError([name, ...path.map(String)].join("."), shown, wanted);
+}

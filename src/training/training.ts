@@ -1,0 +1,411 @@
+/**
+ * A training on a device, one iteration at a time. An iteration issues everything and reads
+ * nothing: losses and metrics add up on the device until {@linkcode Training.readMetrics}.
+ *
+ * Minibatches are a pure function of their index, so what goes on from a saved state needs no state
+ * of the data; iteration k takes the minibatches k·accumulate to (k + 1)·accumulate − 1.
+ */
+import { openTape } from "../autodiff/tape.ts";
+import { InvalidValueError } from "../base/errors.ts";
+import { nextUint32, seedRandom } from "../base/random.ts";
+import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
+import { add, blend, runOp } from "../ops/mod.ts";
+import { type Dtype, type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
+import { openOptimizer, type Optimizer, type OptimizerOptions, type Tensors } from "./optimizer.ts";
+import { rateAt, type Schedule } from "./schedule.ts";
+
+/** A metric as a weighted sum and the sum of the weights, both on the device, [1]. */
+export interface MetricSum {
+  readonly sum: DeviceTensor;
+  readonly total: DeviceTensor;
+}
+
+/** What an objective says of one minibatch. */
+export interface ObjectiveResult {
+  /** What is minimised, a mean over the minibatch. [1] */
+  readonly loss: DeviceTensor;
+  readonly metrics?: Readonly<Record<string, MetricSum>>;
+  /** Samples that the minibatch has, for the speed. */
+  readonly samples: number;
+}
+
+/**
+ * Model, minibatch and loss in one: a pure function on a device.
+ *
+ * @param dropoutSeed  undefined where nothing may be dropped: in an evaluation
+ */
+export type Objective<M> = (
+  device: Device,
+  parameters: Tensors,
+  minibatch: M,
+  dropoutSeed: number | undefined,
+) => ObjectiveResult;
+
+/** What a training is made of. */
+export interface TrainingOptions<M> {
+  readonly objective: Objective<M>;
+  /** The minibatch of an index: always the same one. */
+  readonly minibatch: (index: number) => M;
+  readonly schedule: Schedule;
+  /** Seeds the dropout. */
+  readonly seed: number;
+  /** Minibatches whose gradients make one step, their mean; default 1. */
+  readonly accumulate?: number;
+  readonly optimizer?: OptimizerOptions;
+  /** Decay of a moving average of the parameters; without it none is kept. */
+  readonly emaDecay?: number;
+}
+
+/** Means since the metrics were last read. */
+export interface Metrics {
+  /** Iterations done. */
+  readonly step: number;
+  /** Mean loss. */
+  readonly loss: number;
+  /** Learning rate of the last iteration. */
+  readonly rate: number;
+  /** Global norm of the last iteration's gradients; undefined without `clipNorm`. */
+  readonly gradientNorm?: number;
+  /** Samples seen. */
+  readonly samples: number;
+  /** The objective's metrics. */
+  readonly values: Readonly<Record<string, number>>;
+}
+
+/** A training as a checkpoint holds it: going on from it gives the same bits. */
+export interface TrainingState {
+  readonly step: number;
+  /** Learning rate of the last iteration. */
+  readonly rate: number;
+  /**
+   * `weights/NAME`, `ema/NAME`, the optimizer's averages, and sums of metrics that were not yet
+   * read, `sum/NAME`.
+   */
+  readonly tensors: Readonly<Record<string, Tensor>>;
+  /** Minibatches and samples that went into the sums. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/** A training that is under way. */
+export interface Training<M> {
+  /** Iterations done. */
+  readonly step: number;
+  /** The parameters on the device; with `ema` their moving average where one is kept. */
+  weights(kind?: "last" | "ema"): Tensors;
+  /** Takes one step. Issues work and returns; nothing is read. */
+  iterate(): void;
+  /** Waits for all work issued so far. */
+  settle(): Promise<void>;
+  /** Reads the means since the last call and starts them anew. */
+  readMetrics(): Promise<Metrics>;
+  /** Means over minibatches, without a step: of the moving average where one is kept. */
+  evaluate(minibatches: Iterable<M>): Promise<Pick<Metrics, "loss" | "values">>;
+  /** Copies everything to the host. */
+  save(): Promise<TrainingState>;
+  /** Frees all that the training keeps on the device. */
+  release(): void;
+}
+
+/** Minibatches issued before one result is awaited: what an evaluation queues at most. */
+export const MINIBATCHES_AHEAD_MAX = 16;
+
+/** Sums of metrics on the device. */
+class Sums {
+  readonly #device: Device;
+  readonly #sums = new Map<string, DeviceTensor>();
+  /** What the host counts: minibatches and samples. */
+  readonly counts: Record<string, number> = {};
+
+  constructor(device: Device, state?: TrainingState) {
+    this.#device = device;
+    for (const [name, tensor] of Object.entries(partOf(state?.tensors ?? {}, "sum/"))) {
+      this.#sums.set(name, device.upload(tensor));
+    }
+    Object.assign(this.counts, state?.counts);
+  }
+
+  /** Adds one minibatch's result; its tensors stay the caller's. */
+  add({ loss, metrics = {}, samples }: ObjectiveResult): void {
+    this.counts["minibatches"] = (this.counts["minibatches"] ?? 0) + 1;
+    this.counts["samples"] = (this.counts["samples"] ?? 0) + samples;
+    this.#addOne("loss", loss);
+    for (const [name, { sum, total }] of Object.entries(metrics)) {
+      this.#addOne(`value/${name}`, sum);
+      this.#addOne(`total/${name}`, total);
+    }
+  }
+
+  #addOne(name: string, b: DeviceTensor): void {
+    const old = this.#sums.get(name) ?? this.#device.upload(zeros([1], b.dtype));
+    this.#sums.set(name, runOp(this.#device, add, { a: old, b }, {}).out);
+    this.#device.free(old);
+  }
+
+  /** Waits for all work so far. */
+  async settle(): Promise<void> {
+    const loss = this.#sums.get("loss");
+    if (loss !== undefined) await this.#device.read(loss);
+  }
+
+  async tensors(): Promise<Record<string, Tensor>> {
+    return await readAll(this.#device, Object.fromEntries(this.#sums));
+  }
+
+  /** The means; then begins anew. */
+  async take(): Promise<{ loss: number; samples: number; values: Record<string, number> }> {
+    const sums = await this.tensors();
+    const numbers = Object.fromEntries(
+      Object.entries(sums).map(([name, { data }]) => [name, data[0]!]),
+    );
+    const totals = partOf(numbers, "total/");
+    const values: Record<string, number> = {};
+    for (const [name, sum] of Object.entries(partOf(numbers, "value/"))) {
+      values[name] = sum / totals[name]!;
+    }
+    const { samples = 0, minibatches = 0 } = this.counts;
+    this.release();
+    return { loss: (numbers["loss"] ?? NaN) / minibatches, samples, values };
+  }
+
+  release(): void {
+    for (const tensor of this.#sums.values()) this.#device.free(tensor);
+    this.#sums.clear();
+    for (const name of Object.keys(this.counts)) delete this.counts[name];
+  }
+}
+
+/** The entries whose names begin with a prefix, without it. */
+function partOf<T>(record: Readonly<Record<string, T>>, prefix: string): Record<string, T> {
+  const part: Record<string, T> = {};
+  for (const [name, value] of Object.entries(record)) {
+    if (name.startsWith(prefix)) part[name.slice(prefix.length)] = value;
+  }
+  return part;
+}
+
+function prefixed<T>(prefix: string, record: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(record).map(([name, value]) => [`${prefix}${name}`, value]),
+  );
+}
+
+/** Copies tensors to the host. */
+async function readAll(device: Device, tensors: Tensors): Promise<Record<string, Tensor>> {
+  const read = await Promise.all(
+    Object.entries(tensors).map(async ([name, tensor]) => {
+      const { shape, dtype, data } = await device.read(tensor);
+      return [name, { shape, dtype, data: data.slice() }] as const;
+    }),
+  );
+  return Object.fromEntries(read);
+}
+
+function uploadAll(device: Device, tensors: Readonly<Record<string, Tensor>>): Tensors {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => [name, device.upload(tensor)]),
+  );
+}
+
+/** The tensors of a result, each once. */
+function tensorsOf({ loss, metrics = {} }: ObjectiveResult): DeviceTensor[] {
+  const sums = Object.values(metrics).flatMap(({ sum, total }) => [sum, total]);
+  return [...new Set([loss, ...sums])];
+}
+
+function freeAll(device: Device, tensors: Tensors): void {
+  for (const tensor of Object.values(tensors)) device.free(tensor);
+}
+
+/** One seed of two: for the dropout of a minibatch. */
+function seedOf(seed: number, index: number): number {
+  return nextUint32(seedRandom((seed ^ nextUint32(seedRandom(index))) >>> 0));
+}
+
+/**
+ * The decay of the moving average after a step: lower at first, so that the average soon forgets
+ * the initial parameters.
+ *
+ *   min(decay, (1 + step)/(10 + step))
+ */
+export function emaDecayAt(decay: number, step: number): number {
+  return Math.min(decay, (1 + step) / (10 + step));
+}
+
+function checkOptions<M>({ accumulate = 1, emaDecay = 0 }: TrainingOptions<M>): void {
+  if (!(Number.isInteger(accumulate) && accumulate >= 1)) {
+    throw new InvalidValueError("accumulate", accumulate, "an integer of at least 1");
+  }
+  if (!(emaDecay >= 0 && emaDecay < 1)) {
+    throw new InvalidValueError("emaDecay", emaDecay, "0 to below 1");
+  }
+}
+
+/**
+ * Opens a training on a device.
+ *
+ * @param initial  first parameters in the dtype of the computation; those of `saved` win
+ * @param saved    a state to go on from
+ * @throws {InvalidValueError} an option is out of range
+ */
+export function openTraining<M>(
+  device: Device,
+  initial: Readonly<Record<string, Tensor>>,
+  options: TrainingOptions<M>,
+  saved?: TrainingState,
+): Training<M> {
+  checkOptions(options);
+  return new RunningTraining(device, initial, options, saved);
+}
+
+class RunningTraining<M> implements Training<M> {
+  readonly #device: Device;
+  readonly #options: TrainingOptions<M>;
+  readonly #optimizer: Optimizer;
+  readonly #sums: Sums;
+  /** 1/accumulate: the gradient of the step's loss by a minibatch's. */
+  readonly #seed: DeviceTensor;
+  #weights: Tensors;
+  #ema: Tensors | undefined;
+  #step: number;
+
+  constructor(
+    device: Device,
+    initial: Readonly<Record<string, Tensor>>,
+    options: TrainingOptions<M>,
+    saved: TrainingState | undefined,
+  ) {
+    this.#device = device;
+    this.#options = options;
+    this.#step = saved?.step ?? 0;
+    const tensors = saved?.tensors ?? {};
+    const weights = saved === undefined ? initial : partOf(tensors, "weights/");
+    this.#weights = uploadAll(device, weights);
+    if (options.emaDecay !== undefined) {
+      const ema = partOf(tensors, "ema/");
+      this.#ema = uploadAll(device, Object.keys(ema).length > 0 ? ema : weights);
+    }
+    this.#optimizer = openOptimizer(
+      device,
+      options.optimizer,
+      saved && { steps: saved.step, tensors: partOf(tensors, "optimizer/") },
+    );
+    this.#sums = new Sums(device, saved);
+    const dtype: Dtype = Object.values(weights)[0]?.dtype ?? "f32";
+    const share = zeros([1], dtype);
+    share.data[0] = 1 / (options.accumulate ?? 1);
+    this.#seed = device.upload(tensorOf([1], share.data));
+  }
+
+  get step(): number {
+    return this.#step;
+  }
+
+  weights(kind: "last" | "ema" = "last"): Tensors {
+    return kind === "ema" && this.#ema !== undefined ? this.#ema : this.#weights;
+  }
+
+  iterate(): void {
+    const { objective, minibatch, seed, accumulate = 1 } = this.#options;
+    const tape = openTape(this.#device);
+    for (const tensor of Object.values(this.#weights)) tape.watch(tensor);
+    for (let i = 0; i < accumulate; i++) {
+      const index = this.#step * accumulate + i;
+      const scope = openScope(tape.device);
+      const result = objective(scope, this.#weights, minibatch(index), seedOf(seed, index));
+      const kept = tensorsOf(result).map((tensor) => scope.keep(tensor));
+      // Before the way back, so that the tape holds only what backwards need.
+      scope.release();
+      tape.backward([[result.loss, this.#seed]]);
+      this.#sums.add(result);
+      for (const tensor of kept) tape.device.free(tensor);
+    }
+    const gradients: Record<string, DeviceTensor | undefined> = {};
+    for (const [name, tensor] of Object.entries(this.#weights)) {
+      gradients[name] = tape.gradient(tensor);
+    }
+    const rate = rateAt(this.#options.schedule, this.#step);
+    this.#weights = this.#optimizer.step(this.#weights, gradients, rate);
+    tape.release();
+    this.#step++;
+    this.#average();
+  }
+
+  #lastRate(): number {
+    return rateAt(this.#options.schedule, Math.max(0, this.#step - 1));
+  }
+
+  #average(): void {
+    if (this.#ema === undefined) return;
+    const share = 1 - emaDecayAt(this.#options.emaDecay!, this.#step);
+    const next: Record<string, DeviceTensor> = {};
+    for (const [name, b] of Object.entries(this.#weights)) {
+      next[name] = runOp(this.#device, blend, { a: this.#ema[name]!, b }, { share }).out;
+    }
+    freeAll(this.#device, this.#ema);
+    this.#ema = next;
+  }
+
+  settle(): Promise<void> {
+    return this.#sums.settle();
+  }
+
+  async readMetrics(): Promise<Metrics> {
+    const step = this.#step;
+    const norm = this.#optimizer.squaredNorm();
+    const [squared, taken] = await Promise.all([
+      norm && this.#device.read(norm).then(({ data }) => data[0]!),
+      this.#sums.take(),
+    ]);
+    return {
+      step,
+      rate: this.#lastRate(),
+      ...taken,
+      ...(squared !== undefined && { gradientNorm: Math.sqrt(squared) }),
+    };
+  }
+
+  async evaluate(minibatches: Iterable<M>): Promise<Pick<Metrics, "loss" | "values">> {
+    const sums = new Sums(this.#device);
+    try {
+      let count = 0;
+      for (const minibatch of minibatches) {
+        const scope = openScope(this.#device);
+        sums.add(this.#options.objective(scope, this.weights("ema"), minibatch, undefined));
+        scope.release();
+        if (++count % MINIBATCHES_AHEAD_MAX === 0) await sums.settle();
+      }
+      const { loss, values } = await sums.take();
+      return { loss, values };
+    } finally {
+      sums.release();
+    }
+  }
+
+  async save(): Promise<TrainingState> {
+    const [weights, ema, optimizer, sums] = await Promise.all([
+      readAll(this.#device, this.#weights),
+      readAll(this.#device, this.#ema ?? {}),
+      this.#optimizer.save(),
+      this.#sums.tensors(),
+    ]);
+    return {
+      step: this.#step,
+      rate: this.#lastRate(),
+      counts: { ...this.#sums.counts },
+      tensors: {
+        ...prefixed("weights/", weights),
+        ...prefixed("ema/", ema),
+        ...prefixed("optimizer/", optimizer.tensors),
+        ...prefixed("sum/", sums),
+      },
+    };
+  }
+
+  release(): void {
+    freeAll(this.#device, this.#weights);
+    freeAll(this.#device, this.#ema ?? {});
+    this.#device.free(this.#seed);
+    this.#optimizer.release();
+    this.#sums.release();
+  }
+}

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { parseTrainConfig, type TrainConfig } from "../../../src/cli/train/config.ts";
+import { openData } from "../../../src/cli/train/data.ts";
+import { hourlyCsv, withFolder } from "../_run.ts";
+
+function config(data: object, change: object = {}): TrainConfig {
+  return parseTrainConfig(JSON.stringify({
+    model: { width: 8, layers: ["mamba"] },
+    data,
+    training: { steps: 10, batch: 4, schedule: { kind: "constant", rate: 0.01 } },
+    ...change,
+  }));
+}
+
+Deno.test("openData() reads series by the end of their names", async () => {
+  await withFolder(async (folder) => {
+    const [csv, ndjson] = [`${folder}/a.csv`, `${folder}/b.ndjson`];
+    await Deno.writeTextFile(csv, hourlyCsv(60));
+    const lines = Array.from({ length: 60 }, (_, i) => `{"timestamp":${i * 1000},"value":${i}}`);
+    await Deno.writeTextFile(ndjson, `${lines.join("\n")}\n`);
+    const series = { kind: "series", context: 10, horizon: 2, quantiles: [0.1, 0.5, 0.9] };
+    const data = await openData(config({ ...series, files: [csv, ndjson] }));
+    assert.deepEqual(data.input, { kind: "signal", feature: 2 });
+    assert.equal(data.size, 6);
+    assert.ok(data.isPooled);
+    assert.deepEqual(data.minibatch(0).input.shape, [4, 10, 2]);
+    assert.deepEqual(data.minibatch(0), data.minibatch(0));
+    assert.deepEqual([...data.heldOut()], [...data.heldOut()]);
+    // The constant column is left out.
+    const one = await openData(config({ ...series, files: [csv], columns: ["wave"] }));
+    assert.ok([...one.heldOut()].every(({ target }) => target.data.some((value) => value !== 0)));
+    const named = await openData(config({ ...series, datasets: ["co2-monthly"] }));
+    assert.deepEqual(named.minibatch(0).target.shape, [4, 2]);
+    const nothing = openData(config(series));
+    await assert.rejects(nothing, { field: "series.length" });
+    const unknown = openData(config({ ...series, files: [`${folder}/c.xls`] }));
+    await assert.rejects(unknown, { field: "config.data.files.0", message: /csv/ });
+    const wrong = openData(config({ ...series, files: [csv] }, { loss: "crossEntropy" }));
+    await assert.rejects(wrong, { field: "config.loss" });
+  });
+});
+
+Deno.test("openData() draws a task's examples, others for training than for tests", async () => {
+  const task = { kind: "task", name: "induction-heads", setting: { length: 16 } };
+  const data = await openData(config(task));
+  assert.equal(data.input.kind, "tokens");
+  assert.equal(data.loss.kind, "crossEntropy");
+  const [test] = data.heldOut();
+  assert.notDeepEqual(test, data.minibatch(0));
+  assert.deepEqual(data.minibatch(3), (await openData(config(task))).minibatch(3));
+  await assert.rejects(openData(config({ ...task, name: "chess" })), /No task "chess"/);
+  await assert.rejects(openData(config(task, { loss: "gaussian" })), { field: "config.loss" });
+});

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { seedRandom } from "../../../src/base/random.ts";
+import { openRunFolder, RUN_FILES, writeAtomic } from "../../../src/cli/train/run_folder.ts";
+import { backboneOf } from "../../../src/models/backbone.ts";
+import { parseBackbone } from "../../../src/models/backbone_config.ts";
+import type { Checkpoint } from "../../../src/models/checkpoint.ts";
+import { withFolder } from "../_run.ts";
+
+const config = parseBackbone({
+  input: { kind: "signal", feature: 1 },
+  width: 4,
+  layers: [{ name: "s4d", config: { state: 2 } }],
+  output: { size: 1 },
+});
+const checkpoint: Checkpoint = {
+  config,
+  tensors: Object.fromEntries(
+    Object.entries(backboneOf(config).init(seedRandom(1))).map(([name, t]) => [
+      `weights/${name}`,
+      t,
+    ]),
+  ),
+  step: 4,
+  seed: 1,
+  training: {},
+};
+
+Deno.test("writeAtomic() leaves the old file until the new one is whole", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/file`;
+    await writeAtomic(path, new Uint8Array([1]));
+    await writeAtomic(path, new Uint8Array([2, 3]));
+    assert.deepEqual(await Deno.readFile(path), new Uint8Array([2, 3]));
+    assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["file"]);
+  });
+});
+
+Deno.test("openRunFolder() goes on from its checkpoint, without lines of later steps", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/run`;
+    const { folder: run } = await openRunFolder(path, { a: 1 }, false);
+    await run.saveCheckpoint(checkpoint);
+    for (const step of [2, 4, 6]) run.log({ step });
+    await Deno.writeTextFile(`${path}/${RUN_FILES.metrics}`, '{"step":', { append: true });
+    const again = await openRunFolder(path, { a: 1 }, true);
+    assert.deepEqual(again.checkpoint, checkpoint);
+    again.folder.log({ step: 5 });
+    const lines = await Deno.readTextFile(`${path}/${RUN_FILES.metrics}`);
+    assert.equal(lines, '{"step":2}\n{"step":4}\n{"step":5}\n');
+    assert.deepEqual(JSON.parse(await Deno.readTextFile(`${path}/${RUN_FILES.config}`)), { a: 1 });
+  });
+});
+
+Deno.test("openRunFolder() loses no checkpoint and resumes none that is not there", async () => {
+  await withFolder(async (folder) => {
+    await assert.rejects(openRunFolder(folder, {}, true), { field: "output" });
+    const { folder: run } = await openRunFolder(folder, {}, false);
+    await run.saveCheckpoint(checkpoint);
+    await assert.rejects(openRunFolder(folder, {}, false), {
+      field: "output",
+      message: /--resume/,
+    });
+  });
+});

@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { parseBy } from "../../src/models/parse.ts";
+
+const schema = z.strictObject({ rate: z.number(), parts: z.array(z.strictObject({ a: z.int() })) });
+
+Deno.test("parseBy() returns what the schema makes of a value", () => {
+  const value = { rate: 0.5, parts: [{ a: 1 }] };
+  assert.deepEqual(parseBy(schema, value, "config"), value);
+});
+
+Deno.test("parseBy() names the dotted path, the value and what was expected", () => {
+  const read = (value: unknown) => () => parseBy(schema, value, "config");
+  assert.throws(read({ rate: 1, parts: [{ a: 1 }, { a: 1.5 }] }), {
+    name: "InvalidValueError",
+    field: "config.parts.1.a",
+    value: "1.5",
+  });
+  assert.throws(read({ rate: 1, parts: [], speed: 3 }), {
+    field: "config.speed",
+    message: 'config.speed is "3", expected no field of this name',
+  });
+  assert.throws(read([]), { field: "config" });
+});

@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import type { Device, DeviceTensor } from "../../src/device/device.ts";
+import { openCpu, openScope } from "../../src/device/mod.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { emaDecayAt, type Metrics, openTraining } from "../../src/training/training.ts";
+import type { TrainingState } from "../../src/training/training.ts";
+import { gpuTest } from "../_gpu.ts";
+import { initial, minibatch, OPTIONS } from "./_task.ts";
+
+const cpu = openCpu({ poison: true });
+
+/** Trains to a step and reads the metrics at every fifth. */
+async function trainTo(device: Device, step: number, saved?: TrainingState) {
+  const training = openTraining(device, initial(), OPTIONS, saved);
+  const metrics: Metrics[] = [];
+  while (training.step < step) {
+    training.iterate();
+    if (training.step % 5 === 0) metrics.push(await training.readMetrics());
+  }
+  const state = await training.save();
+  training.release();
+  return { state, metrics };
+}
+
+const bits = ({ tensors }: TrainingState) =>
+  Object.entries(tensors).map(([name, { data }]) => [
+    name,
+    [...new Uint8Array(data.buffer, data.byteOffset, data.byteLength)],
+  ]).sort(([a], [b]) => a! < b! ? -1 : 1);
+
+Deno.test("iterate() lowers the loss", async () => {
+  const { metrics } = await trainTo(cpu, 40);
+  const [first, last] = [metrics[0]!.loss, metrics.at(-1)!.loss];
+  assert.ok(last < 0.5 * first, `${first} to ${last}`);
+  assert.ok(metrics.every(({ gradientNorm }) => gradientNorm! > 0));
+  // 5 steps of 2 minibatches of 4 × 12 samples; the metric is the loss over its own count.
+  assert.ok(metrics.every(({ samples }) => samples === 480));
+  const { perElement } = metrics[0]!.values;
+  assert.ok(Math.abs(perElement! - first / 48) < 1e-7 * first);
+});
+
+/** Where the second part begins: within and at the end of what one reading of metrics covers. */
+for (const cut of [7, 10]) {
+  Deno.test(`20 steps are ${cut} steps, saved, and the rest, in every bit`, async () => {
+    const whole = await trainTo(cpu, 20);
+    const first = await trainTo(cpu, cut);
+    const second = await trainTo(cpu, 20, first.state);
+    assert.deepEqual(bits(second.state), bits(whole.state));
+    assert.deepEqual([...first.metrics, ...second.metrics], whole.metrics);
+  });
+}
+
+gpuTest("a resumed training goes on in every bit on this GPU, too", async (gpu) => {
+  const used = gpu.memory.used;
+  const whole = await trainTo(gpu, 6);
+  const first = await trainTo(gpu, 3);
+  const second = await trainTo(gpu, 6, first.state);
+  assert.deepEqual(bits(second.state), bits(whole.state));
+  assert.deepEqual([...first.metrics, ...second.metrics], whole.metrics);
+  assert.equal(gpu.memory.used, used);
+});
+
+gpuTest("training on the GPU is training on the CPU", async (gpu) => {
+  const expected = await trainTo(cpu, 5);
+  const actual = await trainTo(gpu, 5);
+  const [cpuLoss, gpuLoss] = [expected.metrics[0]!.loss, actual.metrics[0]!.loss];
+  // f32 sums in another order, through five steps of a rate of 0.02.
+  assert.ok(Math.abs(gpuLoss - cpuLoss) < 1e-4 * cpuLoss, `${gpuLoss}, not ${cpuLoss}`);
+});
+
+gpuTest("an iteration reads nothing to the host", async (gpu) => {
+  let reads = 0;
+  const counting: Device = {
+    ...openScope(gpu),
+    read: (tensor: DeviceTensor): Promise<Tensor> => {
+      reads++;
+      return gpu.read(tensor);
+    },
+  };
+  const training = openTraining(counting, initial(), OPTIONS);
+  for (let i = 0; i < 4; i++) training.iterate();
+  assert.equal(reads, 0);
+  const metrics = await training.readMetrics();
+  assert.ok(Number.isFinite(metrics.loss));
+  // The loss, the metric's sum and total, and the gradient's norm: one number each.
+  assert.equal(reads, 4);
+  training.release();
+});
+
+Deno.test("gradients of accumulated minibatches are those of their mean", () => {
+  const both = openTraining(cpu, initial("f64"), {
+    ...OPTIONS,
+    accumulate: 2,
+    objective: plainObjective,
+    minibatch: (index) => minibatch(index, "f64"),
+  });
+  const joined = openTraining(cpu, initial("f64"), {
+    ...OPTIONS,
+    accumulate: 1,
+    objective: plainObjective,
+    minibatch: () => join(minibatch(0, "f64"), minibatch(1, "f64")),
+  });
+  for (const training of [both, joined]) training.iterate();
+  for (const [name, tensor] of Object.entries(both.weights())) {
+    const expected = cpu.dataOf(joined.weights()[name]!);
+    // Sums of a few dozen f64 products in another order, divided by a root of their own size.
+    cpu.dataOf(tensor).forEach((value, i) =>
+      assert.ok(Math.abs(value - expected[i]!) < 1e-9, name)
+    );
+  }
+});
+
+/** The objective without what differs from row to row: dropout. */
+const plainObjective: typeof OPTIONS.objective = (device, parameters, example) =>
+  OPTIONS.objective(device, parameters, example, undefined);
+
+function join(a: ReturnType<typeof minibatch>, b: ReturnType<typeof minibatch>) {
+  const rows = (x: Tensor, y: Tensor): Tensor => ({
+    ...x,
+    shape: [x.shape[0]! + y.shape[0]!, ...x.shape.slice(1)],
+    data: Float64Array.from([...x.data, ...y.data]),
+  });
+  return { input: rows(a.input, b.input), target: rows(a.target, b.target) };
+}
+
+Deno.test("the moving average follows the parameters, and evaluations use it", async () => {
+  const training = openTraining(cpu, initial("f64"), {
+    ...OPTIONS,
+    minibatch: (index) => minibatch(index, "f64"),
+  });
+  const name = "output.bias";
+  let average = initial("f64")[name]!.data[0]!;
+  for (let step = 1; step <= 3; step++) {
+    training.iterate();
+    const value = cpu.dataOf(training.weights()[name]!)[0]!;
+    const decay = emaDecayAt(0.9, step);
+    average = decay * average + (1 - decay) * value;
+    const kept = cpu.dataOf(training.weights("ema")[name]!)[0]!;
+    assert.ok(Math.abs(kept - average) < 1e-12);
+  }
+  const examples = [minibatch(90, "f64"), minibatch(91, "f64")];
+  const { loss } = await training.evaluate(examples);
+  const mean = (weights: Record<string, DeviceTensor>) => {
+    const losses = examples.map((example) => {
+      const { loss } = OPTIONS.objective(cpu, weights, example, undefined);
+      return cpu.dataOf(loss)[0]!;
+    });
+    return (losses[0]! + losses[1]!) / 2;
+  };
+  assert.equal(loss, mean(training.weights("ema")));
+  assert.notEqual(loss, mean(training.weights()));
+});
+
+Deno.test("emaDecayAt() begins low and ends at the decay", () => {
+  assert.equal(emaDecayAt(0.99, 0), 0.1);
+  assert.equal(emaDecayAt(0.99, 10_000), 0.99);
+});
+
+Deno.test("openTraining() refuses options out of range by their names", () => {
+  const open = (change: Partial<typeof OPTIONS>) => () =>
+    openTraining(cpu, initial(), { ...OPTIONS, ...change });
+  assert.throws(open({ accumulate: 0 }), { field: "accumulate" });
+  assert.throws(open({ emaDecay: 1 }), { field: "emaDecay" });
+});
