@@ -1,5 +1,5 @@
 // Diagonal systems from their parameters, and the gradients back. One invocation a mode.
-#import shared/discretize_by
+#import shared/discretize_mode
 
 struct Dims { feature: u32, state: u32 }
 
@@ -26,7 +26,7 @@ fn discretize_modes(
   let i = group.x * GROUP + local;
   if (i < dims.feature * dims.state) {
     let lambda = vec2f(-expAccurate(logDecay[i]), frequency[i]);
-    let mode = modeBy(lambda, expAccurate(logDt[i / dims.state]));
+    let mode = discretizeMode(lambda, expAccurate(logDt[i / dims.state]));
     Abar[i] = mode.xy;
     Bbar[i] = complexMul(mode.zw, B[i]);
   }
@@ -43,8 +43,8 @@ fn discretize_backward(
   }
   let lambda = vec2f(-expAccurate(logDecay[i]), frequency[i]);
   let step = expAccurate(logDt[i / dims.state]);
-  let mode = modeBy(lambda, step);
-  let slopes = slopesBy(lambda, step, mode.xy);
+  let mode = discretizeMode(lambda, step);
+  let slopes = slopesOfMode(lambda, step, mode.xy);
   gradB[i] = complexMul(complexConj(mode.zw), gradBbar[i]);
   let ofFactor = complexMul(complexConj(B[i]), gradBbar[i]);
   let ofLambda = complexMul(complexConj(slopes.abarByLambda), gradAbar[i])

@@ -22,14 +22,14 @@ import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
 import { contract, conv1d, discretize, linearScan, matmul, outer } from "../ops/mod.ts";
-import { runOp, shiftTaps } from "../ops/mod.ts";
+import { poles, runOp, shiftTaps } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { diagonalStart } from "../ssm/diagonal.ts";
 import { discretizeDiagonal } from "../ssm/discretize.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor } from "../tensor/tensor.ts";
 import { floatArray, reshape, zeros } from "../tensor/tensor.ts";
 import { affineInto } from "./_helpers/affine.ts";
-import { derived, madeFor, madeOnHost } from "./_helpers/derived.ts";
+import { derived, madeFor, madeOnHost, numbersOf, stepsAfter } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
 import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
@@ -149,12 +149,13 @@ export function h3ShiftTaps(params: LayerParams<H3Config>): Tensor {
 /** The diagonal systems by a method.        A, B [head, half] c64 */
 function systemBy({ tensors }: Params, method: "zoh" | "bilinear" | "continuous") {
   return (device: Device, dtype: Dtype) => {
-    const { Abar, Bbar } = runOp(device, discretize, {
-      logDt: operand(need(tensors, "logDt"), dtype),
-      logDecay: operand(need(tensors, "logDecay"), dtype),
-      frequency: operand(need(tensors, "frequency"), dtype),
-      B: operand(need(tensors, "B"), dtype),
-    }, { method });
+    const of = (name: string) => operand(need(tensors, name), dtype);
+    const modes = { logDecay: of("logDecay"), frequency: of("frequency") };
+    const B = of("B");
+    if (method === "continuous") return { A: runOp(device, poles, modes, {}).lambda, B };
+    const { Abar, Bbar } = runOp(device, discretize, { ...modes, logDt: of("logDt"), B }, {
+      method,
+    });
     return { A: Abar, B: Bbar };
   };
 }
@@ -270,18 +271,8 @@ function stepSystem(params: LayerParams<H3Config>, scale: number): StepSystem {
     return { A: A.data, B: B.data, ...shared };
   }
   const { A, B } = madeOnHost(params, "continuous system", systemBy(params, "continuous"));
-  const half = config.state / 2;
-  const logDt = need(tensors, "logDt").data;
-  const dt = Float64Array.from(
-    { length: A.data.length / 2 },
-    (_, i) => scale * Math.exp(logDt[Math.floor(i / half)]!),
-  );
-  const { Abar, Bbar } = discretizeDiagonal(
-    Float64Array.from(A.data),
-    Float64Array.from(B.data),
-    dt,
-    { method },
-  );
+  const dt = stepsAfter(params, scale, config.state / 2);
+  const { Abar, Bbar } = discretizeDiagonal(numbersOf(A), numbersOf(B), dt, { method });
   return { A: Abar, B: Bbar, ...shared };
 }
 

@@ -44,7 +44,7 @@ import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
 import { activation, discretize, fftConv, gate, linearScan, matmul } from "../ops/mod.ts";
-import { runOp, vandermonde } from "../ops/mod.ts";
+import { poles, runOp, vandermonde } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import type { ActivationParams } from "../ops/activation.ts";
 import { DIAGONAL_STARTS, type DiagonalStart, diagonalStart } from "../ssm/diagonal.ts";
@@ -204,27 +204,20 @@ function forward(
   }
 }
 
-/** Abar and Bbar for equal steps. */
+/** Abar and Bbar for equal steps; of parameters on the device by an op that gradients pass. */
 function systemOn(device: Device, params: ForwardParams<S4dConfig>, dtype: Dtype) {
-  if (!areOnHost(params)) return learned(device, params, params.config.discretization, dtype);
-  // The exponentials are taken here, in f64: shaders may round theirs by far more than f32.
-  const { Abar, Bbar } = discreteOf(params, 1);
-  return { A: bankTensor(params.config, Abar, dtype), B: bankTensor(params.config, Bbar, dtype) };
-}
-
-/** The system of parameters on the device, by an op that gradients pass through. */
-function learned(
-  device: Device,
-  { tensors }: ForwardParams<S4dConfig>,
-  method: S4dConfig["discretization"] | "continuous",
-  dtype: Dtype,
-) {
+  const { config, tensors } = params;
+  if (areOnHost(params)) {
+    // The exponentials are taken here, in f64: shaders may round theirs by far more than f32.
+    const { Abar, Bbar } = discreteOf(params, 1);
+    return { A: bankTensor(config, Abar, dtype), B: bankTensor(config, Bbar, dtype) };
+  }
   const { Abar, Bbar } = runOp(device, discretize, {
     logDt: operand(need(tensors, "logDt"), dtype),
     logDecay: operand(need(tensors, "logDecay"), dtype),
     frequency: operand(need(tensors, "frequency"), dtype),
     B: operand(need(tensors, "B"), dtype),
-  }, { method });
+  }, { method: config.discretization });
   return { A: Abar, B: Bbar };
 }
 
@@ -235,13 +228,18 @@ function irregular(
   u: OpInput,
   dtScale: Tensor,
 ) {
-  const logDt = need(params.tensors, "logDt");
-  const dt = spreadLearnedSteps(device, dtScale, logDt, u.shape, u.dtype);
-  if (!areOnHost(params)) return { ...learned(device, params, "continuous", u.dtype), dt };
+  const { config, tensors } = params;
+  const { dtype } = u;
+  const lambda = areOnHost(params)
+    ? bankTensor(config, lambdaOf(params), dtype)
+    : runOp(device, poles, {
+      logDecay: operand(need(tensors, "logDecay"), dtype),
+      frequency: operand(need(tensors, "frequency"), dtype),
+    }, {}).lambda;
   return {
-    A: bankTensor(params.config, lambdaOf(params), u.dtype),
-    B: asDtype(need(params.tensors, "B"), u.dtype),
-    dt,
+    A: lambda,
+    B: operand(need(tensors, "B"), dtype),
+    dt: spreadLearnedSteps(device, dtScale, need(tensors, "logDt"), u.shape, dtype),
   };
 }
 

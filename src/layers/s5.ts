@@ -22,10 +22,10 @@ import { activation, add, conv1d, diagonalScan, gate, matmul } from "../ops/mod.
 import { mimoSystem, runOp } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { discretizeDiagonal } from "../ssm/discretize.ts";
-import { nplr } from "../ssm/nplr.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { floatArray, reshape, transpose, zeros } from "../tensor/tensor.ts";
-import { derived, madeFor, madeOnHost } from "./_helpers/derived.ts";
+import { blockStart } from "./_helpers/block_start.ts";
+import { derived, madeFor, madeOnHost, numbersOf, stepsAfter } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
 import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
@@ -102,7 +102,7 @@ function init(config: S5Config, random: RandomState): LayerParams<S5Config> {
   validate(config);
   const { feature } = config;
   const modes = modesOf(config);
-  const { W, B } = blockStart(config, random);
+  const { W, B } = blockStart({ ...config, modes }, random);
   const gates = gateRows(config);
   return {
     config,
@@ -126,36 +126,6 @@ function init(config: S5Config, random: RandomState): LayerParams<S5Config> {
 function gateRows({ activation, feature }: S5Config): number {
   if (activation === "full_glu") return 2 * feature;
   return activation === "half_glu1" || activation === "half_glu2" ? feature : 0;
-}
-
-/** Poles and input matrix of all blocks.          W [mode] c64, B [mode, feature] c64 */
-function blockStart(config: S5Config, random: RandomState) {
-  const { feature, state, block, conjugatePairs } = config;
-  const size = state / block;
-  const modes = modesOf(config);
-  const { W: halfW, V, half } = nplr("legs", size);
-  const W = new Float64Array(2 * modes);
-  const B = new Float64Array(2 * modes * feature);
-  const perBlock = modes / block;
-  for (let j = 0; j < block; j++) {
-    const rows = normal(random, [size, feature], 1 / Math.sqrt(state)).data;
-    for (let m = 0; m < perBlock; m++) {
-      const mode = j * perBlock + m;
-      // Without pairs the second half of the block holds the conjugates.
-      const [n, sign] = m < half || conjugatePairs ? [m, 1] : [m - half, -1];
-      W[2 * mode] = halfW[2 * n]!;
-      W[2 * mode + 1] = sign * halfW[2 * n + 1]!;
-      for (let d = 0; d < feature; d++) {
-        for (let i = 0; i < size; i++) {
-          const value = rows[i * feature + d]!;
-          const at = 2 * (mode * feature + d);
-          B[at] = B[at]! + V[2 * (i * half + n)]! * value;
-          B[at + 1] = B[at + 1]! - sign * V[2 * (i * half + n) + 1]! * value;
-        }
-      }
-    }
-  }
-  return { W, B };
 }
 
 /** Real part that `clip` keeps lambda under. */
@@ -308,10 +278,9 @@ interface StepSystem {
 }
 
 /** Abar and factor of every mode for samples `scale` sampling periods apart.     [mode, 4] */
-function modesAfter(params: LayerParams<S5Config>, lambda: FloatArray, scale: number) {
-  const dt = Float64Array.from(need(params.tensors, "logDt").data, (v) => scale * Math.exp(v));
-  const ones = Float64Array.from(lambda, (_, i) => 1 - (i % 2));
-  const { Abar, Bbar } = discretizeDiagonal(Float64Array.from(lambda), ones, dt, {
+function modesAfter(params: LayerParams<S5Config>, lambda: Float64Array, scale: number) {
+  const ones = derived(params, "ones", () => lambda.map((_, i) => 1 - (i % 2)));
+  const { Abar, Bbar } = discretizeDiagonal(lambda, ones, stepsAfter(params, scale, 1), {
     method: params.config.discretization,
   });
   const modes = new Float64Array(2 * lambda.length);
@@ -325,7 +294,7 @@ function modesAfter(params: LayerParams<S5Config>, lambda: FloatArray, scale: nu
 
 function stepSystem(params: LayerParams<S5Config>, scale: number): StepSystem {
   const { A, B } = madeOnHost(params, "continuous", systemBy(params, "continuous"));
-  const after = () => modesAfter(params, A.data, scale);
+  const after = () => modesAfter(params, numbersOf(A), scale);
   return {
     modes: scale === 1 ? derived(params, "modes", after) : after(),
     B: B.data,

@@ -5,9 +5,6 @@
  *   lambda = −exp(logDecay) + i·frequency        dt = exp(logDt)
  *   zoh       Abar = exp(dt·lambda)                     Bbar = (Abar − 1)/lambda·B
  *   bilinear  Abar = (1 + dt·lambda/2)/(1 − dt·lambda/2)   Bbar = dt·B/(1 − dt·lambda/2)
- *   continuous  Abar = lambda                           Bbar = B
- *
- * The last is for scans that give each step its own size and discretise there.
  *
  * S4D (arXiv 2206.11893) equation 7 with the parameters of its section 3.4. In f32 on a GPU its
  * exponentials are good to a few roundings; where no gradient is wanted, layers discretise on the
@@ -21,12 +18,9 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, normal, uniform } from "./_helpers/cases.ts";
 import {
   adjointTimes,
-  DISCRETE_METHODS,
-  type DiscreteMethod,
+  discretizeMode,
   dot,
-  methodConstants,
-  modeBy,
-  slopesBy,
+  slopesOfMode,
   times,
 } from "./_helpers/discretize_mode.ts";
 import { groupsFor, POINTWISE_GROUP } from "./_helpers/plan.ts";
@@ -35,7 +29,7 @@ import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } fro
 
 /** Parameters of {@linkcode discretize}. */
 export interface DiscretizeParams {
-  readonly method: DiscreteMethod;
+  readonly method: "zoh" | "bilinear";
 }
 
 type Input = "logDt" | "logDecay" | "frequency" | "B";
@@ -47,8 +41,8 @@ function outputShapes(shapes: Shapes, params: DiscretizeParams): { Abar: Shape; 
   expectShape("logDt", ["feature"], [feature], shapes.logDt);
   expectShape("frequency", ["feature", "state"], [feature, state], shapes.frequency);
   expectShape("B", ["feature", "state", "complex"], [feature, state, 2], shapes.B);
-  if (!DISCRETE_METHODS.includes(params.method)) {
-    throw new InvalidValueError("method", params.method, `one of ${DISCRETE_METHODS.join(", ")}`);
+  if (params.method !== "zoh" && params.method !== "bilinear") {
+    throw new InvalidValueError("method", params.method, "zoh or bilinear");
   }
   return { Abar: shapes.B, Bbar: shapes.B };
 }
@@ -64,7 +58,7 @@ function cpu(
   for (let i = 0; i < logDecay.length; i++) {
     const lambda = { re: -Math.exp(logDecay[i]!), im: frequency[i]! };
     const dt = Math.exp(logDt[Math.floor(i / state)]!);
-    const mode = modeBy(params.method, lambda, dt);
+    const mode = discretizeMode(lambda, dt, params.method === "bilinear");
     const input = times(mode.factor, { re: B[2 * i]!, im: B[2 * i + 1]! });
     Abar[2 * i] = mode.Abar.re;
     Abar[2 * i + 1] = mode.Abar.im;
@@ -79,7 +73,7 @@ function launch(shapes: Shapes, params: DiscretizeParams): LaunchPlan {
     scratch: {},
     passes: [{
       entry: "discretize_modes",
-      constants: { GROUP: POINTWISE_GROUP, ...methodConstants(params.method) },
+      constants: { GROUP: POINTWISE_GROUP, BILINEAR: params.method === "bilinear" ? 1 : 0 },
       dims: { feature, state },
       bindings: ["logDt", "logDecay", "frequency", "B", "Abar", "Bbar"],
       workgroups: [groupsFor(feature * state, POINTWISE_GROUP), 1, 1],
@@ -93,12 +87,13 @@ const backward: Backward<DiscretizeParams, Input, never, "Abar" | "Bbar"> = {
   cpu(given, { gradLogDt, gradLogDecay, gradFrequency, gradB }, shapes, params) {
     const { logDt, logDecay, frequency, B, gradAbar, gradBbar } = given;
     const state = shapes.logDecay[1]!;
+    const bilinear = params.method === "bilinear";
     const steps = new Float64Array(shapes.logDt[0]!);
     for (let i = 0; i < logDecay!.length; i++) {
       const lambda = { re: -Math.exp(logDecay![i]!), im: frequency![i]! };
       const dt = Math.exp(logDt![Math.floor(i / state)]!);
-      const { factor } = modeBy(params.method, lambda, dt);
-      const slopes = slopesBy(params.method, lambda, dt);
+      const { factor } = discretizeMode(lambda, dt, bilinear);
+      const slopes = slopesOfMode(lambda, dt, bilinear);
       const ofAbar = { re: gradAbar![2 * i]!, im: gradAbar![2 * i + 1]! };
       const ofBbar = { re: gradBbar![2 * i]!, im: gradBbar![2 * i + 1]! };
       const ofB = adjointTimes(factor, ofBbar);
@@ -155,7 +150,6 @@ const cases: readonly Case[] = [
   system("one mode", [1, 1], "zoh"),
   system("zero-order hold", [5, 13], "zoh", true),
   system("bilinear", [5, 13], "bilinear"),
-  system("continuous", [5, 13], "continuous"),
   {
     name: "large decay",
     params: { method: "zoh" },

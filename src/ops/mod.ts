@@ -3,8 +3,8 @@ import { activation } from "./activation.ts";
 import { adam } from "./adam.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
-import { contract } from "./contract.ts";
 import { blend } from "./blend.ts";
+import { contract } from "./contract.ts";
 import { conv1d } from "./conv1d.ts";
 import { crossEntropy } from "./cross_entropy.ts";
 import { denseScan } from "./dense_scan.ts";
@@ -90,8 +90,8 @@ export const OPS: readonly AnyOp[] = [
   adam,
   add,
   attention,
-  contract,
   blend,
+  contract,
   conv1d,
   crossEntropy,
   denseScan,

@@ -314,11 +314,6 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
     const Abar: number[] = [];
     const Bbar: number[] = [];
     for (let i = 0; i < logDecay!.data.length; i++) {
-      if (method === "continuous") {
-        Abar.push(-Math.exp(logDecay!.data[i]!), frequency!.data[i]!);
-        Bbar.push(B!.data[2 * i]!, B!.data[2 * i + 1]!);
-        continue;
-      }
       const dt = Math.exp(logDt!.data[Math.floor(i / state)]!);
       const z = { re: -dt * Math.exp(logDecay!.data[i]!), im: dt * frequency!.data[i]! };
       const below = { re: 1 - z.re / 2, im: -z.im / 2 };

@@ -1,12 +1,13 @@
 import { type ForwardOptions, type LayerParams, s5, S5_ACTIVATIONS } from "../../layers/mod.ts";
 import type { S5Config } from "../../layers/mod.ts";
-import { add, layerNorm, mimoSystem, runOp } from "../../ops/mod.ts";
+import { type Device, type DeviceTensor, openScope } from "../../device/mod.ts";
+import { add, layerNorm, mimoSystem, type OpInput, runOp } from "../../ops/mod.ts";
 import { nplr } from "../../ssm/nplr.ts";
 import { type FloatArray, reshape, type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import { transpose } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, numberOf, valuesOf } from "./golden_file.ts";
-import { gradientsOf, hasGradients, lossWeight } from "./gradients.ts";
+import { constantly, gradientsOf, hasGradients, lossWeight, type Variable } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { stepThrough } from "./layer_steps.ts";
 import { cast, fartherOf, fileTensor, fileTensorIf, rounded, take, valuesF64 } from "./tensors.ts";
@@ -167,40 +168,85 @@ async function systemGradients(
 
 /** A residual layer: LayerNorm before (or after) the system with its activation, and the skip. */
 async function layer(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
-  const { device, dtype } = on;
   const kind = golden.scalars["activation"];
   const known = S5_ACTIVATIONS.find((name) => name === kind);
   if (known === undefined) return { unsupported: `activation "${kind}"` };
   const plain = paramsOf(golden, "seq.");
-  // The reference's weights are [in, out].
-  const turned = (name: string) => transpose(fileTensor(golden, name), [1, 0]);
   const gates = known === "full_glu" ? ["out1", "out2"] : known === "gelu" ? [] : ["out2"];
-  const joined = (parts: readonly Tensor[]) => Float64Array.from(parts.flatMap((p) => [...p.data]));
-  const { feature } = plain.config;
-  const rows = gates.length * feature;
   const params: LayerParams<S5Config> = {
     config: { ...plain.config, activation: known },
-    tensors: {
-      ...plain.tensors,
-      ...(rows > 0 && {
-        gateWeight: tensorOf(
-          [rows, feature],
-          joined(gates.map((name) => turned(`${name}.kernel`))),
-        ),
-        gateBias: tensorOf([rows], joined(gates.map((name) => fileTensor(golden, `${name}.bias`)))),
-      }),
-    },
+    tensors: { ...plain.tensors, ...gateOf(golden, gates) },
   };
-  const u = inputOf(golden, on);
-  const prenorm = golden.scalars["prenorm"] !== false;
-  const weight = cast(fileTensor(golden, "norm.scale"), dtype);
-  const bias = cast(fileTensor(golden, "norm.bias"), dtype);
-  const eps = numberOf(golden, "layernorm_eps", 1e-6);
-  const normed = async (x: Tensor) =>
-    await take(on, runOp(device, layerNorm, { x, weight, bias }, { eps }).out);
-  const result = s5.forward(device, params, prenorm ? await normed(u) : u);
-  await take(on, result.state["x"]!);
-  const inner = await take(on, result.y);
-  const sum = await take(on, runOp(device, add, { a: inner, b: u }, {}).out);
-  return { values: { y: valuesF64(prenorm ? sum : await normed(sum)) } };
+  const y = await take(on, residual(golden, on, params, on.device, constantly));
+  const gradients = hasGradients(golden) ? await layerGradients(golden, on, params, gates) : {};
+  return { values: { y: valuesF64(y), ...gradients } };
+}
+
+/** The reference's gates, whose weights are [in, out], as one matrix of rows; none without. */
+function gateOf(golden: GoldenCase, gates: readonly string[]): Record<string, Tensor> {
+  const joined = (parts: readonly Tensor[]) =>
+    Float64Array.from(parts.flatMap(({ data }) => [...data]));
+  const weights = gates.map((name) => transpose(fileTensor(golden, `${name}.kernel`), [1, 0]));
+  const biases = gates.map((name) => fileTensor(golden, `${name}.bias`));
+  const [first] = weights;
+  if (first === undefined) return {};
+  const rows = gates.length * first.shape[0]!;
+  return {
+    gateWeight: tensorOf([rows, first.shape[1]!], joined(weights)),
+    gateBias: tensorOf([rows], joined(biases)),
+  };
+}
+
+function residual(
+  golden: GoldenCase,
+  on: GoldenDevice,
+  { config, tensors }: LayerParams<S5Config>,
+  device: Device,
+  variable: Variable,
+): DeviceTensor {
+  const scope = openScope(device);
+  try {
+    const operand = (name: string) => variable(name, cast(fileTensor(golden, name), on.dtype));
+    const [weight, bias] = [operand("norm.scale"), operand("norm.bias")];
+    const eps = numberOf(golden, "layernorm_eps", 1e-6);
+    const normed = (x: OpInput) => runOp(scope, layerNorm, { x, weight, bias }, { eps }).out;
+    const own = Object.entries(tensors).map(([name, tensor]) => [name, variable(name, tensor)]);
+    const u = variable("u", inputOf(golden, on));
+    const prenorm = golden.scalars["prenorm"] !== false;
+    const params = { config, tensors: Object.fromEntries(own) };
+    const { y } = s5.forward(scope, params, prenorm ? normed(u) : u);
+    const sum = runOp(scope, add, { a: y, b: u }, {}).out;
+    return scope.keep(prenorm ? sum : normed(sum));
+  } finally {
+    scope.release();
+  }
+}
+
+/** Gradients of the layer's input and of all its parameters, by the file's names. */
+async function layerGradients(
+  golden: GoldenCase,
+  on: GoldenDevice,
+  params: LayerParams<S5Config>,
+  gates: readonly string[],
+): Promise<Record<string, Float64Array>> {
+  const gradient = await gradientsOf(on, (device, variable) => [
+    [residual(golden, on, params, device, variable), lossWeight(golden, on)],
+  ]);
+  const values: Record<string, Float64Array> = {};
+  for (const name of ["u", "norm.scale", "norm.bias"]) {
+    values[`grad_${name}`] = valuesF64(gradient(name));
+  }
+  for (const [name, ofFile] of Object.entries(NAMES)) {
+    values[`grad_seq.${ofFile}`] = valuesF64(gradient(name));
+  }
+  const { feature } = params.config;
+  gates.forEach((gate, i) => {
+    const rows = valuesF64(gradient("gateWeight")).slice(i * feature ** 2, (i + 1) * feature ** 2);
+    values[`grad_${gate}.kernel`] = valuesF64(
+      transpose(tensorOf([feature, feature], rows), [1, 0]),
+    );
+    const biases = valuesF64(gradient("gateBias"));
+    values[`grad_${gate}.bias`] = biases.slice(i * feature, (i + 1) * feature);
+  });
+  return values;
 }

@@ -2,6 +2,7 @@ import { type Device, openCpu } from "../../device/mod.ts";
 import type { OpInput } from "../../ops/mod.ts";
 import { asDtype, type Dtype, type Tensor } from "../../tensor/tensor.ts";
 import type { ForwardParams, LayerParams } from "../layer.ts";
+import { need } from "./tensors.ts";
 
 const known = new WeakMap<object, Map<string, unknown>>();
 
@@ -69,4 +70,25 @@ export function madeFor<Names extends string>(
     const tensors = made.map(([name, tensor]) => [name, asDtype(tensor, dtype)]);
     return Object.fromEntries(tensors) as { [name in Names]: Tensor };
   });
+}
+
+/** Step sizes of modes for samples `scale` sampling periods apart; `each` modes share one. */
+export function stepsAfter(
+  params: LayerParams<any>,
+  scale: number,
+  each: number,
+): Float64Array {
+  const steps = derived(params, "steps", () => {
+    const logDt = need(params.tensors, "logDt").data;
+    const at = (i: number) => Math.exp(logDt[Math.floor(i / each)]!);
+    return Float64Array.from({ length: logDt.length * each }, (_, i) => at(i));
+  });
+  const scaled = new Float64Array(steps.length);
+  for (let i = 0; i < steps.length; i++) scaled[i] = scale * steps[i]!;
+  return scaled;
+}
+
+/** The numbers of an f64 tensor; others are copied. */
+export function numbersOf({ data }: Tensor): Float64Array {
+  return data instanceof Float64Array ? data : Float64Array.from(data);
 }

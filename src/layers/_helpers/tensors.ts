@@ -2,9 +2,8 @@
 import { InvalidValueError } from "../../base/errors.ts";
 import { expectShape } from "../../tensor/shape.ts";
 import type { Device } from "../../device/mod.ts";
-import { activation, matmul, type OpInput, runOp } from "../../ops/mod.ts";
-import { asDtype, type Dtype, type FloatArray, reshape } from "../../tensor/tensor.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { type OpInput, runOp, stepSizes } from "../../ops/mod.ts";
+import { asDtype, type Dtype, type FloatArray, type Tensor } from "../../tensor/tensor.ts";
 
 /**
  * A tensor that must be there.
@@ -65,9 +64,5 @@ export function spreadLearnedSteps(
 ): OpInput {
   if ("data" in logDt) return spreadSteps(scale, logDt.data.map(Math.exp), shape, dtype);
   expectShape("dtScale", ["batch", "length"], shape.slice(0, 2), scale.shape);
-  // The outer product of −scale and −exp(logDt).
-  const data = asDtype(scale, dtype).data.map((value) => -value);
-  const a = reshape({ ...scale, dtype, data }, [...scale.shape, 1]);
-  const negative = runOp(device, activation, { x: logDt }, { kind: "negative_exp" }).y;
-  return runOp(device, matmul, { a, b: reshape(negative, [1, ...logDt.shape]) }, {}).c;
+  return runOp(device, stepSizes, { logDt, scale: asDtype(scale, dtype) }, {}).dt;
 }

@@ -141,7 +141,7 @@ export function slopesOfMode(lambda: Complex, dt: number, bilinear: boolean): Mo
   };
 }
 
-/** How `discretize` and `mimo_system` make a discrete system; the last leaves it as it is. */
+/** How `mimo_system` makes a discrete system; the last leaves it as it is. */
 export const DISCRETE_METHODS = ["zoh", "bilinear", "continuous"] as const;
 
 /** One of {@linkcode DISCRETE_METHODS}. */
