@@ -19,6 +19,7 @@ import { type Recipe, RECIPES, recipesOf, TASK_SIZES, type TaskSize } from "./ta
 
 const SEEDS_DEFAULT = { small: 1, full: 3 };
 const SEEDS_MAX = 100;
+const MEMORY_GIB_DEFAULT = { small: 1, full: 32 };
 const LIMIT_S_MAX = 1_000_000;
 
 /** What the page says about the figures stands in a file of its own, written by people. */
@@ -43,6 +44,7 @@ export const tasksCommand: Command = {
     seed: { type: "string", value: "K", help: "Only seed K" },
     device: { type: "string", value: "NAME", help: "cpu, webgpu or auto (default)" },
     "limit-s": { type: "string", value: "S", help: "End each training after S seconds" },
+    "memory-gib": { type: "string", value: "N", help: "GPU memory (default 1 small, 32 full)" },
     commit: { type: "string", value: "TEXT", help: "Revision to record with the results" },
     output: { type: "string", value: "FILE", help: "Add the results to this JSON file" },
     from: { type: "string", isMultiple: true, value: "FILE", help: "Take results, train nothing" },
@@ -61,7 +63,11 @@ export const tasksCommand: Command = {
         input.wholeNumber("seeds", { least: 1, most: SEEDS_MAX }) ?? SEEDS_DEFAULT[size],
       );
       const limitS = input.wholeNumber("limit-s", { least: 1, most: LIMIT_S_MAX });
-      const place = await openPlace(input.text("device"), input.text("commit"));
+      const memoryGib = input.wholeNumber("memory-gib", { least: 1, most: 1024 });
+      const place = await openPlace(input.text("device"), {
+        commit: input.text("commit") ?? null,
+        budgetBytes: (memoryGib ?? MEMORY_GIB_DEFAULT[size]) * 2 ** 30,
+      });
       try {
         runs = await trainAll(recipes, seeds, { size, limitS, file, place, output });
       } finally {
@@ -117,11 +123,14 @@ interface Place {
   readonly commit: string | null;
 }
 
-async function openPlace(name = "auto", commit: string | undefined): Promise<Place> {
+async function openPlace(
+  name = "auto",
+  { commit, budgetBytes }: { readonly commit: string | null; readonly budgetBytes: number },
+): Promise<Place> {
   if (name !== "cpu" && name !== "webgpu" && name !== "auto") {
     throw new UsageError(`--device is "${name}", expected cpu, webgpu or auto`);
   }
-  const hardware = await openHardware({ mode: name });
+  const hardware = await openHardware({ mode: name, budgetBytes });
   const { gpu, cpu } = hardware;
   const isGpu = gpu !== undefined && (name === "webgpu" || !gpu.info.software);
   if (name === "webgpu" && !isGpu) {
@@ -130,7 +139,7 @@ async function openPlace(name = "auto", commit: string | undefined): Promise<Pla
   }
   const device = isGpu ? gpu : cpu;
   const machine = isGpu ? gpu.info.description || gpu.info.device : cpus()[0]?.model ?? "CPU";
-  return { hardware, device, machine, commit: commit ?? null };
+  return { hardware, device, machine, commit };
 }
 
 interface Training {
@@ -189,9 +198,9 @@ async function trainOne(
         if (stage !== stageBefore) output.note(`${label}: ${shown}`);
         if (stage !== stageBefore) ended = step;
         stageBefore = stage;
-        const { accuracy, squaredError } = metrics;
+        const { accuracy } = metrics;
         const figure = accuracy === undefined
-          ? `error ${Math.sqrt(squaredError ?? NaN).toFixed(4)}`
+          ? `error ${Math.sqrt(loss).toFixed(4)}`
           : `accuracy ${(100 * accuracy).toFixed(1)} %`;
         const speed = `${(samplesPerS / 1e6).toFixed(2)} M samples/s`;
         shown = `stage ${stage + 1}, step ${step}, loss ${loss.toFixed(4)}, ${figure}, ` +

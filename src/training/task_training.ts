@@ -12,7 +12,8 @@ import { parseBackbone } from "../models/backbone_config.ts";
 import { asDtype, type Tensor } from "../tensor/tensor.ts";
 import { byGroup } from "./groups.ts";
 import type { OptimizerOptions } from "./optimizer.ts";
-import { endsOfTask, evaluateTask, taskObjective, type TaskScore } from "./task_objective.ts";
+import { backboneObjective } from "./objective.ts";
+import { endsOfTask, evaluateTask, lossOfTask, type TaskScore } from "./task_evaluation.ts";
 import { type MetricsLine, train } from "./trainer.ts";
 import { openTraining, type TrainingState } from "./training.ts";
 
@@ -201,7 +202,7 @@ async function trainStages(
     const setting = settingOf(task, stage.setting);
     const { rate = plan.rate } = stage;
     const training = openTraining(device, initial, {
-      objective: taskObjective(backbone, task.shape(setting)),
+      objective: backboneObjective(backbone, lossOfTask(task.shape(setting))),
       minibatch: (step) => draw({ seed, step, batch: stage.batch, split: "train", setting }),
       seed,
       schedule: {
