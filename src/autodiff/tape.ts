@@ -12,11 +12,13 @@
  */
 import { openScope } from "../device/scope.ts";
 import type { Device, DeviceTensor } from "../device/device.ts";
+import { packHalf, unpackHalf } from "../ops/_helpers/half_storage.ts";
 import { add } from "../ops/add.ts";
 import { gradientName, needsOf } from "../ops/op.ts";
 import { type OpInput, type OpRun, type RecordingDevice, runBackward, runOp } from "../ops/run.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, reshape, type Tensor, zeros } from "../tensor/tensor.ts";
+import { HALF_ELEMENTS_MIN, mayBeHalf } from "./half.ts";
 
 /** A tensor and the gradient of the loss with respect to it, of the same size. */
 export type Seed = readonly [output: DeviceTensor, gradient: OpInput];
@@ -58,6 +60,10 @@ interface Node {
   /** Recorded steps that will read its value. */
   readers: number;
   isFreed: boolean;
+  /** One of its readers needs it as it is. */
+  isExact: boolean;
+  /** Its value in half precision, in place of the tensor, which is given back. */
+  packed: DeviceTensor | undefined;
   /** Its gradient is the caller's own seed, which the tape reads and never frees. */
   isSeed: boolean;
   /** Its gradient is wanted by the caller. */
@@ -73,9 +79,15 @@ interface Step {
   back(): void;
 }
 
+/**
+ * How a tape keeps values for the way back: as they are, or those that are safe to round
+ * ({@linkcode HALF_VALUES}) in half precision, in half the memory.
+ */
+export type Precision = "f32" | "mixed";
+
 /** Opens a tape on a device. The device stays the caller's. */
-export function openTape(base: Device): Tape {
-  const recorder = new Recorder(base);
+export function openTape(base: Device, precision: Precision = "f32"): Tape {
+  const recorder = new Recorder(base, precision);
   return {
     device: recorder.device,
     watch: (tensor) => recorder.watch(tensor),
@@ -104,14 +116,18 @@ function runSegment<O extends Readonly<Record<string, DeviceTensor>>>(
 class Recorder {
   readonly device: Device;
   readonly #base: Device;
+  readonly #precision: Precision;
+  /** Nodes whose values are packed. */
+  readonly #packed = new Set<Node>();
   /** By buffer, since reshaped views share one; a buffer that is given back leaves the map. */
   readonly #nodes = new Map<number, Node>();
   #steps: Step[] = [];
   /** Zeros for outputs that no loss depends on, by size; kept for the whole way back. */
   readonly #zeros = new Map<string, DeviceTensor>();
 
-  constructor(base: Device) {
+  constructor(base: Device, precision: Precision) {
     this.#base = base;
+    this.#precision = precision;
     const record: RecordingDevice["record"] = (run) => this.#record(run);
     const free = (tensor: DeviceTensor) => this.#free(tensor);
     const shared = {
@@ -145,7 +161,9 @@ class Recorder {
   }
 
   gradient(tensor: DeviceTensor): DeviceTensor | undefined {
-    return this.#nodes.get(tensor.buffer.id)?.gradient;
+    const gradient = this.#nodes.get(tensor.buffer.id)?.gradient;
+    // Ops may have seen the tensor as a view of another shape.
+    return gradient && reshape(gradient, tensor.shape);
   }
 
   checkpoint<O extends Readonly<Record<string, DeviceTensor>>>(
@@ -157,12 +175,15 @@ class Recorder {
     if (sources.length === 0) return outputs;
     const keeps = inputs.map((input) => this.#keeper(input)!);
     const made = Object.values(outputs).map((output) => this.#addNode(output));
-    for (const node of keeps) node.readers++;
+    for (const node of keeps) {
+      node.readers++;
+      node.isExact = true;
+    }
     this.#steps.push({
       keeps,
       made,
       back: () => {
-        const inner = new Recorder(this.#base);
+        const inner = new Recorder(this.#base, this.#precision);
         for (const { tensor } of sources) inner.watch(tensor);
         const again = Object.values(runSegment(inner.device, segment));
         const seeds = made.flatMap(({ gradient }, i): Seed[] =>
@@ -213,11 +234,23 @@ class Recorder {
       if (node.isFreed) this.#base.free(node.tensor);
     }
     this.#nodes.clear();
+    for (const node of this.#packed) {
+      this.#freeGradient(node);
+      this.#base.free(node.packed!);
+    }
+    this.#packed.clear();
   }
 
   #addNode(tensor: DeviceTensor, { isWatched = false, isTracked = true } = {}): Node {
     const fresh = { gradient: undefined, readers: 0, isFreed: false, isSeed: false };
-    const node: Node = { ...fresh, tensor, isWatched, isTracked };
+    const node: Node = {
+      ...fresh,
+      isExact: false,
+      packed: undefined,
+      tensor,
+      isWatched,
+      isTracked,
+    };
     this.#nodes.set(tensor.buffer.id, node);
     return node;
   }
@@ -244,6 +277,7 @@ class Recorder {
     const made = op.outputs.map((name: string) => this.#addNode(outputs[name]!));
     const values: Record<string, OpInput> = {};
     const keeps: Node[] = [];
+    const kept: [string, Node][] = [];
     for (const name of needsOf(op.backward, params)) {
       const value = outputs[name] ?? inputs[name];
       if (value === undefined) continue;
@@ -251,7 +285,9 @@ class Recorder {
       const node = this.#keeper(value);
       if (node === undefined) continue;
       node.readers++;
+      if (!mayBeHalf(op.name, name)) node.isExact = true;
       keeps.push(node);
+      kept.push([name, node]);
     }
     const shapes = Object.fromEntries(names.map((name) => [name, inputs[name]!.shape]));
     this.#steps.push({
@@ -259,12 +295,20 @@ class Recorder {
       made,
       back: () => {
         const given = { ...values };
+        const unpacked: DeviceTensor[] = [];
+        for (const [name, { packed }] of kept) {
+          if (packed === undefined) continue;
+          const whole = unpackHalf(this.#base, packed, values[name]!.shape);
+          unpacked.push(whole);
+          given[name] = whole;
+        }
         op.outputs.forEach((name: string, i: number) => {
           const { shape, dtype } = outputs[name]!;
           const gradient = made[i]!.gradient ?? this.#zero(shape, dtype);
           given[gradientName(name)] = reshape(gradient, shape);
         });
         const gradients = runBackward(this.#base, op, given, shapes, params);
+        for (const tensor of unpacked) this.#base.free(tensor);
         names.forEach((name, i) => {
           const gradient = gradients[gradientName(name)]!;
           const source = sources[i];
@@ -289,10 +333,30 @@ class Recorder {
   }
 
   #giveBack(node: Node): void {
-    if (!node.isFreed || node.readers > 0 || node.isWatched) return;
+    if (!node.isFreed || node.isWatched) return;
+    if (node.readers > 0) return this.#pack(node);
     node.isFreed = false;
-    if (this.#nodes.get(node.tensor.buffer.id) === node) this.#nodes.delete(node.tensor.buffer.id);
+    if (node.packed !== undefined) {
+      this.#packed.delete(node);
+      return this.#base.free(node.packed);
+    }
+    this.#forget(node);
     this.#base.free(node.tensor);
+  }
+
+  /** Only backwards will read the value: in mixed precision it takes half the memory. */
+  #pack(node: Node): void {
+    if (this.#precision !== "mixed" || node.isExact || node.packed !== undefined) return;
+    if (sizeOf(node.tensor.shape) < HALF_ELEMENTS_MIN) return;
+    node.packed = packHalf(this.#base, node.tensor);
+    this.#packed.add(node);
+    this.#forget(node);
+    this.#base.free(node.tensor);
+  }
+
+  /** The buffer of a node that is given back may come again as another tensor's. */
+  #forget(node: Node): void {
+    if (this.#nodes.get(node.tensor.buffer.id) === node) this.#nodes.delete(node.tensor.buffer.id);
   }
 
   #accumulate(node: Node, gradient: DeviceTensor): void {

@@ -51,15 +51,21 @@ export class BufferPool {
   #nextId = 1;
   #totalBytes = 0;
   #usedBytes = 0;
+  #peakBytes = 0;
 
   constructor(actions: PoolActions, budgetBytes = POOL_BYTES_MAX) {
     this.#actions = actions;
     this.#budgetBytes = budgetBytes;
   }
 
-  /** Bytes in use and bytes in existence (in use or kept for reuse). */
-  get bytes(): { used: number; total: number } {
-    return { used: this.#usedBytes, total: this.#totalBytes };
+  /** Bytes in use, bytes in existence (in use or kept for reuse), and the most ever in use. */
+  get bytes(): { used: number; total: number; peak: number } {
+    return { used: this.#usedBytes, total: this.#totalBytes, peak: this.#peakBytes };
+  }
+
+  /** Begins to watch for the most in use anew. */
+  resetPeak(): void {
+    this.#peakBytes = this.#usedBytes;
   }
 
   /**
@@ -74,6 +80,7 @@ export class BufferPool {
       throw new LimitError("POOL_BYTES_MAX", this.#budgetBytes, this.#usedBytes + size);
     }
     this.#usedBytes += size;
+    this.#peakBytes = Math.max(this.#peakBytes, this.#usedBytes);
     const reused = this.#free.get(size)?.pop();
     if (reused !== undefined) {
       this.#freeIds.delete(reused);
@@ -110,6 +117,7 @@ export class BufferPool {
     this.#freeIds = new Set();
     this.#totalBytes = 0;
     this.#usedBytes = 0;
+    this.#peakBytes = 0;
   }
 
   #evictFor(size: number): void {

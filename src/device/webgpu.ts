@@ -166,9 +166,14 @@ export class WebGpuDevice implements GpuDevice {
     return this.#reopens;
   }
 
-  /** Bytes in use, and bytes that exist on the device. */
-  get memory(): { used: number; total: number } {
+  /** Bytes in use, bytes that exist on the device, and the most in use since the last reset. */
+  get memory(): { used: number; total: number; peak: number } {
     return this.#pool.bytes;
+  }
+
+  /** Begins to watch for the most memory in use anew. */
+  resetPeakMemory(): void {
+    this.#pool.resetPeak();
   }
 
   /**

@@ -9,9 +9,13 @@
  * feature has its own step size, and `channel` rows of C. α is the generalised bilinear
  * transform's: ½ the trapezoidal rule, 0 and 1 Euler's; or a held input (`zoh`).
  *
- * - `step` and `forward` are the recurrence (op `dense_scan`), x[k] = Abar·x[k−1] + Bbar·u[k];
+ * - `step` and `forward` (op `dense_scan`) are the recurrence, x[k] = Abar·x[k−1] + Bbar·u[k];
  * - {@linkcode lsslConvolve} convolves with K = C·[Bbar, Abar·Bbar, Abar²·Bbar, …], the Krylov
  *   matrix of the paper's section 3: the same outputs from a zero state.
+ *
+ * Gradients reach every parameter, A, B and the step sizes too, through either form: the discrete
+ * systems are made by the op `discretize_dense`, on the host in f64 from parameters that are there.
+ * The published code fixes A and B in its default setting; a trainer that does so leaves them out.
  *
  * Work and memory are quadratic in the state: for small states, for teaching and as a reference of
  * S4. Irregular samples: dt is multiplied by the elapsed time in sampling periods, and each step of
@@ -19,20 +23,20 @@
  */
 import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
-import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
+import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
 import type { ActivationParams } from "../ops/activation.ts";
-import { activation, add, denseScan, fftConv, matmul, runOp } from "../ops/mod.ts";
-import type { OpInput } from "../ops/mod.ts";
+import { activation, add, denseScan, discretizeDense, fftConv, matmul, runOp } from "../ops/mod.ts";
+import { type OpInput, stepSizes } from "../ops/mod.ts";
 import { identity } from "../ssm/dense.ts";
-import { type DiscreteSystem, discretizeDense } from "../ssm/discretize.ts";
 import { HIPPO_MEASURES, type HippoMeasure, hippoTransition } from "../ssm/hippo.ts";
-import { asDtype, type Dtype, reshape, type Tensor, tensorOf } from "../tensor/tensor.ts";
-import { zeros } from "../tensor/tensor.ts";
+import { expectShape } from "../tensor/shape.ts";
+import { asDtype, type Dtype, type FloatArray, floatArray, reshape } from "../tensor/tensor.ts";
+import { type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
+import { areOnHost, madeFor, madeOnHost } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
-import { stepByForward } from "./_helpers/step_by_forward.ts";
-import { carried, need, spreadSteps } from "./_helpers/tensors.ts";
+import { carried, need, operand } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
-import type { Layer, LayerParams, LayerState } from "./layer.ts";
+import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of an LSSL. */
 export interface LsslConfig {
@@ -103,33 +107,25 @@ function init(config: LsslConfig, random: RandomState): LayerParams<LsslConfig> 
   };
 }
 
-function discretized({ config, tensors }: LayerParams<LsslConfig>, dt: number): DiscreteSystem {
-  const A = Float64Array.from(need(tensors, "A").data);
-  const B = Float64Array.from(need(tensors, "B").data);
-  const { state: stateSize, discretization: method, alpha } = config;
-  return discretizeDense(A, B, { stateSize, dt, method, alpha });
-}
+type Params = ForwardParams<LsslConfig>;
 
-/** Discrete systems of all step sizes in order; equal sizes are worked out once. */
-function systemsOf(
-  params: LayerParams<LsslConfig>,
-  steps: ArrayLike<number>,
-  rows: readonly number[],
-): { A: Tensor; B: Tensor } {
-  const { state } = params.config;
-  const A = new Float64Array(steps.length * state * state);
-  const B = new Float64Array(steps.length * state);
-  const known = new Map<number, DiscreteSystem>();
-  for (let i = 0; i < steps.length; i++) {
-    let system = known.get(steps[i]!);
-    if (system === undefined) known.set(steps[i]!, system = discretized(params, steps[i]!));
-    A.set(system.Abar, i * state * state);
-    B.set(system.Bbar, i * state);
-  }
-  return { A: tensorOf([...rows, state, state], A), B: tensorOf([...rows, state], B) };
-}
+/** Makes systems in f64, and runs what follows the systems of a step. */
+const host = openCpu();
 
-const discreteCache = new WeakMap<LayerParams<LsslConfig>, { A: Tensor; B: Tensor }>();
+/** Makes the discrete systems of a layer, one a feature or, with elapsed times, one a sample. */
+function systemsBy({ config, tensors }: Params, scale?: Tensor) {
+  return (device: Device, dtype: Dtype) => {
+    const of = (name: string) => operand(need(tensors, name), dtype);
+    const steps = { logDt: of("logDt"), scale: carried(scale, dtype) };
+    const { dt } = runOp(device, stepSizes, steps, {});
+    const { Abar: A, Bbar: B } = runOp(device, discretizeDense, { A: of("A"), B: of("B"), dt }, {
+      method: config.discretization,
+      alpha: config.alpha,
+    });
+    device.free(dt);
+    return { A, B };
+  };
+}
 
 /**
  * The discrete systems for samples one sampling period apart, kept with the parameters.
@@ -137,38 +133,42 @@ const discreteCache = new WeakMap<LayerParams<LsslConfig>, { A: Tensor; B: Tenso
  * @returns A: Abar [feature, state, state], B: Bbar [feature, state]
  */
 export function lsslDiscrete(params: LayerParams<LsslConfig>): { A: Tensor; B: Tensor } {
-  let systems = discreteCache.get(params);
-  if (systems === undefined) {
-    const steps = Float64Array.from(need(params.tensors, "logDt").data, Math.exp);
-    systems = systemsOf(params, steps, [steps.length]);
-    discreteCache.set(params, systems);
-  }
-  return systems;
+  return madeOnHost(params, "discrete", systemsBy(params));
+}
+
+/** The systems for a forward: from parameters on the host in f64, else on the device. */
+function systemsFor(
+  device: Device,
+  params: Params,
+  dtype: Dtype,
+  scale?: Tensor,
+): { readonly A: OpInput; readonly B: OpInput } {
+  if (scale === undefined) return madeFor(device, params, "discrete", dtype, systemsBy(params));
+  const make = systemsBy(params, scale);
+  if (!areOnHost(params)) return make(device, dtype);
+  const onHost = ({ shape, dtype: type, buffer }: DeviceTensor) =>
+    asDtype({ shape, dtype: type, data: host.dataOf({ shape, dtype: type, buffer }) }, dtype);
+  const { A, B } = make(host, "f64");
+  return { A: onHost(A), B: onHost(B) };
 }
 
 function forward(
   device: Device,
-  params: LayerParams<LsslConfig>,
+  params: Params,
   u: OpInput,
   options: ForwardOptions = {},
 ): ForwardResult {
-  const { tensors } = params;
   const { dtype } = u;
-  let systems = lsslDiscrete(params);
-  if (options.dtScale !== undefined) {
-    const factor = Float64Array.from(need(tensors, "logDt").data, Math.exp);
-    // In f64, as without elapsed times: a step of the same size is the same system.
-    const dt = spreadSteps(options.dtScale, factor, u.shape, "f64");
-    systems = systemsOf(params, dt.data, dt.shape);
-  }
+  const { dtScale } = options;
+  const of = (name: string) => operand(need(params.tensors, name), dtype);
+  if (dtScale) expectShape("dtScale", ["batch", "length"], u.shape.slice(0, 2), dtScale.shape);
   const scope = openScope(device);
   try {
     const scanned = runOp(scope, denseScan, {
       u,
-      A: asDtype(systems.A, dtype),
-      B: asDtype(systems.B, dtype),
-      C: asDtype(need(tensors, "C"), dtype),
-      D: asDtype(need(tensors, "D"), dtype),
+      ...systemsFor(scope, params, dtype, dtScale),
+      C: of("C"),
+      D: of("D"),
       x0: carried(options.state?.["x"], dtype),
     }, {});
     const y = outputOf(scope, params, scanned.y);
@@ -181,10 +181,10 @@ function forward(
 /** Bias, activation and mixing: what follows the systems, the same in every form. */
 function outputOf(
   device: Device,
-  { config, tensors }: LayerParams<LsslConfig>,
+  { config, tensors }: Params,
   y: DeviceTensor,
 ): DeviceTensor {
-  const param = (name: string) => asDtype(need(tensors, name), y.dtype);
+  const param = (name: string) => operand(need(tensors, name), y.dtype);
   let out = y;
   if (config.mix) {
     const b = reshape(param("bias"), [config.feature * config.channel]);
@@ -205,18 +205,16 @@ function outputOf(
  */
 export function lsslKrylov(
   device: Device,
-  params: LayerParams<LsslConfig>,
+  params: Params,
   length: number,
   dtype: Dtype,
 ): DeviceTensor {
   const { feature, state } = params.config;
-  const { A, B } = lsslDiscrete(params);
   const scope = openScope(device);
   try {
     const states = runOp(scope, denseScan, {
       u: asDtype(filled([1, length, feature], (i) => i < feature ? 1 : 0), dtype),
-      A: asDtype(A, dtype),
-      B: asDtype(B, dtype),
+      ...systemsFor(scope, params, dtype),
       C: asDtype(filled([feature, state, state], (i) => eye(state, i % state ** 2)), dtype),
     }, {}).y;
     // One times the transposed states: [length, feature·state] becomes [feature·state, length].
@@ -243,13 +241,13 @@ function eye(size: number, i: number): number {
  */
 export function lsslKernel(
   device: Device,
-  params: LayerParams<LsslConfig>,
+  params: Params,
   length: number,
   dtype: Dtype,
 ): DeviceTensor {
   const scope = openScope(device);
   try {
-    const a = asDtype(need(params.tensors, "C"), dtype);
+    const a = operand(need(params.tensors, "C"), dtype);
     const b = lsslKrylov(scope, params, length, dtype);
     return scope.keep(runOp(scope, matmul, { a, b }, {}).c);
   } finally {
@@ -264,7 +262,7 @@ export function lsslKernel(
  */
 export function lsslConvolve(
   device: Device,
-  params: LayerParams<LsslConfig>,
+  params: Params,
   u: OpInput,
 ): DeviceTensor {
   const { feature, channel } = params.config;
@@ -283,7 +281,7 @@ export function lsslConvolve(
     const y = runOp(scope, fftConv, {
       u: channel === 1 ? u : runOp(scope, matmul, { a: u, b }, {}).c,
       kernel: reshape(lsslKernel(scope, params, length, u.dtype), [width, length]),
-      D: reshape(asDtype(need(params.tensors, "D"), u.dtype), [width]),
+      D: reshape(operand(need(params.tensors, "D"), u.dtype), [width]),
     }, {}).y;
     return scope.keep(outputOf(scope, params, y));
   } finally {
@@ -293,6 +291,62 @@ export function lsslConvolve(
 
 function initialState(config: LsslConfig, batch: number, dtype: Dtype = "f64"): LayerState {
   return { x: zeros([batch, config.feature, config.state], dtype) };
+}
+
+/** The systems of a step: for another than one sampling period made anew. */
+function systemsOfStep(params: LayerParams<LsslConfig>, scale: number) {
+  if (scale === 1) return lsslDiscrete(params);
+  const { A, B } = systemsBy(params, tensorOf([1, 1], Float64Array.of(scale)))(host, "f64");
+  return { A: { data: host.dataOf(A) }, B: { data: host.dataOf(B) } };
+}
+
+function step(
+  params: LayerParams<LsslConfig>,
+  u: FloatArray,
+  state: LayerState,
+  dtScale = 1,
+): FloatArray {
+  const { config, tensors } = params;
+  const { feature, channel, state: states } = config;
+  const x = need(state, "x");
+  const batch = x.shape[0]!;
+  const { A, B } = systemsOfStep(params, dtScale);
+  const C = need(tensors, "C").data;
+  const D = need(tensors, "D").data;
+  const y = floatArray(x.dtype, batch * feature * channel);
+  const next = new Float64Array(states);
+  for (let row = 0; row < batch * feature; row++) {
+    const d = row % feature;
+    const before = x.data.subarray(row * states, (row + 1) * states);
+    advanceInto(next, before, A.data, B.data, d * states, u[row]!);
+    before.set(next);
+    for (let m = 0; m < channel; m++) {
+      let sum = D[d * channel + m]! * u[row]!;
+      for (let n = 0; n < states; n++) sum += C[(d * channel + m) * states + n]! * before[n]!;
+      y[row * channel + m] = sum;
+    }
+  }
+  if (config.activation === "identity" && !config.mix) return y;
+  const sample = host.upload(tensorOf([batch, 1, feature * channel], y));
+  return host.dataOf(outputOf(host, params, sample));
+}
+
+/** next = A·x + B·u, the rows of A and B from `first` on. */
+function advanceInto(
+  next: Float64Array,
+  x: FloatArray,
+  A: FloatArray,
+  B: FloatArray,
+  first: number,
+  u: number,
+): void {
+  const states = next.length;
+  for (let i = 0; i < states; i++) {
+    const row = (first + i) * states;
+    let sum = B[first + i]! * u;
+    for (let j = 0; j < states; j++) sum += A[row + j]! * x[j]!;
+    next[i] = sum;
+  }
 }
 
 const EXAMPLE: LsslConfig = {
@@ -315,8 +369,7 @@ export const lssl: Layer<LsslConfig> = {
   init,
   forward,
   initialState,
-  // Over one sample the op is the recurrence.
-  step: (params, u, state, dtScale = 1) => stepByForward(forward, params, u, state, dtScale),
+  step,
   stateBytes: (config, batch, dtype) => bytesOfState(initialState(config, batch, dtype)),
   halfStepsExact: ({ discretization }) =>
     discretization === "zoh" ||

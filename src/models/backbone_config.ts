@@ -86,7 +86,8 @@ const BLOCK = { activation: "gelu", mix: true };
 /**
  * Configuration of each member at a width, from its paper where that is stated: Mamba (arXiv
  * 2312.00752, appendix E), Mamba-2 (2405.21060, appendix D), S4 and S4D (2111.00396, 2206.11893),
- * S5 (2208.04933), H3 (2212.14052), LSSL (2110.13985). A head of attention has up to 64 features.
+ * S5 (2208.04933), H3 (2212.14052), LSSL (2110.13985), gated linear attention (2312.06635). A head
+ * of attention has up to 64 features.
  */
 const DEFAULTS: Readonly<Record<string, (width: number) => Record<string, unknown>>> = {
   attention: (width) => {
@@ -96,6 +97,9 @@ const DEFAULTS: Readonly<Record<string, (width: number) => Record<string, unknow
     return { head, group: head, ...rest };
   },
   h3: () => ({ state: 16, headSize: 1, ...STEPS }),
+  linear_attention: (width) => ({
+    ...{ head: width / divisor(width, 64), state: 64, decay: "gated", chunk: 64, eps: 1e-5 },
+  }),
   lssl: () => ({
     ...{ state: 16, channel: 1, measure: "legs", discretization: "gbt", alpha: 0.5 },
     ...{ ...STEPS, ...BLOCK },
@@ -118,11 +122,28 @@ const DEFAULTS: Readonly<Record<string, (width: number) => Record<string, unknow
 
 /**
  * The configuration that a member has in a backbone where none is given: its paper's, or, for a
- * member without one here, that of its first example.
+ * member without one here, that of its first example with 1 for what the width does not allow.
  */
 export function memberDefaults(layer: AnyLayer, width: number): Record<string, unknown> {
   const own = Object.hasOwn(DEFAULTS, layer.name) ? DEFAULTS[layer.name]!(width) : {};
-  return { ...layer.examples[0], ...own, feature: width };
+  const config: Record<string, unknown> = { ...layer.examples[0], ...own, feature: width };
+  for (const _ of Object.keys(config)) {
+    const field = wrongField(layer, config);
+    if (typeof config[field ?? ""] !== "number" || field === "feature") break;
+    config[field!] = 1;
+  }
+  return config;
+}
+
+/** The first field that a member refuses. */
+function wrongField(layer: AnyLayer, config: unknown): string | undefined {
+  try {
+    layer.validate(config);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof InvalidValueError)) throw error;
+    return error.field;
+  }
 }
 
 /**

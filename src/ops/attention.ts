@@ -12,18 +12,20 @@
  * The carried state is the last window − 1 keys and values, oldest first, and in `seen` how many of
  * them are samples; so a step takes constant time and memory.
  *
- * On a GPU a workgroup takes one query of one head: it walks over the keys in tiles with a running
- * maximum and sum (the online softmax of FlashAttention, arXiv 2205.14135), so that no matrix of
- * weights is stored.
+ * On a GPU a workgroup takes a tile of queries of one head: it walks over their keys in tiles with
+ * a running maximum and sum (the online softmax of FlashAttention, arXiv 2205.14135), so that no
+ * matrix of weights is stored.
  *
  * Tolerance: exp is off by 3 + 2|x| ULP, scores are sums over a head; 1e-5.
  */
 import { InvalidValueError } from "../base/errors.ts";
+import type { GpuLimits } from "../device/device.ts";
 import { plainDot, rotaryTable, rotatedDot } from "../ssm/rotary.ts";
 import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { attentionBackward, attentionBackwardPlan } from "./_helpers/attention_backward.ts";
 import { rowOf, type Sizes } from "./_helpers/attention_rows.ts";
+import { ATTENTION_TILE, attentionTiles } from "./_helpers/attention_tiles.ts";
 import { constant, denormal, fill, normal } from "./_helpers/cases.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
@@ -173,53 +175,23 @@ function carryInto(
   }
 }
 
-/** Invocations of a query's workgroup, and keys of a tile. */
-const GROUP = 64;
-
-function launch(
-  shapes: Shapes,
-  params: AttentionParams,
-  limits: Parameters<typeof spreadGroups>[1],
-): LaunchPlan {
+function launch(shapes: Shapes, params: AttentionParams, limits: GpuLimits): LaunchPlan {
   const { batch, length, head, group, size, past } = sizesOf(shapes, params);
-  const { window, rotaryBase } = params;
-  const carriedInputs = shapes.keys0 ? 1 : 0;
-  const constants = {
-    GROUP,
-    SIZE: size,
-    FEATURES_PER_THREAD: groupsFor(size, GROUP),
-    ROTARY: rotaryBase === undefined ? 0 : 1,
-    HAS_PAST: carriedInputs,
-    COPY_GROUP: POINTWISE_GROUP,
-  };
-  const dims = {
-    batch,
-    length,
-    head,
-    group,
-    past,
-    scale: params.scale ?? 1 / Math.sqrt(size),
-  };
-  const table = rotaryBase === undefined ? {} : {
-    tables: {
-      turns: {
-        key: `attention/${window}/${size}/${rotaryBase}`,
-        make: () => new Float32Array(rotaryTable(window, size, rotaryBase)),
-      },
-    },
-  };
-  const before = carriedInputs ? ["keys0", "values0", "seen0"] : [];
+  const isCarried = shapes.keys0 !== undefined;
+  const tiles = attentionTiles(size, params);
+  const constants = { ...tiles.constants, HAS_PAST: isCarried ? 1 : 0 };
+  const dims = { batch, length, head, group, past, parts: tiles.parts, scale: tiles.scale };
+  const before = isCarried ? ["keys0", "values0", "seen0"] : [];
   const copied = Math.max(batch * past * group * size, batch);
-  const turns = rotaryBase === undefined ? [] : ["turns"];
   return {
     scratch: {},
-    ...table,
+    ...tiles.tables,
     passes: [{
       entry: "attend",
       constants,
       dims,
-      bindings: ["q", "k", "v", ...before, ...turns, "y"],
-      workgroups: spreadGroups(batch * length * head, limits),
+      bindings: ["q", "k", "v", ...before, ...tiles.turns, "y"],
+      workgroups: [groupsFor(length, ATTENTION_TILE), head * tiles.parts, batch],
     }, {
       entry: "carry_state",
       constants,

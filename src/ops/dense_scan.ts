@@ -10,13 +10,21 @@
  * On a GPU a workgroup runs one feature of one row, an invocation some rows of A. For small states:
  * the work is quadratic in them.
  *
+ * Back, with the gradient's flow through the states, which starts at gradState:
+ *
+ *   flow += Cᵀ·gradY[k],   gradU = B·flow + D·gradY,   gradC = Σ gradY·x[k]ᵀ,   gradD = Σ gradY·u
+ *   gradA = Σ flow·x[k−1]ᵀ,   gradB = Σ flow·u,   and on to the sample before, flow ← Aᵀ·flow
+ *
+ * The states are found again in chunks, from the one that each chunk starts at.
+ *
  * Tolerance: as in `linear_scan`, 2e-5.
  */
 import { InvalidValueError } from "../base/errors.ts";
 import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
-import { defineOp, type Named, type OpCase } from "./op.ts";
+import { denseBackwardPlan, denseScanBackward } from "./_helpers/dense_scan_backward.ts";
+import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** `dense_scan` takes no parameters. */
 export type DenseScanParams = Record<string, never>;
@@ -105,6 +113,37 @@ function cpu(
 
 const GROUP = 64;
 
+function launch(shapes: Shapes): LaunchPlan {
+  const [batch, length, feature] = shapes.u as [number, number, number];
+  const [, channel, state] = shapes.C as [number, number, number];
+  const named = (name: OptionalInput) => shapes[name] ? [name] : [];
+  return {
+    scratch: {},
+    passes: [{
+      entry: "recur",
+      constants: {
+        GROUP,
+        STATES: state,
+        PER_STEP: shapes.A.length > 3 ? 1 : 0,
+        HAS_D: shapes.D ? 1 : 0,
+        HAS_X0: shapes.x0 ? 1 : 0,
+        BACKWARD: 0,
+      },
+      dims: { length, feature, channel, chunks: 1, stride: 0 },
+      bindings: ["u", "A", "B", "C", ...named("D"), ...named("x0"), "y", "state"],
+      workgroups: [feature, batch, 1],
+    }],
+  };
+}
+
+const backward: Backward<DenseScanParams, Input, OptionalInput, "y" | "state"> = {
+  needs: ["u", "A", "B", "C", "D", "x0"],
+  cpu: denseScanBackward,
+  launch: (shapes) => denseBackwardPlan(launch(shapes).passes[0]!, shapes),
+  // Sums over the length of products of two recurrences, each with the tolerance of one.
+  tolerance: 5e-5,
+};
+
 type ScanCase = OpCase<DenseScanParams, Input, OptionalInput>;
 type CaseSizes = readonly [
   batch: number,
@@ -146,6 +185,8 @@ const cases: readonly ScanCase[] = [
   fullCase("several channels", [2, 33, 3, 4, 5]),
   fullCase("one workgroup less one", [1, 9, 2, 2, 63]),
   fullCase("one workgroup and one", [1, 9, 2, 70, 65]),
+  fullCase("several chunks back", [2, 149, 2, 2, 3]),
+  fullCase("systems of their own, several chunks", [1, 70, 2, 1, 3], { perStep: true }),
   fullCase("systems of their own", [2, 17, 3, 2, 4], { perStep: true }),
   fullCase("denormals", [1, 17, 3, 2, 4], { denormals: true }),
   {
@@ -168,27 +209,7 @@ export const denseScan = defineOp<DenseScanParams, Input, OptionalInput, "y" | "
   outputs: ["y", "state"],
   outputShapes,
   cpu,
-  launch(shapes) {
-    const [batch, length, feature] = shapes.u as [number, number, number];
-    const [, channel, state] = shapes.C as [number, number, number];
-    const named = (name: OptionalInput) => shapes[name] ? [name] : [];
-    return {
-      scratch: {},
-      passes: [{
-        entry: "recur",
-        constants: {
-          GROUP,
-          STATES: state,
-          PER_STEP: shapes.A.length > 3 ? 1 : 0,
-          HAS_D: shapes.D ? 1 : 0,
-          HAS_X0: shapes.x0 ? 1 : 0,
-        },
-        dims: { length, feature, channel },
-        bindings: ["u", "A", "B", "C", ...named("D"), ...named("x0"), "y", "state"],
-        workgroups: [feature, batch, 1],
-      }],
-    };
-  },
+  launch,
   work: (shapes) => sizeOf(shapes.u) * shapes.C[2]! * (shapes.C[1]! + shapes.C[2]!),
   sized: (work) => {
     // Features are what runs side by side, so they grow with the work, and the length only so far.
@@ -198,4 +219,5 @@ export const denseScan = defineOp<DenseScanParams, Input, OptionalInput, "y" | "
   },
   cases,
   tolerance: 2e-5,
+  backward,
 });

@@ -10,6 +10,7 @@ import { crossEntropy } from "./cross_entropy.ts";
 import { denseScan } from "./dense_scan.ts";
 import { diagonalScan } from "./diagonal_scan.ts";
 import { discretize } from "./discretize.ts";
+import { discretizeDense } from "./discretize_dense.ts";
 import { dplrKernel } from "./dplr_kernel.ts";
 import { dplrScan } from "./dplr_scan.ts";
 import { dplrTruncate } from "./dplr_truncate.ts";
@@ -19,6 +20,7 @@ import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
 import { gaussianCrps } from "./gaussian_crps.ts";
 import { gaussianLoss } from "./gaussian_loss.ts";
+import { half } from "./half.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
@@ -54,6 +56,7 @@ export {
   denseScan,
   diagonalScan,
   discretize,
+  discretizeDense,
   dplrKernel,
   dplrScan,
   dplrTruncate,
@@ -63,6 +66,7 @@ export {
   gate,
   gaussianCrps,
   gaussianLoss,
+  half,
   layerNorm,
   linearScan,
   matmul,
@@ -97,6 +101,7 @@ export const OPS: readonly AnyOp[] = [
   denseScan,
   diagonalScan,
   discretize,
+  discretizeDense,
   dplrKernel,
   dplrScan,
   dplrTruncate,
@@ -106,6 +111,7 @@ export const OPS: readonly AnyOp[] = [
   gate,
   gaussianCrps,
   gaussianLoss,
+  half,
   layerNorm,
   linearScan,
   matmul,

@@ -5,7 +5,7 @@
  * Minibatches are a pure function of their index, so what goes on from a saved state needs no state
  * of the data; iteration k takes the minibatches k·accumulate to (k + 1)·accumulate − 1.
  */
-import { openTape } from "../autodiff/tape.ts";
+import { openTape, type Precision } from "../autodiff/tape.ts";
 import { InvalidValueError } from "../base/errors.ts";
 import { nextUint32, seedRandom } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
@@ -54,6 +54,8 @@ export interface TrainingOptions<M> {
   readonly optimizer?: OptimizerOptions;
   /** Decay of a moving average of the parameters; without it none is kept. */
   readonly emaDecay?: number;
+  /** How activations are kept for the way back; default f32. */
+  readonly precision?: Precision;
 }
 
 /** Means since the metrics were last read. */
@@ -305,8 +307,8 @@ class RunningTraining<M> implements Training<M> {
   }
 
   iterate(): void {
-    const { objective, minibatch, seed, accumulate = 1 } = this.#options;
-    const tape = openTape(this.#device);
+    const { objective, minibatch, seed, accumulate = 1, precision } = this.#options;
+    const tape = openTape(this.#device, precision);
     for (const tensor of Object.values(this.#weights)) tape.watch(tensor);
     for (let i = 0; i < accumulate; i++) {
       const index = this.#step * accumulate + i;

@@ -50,6 +50,7 @@ Deno.test("backward() goes through reshaped views and leaves unused outputs out"
   runOp(tape.device, activation, { x: flat }, { kind: "silu" });
   tape.backward([[part, ones([2])]]);
   await assertGradient(tape, x, [0, 1, 1, 0, 0, 0]);
+  assert.deepEqual(tape.gradient(x)!.shape, [2, 3]);
 });
 
 Deno.test("a seed stays its owner's, also where several fall on one output", async () => {

@@ -48,7 +48,18 @@ Deno.test("BufferPool.take() destroys free buffers before it passes the budget",
   pool.give(pool.take(8192));
   pool.take(4096);
   assert.equal(alive.size, 1);
-  assert.deepEqual(pool.bytes, { used: 4096, total: 4096 });
+  assert.deepEqual(pool.bytes, { used: 4096, total: 4096, peak: 8192 });
+});
+
+Deno.test("BufferPool remembers the most in use until it is told to begin anew", () => {
+  const { pool } = recorded(1 << 20);
+  const ids = [pool.take(1024), pool.take(2048)];
+  ids.forEach((id) => pool.give(id));
+  assert.equal(pool.bytes.peak, 3072);
+  pool.resetPeak();
+  assert.equal(pool.bytes.peak, 0);
+  pool.take(256);
+  assert.equal(pool.bytes.peak, 256);
 });
 
 Deno.test("BufferPool.give() of an unknown or free buffer does nothing", () => {
@@ -68,7 +79,7 @@ Deno.test("BufferPool.trim() destroys what is free; reset() forgets all", () => 
   pool.trim();
   assert.deepEqual([...alive.keys()], [kept]);
   pool.reset();
-  assert.deepEqual(pool.bytes, { used: 0, total: 0 });
+  assert.deepEqual(pool.bytes, { used: 0, total: 0, peak: 0 });
   assert.notEqual(pool.take(300), kept);
 });
 

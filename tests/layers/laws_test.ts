@@ -22,7 +22,6 @@ import {
   type ForwardOptions,
   LAYERS,
   type LayerState,
-  lssl,
 } from "../../src/layers/mod.ts";
 import { asDtype, type Dtype, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../_gpu.ts";
@@ -130,9 +129,6 @@ function runSteps(
   }
   return { y: tensorOf(u.shape, y), state };
 }
-
-/** The layers without gradients: an op of theirs has no backward. The list may only shrink. */
-const NOT_ON_TAPE: readonly AnyLayer[] = [lssl];
 
 /** Differences of step 1e-4: their fourth order and the rounding of the loss stay below. */
 const DIFFERENCE_CLOSE = 1e-8;
@@ -267,34 +263,32 @@ for (const layer of LAYERS) {
       }
     });
 
-    if (!NOT_ON_TAPE.includes(layer)) {
-      /** Equal steps and irregular ones, from a carried state. */
-      const points = (): GradientPoint[] => {
-        const { state } = runSteps(layer, params, part(u, 0, 3));
-        return [{ params, u, state }, { params, u, state, dtScale: irregular() }];
-      };
+    /** Equal steps and irregular ones, from a carried state. */
+    const points = (): GradientPoint[] => {
+      const { state } = runSteps(layer, params, part(u, 0, 3));
+      return [{ params, u, state }, { params, u, state, dtScale: irregular() }];
+    };
 
-      law("gradients of all parameters, u and x0 are central differences", async () => {
-        for (const point of points()) {
-          const errors = await differenceErrors(layer, point);
-          for (const [name, error] of Object.entries(errors)) {
-            const kind = point.dtScale ? "irregular" : "regular";
-            assert.ok(error <= DIFFERENCE_CLOSE, `${kind}: ${name} is off by ${error}`);
-          }
+    law("gradients of all parameters, u and x0 are central differences", async () => {
+      for (const point of points()) {
+        const errors = await differenceErrors(layer, point);
+        for (const [name, error] of Object.entries(errors)) {
+          const kind = point.dtScale ? "irregular" : "regular";
+          assert.ok(error <= DIFFERENCE_CLOSE, `${kind}: ${name} is off by ${error}`);
         }
-      });
+      }
+    });
 
-      const close = `${layer.name} ${index}: gradients on the GPU are the CPU's`;
-      gpuTest(`${close} within ${F32_GRADIENT_CLOSE}`, async (gpu) => {
-        for (const point of points()) {
-          const expected = await tapeGradients(cpu, layer, point, "f64");
-          const actual = await tapeGradients(gpu, layer, point, "f32");
-          for (const name of Object.keys(variablesOf(point))) {
-            assertClose(actual[name]!, expected[name]!, F32_GRADIENT_CLOSE, `gradient of ${name}`);
-          }
+    const close = `${layer.name} ${index}: gradients on the GPU are the CPU's`;
+    gpuTest(`${close} within ${F32_GRADIENT_CLOSE}`, async (gpu) => {
+      for (const point of points()) {
+        const expected = await tapeGradients(cpu, layer, point, "f64");
+        const actual = await tapeGradients(gpu, layer, point, "f32");
+        for (const name of Object.keys(variablesOf(point))) {
+          assertClose(actual[name]!, expected[name]!, F32_GRADIENT_CLOSE, `gradient of ${name}`);
         }
-      });
-    }
+      }
+    });
 
     const single = (tensor: Tensor, dtype: Dtype = "f32") => asDtype(tensor, dtype);
     const tested = `${layer.name} ${index}: the GPU is the CPU within ${F32_CLOSE}`;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { openTape } from "../../src/autodiff/tape.ts";
 import { seedRandom } from "../../src/base/random.ts";
 import { openCpu } from "../../src/device/mod.ts";
 import {
@@ -36,6 +37,46 @@ Deno.test("lsslConvolve() is lssl.forward() from a zero state", () => {
       assert.ok(Math.abs(value - scanned[i]!) < 1e-12);
     });
   }
+});
+
+Deno.test("lsslConvolve() passes the same gradients back as lssl.forward()", () => {
+  for (const change of [{}, { discretization: "zoh", mix: false } as const]) {
+    const params = lssl.init({ ...CONFIG, ...change }, seedRandom(1));
+    const u = tensorOf([1, 33, 2], Float64Array.from({ length: 66 }, (_, i) => Math.sin(i)));
+    const gradients = [false, true].map((isConvolved) => {
+      const tape = openTape(cpu);
+      const watched = Object.entries({ ...params.tensors, u }).map(([name, tensor]) =>
+        [name, tape.watch(cpu.upload(tensor))] as const
+      );
+      const { u: input, ...tensors } = Object.fromEntries(watched);
+      const own = { config: params.config, tensors };
+      const y = isConvolved
+        ? lsslConvolve(tape.device, own, input!)
+        : lssl.forward(tape.device, own, input!).y;
+      const size = y.shape.reduce((a, b) => a * b, 1);
+      const weights = Float64Array.from({ length: size }, (_, i) => Math.cos(7 * i));
+      tape.backward([[y, tensorOf(y.shape, weights)]]);
+      return new Map(watched.map(([name, tensor]) => [name, cpu.dataOf(tape.gradient(tensor)!)]));
+    });
+    for (const [name, byScan] of gradients[0]!) {
+      const largest = Math.max(...byScan.map(Math.abs));
+      gradients[1]!.get(name)!.forEach((value, i) => {
+        // Two adjoints of one function in f64.
+        assert.ok(Math.abs(value - byScan[i]!) <= 1e-12 * largest, name);
+      });
+    }
+  }
+});
+
+Deno.test("lssl.step() makes the systems of another elapsed time anew", () => {
+  const params = lssl.init({ ...CONFIG, discretization: "zoh" }, seedRandom(1));
+  const apart = { ...params.tensors, logDt: params.tensors["logDt"]! };
+  apart.logDt = tensorOf([2], apart.logDt.data.map((value) => value + Math.log(2.5)));
+  const u = Float64Array.of(0.3, -1);
+  const states = [lssl.initialState(params.config, 1), lssl.initialState(params.config, 1)];
+  const scaled = lssl.step(params, u, states[0]!, 2.5);
+  const plain = lssl.step({ config: params.config, tensors: apart }, u, states[1]!);
+  scaled.forEach((value, i) => assert.ok(Math.abs(value - plain[i]!) < 1e-14));
 });
 
 Deno.test("lsslKrylov() holds Abar^l·Bbar, lsslKernel() its product with C", () => {

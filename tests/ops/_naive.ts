@@ -293,6 +293,18 @@ function softmax(inputs: Inputs, params: any): Outputs {
 }
 
 /** The naive form of every op by name. */
+/** By the definition: 11 binary digits from the first, none below 2^-24, ties to even. */
+function nearestHalf(x: number): number {
+  const most = 65504;
+  if (Math.abs(x) >= most) return Math.sign(x) * most;
+  if (x === 0) return 0;
+  const step = 2 ** Math.max(-24, Math.floor(Math.log2(Math.abs(x))) - 10);
+  const steps = x / step;
+  const down = Math.floor(steps);
+  const isUp = steps - down > 0.5 || (steps - down === 0.5 && down % 2 !== 0);
+  return (isUp ? down + 1 : down) * step;
+}
+
 export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
   ...NAIVE_FAMILY,
   ...NAIVE_SYSTEMS,
@@ -348,6 +360,7 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
     });
     return out;
   },
+  half: ({ x }) => ({ out: Array.from(x!.data, nearestHalf) }),
   blend: ({ a, b }, { share }) => ({
     out: Array.from(a!.data, (value, i) => (1 - share) * value + share * b!.data[i]!),
   }),

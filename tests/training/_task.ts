@@ -7,8 +7,8 @@ import { asDtype, type Dtype, type Tensor, tensorOf } from "../../src/tensor/ten
 import { byGroup } from "../../src/training/groups.ts";
 import type { Objective, TrainingOptions } from "../../src/training/training.ts";
 
-const BATCH = 4;
-const LENGTH = 12;
+/** Size of a minibatch. */
+const SIZE = { batch: 4, length: 12 };
 
 /** A backbone of two members, with dropout. */
 export const model = backboneOf(parseBackbone({
@@ -26,16 +26,17 @@ export interface Example {
 }
 
 /** Noise, and its moving average over three samples. */
-export function minibatch(index: number, dtype: Dtype = "f32"): Example {
+export function minibatch(index: number, dtype: Dtype = "f32", size = SIZE): Example {
+  const { batch, length } = size;
   const random = seedRandom(1000 + index);
-  const data = Float64Array.from({ length: BATCH * LENGTH }, () => nextNormal(random));
+  const data = Float64Array.from({ length: batch * length }, () => nextNormal(random));
   const target = data.map((_, i) => {
-    const from = i - Math.min(2, i % LENGTH);
+    const from = i - Math.min(2, i % length);
     return data.subarray(from, i + 1).reduce((sum, value) => sum + value, 0) / 3;
   });
   return {
-    input: asDtype(tensorOf([BATCH, LENGTH, 1], data), dtype),
-    target: asDtype(tensorOf([BATCH, LENGTH, 1], target), dtype),
+    input: asDtype(tensorOf([batch, length, 1], data), dtype),
+    target: asDtype(tensorOf([batch, length, 1], target), dtype),
   };
 }
 
@@ -51,7 +52,7 @@ export const objective: Objective<Example> = (
   for (const tensor of [u, ...Object.values(state)]) device.free(tensor);
   const { loss, total } = runOp(device, squaredError, { predictions: y, targets: target }, {});
   device.free(y);
-  return { loss, metrics: { perElement: { sum: loss, total } }, samples: BATCH * LENGTH };
+  return { loss, metrics: { perElement: { sum: loss, total } }, samples: input.data.length };
 };
 
 /** Options under which everything that a training may keep is kept. */

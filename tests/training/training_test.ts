@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import type { Device, DeviceTensor } from "../../src/device/device.ts";
 import { openCpu, openScope } from "../../src/device/mod.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
+import { seedRandom } from "../../src/base/random.ts";
+import { backboneOf } from "../../src/models/backbone.ts";
+import { parseBackbone } from "../../src/models/backbone_config.ts";
+import { type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
+import { backboneObjective } from "../../src/training/objective.ts";
 import { emaDecayAt, type Metrics, openTraining } from "../../src/training/training.ts";
 import type { TrainingState } from "../../src/training/training.ts";
 import { gpuTest } from "../_gpu.ts";
@@ -151,6 +155,29 @@ Deno.test("the moving average follows the parameters, and evaluations use it", a
   assert.notEqual(loss, mean(training.weights()));
 });
 
+Deno.test("the loss in mixed precision is that in f32, to a hundredth", async () => {
+  const losses: number[][] = [];
+  for (const precision of ["f32", "mixed"] as const) {
+    const training = openTraining(cpu, initial(), {
+      ...OPTIONS,
+      precision,
+      accumulate: 1,
+      // Large enough that activations are packed.
+      minibatch: (index) => minibatch(index, "f32", { batch: 16, length: 48 }),
+    });
+    const own: number[] = [];
+    while (training.step < 30) {
+      training.iterate();
+      own.push((await training.readMetrics()).loss);
+    }
+    losses.push(own);
+  }
+  const [exact, mixed] = losses as [number[], number[]];
+  assert.notDeepEqual(mixed, exact);
+  assert.ok(mixed.at(-1)! < 0.5 * mixed[0]!);
+  mixed.forEach((loss, i) => assert.ok(Math.abs(loss - exact[i]!) < 0.01 * exact[i]!, `${i}`));
+});
+
 Deno.test("emaDecayAt() begins low and ends at the decay", () => {
   assert.equal(emaDecayAt(0.99, 0), 0.1);
   assert.equal(emaDecayAt(0.99, 10_000), 0.99);
@@ -162,3 +189,41 @@ Deno.test("openTraining() refuses options out of range by their names", () => {
   assert.throws(open({ accumulate: 0 }), { field: "accumulate" });
   assert.throws(open({ emaDecay: 1 }), { field: "emaDecay" });
 });
+
+gpuTest(
+  "the memory of an iteration grows with the length, not with the states of it",
+  async (gpu) => {
+    const state = 16;
+    const width = 8;
+    const model = backboneOf(parseBackbone({
+      input: { kind: "signal", feature: 1 },
+      width,
+      layers: [{ name: "mamba", config: { state } }],
+      output: { size: 1 },
+    }));
+    const peakOf = (length: number) => {
+      const input = tensorOf([1, length, 1], new Float32Array(length).fill(0.5));
+      gpu.resetPeakMemory();
+      const before = gpu.memory.used;
+      const training = openTraining(gpu, model.init(seedRandom(1)), {
+        objective: backboneObjective(model, { kind: "squaredError" }),
+        minibatch: () => ({ input, target: input }),
+        schedule: { kind: "constant", rate: 1e-3 },
+        seed: 1,
+      });
+      training.iterate();
+      training.release();
+      return gpu.memory.peak - before;
+    };
+    const peaks = [512, 1024, 2048].map(peakOf);
+    const [first, second] = [peaks[1]! - peaks[0]!, peaks[2]! - peaks[1]!];
+    // Sizes are rounded up by at most an eighth.
+    assert.ok(Math.abs(second / first - 2) < 0.25, `${peaks}`);
+    // All tensors of a sample, of which some twenty are as wide as the scan, take less than twice
+    // what its states would: a scan that kept them and their decays would take more by itself.
+    const statesOfASample = 4 * state * 2 * width;
+    const bytesOfASample = second / 1024;
+    assert.ok(bytesOfASample < 2 * statesOfASample, `${bytesOfASample} B a sample`);
+    await gpu.read(gpu.upload(tensorOf([1], Float32Array.of(0))));
+  },
+);

@@ -1,9 +1,12 @@
+import type { Device, DeviceTensor } from "../../device/device.ts";
 import { lssl, type LsslConfig, lsslConvolve, lsslDiscrete } from "../../layers/mod.ts";
 import { lsslKernel, lsslKrylov } from "../../layers/mod.ts";
-import type { LayerParams } from "../../layers/mod.ts";
+import type { ForwardParams, LayerParams } from "../../layers/mod.ts";
+import type { OpInput } from "../../ops/mod.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, numberOf, valuesOf } from "./golden_file.ts";
+import { gradientsOf, hasGradients, lossWeight } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { stepThrough } from "./layer_steps.ts";
 import { cast, fartherOf, fileTensor, fileTensorIf, rounded, stack } from "./tensors.ts";
@@ -78,6 +81,7 @@ async function computed(
   forms.push(await take(on, lsslConvolve(device, params, u)));
   return {
     values: {
+      ...(hasGradients(golden) ? await gradients(golden, params, on, u) : {}),
       dA: rounded(A.data as Float64Array, dtype),
       dB: rounded(B.data as Float64Array, dtype),
       krylov: valuesF64(await take(on, lsslKrylov(device, params, length, dtype))),
@@ -86,4 +90,69 @@ async function computed(
       y: forms.map(valuesF64).reduce((a, b) => fartherOf(reference, a, b)),
     },
   };
+}
+
+/** One way to run the layer. */
+type Form = (device: Device, params: ForwardParams<LsslConfig>, u: OpInput) => DeviceTensor;
+
+const scanned: Form = (device, params, u) => {
+  const { y, state } = lssl.forward(device, params, u);
+  device.free(state["x"]!);
+  return y;
+};
+
+/** The file's names of the parameters. */
+const NAMES: Readonly<Record<string, string>> = {
+  A: "A",
+  B: "B",
+  C: "C",
+  D: "D",
+  bias: "E",
+  mixWeight: "W_out",
+  mixBias: "b_out",
+};
+
+/** Gradients of one form by the file's names. */
+async function formGradients(
+  golden: GoldenCase,
+  { config, tensors }: LayerParams<LsslConfig>,
+  on: GoldenDevice,
+  u: Tensor,
+  form: Form,
+): Promise<Record<string, Float64Array>> {
+  const gradient = await gradientsOf(on, (device, variable) => {
+    const watched = Object.fromEntries(
+      Object.entries(tensors).map(([name, tensor]) => [name, variable(name, tensor)]),
+    );
+    const y = form(device, { config, tensors: watched }, variable("u", u));
+    return [[y, lossWeight(golden, on)]];
+  });
+  const steps = valuesOf(golden, "dt");
+  const values: Record<string, Float64Array> = {
+    grad_u: valuesF64(gradient("u")),
+    // Of the step itself, not of its logarithm.
+    grad_dt: valuesF64(gradient("logDt")).map((value, d) => value / steps[d]!),
+  };
+  for (const [name, own] of Object.entries(NAMES)) {
+    if (name in tensors) values[`grad_${own}`] = valuesF64(gradient(name));
+  }
+  return values;
+}
+
+/** Of the scan and the convolution, element by element the one farther off. */
+async function gradients(
+  golden: GoldenCase,
+  params: LayerParams<LsslConfig>,
+  on: GoldenDevice,
+  u: Tensor,
+): Promise<Record<string, Float64Array>> {
+  const byScan = await formGradients(golden, params, on, u, scanned);
+  const byConvolution = await formGradients(golden, params, on, u, lsslConvolve);
+  const both = Object.entries(byScan)
+    .filter(([name]) => golden.tensors.has(name))
+    .map(([name, values]) => [
+      name,
+      fartherOf(valuesOf(golden, name), values, byConvolution[name]!),
+    ]);
+  return Object.fromEntries(both);
 }

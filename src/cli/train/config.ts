@@ -87,6 +87,8 @@ const schema = z.strictObject({
     schedule,
     optimizer: optimizer.prefault({}),
     emaDecay: share.optional(),
+    /** How activations are kept for the way back. */
+    precision: z.enum(["f32", "mixed"]).default("f32"),
     logEvery: count(16).default(10),
     saveEvery: count().default(500),
     divergenceFactor: z.number().gt(1).default(4),

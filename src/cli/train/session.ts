@@ -171,7 +171,8 @@ async function saveFiles(
  */
 export async function runSession(options: SessionOptions): Promise<SessionResult> {
   const { config, data, folder, device } = options;
-  const { seed, accumulate, optimizer: { systemRate, ...optimizer }, emaDecay } = config.training;
+  const { seed, accumulate, emaDecay, precision } = config.training;
+  const { systemRate, ...optimizer } = config.training.optimizer;
   const model = backboneFor(config, data);
   const from = options.checkpoint && resume(options.checkpoint, model, config);
   const initial = firstParameters(model, seed);
@@ -181,6 +182,7 @@ export async function runSession(options: SessionOptions): Promise<SessionResult
     schedule: scheduleOf(config),
     seed,
     accumulate,
+    precision,
     optimizer: { ...optimizer, ofParameter: byGroup(systemRate) },
     ...(emaDecay !== undefined && { emaDecay }),
   }, from?.training);

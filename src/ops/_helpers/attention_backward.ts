@@ -4,6 +4,7 @@ import { plainDot, rotaryTable, rotatedDot } from "../../ssm/rotary.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 import type { GradientOf, LaunchPlan, Pass, Some } from "../op.ts";
 import { rowOf, type Rows, type Sizes } from "./attention_rows.ts";
+import { ATTENTION_TILE, attentionTiles, type TileParams } from "./attention_tiles.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./plan.ts";
 
 type Input = "q" | "k" | "v" | "keys0" | "values0" | "seen0";
@@ -11,19 +12,12 @@ type Output = "y" | "keys" | "values" | "seen";
 type Given = Some<Input | "y" | GradientOf<Output>, FloatArray>;
 type Gradients = Some<GradientOf<Input>, FloatArray>;
 
-/** What the backward reads of the op's parameters. */
-interface Params {
-  readonly window: number;
-  readonly scale?: number;
-  readonly rotaryBase?: number;
-}
-
 /** Gradients of all inputs, one query after another. */
 export function attentionBackward(
   given: Given,
   gradients: Gradients,
   sizes: Sizes,
-  params: Params,
+  params: TileParams,
 ): void {
   const { batch, length, head, group, size, past } = sizes;
   const { rotaryBase } = params;
@@ -160,16 +154,6 @@ function addCopies(sums: Rows, given: Given, sizes: Sizes, b: number): void {
   }
 }
 
-/** Queries or keys of a tile. */
-const TILE = 32;
-/** Columns that an invocation's neighbours take, side by side in memory. */
-const LANES = 16;
-/** Rows of an invocation: those of a vec4. */
-const ROWS = 4;
-const GROUP = TILE / ROWS * LANES;
-/** Tiles of features whose gradients a workgroup holds; more of them take more workgroups. */
-const BLOCKS_MAX = 2;
-
 /**
  * The passes on a GPU: keys and values of the call behind the carried ones, the sum of every row of
  * scores, the gradient of the queries by tiles of queries, those of keys and values by tiles of
@@ -179,46 +163,26 @@ const BLOCKS_MAX = 2;
  */
 export function attentionBackwardPlan(
   sizes: Sizes,
-  params: Params,
+  params: TileParams,
   isCarried: boolean,
   limits: GpuLimits,
 ): LaunchPlan {
   const { batch, length, head, group, size, past } = sizes;
-  const { window, rotaryBase } = params;
   const lead = isCarried ? past : 0;
-  const blocks = Math.min(BLOCKS_MAX, groupsFor(size, TILE));
-  const parts = groupsFor(size, blocks * TILE);
-  const dims = {
-    ...{ batch, length, head, group, past, lead, parts },
-    scale: params.scale ?? 1 / Math.sqrt(size),
-  };
-  const constants = {
-    ...{ GROUP, TILE, LANES, ROW_GROUPS: TILE / ROWS, COPY_GROUP: POINTWISE_GROUP },
-    ...{ SIZE: size, BLOCKS: blocks, HAS_PAST: isCarried ? 1 : 0 },
-    ROTARY: rotaryBase === undefined ? 0 : 1,
-  };
+  const tiles = attentionTiles(size, params);
+  const { parts, turns } = tiles;
+  const dims = { batch, length, head, group, past, lead, parts, scale: tiles.scale };
+  const constants = { ...tiles.constants, HAS_PAST: isCarried ? 1 : 0 };
   const pass = (entry: string, bindings: string[], workgroups: Pass["workgroups"]): Pass => ({
     ...{ shader: "attention_backward", entry, constants, dims, bindings, workgroups },
   });
-  const width = group * size;
-  const rows = batch * (lead + length) * width;
-  const turns = rotaryBase === undefined ? [] : ["turns"];
+  const rows = batch * (lead + length) * group * size;
   const before = (name: string) => isCarried ? [`before=${name}`] : [];
   const pointwise = (count: number) => spreadGroups(groupsFor(count, POINTWISE_GROUP), limits);
-  const queryTiles = groupsFor(length, TILE);
-  const keyTiles = groupsFor(lead, TILE) + queryTiles;
-  // Angles within a tile's frame reach two tiles beyond the window.
-  const distances = window + 2 * TILE;
-  const tables = rotaryBase === undefined ? {} : {
-    tables: {
-      turns: {
-        key: `attention/${distances}/${size}/${rotaryBase}`,
-        make: () => new Float32Array(rotaryTable(distances, size, rotaryBase)),
-      },
-    },
-  };
+  const queryTiles = groupsFor(length, ATTENTION_TILE);
+  const keyTiles = groupsFor(lead, ATTENTION_TILE) + queryTiles;
   return {
-    ...tables,
+    ...tiles.tables,
     scratch: {
       keys: rows,
       values: rows,
