@@ -2,8 +2,10 @@
 // memory of its thread, and the op's arrays and sizes; an address of 0 is an input not given.
 export { activation, activation_backward, gate, gate_backward } from "./pointwise";
 export { column_sums, multiply, pack } from "./matmul";
-export { conv1d } from "./conv1d";
+export { conv1d, conv1d_backward } from "./conv1d";
 export { diagonal_scan, linear_scan } from "./linear_scan";
-export { layer_norm, rms_norm } from "./norm";
+export { layer_norm, layer_norm_backward, rms_norm, rms_norm_backward } from "./norm";
+export { linear_scan_backward } from "./linear_scan_backward";
 export { selective_scan } from "./selective_scan";
+export { selective_scan_backward } from "./selective_scan_backward";
 export { ssd } from "./ssd";

@@ -102,3 +102,58 @@ export function rowsInto(
     }
   }
 }
+
+/** Steps whose sums stay in f32 before they are added to the sums in f64. */
+export const RUN: i32 = 64;
+
+/** Adds four f32 to four f64 in memory. */
+// @ts-ignore: decorator
+@inline
+export function addToSums(to: usize, v: v128): void {
+  const upper = v128.shuffle<f32>(v, v, 2, 3, 2, 3);
+  v128.store(to, f64x2.add(v128.load(to), f64x2.promote_low_f32x4(v)));
+  v128.store(to + 16, f64x2.add(v128.load(to + 16), f64x2.promote_low_f32x4(upper)));
+}
+
+/** Four f64 in memory as f32. */
+// @ts-ignore: decorator
+@inline
+export function sumsAt(from: usize): v128 {
+  const low = f32x4.demote_f64x2_zero(v128.load(from));
+  const high = f32x4.demote_f64x2_zero(v128.load(from + 16));
+  return v128.shuffle<f32>(low, high, 0, 1, 4, 5);
+}
+
+/** Where the sums of a vector's place begin: f64 takes twice the room. */
+// @ts-ignore: decorator
+@inline
+export function sumsOf(sums: usize, index: i32): usize {
+  return at(sums, 2 * index);
+}
+
+/** Sets `count` floats to zero. */
+export function clear(from: usize, count: i32): void {
+  memory.fill(from, 0, <usize> count << 2);
+}
+
+/** Writes sums [count][TILE] in f64 into rows, by way of `columns` [count][TILE]. */
+export function sumsIntoRows(
+  to: usize,
+  sums: usize,
+  columns: usize,
+  width: i32,
+  count: i32,
+  rowStride: i32,
+  stride: i32,
+): void {
+  for (let i = 0; i < count * TILE; i += 4) v128.store(at(columns, i), sumsAt(sumsOf(sums, i)));
+  rowsInto(to, columns, width, count, rowStride, stride);
+}
+
+/** The sum of the lanes. */
+// @ts-ignore: decorator
+@inline
+export function across(v: v128): f32 {
+  const pairs = f32x4.add(v, v128.shuffle<f32>(v, v, 2, 3, 0, 1));
+  return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
+}

@@ -198,19 +198,17 @@ export function multiply(
 }
 
 /**
- * sums[c] = Σ_r left[r·stride + c] (times right, where given), in f64 and in the order of the
- * rows. A task is `width` columns, a multiple of 4.
+ * sums[c] = Σ_r left[r, c], in f64 and in the order of the rows. A task is `width` columns, a
+ * multiple of 4.
  */
 export function column_sums(
   begin: i32,
   end: i32,
   _scratch: usize,
   left: usize,
-  right: usize,
   sums: usize,
   rows: i32,
   columns: i32,
-  stride: i32,
   width: i32,
 ): void {
   const last = least(end * width, columns);
@@ -219,8 +217,7 @@ export function column_sums(
     let low = f64x2.splat(0);
     let high = f64x2.splat(0);
     for (let r = 0; r < rows; r++) {
-      let v = loadQuad(at(left, r * stride + c), lanes);
-      if (right != 0) v = f32x4.mul(v, loadQuad(at(right, r * stride + c), lanes));
+      const v = loadQuad(at(left, r * columns + c), lanes);
       low = f64x2.add(low, f64x2.promote_low_f32x4(v));
       high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<f32>(v, v, 2, 3, 2, 3)));
     }

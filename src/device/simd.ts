@@ -21,7 +21,7 @@ import { SimdPool } from "./simd_pool.ts";
 export const SIMD_BYTES_MAX = 2 ** 30;
 
 /** Most bytes of scratch that one thread of a pass may ask for; beyond it the twin runs. */
-export const SIMD_THREAD_BYTES_MAX = 2 ** 20;
+export const SIMD_THREAD_BYTES_MAX = 2 ** 24;
 
 /** Most threads of one device, the caller's own included. */
 export const SIMD_THREADS_MAX = 16;

@@ -223,6 +223,19 @@ const backward: Backward<Conv1dParams, "u" | "weight", "bias" | "x0", "y" | "sta
       ...(shapes.bias ? [columnSums(shift)] : []),
     );
   },
+  simd(shapes, { activation }) {
+    const [batch, length, feature] = shapes.u as [number, number, number];
+    const width = shapes.weight[1]!;
+    const tensors = ["u", "weight", "bias", "x0", "gradY", "gradState"];
+    const gradients = ["gradU", "gradWeight", "gradBias", "gradX0"];
+    const sizes = [batch, length, feature, width, flag(activation === "silu")];
+    return singlePass({
+      entry: "conv1d_backward",
+      args: [...tensors, ...gradients, ...sizes],
+      tasks: tiledTasks(1, feature),
+      threadFloats: (2 * (length + width - 1) + 4 * width + 2) * SIMD_TILE,
+    }, (6 + 3 * width) * 5e-7 * sizeOf(shapes.u));
+  },
   tolerance: 1e-5,
 };
 

@@ -15,7 +15,7 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal, uniform } from "./_helpers/cases.ts";
 import { ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
-import { singlePass } from "./_helpers/simd.ts";
+import { singlePass, sumColumns } from "./_helpers/simd.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode layerNorm}. */
@@ -142,6 +142,20 @@ const backward: Backward<LayerNormParams, "x", "weight" | "bias", "out"> = {
       ...(shapes.weight ? [sums("gradWeight", "scaled")] : []),
       ...(shapes.bias ? [sums("gradBias", "gradOut")] : []),
     );
+  },
+  simd(shapes, { eps }) {
+    const [rows, columns] = [rowsOf(shapes.x), lastAxis("x", shapes.x)];
+    const args = ["x", "weight", "gradOut", "gradX", "scaled", columns, eps];
+    const sums = (target: string, left: string) => sumColumns({ target, left, rows, columns });
+    return {
+      scratch: shapes.weight ? { scaled: rows * columns } : {},
+      passes: [
+        { entry: "layer_norm_backward", args, tasks: rows },
+        ...(shapes.weight ? [sums("gradWeight", "scaled")] : []),
+        ...(shapes.bias ? [sums("gradBias", "gradOut")] : []),
+      ],
+      coreMs: 3e-6 * rows * columns,
+    };
   },
   tolerance: 1e-5,
 };

@@ -21,7 +21,8 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
 import { groupsFor } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
-import { multiplyPasses, sumColumns } from "./_helpers/simd_matmul.ts";
+import { sumColumns } from "./_helpers/simd.ts";
+import { multiplyPasses } from "./_helpers/simd_matmul.ts";
 import {
   type Backward,
   defineOp,

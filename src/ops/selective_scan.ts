@@ -17,13 +17,12 @@
  * memory's errors; 2e-5 of the largest output.
  */
 import { InvalidValueError } from "../base/errors.ts";
-import type { GpuLimits, SimdPlan } from "../device/device.ts";
+import type { GpuLimits } from "../device/device.ts";
 import { expectAxis, expectRank, expectShape, type Shape } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { silu, softplus } from "./_helpers/activation.ts";
 import { constant, denormal, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
 import { chunkOf, groupsFor } from "./_helpers/plan.ts";
-import { flag, SIMD_TILE, singlePass, tiledTasks } from "./_helpers/simd.ts";
 import {
   backwardPlan,
   offsetOf,
@@ -31,6 +30,7 @@ import {
   selectiveScanBackward,
   type Sizes,
 } from "./_helpers/selective_scan_backward.ts";
+import { selectiveSimd, selectiveSimdBackward } from "./_helpers/selective_scan_simd.ts";
 import {
   type Backward,
   defineOp,
@@ -194,21 +194,6 @@ function stepComplexInto(
   return 2 * y;
 }
 
-/** Real states, whose groups of B and C nest; about 2 ns a state's step. */
-function simdPlan(shapes: Shapes, params: SelectiveScanParams): SimdPlan | undefined {
-  const { batch, length, feature, state, groupB, groupC } = sizesOf(shapes, params);
-  const groups = Math.max(1, groupB, groupC);
-  const nests = [groupB, groupC].every((group) => group === 0 || groups % group === 0);
-  if (params.complex || !nests) return undefined;
-  const sizes = [length, feature, state, groups, groupB, groupC, flag(params.softplus)];
-  return singlePass({
-    entry: "selective_scan",
-    args: [...["u", "delta", "A", "B", "C", "D", "z", "deltaBias", "x0", "y", "state"], ...sizes],
-    tasks: tiledTasks(batch * groups, feature / groups),
-    threadFloats: 4 * state * SIMD_TILE,
-  }, 2e-6 * batch * length * feature * state);
-}
-
 /** Steps that a workgroup stages at once. */
 const TILE = 8;
 /** States of one invocation; more of them are split over invocations. */
@@ -341,6 +326,8 @@ const backward: Backward<SelectiveScanParams, Input, OptionalInput, "y" | "state
       shapes,
       limits,
     ),
+  simd: (shapes, params) =>
+    params.complex ? undefined : selectiveSimdBackward(sizesOf(shapes, params), params.softplus),
   // Sums over the length of products of two scans, each with the tolerance of one.
   tolerance: 5e-5,
 };
@@ -454,7 +441,8 @@ export const selectiveScan = defineOp<
   outputShapes,
   cpu,
   launch,
-  simd: simdPlan,
+  simd: (shapes, params) =>
+    params.complex ? undefined : selectiveSimd(sizesOf(shapes, params), params.softplus),
   work: (shapes) => shapes.u.reduce((a, b) => a * b, 1) * shapes.A[1]!,
   sized: (work) => {
     const sizes = { batch: 1, length: Math.max(1, Math.round(work / 512)), feature: 32, state: 16 };

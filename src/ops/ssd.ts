@@ -30,6 +30,7 @@ import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts"
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal, uniform } from "./_helpers/cases.ts";
 import { groupsFor } from "./_helpers/plan.ts";
+import { COLUMNS_MAX, columnsFor, LANES, ROWS } from "./_helpers/ssd_tiles.ts";
 import { SIMD_TILE, singlePass, tiledTasks } from "./_helpers/simd.ts";
 import { SSD_BACKWARD_CHUNK, ssdBackward, ssdBackwardPlan } from "./_helpers/ssd_backward.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
@@ -106,24 +107,25 @@ function simdPlan(shapes: Shapes, params: SsdParams): SimdPlan {
   }, 6e-7 * batch * length * head * feature * state);
 }
 
-const GROUP = 128;
-
 function launch(shapes: Shapes, params: SsdParams): LaunchPlan {
   const { batch, length, head, feature, group, state } = sizesOf(shapes, params);
   const chunk = Math.min(params.chunk ?? SSD_CHUNK_MAX, SSD_CHUNK_MAX);
   const chunks = groupsFor(length, chunk);
-  const constants = {
-    GROUP,
-    CHUNK: chunk,
-    HAS_A: shapes.A ? 1 : 0,
-    HAS_D: shapes.D ? 1 : 0,
-    HAS_X0: shapes.x0 ? 1 : 0,
-  };
+  const rowGroups = groupsFor(chunk, ROWS);
   const dims = { length, head, feature, group, state, chunks };
   const named = (name: OptionalInput) => shapes[name] ? [name] : [];
-  const pass = (entry: string, bindings: string[], groups: number) => ({
+  const pass = (entry: string, bindings: string[], groups: number, columns = 1) => ({
     entry,
-    constants,
+    constants: {
+      GROUP: rowGroups * LANES,
+      CHUNK: chunk,
+      LANES,
+      ROW_GROUPS: rowGroups,
+      COLUMNS: columns,
+      HAS_A: shapes.A ? 1 : 0,
+      HAS_D: shapes.D ? 1 : 0,
+      HAS_X0: shapes.x0 ? 1 : 0,
+    },
     dims,
     bindings,
     workgroups: [groups, head, batch] as const,
@@ -131,16 +133,22 @@ function launch(shapes: Shapes, params: SsdParams): LaunchPlan {
   return {
     scratch: { ends: batch * chunks * head * feature * state, spans: batch * chunks * head },
     passes: [
-      pass("reduce_chunks", ["u", "delta", ...named("A"), "B", "ends", "spans"], chunks),
+      pass(
+        "reduce_chunks",
+        ["u", "delta", ...named("A"), "B", "ends", "spans"],
+        chunks,
+        columnsFor(state, COLUMNS_MAX),
+      ),
       pass(
         "carry_chunks",
         [...named("x0"), "ends", "spans", "state"],
-        groupsFor(feature * state, GROUP),
+        groupsFor(feature * state, rowGroups * LANES),
       ),
       pass(
         "apply_chunks",
         ["u", "delta", ...named("A"), "B", "C", ...named("D"), "ends", "y"],
         chunks,
+        columnsFor(feature, COLUMNS_MAX / 2),
       ),
     ],
   };

@@ -6,7 +6,7 @@ const module = new WebAssembly.Module(
 );
 
 function openMemory(): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: 4, maximum: 16_640, shared: true });
+  return new WebAssembly.Memory({ initial: 4, maximum: 20_480, shared: true });
 }
 
 async function ready(pool: SimdPool, count: number): Promise<void> {

@@ -17,6 +17,24 @@ export function singlePass(pass: SimdPass, coreMs: number): SimdPlan {
   return { scratch: {}, passes: [pass], coreMs };
 }
 
+/** Columns of a task of the sums: one cache line. */
+const SUM_COLUMNS = 16;
+
+/** target[c] = Σ_r left[r, c], in f64 and in the order of the rows. */
+export function sumColumns(sums: {
+  readonly target: string;
+  readonly left: string;
+  readonly rows: number;
+  readonly columns: number;
+}): SimdPass {
+  const { target, left, rows, columns } = sums;
+  return {
+    entry: "column_sums",
+    args: [left, target, rows, columns, SUM_COLUMNS],
+    tasks: Math.ceil(columns / SUM_COLUMNS),
+  };
+}
+
 /** A flag of a kernel. */
 export function flag(value: unknown): number {
   return value ? 1 : 0;

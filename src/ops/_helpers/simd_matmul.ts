@@ -58,22 +58,3 @@ export function multiplyPasses(
     ],
   };
 }
-
-/** Columns of a task of the sums: one cache line. */
-const SUM_COLUMNS = 16;
-
-/** target[c] = Σ_r left[r, c]·right[r, c], in f64 and in the order of the rows. */
-export function sumColumns(sums: {
-  readonly target: string;
-  readonly left: string;
-  readonly right?: string;
-  readonly rows: number;
-  readonly columns: number;
-}): SimdPass {
-  const { target, left, right = "", rows, columns } = sums;
-  return {
-    entry: "column_sums",
-    args: [left, right, target, rows, columns, columns, SUM_COLUMNS],
-    tasks: Math.ceil(columns / SUM_COLUMNS),
-  };
-}

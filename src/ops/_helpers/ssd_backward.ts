@@ -5,6 +5,7 @@ import type { Shape } from "../../tensor/shape.ts";
 import type { GradientOf, LaunchPlan, Pass, Some } from "../op.ts";
 import { groupsFor } from "./plan.ts";
 import { columnSums, joinPlans } from "./reduce.ts";
+import { COLUMNS_MAX, columnsFor, LANES, ROWS } from "./ssd_tiles.ts";
 
 type Input = "u" | "delta" | "B" | "C" | "A" | "D" | "x0";
 type Given = Some<Input | GradientOf<"y" | "state">, FloatArray>;
@@ -147,19 +148,7 @@ function flowBack(
 
 /** Samples of a chunk on a GPU: two matrices of all its pairs lie in workgroup memory. */
 export const SSD_BACKWARD_CHUNK = 32;
-/** Columns that an invocation's neighbours take, side by side in memory. */
-const LANES = 16;
-/** Rows of an invocation: those of a vec4. */
-const ROWS = 4;
 const GROUP = SSD_BACKWARD_CHUNK / ROWS * LANES;
-/** Most columns of an invocation; of those whose right side is staged, half. */
-const COLUMNS_MAX = 4;
-
-/** Columns of an invocation for so many columns in all. */
-function columnsFor(count: number, most = COLUMNS_MAX): number {
-  return Math.min(most, Math.max(1, groupsFor(count, LANES)));
-}
-
 /** Planes of `steps`, one number a sample and head each; the shader's order. */
 const STEP_PLANES = 5;
 
@@ -187,7 +176,7 @@ export function ssdBackwardPlan(
     columns = 1,
     change: Record<string, number> = {},
   ): Pass => ({
-    shader: "ssd_backward",
+    shader: "backward/ssd",
     entry,
     constants: {
       GROUP,
@@ -212,7 +201,7 @@ export function ssdBackwardPlan(
     { ...carry, bindings: carry.bindings.map((name) => name === "state" ? "state=last" : name) },
     pass("stage_rates", ["delta", ...named("A"), "rates"]),
     pass("pair_samples", ["u", "B", "C", "gradY", "rates", "pairs", "steps"], 2),
-    pass("reduce_flows", ["C", "gradY", "rates", "flows"], columnsFor(state)),
+    pass("reduce_flows", ["C", "gradY", "rates", "flows"], columnsFor(state, COLUMNS_MAX)),
     {
       ...pass("carry_flows", ["gradState", "spans", "flows", ...(shapes.x0 ? ["gradX0"] : [])]),
       workgroups: [groupsFor(width, GROUP), head, batch],
@@ -225,14 +214,14 @@ export function ssdBackwardPlan(
     pass("reach_rows", [
       ...["samples=u", "own=B", "other=C", "states=flows", "rates", "pairs", "steps"],
       `rows=${rowsOf("B")}`,
-    ], columnsFor(state)),
+    ], columnsFor(state, COLUMNS_MAX)),
     pass(
       "reach_rows",
       [
         ...["samples=gradY", "own=C", "other=B", "states=ends", "rates", "pairs", "steps"],
         `rows=${rowsOf("C")}`,
       ],
-      columnsFor(state),
+      columnsFor(state, COLUMNS_MAX),
       { OF_C: 1 },
     ),
     pass("reach_steps", [
