@@ -152,7 +152,7 @@ function freeAll(device: Device, tensors: Tensors = {}): void {
   for (const tensor of Object.values(tensors)) device.free(tensor);
 }
 
-/** Samples `start` to `start + count` of every row.          [batch, length, …] -> [batch, count, …] */
+/** Samples `start` to `start + count` of every row.  [batch, length, …] -> [batch, count, …] */
 function rangeOf(tensor: Tensor, start: number, count: number): Tensor {
   const [batch = 0, length = 0, ...rest] = tensor.shape;
   const inner = rest.reduce((a, b) => a * b, 1);
