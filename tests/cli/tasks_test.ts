@@ -25,7 +25,6 @@ Deno.test("tasks trains, keeps the results, and shows them again from the file",
     assert.deepEqual(JSON.parse(out), { runs });
     assert.equal(runs.length, 1);
     assert.equal(runs[0]!.commit, "abc");
-    assert.equal(runs[0]!.isCut, true);
     const { figure } = runs[0]!.tests[0]!;
     assert.ok(figure !== null && figure > 0 && figure < 2);
     const page = `${folder}/page.md`;
