@@ -24,7 +24,10 @@ export const mamba2Group: GroupRunner = {
   },
 };
 
-/** The listing, for every chunk length and as masked attention; the comparison sees whichever is farthest off. */
+/**
+ * The listing, for every chunk length and as masked attention; the comparison sees whichever is
+ * farthest off.
+ */
 async function discrete(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const select = (device: Device, variable: Variable, chunk: number) => {
     const of = (name: string) => variable(name, cast(fileTensor(golden, name), on.dtype));
