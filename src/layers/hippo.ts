@@ -9,7 +9,7 @@
  * trained; it starts as the readout of a delay, y(t) ≈ u(t − delay·window), which for `legt` and
  * `lmu` is the rational function of their order that is closest to an exact delay.
  *
- * - measures with a window are time-invariant: op `dense_scan`, discretised by `discretization`,
+ * - measures with a window are time-invariant: op `shared_scan`, discretised by `discretization`,
  *   with elapsed times native (a step of another size is discretised anew);
  * - `legs` remembers everything and weighs it equally, at a resolution that shrinks with 1/t: op
  *   `legs_scan`, exact for a held input, elapsed times native. Its state carries the time seen.
@@ -20,8 +20,7 @@
 import { InvalidValueError } from "../base/errors.ts";
 import { nextUniform, type RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
-import { add, denseScan, legsScan, matmul, type OpInput, runOp } from "../ops/mod.ts";
-import { identity } from "../ssm/dense.ts";
+import { add, legsScan, matmul, type OpInput, runOp, sharedScan } from "../ops/mod.ts";
 import { type DiscreteSystem, discretizeDense } from "../ssm/discretize.ts";
 import { legsHeldInto, legsQuadrature, legsStepInto } from "../ssm/legs_step.ts";
 import { MEMORY_MEASURES, memoryBasis, type MemoryMeasure, memorySystem } from "../ssm/memory.ts";
@@ -117,26 +116,23 @@ function discretized(config: HippoConfig, scale: number): DiscreteSystem {
   return discretizeDense(A, B, { stateSize, dt: scale / window, method });
 }
 
-/** The systems of the given elapsed times, each repeated for every feature. */
+/** The systems of the given elapsed times; equal times are worked out once. */
 function systemsOf(
   config: HippoConfig,
   scales: ArrayLike<number>,
   rows: readonly number[],
 ): { A: Tensor; B: Tensor } {
-  const { feature, state } = config;
-  const A = new Float64Array(scales.length * feature * state * state);
-  const B = new Float64Array(scales.length * feature * state);
+  const { state } = config;
+  const A = new Float64Array(scales.length * state * state);
+  const B = new Float64Array(scales.length * state);
   const known = new Map<number, DiscreteSystem>();
   for (let i = 0; i < scales.length; i++) {
     let system = known.get(scales[i]!);
     if (system === undefined) known.set(scales[i]!, system = discretized(config, scales[i]!));
-    for (let d = 0; d < feature; d++) {
-      A.set(system.Abar, (i * feature + d) * state * state);
-      B.set(system.Bbar, (i * feature + d) * state);
-    }
+    A.set(system.Abar, i * state * state);
+    B.set(system.Bbar, i * state);
   }
-  const shape = [...rows, feature, state];
-  return { A: tensorOf([...shape, state], A), B: tensorOf(shape, B) };
+  return { A: tensorOf([...rows, state, state], A), B: tensorOf([...rows, state], B) };
 }
 
 /** Coefficients of a window's measure over a whole length. */
@@ -146,19 +142,15 @@ function scanWindow(
   u: OpInput,
   { state, dtScale }: ForwardOptions,
 ): HippoCoefficients {
-  const { feature, state: size } = config;
   if (dtScale) expectShape("dtScale", ["batch", "length"], u.shape.slice(0, 2), dtScale.shape);
   const { A, B } = systemsOf(config, dtScale?.data ?? [1], dtScale?.shape ?? []);
-  const one = identity(size);
-  const { y, state: x } = runOp(device, denseScan, {
+  const { states, state: x } = runOp(device, sharedScan, {
     u,
     A: asDtype(A, u.dtype),
     B: asDtype(B, u.dtype),
-    // Every coefficient is an output.
-    C: asDtype(filled([feature, size, size], (i) => one[i % one.length]!), u.dtype),
     x0: carried(state?.["x"], u.dtype),
   }, {});
-  return { coefficients: reshape(y, [...u.shape, size]), state: { x } };
+  return { coefficients: states, state: { x } };
 }
 
 /** Coefficients of LegS over a whole length. */

@@ -36,6 +36,7 @@ import { quantileLoss } from "./quantile_loss.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
 import { shiftTaps } from "./shift_taps.ts";
+import { sharedScan } from "./shared_scan.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
 import { squaredError } from "./squared_error.ts";
@@ -83,6 +84,7 @@ export {
   quantileLoss,
   rmsNorm,
   selectiveScan,
+  sharedScan,
   shiftTaps,
   slice,
   softmax,
@@ -132,6 +134,7 @@ export const OPS: readonly AnyOp[] = [
   rmsNorm,
   selectiveScan,
   shiftTaps,
+  sharedScan,
   slice,
   softmax,
   squaredError,

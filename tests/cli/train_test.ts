@@ -80,6 +80,20 @@ Deno.test("train --resume goes on as if there had been no break", async () => {
   });
 });
 
+Deno.test("train --dashboard says where it shows itself, and ends with the training", async () => {
+  await withFolder(async (folder) => {
+    const config = await prepare(folder);
+    const out = `${folder}/run`;
+    const ran = await run(trainCommand, "--config", config, "--output", out, "--dashboard", "0");
+    assert.equal(ran.code, 0, ran.error);
+    const url = /shows itself at (http:\/\/127\.0\.0\.1:\d+)/.exec(ran.error)![1]!;
+    await assert.rejects(fetch(url), TypeError);
+    assert.match(ran.out, /^finished after 12 steps, \d+ parameters$/m);
+    const wrong = await run(trainCommand, "--config", config, "--output", out, "--dashboard", "x");
+    assert.equal(wrong.code, 2);
+  });
+});
+
 Deno.test("train refuses what it cannot do", async () => {
   assert.equal((await run(trainCommand)).code, 2);
   await withFolder(async (folder) => {

@@ -5,7 +5,7 @@
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { NAIVE_FAMILY } from "./_naive_family.ts";
 import { naiveKalmanFilter, naiveKalmanSmoother } from "./_naive_kalman.ts";
-import { legsScan } from "./_naive_legs.ts";
+import { legsScan, sharedScan } from "./_naive_memory.ts";
 import { NAIVE_SYSTEMS } from "./_naive_systems.ts";
 import { NAIVE_LOSSES } from "./_naive_losses.ts";
 
@@ -314,6 +314,7 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
   ...NAIVE_SYSTEMS,
   ...NAIVE_LOSSES,
   legs_scan: legsScan,
+  shared_scan: sharedScan,
   linear_scan: linearScan,
   selective_scan: selectiveScan,
   matmul,

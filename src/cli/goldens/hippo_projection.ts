@@ -1,6 +1,5 @@
 import { hippoCoefficients } from "../../layers/mod.ts";
-import { denseScan, matmul, runOp } from "../../ops/mod.ts";
-import { identity } from "../../ssm/dense.ts";
+import { matmul, runOp, sharedScan } from "../../ops/mod.ts";
 import {
   type DiscreteSystem,
   discretizeDense,
@@ -15,7 +14,7 @@ import {
   projectLegt,
   reconstruct,
 } from "../../ssm/projection.ts";
-import { asDtype, type Tensor, tensorOf } from "../../tensor/tensor.ts";
+import { asDtype, tensorOf } from "../../tensor/tensor.ts";
 import { methodOf } from "./discretization.ts";
 import { type GoldenCase, numberOf, tensorOfCase, textOf, valuesOf } from "./golden_file.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
@@ -104,12 +103,17 @@ async function scanned(
         ? legsStep(stateSize, k, method)
         : discretizeDense(lmu.A, lmu.B, { ...method, stateSize, dt }),
   );
-  const { A, B } = spread(systems, channels, stateSize);
-  const one = Array.from({ length: channels }, () => [...identity(stateSize)]).flat();
-  const C = tensorOf([channels, stateSize, stateSize], Float64Array.from(one));
-  const cast = (tensor: Tensor) => asDtype(tensor, on.dtype);
-  const { y, state } = runOp(on.device, denseScan, { u, A: cast(A), B: cast(B), C: cast(C) }, {});
-  return await coefficientsOf({ coefficients: y, state: { state } }, on);
+  const joined = (of: (system: DiscreteSystem) => Float64Array, shape: readonly number[]) =>
+    asDtype(
+      tensorOf([1, length, ...shape], Float64Array.from(systems.flatMap((each) => [...of(each)]))),
+      on.dtype,
+    );
+  const { states, state } = runOp(on.device, sharedScan, {
+    u,
+    A: joined(({ Abar }) => Abar, [stateSize, stateSize]),
+    B: joined(({ Bbar }) => Bbar, [stateSize]),
+  }, {});
+  return await coefficientsOf({ coefficients: states, state: { state } }, on);
 }
 
 async function coefficientsOf(
@@ -118,19 +122,6 @@ async function coefficientsOf(
 ): Promise<Float64Array> {
   for (const tensor of Object.values(state)) on.device.free(tensor);
   return valuesF64(await take(on, coefficients));
-}
-
-/** One system a sample, the same for every channel. */
-function spread(systems: readonly DiscreteSystem[], channels: number, stateSize: number) {
-  const shape = [1, systems.length, channels, stateSize];
-  const repeated = (of: (system: DiscreteSystem) => Float64Array) =>
-    Float64Array.from(
-      systems.flatMap((system) => Array.from({ length: channels }, () => [...of(system)]).flat()),
-    );
-  return {
-    A: tensorOf([...shape, stateSize], repeated(({ Abar }) => Abar)),
-    B: tensorOf(shape, repeated(({ Bbar }) => Bbar)),
-  };
 }
 
 /** The history by a product with the basis on the device. */

@@ -1,4 +1,4 @@
-/** The LegS memory by matrix exponentials; see `_naive.ts`. */
+/** Memories: LegS by matrix exponentials, a shared system by its indices; see `_naive.ts`. */
 import { discretizeDense } from "../../src/ssm/discretize.ts";
 import { hippoTransition } from "../../src/ssm/hippo.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
@@ -34,4 +34,34 @@ export function legsScan(
     last.push(...rows.flat());
   }
   return { coefficients, state: last };
+}
+
+/** x_k[d] = A_k·x_{k−1}[d] + B_k·u_k[d] */
+export function sharedScan(
+  { u, A, B, x0 }: Record<string, Tensor>,
+): Record<string, number[]> {
+  const [batch, length, feature] = u!.shape as [number, number, number];
+  const size = A!.shape.at(-1)!;
+  const states: number[] = [];
+  const state: number[] = [];
+  for (let b = 0; b < batch; b++) {
+    let rows = Array.from(
+      { length: feature },
+      (_, d) => Array.from({ length: size }, (_, n) => x0?.data[(b * feature + d) * size + n] ?? 0),
+    );
+    for (let k = 0; k < length; k++) {
+      const system = A!.shape.length > 2 ? b * length + k : 0;
+      rows = rows.map((before, d) =>
+        before.map((_, i) =>
+          before.reduce(
+            (sum, value, j) => sum + A!.data[(system * size + i) * size + j]! * value,
+            B!.data[system * size + i]! * u!.data[(b * length + k) * feature + d]!,
+          )
+        )
+      );
+      states.push(...rows.flat());
+    }
+    state.push(...rows.flat());
+  }
+  return { states, state };
 }
