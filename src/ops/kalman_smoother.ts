@@ -6,8 +6,8 @@
  *   mean' = mean + E·(mean'[t+1] − A·mean − c)
  *   P' = E·P'[t+1]·Eᵀ + (P − E·A·P)
  *
- * A, W, c those that lead to sample t+1, P the filtered covariance, primes on what is smoothed. With
- * P = U·Uᵀ and Q making the matrix lower triangular (Yaghoobi et al., "Parallel square-root
+ * A, W, c those that lead to sample t+1, P the filtered covariance, primes on what is smoothed.
+ * With P = U·Uᵀ and Q making the matrix lower triangular (Yaghoobi et al., "Parallel square-root
  * statistical linear regression for inference in nonlinear state space models", arXiv 2207.00426,
  * section 4),
  *
