@@ -37,8 +37,8 @@ export interface BackboneConfig {
   /** Features between the layers. */
   readonly width: number;
   readonly layers: readonly BackboneLayer[];
-  /** Normalisation before every layer, every MLP and the output. */
-  readonly norm: "rms" | "layer";
+  /** Normalisation before every layer, every MLP and the output; `none` keeps amplitudes. */
+  readonly norm: "rms" | "layer" | "none";
   /** Hidden features of a gated MLP after every layer; 0 = none. */
   readonly mlp: number;
   /** Share of each residual branch's elements that training drops. */
@@ -63,7 +63,7 @@ const schema = z.strictObject({
   ]),
   width: size(WIDTH_MAX),
   layers: z.array(layerSchema).min(1).max(DEPTH_MAX),
-  norm: z.enum(["rms", "layer"]).default("rms"),
+  norm: z.enum(["rms", "layer", "none"]).default("rms"),
   mlp: z.int().min(0).max(4 * WIDTH_MAX).default(0),
   dropout: z.number().min(0).max(0.9).default(0),
   output: z.strictObject({
