@@ -6,7 +6,7 @@ import { z } from "zod";
 import { InvalidValueError } from "../base/errors.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { type AnyLayer, LAYERS } from "../layers/mod.ts";
-import { parseBy } from "./parse.ts";
+import { atPath, parseBy } from "./parse.ts";
 
 /** Widest stream of features between the layers. */
 export const WIDTH_MAX = 8192;
@@ -183,13 +183,7 @@ function wholeLayer(
     }
     config[key] = value;
   }
-  try {
-    layer.validate(config);
-  } catch (error) {
-    if (!(error instanceof InvalidValueError)) throw error;
-    const expectation = error.message.slice(error.message.indexOf(", expected ") + 11);
-    throw new InvalidValueError(`${path}.config.${error.field}`, error.value, expectation);
-  }
+  atPath(`${path}.config`, () => layer.validate(config));
   return { name: layer.name, config };
 }
 
