@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { RUN_FILES } from "../../src/cli/train/run_folder.ts";
 import { trainCommand } from "../../src/cli/train.ts";
-import { decodeModel } from "../../src/models/checkpoint.ts";
+import { decodeCheckpoint, decodeModel } from "../../src/models/checkpoint.ts";
 import { list, ROOT } from "../_source.ts";
 import { hourlyCsv, run, withFolder } from "./_run.ts";
 
@@ -124,4 +124,34 @@ Deno.test("the example configurations of the documents run", async () => {
       assert.equal(model.step, 2);
     }
   });
+});
+
+Deno.test({
+  name: "Ctrl-C ends a training with a checkpoint and says how to go on",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    await withFolder(async (folder) => {
+      const training = { ...TRAINING, steps: 100_000, saveEvery: 100_000 };
+      const config = await prepare(folder, { training });
+      const out = `${folder}/run`;
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--no-check", "main.ts", "train", "--config", config, "--output", out],
+        cwd: ROOT,
+        stdout: "piped",
+        stderr: "piped",
+        env: { NO_COLOR: "1" },
+      }).spawn();
+      const metrics = `${out}/${RUN_FILES.metrics}`;
+      const isUnderWay = async () => (await Deno.readTextFile(metrics).catch(() => "")).length > 0;
+      while (!await isUnderWay()) await new Promise((resolve) => setTimeout(resolve, 20));
+      child.kill("SIGINT");
+      const { code, stdout, stderr } = await child.output();
+      const said = new TextDecoder().decode(stdout);
+      assert.equal(code, 0, new TextDecoder().decode(stderr));
+      assert.match(said, /^interrupted after \d+ steps/);
+      assert.match(said, new RegExp(`Go on with: driftline train --config ${config} .*--resume`));
+      const { step } = decodeCheckpoint(await Deno.readFile(`${out}/${RUN_FILES.checkpoint}`));
+      assert.ok(step > 0 && step < 100_000);
+    });
+  },
 });

@@ -45,6 +45,7 @@ function backbone(layers: readonly string[], change: Record<string, unknown> = {
 const BACKBONES: readonly [string, Backbone][] = [
   ...LAYERS.map(({ name }): [string, Backbone] => [name, backbone([name])]),
   ["a hybrid with MLPs", backbone(["mamba2", "mamba", "attention", "s4d"], { mlp: 5 })],
+  ["a layer without norms", backbone(["s4d"], { norm: "none" })],
   [
     "a hybrid of tokens, with layer norms",
     backbone(["s5", "h3"], {
@@ -283,4 +284,31 @@ for (const [name, model] of BACKBONES) {
 Deno.test("gradients pass through dropout", () => {
   const model = backbone(["mamba", "s4d"], { mlp: 5, dropout: 0.25 });
   assertGradients(model, { dropoutSeed: 9 });
+});
+
+Deno.test("a backbone without norms keeps amplitudes: linear layers give a linear model", async () => {
+  const config = { state: 4, activation: "identity", mix: false };
+  const model = backbone([], { norm: "none", layers: [{ name: "s4d", config }] });
+  const tensors = parametersOf(model);
+  const input = inputOf(model);
+  const outputs = await Promise.all([0, 1, 2].map(async (gain) => {
+    const { shape, data } = input;
+    const scaled = tensorOf(shape, Float64Array.from(data, (value) => gain * value));
+    return (await runForward(cpu, model, tensors, scaled)).y.data;
+  }));
+  outputs[2]!.forEach((value, i) => {
+    const [none, once] = [outputs[0]![i]!, outputs[1]![i]!];
+    assert.ok(Math.abs(value - none - 2 * (once - none)) < F64_CLOSE);
+  });
+});
+
+Deno.test("a backbone of one feature tells its sizes apart from the first step on", async () => {
+  const model = backbone(["mamba"], { input: { kind: "signal", feature: 1 } });
+  const tensors = model.init(seedRandom(7));
+  const at = async (value: number) => {
+    const input = tensorOf([1, 1, 1], Float64Array.of(value));
+    return (await runForward(cpu, model, tensors, input)).y.data[0]!;
+  };
+  // With a bias of 0 the norm would leave its sign alone.
+  assert.ok(Math.abs(await at(2) - await at(1)) > 1e-3);
 });
