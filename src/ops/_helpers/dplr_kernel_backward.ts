@@ -49,7 +49,7 @@ function solutionsInto(
   }
 }
 
-/** Adds 2·(G·conj(a) + conj(G)·b), the gradient of an x that the spectrum holds as a·x + b·conj(x). */
+/** Adds 2·(G·conj(a) + conj(G)·b), the gradient of an x that is held as 2·(a·x + b·conj(x)). */
 function add(
   sums: Float64Array,
   n: number,
