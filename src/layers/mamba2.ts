@@ -49,6 +49,8 @@ export interface Mamba2Config {
   readonly chunk: number;
   /** Gate after the norm instead of before it. */
   readonly normBeforeGate: boolean;
+  /** Biases on the input and output projections; default none. */
+  readonly bias?: boolean;
   /** Added to the mean of squares in the norm. */
   readonly eps: number;
   /** Range of the first step sizes. */
@@ -96,6 +98,7 @@ function convolvedOf(config: Mamba2Config): number {
  *   convWeight [inner + 2·group·state, width], convBias
  *   dtBias [head]     logA [head], A = −exp(logA)     D [head]
  *   normWeight [inner]     outProj [feature, inner]
+ *   inBias, outBias        of the projections, only with `bias`
  *
  * −A starts uniform in [1, 16], as in the published code; dtBias so that softplus gives a
  * log-uniform step.
@@ -121,6 +124,10 @@ function init(config: Mamba2Config, random: RandomState): LayerParams<Mamba2Conf
       D: filled([heads], () => 1),
       normWeight: filled([inner], () => 1),
       outProj: uniform(random, [feature, inner], 1 / Math.sqrt(inner)),
+      ...(config.bias && {
+        inBias: filled([inner + convolved + heads], () => 0),
+        outBias: filled([feature], () => 0),
+      }),
     },
   };
 }
@@ -177,9 +184,12 @@ function forward(
   const convolvedSize = convolvedOf(config);
   const param = (name: string) => operand(need(params.tensors, name), dtype);
   const scope = openScope(device);
+  const linear = (a: OpInput, weight: string, bias: string) => {
+    const operands = { a, b: param(weight), bias: carried(params.tensors[bias], dtype) };
+    return runOp(scope, matmul, operands, { transposeB: true }).c;
+  };
   try {
-    const b = param("inProj");
-    const projected = runOp(scope, matmul, { a: u, b }, { transposeB: true }).c;
+    const projected = linear(u, "inProj", "inBias");
     const convolved = runOp(scope, conv1d, {
       u: range(scope, projected, inner, convolvedSize),
       weight: param("convWeight"),
@@ -208,7 +218,7 @@ function forward(
       groupSize: inner / config.group,
       normBeforeGate: config.normBeforeGate,
     }).out;
-    const y = runOp(scope, matmul, { a: normed, b: param("outProj") }, { transposeB: true }).c;
+    const y = linear(normed, "outProj", "outBias");
     return {
       y: scope.keep(y),
       state: { conv: scope.keep(convolved.state), ssm: scope.keep(scanned.state) },
@@ -252,6 +262,15 @@ export const mamba2: Layer<Mamba2Config> = {
   halfStepsExact: () => "the published block adds the input by Euler's rule, delta·B",
   examples: [
     EXAMPLE,
-    { ...EXAMPLE, width: 1, headSize: 3, feature: 6, group: 2, chunk: 5, normBeforeGate: true },
+    {
+      ...EXAMPLE,
+      width: 1,
+      headSize: 3,
+      feature: 6,
+      group: 2,
+      chunk: 5,
+      normBeforeGate: true,
+      bias: true,
+    },
   ],
 };
