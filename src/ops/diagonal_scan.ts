@@ -204,6 +204,17 @@ const backward: Backward<DiagonalScanParams, Input, OptionalInput, "x" | "state"
       columnSums({ target: "gradA", left: "sums", rows: batch * chunks, columns: 2 * states }),
     );
   },
+  simd(shapes, params) {
+    if (params.variant !== "lti") return undefined;
+    const [batch, length, states] = shapes.v as [number, number, number, number];
+    const tensors = ["A", "x0", "x", "gradX", "gradState", "gradV", "gradA", "gradX0"];
+    return singlePass({
+      entry: "diagonal_scan_backward",
+      args: [...tensors, batch, length, states, flag(params.reverse)],
+      tasks: tiledTasks(1, states),
+      threadFloats: 4 * SIMD_TILE,
+    }, 4e-6 * batch * length * states);
+  },
   // Sums over the length of products of two scans, each with the tolerance of one.
   tolerance: 5e-5,
 };
