@@ -15,6 +15,7 @@ import type { Device, DeviceTensor } from "../device/device.ts";
 import { packHalf, unpackHalf } from "../ops/_helpers/half_storage.ts";
 import { add } from "../ops/add.ts";
 import { gradientName, needsOf } from "../ops/op.ts";
+import { slice } from "../ops/slice.ts";
 import { type OpInput, type OpRun, type RecordingDevice, runBackward, runOp } from "../ops/run.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, reshape, type Tensor, zeros } from "../tensor/tensor.ts";
@@ -394,12 +395,24 @@ class Recorder {
   }
 
   #zero(shape: Shape, dtype: Dtype): DeviceTensor {
-    const key = `${dtype}/${sizeOf(shape)}`;
+    const size = sizeOf(shape);
+    const key = `${dtype}/${size}`;
     let tensor = this.#zeros.get(key);
     if (tensor === undefined) {
-      tensor = this.#base.upload(zeros([sizeOf(shape)], dtype));
+      tensor = this.#makeZeros(size, dtype);
       this.#zeros.set(key, tensor);
     }
     return reshape(tensor, shape);
+  }
+
+  /** Made on the device: a cache of keys and values has megabytes, too many to send each time. */
+  #makeZeros(size: number, dtype: Dtype): DeviceTensor {
+    const gradOut = this.#base.upload(zeros([Math.min(size, 1)], dtype));
+    if (size <= 1) return gradOut;
+    // The gradient of a range is 0 beside it.
+    const params = { start: 0, count: 1 };
+    const { gradX } = runBackward(this.#base, slice, { gradOut }, { x: [size] }, params);
+    this.#base.free(gradOut);
+    return gradX!;
   }
 }

@@ -1,6 +1,7 @@
 /** The hub of the layers: every member by name. */
 import { attention } from "./attention.ts";
 import { h3 } from "./h3.ts";
+import { hippo } from "./hippo.ts";
 import type { AnyLayer } from "./layer.ts";
 import { linearAttention } from "./linear_attention.ts";
 import { lssl } from "./lssl.ts";
@@ -22,6 +23,8 @@ export type {
 export type { AttentionConfig } from "./attention.ts";
 export { h3ShiftTaps } from "./h3.ts";
 export type { H3Config } from "./h3.ts";
+export { hippoCoefficients, hippoReconstruct } from "./hippo.ts";
+export type { HippoCoefficients, HippoConfig } from "./hippo.ts";
 export { LINEAR_ATTENTION_DECAYS, retentionLogDecays } from "./linear_attention.ts";
 export type { LinearAttentionConfig, LinearAttentionDecay } from "./linear_attention.ts";
 export { lsslConvolve, lsslDiscrete, lsslKernel, lsslKrylov } from "./lssl.ts";
@@ -34,12 +37,13 @@ export { dssKernel, s4dConvolve, s4dDiscrete, s4dKernel } from "./s4d.ts";
 export type { S4dConfig } from "./s4d.ts";
 export { S5_ACTIVATIONS, s5Discrete } from "./s5.ts";
 export type { S5Activation, S5Config } from "./s5.ts";
-export { attention, h3, linearAttention, lssl, mamba, mamba2, s4, s4d, s5 };
+export { attention, h3, hippo, linearAttention, lssl, mamba, mamba2, s4, s4d, s5 };
 
 /** Every layer; the laws run over this list. */
 export const LAYERS: readonly AnyLayer[] = [
   attention,
   h3,
+  hippo,
   linearAttention,
   lssl,
   mamba,

@@ -87,7 +87,8 @@ const BLOCK = { activation: "gelu", mix: true };
  * Configuration of each member at a width, from its paper where that is stated: Mamba (arXiv
  * 2312.00752, appendix E), Mamba-2 (2405.21060, appendix D), S4 and S4D (2111.00396, 2206.11893),
  * S5 (2208.04933), H3 (2212.14052), LSSL (2110.13985), gated linear attention (2312.06635). A head
- * of attention has up to 64 features.
+ * of attention has up to 64 features. HiPPO's readout is a matrix from all coefficients to all
+ * features, so it has few coefficients.
  */
 const DEFAULTS: Readonly<Record<string, (width: number) => Record<string, unknown>>> = {
   attention: (width) => {
@@ -97,6 +98,7 @@ const DEFAULTS: Readonly<Record<string, (width: number) => Record<string, unknow
     return { head, group: head, ...rest };
   },
   h3: () => ({ state: 16, headSize: 1, ...STEPS }),
+  hippo: () => ({ state: 16, measure: "legs", window: 256, discretization: "zoh", start: 0 }),
   linear_attention: (width) => ({
     ...{ head: width / divisor(width, 64), state: 64, decay: "gated", chunk: 64, eps: 1e-5 },
   }),

@@ -27,10 +27,9 @@ import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { decays, denormal, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
 import { discretizeModeInto } from "./_helpers/discretize_mode.ts";
-import { linearScanBackward } from "./_helpers/linear_scan_backward.ts";
-import { BACKWARD_CHUNK, backwardTile } from "./_helpers/scan_backward.ts";
+import { linearBackwardPlan, linearScanBackward } from "./_helpers/linear_scan_backward.ts";
+import { BACKWARD_CHUNK } from "./_helpers/scan_backward.ts";
 import { chunkOf, groupsFor } from "./_helpers/plan.ts";
-import { columnSums, joinPlans } from "./_helpers/reduce.ts";
 import { SIMD_TILE, singlePass, tiledTasks } from "./_helpers/simd.ts";
 import {
   type Backward,
@@ -150,8 +149,6 @@ const STATES_PER_THREAD = 8;
 const STATE_GROUPS_MAX = 8;
 const INVOCATIONS_MAX = 256;
 const CARRY_GROUP = 64;
-/** Workgroup memory of an invocation on the way back: starts of tiles, shares, staged rows. */
-const BACKWARD_BYTES = 144;
 
 function launch(shapes: Shapes, params: LinearScanParams, _limits: GpuLimits): LaunchPlan {
   const [batch, length, feature] = shapes.u as [number, number, number];
@@ -176,7 +173,6 @@ function chunked(shapes: Shapes, params: LinearScanParams, chunk: number): Launc
     TILE,
     CARRY_GROUP,
     CHUNKED: chunks > 1 ? 1 : 0,
-    BACKWARD: 0,
     PER_STEP: perStep ? 1 : 0,
     BILINEAR: params.discretization === "bilinear" ? 1 : 0,
     HAS_D: shapes.D ? 1 : 0,
@@ -247,69 +243,8 @@ function simdPlan(shapes: Shapes, params: LinearScanParams): SimdPlan {
 const backward: Backward<LinearScanParams, Input, OptionalInput, Output> = {
   needs: ["u", "A", "B", "C", "D", "dt", "x0"],
   cpu: linearScanBackward,
-  launch(shapes, params, limits) {
-    const [batch, length, feature] = shapes.u as [number, number, number];
-    const states = shapes.A[1]!;
-    const perStep = params.variant === "perStep";
-    const forward = chunked(shapes, params, BACKWARD_CHUNK);
-    const starts = forward.passes.slice(0, -1);
-    const chunks = Math.max(1, Math.ceil(length / BACKWARD_CHUNK));
-    const tile = backwardTile("A.state", states, feature, limits, BACKWARD_BYTES);
-    const constants = { ...forward.passes[0]!.constants, ...tile, BACKWARD: 1, STAGE_U: 1 };
-    const { dims } = forward.passes[0]!;
-    const bank = feature * states;
-    const rows = batch * chunks;
-    // A row of sums of a chunk: gradients of A, B and C, then of D.
-    const stride = 6 * bank + feature;
-    const x0 = shapes.x0 ? ["x0", "gradX0"] : [];
-    const dt = perStep ? ["dt"] : [];
-    const D = shapes.D ? ["D"] : [];
-    const tiles = groupsFor(feature, tile.FEATURES);
-    const passes: Pass[] = [...starts];
-    if (chunks > 1) {
-      passes.push({
-        entry: "reduce_flows",
-        constants: { ...constants, STAGE_U: 0 },
-        dims,
-        bindings: ["A", "C", ...dt, "gradY", "flows", "flowDecays"],
-        workgroups: [tiles, chunks - 1, batch],
-      });
-    }
-    passes.push({
-      entry: "carry_flows",
-      constants,
-      dims,
-      bindings: ["gradState", "flows", ...(chunks > 1 ? ["flowDecays"] : [])],
-      workgroups: [groupsFor(bank, CARRY_GROUP), batch, 1],
-    }, {
-      entry: "apply_flows",
-      constants,
-      dims,
-      bindings: [
-        ...["u", "A", "B", "C", ...D, ...dt, ...x0, "gradY", "flows", "gradU", "sums"],
-        ...[...(perStep ? ["gradDt"] : []), ...(chunks > 1 ? ["ends"] : [])],
-      ],
-      workgroups: [tiles, chunks, batch],
-    });
-    const sum = (target: string, offset: number, columns: number) =>
-      columnSums({ target, left: "sums", rows, columns, stride, offset });
-    const flows = 2 * rows * bank;
-    return joinPlans(
-      {
-        scratch: {
-          ...forward.scratch,
-          flows,
-          ...(chunks > 1 ? { flowDecays: flows } : {}),
-          sums: rows * stride,
-        },
-        passes,
-      },
-      sum("gradA", 0, 2 * bank),
-      sum("gradB", 2 * bank, 2 * bank),
-      sum("gradC", 4 * bank, 2 * bank),
-      ...(shapes.D ? [sum("gradD", 6 * bank, feature)] : []),
-    );
-  },
+  launch: (shapes, params, limits) =>
+    linearBackwardPlan(chunked(shapes, params, BACKWARD_CHUNK), shapes, params, limits),
   simd(shapes, params) {
     if (params.variant !== "lti") return undefined;
     const [batch, length, feature] = shapes.u as [number, number, number];

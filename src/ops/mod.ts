@@ -21,7 +21,9 @@ import { gate } from "./gate.ts";
 import { gaussianCrps } from "./gaussian_crps.ts";
 import { gaussianLoss } from "./gaussian_loss.ts";
 import { half } from "./half.ts";
+import { kalmanFilter } from "./kalman_filter.ts";
 import { layerNorm } from "./layer_norm.ts";
+import { legsScan } from "./legs_scan.ts";
 import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
@@ -33,6 +35,7 @@ import { quantileLoss } from "./quantile_loss.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
 import { shiftTaps } from "./shift_taps.ts";
+import { sharedScan } from "./shared_scan.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
 import { squaredError } from "./squared_error.ts";
@@ -67,7 +70,9 @@ export {
   gaussianCrps,
   gaussianLoss,
   half,
+  kalmanFilter,
   layerNorm,
+  legsScan,
   linearScan,
   matmul,
   mimoSystem,
@@ -77,6 +82,7 @@ export {
   quantileLoss,
   rmsNorm,
   selectiveScan,
+  sharedScan,
   shiftTaps,
   slice,
   softmax,
@@ -112,7 +118,9 @@ export const OPS: readonly AnyOp[] = [
   gaussianCrps,
   gaussianLoss,
   half,
+  kalmanFilter,
   layerNorm,
+  legsScan,
   linearScan,
   matmul,
   mimoSystem,
@@ -123,6 +131,7 @@ export const OPS: readonly AnyOp[] = [
   rmsNorm,
   selectiveScan,
   shiftTaps,
+  sharedScan,
   slice,
   softmax,
   squaredError,

@@ -46,8 +46,9 @@ function check({ quantiles, scale }: QuantileLossParams): void {
 const DECILES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
 const cases: readonly RowCase<QuantileLossParams>[] = [
-  ...rowCases<QuantileLossParams>([9], { quantiles: DECILES }),
-  rowCase("one quantile", [7], [1], { quantiles: [0.5] }),
+  // One quantile, so that hardly any of 4097 errors lies where a difference meets the kink.
+  ...rowCases<QuantileLossParams>([1], { quantiles: [0.3] }),
+  rowCase("deciles", [5, 13], [9], { quantiles: DECILES }),
   rowCase("ranked probability", [65], [2], { quantiles: [0.25, 0.75], scale: 2 }),
 ];
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { RUN_FILES } from "../../src/cli/train/run_folder.ts";
 import { trainCommand } from "../../src/cli/train.ts";
 import { decodeModel } from "../../src/models/checkpoint.ts";
+import { list, ROOT } from "../_source.ts";
 import { hourlyCsv, run, withFolder } from "./_run.ts";
 
 const TRAINING = {
@@ -93,5 +94,20 @@ Deno.test("train refuses what it cannot do", async () => {
     assert.match(nowhere.error, /--output is missing/);
     const absent = await run(trainCommand, "--config", `${folder}/none.json`);
     assert.equal(absent.code, 1);
+  });
+});
+
+Deno.test("the example configurations of the documents run", async () => {
+  const examples = list("docs/examples/train_*.json");
+  assert.ok(examples.length > 0);
+  await withFolder(async (folder) => {
+    for (const [i, example] of examples.entries()) {
+      const out = `${folder}/${i}`;
+      const args = ["--config", `${ROOT}/${example}`, "--output", out, "--steps", "2", "--json"];
+      const ran = await run(trainCommand, ...args);
+      assert.equal(ran.code, 0, ran.error);
+      const model = decodeModel(await Deno.readFile(`${out}/${RUN_FILES.model}`));
+      assert.equal(model.step, 2);
+    }
   });
 });

@@ -4,6 +4,8 @@
  */
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { NAIVE_FAMILY } from "./_naive_family.ts";
+import { legsScan, sharedScan } from "./_naive_memory.ts";
+import { naiveKalmanFilter } from "./_naive_kalman.ts";
 import { NAIVE_SYSTEMS } from "./_naive_systems.ts";
 import { NAIVE_LOSSES } from "./_naive_losses.ts";
 
@@ -307,8 +309,11 @@ function nearestHalf(x: number): number {
 
 export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
   ...NAIVE_FAMILY,
+  kalman_filter: naiveKalmanFilter,
   ...NAIVE_SYSTEMS,
   ...NAIVE_LOSSES,
+  legs_scan: legsScan,
+  shared_scan: sharedScan,
   linear_scan: linearScan,
   selective_scan: selectiveScan,
   matmul,

@@ -1,6 +1,8 @@
 /** Small helpers of the op tests: run on the CPU in f64, make tensors from numbers. */
+import type { GpuLimits } from "../../src/device/device.ts";
 import { openCpu } from "../../src/device/cpu.ts";
 import type { AnyOp } from "../../src/ops/op.ts";
+import type { LaunchPlan } from "../../src/ops/op.ts";
 import { runOp } from "../../src/ops/run.ts";
 import type { Shape } from "../../src/tensor/shape.ts";
 import { type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
@@ -47,4 +49,23 @@ export function steps(tensor: Tensor, start: number, end: number): Tensor {
     out.push(...tensor.data.subarray(at + start * width, at + end * width));
   }
   return t([batch, end - start, ...rest], out);
+}
+
+/** What every WebGPU device has. */
+export const DEFAULT_LIMITS: GpuLimits = {
+  workgroupBytesMax: 16_384,
+  invocationsMax: 256,
+  storageBuffersMax: 8,
+  bindingBytesMax: 134_217_728,
+  workgroupsPerAxisMax: 65_535,
+};
+
+/** f32 elements that a plan allocates for its run only. */
+export function scratchOf({ scratch }: LaunchPlan): number {
+  return Object.values(scratch).reduce((sum, count) => sum + count, 0);
+}
+
+/** The most storage buffers that a pass binds. */
+export function buffersOf({ passes }: LaunchPlan): number {
+  return Math.max(...passes.map(({ bindings }) => bindings.length));
 }

@@ -4,7 +4,7 @@ import { normal } from "../../src/ops/_helpers/cases.ts";
 import { attention } from "../../src/ops/attention.ts";
 import { softmax } from "../../src/ops/softmax.ts";
 import { asDtype, reshape, type Tensor } from "../../src/tensor/tensor.ts";
-import { distance, filled, run, steps, t } from "./_run.ts";
+import { buffersOf, DEFAULT_LIMITS, distance, filled, run, scratchOf, steps, t } from "./_run.ts";
 
 const random = seedRandom(17);
 const f64 = (tensor: Tensor) => asDtype(tensor, "f64");
@@ -76,4 +76,21 @@ Deno.test("attention() names the axis or the parameter at fault", async () => {
   const three = filled([2, LENGTH, 3, 6], () => 0);
   await fails({ k: three, v: three }, { window: 5 }, { field: "k.group" });
   await fails({ seen0: filled([2], () => 0) }, { window: 5 }, { field: "keys0" });
+});
+
+Deno.test("attention() goes back in memory that grows with the length, binding eight buffers", () => {
+  const planOf = (length: number, isCarried: boolean) =>
+    attention.backward!.launch(
+      {
+        q: [2, length, 8, 64],
+        k: [2, length, 4, 64],
+        v: [2, length, 4, 64],
+        ...(isCarried && { keys0: [2, 511, 4, 64], values0: [2, 511, 4, 64], seen0: [2] }),
+      },
+      { window: isCarried ? 512 : length, rotaryBase: 10_000 },
+      DEFAULT_LIMITS,
+    );
+  const [short, long] = [scratchOf(planOf(1024, false)), scratchOf(planOf(4096, false))];
+  assert.ok(long <= 4 * short, `${short}, then ${long}`);
+  for (const isCarried of [false, true]) assert.ok(buffersOf(planOf(1024, isCarried)) <= 8);
 });

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { openCpu } from "../../src/device/cpu.ts";
+import { openScope } from "../../src/device/scope.ts";
 import { embedding } from "../../src/ops/embedding.ts";
 import { runBackward } from "../../src/ops/run.ts";
+import { asDtype } from "../../src/tensor/tensor.ts";
+import { gpuTest, takeFaults } from "../_gpu.ts";
 import { filled, run, t } from "./_run.ts";
 
 Deno.test("embedding() gives rows by number, under the ids' axes", async () => {
@@ -34,3 +37,20 @@ Deno.test("embedding() needs a table of rows", async () => {
     axis: "table.vocabulary",
   });
 });
+
+gpuTest(
+  "embedding() adds gradients of more rows than one axis of workgroups holds",
+  async (gpu) => {
+    const vocabulary = 70_001;
+    const scope = openScope(gpu);
+    const ids = asDtype(t([4], [0, 65_535, 70_000, 70_000]), "f32");
+    const gradOut = asDtype(t([4, 1], [1, 2, 3, 4]), "f32");
+    const shapes = { table: [vocabulary, 1], ids: [4] };
+    const { gradTable } = runBackward(scope, embedding, { ids, gradOut }, shapes, {});
+    const sums = (await scope.read(gradTable!)).data;
+    scope.release();
+    const rows = [...sums.keys()].filter((row) => sums[row] !== 0);
+    assert.deepEqual(rows.map((row) => [row, sums[row]]), [[0, 1], [65_535, 2], [70_000, 7]]);
+    assert.deepEqual(takeFaults(), []);
+  },
+);

@@ -4,7 +4,7 @@ import { normal, uniform } from "../../src/ops/_helpers/cases.ts";
 import { selectiveScan } from "../../src/ops/selective_scan.ts";
 import { ssd } from "../../src/ops/ssd.ts";
 import { asDtype, reshape, type Tensor } from "../../src/tensor/tensor.ts";
-import { distance, filled, run, steps } from "./_run.ts";
+import { buffersOf, DEFAULT_LIMITS, distance, filled, run, scratchOf, steps } from "./_run.ts";
 
 const random = seedRandom(12);
 const f64 = (tensor: Tensor) => asDtype(tensor, "f64");
@@ -104,4 +104,26 @@ Deno.test("ssd() names the axis or the parameter at fault", async () => {
   await fails({}, { chunk: 0 }, { field: "chunk" });
   const three = filled([2, LENGTH, 3, 5], () => 1);
   await fails({ B: three, C: three }, {}, { field: "B.group" });
+});
+
+Deno.test("ssd() goes back in memory that grows with the length, binding eight buffers", () => {
+  const planOf = (length: number) =>
+    ssd.backward!.launch(
+      {
+        u: [2, length, 8, 64],
+        delta: [2, length, 8],
+        A: [8],
+        B: [2, length, 2, 128],
+        C: [2, length, 2, 128],
+        D: [8],
+        x0: [2, 8, 64, 128],
+      },
+      { chunk: 32 },
+      DEFAULT_LIMITS,
+    );
+  const [short, long] = [scratchOf(planOf(1024)), scratchOf(planOf(4096))];
+  assert.ok(long <= 4 * short, `${short}, then ${long}`);
+  // All states would be 2·8·64·128 numbers a sample; an eighth of them is kept at most.
+  assert.ok(long < 4096 * 2 * 8 * 64 * 128 / 8, `${long}`);
+  assert.ok(buffersOf(planOf(1024)) <= 8);
 });

@@ -174,7 +174,7 @@ export function attentionBackwardPlan(
   const dims = { batch, length, head, group, past, lead, parts, scale: tiles.scale };
   const constants = { ...tiles.constants, HAS_PAST: isCarried ? 1 : 0 };
   const pass = (entry: string, bindings: string[], workgroups: Pass["workgroups"]): Pass => ({
-    ...{ shader: "attention_backward", entry, constants, dims, bindings, workgroups },
+    ...{ shader: "backward/attention", entry, constants, dims, bindings, workgroups },
   });
   const rows = batch * (lead + length) * group * size;
   const before = (name: string) => isCarried ? [`before=${name}`] : [];

@@ -1,9 +1,14 @@
-/** The twin of the backward of `linear_scan`; equations in that file. */
+/** The backward of `linear_scan`, as a twin and as a plan; equations in that file. */
+import { InvalidValueError } from "../../base/errors.ts";
+import type { GpuLimits } from "../../device/device.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
-import type { GradientOf, Named, Some } from "../op.ts";
+import type { GradientOf, LaunchPlan, Named, Pass, Some } from "../op.ts";
 import { adjointTimes, discretizeMode, dot, slopesOfMode, times } from "./discretize_mode.ts";
 import type { Complex } from "./discretize_mode.ts";
+import { groupsFor, powerOfTwoAtLeast } from "./plan.ts";
+import { columnSums, joinPlans } from "./reduce.ts";
+import { BACKWARD_CHUNK } from "./scan_backward.ts";
 
 type Input = "u" | "A" | "B" | "C";
 type OptionalInput = "D" | "dt" | "x0";
@@ -112,4 +117,113 @@ export function linearScanBackward(
   gradients.gradB!.set(sums.B);
   gradients.gradC!.set(sums.C);
   gradients.gradD?.set(sums.D);
+}
+
+/** The shader of these passes. */
+const SHADER = "backward/linear_scan";
+const CARRY_GROUP = 64;
+/** Invocations of a workgroup. */
+const GROUP = 128;
+/** Modes of an invocation; its states of a tile and of its tiles' starts stay in registers. */
+const MODES_PER_LANE = 2;
+/** The same where every step is discretised: that is enough for an invocation. */
+const MODES_PER_LANE_PER_STEP = 1;
+/** Steps whose states an invocation finds again at once. */
+const TILE = 8;
+/** Bytes of workgroup memory for each step of a tile: a row of a feature, a share of a lane. */
+const ROW_BYTES = 16;
+const SHARE_BYTES = 8;
+
+/** LANES invocations for the modes of a feature, FEATURES features a workgroup. */
+function tileOf(states: number, perLane: number, feature: number, limits: GpuLimits) {
+  const lanes = powerOfTwoAtLeast(Math.ceil(states / perLane));
+  const most = Math.max(lanes, Math.min(GROUP, limits.invocationsMax));
+  let features = Math.min(most / lanes, powerOfTwoAtLeast(feature));
+  const bytes = () => TILE * features * (ROW_BYTES + SHARE_BYTES * lanes);
+  while (bytes() > limits.workgroupBytesMax && features > 1) features /= 2;
+  if (bytes() > limits.workgroupBytesMax || lanes > limits.invocationsMax) {
+    const room = limits.workgroupBytesMax;
+    throw new InvalidValueError("A.state", states, `at most what ${room} B hold for gradients`);
+  }
+  return { LANES: lanes, PER_LANE: perLane, FEATURES: features };
+}
+
+/**
+ * The passes on a GPU: the scan's own up to the chunks' starts, the same for the gradient's flow
+ * from the end, all gradients of each chunk, and the sums over chunks.
+ *
+ * @param forward  the scan's plan with chunks of {@linkcode BACKWARD_CHUNK}
+ */
+export function linearBackwardPlan(
+  forward: LaunchPlan,
+  shapes: Named<Input, OptionalInput, Shape>,
+  params: Params,
+  limits: GpuLimits,
+): LaunchPlan {
+  const [batch, length, feature] = shapes.u as [number, number, number];
+  const states = shapes.A[1]!;
+  const chunks = Math.max(1, Math.ceil(length / BACKWARD_CHUNK));
+  const perStep = params.variant === "perStep";
+  const perLane = perStep ? MODES_PER_LANE_PER_STEP : MODES_PER_LANE;
+  const tile = tileOf(states, perLane, feature, limits);
+  const first = forward.passes[0]!;
+  const constants = {
+    ...first.constants,
+    ...tile,
+    BACK_TILE: TILE,
+    BACK_TILES: BACKWARD_CHUNK / TILE,
+  };
+  const pass = (entry: string, bindings: string[], workgroups: Pass["workgroups"]): Pass => ({
+    shader: SHADER,
+    entry,
+    constants: { ...constants, STAGE_U: entry === "apply_flows" ? 1 : 0 },
+    dims: first.dims,
+    bindings,
+    workgroups,
+  });
+  const bank = feature * states;
+  const rows = batch * chunks;
+  // A row of sums of a chunk: gradients of A, B and C, then of D.
+  const stride = 6 * bank + feature;
+  const several = chunks > 1;
+  const dt = perStep ? ["dt"] : [];
+  const x0 = shapes.x0 ? ["x0", "gradX0"] : [];
+  const D = shapes.D ? ["D"] : [];
+  const tiles = groupsFor(feature, tile.FEATURES);
+  const reduce = pass(
+    "reduce_flows",
+    ["A", "C", ...dt, "gradY", "flows", "flowDecays"],
+    [tiles, chunks - 1, batch],
+  );
+  const passes = [
+    ...forward.passes.slice(0, -1),
+    ...(several ? [reduce] : []),
+    pass(
+      "carry_flows",
+      ["gradState", "flows", ...(several ? ["flowDecays"] : [])],
+      [groupsFor(bank, CARRY_GROUP), batch, 1],
+    ),
+    pass("apply_flows", [
+      ...["u", "A", "B", "C", ...D, ...dt, ...x0, "gradY", "flows", "gradU", "sums"],
+      ...[...(perStep ? ["gradDt"] : []), ...(several ? ["ends"] : [])],
+    ], [tiles, chunks, batch]),
+  ];
+  const sum = (target: string, offset: number, columns: number) =>
+    columnSums({ target, left: "sums", rows, columns, stride, offset });
+  const flows = 2 * rows * bank;
+  return joinPlans(
+    {
+      scratch: {
+        ...forward.scratch,
+        flows,
+        ...(several ? { flowDecays: flows } : {}),
+        sums: rows * stride,
+      },
+      passes,
+    },
+    sum("gradA", 0, 2 * bank),
+    sum("gradB", 2 * bank, 2 * bank),
+    sum("gradC", 4 * bank, 2 * bank),
+    ...(shapes.D ? [sum("gradD", 6 * bank, feature)] : []),
+  );
 }

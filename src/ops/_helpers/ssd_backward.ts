@@ -176,7 +176,7 @@ export function ssdBackwardPlan(
     columns = 1,
     change: Record<string, number> = {},
   ): Pass => ({
-    shader: "ssd_backward",
+    shader: "backward/ssd",
     entry,
     constants: {
       GROUP,

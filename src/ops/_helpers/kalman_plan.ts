@@ -1,0 +1,246 @@
+/** Launch plans of `kalman_filter`; phases at the head of its shader. */
+import type { GpuLimits } from "../../device/device.ts";
+import type { Shape } from "../../tensor/shape.ts";
+import { gradientName, type LaunchPlan, type Pass } from "../op.ts";
+import {
+  expectGpuSizes,
+  KALMAN_GRADIENT_STATES_MAX,
+  KALMAN_STATES_MAX,
+  type KalmanRun,
+  type ModelPart,
+  type ModelPlace,
+} from "./kalman_model.ts";
+import { chunkOf, groupsFor, POINTWISE_GROUP, spreadGroups } from "./plan.ts";
+import { columnSums, joinPlans } from "./reduce.ts";
+
+/** What a plan is made for. */
+export interface KalmanLaunch {
+  readonly run: KalmanRun;
+  readonly places: readonly ModelPlace[];
+  /** Shapes of the inputs that are given. */
+  readonly shapes: { readonly [input: string]: Shape | undefined };
+  readonly start: "filtered" | "predicted";
+  readonly limits: GpuLimits;
+}
+
+/** Invocations of a workgroup whose invocations each run a chunk in their own memory. */
+const CHUNK_GROUP = 32;
+
+/** Sizes that all passes of a plan share. */
+function layoutOf({ run, places, shapes, start }: KalmanLaunch) {
+  const { batch, length, state, observed, noise } = run;
+  const place = Object.fromEntries(places.map((at) => [at.part, at])) as Record<
+    ModelPart,
+    ModelPlace
+  >;
+  const hasMask = shapes["mask"] === undefined ? 0 : 1;
+  const chunk = chunkOf(length, batch);
+  const chunks = groupsFor(length, chunk);
+  const axes = Math.max(...places.map((at) => at.axes));
+  const modelRows = axes === 0 ? 1 : axes === 1 ? batch : batch * length;
+  const width = places.reduce((sum, { size }) => sum + size, 0);
+  const wide = state + noise;
+  const columns = (1 + hasMask) * observed + wide;
+  const rows = observed + state;
+  const belief = state + state * state;
+  const element = 2 * state + 3 * state * state;
+  const flow = belief + observed + observed * observed + 1;
+  const flowElement = 2 * belief;
+  return {
+    constants: {
+      STATES: state,
+      OBSERVED: observed,
+      NOISE: noise,
+      WIDE: wide,
+      HAS_MASK: hasMask,
+      WIDTH: width,
+      AT_C: place.C.offset,
+      AT_W: place.processFactor.offset,
+      AT_V: place.observationFactor.offset,
+      AT_SHIFT: place.stateIntercept.offset,
+      AT_OFFSET: place.observationIntercept.offset,
+      BELIEF: belief,
+      ELEMENT: element,
+      FLOW: flow,
+      FLOW_CROSS: state,
+      FLOW_Y: belief,
+      FLOW_S: belief + observed,
+      FLOW_LOG: flow - 1,
+      FLOW_ELEMENT: flowElement,
+      // What is made triangular: a sample, the information of a chunk, the belief across a chunk.
+      ROWS_0: rows,
+      COLS_0: columns,
+      ROWS_1: state,
+      COLS_1: rows,
+      ROWS_2: state,
+      COLS_2: 2 * state,
+      STRIDE: Math.max(columns, 2 * state),
+      WORK: rows * Math.max(columns, 2 * state),
+    },
+    packingConstants: {
+      HAS_SHIFT: place.stateIntercept.given ? 1 : 0,
+      HAS_OFFSET: place.observationIntercept.given ? 1 : 0,
+    },
+    dims: {
+      batch,
+      length,
+      chunk,
+      chunks,
+      modelBatch: axes === 0 ? 0 : (modelRows / batch) * width,
+      modelTime: axes === 2 ? width : 0,
+      modelRows,
+      modelLength: axes === 2 ? length : 1,
+      axesA: place.A.axes,
+      axesC: place.C.axes,
+      axesW: place.processFactor.axes,
+      axesV: place.observationFactor.axes,
+      axesShift: place.stateIntercept.axes,
+      axesOffset: place.observationIntercept.axes,
+      firstMoves: start === "filtered" ? 1 : 0,
+      slicePerSample: axes === 2 ? 1 : 0,
+      span: 0,
+      offset: 0,
+      size: 0,
+      count: 0,
+    },
+    chunks,
+    axes,
+    modelSize: modelRows * width,
+    width,
+    belief,
+    element,
+    flow,
+    flowElement,
+  };
+}
+
+type Layout = ReturnType<typeof layoutOf>;
+type PassOf = (entry: string, bindings: readonly string[], count: number, more?: object) => Pass;
+
+/** The parts of the shader: what only moves numbers, the filter, the way back. */
+const PHASES: Readonly<Record<string, number>> = {
+  reduce_chunks: 1,
+  carry_chunks: 1,
+  filter_chunks: 1,
+  flow_chunks: 2,
+  carry_flows: 2,
+  unfold_chunks: 2,
+};
+
+function passesOf(layout: Layout, limits: GpuLimits): PassOf {
+  return (entry, bindings, count, more = {}) => {
+    const phase = PHASES[entry] ?? 0;
+    const size = phase > 0 ? CHUNK_GROUP : POINTWISE_GROUP;
+    const own = phase === 0 ? layout.packingConstants : {};
+    return {
+      entry,
+      constants: { ...layout.constants, ...own, PHASE: phase, GROUP: size },
+      dims: { ...layout.dims, ...more },
+      bindings,
+      workgroups: spreadGroups(groupsFor(count, size), limits),
+    };
+  };
+}
+
+/** The passes that put the model and the observations side by side. */
+function packing({ run, places, shapes }: KalmanLaunch, layout: Layout, pass: PassOf) {
+  const given = places.filter((place) => place.given).map(({ part }) => part);
+  const values = run.batch * run.length * run.observed;
+  const hasMask = shapes["mask"] !== undefined;
+  return {
+    /** What the other passes read of the observations. */
+    seen: hasMask ? "seen" : "y",
+    scratch: { model: layout.modelSize, ...(hasMask && { seen: 2 * values }) },
+    passes: [
+      pass("pack_model", [...given, "model"], layout.modelSize),
+      ...(hasMask ? [pass("pack_seen", ["y", "mask", "seen"], values)] : []),
+    ],
+  };
+}
+
+/**
+ * The plan of the filter.
+ *
+ * @throws {InvalidValueError} more states, noises or channels than the shader holds
+ */
+export function launchFilter(launch: KalmanLaunch): LaunchPlan {
+  expectGpuSizes(launch.run, KALMAN_STATES_MAX);
+  const { batch } = launch.run;
+  const layout = layoutOf(launch);
+  const { chunks } = layout;
+  const pass = passesOf(layout, launch.limits);
+  const { seen, ...packed } = packing(launch, layout, pass);
+  const outputs = ["mean", "factor", "forecast", "forecastCov", "logLik"];
+  return joinPlans(packed, {
+    scratch: {
+      elements: batch * chunks * layout.element,
+      beliefs: batch * chunks * layout.belief,
+    },
+    passes: [
+      ...(chunks > 1
+        ? [pass("reduce_chunks", ["model", seen, "elements"], batch * (chunks - 1))]
+        : []),
+      pass("carry_chunks", ["startMean", "startFactor", "elements", "beliefs"], batch),
+      pass("filter_chunks", ["model", seen, "beliefs", ...outputs], batch * chunks),
+    ],
+  });
+}
+
+/** The plan of the filter's backward. @throws as {@linkcode launchFilter}, at fewer states */
+export function launchBackward(launch: KalmanLaunch): LaunchPlan {
+  const { run, shapes } = launch;
+  const { batch, length, state, observed } = run;
+  expectGpuSizes(run, KALMAN_GRADIENT_STATES_MAX);
+  const layout = layoutOf(launch);
+  const { chunks } = layout;
+  const pass = passesOf(layout, launch.limits);
+  const { seen, ...packed } = packing(launch, layout, pass);
+  const visited = ["model", seen, "beliefs", "mean", "factor", "flows"];
+  const sliceRows = layout.axes === 2 ? batch * length : batch * chunks;
+  const values = batch * length * observed;
+  const outputs = ["gradMean", "gradFactor", "gradForecast", "gradForecastCov", "gradLogLik"];
+  const passes = [
+    pass("pack_start", ["startMean", "startFactor", "beliefs"], batch * layout.belief),
+    pass("pack_flows", ["factor", ...outputs, "flows"], batch * length),
+    ...(chunks > 1 ? [pass("flow_chunks", [...visited, "elements"], batch * (chunks - 1))] : []),
+    pass("carry_flows", ["elements", "carried"], batch),
+    pass("unfold_chunks", [...visited, "carried", "slices"], batch * chunks),
+    pass("unpack_y", ["flows", "gradY"], values),
+    ...(shapes["mask"] ? [pass("clear_mask", ["gradMask"], values)] : []),
+    pass(
+      "unpack_start",
+      ["startFactor", "carried", "gradStartMean", "gradStartFactor"],
+      batch * state,
+    ),
+  ];
+  const scratch = {
+    beliefs: batch * layout.belief,
+    flows: batch * length * layout.flow,
+    elements: batch * chunks * layout.flowElement,
+    carried: batch * chunks * layout.belief,
+    slices: sliceRows * layout.width,
+  };
+  return joinPlans(packed, { scratch, passes }, ...collecting(launch, layout, pass, sliceRows));
+}
+
+/** Sums of the slices' gradients over what shares a slice. */
+function collecting(
+  { run: { batch, length }, places }: KalmanLaunch,
+  layout: Layout,
+  pass: PassOf,
+  rows: number,
+) {
+  return places.filter(({ given }) => given).map(({ part, axes, size, offset }) => {
+    const target = gradientName(part);
+    if (axes === 0) {
+      const sums = { target, left: "slices", rows, columns: size, stride: layout.width, offset };
+      return columnSums(sums);
+    }
+    const slices = axes === 1 ? batch : batch * length;
+    const more = { span: rows / slices, offset, size, count: slices * size };
+    return {
+      scratch: {},
+      passes: [pass("collect", ["slices", `collected=${target}`], more.count, more)],
+    };
+  });
+}
