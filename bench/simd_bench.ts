@@ -29,8 +29,8 @@ import { sizeOf } from "../src/tensor/shape.ts";
 import { asDtype, type Tensor, tensorOf } from "../src/tensor/tensor.ts";
 
 /** Units of work of an op. */
-const WORK = 1 << 22;
-const REPEATS = 7;
+const WORK = 1 << 18;
+const REPEATS = 15;
 const ITERATIONS = 4;
 const WIDTH = 64;
 const BATCH = 16;
