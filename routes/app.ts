@@ -14,6 +14,8 @@ import { streamRoutes } from "./streams.ts";
 import { makeGuard } from "./_guard.ts";
 import { problemResponse, RequestError } from "./_problem.ts";
 
+export { createTrainingApp } from "./training.ts";
+
 /** How the service shows itself at the door. */
 export interface AppOptions {
   /** Bearer token that requests must carry; none = no check. */

@@ -56,15 +56,28 @@ fn startRow(carried: u32, local: u32) {
   }
 }
 
+/// Row `row` of all the systems' matrices times the state, RUN products at a time: naga counts the
+/// turns of every loop, and software Vulkan ends one after 65,535 in all.
+fn rowProduct(row: u32) -> f32 {
+  var sum = 0.0;
+#if STATES / RUN > 0
+  for (var j = 0u; j < STATES / RUN * RUN; j += RUN) {
+#for r in 0..RUN
+    sum += A[row * STATES + j + ${r}u] * x[j + ${r}u];
+#end
+  }
+#end
+#for r in STATES / RUN * RUN..STATES
+  sum += A[row * STATES + ${r}u] * x[${r}];
+#end
+  return sum;
+}
+
 /// One step in place. The workgroup meets before and after.
 fn advance(system: u32, input: f32, local: u32) {
   workgroupBarrier();
   for (var i = local; i < STATES; i += GROUP) {
-    var sum = B[system + i] * input;
-    for (var j = 0u; j < STATES; j++) {
-      sum += A[(system + i) * STATES + j] * x[j];
-    }
-    next[i] = sum;
+    next[i] = B[system + i] * input + rowProduct(system + i);
   }
   workgroupBarrier();
   for (var n = local; n < STATES; n += GROUP) {
@@ -88,9 +101,16 @@ fn recur(
     for (var m = local; m < dims.channel; m += GROUP) {
       let row = feature * dims.channel + m;
       var sum = 0.0;
-      for (var n = 0u; n < STATES; n++) {
-        sum += C[row * STATES + n] * x[n];
+#if STATES / RUN > 0
+      for (var n = 0u; n < STATES / RUN * RUN; n += RUN) {
+#for r in 0..RUN
+        sum += C[row * STATES + n + ${r}u] * x[n + ${r}u];
+#end
       }
+#end
+#for r in STATES / RUN * RUN..STATES
+      sum += C[row * STATES + ${r}u] * x[${r}];
+#end
 #if HAS_D
       sum += D[row] * u[at];
 #end
@@ -127,6 +147,22 @@ fn keep_starts(
 
 var<workgroup> flow: array<f32, STATES>;
 
+/// Column `j` of a system's matrix times the flow.
+fn columnProduct(system: u32, j: u32) -> f32 {
+  var sum = 0.0;
+#if STATES / RUN > 0
+  for (var i = 0u; i < STATES / RUN * RUN; i += RUN) {
+#for r in 0..RUN
+    sum += A[(system + i + ${r}u) * STATES + j] * flow[i + ${r}u];
+#end
+  }
+#end
+#for r in STATES / RUN * RUN..STATES
+  sum += A[(system + ${r}u) * STATES + j] * flow[${r}];
+#end
+  return sum;
+}
+
 /// Adds to a sum of this row of the batch, or begins it.
 fn addTo(at: u32, value: f32, isFirst: bool) {
   sums[at] = select(sums[at] + value, value, isFirst);
@@ -144,9 +180,14 @@ fn gather(batch: u32, feature: u32, first: u32, end: u32, local: u32) {
   for (var i = local; i < dims.channel * STATES; i += GROUP) {
     let m = i / STATES;
     var sum = 0.0;
-    for (var k = 0u; k < end - first; k++) {
-      let gradient = gradY[(sample + k * dims.feature) * dims.channel + m];
-      sum += gradient * states[before + (k + 1u) * STATES + i % STATES];
+    for (var base = 0u; base < end - first; base += RUN) {
+#for r in 0..RUN
+      if (base + ${r}u < end - first) {
+        let k = base + ${r}u;
+        let gradient = gradY[(sample + k * dims.feature) * dims.channel + m];
+        sum += gradient * states[before + (k + 1u) * STATES + i % STATES];
+      }
+#end
     }
     addTo(ofC + feature * dims.channel * STATES + i, sum, isFirst);
   }
@@ -181,9 +222,14 @@ fn gather(batch: u32, feature: u32, first: u32, end: u32, local: u32) {
   }
   for (var i = local; i < STATES * STATES; i += GROUP) {
     var sum = 0.0;
-    for (var k = 0u; k < end - first; k++) {
-      let share = flows[flowing + k * STATES + i / STATES];
-      sum += share * states[before + k * STATES + i % STATES];
+    for (var base = 0u; base < end - first; base += RUN) {
+#for r in 0..RUN
+      if (base + ${r}u < end - first) {
+        let k = base + ${r}u;
+        let share = flows[flowing + k * STATES + i / STATES];
+        sum += share * states[before + k * STATES + i % STATES];
+      }
+#end
     }
     addTo(ofA + feature * STATES * STATES + i, sum, isFirst);
   }
@@ -241,11 +287,7 @@ fn flow_back(
         gradU[at] = total;
       }
       for (var j = local; j < STATES; j += GROUP) {
-        var sum = 0.0;
-        for (var i = 0u; i < STATES; i++) {
-          sum += A[(system + i) * STATES + j] * flow[i];
-        }
-        next[j] = sum;
+        next[j] = columnProduct(system, j);
       }
       workgroupBarrier();
       for (var n = local; n < STATES; n += GROUP) {

@@ -11,7 +11,6 @@
 struct Dims { systems: u32, alpha: f32 }
 
 const WIDTH = 2u * STATES + 1u;
-const SIDE = STATES + 1u;
 const DEGREE = 8u;
 const SQUARINGS_MAX = 40u;
 
@@ -145,24 +144,33 @@ fn squaringsFor(step: f32, local: u32) -> u32 {
   return count;
 }
 
+/// A row of one matrix times a column of another, RUN products at a time: naga counts the turns of
+/// every loop, and software Vulkan ends one after 65,535 in all.
+fn product(row: u32, column: u32) -> f32 {
+  var sum = 0.0;
+#if SIDE / RUN > 0
+  for (var m = 0u; m < SIDE / RUN * RUN; m += RUN) {
+#for r in 0..RUN
+    sum += work[row + m + ${r}u] * work[column + (m + ${r}u) * SIDE];
+#end
+  }
+#end
+#for r in SIDE / RUN * RUN..SIDE
+  sum += work[row + ${r}u] * work[column + ${r}u * SIDE];
+#end
+  return sum;
+}
+
 /// to = scale (left right + shift left); with BACKWARD the same of pairs, value and derivative.
 fn multiply(to: u32, left: u32, right: u32, shift: f32, scale: f32, local: u32) {
   for (var e = local; e < SIDE * SIDE; e += GROUP) {
     let row = left + e / SIDE * SIDE;
     let column = right + e % SIDE;
-    var sum = shift * work[left + e];
-    for (var m = 0u; m < SIDE; m++) {
-      sum += work[row + m] * work[column + m * SIDE];
-    }
-    work[to + e] = scale * sum;
+    work[to + e] = scale * (shift * work[left + e] + product(row, column));
 #if BACKWARD
     let apart = 3u * SIDE * SIDE;
-    var change = shift * work[left + apart + e];
-    for (var m = 0u; m < SIDE; m++) {
-      change += work[row + m] * work[column + apart + m * SIDE]
-        + work[row + apart + m] * work[column + m * SIDE];
-    }
-    work[to + apart + e] = scale * change;
+    let change = product(row, column + apart) + product(row + apart, column);
+    work[to + apart + e] = scale * (shift * work[left + apart + e] + change);
 #end
   }
 }

@@ -20,8 +20,8 @@ export type TaskOutput =
   | { readonly kind: "classes"; readonly size: number; readonly at: "positions" }
   /** The index of a class of the whole example.                                     [batch] */
   | { readonly kind: "classes"; readonly size: number; readonly at: "end" }
-  /** Real numbers at every position of weight 1.            [batch, length, size] */
-  | { readonly kind: "values"; readonly size: number };
+  /** A real number at every position of weight 1.                     [batch, length, 1] */
+  | { readonly kind: "values"; readonly size: 1 };
 
 /** Numbers that make a task easier or harder; every task has `length`, samples of an example. */
 export type TaskSetting = { readonly length: number } & Readonly<Record<string, number>>;
@@ -48,7 +48,7 @@ export interface MinibatchRequest {
 export interface Minibatch {
   /**                                       [batch, length] or [batch, length, feature] */
   readonly input: Tensor;
-  /**                               [batch, length], [batch] or [batch, length, size] */
+  /**                                  [batch, length], [batch] or [batch, length, 1] */
   readonly target: Tensor;
   /** 1 where the answer counts, 0 elsewhere.                     [batch, length] or [batch] */
   readonly weight: Tensor;

@@ -1,4 +1,4 @@
-/** The dashboard: `/` lists the streams, `/stream?id=…` shows one. */
+/** The dashboard: `/` lists the streams, `/stream?id=…` shows one. `train` serves its own page. */
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { type Assets, loadAssets } from "./assets.ts";
@@ -27,11 +27,25 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
 /** A file's name changes with its content, so a browser need never ask again. */
 const IMMUTABLE = "public, max-age=31536000, immutable";
 
+/** The pages of the service, by path. */
+const SERVICE_PAGES: Readonly<Record<string, string>> = {
+  "/": "index.html",
+  "/stream": "stream.html",
+};
+
+/** Options of {@linkcode dashboard}. */
+export interface DashboardOptions {
+  /** Where the files come from. */
+  readonly load?: () => Promise<Assets>;
+  /** HTML files of the browser's side, by path; default the service's. */
+  readonly pages?: Readonly<Record<string, string>>;
+}
+
 /**
  * The dashboard's routes. The files are read at the first request, so a service that nobody looks
  * at does not pay for them.
  */
-export function dashboard(load: () => Promise<Assets> = loadAssets): Hono {
+export function dashboard({ load = loadAssets, pages }: DashboardOptions = {}): Hono {
   let loading: Promise<Assets> | undefined;
   const assets = () => loading ??= load();
 
@@ -44,8 +58,7 @@ export function dashboard(load: () => Promise<Assets> = loadAssets): Hono {
   };
 
   const app = new Hono();
-  app.get("/", page("index.html"));
-  app.get("/stream", page("stream.html"));
+  for (const [path, name] of Object.entries(pages ?? SERVICE_PAGES)) app.get(path, page(name));
   app.get("/assets/:version/:name", async (c) => {
     const { root, files } = await assets();
     const file = files.get(c.req.param("name"));

@@ -324,8 +324,8 @@ fn carry_flows(
   }
   let carried = (group.z * dims.head + group.y) * width + e;
   var flow = gradState[carried];
-  for (var left = dims.chunks; left > 0u; left--) {
-    let index = (group.z * dims.chunks + left - 1u) * dims.head + group.y;
+  for (var c = dims.chunks; c > 0u; c--) {
+    let index = (group.z * dims.chunks + c - 1u) * dims.head + group.y;
     let given = flows[index * width + e];
     flows[index * width + e] = flow;
     flow = exp(spans[index]) * flow + given;

@@ -75,6 +75,8 @@ export class InvalidValueError extends RangeError {
   override readonly name = "InvalidValueError";
   readonly field: string;
   readonly value: string;
+  /** What would have been right. */
+  readonly expectation: string;
 
   constructor(field: string, value: unknown, expectation: string) {
     const text = typeof value === "string" ? value : String(value);
@@ -82,6 +84,7 @@ export class InvalidValueError extends RangeError {
     super(`${field} is "${shown}", expected ${expectation}`);
     this.field = field;
     this.value = shown;
+    this.expectation = expectation;
   }
 }
 

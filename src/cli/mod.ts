@@ -36,6 +36,10 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
     summary: "Show runtime and devices, check every op on them",
     load: async () => (await import("./doctor.ts")).doctorCommand,
   },
+  tasks: {
+    summary: "Train the family on the papers' own tasks",
+    load: async () => (await import("./tasks.ts")).tasksCommand,
+  },
   gradients: {
     summary: "Hold every op's gradients to finite differences",
     load: async () => (await import("./gradients.ts")).gradientsCommand,

@@ -1,13 +1,17 @@
 import { systemClock } from "../base/clock.ts";
 import { type Device, openHardware } from "../device/mod.ts";
 import { DivergenceError } from "../training/divergence.ts";
-import { type Command, type CommandOutput, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
+import { parameterCount } from "../models/checkpoint.ts";
+import { type TrainingAbout, TrainingFeed } from "../service/training_feed.ts";
+import type { Command, CommandInput, CommandOutput } from "./command.ts";
+import { EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
 import { openProgress } from "./progress.ts";
 import { formatNumber } from "./table.ts";
 import { parseTrainConfig, type TrainConfig } from "./train/config.ts";
+import { serveTraining } from "./train/dashboard.ts";
 import { openData } from "./train/data.ts";
 import { openRunFolder, RUN_FILES } from "./train/run_folder.ts";
-import { runSession, type SessionResult } from "./train/session.ts";
+import { backboneFor, runSession, type SessionResult } from "./train/session.ts";
 
 /** The device of a run, and how to close it. */
 interface Opened {
@@ -54,7 +58,11 @@ function watchInterrupts(output: CommandOutput): { isPressed: () => boolean; sto
   return { isPressed: () => isPressed, stop: () => isPressed || stop() };
 }
 
-function report(result: SessionResult, path: string, resumeWith: string): string[] {
+function report(
+  result: SessionResult & { readonly parameters: number },
+  path: string,
+  resumeWith: string,
+): string[] {
   const { end, step, metrics, evaluation, parameters } = result;
   const figures = (values: Readonly<Record<string, number | undefined>>) =>
     Object.entries(values)
@@ -69,11 +77,81 @@ function report(result: SessionResult, path: string, resumeWith: string): string
   ];
 }
 
+/** What the command line asks for, checked. */
+interface Asked {
+  readonly file: string;
+  readonly config: TrainConfig;
+  readonly path: string;
+  readonly isResumed: boolean;
+  readonly stopAt: number | undefined;
+  readonly port: number | undefined;
+}
+
+async function readAsked(input: CommandInput): Promise<Asked> {
+  const file = input.text("config");
+  if (file === undefined) throw new UsageError("--config is missing");
+  if (input.positionals.length > 0) throw new UsageError(`"${input.positionals[0]}" is no option`);
+  const config = parseTrainConfig(await Deno.readTextFile(file));
+  const path = input.text("output") ?? config.output;
+  if (path === undefined) throw new UsageError("--output is missing: the configuration has none");
+  return {
+    file,
+    config,
+    path,
+    isResumed: input.isSet("resume"),
+    stopAt: input.wholeNumber("steps", { least: 1, most: 1_000_000_000 }),
+    port: input.wholeNumber("dashboard", { least: 0, most: 65_535 }),
+  };
+}
+
+/** The page of the training where it is asked for; its feed takes the lines in any case. */
+function openFeed({ config, path, port }: Asked, about: Omit<TrainingAbout, "output" | "steps">) {
+  const feed = new TrainingFeed({ ...about, output: path, steps: config.training.steps });
+  const page = port === undefined ? undefined : serveTraining(port, feed);
+  return {
+    feed,
+    page,
+    async close(state: string) {
+      feed.end(state);
+      await page?.close();
+    },
+  };
+}
+
+async function trainOn(opened: Opened, asked: Asked, output: CommandOutput) {
+  const { config, path, isResumed, stopAt } = asked;
+  const data = await openData(config);
+  const parameters = parameterCount(backboneFor(config, data).config);
+  const { folder, checkpoint } = await openRunFolder(path, config, isResumed);
+  const watched = openFeed(asked, { device: opened.name, parameters });
+  if (watched.page) output.note(`The training shows itself at ${watched.page.url}`);
+  for (const line of folder.known) watched.feed.add(line);
+  const interrupts = watchInterrupts(output);
+  const progress = await openProgress(`Training on ${opened.name}`, output.isProgressShown);
+  const total = Math.min(stopAt ?? Infinity, config.training.steps);
+  let state = "failed";
+  try {
+    const result = await runSession({
+      ...{ device: opened.device, config, data, folder, checkpoint },
+      clock: systemClock,
+      isInterrupted: (step) => interrupts.isPressed() || step === stopAt,
+      onStep: (step) => progress.update(step, total),
+      onLine: (line) => watched.feed.add(line),
+    });
+    state = result.end;
+    return { ...result, parameters };
+  } finally {
+    progress.stop();
+    interrupts.stop();
+    await watched.close(state);
+  }
+}
+
 /** `train`: a backbone on series files or on a task. */
 export const trainCommand: Command = {
   name: "train",
   summary: "Train a model on series files or on a task",
-  usage: "--config FILE.json [--output FOLDER] [--resume] [--steps N]",
+  usage: "--config FILE.json [--output FOLDER] [--resume] [--steps N] [--dashboard PORT]",
   description:
     "The configuration names data, model and training: docs/training.md. The folder gets the\n" +
     "configuration, metrics.jsonl, checkpoint.safetensors and model.safetensors. Ctrl-C saves a\n" +
@@ -82,48 +160,23 @@ export const trainCommand: Command = {
     config: { type: "string", value: "FILE", help: "The configuration, JSON" },
     output: { type: "string", value: "FOLDER", help: "Default: the configuration's output" },
     resume: { type: "boolean", help: "Go on from the folder's checkpoint" },
-    steps: {
-      type: "string",
-      value: "N",
-      help: "Interrupt after N steps in all",
-    },
+    steps: { type: "string", value: "N", help: "Interrupt after N steps in all" },
+    dashboard: { type: "string", value: "PORT", help: "Show it live on loopback; 0 = any free" },
   },
   async run(input, output) {
-    const file = input.text("config");
-    if (file === undefined) throw new UsageError("--config is missing");
-    if (input.positionals.length > 0) {
-      throw new UsageError(`"${input.positionals[0]}" is no option`);
-    }
-    const config = parseTrainConfig(await Deno.readTextFile(file));
-    const path = input.text("output") ?? config.output;
-    if (path === undefined) throw new UsageError("--output is missing: the configuration has none");
-    const stopAt = input.wholeNumber("steps", { least: 1, most: 1_000_000_000 });
-    const isResumed = input.isSet("resume");
-    const data = await openData(config);
-    const opened = await openDevice(config, output);
-    const interrupts = watchInterrupts(output);
-    const progress = await openProgress(`Training on ${opened.name}`, output.isProgressShown);
+    const asked = await readAsked(input);
+    const opened = await openDevice(asked.config, output);
     try {
-      const { folder, checkpoint } = await openRunFolder(path, config, isResumed);
-      const total = Math.min(stopAt ?? Infinity, config.training.steps);
-      const result = await runSession({
-        ...{ device: opened.device, config, data, folder, checkpoint },
-        clock: systemClock,
-        isInterrupted: (step) => interrupts.isPressed() || step === stopAt,
-        onStep: (step) => progress.update(step, total),
-      });
-      progress.stop();
-      const resumeWith = `driftline train --config ${file} --output ${path} --resume`;
-      if (input.isSet("json")) output.print(JSON.stringify({ ...result, output: path }));
-      else report(result, path, resumeWith).forEach(output.print);
+      const result = await trainOn(opened, asked, output);
+      const resumeWith = `driftline train --config ${asked.file} --output ${asked.path} --resume`;
+      if (input.isSet("json")) output.print(JSON.stringify({ ...result, output: asked.path }));
+      else report(result, asked.path, resumeWith).forEach(output.print);
       return EXIT_OK;
     } catch (error) {
       if (!(error instanceof DivergenceError)) throw error;
-      output.note(`${error.message}. ${path} keeps the last healthy checkpoint`);
+      output.note(`${error.message}. ${asked.path} keeps the last healthy checkpoint, if any`);
       return EXIT_FAILED;
     } finally {
-      progress.stop();
-      interrupts.stop();
       await opened.close();
     }
   },

@@ -118,6 +118,7 @@ function linearWeight(random: RandomState, out: number, fanIn: number): Tensor {
 }
 
 function normTensors({ norm, width }: BackboneConfig, name: string): Record<string, Tensor> {
+  if (norm === "none") return {};
   const weight = { [`${name}.weight`]: filled([width], () => 1) };
   return norm === "rms" ? weight : { ...weight, [`${name}.bias`]: filled([width], () => 0) };
 }
@@ -136,7 +137,9 @@ function initialTensors(
     );
   } else {
     tensors["input.weight"] = linearWeight(random, width, input.feature);
-    tensors["input.bias"] = filled([width], () => 0);
+    // A bias of 0 would leave only the sign of a single feature after the first norm.
+    const bound = 1 / Math.sqrt(input.feature);
+    tensors["input.bias"] = filled([width], () => bound * (2 * nextUniform(random) - 1));
   }
   for (const { layer, config: own, prefix } of layers) {
     Object.assign(tensors, normTensors(config, `${prefix}norm`));
@@ -229,6 +232,7 @@ class Evaluation {
   }
 
   #norm(device: Device, name: string, x: DeviceTensor): DeviceTensor {
+    if (this.#config.norm === "none") return x;
     const weight = this.#need(`${name}.weight`);
     if (this.#config.norm === "rms") {
       return runOp(device, rmsNorm, { x, weight }, { eps: NORM_EPS }).out;

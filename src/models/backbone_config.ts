@@ -6,7 +6,7 @@ import { z } from "zod";
 import { InvalidValueError } from "../base/errors.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { type AnyLayer, LAYERS } from "../layers/mod.ts";
-import { parseBy } from "./parse.ts";
+import { atPath, parseBy } from "./parse.ts";
 
 /** Widest stream of features between the layers. */
 export const WIDTH_MAX = 8192;
@@ -37,8 +37,8 @@ export interface BackboneConfig {
   /** Features between the layers. */
   readonly width: number;
   readonly layers: readonly BackboneLayer[];
-  /** Normalisation before every layer, every MLP and the output. */
-  readonly norm: "rms" | "layer";
+  /** Normalisation before every layer, every MLP and the output; `none` keeps amplitudes. */
+  readonly norm: "rms" | "layer" | "none";
   /** Hidden features of a gated MLP after every layer; 0 = none. */
   readonly mlp: number;
   /** Share of each residual branch's elements that training drops. */
@@ -63,7 +63,7 @@ const schema = z.strictObject({
   ]),
   width: size(WIDTH_MAX),
   layers: z.array(layerSchema).min(1).max(DEPTH_MAX),
-  norm: z.enum(["rms", "layer"]).default("rms"),
+  norm: z.enum(["rms", "layer", "none"]).default("rms"),
   mlp: z.int().min(0).max(4 * WIDTH_MAX).default(0),
   dropout: z.number().min(0).max(0.9).default(0),
   output: z.strictObject({
@@ -183,13 +183,7 @@ function wholeLayer(
     }
     config[key] = value;
   }
-  try {
-    layer.validate(config);
-  } catch (error) {
-    if (!(error instanceof InvalidValueError)) throw error;
-    const expectation = error.message.slice(error.message.indexOf(", expected ") + 11);
-    throw new InvalidValueError(`${path}.config.${error.field}`, error.value, expectation);
-  }
+  atPath(`${path}.config`, () => layer.validate(config));
   return { name: layer.name, config };
 }
 

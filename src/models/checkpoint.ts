@@ -11,7 +11,7 @@ import { floatEntry, floatsOf, readSafetensors, writeSafetensors } from "../base
 import type { SafetensorsEntry } from "../base/safetensors.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { seedRandom } from "../base/random.ts";
-import { sameShape, type Shape } from "../tensor/shape.ts";
+import { sameShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { backboneOf } from "./backbone.ts";
 import { type BackboneConfig, backboneHash, canonicalJson } from "./backbone_config.ts";
@@ -150,6 +150,11 @@ function readTensors(entries: ReadonlyMap<string, SafetensorsEntry>): Record<str
 export function parameterShapes(config: BackboneConfig): ReadonlyMap<string, Shape> {
   const tensors = backboneOf(config).init(seedRandom(0));
   return new Map(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
+}
+
+/** How many numbers a backbone learns. */
+export function parameterCount(config: BackboneConfig): number {
+  return [...parameterShapes(config).values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
 }
 
 /** @throws {InvalidValueError} a parameter is missing, unknown or of another shape */

@@ -28,3 +28,18 @@ export function parseBy<T>(schema: z.ZodType<T>, value: unknown, name: string): 
   const wanted = issue.code === "unrecognized_keys" ? "no field of this name" : issue.message;
   throw new InvalidValueError([name, ...path.map(String)].join("."), shown, wanted);
 }
+
+/**
+ * Runs what checks a part of a larger value, and names its fields from the whole's beginning.
+ *
+ * @param path  of the part
+ * @throws {InvalidValueError} what `check` throws, the path before its field
+ */
+export function atPath<T>(path: string, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof InvalidValueError)) throw error;
+    throw new InvalidValueError(`${path}.${error.field}`, error.value, error.expectation);
+  }
+}

@@ -42,7 +42,7 @@ export interface AttentionParams {
 
 /** Longest window. */
 export const ATTENTION_WINDOW_MAX = 1 << 16;
-/** Largest head, of which an invocation of the shader holds some features in registers. */
+/** Largest head: each workgroup of a wider one finds the scores of its queries again. */
 export const ATTENTION_SIZE_MAX = 512;
 
 type Input = "q" | "k" | "v";

@@ -101,6 +101,8 @@ function cpu(
 }
 
 const GROUP = 64;
+/** Products that the shader's loops take at a time. */
+const RUN = 8;
 
 /** Numbers of a system's own memory on a GPU. */
 function workOf(state: number, { method }: DiscretizeDenseParams, isBackward: boolean): number {
@@ -121,7 +123,9 @@ function systemPass(
     entry,
     constants: {
       GROUP,
+      RUN,
       STATES: shapes.B[0]!,
+      SIDE: shapes.B[0]! + 1,
       HOLD: params.method === "zoh" ? 1 : 0,
       BACKWARD: entry === "pass_back" ? 1 : 0,
     },
@@ -203,24 +207,25 @@ const HOLD: DiscretizeDenseParams = { method: "zoh", alpha: 0.5 };
 const cases: readonly Case[] = [
   system("one state", [1], 1, BILINEAR),
   system("bilinear", [3], 8, BILINEAR, { quick: true }),
-  system("forward Euler", [2], 5, { method: "gbt", alpha: 0 }),
-  system("backward Euler, a system a sample", [2, 5, 3], 5, { method: "gbt", alpha: 1 }),
-  system("a weight of a third", [3], 6, { method: "gbt", alpha: 1 / 3 }),
+  system("forward Euler", [2], 8, { method: "gbt", alpha: 0 }),
+  system("backward Euler, a system a sample", [2, 5, 3], 8, { method: "gbt", alpha: 1 }),
+  system("a weight of a third", [3], 8, { method: "gbt", alpha: 1 / 3 }),
   system("more states than invocations", [2], 67, BILINEAR),
-  system("rows that change places", [3], 7, { method: "gbt", alpha: 1 }, {
+  system("rows that change places", [3], 8, { method: "gbt", alpha: 1 }, {
     size: 8,
     steps: [0.8, 1],
   }),
   system("held input", [3], 8, HOLD, { quick: true }),
+  system("held input, more states than a run", [2], 19, HOLD),
   system("held input, one state", [2], 1, HOLD),
-  system("held input, large steps", [2, 2, 2], 6, HOLD, { steps: [5, 20], size: 0.4 }),
-  system("held input, small steps", [3], 4, HOLD, { steps: [0.001, 0.002] }),
+  system("held input, large steps", [2, 2, 2], 8, HOLD, { steps: [5, 20], size: 0.4 }),
+  system("held input, small steps", [3], 8, HOLD, { steps: [0.001, 0.002] }),
   {
     name: "an integrator",
     params: HOLD,
     inputs: (random) => ({
-      A: constant([3, 3], 0),
-      B: normal(random, [3]),
+      A: constant([8, 8], 0),
+      B: normal(random, [8]),
       dt: uniform(random, [2], 0.1, 1),
     }),
   },
@@ -228,8 +233,8 @@ const cases: readonly Case[] = [
     name: "denormal steps",
     params: BILINEAR,
     inputs: (random) => ({
-      A: normal(random, [3, 3]),
-      B: normal(random, [3]),
+      A: normal(random, [8, 8]),
+      B: normal(random, [8]),
       dt: constant([2], 1e-40),
     }),
   },

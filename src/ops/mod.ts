@@ -22,6 +22,7 @@ import { gaussianCrps } from "./gaussian_crps.ts";
 import { gaussianLoss } from "./gaussian_loss.ts";
 import { half } from "./half.ts";
 import { kalmanFilter } from "./kalman_filter.ts";
+import { kalmanSmoother } from "./kalman_smoother.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { legsScan } from "./legs_scan.ts";
 import { linearScan } from "./linear_scan.ts";
@@ -71,6 +72,7 @@ export {
   gaussianLoss,
   half,
   kalmanFilter,
+  kalmanSmoother,
   layerNorm,
   legsScan,
   linearScan,
@@ -119,6 +121,7 @@ export const OPS: readonly AnyOp[] = [
   gaussianLoss,
   half,
   kalmanFilter,
+  kalmanSmoother,
   layerNorm,
   legsScan,
   linearScan,

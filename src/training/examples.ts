@@ -14,6 +14,8 @@ export interface Minibatch {
   readonly target: Tensor;
   /** 1 where a row of the target counts, 0 where it does not; all count where absent. */
   readonly weight?: Tensor;
+  /** Elapsed time of each sample in sampling periods; 1 where absent.       [batch, length] */
+  readonly dtScale?: Tensor;
 }
 
 /** How windows are cut. */
@@ -83,7 +85,7 @@ function cutInto(
 function minibatchOf(
   windows: readonly { readonly values: Float64Array; readonly start: number }[],
   options: WindowOptions,
-): Required<Minibatch> {
+): Required<Omit<Minibatch, "dtScale">> {
   const { context, horizon } = options;
   const batch = windows.length;
   const out = {
@@ -125,7 +127,7 @@ function below(random: RandomState, count: number): number {
 export function drawWindows(
   parts: readonly SeriesPart[],
   options: WindowOptions,
-): (index: number) => Required<Minibatch> {
+): (index: number) => Required<Omit<Minibatch, "dtScale">> {
   const counted = usable(parts, options);
   const total = counted.reduce((sum, { count }) => sum + count, 0);
   return (index) => {
@@ -149,7 +151,7 @@ export function evenWindows(
   parts: readonly SeriesPart[],
   options: WindowOptions,
   windowsMax: number,
-): Required<Minibatch>[] {
+): Required<Omit<Minibatch, "dtScale">>[] {
   const counted = usable(parts, options);
   const each = Math.max(1, Math.floor(windowsMax / counted.length));
   const windows = counted.flatMap(({ part, count }) => {
@@ -159,7 +161,7 @@ export function evenWindows(
       start: part.from + (own === 1 ? 0 : Math.round(i * (count - 1) / (own - 1))),
     }));
   });
-  const minibatches: Required<Minibatch>[] = [];
+  const minibatches: Required<Omit<Minibatch, "dtScale">>[] = [];
   for (let at = 0; at < windows.length; at += options.batch) {
     minibatches.push(minibatchOf(windows.slice(at, at + options.batch), options));
   }

@@ -82,7 +82,7 @@ export interface LossResult {
  * @param predictions any shape of [targets.., column] elements in this order        [..]
  * @param targets     what was to be predicted                                       [..]
  * @param weights     of each target, at least 0; 0 where it is missing, which may then be NaN
- * @returns loss and metrics, to be freed by the caller; no loss of 0 weights in all but 0
+ * @returns loss and metrics, to be freed by the caller; the loss is 0 where every target is missing
  * @throws {ShapeError} predictions are not {@linkcode columnsOf} numbers for each target
  * @throws {InvalidValueError} a loss's parameter is out of range
  */

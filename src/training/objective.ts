@@ -10,10 +10,11 @@ import type { Objective } from "./training.ts";
  * @returns  an objective for {@linkcode openTraining}; the parameters are the backbone's, by name
  */
 export function backboneObjective(model: Backbone, loss: Loss): Objective<Minibatch> {
-  return (device, parameters, { input, target, weight }, dropoutSeed) => {
+  return (device, parameters, minibatch, dropoutSeed) => {
+    const { input, target, weight, dtScale } = minibatch;
     const uploaded = [input, target, ...(weight ? [weight] : [])].map((t) => device.upload(t));
     const [u, targets, weights] = uploaded;
-    const { y, state } = model.forward(device, parameters, u!, { dropoutSeed });
+    const { y, state } = model.forward(device, parameters, u!, { dropoutSeed, dtScale });
     const result = lossOf(device, loss, y, targets!, weights);
     // A tape keeps what its way back needs.
     for (const tensor of [...uploaded, y, ...Object.values(state)]) device.free(tensor);

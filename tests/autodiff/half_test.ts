@@ -3,7 +3,8 @@ import { openTape, type Precision } from "../../src/autodiff/tape.ts";
 import { HALF_VALUES, mayBeHalf } from "../../src/autodiff/half.ts";
 import { nextNormal, seedRandom } from "../../src/base/random.ts";
 import { type Device, openCpu } from "../../src/device/mod.ts";
-import { backboneOf } from "../../src/models/backbone.ts";
+import { LAYERS } from "../../src/layers/mod.ts";
+import { type Backbone, backboneOf } from "../../src/models/backbone.ts";
 import { parseBackbone } from "../../src/models/backbone_config.ts";
 import { OPS } from "../../src/ops/mod.ts";
 import { asDtype, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
@@ -26,15 +27,19 @@ Deno.test("HALF_VALUES names what backwards need, and no parameter", () => {
   assert.ok(!mayBeHalf("selective_scan", "A"));
 });
 
-/** Members whose parameters gradients reach. */
-const TRAINABLE = ["mamba", "mamba2", "s4d"];
-const model = backboneOf(parseBackbone({
-  input: { kind: "signal", feature: 2 },
-  width: 16,
-  layers: TRAINABLE.map((name) => ({ name, config: { state: 8 } })),
-  mlp: 32,
-  output: { size: 2 },
-}));
+function backbone(layers: readonly unknown[]): Backbone {
+  return backboneOf(parseBackbone({
+    input: { kind: "signal", feature: 2 },
+    width: 16,
+    layers,
+    mlp: 32,
+    output: { size: 2 },
+  }));
+}
+
+const hybrid = backbone(
+  ["mamba", "mamba2", "s4d"].map((name) => ({ name, config: { state: 8 } })),
+);
 const SHAPE = [4, 96, 2];
 
 function drawn(seed: number): Tensor {
@@ -42,19 +47,16 @@ function drawn(seed: number): Tensor {
   return tensorOf(SHAPE, Float32Array.from({ length: 768 }, () => nextNormal(random)));
 }
 
-const parameters = Object.fromEntries(
-  Object.entries(model.init(seedRandom(1))).map(([name, tensor]) => [name, asDtype(tensor, "f32")]),
-);
-
 /** Gradients of a forward in a precision, and what was told before the way back. */
 async function gradientsIn(
   precision: Precision,
   device: Device,
+  model: Backbone,
   beforeBackward: () => void = () => {},
 ): Promise<Map<string, Tensor>> {
   const tape = openTape(device, precision);
-  const watched = Object.entries(parameters).map(([name, tensor]) =>
-    [name, tape.watch(device.upload(tensor))] as const
+  const watched = Object.entries(model.init(seedRandom(1))).map(([name, tensor]) =>
+    [name, tape.watch(device.upload(asDtype(tensor, "f32")))] as const
   );
   const { y, state } = model.forward(tape.device, Object.fromEntries(watched), drawn(2));
   for (const tensor of Object.values(state)) tape.device.free(tensor);
@@ -91,13 +93,19 @@ function apart(actual: Map<string, Tensor>, exact: Map<string, Tensor>): number 
   return Math.sqrt(error / size);
 }
 
-Deno.test("gradients in mixed precision are those in f32 but for the rounding", async () => {
-  const exact = await gradientsIn("f32", cpu);
-  const mixed = await gradientsIn("mixed", cpu);
-  const distance = apart(mixed, exact);
-  assert.ok(distance < HALF_CLOSE, `off by ${distance}`);
-  assert.ok(distance > 1e-6, "nothing was rounded");
-});
+const MODELS: readonly [string, Backbone][] = [
+  ["a hybrid", hybrid],
+  ...LAYERS.map(({ name }): [string, Backbone] => [name, backbone([name])]),
+];
+
+for (const [name, model] of MODELS) {
+  Deno.test(`gradients of ${name} in mixed precision are those in f32 but for rounding`, async () => {
+    const exact = await gradientsIn("f32", cpu, model);
+    const distance = apart(await gradientsIn("mixed", cpu, model), exact);
+    assert.ok(distance < HALF_CLOSE, `off by ${distance}`);
+    assert.ok(distance > 1e-6, "nothing was rounded");
+  });
+}
 
 gpuTest("mixed precision on the GPU is that of the CPU, in less memory", async (gpu) => {
   const before = gpu.memory.used;
@@ -105,10 +113,10 @@ gpuTest("mixed precision on the GPU is that of the CPU, in less memory", async (
   for (const precision of ["f32", "mixed"] as const) {
     const note = () => used[precision] = gpu.memory.used - before;
     // The first run makes constant tables that the device keeps.
-    await gradientsIn(precision, gpu);
-    const actual = await gradientsIn(precision, gpu, note);
+    await gradientsIn(precision, gpu, hybrid);
+    const actual = await gradientsIn(precision, gpu, hybrid, note);
     // Numbers near the middle of two may be rounded to the other one.
-    const distance = apart(actual, await gradientsIn(precision, cpu));
+    const distance = apart(actual, await gradientsIn(precision, cpu, hybrid));
     assert.ok(distance < (precision === "f32" ? 1e-5 : HALF_CLOSE), `off by ${distance}`);
   }
   const share = used["mixed"]! / used["f32"]!;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { RUN_FILES } from "../../src/cli/train/run_folder.ts";
 import { trainCommand } from "../../src/cli/train.ts";
-import { decodeModel } from "../../src/models/checkpoint.ts";
+import { decodeCheckpoint, decodeModel } from "../../src/models/checkpoint.ts";
 import { list, ROOT } from "../_source.ts";
 import { hourlyCsv, run, withFolder } from "./_run.ts";
 
@@ -80,6 +80,20 @@ Deno.test("train --resume goes on as if there had been no break", async () => {
   });
 });
 
+Deno.test("train --dashboard says where it shows itself, and ends with the training", async () => {
+  await withFolder(async (folder) => {
+    const config = await prepare(folder);
+    const out = `${folder}/run`;
+    const ran = await run(trainCommand, "--config", config, "--output", out, "--dashboard", "0");
+    assert.equal(ran.code, 0, ran.error);
+    const url = /shows itself at (http:\/\/127\.0\.0\.1:\d+)/.exec(ran.error)![1]!;
+    await assert.rejects(fetch(url), TypeError);
+    assert.match(ran.out, /^finished after 12 steps, \d+ parameters$/m);
+    const wrong = await run(trainCommand, "--config", config, "--output", out, "--dashboard", "x");
+    assert.equal(wrong.code, 2);
+  });
+});
+
 Deno.test("train refuses what it cannot do", async () => {
   assert.equal((await run(trainCommand)).code, 2);
   await withFolder(async (folder) => {
@@ -110,4 +124,34 @@ Deno.test("the example configurations of the documents run", async () => {
       assert.equal(model.step, 2);
     }
   });
+});
+
+Deno.test({
+  name: "Ctrl-C ends a training with a checkpoint and says how to go on",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    await withFolder(async (folder) => {
+      const training = { ...TRAINING, steps: 100_000, saveEvery: 100_000 };
+      const config = await prepare(folder, { training });
+      const out = `${folder}/run`;
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--no-check", "main.ts", "train", "--config", config, "--output", out],
+        cwd: ROOT,
+        stdout: "piped",
+        stderr: "piped",
+        env: { NO_COLOR: "1" },
+      }).spawn();
+      const metrics = `${out}/${RUN_FILES.metrics}`;
+      const isUnderWay = async () => (await Deno.readTextFile(metrics).catch(() => "")).length > 0;
+      while (!await isUnderWay()) await new Promise((resolve) => setTimeout(resolve, 20));
+      child.kill("SIGINT");
+      const { code, stdout, stderr } = await child.output();
+      const said = new TextDecoder().decode(stdout);
+      assert.equal(code, 0, new TextDecoder().decode(stderr));
+      assert.match(said, /^interrupted after \d+ steps/);
+      assert.match(said, new RegExp(`Go on with: driftline train --config ${config} .*--resume`));
+      const { step } = decodeCheckpoint(await Deno.readFile(`${out}/${RUN_FILES.checkpoint}`));
+      assert.ok(step > 0 && step < 100_000);
+    });
+  },
 });

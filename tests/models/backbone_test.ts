@@ -45,6 +45,7 @@ function backbone(layers: readonly string[], change: Record<string, unknown> = {
 const BACKBONES: readonly [string, Backbone][] = [
   ...LAYERS.map(({ name }): [string, Backbone] => [name, backbone([name])]),
   ["a hybrid with MLPs", backbone(["mamba2", "mamba", "attention", "s4d"], { mlp: 5 })],
+  ["a layer without norms", backbone(["s4d"], { norm: "none" })],
   [
     "a hybrid of tokens, with layer norms",
     backbone(["s5", "h3"], {
@@ -227,9 +228,6 @@ Deno.test("dropout follows its seed, differs between branches and is off without
   assert.deepEqual(await run(), (await runForward(cpu, plain, tensors, input)).y.data);
 });
 
-/** Members whose parameters gradients reach. */
-const TRAINABLE = ["mamba", "s4d"];
-
 /**
  * Step of the fourth-order differences. They are off by the rule's own error, a part of the
  * gradient's size, and by the rounding of the loss's terms divided by the step (2e-16/3e-5).
@@ -240,13 +238,8 @@ const ROUNDING_CLOSE = 1e-10;
 
 const sumOf = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 
-Deno.test("gradients of a hybrid reach every parameter and are central differences", () => {
-  const model = backbone([...TRAINABLE, "mamba"], {
-    input: { kind: "tokens", vocabulary: 7 },
-    mlp: 5,
-    dropout: 0.25,
-  });
-  const options = { dropoutSeed: 9 };
+/** Along a random direction of each parameter: the tape's gradient is the central difference. */
+function assertGradients(model: Backbone, options: BackboneOptions): void {
   const input = inputOf(model);
   const tensors = parametersOf(model);
   const random = seedRandom(11);
@@ -273,10 +266,49 @@ Deno.test("gradients of a hybrid reach every parameter and are central differenc
     const h = DIFFERENCE_STEP;
     const measured = (8 * (along(h) - along(-h)) - (along(2 * h) - along(-2 * h))) / (12 * h);
     const products = Array.from(cpu.dataOf(gradient), (value, i) => value * direction[i]!);
-    const expected = sumOf(products);
     const allowed = DIFFERENCE_CLOSE * sumOf(products.map(Math.abs)) +
       ROUNDING_CLOSE * lossOf(tensors)[1];
-    const error = Math.abs(measured - expected);
-    assert.ok(error <= allowed, `${name}: ${measured}, not ${expected}`);
+    const error = Math.abs(measured - sumOf(products));
+    assert.ok(error <= allowed, `${name}: ${measured}, not ${sumOf(products)}`);
   }
+}
+
+for (const [name, model] of BACKBONES) {
+  Deno.test(`a backbone of ${name}: gradients reach every parameter`, () => {
+    assertGradients(model, {});
+    const scales = Float64Array.from({ length: BATCH * LENGTH }, (_, i) => 0.2 + (i % 4));
+    assertGradients(model, { dtScale: tensorOf([BATCH, LENGTH], scales) });
+  });
+}
+
+Deno.test("gradients pass through dropout", () => {
+  const model = backbone(["mamba", "s4d"], { mlp: 5, dropout: 0.25 });
+  assertGradients(model, { dropoutSeed: 9 });
+});
+
+Deno.test("a backbone without norms keeps amplitudes: linear layers give a linear model", async () => {
+  const config = { state: 4, activation: "identity", mix: false };
+  const model = backbone([], { norm: "none", layers: [{ name: "s4d", config }] });
+  const tensors = parametersOf(model);
+  const input = inputOf(model);
+  const outputs = await Promise.all([0, 1, 2].map(async (gain) => {
+    const { shape, data } = input;
+    const scaled = tensorOf(shape, Float64Array.from(data, (value) => gain * value));
+    return (await runForward(cpu, model, tensors, scaled)).y.data;
+  }));
+  outputs[2]!.forEach((value, i) => {
+    const [none, once] = [outputs[0]![i]!, outputs[1]![i]!];
+    assert.ok(Math.abs(value - none - 2 * (once - none)) < F64_CLOSE);
+  });
+});
+
+Deno.test("a backbone of one feature tells its sizes apart from the first step on", async () => {
+  const model = backbone(["mamba"], { input: { kind: "signal", feature: 1 } });
+  const tensors = model.init(seedRandom(7));
+  const at = async (value: number) => {
+    const input = tensorOf([1, 1, 1], Float64Array.of(value));
+    return (await runForward(cpu, model, tensors, input)).y.data[0]!;
+  };
+  // With a bias of 0 the norm would leave its sign alone.
+  assert.ok(Math.abs(await at(2) - await at(1)) > 1e-3);
 });

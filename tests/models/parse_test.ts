@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { parseBy } from "../../src/models/parse.ts";
+import { InvalidValueError } from "../../src/base/errors.ts";
+import { atPath, parseBy } from "../../src/models/parse.ts";
 
 const schema = z.strictObject({ rate: z.number(), parts: z.array(z.strictObject({ a: z.int() })) });
 
@@ -21,4 +22,16 @@ Deno.test("parseBy() names the dotted path, the value and what was expected", ()
     message: 'config.speed is "3", expected no field of this name',
   });
   assert.throws(read([]), { field: "config" });
+});
+
+Deno.test("atPath() names fields from the beginning", () => {
+  assert.equal(atPath("config", () => 3), 3);
+  const check = () => {
+    throw new InvalidValueError("state", 5, "an even number");
+  };
+  assert.throws(() => atPath("config.layers.0", check), {
+    field: "config.layers.0.state",
+    message: 'config.layers.0.state is "5", expected an even number',
+  });
+  assert.throws(() => atPath("config", () => JSON.parse("{")), SyntaxError);
 });

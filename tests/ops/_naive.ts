@@ -4,8 +4,8 @@
  */
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { NAIVE_FAMILY } from "./_naive_family.ts";
+import { naiveKalmanFilter, naiveKalmanSmoother } from "./_naive_kalman.ts";
 import { legsScan, sharedScan } from "./_naive_memory.ts";
-import { naiveKalmanFilter } from "./_naive_kalman.ts";
 import { NAIVE_SYSTEMS } from "./_naive_systems.ts";
 import { NAIVE_LOSSES } from "./_naive_losses.ts";
 
@@ -310,6 +310,7 @@ function nearestHalf(x: number): number {
 export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
   ...NAIVE_FAMILY,
   kalman_filter: naiveKalmanFilter,
+  kalman_smoother: naiveKalmanSmoother,
   ...NAIVE_SYSTEMS,
   ...NAIVE_LOSSES,
   legs_scan: legsScan,

@@ -186,24 +186,51 @@ function fullSystem({ lambda, P, B, C }: Inputs, d: number) {
   return { A, B: vector(B!), C: vector(C!), size };
 }
 
-/** (I − dt/2·A)⁻¹·right by Gauss and Jordan's elimination, without pivots: it is well away from 0. */
-function implicit(A: Complex[][], dt: number, right: Complex[]): Complex[] {
-  const rows = A.map((row, i) => [
-    ...row.map(([re, im], j): Complex => [(i === j ? 1 : 0) - dt / 2 * re, -dt / 2 * im]),
-    right[i]!,
-  ]);
-  for (let i = 0; i < rows.length; i++) {
-    rows[i] = rows[i]!.map((entry) => over(entry, rows[i]![i]!));
-    for (let j = 0; j < rows.length; j++) {
-      if (j === i) continue;
-      const factor = rows[j]![i]!;
-      rows[j] = rows[j]!.map((entry, c) => {
-        const part = times(factor, rows[i]![c]!);
-        return [entry[0] - part[0], entry[1] - part[1]];
-      });
+/**
+ * The columns of (I − dt/2·A)⁻¹ by Gauss and Jordan's elimination, without pivots: the diagonal is
+ * well away from 0.
+ */
+function implicitColumns(A: Complex[][], dt: number): Complex[][] {
+  const size = A.length;
+  const width = 2 * size;
+  const re = new Float64Array(size * width);
+  const im = new Float64Array(size * width);
+  A.forEach((row, i) => {
+    row.forEach((entry, j) => {
+      re[i * width + j] = (i === j ? 1 : 0) - dt / 2 * entry[0];
+      im[i * width + j] = -dt / 2 * entry[1];
+    });
+    re[i * width + size + i] = 1;
+  });
+  for (let k = 0; k < size; k++) {
+    const [pivotRe, pivotIm] = over([1, 0], [re[k * width + k]!, im[k * width + k]!]);
+    for (let j = 0; j < width; j++) {
+      const [a, b] = [re[k * width + j]!, im[k * width + j]!];
+      re[k * width + j] = a * pivotRe - b * pivotIm;
+      im[k * width + j] = a * pivotIm + b * pivotRe;
+    }
+    for (let i = 0; i < size; i++) {
+      if (i === k) continue;
+      const [a, b] = [re[i * width + k]!, im[i * width + k]!];
+      for (let j = 0; j < width; j++) {
+        re[i * width + j]! -= a * re[k * width + j]! - b * im[k * width + j]!;
+        im[i * width + j]! -= a * im[k * width + j]! + b * re[k * width + j]!;
+      }
     }
   }
-  return rows.map((row) => row.at(-1)!);
+  return A.map((_, j) =>
+    A.map((_, i): Complex => [re[i * width + size + j]!, im[i * width + size + j]!])
+  );
+}
+
+/** A matrix by its columns times a vector. */
+function timesColumns(columns: Complex[][], x: Complex[]): Complex[] {
+  return x.map((_, i) =>
+    columns.reduce((sum: Complex, column, j) => {
+      const part = times(column[i]!, x[j]!);
+      return [sum[0] + part[0], sum[1] + part[1]];
+    }, [0, 0])
+  );
 }
 
 /** (I + dt/2·A)·x + dt·B·u. */
@@ -222,19 +249,10 @@ function explicit(system: ReturnType<typeof fullSystem>, dt: number, x: Complex[
 const realDot = (a: Complex[], b: Complex[]) =>
   a.reduce((sum, value, n) => sum + times(value, b[n]!)[0], 0);
 
-/** x ↦ Abar·x + Bbar·u of a full system, each column solved for once. */
-function stepper({ A, B, size }: ReturnType<typeof fullSystem>, dt: number) {
-  const unit = (j: number) => Array.from({ length: size }, (_, i): Complex => [i === j ? 1 : 0, 0]);
-  const still = { A, B: B.map((): Complex => [0, 0]), C: [], size };
-  const columns = B.map((_, j) => implicit(A, dt, explicit(still, dt, unit(j), 0)));
-  const Bbar = implicit(A, dt, explicit({ ...still, B }, dt, unit(-1), 1));
-  return (x: Complex[], u: number) =>
-    Bbar.map(([re, im], i): Complex =>
-      x.reduce((sum: Complex, value, j) => {
-        const part = times(columns[j]![i]!, value);
-        return [sum[0] + part[0], sum[1] + part[1]];
-      }, [u * re, u * im])
-    );
+/** x ↦ Abar·x + Bbar·u of a full system: the explicit half of a step, then the implicit one. */
+function stepper(system: ReturnType<typeof fullSystem>, dt: number) {
+  const columns = implicitColumns(system.A, dt);
+  return (x: Complex[], u: number) => timesColumns(columns, explicit(system, dt, x, u));
 }
 
 function dplrScan(inputs: Inputs): Outputs {
@@ -246,14 +264,15 @@ function dplrScan(inputs: Inputs): Outputs {
   for (let b = 0; b < batch; b++) {
     for (let d = 0; d < feature; d++) {
       const system = fullSystem(inputs, d);
+      const fixed = dt!.shape.length === 1 ? stepper(system, at(dt!, d)) : undefined;
       let x = Array.from({ length: system.size }, (_, n): Complex => {
         if (!x0) return [0, 0];
         const sign = n < half ? 1 : -1;
         return [at(x0, b, d, n % half, 0), sign * at(x0, b, d, n % half, 1)];
       });
       for (let k = 0; k < length; k++) {
-        const step = dt!.shape.length === 1 ? at(dt!, d) : at(dt!, b, k, d);
-        x = implicit(system.A, step, explicit(system, step, x, at(u!, b, k, d)));
+        const sample = at(u!, b, k, d);
+        x = (fixed ?? stepper(system, at(dt!, b, k, d)))(x, sample);
         const skip = D ? D.data[d]! * at(u!, b, k, d) : 0;
         y[(b * length + k) * feature + d] = realDot(system.C, x) + skip;
       }

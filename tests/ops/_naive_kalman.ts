@@ -63,3 +63,39 @@ export function naiveKalmanFilter(inputs: Inputs, { start }: { start: string }):
   }
   return out;
 }
+
+/** m + E·(m' − A·m − c), P + E·(P' − A·P·Aᵀ − Q)·Eᵀ from the last sample to the first. */
+export function naiveKalmanSmoother(inputs: Inputs): Outputs {
+  const [batch, length, n] = inputs["mean"]!.shape as [number, number, number];
+  const q = inputs["processFactor"]!.shape.at(-1)!;
+  const means: number[][] = [];
+  const factors: number[][] = [];
+  for (let b = 0; b < batch; b++) {
+    let ms: Float64Array = new Float64Array(n);
+    let Ps: Float64Array = new Float64Array(n * n);
+    for (let t = length - 1; t >= 0; t--) {
+      const at = b * length + t;
+      const m = Float64Array.from(inputs["mean"]!.data.slice(at * n, (at + 1) * n));
+      const U = Float64Array.from(inputs["factor"]!.data.slice(at * n * n, (at + 1) * n * n));
+      const P = multiply(U, transpose(U, n, n), n, n, n);
+      if (t === length - 1) {
+        [ms, Ps] = [m, P];
+      } else {
+        const slice = (name: string, rank: number, size: number) =>
+          sliceOf(inputs[name], rank, size, b, t + 1);
+        const A = slice("A", 2, n * n);
+        const W = slice("processFactor", 2, n * q);
+        const ahead = addScaled(multiply(A, m, n, n, 1), slice("stateIntercept", 1, n));
+        const Q = multiply(W, transpose(W, n, q), n, q, n);
+        const predicted = addScaled(congruence(A, P, n, n), Q);
+        const PAt = multiply(P, transpose(A, n, n), n, n, n);
+        const E = multiply(PAt, invertCov(predicted, n).inverse, n, n, n);
+        ms = Float64Array.from(addScaled(m, multiply(E, addScaled(ms, ahead, -1), n, n, 1)));
+        Ps = Float64Array.from(addScaled(P, congruence(E, addScaled(Ps, predicted, -1), n, n)));
+      }
+      means[at] = [...ms];
+      factors[at] = [...choleskyLower(Ps, n)];
+    }
+  }
+  return { smoothedMean: means.flat(), smoothedFactor: factors.flat() };
+}

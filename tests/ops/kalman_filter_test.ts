@@ -210,7 +210,11 @@ gpuTest("kalmanFilter() in f32 keeps covariances that the plain form loses", asy
     const [d = 0, , e = 0, g = 0] = exact["factor"]!.data.slice(4 * k, 4 * k + 4);
     // A triangular factor with a positive diagonal is a positive definite covariance.
     assert.ok(a > 0 && c > 0, `sample ${k}`);
-    const off = Math.max(Math.abs(a / d - 1), Math.abs(c / g - 1), Math.abs(b - e) / (e + g));
+    const off = Math.max(
+      Math.abs(a / d - 1),
+      Math.abs(c / g - 1),
+      Math.abs(b - e) / (Math.abs(e) + g),
+    );
     assert.ok(off < (k < FORGOTTEN ? START_CLOSE : FACTOR_CLOSE), `sample ${k}: ${off}`);
     if (k < FORGOTTEN) continue;
     const likelihood = Math.abs(single["logLik"]!.data[k]! - exact["logLik"]!.data[k]!);

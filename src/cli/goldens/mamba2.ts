@@ -1,6 +1,7 @@
 import { type Device, openScope } from "../../device/mod.ts";
 import { type LayerParams, type LayerState, mamba2, type Mamba2Config } from "../../layers/mod.ts";
 import { activation, add, gate, runOp, selectiveScan, ssd } from "../../ops/mod.ts";
+import { ssdQuadraticInto } from "../../ssm/ssd.ts";
 import { reshape, type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, numberOf } from "./golden_file.ts";
@@ -23,7 +24,10 @@ export const mamba2Group: GroupRunner = {
   },
 };
 
-/** The listing, for every chunk length; the comparison sees whichever is farthest off. */
+/**
+ * The listing, for every chunk length and as masked attention; the comparison sees whichever is
+ * farthest off.
+ */
 async function discrete(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const select = (device: Device, variable: Variable, chunk: number) => {
     const of = (name: string) => variable(name, cast(fileTensor(golden, name), on.dtype));
@@ -42,6 +46,11 @@ async function discrete(golden: GoldenCase, on: GoldenDevice): Promise<Computed>
     keepFarther(values, golden, "y", await take(on, y));
     keepFarther(values, golden, "final_state", await take(on, state));
   }
+  if (on.device.kind === "cpu") {
+    const { y, state } = quadratic(golden);
+    keepFarther(values, golden, "y", y);
+    keepFarther(values, golden, "final_state", state);
+  }
   if (!hasGradients(golden)) return { values };
   const chunk = chunksOf(golden).at(-1)!;
   const gradient = await gradientsOf(on, (device, variable) => {
@@ -49,6 +58,29 @@ async function discrete(golden: GoldenCase, on: GoldenDevice): Promise<Computed>
     return [[y, lossWeight(golden, on, "w_y")], [state, lossWeight(golden, on, "w_state")]];
   });
   return { values: { ...values, ...listed(golden, gradient) } };
+}
+
+/** The listing as one masked attention over the whole length. */
+function quadratic(golden: GoldenCase): { y: Tensor; state: Tensor } {
+  const u = fileTensor(golden, "X");
+  const B = fileTensor(golden, "B");
+  const [batch = 0, length = 0, head = 0, feature = 0] = u.shape;
+  const [, , group = 0, state = 0] = B.shape;
+  const outputs = {
+    y: new Float64Array(u.data.length),
+    state: new Float64Array(batch * head * feature * state),
+  };
+  ssdQuadraticInto(outputs, {
+    u: u.data,
+    delta: fileTensor(golden, "A").data,
+    B: B.data,
+    C: fileTensor(golden, "C").data,
+    x0: startOf(golden)?.data,
+  }, { batch, length, head, feature, group, state });
+  return {
+    y: tensorOf(u.shape, outputs.y),
+    state: tensorOf([batch, head, feature, state], outputs.state),
+  };
 }
 
 /** The gradients that a case lists, each of the variable of the same name. */

@@ -4,6 +4,7 @@ import { taskByName } from "../../../datasets/tasks/mod.ts";
 import type { TaskShape } from "../../../datasets/tasks/mod.ts";
 import { InvalidValueError } from "../../base/errors.ts";
 import type { BackboneInput } from "../../models/backbone_config.ts";
+import { atPath } from "../../models/parse.ts";
 import { protocolOfFile, protocols } from "../../protocols/mod.ts";
 import type { Segment } from "../../signal/segment.ts";
 import { mergeRows } from "../../service/merge.ts";
@@ -134,7 +135,7 @@ async function taskData(
 ): Promise<TrainingData> {
   const task = taskByName(data.name);
   const setting = { ...task.setting, ...data.setting };
-  const shape = task.shape(setting);
+  const shape = atPath("config.data.setting", () => task.shape(setting));
   const { output } = shape;
   const loss = lossOfTask(shape, kind);
   const draw = await task.open();

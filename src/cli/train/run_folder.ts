@@ -2,6 +2,7 @@
 import { InvalidValueError } from "../../base/errors.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../models/checkpoint.ts";
 import { encodeModel, type TrainedModel } from "../../models/checkpoint.ts";
+import type { EvaluationLine, MetricsLine } from "../../training/trainer.ts";
 
 /** Names of what a run writes. */
 export const RUN_FILES = {
@@ -38,27 +39,29 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Whether a line of the metrics is whole and of a step up to `step`. */
-function isKept(line: string, step: number): boolean {
-  try {
-    return (JSON.parse(line) as { step: number }).step <= step;
-  } catch {
-    // A line that a power cut tore; its step comes again.
-    return false;
-  }
-}
+/** A line of the metrics file. */
+export type RunLine = MetricsLine | EvaluationLine;
 
 /** The lines of the steps up to and with `step`: those after it will be written again. */
-function linesUpTo(text: string, step: number): string {
-  const lines = text.split("\n").filter((line) => line !== "" && isKept(line, step));
-  return lines.map((line) => `${line}\n`).join("");
+function linesUpTo(text: string, step: number): RunLine[] {
+  return text.split("\n").flatMap((line) => {
+    try {
+      const parsed = JSON.parse(line) as RunLine;
+      return parsed.step <= step ? [parsed] : [];
+    } catch {
+      // The end of the file, or a line that a power cut tore; its step comes again.
+      return [];
+    }
+  });
 }
 
 /** The files of one run. */
 export interface RunFolder {
   readonly path: string;
+  /** Lines of the steps that were done before. */
+  readonly known: readonly RunLine[];
   /** Adds a line to the metrics. */
-  log(line: object): void;
+  log(line: RunLine): void;
   saveCheckpoint(checkpoint: Checkpoint): Promise<void>;
   saveModel(model: TrainedModel): Promise<void>;
 }
@@ -89,12 +92,14 @@ export async function openRunFolder(
     : undefined;
   const known = checkpoint && await exists(at("metrics"))
     ? linesUpTo(await Deno.readTextFile(at("metrics")), checkpoint.step)
-    : "";
-  await writeAtomic(at("metrics"), new TextEncoder().encode(known));
+    : [];
+  const kept = known.map((line) => `${JSON.stringify(line)}\n`).join("");
+  await writeAtomic(at("metrics"), new TextEncoder().encode(kept));
   const text = `${JSON.stringify(config, null, 2)}\n`;
   await writeAtomic(at("config"), new TextEncoder().encode(text));
   const folder: RunFolder = {
     path,
+    known,
     log: (line) =>
       Deno.writeTextFileSync(at("metrics"), `${JSON.stringify(line)}\n`, { append: true }),
     saveCheckpoint: (next) => writeAtomic(at("checkpoint"), encodeCheckpoint(next)),

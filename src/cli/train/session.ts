@@ -41,7 +41,6 @@ export interface SessionResult {
   readonly step: number;
   readonly metrics: MetricsLine | undefined;
   readonly evaluation: EvaluationLine | undefined;
-  readonly parameters: number;
 }
 
 /** The backbone that a configuration and its data ask for. */
@@ -201,8 +200,7 @@ export async function runSession(options: SessionOptions): Promise<SessionResult
       isInterrupted: () => options.isInterrupted(training.step),
       ...(options.onStep && { onStep: options.onStep }),
     }, from?.trainer);
-    const parameters = Object.values(initial).reduce((sum, { data }) => sum + data.length, 0);
-    return { end, step: training.step, metrics, evaluation, parameters };
+    return { end, step: training.step, metrics, evaluation };
   } finally {
     training.release();
   }

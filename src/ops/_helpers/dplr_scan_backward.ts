@@ -1,10 +1,9 @@
 /** The backward of `dplr_scan`, as a twin and as passes; equations in that file. */
-import type { GpuLimits } from "../../device/device.ts";
 import { type DplrStep, dplrStep, dplrStepInto, type DplrSystem } from "../../ssm/dplr.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 import type { GradientOf, LaunchPlan, Named, Pass, Some } from "../op.ts";
-import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./plan.ts";
+import { groupsFor } from "./plan.ts";
 import { type ColumnSums, columnSums, joinPlans } from "./reduce.ts";
 import { BACKWARD_CHUNK } from "./scan_backward.ts";
 
@@ -154,13 +153,27 @@ export function dplrScanBackward(
   }
 }
 
+/** Invocations of a workgroup, and the most that share one feature of a row. */
+const THREADS = 64;
+
+/**
+ * How the modes of a feature are spread over a workgroup: LANES invocations with PER modes each,
+ * and SLOTS features beside one another.
+ */
+export function dplrLanes(half: number) {
+  const PER = groupsFor(half, THREADS);
+  const LANES = groupsFor(half, PER);
+  const SLOTS = Math.floor(THREADS / LANES);
+  return { PER, LANES, SLOTS, THREADS: LANES * SLOTS };
+}
+
 /**
  * The passes on a GPU: the states at the chunks' starts, then every row from its last sample to its
  * first, chunk by chunk, each with its states found again; and the sums over the batch.
  *
  * @param forward  the scan's own pass
  */
-export function dplrBackwardPlan(forward: Pass, shapes: Shapes, limits: GpuLimits): LaunchPlan {
+export function dplrBackwardPlan(forward: Pass, shapes: Shapes): LaunchPlan {
   const [batch, length, feature] = shapes.u as [number, number, number];
   const [, rank, half] = shapes.P as [number, number, number, number];
   const perStep = shapes.dt.length > 1;
@@ -173,10 +186,15 @@ export function dplrBackwardPlan(forward: Pass, shapes: Shapes, limits: GpuLimit
   const pass = (entry: string, bindings: string[]): Pass => ({
     ...forward,
     entry,
-    constants: { ...forward.constants, BACKWARD: 1, CHUNK: BACKWARD_CHUNK },
+    // One share more than forward, for what a sample leaves to the next.
+    constants: {
+      ...forward.constants,
+      BACKWARD: 1,
+      CHUNK: BACKWARD_CHUNK,
+      SHARES: perStep ? 3 : 2,
+    },
     dims: { ...forward.dims, chunks, stride },
     bindings,
-    workgroups: spreadGroups(groupsFor(rows, POINTWISE_GROUP), limits),
   });
   const system = ["u", "lambda", "P", "B", "dt"];
   const sum = (target: string, offset: number, columns: number) => {

@@ -13,7 +13,7 @@ export function triangularizeInto(matrix: Float64Array, rows: number, cols: numb
     const row = j * cols;
     const head = matrix[row + j]!;
     let tail = 0;
-    for (let c = j + 1; c < cols; c++) tail += matrix[row + c]! ** 2;
+    for (let c = j + 1; c < cols; c++) tail += matrix[row + c]! * matrix[row + c]!;
     if (tail === 0 && head >= 0) continue;
     const norm = Math.sqrt(head * head + tail);
     // head − norm, without its cancellation where head > 0.
@@ -28,7 +28,7 @@ export function triangularizeInto(matrix: Float64Array, rows: number, cols: numb
       for (let c = j + 1; c < cols; c++) matrix[other + c]! -= dot * matrix[row + c]!;
     }
     matrix[row + j] = norm;
-    matrix.fill(0, row + j + 1, row + cols);
+    for (let c = j + 1; c < cols; c++) matrix[row + c] = 0;
   }
 }
 

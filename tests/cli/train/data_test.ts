@@ -48,6 +48,9 @@ Deno.test("openData() draws a task's examples, others for training than for test
   const [test] = data.heldOut();
   assert.notDeepEqual(test, data.minibatch(0));
   assert.deepEqual(data.minibatch(3), (await openData(config(task))).minibatch(3));
+  await assert.rejects(openData(config({ ...task, setting: { length: 1 } })), {
+    field: "config.data.setting.length",
+  });
   await assert.rejects(openData(config({ ...task, name: "chess" })), /No task "chess"/);
   await assert.rejects(openData(config(task, { loss: "gaussian" })), { field: "config.loss" });
 });

@@ -40,13 +40,14 @@ Deno.test("openRunFolder() goes on from its checkpoint, without lines of later s
     const path = `${folder}/run`;
     const { folder: run } = await openRunFolder(path, { a: 1 }, false);
     await run.saveCheckpoint(checkpoint);
-    for (const step of [2, 4, 6]) run.log({ step });
+    for (const step of [2, 4, 6]) run.log({ step, evaluation: { loss: 1 } });
     await Deno.writeTextFile(`${path}/${RUN_FILES.metrics}`, '{"step":', { append: true });
     const again = await openRunFolder(path, { a: 1 }, true);
     assert.deepEqual(again.checkpoint, checkpoint);
-    again.folder.log({ step: 5 });
-    const lines = await Deno.readTextFile(`${path}/${RUN_FILES.metrics}`);
-    assert.equal(lines, '{"step":2}\n{"step":4}\n{"step":5}\n');
+    again.folder.log({ step: 5, evaluation: { loss: 2 } });
+    const lines = (await Deno.readTextFile(`${path}/${RUN_FILES.metrics}`)).trimEnd().split("\n");
+    assert.deepEqual(lines.map((line) => JSON.parse(line).step), [2, 4, 5]);
+    assert.deepEqual(again.folder.known.map(({ step }) => step), [2, 4]);
     assert.deepEqual(JSON.parse(await Deno.readTextFile(`${path}/${RUN_FILES.config}`)), { a: 1 });
   });
 });

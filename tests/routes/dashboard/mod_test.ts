@@ -13,7 +13,7 @@ const assets: Assets = {
     ["stream.html", { html: "<p>stream</p>", etag: '"2"' }],
   ]),
 };
-const app = dashboard(() => Promise.resolve(assets));
+const app = dashboard({ load: () => Promise.resolve(assets) });
 
 Deno.test("dashboard() serves both pages under a policy of their own origin", async () => {
   for (const [path, text] of [["/", "list"], ["/stream?id=a", "stream"]] as const) {
@@ -47,9 +47,11 @@ Deno.test("dashboard() lets assets be kept for ever, and serves no other version
 
 Deno.test("dashboard() reads its files once", async () => {
   let count = 0;
-  const counting = dashboard(() => {
-    count++;
-    return Promise.resolve(assets);
+  const counting = dashboard({
+    load: () => {
+      count++;
+      return Promise.resolve(assets);
+    },
   });
   await Promise.all([counting.request("/"), counting.request("/stream")]);
   await counting.request("/");

@@ -1,0 +1,52 @@
+/** What `train --dashboard` serves: one page and the events of one training. */
+import { Hono } from "hono";
+import { streamSSE } from "hono/streaming";
+import { isLoopback } from "../src/service/config.ts";
+import type { TrainingFeed } from "../src/service/training_feed.ts";
+import { dashboard } from "./dashboard/mod.ts";
+import { HEARTBEAT_MS } from "./events.ts";
+import { problemResponse, RequestError } from "./_problem.ts";
+
+/** A page of another site may let its own name point here: only our names are answered. */
+function refuseForeignHost(url: string): void {
+  const { hostname } = new URL(url);
+  if (isLoopback(hostname)) return;
+  throw new RequestError("forbidden", 403, "Only names of this machine are answered", {
+    field: "Host",
+  });
+}
+
+/** The pages and events of one training. */
+export function createTrainingApp(feed: TrainingFeed): Hono {
+  const app = new Hono();
+  app.use(async (c, next) => {
+    refuseForeignHost(c.req.url);
+    await next();
+  });
+  app.get("/v1/training", (c) => c.json(feed.snapshot()));
+  app.get("/v1/training/events", (c) => {
+    const subscription = feed.subscribe();
+    return streamSSE(c, async (stream) => {
+      stream.onAbort(() => feed.unsubscribe(subscription));
+      try {
+        // Listened to before this is taken, so that no line is missing.
+        await stream.writeSSE({ event: "snapshot", data: JSON.stringify(feed.snapshot()) });
+        for (;;) {
+          const event = await subscription.next(HEARTBEAT_MS);
+          if (event === undefined || stream.aborted) break;
+          if (event === null) await stream.write(": alive\n\n");
+          else await stream.writeSSE({ event: event.kind, data: JSON.stringify(event.data) });
+        }
+      } finally {
+        feed.unsubscribe(subscription);
+      }
+    });
+  });
+  app.route("/", dashboard({ pages: { "/": "training.html" } }));
+  app.notFound((c) => {
+    const detail = `Nothing is at ${c.req.path.slice(0, 200)}`;
+    return problemResponse(new RequestError("not-found", 404, detail));
+  });
+  app.onError((error) => problemResponse(error));
+  return app;
+}

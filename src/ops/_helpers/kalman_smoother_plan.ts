@@ -1,0 +1,90 @@
+/** Launch plan of `kalman_smoother`; phases at the head of its shader. */
+import type { GpuLimits } from "../../device/device.ts";
+import type { LaunchPlan, Pass } from "../op.ts";
+import type { KalmanRun, ModelPart, ModelPlace } from "./kalman_model.ts";
+import { chunkOf, groupsFor, spreadGroups } from "./plan.ts";
+
+/** Invocations of a workgroup whose invocations each run a chunk in their own memory. */
+const CHUNK_GROUP = 32;
+
+/** Distances of a model's slices between streams and between samples, in elements. */
+function stridesOf({ axes, size }: ModelPlace, length: number) {
+  return axes === 0 ? [0, 0] : axes === 1 ? [size, 0] : [length * size, size];
+}
+
+/** The plan of the smoother. */
+export function launchSmoother(
+  run: KalmanRun,
+  places: readonly ModelPlace[],
+  limits: GpuLimits,
+): LaunchPlan {
+  const { batch, length, state, noise } = run;
+  const place = (part: ModelPart) => places.find((at) => at.part === part)!;
+  const chunk = chunkOf(length, batch);
+  const chunks = groupsFor(length, chunk);
+  const columns = Math.max(2 * state, state + noise);
+  const [stepBatch = 0, stepTime = 0] = stridesOf(place("A"), length);
+  const [noiseBatch = 0, noiseTime = 0] = stridesOf(place("processFactor"), length);
+  const [shiftBatch = 0, shiftTime = 0] = stridesOf(place("stateIntercept"), length);
+  const hasShift = place("stateIntercept").given;
+  const element = state + 2 * state * state;
+  const belief = state + state * state;
+  const constants = {
+    GROUP: CHUNK_GROUP,
+    STATES: state,
+    NOISE: noise,
+    HAS_SHIFT: hasShift ? 1 : 0,
+    ELEMENT: element,
+    BELIEF: belief,
+    // What is made triangular: a regression, a belief.
+    ROWS_0: 2 * state,
+    COLS_0: columns,
+    ROWS_1: state,
+    COLS_1: 2 * state,
+    ROWS_2: 0,
+    COLS_2: 0,
+    STRIDE: columns,
+    WORK: 2 * state * columns,
+  };
+  const dims = {
+    batch,
+    length,
+    chunk,
+    chunks,
+    stepBatch,
+    stepTime,
+    noiseBatch,
+    noiseTime,
+    shiftBatch,
+    shiftTime,
+  };
+  const pass = (entry: string, bindings: readonly string[], count: number): Pass => ({
+    entry,
+    constants,
+    dims,
+    bindings,
+    workgroups: spreadGroups(groupsFor(count, CHUNK_GROUP), limits),
+  });
+  const model = ["A", "processFactor", ...(hasShift ? ["stateIntercept"] : [])];
+  return {
+    scratch: {
+      elements: batch * length * element,
+      spans: batch * chunks * element,
+      beliefs: batch * chunks * belief,
+    },
+    passes: [
+      pass("regress", ["mean", "factor", ...model, "elements"], batch * length),
+      ...(chunks > 1
+        ? [
+          pass("reduce_chunks", ["elements", "spans"], batch * (chunks - 1)),
+          pass("carry_chunks", ["spans", "beliefs"], batch),
+        ]
+        : []),
+      pass(
+        "smooth_chunks",
+        ["elements", "beliefs", "smoothedMean", "smoothedFactor"],
+        batch * chunks,
+      ),
+    ],
+  };
+}
