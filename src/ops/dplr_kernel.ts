@@ -28,11 +28,11 @@
  * decays over the length puts a pole next to a node and costs digits in proportion.
  */
 import { InvalidValueError } from "../base/errors.ts";
-import { solve } from "../ssm/dense.ts";
 import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
 import { dplrKernelBackward } from "./_helpers/dplr_kernel_backward.ts";
+import { nodeRoom, solveNodeInto } from "./_helpers/dplr_node.ts";
 import { checkTaps, nodeCount, tapNode, tapTransform } from "./_helpers/dplr_taps.ts";
 import { groupsFor, POINTWISE_GROUP } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
@@ -64,83 +64,6 @@ function outputShapes(shapes: Shapes, { length }: DplrKernelParams): { kernel: S
   return { kernel: [feature, length] };
 }
 
-type Complex = readonly [re: number, im: number];
-
-const product = (a: Complex, b: Complex): Complex => [
-  a[0] * b[0] - a[1] * b[1],
-  a[0] * b[1] + a[1] * b[0],
-];
-
-/** A mode's row of C, or a row of P*, and its column: B or a column of P. */
-interface Sides {
-  readonly left: readonly FloatArray[];
-  readonly right: readonly FloatArray[];
-}
-
-/**
- * The Cauchy sums of one feature at one node, all pairs of left and right rows, times dt.
- *
- * @param node  1 − ω and s = 1 + ω
- * @returns sums[left][right]
- */
-function cauchySums(
-  lambda: FloatArray,
-  { left, right }: Sides,
-  dt: number,
-  node: { minus: Complex; plus: Complex },
-): Complex[][] {
-  const sums = left.map(() => right.map((): [number, number] => [0, 0]));
-  for (let n = 0; n < lambda.length; n += 2) {
-    for (const sign of [1, -1]) {
-      const pole = product([dt * lambda[n]!, sign * dt * lambda[n + 1]!], node.plus);
-      const re = 2 * node.minus[0] - pole[0];
-      const im = 2 * node.minus[1] - pole[1];
-      const scale = dt / (re * re + im * im);
-      const inverse: Complex = [re * scale, -im * scale];
-      for (const [i, a] of left.entries()) {
-        // The rows after the first are P*, so conjugated.
-        const turn = i === 0 ? sign : -sign;
-        for (const [j, b] of right.entries()) {
-          const v = product([a[n]!, turn * a[n + 1]!], [b[n]!, sign * b[n + 1]!]);
-          const term = product(v, inverse);
-          const sum = sums[i]![j]!;
-          sum[0] += term[0];
-          sum[1] += term[1];
-        }
-      }
-    }
-  }
-  return sums;
-}
-
-/** 2·q00 − 2s·q01·(I + s·q11)⁻¹·q10 from the sums at a node. */
-function woodbury(sums: Complex[][], s: Complex): Complex {
-  const rank = sums.length - 1;
-  const size = 2 * rank;
-  // Complex numbers as 2×2 real blocks, for the real solver.
-  const matrix = new Float64Array(size * size);
-  const column = new Float64Array(size);
-  for (let r = 0; r < rank; r++) {
-    column[2 * r] = sums[r + 1]![0]![0];
-    column[2 * r + 1] = sums[r + 1]![0]![1];
-    for (let c = 0; c < rank; c++) {
-      const [re, im] = product(s, sums[r + 1]![c + 1]!);
-      matrix[2 * r * size + 2 * c] = re + (r === c ? 1 : 0);
-      matrix[2 * r * size + 2 * c + 1] = -im;
-      matrix[(2 * r + 1) * size + 2 * c] = im;
-      matrix[(2 * r + 1) * size + 2 * c + 1] = re + (r === c ? 1 : 0);
-    }
-  }
-  const weights = solve(matrix, column, size, 1);
-  let [re, im] = sums[0]![0]!;
-  for (let r = 0; r < rank; r++) {
-    const part = product(product(s, sums[0]![r + 1]!), [weights[2 * r]!, weights[2 * r + 1]!]);
-    re -= part[0];
-    im -= part[1];
-  }
-  return [2 * re, 2 * im];
-}
-
 /**
  * The twin.
  *
@@ -156,26 +79,31 @@ function cpu(
   shapes: Shapes,
   { length }: DplrKernelParams,
 ): void {
-  const [feature, rank, half] = shapes.P as [number, number, number, number];
+  const [features, rank, half] = shapes.P as [number, number, number, number];
+  const room = nodeRoom(half, rank);
   const transform = tapTransform(length);
   const re = new Float64Array(length);
   const im = new Float64Array(length);
-  for (let d = 0; d < feature; d++) {
+  for (let d = 0; d < features; d++) {
     const bank = (array: FloatArray) => array.subarray(2 * d * half, 2 * (d + 1) * half);
     const rows = Array.from({ length: rank }, (_, r) => {
       const at = 2 * (d * rank + r) * half;
       return inputs.P.subarray(at, at + 2 * half);
     });
-    const sides = { left: [bank(inputs.C), ...rows], right: [bank(inputs.B), ...rows] };
+    const feature = {
+      lambda: bank(inputs.lambda),
+      P: rows,
+      B: bank(inputs.B),
+      C: bank(inputs.C),
+      dt: inputs.dt[d]!,
+    };
     for (let k = 0; k < nodeCount(length); k++) {
-      const { plus, minus } = tapNode(k, length);
-      const sums = cauchySums(bank(inputs.lambda), sides, inputs.dt[d]!, { minus, plus });
-      const [valueRe, valueIm] = woodbury(sums, plus);
+      solveNodeInto(room, feature, tapNode(k, length));
       const mirror = (length - k) % length;
-      re[k] = re[mirror] = valueRe;
-      im[mirror] = -valueIm;
+      re[k] = re[mirror] = 2 * room.value[0]!;
+      im[mirror] = -2 * room.value[1]!;
       // The real nodes of a real sequence are their own mirrors.
-      im[k] = mirror === k ? 0 : valueIm;
+      im[k] = mirror === k ? 0 : 2 * room.value[1]!;
     }
     transform(re, im, true);
     for (let l = 0; l < length; l++) outputs.kernel[d * length + l] = re[l]! / length;

@@ -26,7 +26,7 @@
  */
 import { InvalidValueError } from "../base/errors.ts";
 import type { GpuLimits } from "../device/device.ts";
-import { dplrStep, dplrStepInto, type DplrSystem } from "../ssm/dplr.ts";
+import { dplrAdvanceInto, dplrRecurrence, dplrStep, type DplrSystem } from "../ssm/dplr.ts";
 import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
@@ -96,14 +96,15 @@ function cpu(
       half,
       rank,
     };
-    let step = dplrStep(system, perStep ? 1 : dt[d]!);
+    const stepOf = (size: number) => dplrRecurrence(dplrStep(system, size));
+    let step = stepOf(perStep ? 1 : dt[d]!);
     for (let b = 0; b < batch; b++) {
       const carried = 2 * (b * feature + d) * half;
       for (let i = 0; i < 2 * half; i++) x[i] = x0 ? x0[carried + i]! : 0;
       for (let k = 0; k < length; k++) {
         const at = (b * length + k) * feature + d;
-        if (perStep) step = dplrStep(system, dt[at]!);
-        dplrStepInto(x, step, u[at]!);
+        if (perStep) step = stepOf(dt[at]!);
+        dplrAdvanceInto(x, step, u[at]!);
         let sum = 0;
         for (let n = 0; n < 2 * half; n += 2) {
           sum += C[2 * d * half + n]! * x[n]! - C[2 * d * half + n + 1]! * x[n + 1]!;

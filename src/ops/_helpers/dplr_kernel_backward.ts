@@ -2,137 +2,121 @@
 import type { Shape } from "../../tensor/shape.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 import type { GradientOf, Named, Some } from "../op.ts";
+import { type DplrFeature, nodeRoom, type SolvedNode, solveNodeInto } from "./dplr_node.ts";
 import { nodeCount, type TapNode, tapNode, tapTransform } from "./dplr_taps.ts";
 
 type Input = "lambda" | "P" | "B" | "C" | "dt";
-type Complex = readonly [re: number, im: number];
 
-const ZERO: Complex = [0, 0];
-const times = (a: Complex, b: Complex): Complex => [
-  a[0] * b[0] - a[1] * b[1],
-  a[0] * b[1] + a[1] * b[0],
-];
-const plus = (a: Complex, b: Complex): Complex => [a[0] + b[0], a[1] + b[1]];
-const minus = (a: Complex, b: Complex): Complex => [a[0] - b[0], a[1] - b[1]];
-const conj = (a: Complex): Complex => [a[0], -a[1]];
-const scaled = (a: Complex, by: number): Complex => [by * a[0], by * a[1]];
-const inverse = (a: Complex): Complex => scaled(conj(a), 1 / (a[0] * a[0] + a[1] * a[1]));
-
-/** Pair `n` of an array. */
-const pair = (array: FloatArray, n: number): Complex => [array[2 * n]!, array[2 * n + 1]!];
-
-/** A feature's system. */
-interface Feature {
-  readonly lambda: FloatArray;
-  readonly P: readonly FloatArray[];
-  readonly B: FloatArray;
-  readonly C: FloatArray;
-  readonly dt: number;
-  readonly half: number;
+/** Sums over the nodes of one feature. */
+interface Sums {
+  readonly lambda: Float64Array;
+  readonly B: Float64Array;
+  readonly C: Float64Array;
+  readonly P: readonly Float64Array[];
 }
 
-/** One side of a conjugate pair of modes: its resolvent, and the rows and columns at it. */
-interface Mode {
-  readonly h: Complex;
-  readonly b: Complex;
-  readonly c: Complex;
-  readonly p: readonly Complex[];
-}
-
-/** Both sides of every pair, the stored one first. */
-function modesAt(feature: Feature, { plus: s, minus: across }: TapNode): (readonly [Mode, Mode])[] {
-  const side = (n: number, turn: (a: Complex) => Complex): Mode => {
-    const lambda = turn(pair(feature.lambda, n));
-    const below = minus(scaled(across, 2), scaled(times(s, lambda), feature.dt));
-    return {
-      h: scaled(inverse(below), feature.dt),
-      b: turn(pair(feature.B, n)),
-      c: turn(pair(feature.C, n)),
-      p: feature.P.map((row) => turn(pair(row, n))),
-    };
-  };
-  return Array.from({ length: feature.half }, (_, n) => [side(n, (a) => a), side(n, conj)]);
-}
-
-/** The inverse of I + s·q(P*·P), rank 1 or 2. */
-function smallInverse(modes: readonly (readonly [Mode, Mode])[], s: Complex): Complex[][] {
-  const rank = modes[0]![0].p.length;
-  const entry = (r: number, c: number) => {
-    let sum: Complex = [r === c ? 1 : 0, 0];
-    for (const mode of modes.flat()) {
-      sum = plus(sum, times(s, times(times(conj(mode.p[r]!), mode.p[c]!), mode.h)));
+/**
+ * The right and the left solution of the resolvent at pair `n`, at the mode and at its conjugate:
+ * out = h∘(B − s·P·rho) and h∘(C − s·sigma·P*), as [R, L, R', L'] c64.
+ */
+function solutionsInto(
+  out: Float64Array,
+  { B, C, P }: DplrFeature,
+  { resolvent }: SolvedNode,
+  low: { readonly rho: Float64Array; readonly sigma: Float64Array },
+  n: number,
+): void {
+  for (let side = 0; side < 2; side++) {
+    const sign = side === 0 ? 1 : -1;
+    let rightRe = B[n]!;
+    let rightIm = sign * B[n + 1]!;
+    let leftRe = C[n]!;
+    let leftIm = sign * C[n + 1]!;
+    for (let r = 0; r < P.length; r++) {
+      const re = P[r]![n]!;
+      const im = sign * P[r]![n + 1]!;
+      rightRe -= re * low.rho[2 * r]! - im * low.rho[2 * r + 1]!;
+      rightIm -= re * low.rho[2 * r + 1]! + im * low.rho[2 * r]!;
+      leftRe -= re * low.sigma[2 * r]! + im * low.sigma[2 * r + 1]!;
+      leftIm -= re * low.sigma[2 * r + 1]! - im * low.sigma[2 * r]!;
     }
-    return sum;
-  };
-  if (rank === 1) return [[inverse(entry(0, 0))]];
-  const [a, b, c, d] = [entry(0, 0), entry(0, 1), entry(1, 0), entry(1, 1)];
-  const over = inverse(minus(times(a, d), times(b, c)));
-  return [
-    [times(d, over), scaled(times(b, over), -1)],
-    [scaled(times(c, over), -1), times(a, over)],
-  ];
-}
-
-/** The right and the left solution of the resolvent at a node, times dt, and their products. */
-function solve(modes: readonly (readonly [Mode, Mode])[], s: Complex) {
-  const ranks = modes[0]![0].p.map((_, r) => r);
-  const small = smallInverse(modes, s);
-  const all = modes.flat();
-  const sum = (term: (mode: Mode) => Complex) =>
-    all.reduce((total, mode) => plus(total, times(mode.h, term(mode))), ZERO);
-  const ofB = ranks.map((r) => sum(({ b, p }) => times(conj(p[r]!), b)));
-  const ofC = ranks.map((r) => sum(({ c, p }) => times(c, p[r]!)));
-  const mixed = (pick: (r: number) => Complex) =>
-    ranks.reduce((total, r) => plus(total, pick(r)), ZERO);
-  // P*·R and L·P.
-  const rho = ranks.map((r) => mixed((q) => times(small[r]![q]!, ofB[q]!)));
-  const sigma = ranks.map((r) => mixed((q) => times(ofC[q]!, small[q]![r]!)));
-  const right = ({ h, b, p }: Mode) =>
-    times(h, minus(b, times(s, mixed((r) => times(p[r]!, rho[r]!)))));
-  const left = ({ h, c, p }: Mode) =>
-    times(h, minus(c, times(s, mixed((r) => times(sigma[r]!, conj(p[r]!))))));
-  return { rho, sigma, right, left };
-}
-
-/** Adds G·conj(a) + conj(G)·b: the gradient of a number that S holds as a·x + b·conj(x). */
-function add(sums: Float64Array, n: number, G: Complex, a: Complex, b: Complex): void {
-  const value = plus(times(G, conj(a)), times(conj(G), b));
-  sums[2 * n]! += value[0];
-  sums[2 * n + 1]! += value[1];
-}
-
-/** Gradients of one feature; `spectrum` is that of the loss at a node. */
-function featureGradients(
-  feature: Feature,
-  spectrum: (node: number) => Complex,
-  length: number,
-) {
-  const { half, dt } = feature;
-  const bank = () => new Float64Array(2 * half);
-  const sums = { lambda: bank(), B: bank(), C: bank(), P: feature.P.map(bank), dt: 0 };
-  for (let k = 0; k < nodeCount(length); k++) {
-    const node = tapNode(k, length);
-    const s = node.plus;
-    const modes = modesAt(feature, node);
-    const { rho, sigma, right, left } = solve(modes, s);
-    const G = spectrum(k);
-    for (const [n, [mode, other]] of modes.entries()) {
-      const [L, R, otherL, otherR] = [left(mode), right(mode), left(other), right(other)];
-      const [here, there] = [times(L, R), times(otherL, otherR)];
-      add(sums.B, n, G, scaled(L, 2), scaled(otherL, 2));
-      add(sums.C, n, G, scaled(R, 2), scaled(otherR, 2));
-      add(sums.lambda, n, G, scaled(times(s, here), 2), scaled(times(s, there), 2));
-      for (const [r, row] of sums.P.entries()) {
-        const of = (l: Complex, x: Complex) =>
-          scaled(times(s, plus(times(l, rho[r]!), times(sigma[r]!, x))), -2);
-        add(row, n, G, of(L, otherR), of(otherL, R));
-      }
-      const ofDt = times(node.minus, plus(here, there));
-      sums.dt += 4 / (dt * dt) * (G[0] * ofDt[0] + G[1] * ofDt[1]);
-    }
+    const hr = resolvent[2 * n + 2 * side]!;
+    const hi = resolvent[2 * n + 2 * side + 1]!;
+    out[4 * side] = hr * rightRe - hi * rightIm;
+    out[4 * side + 1] = hr * rightIm + hi * rightRe;
+    out[4 * side + 2] = hr * leftRe - hi * leftIm;
+    out[4 * side + 3] = hr * leftIm + hi * leftRe;
   }
-  return sums;
 }
+
+/** Adds 2·(G·conj(a) + conj(G)·b), the gradient of an x that is held as 2·(a·x + b·conj(x)). */
+function add(
+  sums: Float64Array,
+  n: number,
+  [gr, gi]: readonly [number, number],
+  ar: number,
+  ai: number,
+  br: number,
+  bi: number,
+): void {
+  sums[n] = sums[n]! + 2 * (gr * (ar + br) + gi * (ai + bi));
+  sums[n + 1] = sums[n + 1]! + 2 * (gi * (ar - br) + gr * (bi - ai));
+}
+
+/** Products by s of a node's low-rank sums. */
+function scaledInto(out: Float64Array, values: Float64Array, [sr, si]: TapNode["plus"]): void {
+  for (let i = 0; i < values.length; i += 2) {
+    out[i] = sr * values[i]! - si * values[i + 1]!;
+    out[i + 1] = sr * values[i + 1]! + si * values[i]!;
+  }
+}
+
+/** Adds what one node gives; returns the part of dt's gradient, without 1/dt². */
+function addNode(
+  sums: Sums,
+  feature: DplrFeature,
+  node: TapNode,
+  G: readonly [number, number],
+  room: ReturnType<typeof nodeRoom>,
+  low: { readonly rho: Float64Array; readonly sigma: Float64Array },
+): number {
+  const { plus: [sr, si], minus } = node;
+  const x = new Float64Array(8);
+  let [totalRe, totalIm] = [0, 0];
+  scaledInto(low.rho, room.rho, node.plus);
+  scaledInto(low.sigma, room.sigma, node.plus);
+  for (let n = 0; n < feature.lambda.length; n += 2) {
+    solutionsInto(x, feature, room, low, n);
+    const [Rr, Ri, Lr, Li, Or, Oi, Mr, Mi] = x as unknown as Eight;
+    add(sums.B, n, G, Lr, Li, Mr, Mi);
+    add(sums.C, n, G, Rr, Ri, Or, Oi);
+    const [re, im] = [Lr * Rr - Li * Ri, Lr * Ri + Li * Rr];
+    const [otherRe, otherIm] = [Mr * Or - Mi * Oi, Mr * Oi + Mi * Or];
+    const here = [sr * re - si * im, sr * im + si * re] as const;
+    const there = [sr * otherRe - si * otherIm, sr * otherIm + si * otherRe] as const;
+    add(sums.lambda, n, G, here[0], here[1], there[0], there[1]);
+    for (let r = 0; r < feature.P.length; r++) {
+      const [pr, pi] = [low.rho[2 * r]!, low.rho[2 * r + 1]!];
+      const [qr, qi] = [low.sigma[2 * r]!, low.sigma[2 * r + 1]!];
+      add(
+        sums.P[r]!,
+        n,
+        G,
+        -(Lr * pr - Li * pi + qr * Or - qi * Oi),
+        -(Lr * pi + Li * pr + qr * Oi + qi * Or),
+        -(Mr * pr - Mi * pi + qr * Rr - qi * Ri),
+        -(Mr * pi + Mi * pr + qr * Ri + qi * Rr),
+      );
+    }
+    totalRe += re + otherRe;
+    totalIm += im + otherIm;
+  }
+  const stepRe = minus[0] * totalRe - minus[1] * totalIm;
+  const stepIm = minus[0] * totalIm + minus[1] * totalRe;
+  return 4 * (G[0] * stepRe + G[1] * stepIm);
+}
+
+type Eight = [number, number, number, number, number, number, number, number];
 
 /** Gradients of all inputs. */
 export function dplrKernelBackward(
@@ -146,33 +130,37 @@ export function dplrKernelBackward(
   const transform = tapTransform(length);
   const re = new Float64Array(length);
   const im = new Float64Array(length);
+  const room = nodeRoom(half, rank);
+  const low = { rho: new Float64Array(2 * rank), sigma: new Float64Array(2 * rank) };
   for (let d = 0; d < count; d++) {
     const bank = (array: FloatArray) => array.subarray(d * width, (d + 1) * width);
     const rowAt = (r: number) => (d * rank + r) * width;
-    const feature: Feature = {
-      lambda: bank(given.lambda!),
-      P: Array.from(
-        { length: rank },
-        (_, r) => given.P!.subarray(rowAt(r), rowAt(r) + width),
-      ),
-      B: bank(given.B!),
-      C: bank(given.C!),
-      dt: given.dt![d]!,
-      half,
-    };
+    const P = Array.from(
+      { length: rank },
+      (_, r) => given.P!.subarray(rowAt(r), rowAt(r) + width),
+    );
+    const dt = given.dt![d]!;
+    const [lambda, B, C] = [bank(given.lambda!), bank(given.B!), bank(given.C!)];
+    const zeros = () => new Float64Array(width);
+    const sums: Sums = { lambda: zeros(), B: zeros(), C: zeros(), P: P.map(zeros) };
     re.set(given.gradKernel!.subarray(d * length, (d + 1) * length));
     im.fill(0);
     transform(re, im, false);
-    const spectrum = (k: number): Complex => {
+    let ofStep = 0;
+    for (let k = 0; k < nodeCount(length); k++) {
+      const node = tapNode(k, length);
+      solveNodeInto(room, { lambda, P, B, C, dt }, node);
       // The taps see the real parts of the real nodes, and all others twice.
       const isReal = k === 0 || 2 * k === length;
-      return isReal ? [re[k]! / length, 0] : [2 * re[k]! / length, 2 * im[k]! / length];
-    };
-    const sums = featureGradients(feature, spectrum, length);
+      const G = isReal
+        ? [re[k]! / length, 0] as const
+        : [2 * re[k]! / length, 2 * im[k]! / length] as const;
+      ofStep += addNode(sums, { lambda, P, B, C, dt }, node, G, room, low);
+    }
     gradients.gradLambda!.set(sums.lambda, d * width);
     gradients.gradB!.set(sums.B, d * width);
     gradients.gradC!.set(sums.C, d * width);
     sums.P.forEach((row, r) => gradients.gradP!.set(row, rowAt(r)));
-    gradients.gradDt![d] = sums.dt;
+    gradients.gradDt![d] = ofStep / dt / dt;
   }
 }

@@ -1,5 +1,6 @@
 /** The backward of `dplr_scan`, as a twin and as passes; equations in that file. */
-import { type DplrStep, dplrStep, dplrStepInto, type DplrSystem } from "../../ssm/dplr.ts";
+import { dplrAdvanceInto, type DplrRecurrence, dplrRecurrence } from "../../ssm/dplr.ts";
+import { type DplrStep, dplrStep, type DplrSystem } from "../../ssm/dplr.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 import type { GradientOf, LaunchPlan, Named, Pass, Some } from "../op.ts";
@@ -19,65 +20,64 @@ interface Sums {
   readonly C: Float64Array;
 }
 
-/** Σ a·b. */
-function dot(a: FloatArray, b: FloatArray): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
-}
-
-/** out = conj(inverse)∘v, pair by pair. */
-function conjugateInto(out: Float64Array, inverse: Float64Array, v: Float64Array): void {
-  for (let n = 0; n < v.length; n += 2) {
-    const re = inverse[n]! * v[n]! + inverse[n + 1]! * v[n + 1]!;
-    out[n + 1] = inverse[n]! * v[n + 1]! - inverse[n + 1]! * v[n]!;
-    out[n] = re;
+/** The flow before a step, Abarᵀ·flow = conj(diagonal)∘flow − Σ right·(left, flow). */
+function stepBackInto(
+  out: Float64Array,
+  { diagonal, left, right }: DplrRecurrence,
+  flow: Float64Array,
+): void {
+  const width = flow.length;
+  for (let n = 0; n < width; n += 2) {
+    out[n] = diagonal[n]! * flow[n]! + diagonal[n + 1]! * flow[n + 1]!;
+    out[n + 1] = diagonal[n]! * flow[n + 1]! - diagonal[n + 1]! * flow[n]!;
   }
-}
-
-/** Row `r` of the low-rank factor. */
-function rowOf({ P, half }: DplrSystem, r: number): FloatArray {
-  return P.subarray(2 * r * half, 2 * (r + 1) * half);
-}
-
-/** q = Wᵀ·flow, W = (I − dt/2·A)⁻¹ by Woodbury's identity. */
-function adjointSolve({ system, dt, inverse, small }: DplrStep, flow: Float64Array): Float64Array {
-  const { rank } = system;
-  const q = new Float64Array(flow.length);
-  conjugateInto(q, inverse, flow);
-  const products = Array.from({ length: rank }, (_, r) => dt * dot(rowOf(system, r), q));
-  const rows = new Float64Array(flow.length);
-  for (let r = 0; r < rank; r++) {
+  for (let from = 0; from < left.length; from += width) {
     let weight = 0;
-    for (let s = 0; s < rank; s++) weight += small[s * rank + r]! * products[s]!;
-    rowOf(system, r).forEach((value, n) => rows[n]! += weight * value);
+    for (let n = 0; n < width; n++) weight += left[from + n]! * flow[n]!;
+    for (let n = 0; n < width; n++) out[n] = out[n]! - weight * right[from + n]!;
   }
-  conjugateInto(rows, inverse, rows);
-  return q.map((value, n) => value - rows[n]!);
 }
 
-/** Adds the gradients of a step to the sums and gives that of its size. */
-function addStep(sums: Sums, step: DplrStep, q: Float64Array, s: Float64Array, u: number): number {
-  const { system, dt } = step;
-  let turned = 0;
-  for (let n = 0; n < q.length; n += 2) {
+/** Adds the gradients of a step to the sums and gives those of its input and of its size. */
+function addStep(
+  sums: Sums,
+  { system, dt }: Pick<DplrStep, "system" | "dt">,
+  { q, s }: { readonly q: Float64Array; readonly s: Float64Array },
+  u: number,
+): { ofInput: number; ofStep: number } {
+  const { lambda, B, P, rank } = system;
+  const width = q.length;
+  let [turned, ofInput] = [0, 0];
+  for (let n = 0; n < width; n += 2) {
     const re = q[n]! * s[n]! + q[n + 1]! * s[n + 1]!;
     const im = q[n + 1]! * s[n]! - q[n]! * s[n + 1]!;
-    sums.lambda[n]! += dt / 2 * re;
-    sums.lambda[n + 1]! += dt / 2 * im;
-    turned += system.lambda[n]! * re + system.lambda[n + 1]! * im;
-    sums.B[n]! += dt * u * q[n]!;
-    sums.B[n + 1]! += dt * u * q[n + 1]!;
+    sums.lambda[n] = sums.lambda[n]! + dt / 2 * re;
+    sums.lambda[n + 1] = sums.lambda[n + 1]! + dt / 2 * im;
+    turned += lambda[n]! * re + lambda[n + 1]! * im;
+    sums.B[n] = sums.B[n]! + dt * u * q[n]!;
+    sums.B[n + 1] = sums.B[n + 1]! + dt * u * q[n + 1]!;
+    ofInput += B[n]! * q[n]! + B[n + 1]! * q[n + 1]!;
   }
-  for (let r = 0; r < system.rank; r++) {
-    const row = rowOf(system, r);
-    const [ofQ, ofS] = [dot(row, q), dot(row, s)];
+  for (let from = 0; from < rank * width; from += width) {
+    let [ofQ, ofS] = [0, 0];
+    for (let n = 0; n < width; n++) {
+      ofQ += P[from + n]! * q[n]!;
+      ofS += P[from + n]! * s[n]!;
+    }
     turned -= 2 * ofQ * ofS;
-    for (let n = 0; n < q.length; n++) {
-      sums.P[r * q.length + n]! -= dt * (q[n]! * ofS + s[n]! * ofQ);
+    for (let n = 0; n < width; n++) {
+      sums.P[from + n] = sums.P[from + n]! - dt * (q[n]! * ofS + s[n]! * ofQ);
     }
   }
-  return turned / 2 + u * dot(system.B, q);
+  return { ofInput: dt * ofInput, ofStep: turned / 2 + u * ofInput };
+}
+
+type Four = [Float64Array, Float64Array, Float64Array, Float64Array];
+
+/** A step's size, and the step worked out. */
+interface Step {
+  readonly dt: number;
+  readonly recurrence: DplrRecurrence;
 }
 
 /** Gradients of all inputs: one feature of one row after another, forward and back again. */
@@ -92,6 +92,8 @@ export function dplrScanBackward(
   const [, rank, half] = shapes.P as [number, number, number, number];
   const perStep = shapes.dt.length > 1;
   const width = 2 * half;
+  const states = new Float64Array((length + 1) * width);
+  const [flow, before, q, s] = [0, 1, 2, 3].map(() => new Float64Array(width)) as Four;
   for (let d = 0; d < feature; d++) {
     const of = (array: FloatArray, size: number) => array.subarray(d * size, (d + 1) * size);
     const system: DplrSystem = {
@@ -108,39 +110,45 @@ export function dplrScanBackward(
       C: new Float64Array(width),
     };
     let [sumD, sumDt] = [0, 0];
-    const fixed = dplrStep(system, perStep ? 1 : dt[d]!);
+    const stepOf = (size: number): Step => ({
+      dt: size,
+      recurrence: dplrRecurrence(dplrStep(system, size)),
+    });
+    const fixed = stepOf(perStep ? 1 : dt[d]!);
     for (let b = 0; b < batch; b++) {
       const carried = (b * feature + d) * width;
       const indexOf = (k: number) => (b * length + k) * feature + d;
       const steps = Array.from(
         { length },
-        (_, k) => perStep ? dplrStep(system, dt[indexOf(k)]!) : fixed,
+        (_, k) => perStep ? stepOf(dt[indexOf(k)]!) : fixed,
       );
-      const states = [x0 ? Float64Array.from(of(x0.subarray(b * feature * width), width)) : null];
-      let x = states[0] ??= new Float64Array(width);
+      if (x0) states.set(x0.subarray(carried, carried + width));
+      else states.fill(0, 0, width);
       for (let k = 0; k < length; k++) {
-        x = x.slice();
-        dplrStepInto(x, steps[k]!, u[indexOf(k)]!);
-        states.push(x);
+        states.copyWithin((k + 1) * width, k * width, (k + 1) * width);
+        const x = states.subarray((k + 1) * width, (k + 2) * width);
+        dplrAdvanceInto(x, steps[k]!.recurrence, u[indexOf(k)]!);
       }
-      let flow = Float64Array.from(gradState!.subarray(carried, carried + width));
+      flow.set(gradState!.subarray(carried, carried + width));
       for (let k = length - 1; k >= 0; k--) {
         const at = indexOf(k);
         const gradient = gradY![at]!;
-        const after = states[k + 1]!;
         for (let n = 0; n < width; n++) {
-          const sign = n % 2 === 0 ? 2 : -2;
-          flow[n]! += sign * gradient * C[d * width + n]!;
-          sums.C[n]! += sign * gradient * after[n]!;
+          const weight = n % 2 === 0 ? 2 * gradient : -2 * gradient;
+          const after = states[(k + 1) * width + n]!;
+          flow[n] = flow[n]! + weight * C[d * width + n]!;
+          sums.C[n] = sums.C[n]! + weight * after;
+          s[n] = after + states[k * width + n]!;
         }
-        const q = adjointSolve(steps[k]!, flow);
-        const s = after.map((value, n) => value + states[k]![n]!);
-        const ofStep = addStep(sums, steps[k]!, q, s, u[at]!);
-        gradients.gradU![at] = steps[k]!.dt * dot(system.B, q) + (D ? D[d]! * gradient : 0);
+        stepBackInto(before, steps[k]!.recurrence, flow);
+        // Abar = 2·W − I, so that q = Wᵀ·flow is the mean of the two flows.
+        for (let n = 0; n < width; n++) q[n] = (before[n]! + flow[n]!) / 2;
+        const { ofInput, ofStep } = addStep(sums, { system, dt: steps[k]!.dt }, { q, s }, u[at]!);
+        gradients.gradU![at] = ofInput + (D ? D[d]! * gradient : 0);
         if (perStep) gradients.gradDt![at] = ofStep;
         sumDt += ofStep;
         sumD += gradient * u[at]!;
-        flow = flow.map((value, n) => 2 * q[n]! - value);
+        flow.set(before);
       }
       gradients.gradX0?.set(flow, carried);
     }
