@@ -1,8 +1,8 @@
 /**
  * Liquid-S4: a diagonal state-space model that also remembers products of neighbouring samples.
  *
- * The input moves the transition, x[k] = (Abar + Bbar·u[k])·x[k−1] + Bbar·u[k] mode by mode. Written
- * out, x is a sum over all products of inputs, of which a product of p has p factors of Bbar:
+ * The input moves the transition, x[k] = (Abar + Bbar·u[k])·x[k−1] + Bbar·u[k] mode by mode.
+ * Written out, x is a sum over all products of inputs; a product of p has p factors of Bbar:
  *
  *   x[k] = Σ_p Σ_{j1 < … < jp ≤ k} Bbar^p·Abar^(k − j1 − p + 1)·u[j1]···u[jp]
  *
@@ -14,8 +14,8 @@
  *   pb   the liquid terms at once and once: y[k] + Σ_{p ≥ 2} (2·Re Σ C·Bbar^p)·c_p[k]
  *
  * So the state of `kb` is that of S4D, driven by more inputs, and its kernels C·Bbar^p·Abar^l are
- * {@linkcode liquidKernels}; `pb` keeps their first taps. Where only two neighbouring samples differ
- * from 0, `kb` is the recurrence above, exactly (`tests/layers/liquid_s4_test.ts`).
+ * {@linkcode liquidKernels}; `pb` keeps their first taps. Where only two neighbouring samples
+ * differ from 0, `kb` is the recurrence above, exactly (`tests/layers/liquid_s4_test.ts`).
  *
  * Differences: the published code lets time run backwards in the products and multiplies a product
  * by its own shift, so that inner samples count twice from p = 3 on; the poles are S4D's.

@@ -8,6 +8,7 @@ import { hippo } from "./hippo.ts";
 import type { AnyLayer } from "./layer.ts";
 import { linearAttention } from "./linear_attention.ts";
 import { liquidS4 } from "./liquid_s4.ts";
+import { longConv } from "./long_conv.ts";
 import { lssl } from "./lssl.ts";
 import { mamba } from "./mamba.ts";
 import { mamba2 } from "./mamba2.ts";
@@ -37,6 +38,8 @@ export { LINEAR_ATTENTION_DECAYS, retentionLogDecays } from "./linear_attention.
 export type { LinearAttentionConfig, LinearAttentionDecay } from "./linear_attention.ts";
 export { LIQUID_ORDER_MAX, liquidKernels } from "./liquid_s4.ts";
 export type { LiquidS4Config } from "./liquid_s4.ts";
+export { LONG_CONV_TAPS_MAX, longConvFilters } from "./long_conv.ts";
+export type { LongConvConfig } from "./long_conv.ts";
 export { lsslConvolve, lsslDiscrete, lsslKernel, lsslKrylov } from "./lssl.ts";
 export type { LsslConfig } from "./lssl.ts";
 export type { MambaConfig } from "./mamba.ts";
@@ -56,6 +59,7 @@ export {
   hippo,
   linearAttention,
   liquidS4,
+  longConv,
   lssl,
   mamba,
   mamba2,
@@ -74,6 +78,7 @@ export const LAYERS: readonly AnyLayer[] = [
   hippo,
   linearAttention,
   liquidS4,
+  longConv,
   lssl,
   mamba,
   mamba2,

@@ -1,8 +1,8 @@
 import type { FloatArray } from "../../tensor/tensor.ts";
 
 /**
- * One sample of a causal convolution for each feature: y = Σ weight·window with the newest last, and
- * the window moves on by the sample.
+ * One sample of a causal convolution for each feature: y = Σ weight·window with the newest last,
+ * and the window moves on by the sample.
  *
  * @param y      written                                                  [batch, feature]
  * @param window the last taps − 1 samples, oldest first       [batch, feature, taps − 1]
