@@ -2,6 +2,8 @@
 //
 //   x[k] = Abar[k] x[k-1] + f[k] v[k]
 //
+// With LOGS, A has the logarithm of every step's own Abar, a number for each element of v.
+//
 // reduce_chunks  every chunk but the last: its end state from a zero start, and its decay
 // carry_chunks   across the chunks: the state before chunk c + 1 replaces the end of chunk c
 // apply_chunks   every chunk again from its true start: x, and the final state
@@ -38,6 +40,8 @@ struct Dims { length: u32, states: u32, rows: u32, chunk: u32, chunks: u32 }
 @group(0) @binding(12) var<storage, read_write> flows: array<vec4f>;
 /// Gradient of A, a row for each chunk of each row of the batch.
 @group(0) @binding(13) var<storage, read_write> sums: array<vec2f>;
+/// Gradient of the logarithms (LOGS).
+@group(0) @binding(14) var<storage, read_write> gradA: array<vec2f>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 /// Where the scan's step `k` of a row and state lies.
@@ -50,12 +54,25 @@ fn elementAt(row: u32, k: u32) -> u32 {
   return (row / dims.states * dims.length + sample) * dims.states + row % dims.states;
 }
 
+/// What the modes of a row come from, where that is the same for every step.
+fn poleOf(row: u32) -> vec2f {
+#if LOGS
+  return vec2f(0.0);
+#else
+  return A[row % dims.states];
+#end
+}
+
 /// Abar and the factor of the drive at an element.
 fn modeAt(a: vec2f, at: u32) -> vec4f {
 #if PER_STEP
   return discretizeMode(a, dt[at]);
 #else
+#if LOGS
+  return vec4f(complexExp(A[at]), 1.0, 0.0);
+#else
   return vec4f(a, 1.0, 0.0);
+#end
 #end
 }
 
@@ -68,7 +85,7 @@ fn reduce_chunks(
   if (row >= dims.rows) {
     return;
   }
-  let a = A[row % dims.states];
+  let a = poleOf(row);
   var end = vec2f(0.0);
   var decay = vec2f(1.0, 0.0);
   for (var k = group.y * dims.chunk; k < (group.y + 1u) * dims.chunk; k++) {
@@ -110,7 +127,7 @@ fn apply_chunks(
   if (row >= dims.rows) {
     return;
   }
-  let a = A[row % dims.states];
+  let a = poleOf(row);
   var carried = vec2f(0.0);
 #if HAS_X0
   if (group.y == 0u) {
@@ -149,7 +166,7 @@ fn reduce_flows(
 #else
   let chunk = group.y + 1u;
 #end
-  let a = A[row % dims.states];
+  let a = poleOf(row);
   let start = chunk * dims.chunk;
   var flow = vec2f(0.0);
   var decay = vec2f(1.0, 0.0);
@@ -194,7 +211,7 @@ fn apply_flows(
   if (row >= dims.rows) {
     return;
   }
-  let a = A[row % dims.states];
+  let a = poleOf(row);
   let start = group.y * dims.chunk;
   var flow = flows[group.y * dims.rows + row].xy;
   for (var k = min(start + dims.chunk, dims.length); k > start; k--) {
@@ -224,7 +241,7 @@ fn sum_flows(
     before = x[elementAt(row, start - 1u)];
   }
 #if PER_STEP
-  let a = A[row % dims.states];
+  let a = poleOf(row);
 #end
   var sum = vec2f(0.0);
   for (var k = start; k < end; k++) {
@@ -240,10 +257,16 @@ fn sum_flows(
     sum += complexMul(complexConj(slopes.abarByLambda), ofAbar)
       + complexMul(complexConj(slopes.factorByLambda), ofFactor);
 #else
+#if LOGS
+    gradA[at] = complexMul(complexConj(complexExp(A[at])), ofAbar);
+#else
     sum += ofAbar;
+#end
 #end
     before = x[at];
   }
+#if !LOGS
   let place = row / dims.states * dims.chunks + group.y;
   sums[place * dims.states + row % dims.states] = sum;
+#end
 }

@@ -117,7 +117,7 @@ function imaginariesOf(low: v128, high: v128): v128 {
 /** Stores up to four complex numbers, interleaved. */
 // @ts-ignore: decorator
 @inline
-function storePairs(to: usize, re: v128, im: v128, lanes: i32): void {
+export function storePairs(to: usize, re: v128, im: v128, lanes: i32): void {
   storeQuad(to, v128.shuffle<f32>(re, im, 0, 4, 1, 5), 2 * lanes);
   storeQuad(to + 16, v128.shuffle<f32>(re, im, 2, 6, 3, 7), 2 * lanes - 4);
 }
@@ -125,7 +125,7 @@ function storePairs(to: usize, re: v128, im: v128, lanes: i32): void {
 /** Loads the real or imaginary parts (`part` 0, 1) of up to four complex numbers. */
 // @ts-ignore: decorator
 @inline
-function loadParts(from: usize, part: i32, lanes: i32): v128 {
+export function loadParts(from: usize, part: i32, lanes: i32): v128 {
   const low = loadQuad(from, 2 * lanes);
   const high = loadQuad(from + 16, 2 * lanes - 4);
   return part == 0 ? realsOf(low, high) : imaginariesOf(low, high);

@@ -1,5 +1,8 @@
 /** The hub of the layers: every member by name. */
 import { attention } from "./attention.ts";
+import { dampedEma } from "./damped_ema.ts";
+import { gateLoop } from "./gate_loop.ts";
+import { gss } from "./gss.ts";
 import { h3 } from "./h3.ts";
 import { hippo } from "./hippo.ts";
 import type { AnyLayer } from "./layer.ts";
@@ -21,6 +24,10 @@ export type {
   LayerState,
 } from "./layer.ts";
 export type { AttentionConfig } from "./attention.ts";
+export { dampedEmaSystem } from "./damped_ema.ts";
+export type { DampedEmaConfig } from "./damped_ema.ts";
+export type { GateLoopConfig } from "./gate_loop.ts";
+export type { GssConfig } from "./gss.ts";
 export { h3ShiftTaps } from "./h3.ts";
 export type { H3Config } from "./h3.ts";
 export { hippoCoefficients, hippoReconstruct } from "./hippo.ts";
@@ -37,11 +44,28 @@ export { dssKernel, s4dConvolve, s4dDiscrete, s4dKernel } from "./s4d.ts";
 export type { S4dConfig } from "./s4d.ts";
 export { S5_ACTIVATIONS, s5Discrete } from "./s5.ts";
 export type { S5Activation, S5Config } from "./s5.ts";
-export { attention, h3, hippo, linearAttention, lssl, mamba, mamba2, s4, s4d, s5 };
+export {
+  attention,
+  dampedEma,
+  gateLoop,
+  gss,
+  h3,
+  hippo,
+  linearAttention,
+  lssl,
+  mamba,
+  mamba2,
+  s4,
+  s4d,
+  s5,
+};
 
 /** Every layer; the laws run over this list. */
 export const LAYERS: readonly AnyLayer[] = [
   attention,
+  dampedEma,
+  gateLoop,
+  gss,
   h3,
   hippo,
   linearAttention,

@@ -337,6 +337,12 @@ const EXAMPLE: S4Config = {
 /** S4; see the head of this file. */
 export const s4: Layer<S4Config> = {
   name: "s4",
+  papers: [
+    {
+      title: "Efficiently Modeling Long Sequences with Structured State Spaces",
+      arxiv: "2111.00396",
+    },
+  ],
   validate,
   init,
   forward,

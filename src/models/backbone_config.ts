@@ -86,9 +86,9 @@ const BLOCK = { activation: "gelu", mix: true };
 /**
  * Configuration of each member at a width, from its paper where that is stated: Mamba (arXiv
  * 2312.00752, appendix E), Mamba-2 (2405.21060, appendix D), S4 and S4D (2111.00396, 2206.11893),
- * S5 (2208.04933), H3 (2212.14052), LSSL (2110.13985), gated linear attention (2312.06635). A head
- * of attention has up to 64 features. HiPPO's readout is a matrix from all coefficients to all
- * features, so it has few coefficients.
+ * S5 (2208.04933), H3 (2212.14052), LSSL (2110.13985), gated linear attention (2312.06635), Mega
+ * (2209.10655), GSS (2206.13947). A head of attention has up to 64 features. HiPPO's readout is a
+ * matrix from all coefficients to all features, so it has few coefficients.
  */
 const DEFAULTS: Readonly<Record<string, (width: number) => Record<string, unknown>>> = {
   attention: (width) => {
@@ -97,6 +97,8 @@ const DEFAULTS: Readonly<Record<string, (width: number) => Record<string, unknow
     const rest = { window: 1024, rotary: isEven, rotaryBase: 10_000, bias: false };
     return { head, group: head, ...rest };
   },
+  damped_ema: () => ({ state: 16 }),
+  gss: (width) => ({ gate: 4 * width, inner: Math.ceil(width / 4), state: 512 }),
   h3: () => ({ state: 16, headSize: 1, ...STEPS }),
   hippo: () => ({ state: 16, measure: "legs", window: 256, discretization: "zoh", start: 0 }),
   linear_attention: (width) => ({

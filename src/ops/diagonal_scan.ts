@@ -4,12 +4,15 @@
  *
  *   x[k] = Abar[k]·x[k−1] + factor[k]·v[k]
  *
- * S5 (arXiv 2208.04933) section 2.2 and appendix A. Two variants. `lti`: `A` is Abar, the same for
- * every step, and factor is 1 (v = Bbar·u). `perStep`: `A` is lambda, `dt` gives each state its own
- * step size at each sample, and v = B·u:
+ * S5 (arXiv 2208.04933) section 2.2 and appendix A. Three variants. `lti`: `A` is Abar, the same
+ * for every step, and factor is 1 (v = Bbar·u). `perStep`: `A` is lambda, `dt` gives each state its
+ * own step size at each sample, and v = B·u:
  *
  *   zoh       Abar = exp(dt·lambda)                        factor = (Abar − 1)/lambda
  *   bilinear  Abar = (1 + dt·lambda/2)/(1 − dt·lambda/2)   factor = dt/(1 − dt·lambda/2)
+ *
+ * `logs`: `A` has the logarithm of every step's own Abar, and factor is 1: the data-controlled
+ * transitions of GateLoop (arXiv 2311.01927), whose size and angle come from the input.
  *
  * `reverse` runs from the last sample to the first; `state` then is the state after the first.
  *
@@ -38,8 +41,11 @@ import {
 
 /** Parameters of {@linkcode diagonalScan}. */
 export interface DiagonalScanParams {
-  /** `lti`: A is discretized. `perStep`: A is continuous and `dt` is given. */
-  readonly variant: "lti" | "perStep";
+  /**
+   * `lti`: A is discretized. `perStep`: A is continuous and `dt` is given. `logs`: A is log Abar of
+   * every step.
+   */
+  readonly variant: "lti" | "perStep" | "logs";
   /** Rule of the `perStep` variant; default zoh. */
   readonly discretization?: "zoh" | "bilinear";
   /** From the last sample to the first; default false. */
@@ -54,13 +60,17 @@ function outputShapes(shapes: Shapes, params: DiagonalScanParams): { x: Shape; s
   expectRank("v", 4, shapes.v);
   const [batch, length, state] = shapes.v as [number, number, number, number];
   expectShape("v", ["batch", "length", "state", "complex"], [batch, length, state, 2], shapes.v);
-  expectShape("A", ["state", "complex"], [state, 2], shapes.A);
+  if (params.variant === "logs") {
+    expectShape("A", ["batch", "length", "state", "complex"], shapes.v, shapes.A);
+  } else {
+    expectShape("A", ["state", "complex"], [state, 2], shapes.A);
+  }
   if (shapes.x0) expectShape("x0", ["batch", "state", "complex"], [batch, state, 2], shapes.x0);
   if (params.variant === "perStep") {
     if (!shapes.dt) throw new InvalidValueError("dt", undefined, "step sizes for variant perStep");
     expectShape("dt", ["batch", "length", "state"], [batch, length, state], shapes.dt);
   } else if (shapes.dt) {
-    throw new InvalidValueError("dt", "given", "none for variant lti");
+    throw new InvalidValueError("dt", "given", `none for variant ${params.variant}`);
   }
   return { x: shapes.v, state: [batch, state, 2] };
 }
@@ -70,6 +80,7 @@ function outputShapes(shapes: Shapes, params: DiagonalScanParams): { x: Shape; s
  *
  *   v      drive                        [batch, length, state] c64
  *   A      Abar, or lambda              [state] c64
+ *          log Abar (logs)              [batch, length, state] c64
  *   dt     step sizes (perStep)         [batch, length, state]
  *   x0     carried state                [batch, state] c64
  *   x      states                       [batch, length, state] c64
@@ -84,18 +95,19 @@ function cpu(
   const { v, A, dt, x0 } = inputs;
   const [batch, length, states] = shapes.v as [number, number, number, number];
   const bilinear = params.discretization === "bilinear";
+  const logs = params.variant === "logs";
   const mode = Float64Array.from([0, 0, 1, 0]);
   for (let b = 0; b < batch; b++) {
     for (let n = 0; n < states; n++) {
       const carried = 2 * (b * states + n);
       let re = x0 ? x0[carried]! : 0;
       let im = x0 ? x0[carried + 1]! : 0;
-      mode[0] = A[2 * n]!;
-      mode[1] = A[2 * n + 1]!;
+      if (!logs) mode.set([A[2 * n]!, A[2 * n + 1]!]);
       for (let step = 0; step < length; step++) {
         const k = params.reverse ? length - 1 - step : step;
         const at = (b * length + k) * states + n;
         if (dt) discretizeModeInto(mode, A[2 * n]!, A[2 * n + 1]!, dt[at]!, bilinear);
+        if (logs) exponentialInto(mode, A[2 * at]!, A[2 * at + 1]!);
         const vr = v[2 * at]!;
         const vi = v[2 * at + 1]!;
         const next = mode[0]! * re - mode[1]! * im + (mode[2]! * vr - mode[3]! * vi);
@@ -110,6 +122,13 @@ function cpu(
   }
 }
 
+/** exp(re + i·im) as the first two numbers of `mode`. */
+function exponentialInto(mode: Float64Array, re: number, im: number): void {
+  const size = Math.exp(re);
+  mode[0] = size * Math.cos(im);
+  mode[1] = size * Math.sin(im);
+}
+
 /** What the passes of both directions share. */
 function geometryOf(shapes: Shapes, params: DiagonalScanParams) {
   const [batch, length, states] = shapes.v as [number, number, number, number];
@@ -120,6 +139,7 @@ function geometryOf(shapes: Shapes, params: DiagonalScanParams) {
     GROUP: POINTWISE_GROUP,
     CHUNKED: chunks > 1 ? 1 : 0,
     PER_STEP: params.variant === "perStep" ? 1 : 0,
+    LOGS: params.variant === "logs" ? 1 : 0,
     BILINEAR: params.discretization === "bilinear" ? 1 : 0,
     REVERSE: params.reverse ? 1 : 0,
     HAS_X0: shapes.x0 ? 1 : 0,
@@ -158,7 +178,8 @@ function launch(shapes: Shapes, params: DiagonalScanParams): LaunchPlan {
 }
 
 /** About 2 ns a state's step, 15 where the step is discretized. */
-function simdPlan(shapes: Shapes, params: DiagonalScanParams): SimdPlan {
+function simdPlan(shapes: Shapes, params: DiagonalScanParams): SimdPlan | undefined {
+  if (params.variant === "logs") return undefined;
   const [batch, length, states] = shapes.v as [number, number, number, number];
   const rule = params.variant === "lti" ? 0 : params.discretization === "bilinear" ? 2 : 1;
   return singlePass({
@@ -175,7 +196,8 @@ function simdPlan(shapes: Shapes, params: DiagonalScanParams): SimdPlan {
  *   flow[k] = gradX[k] + conj(Abar[k + 1])·flow[k + 1]      (the last: + gradState)
  *   gradV[k] = conj(factor[k])·flow[k]     gradAbar[k] = conj(x[k − 1])·flow[k]
  *
- * and from Abar[k] and factor[k] to lambda and dt by the chain rule where they are made per step.
+ * and from Abar[k] and factor[k] to lambda and dt, or to log Abar[k], by the chain rule where they
+ * are made per step.
  * The states are the op's output, so nothing is stored for the way back.
  *
  * On a GPU the flow crosses chunks as the state does, backwards; gradV holds it between the pass
@@ -183,26 +205,44 @@ function simdPlan(shapes: Shapes, params: DiagonalScanParams): SimdPlan {
  */
 const backward: Backward<DiagonalScanParams, Input, OptionalInput, "x" | "state"> = {
   needs: ["v", "A", "dt", "x0", "x"],
-  needsWith: ({ variant }) => variant === "lti" ? ["A", "x0", "x"] : backward.needs,
+  needsWith: ({ variant }) => variant !== "perStep" ? ["A", "x0", "x"] : backward.needs,
   cpu: diagonalScanBackward,
   launch(shapes, params) {
     const { rows, chunks, pass, dt, x0 } = geometryOf(shapes, params);
     const [batch, , states] = shapes.v as [number, number, number, number];
     // What the first chunk passes on is wanted only where a state was carried in.
     const reduced = shapes.x0 ? chunks : chunks - 1;
-    const modes = dt.length > 0 ? ["v", "A", "dt", "gradDt"] : [];
+    const logs = params.variant === "logs";
+    const modes = logs
+      ? ["A", "gradA"]
+      : dt.length > 0
+      ? ["v", "A", "dt", "gradDt", "sums"]
+      : ["sums"];
     const passes = [
       pass("carry_flows", ["gradState", "flows", ...(shapes.x0 ? ["gradX0"] : [])], 1),
       pass("apply_flows", ["A", ...dt, "gradX", "flows", "gradV"], chunks),
-      pass("sum_flows", [...modes, "x", ...x0, "gradV", "sums"], chunks),
+      pass("sum_flows", [...modes, "x", ...x0, "gradV"], chunks),
     ];
     if (reduced > 0) {
       passes.unshift(pass("reduce_flows", ["A", ...dt, "gradX", "flows"], reduced));
     }
+    const flows = 4 * rows * chunks;
+    if (logs) return { scratch: { flows }, passes };
     return joinPlans(
-      { scratch: { flows: 4 * rows * chunks, sums: 2 * rows * chunks }, passes },
+      { scratch: { flows, sums: 2 * rows * chunks }, passes },
       columnSums({ target: "gradA", left: "sums", rows: batch * chunks, columns: 2 * states }),
     );
+  },
+  simd(shapes, params) {
+    if (params.variant !== "lti") return undefined;
+    const [batch, length, states] = shapes.v as [number, number, number, number];
+    const tensors = ["A", "x0", "x", "gradX", "gradState", "gradV", "gradA", "gradX0"];
+    return singlePass({
+      entry: "diagonal_scan_backward",
+      args: [...tensors, batch, length, states, flag(params.reverse)],
+      tasks: tiledTasks(1, states),
+      threadFloats: 4 * SIMD_TILE,
+    }, 4e-6 * batch * length * states);
   },
   // Sums over the length of products of two scans, each with the tolerance of one.
   tolerance: 5e-5,
@@ -247,6 +287,24 @@ function perStepCase(
   };
 }
 
+/** Transitions of every step: sizes of exp(−2) to 1, any angle. */
+function logsCase(
+  name: string,
+  [batch, length, state]: CaseSizes,
+  change: Partial<ScanCase> = {},
+): ScanCase {
+  return {
+    name,
+    params: { variant: "logs" },
+    inputs: (random) => ({
+      v: normal(random, [batch, length, state, 2]),
+      A: leftHalfPlane(random, [batch, length, state], 2, 8),
+      x0: normal(random, [batch, state, 2]),
+    }),
+    ...change,
+  };
+}
+
 const cases: readonly ScanCase[] = [
   ltiCase("one sample", [2, 1, 3]),
   ltiCase("one chunk less one", [2, 31, 3]),
@@ -272,6 +330,15 @@ const cases: readonly ScanCase[] = [
   perStepCase("nothing carried in", [2, 67, 3], {}, [0.001, 0.1], false),
   perStepCase("zero-order hold, gaps, reverse", [2, 40, 3], { reverse: true }, [0.01, 30]),
   perStepCase("bilinear", [2, 67, 3], { discretization: "bilinear" }, [0.001, 0.5]),
+  logsCase("transitions of every step", [2, 67, 5]),
+  logsCase("one step of its own", [2, 1, 3]),
+  logsCase("reverse, nothing carried in", [2, 40, 3], {
+    params: { variant: "logs", reverse: true },
+    inputs: (random) => ({
+      v: normal(random, [2, 40, 3, 2]),
+      A: leftHalfPlane(random, [2, 40, 3], 0.1, 3),
+    }),
+  }),
 ];
 
 /** Scan of a diagonal system with a given drive; equation at the head of this file. */

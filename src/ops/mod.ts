@@ -4,6 +4,7 @@ import { adam } from "./adam.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { blend } from "./blend.ts";
+import { carryPast } from "./carry_past.ts";
 import { contract } from "./contract.ts";
 import { conv1d } from "./conv1d.ts";
 import { crossEntropy } from "./cross_entropy.ts";
@@ -15,6 +16,7 @@ import { dplrKernel } from "./dplr_kernel.ts";
 import { dplrScan } from "./dplr_scan.ts";
 import { dplrTruncate } from "./dplr_truncate.ts";
 import { dropout } from "./dropout.ts";
+import { emaSystem } from "./ema_system.ts";
 import { embedding } from "./embedding.ts";
 import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
@@ -54,6 +56,7 @@ export {
   add,
   attention,
   blend,
+  carryPast,
   contract,
   conv1d,
   crossEntropy,
@@ -65,6 +68,7 @@ export {
   dplrScan,
   dplrTruncate,
   dropout,
+  emaSystem,
   embedding,
   fftConv,
   gate,
@@ -103,6 +107,7 @@ export const OPS: readonly AnyOp[] = [
   add,
   attention,
   blend,
+  carryPast,
   contract,
   conv1d,
   crossEntropy,
@@ -114,6 +119,7 @@ export const OPS: readonly AnyOp[] = [
   dplrScan,
   dplrTruncate,
   dropout,
+  emaSystem,
   embedding,
   fftConv,
   gate,

@@ -21,7 +21,7 @@ export type ParameterGroup =
 /** Names within a mixer that belong to its system. */
 const SYSTEM: ReadonlySet<string> = new Set([
   ...["A", "B", "P", "Q", "logA", "lambda", "lambdaRe", "lambdaIm", "logDecay", "frequency"],
-  ...["logDt", "dtBias"],
+  ...["logDt", "dtBias", "logFrequency", "alpha", "delta", "beta"],
 ]);
 
 /** The group of a parameter by its flat name, `layers.0.mixer.logDt`. */
@@ -29,7 +29,7 @@ export function groupOf(name: string): ParameterGroup {
   const leaf = name.slice(name.lastIndexOf(".") + 1);
   if (name.includes(".mixer.") && SYSTEM.has(leaf)) return "system";
   const isNorm = /(^|\.)norm\./.test(name) || leaf === "normWeight";
-  const isSkip = leaf === "D" || leaf === "shiftD";
+  const isSkip = ["D", "shiftD", "omega"].includes(leaf);
   return isNorm || isSkip || /bias$/i.test(leaf) ? "plain" : "weight";
 }
 

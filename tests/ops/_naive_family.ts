@@ -15,7 +15,7 @@ const over = (a: Complex, b: Complex): Complex => {
 };
 
 /** An element by its indices. */
-function at(tensor: Tensor, ...index: number[]): number {
+export function at(tensor: Tensor, ...index: number[]): number {
   return tensor.data[tensor.shape.reduce((sum, size, axis) => sum * size + index[axis]!, 0)]!;
 }
 
@@ -80,10 +80,13 @@ function diagonalScan({ v, A, dt, x0 }: Inputs, params: any): Outputs {
       let value: Complex = x0 ? [at(x0, b, n, 0), at(x0, b, n, 1)] : [0, 0];
       const order = Array.from({ length }, (_, k) => params.reverse ? length - 1 - k : k);
       for (const k of order) {
-        const a: Complex = [at(A!, n, 0), at(A!, n, 1)];
+        const place = params.variant === "logs" ? [b, k, n] : [n];
+        const a: Complex = [at(A!, ...place, 0), at(A!, ...place, 1)];
+        const turned = [Math.cos(a[1]), Math.sin(a[1])].map((part) => Math.exp(a[0]) * part);
+        const given = params.variant === "logs" ? turned as Complex : a;
         const mode = dt
           ? modeOf(a, at(dt, b, k, n), params.discretization === "bilinear")
-          : { Abar: a, factor: [1, 0] as Complex };
+          : { Abar: given, factor: [1, 0] as Complex };
         const kept = times(mode.Abar, value);
         const added = times(mode.factor, [at(v!, b, k, n, 0), at(v!, b, k, n, 1)]);
         value = [kept[0] + added[0], kept[1] + added[1]];

@@ -1,8 +1,37 @@
 /** The ops between a layer's parameters and its systems as the plainest loops; see `_naive.ts`. */
 import type { Tensor } from "../../src/tensor/tensor.ts";
+import { at } from "./_naive_family.ts";
 
 type Inputs = Record<string, Tensor>;
 type Outputs = Record<string, number[]>;
+
+function emaSystem({ alpha, delta, beta }: Inputs, { form }: any): Outputs {
+  const out = { A: [] as number[], B: [] as number[] };
+  alpha!.data.forEach((_, i) => {
+    // Half angles: σ(x) = (1 + tanh(x/2))/2, and 1 − σ·σ' without a cancelling difference.
+    const share = (x: Tensor) => (1 + Math.tanh(x.data[i]! / 2)) / 2;
+    const [a, d] = [share(alpha!), share(delta!)];
+    const kept = 1 / (1 + Math.exp(alpha!.data[i]!)) + a / (1 + Math.exp(delta!.data[i]!));
+    const lambda = Math.log1p(-a * d);
+    out.A.push(form === "discrete" ? kept : lambda, 0);
+    out.B.push(a * beta!.data[i]! * (form === "discrete" ? 1 : lambda / (-a * d)), 0);
+  });
+  return out;
+}
+
+function carryPast({ u, x0 }: Inputs, { past }: any): Outputs {
+  const [batch, length, feature] = u!.shape as [number, number, number];
+  const out = { joined: [] as number[], state: [] as number[] };
+  for (let b = 0; b < batch; b++) {
+    const rows = Array.from({ length: feature }, (_, d) => {
+      const before = Array.from({ length: past }, (_, j) => x0 ? at(x0, b, d, j) : 0);
+      return [...before, ...Array.from({ length }, (_, k) => at(u!, b, k, d))];
+    });
+    for (let j = 0; j < past + length; j++) out.joined.push(...rows.map((row) => row[j]!));
+    for (const row of rows) out.state.push(...row.slice(length));
+  }
+  return out;
+}
 
 function poles({ logDecay, frequency }: Inputs): Outputs {
   const lambda = [...logDecay!.data].flatMap((log, i) => [-Math.exp(log), frequency!.data[i]!]);
@@ -78,6 +107,8 @@ function discretizeDense({ A, B, dt }: Inputs, { method, alpha }: any): Outputs 
 /** By name of the op. */
 export const NAIVE_SYSTEMS: Readonly<Record<string, (inputs: Inputs, params: any) => Outputs>> = {
   discretize_dense: discretizeDense,
+  carry_past: carryPast,
+  ema_system: emaSystem,
   poles,
   step_sizes: stepSizes,
 };

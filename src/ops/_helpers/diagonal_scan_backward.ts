@@ -10,7 +10,7 @@ type OptionalInput = "dt" | "x0";
 type Output = "x" | "state";
 
 interface Params {
-  readonly variant: "lti" | "perStep";
+  readonly variant: "lti" | "perStep" | "logs";
   readonly discretization?: "zoh" | "bilinear";
   readonly reverse?: boolean;
 }
@@ -26,6 +26,11 @@ function put(array: FloatArray, index: number, value: Complex): void {
 
 const ZERO: Complex = { re: 0, im: 0 };
 
+function exponential({ re, im }: Complex): Complex {
+  const size = Math.exp(re);
+  return { re: size * Math.cos(im), im: size * Math.sin(im) };
+}
+
 /** Gradients of all inputs: one mode of one row after another, against the scan's direction. */
 export function diagonalScanBackward(
   given: Some<Input | OptionalInput | Output | GradientOf<Output>, FloatArray>,
@@ -37,7 +42,8 @@ export function diagonalScanBackward(
   const { gradV, gradDt, gradX0 } = gradients;
   const [batch, length, states] = shapes.v as [number, number, number, number];
   const bilinear = params.discretization === "bilinear";
-  const sums = new Float64Array(A!.length);
+  const logs = params.variant === "logs";
+  const sums = new Float64Array(logs ? 0 : A!.length);
   const add = (n: number, value: Complex) => {
     sums[2 * n]! += value.re;
     sums[2 * n + 1]! += value.im;
@@ -45,7 +51,7 @@ export function diagonalScanBackward(
   for (let b = 0; b < batch; b++) {
     for (let n = 0; n < states; n++) {
       const carried = b * states + n;
-      const lambda = at(A!, n);
+      const lambda = logs ? ZERO : at(A!, n);
       const indexOf = (step: number) =>
         (b * length + (params.reverse ? length - 1 - step : step)) * states + n;
       let flow = at(gradState!, carried);
@@ -55,6 +61,13 @@ export function diagonalScanBackward(
         flow = { re: flow.re + arrived.re, im: flow.im + arrived.im };
         const before = step > 0 ? at(x!, indexOf(step - 1)) : x0 ? at(x0, carried) : ZERO;
         const ofAbar = adjointTimes(before, flow);
+        if (logs) {
+          const Abar = exponential(at(A!, index));
+          put(gradV!, index, flow);
+          put(gradients.gradA!, index, adjointTimes(Abar, ofAbar));
+          flow = adjointTimes(Abar, flow);
+          continue;
+        }
         if (dt === undefined) {
           put(gradV!, index, flow);
           add(n, ofAbar);
@@ -73,5 +86,5 @@ export function diagonalScanBackward(
       if (gradX0) put(gradX0, carried, flow);
     }
   }
-  gradients.gradA!.set(sums);
+  if (!logs) gradients.gradA!.set(sums);
 }

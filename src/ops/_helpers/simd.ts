@@ -7,6 +7,9 @@ export const SIMD_TILE = 16;
 /** Elements of a task of the elementwise kernels. */
 export const SIMD_BLOCK = 4096;
 
+/** Rows whose shares of a weight's gradient one task adds in f32. */
+export const SIMD_ROWS = 64;
+
 /** Tasks of the kernels that take a row of the batch and a tile of features each. */
 export function tiledTasks(rows: number, feature: number): number {
   return rows * Math.ceil(feature / SIMD_TILE);

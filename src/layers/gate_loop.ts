@@ -1,0 +1,162 @@
+/**
+ * GateLoop: a linear recurrence whose transitions, complex numbers, come from the input.
+ *
+ *   [z, v, k, q, g, w] = inProj·u
+ *   a[t] = σ(g + gBias)·exp(i·(w + wBias))
+ *   h[t] = a[t]·h[t−1] + k[t]·v[t],   y[t] = Re(q[t]·h[t])
+ *   out  = outProj·(y·silu(z))
+ *
+ * Katsch, "GateLoop: Fully Data-Controlled Linear Recurrence for Sequence Modeling" (arXiv
+ * 2311.01927), section 3: the size of a transition is a sigmoid, its angle the number itself. Every
+ * feature is a head of its own, with one feature of a key and of a value. It is the scan of S5 with
+ * other transitions at every sample (variant `logs` of the op `diagonal_scan`), and attention
+ * without softmax whose weights are q[t]·k[s]·Re(a[s+1]···a[t])
+ * (`tests/layers/gate_loop_test.ts`).
+ *
+ * Differences: no norm inside the block. gBias starts so that sizes spread from 0.5 to 0.999, since
+ * sizes near 1/2 remember two samples.
+ *
+ * Irregular samples: the transition over an elapsed time of s sampling periods is a^s.
+ *
+ * The carried state is h.
+ */
+import type { RandomState } from "../base/random.ts";
+import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
+import { activation, add, diagonalScan, gate, matmul, runOp, slice } from "../ops/mod.ts";
+import type { OpInput } from "../ops/mod.ts";
+import { type Dtype, zeros } from "../tensor/tensor.ts";
+import { checkSize, filled, uniform } from "./_helpers/init.ts";
+import { asComplex, realPart } from "./_helpers/pairs.ts";
+import { stepByForward } from "./_helpers/step_by_forward.ts";
+import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
+import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
+
+/** Configuration of a GateLoop layer. */
+export interface GateLoopConfig {
+  /** Width of input and output. */
+  readonly feature: number;
+}
+
+/** Parts of the input projection: z, v, k, q, g, w. */
+const PARTS = 6;
+
+/** Range of the first sizes of transitions. */
+const SIZE_MIN = 0.5;
+const SIZE_MAX = 0.999;
+
+function validate(config: GateLoopConfig): void {
+  checkSize("feature", config.feature);
+}
+
+/**
+ * Parameters, linear weights as [out, in]:
+ *
+ *   inProj [6·feature, feature], in the order z, v, k, q, g, w
+ *   gBias, wBias [feature]     outProj [feature, feature]
+ */
+function init(config: GateLoopConfig, random: RandomState): LayerParams<GateLoopConfig> {
+  validate(config);
+  const { feature } = config;
+  const bound = 1 / Math.sqrt(feature);
+  const sizeAt = (i: number) => SIZE_MIN + (SIZE_MAX - SIZE_MIN) * (i + 0.5) / feature;
+  return {
+    config,
+    tensors: {
+      inProj: uniform(random, [PARTS * feature, feature], bound),
+      gBias: filled([feature], (i) => Math.log(sizeAt(i) / (1 - sizeAt(i)))),
+      wBias: filled([feature], () => 0),
+      outProj: uniform(random, [feature, feature], bound),
+    },
+  };
+}
+
+/** Pointwise product. */
+function times(device: Device, y: OpInput, z: OpInput): DeviceTensor {
+  return runOp(device, gate, { y, z }, { activation: "identity" }).out;
+}
+
+/**
+ * Logarithms of the transitions over the elapsed times.       [batch, length, feature] c64
+ *
+ * @param g, w raw size and angle                               [batch, length, feature]
+ */
+function logTransitions(
+  device: Device,
+  { config, tensors }: ForwardParams<GateLoopConfig>,
+  [g, w]: readonly [DeviceTensor, DeviceTensor],
+  { dtScale }: ForwardOptions,
+): DeviceTensor {
+  const { dtype } = g;
+  const biased = (a: DeviceTensor, name: string) =>
+    runOp(device, add, { a, b: operand(need(tensors, name), dtype) }, {}).out;
+  let size = runOp(device, activation, { x: biased(g, "gBias") }, { kind: "log_sigmoid" }).y;
+  let angle = biased(w, "wBias");
+  if (dtScale !== undefined) {
+    const ones = new Float64Array(config.feature).fill(1);
+    const elapsed = spreadSteps(dtScale, ones, g.shape, dtype);
+    size = times(device, size, elapsed);
+    angle = times(device, angle, elapsed);
+  }
+  const pair = { a: asComplex(device, size), b: asComplex(device, angle, "im") };
+  return runOp(device, add, pair, {}).out;
+}
+
+function forward(
+  device: Device,
+  params: ForwardParams<GateLoopConfig>,
+  u: OpInput,
+  options: ForwardOptions = {},
+): ForwardResult {
+  const { config: { feature }, tensors } = params;
+  const { dtype } = u;
+  const scope = openScope(device);
+  const linear = (a: OpInput, name: string) => {
+    const b = operand(need(tensors, name), dtype);
+    return runOp(scope, matmul, { a, b }, { transposeB: true }).c;
+  };
+  try {
+    const projected = linear(u, "inProj");
+    const part = (index: number) =>
+      runOp(scope, slice, { x: projected }, { start: index * feature, count: feature }).out;
+    const scanned = runOp(scope, diagonalScan, {
+      v: asComplex(scope, times(scope, part(1), part(2))),
+      A: logTransitions(scope, params, [part(4), part(5)], options),
+      x0: carried(options.state?.["h"], dtype),
+    }, { variant: "logs" });
+    const read = times(scope, realPart(scope, scanned.x), part(3));
+    const gated = runOp(scope, gate, { y: read, z: part(0) }, { activation: "silu" }).out;
+    const y = linear(gated, "outProj");
+    return { y: scope.keep(y), state: { h: scope.keep(scanned.state) } };
+  } finally {
+    scope.release();
+  }
+}
+
+function initialState(
+  { feature }: GateLoopConfig,
+  batch: number,
+  dtype: Dtype = "f64",
+): LayerState {
+  return { h: zeros([batch, feature, 2], dtype) };
+}
+
+/** GateLoop; see the head of this file. */
+export const gateLoop: Layer<GateLoopConfig> = {
+  name: "gate_loop",
+  papers: [
+    {
+      title: "GateLoop: Fully Data-Controlled Linear Recurrence for Sequence Modeling",
+      arxiv: "2311.01927",
+    },
+  ],
+  validate,
+  init,
+  forward,
+  initialState,
+  // Over one sample the op is the recurrence.
+  step: (params, u, state, dtScale = 1) => stepByForward(forward, params, u, state, dtScale),
+  stateBytes: (config, batch, dtype) => bytesOfState(initialState(config, batch, dtype)),
+  halfStepsExact: () => "a sample adds its key and value whole, however long it lasts",
+  examples: [{ feature: 5 }, { feature: 1 }],
+};
