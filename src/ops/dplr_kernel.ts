@@ -15,10 +15,10 @@
  * C.3. The paper's z = 2(1 − ω)/(1 + ω) is infinite at ω = −1; with numerator and denominator
  * multiplied by 1 + ω nothing is, and that node needs no special case.
  *
- * The paper's nodes are the roots of unity, damping 0. A mode that hardly decays over the length then
- * has its pole beside a node, and what Ctilde leaves of it is next to nothing: in f32 the taps lose
- * some thousand roundings. Nodes on a smaller circle keep a distance to all poles; the transform
- * gives the taps times exp(−damping·l/length), and undoing that costs no more than exp(damping).
+ * The paper's nodes are the roots of unity, damping 0. A mode that hardly decays over the length
+ * then has its pole beside a node, and what Ctilde leaves of it is next to nothing: in f32 the taps
+ * lose some thousand roundings. Nodes on a smaller circle keep a distance to all poles; the
+ * transform gives the taps times exp(−damping·l/length), whose undoing costs at most exp(damping).
  *
  * More taps than needed do no harm, since Ctilde belongs to `length`; a power of two is transformed
  * fastest by the twin.

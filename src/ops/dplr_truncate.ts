@@ -1,7 +1,8 @@
 /**
  * The output matrix of S4's truncated generating function.
  *
- *   Ctilde = C·(I − exp(−damping)·Abar^length),   Abar = (I − dt/2·A)⁻¹·(I + dt/2·A),   A = diag(lambda) − P·P*
+ *   Ctilde = C·(I − exp(−damping)·Abar^length)
+ *   Abar = (I − dt/2·A)⁻¹·(I + dt/2·A),   A = diag(lambda) − P·P*
  *
  * S4 (arXiv 2111.00396) section 3 and appendix C.3: what `dplr_kernel` takes in the place of C. The
  * published code stores Ctilde itself, without damping, which belongs to one length; here C is
