@@ -144,6 +144,12 @@ function initialState(
 /** GateLoop; see the head of this file. */
 export const gateLoop: Layer<GateLoopConfig> = {
   name: "gate_loop",
+  papers: [
+    {
+      title: "GateLoop: Fully Data-Controlled Linear Recurrence for Sequence Modeling",
+      arxiv: "2311.01927",
+    },
+  ],
   validate,
   init,
   forward,

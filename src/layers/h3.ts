@@ -340,6 +340,12 @@ const EXAMPLE: H3Config = { feature: 4, state: 6, headSize: 1, dtMin: 0.01, dtMa
 /** H3; see the head of this file. */
 export const h3: Layer<H3Config> = {
   name: "h3",
+  papers: [
+    {
+      title: "Hungry Hungry Hippos: Towards Language Modeling with State Space Models",
+      arxiv: "2212.14052",
+    },
+  ],
   validate,
   init,
   forward,

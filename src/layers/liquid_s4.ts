@@ -297,6 +297,7 @@ const EXAMPLE: LiquidS4Config = {
 /** Liquid-S4; see the head of this file. */
 export const liquidS4: Layer<LiquidS4Config> = {
   name: "liquid_s4",
+  papers: [{ title: "Liquid Structural State-Space Models", arxiv: "2209.12951" }],
   validate,
   init,
   forward,

@@ -273,6 +273,16 @@ const EXAMPLE: LongConvConfig = {
 /** Long convolutions between gates; see the head of this file. */
 export const longConv: Layer<LongConvConfig> = {
   name: "long_conv",
+  papers: [
+    {
+      title: "Hyena Hierarchy: Towards Larger Convolutional Language Models",
+      arxiv: "2302.10866",
+    },
+    {
+      title: "What Makes Convolutional Models Great on Long Sequence Modeling?",
+      arxiv: "2210.09298",
+    },
+  ],
   validate,
   init,
   forward,
