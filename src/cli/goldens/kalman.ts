@@ -25,8 +25,9 @@ import { answerByOps, type KalmanAnswer, sizesRefused } from "./kalman_ops.ts";
 import { fartherOf } from "./tensors.ts";
 
 /**
- * Filter, smoother, disturbances, likelihood, forecasts and maximum likelihood: in f64 sequentially,
- * as scans and by the ops' twins, of which the farthest value counts; on a GPU by the ops.
+ * Filter, smoother, disturbances, likelihood, forecasts and maximum likelihood: in f64
+ * sequentially, as scans and by the ops' twins, of which the farthest value counts; on a GPU by
+ * the ops.
  */
 export const kalmanGroup: GroupRunner = {
   group: "kalman",

@@ -249,7 +249,7 @@ function invertIndependent(cov: Float64Array, size: number): Float64Array {
   return out;
 }
 
-/** y − d − C·smoothed mean and C·smoothed covariance·Cᵀ of observed rows; others keep their prior. */
+/** y − d − C·mean and C·cov·Cᵀ, smoothed, of the observed rows; others keep their prior. */
 function observationNoiseInto(
   smoothed: KalmanSmoothed,
   t: number,
