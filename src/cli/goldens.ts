@@ -292,8 +292,8 @@ export const goldensCommand: Command = {
   usage: "[FOLDER]",
   description: "Reads every pair of GROUP.json and GROUP.safetensors in the folder (default: " +
     "GOLDENS_DIR, else the repository's copy),\ncomputes each case with the twins in f64 and the " +
-    "SIMD kernels and the shaders in f32, and compares\nat the manifest's tolerances. A case that " +
-    "this build does not support is listed, never passed.\nREQUIRE_GPU=1 makes a missing adapter " +
+    "SIMD kernels and the shaders in f32, and compares\nat the manifest's tolerances. A case " +
+    "that this build does not support is listed, never passed.\nREQUIRE_GPU=1 makes a missing adapter " +
     "a failure.",
   options: {},
   async run(input, output) {
