@@ -291,10 +291,10 @@ export const goldensCommand: Command = {
   summary: "Reproduce the golden vectors of published implementations",
   usage: "[FOLDER]",
   description: "Reads every pair of GROUP.json and GROUP.safetensors in the folder (default: " +
-    "GOLDENS_DIR, else the repository's copy),\ncomputes each case with the twins in f64 and with " +
-    "the SIMD kernels and the shaders in f32, and\ncompares at the manifest's tolerances. A case " +
-    "that this build does not support is listed, never\npassed. REQUIRE_GPU=1 makes a missing " +
-    "adapter a failure.",
+    "GOLDENS_DIR, else the repository's copy),\ncomputes each case with the twins in f64 and " +
+    "with the SIMD kernels and the shaders in f32,\nand compares at the manifest's tolerances. " +
+    "A case that this build does not support is listed,\nnever passed. REQUIRE_GPU=1 makes a " +
+    "missing adapter a failure.",
   options: {},
   async run(input, output) {
     const folder = input.positionals[0] ?? Deno.env.get("GOLDENS_DIR") ?? GOLDENS_FOLDER_DEFAULT;
