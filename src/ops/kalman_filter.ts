@@ -37,7 +37,7 @@
  *
  * The flow is affine in what comes from the end, so it crosses the chunks as the filter does.
  *
- * Tolerance: 2e-5, that of the scans (software Vulkan stays below 7e-7); 2e-4 for gradients, which
+ * Tolerance: 2e-5, that of the scans (software Vulkan stays below 2e-6); 2e-4 for gradients, which
  * pass through two inverses of a factor (software Vulkan stays below 2e-5).
  */
 import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";

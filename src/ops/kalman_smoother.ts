@@ -29,7 +29,7 @@
  *   dmean = f − Aᵀ·Eᵀ·f    dP = Γ + sym(M·A) + Aᵀ·B·A    f' = Eᵀ·f    Γ' = Eᵀ·Γ·E
  *
  * Tolerance: 2e-5, that of the scans (software Vulkan stays below 2e-6); 2e-4 for gradients, which
- * pass through inverses of factors.
+ * pass through inverses of factors (software Vulkan stays below 5e-6).
  */
 import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
