@@ -184,9 +184,11 @@ fn carry_chunks(
 #for i in 0..STATES * STATES
       beliefs[out + ${STATES + i}] = U[${i}];
 #end
+#if IS_CHUNKED
     if (chunk + 1u < dims.chunks) {
       cross((row * dims.chunks + chunk) * ELEMENT);
     }
+#end
   }
 }
 

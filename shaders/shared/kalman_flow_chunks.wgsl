@@ -337,9 +337,11 @@ fn carry_flows(
 #for i in 0..STATES * STATES
       carried[out + ${STATES + i}] = Gamma[${i}];
 #end
+#if IS_CHUNKED
     if (chunk > 1u) {
       crossBack((row * dims.chunks + chunk - 1u) * FLOW_ELEMENT);
     }
+#end
   }
 }
 

@@ -50,6 +50,8 @@ import { launchBackward, launchFilter } from "./_helpers/kalman_plan.ts";
 import { openStep, predictInto, updateInto } from "./_helpers/kalman_step.ts";
 import { defineOp, type Named } from "./op.ts";
 
+export { KALMAN_OBSERVED_MAX, KALMAN_STATES_MAX } from "./_helpers/kalman_model.ts";
+
 /** Parameters of `kalman_filter`. */
 export interface KalmanFilterParams {
   /**

@@ -241,7 +241,7 @@ for (const op of OPS) {
 /** Inputs of the scans that have a row for each sample; the state goes in as x0. */
 const SAMPLED: Readonly<Record<string, readonly string[]>> = {
   conv1d: ["u"],
-  diagonal_scan: ["v", "dt"],
+  diagonal_scan: ["v", "dt", "A"],
   linear_scan: ["u", "dt"],
   selective_scan: ["u", "delta", "z", "B", "C"],
   ssd: ["u", "delta", "B", "C"],
@@ -272,7 +272,8 @@ function cutInputs(
 ): Record<string, Tensor> {
   return Object.fromEntries(
     Object.entries(inputs).map(([name, tensor]) => {
-      // B and C of the selective scan may be fixed, [feature, state]; all that is sampled has more.
+      // What may be sampled or fixed (B and C of the selective scan, A of the diagonal one) has at
+      // most two axes where it is fixed.
       const isCut = names.includes(name) && tensor.shape.length >= 3;
       return [name, isCut ? cut(tensor, axis, ...range) : tensor];
     }),

@@ -115,7 +115,7 @@ function induction(
       stages: [
         stage({ length: 16 }, 64, 1000, 0.99),
         stage({ length: 64 }, 64, 1000, 0.99),
-        stage({ length: 256 }, 64, 1500),
+        slower(3e-3, { length: 256 }, 64, 2500),
       ],
       tests,
     },
@@ -203,7 +203,7 @@ function digits(member: string, heldOut: number): Recipe["plans"] {
       rate: 2e-3,
       decay: 0.05,
       systemRate: SLOW_SYSTEM,
-      stages: [stage({ heldOut }, 32, 600)],
+      stages: [stage({ heldOut }, 32, 400)],
       tests: [test({ heldOut }, 40, 3)],
     },
     small: {

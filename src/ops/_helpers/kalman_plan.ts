@@ -4,6 +4,7 @@ import type { Shape } from "../../tensor/shape.ts";
 import { gradientName, type LaunchPlan, type Pass } from "../op.ts";
 import {
   expectGpuSizes,
+  KALMAN_CHUNK_MIN,
   KALMAN_GRADIENT_STATES_MAX,
   KALMAN_STATES_MAX,
   type KalmanRun,
@@ -34,7 +35,7 @@ function layoutOf({ run, places, shapes, start }: KalmanLaunch) {
     ModelPlace
   >;
   const hasMask = shapes["mask"] === undefined ? 0 : 1;
-  const chunk = chunkOf(length, batch);
+  const chunk = Math.max(KALMAN_CHUNK_MIN, chunkOf(length, batch));
   const chunks = groupsFor(length, chunk);
   const axes = Math.max(...places.map((at) => at.axes));
   const modelRows = axes === 0 ? 1 : axes === 1 ? batch : batch * length;
@@ -53,6 +54,7 @@ function layoutOf({ run, places, shapes, start }: KalmanLaunch) {
       NOISE: noise,
       WIDE: wide,
       HAS_MASK: hasMask,
+      IS_CHUNKED: chunks > 1 ? 1 : 0,
       WIDTH: width,
       AT_C: place.C.offset,
       AT_W: place.processFactor.offset,

@@ -1,6 +1,7 @@
 /** Launch plan of `kalman_smoother`; phases at the head of its shader. */
 import type { GpuLimits } from "../../device/device.ts";
 import type { LaunchPlan, Pass } from "../op.ts";
+import { KALMAN_CHUNK_MIN } from "./kalman_model.ts";
 import type { KalmanRun, ModelPart, ModelPlace } from "./kalman_model.ts";
 import { chunkOf, groupsFor, spreadGroups } from "./plan.ts";
 
@@ -20,7 +21,7 @@ export function launchSmoother(
 ): LaunchPlan {
   const { batch, length, state, noise } = run;
   const place = (part: ModelPart) => places.find((at) => at.part === part)!;
-  const chunk = chunkOf(length, batch);
+  const chunk = Math.max(KALMAN_CHUNK_MIN, chunkOf(length, batch));
   const chunks = groupsFor(length, chunk);
   const columns = Math.max(2 * state, state + noise);
   const [stepBatch = 0, stepTime = 0] = stridesOf(place("A"), length);

@@ -38,6 +38,15 @@ export function sumColumns(sums: {
   };
 }
 
+/** Code of a step's discretisation: none, zero-order hold, bilinear, none with logarithms. */
+export function simdRule(params: {
+  readonly variant: "lti" | "perStep" | "logs";
+  readonly discretization?: "zoh" | "bilinear" | undefined;
+}): number {
+  if (params.variant === "logs") return 3;
+  return params.variant === "lti" ? 0 : params.discretization === "bilinear" ? 2 : 1;
+}
+
 /** A flag of a kernel. */
 export function flag(value: unknown): number {
   return value ? 1 : 0;
