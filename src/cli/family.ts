@@ -1,7 +1,7 @@
 /** The family's table: every member, found out by running it. */
 import { openWebGpu } from "../device/webgpu.ts";
 import { type Command, type CommandOutput, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
-import { countGoldens, readCounts } from "./family/golden_counts.ts";
+import { countGoldens, type GoldenCounts, readCounts } from "./family/golden_counts.ts";
 import { type FamilyMember, familyMembers } from "./family/member.ts";
 import { gpuErrors } from "./family/on_gpu.ts";
 import { type FamilyRow, formatFamily, generatedPart, withGenerated } from "./family/page.ts";
@@ -46,15 +46,25 @@ async function gpuFaults(members: readonly FamilyMember[], output: CommandOutput
   return faults;
 }
 
+/** Counts the golden cases of a folder; what fails there is a fault here. */
+async function count(folder: string, faults: string[]): Promise<GoldenCounts> {
+  const report = await runGoldens({ folder });
+  faults.push(...report.faults);
+  for (const { group, device, failed } of report.rows) {
+    if (failed > 0) faults.push(`${failed} golden cases of ${group} fail, ${device}`);
+  }
+  return countGoldens(report);
+}
+
 /** `driftline family`. */
 export const familyCommand: Command = {
   name: "family",
   summary: "Find out what each member of the family can do",
   usage: "[--check | --write] [--goldens FOLDER]",
   description: [
-    "Runs every member of the hub at its default configuration: both forms, from a carried state,",
-    "through a tape, as SIMD kernels, as launch plans, and on the GPU where there is one. Prints",
-    "the table; --write puts it into docs/family.md, --check compares it with that file. The golden",
+    "Runs every member of the hub at its default configuration: both forms, from a carried",
+    "state, through a tape, as SIMD kernels, as launch plans, and on the GPU where there is one.",
+    "Prints the table; --write puts it into docs/family.md, --check compares it with that file. The golden",
     "cases are those counted last, unless --goldens names a folder to count. Exit code 1: the file",
     "differs, a member threw, or the GPU is off.",
   ].join("\n"),
@@ -75,9 +85,7 @@ export const familyCommand: Command = {
     const faults = rows.flatMap(({ found }) => found.faults);
     faults.push(...await gpuFaults(members, output));
     const folder = input.text("goldens");
-    const goldens = folder === undefined ? readCounts(page) : countGoldens(
-      await runGoldens({ folder }),
-    );
+    const goldens = folder === undefined ? readCounts(page) : await count(folder, faults);
     const part = formatFamily(rows, goldens);
     if (input.isSet("write")) await Deno.writeTextFile(FAMILY_PAGE, withGenerated(page, part));
     if (input.isSet("check") && generatedPart(page) !== part) {

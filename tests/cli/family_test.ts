@@ -37,3 +37,11 @@ Deno.test("driftline family refuses to write and to check at once", async () => 
   assert.equal(code, 2);
   assert.match(error, /--check and --write exclude each other/);
 });
+
+Deno.test("driftline family counts golden cases anew, and fails where their folder is none", async () => {
+  const { code, out } = await run(familyCommand, "--json", "--goldens", "/nowhere/at/all");
+  assert.equal(code, 1);
+  const { rows: found, faults } = JSON.parse(out);
+  assert.equal(found.length, rows.length);
+  assert.match(faults.at(-1), /Folder "\/nowhere\/at\/all"/);
+});
