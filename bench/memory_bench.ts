@@ -3,11 +3,12 @@
  * 1,024 to 65,536 samples, beside what the states alone would take if the scan kept them.
  *
  *   deno run -A bench/memory_bench.ts [--member NAME]... [--most LENGTH] [--depth N]
- *                                     [--precision f32|mixed] [--json]
+ *                                     [--precision f32|mixed] [--recompute] [--json]
  *
- * One row of signal, two layers (or `--depth`) of width 64. The scans keep no state of a sample: on the way back
- * they find the states of a chunk again from its start (arXiv 2312.00752, section 3.3.2). The last
- * columns are arithmetic: batch·length·states·4 bytes for each layer, were they kept.
+ * One row of signal, two layers (or `--depth`) of width 64. The scans keep no state of a sample: on
+ * the way back they find the states of a chunk again from its start (arXiv 2312.00752, section
+ * 3.3.2). The last columns are arithmetic: batch·length·states·4 bytes for each layer, were they
+ * kept.
  */
 import { parseArgs } from "node:util";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
@@ -33,6 +34,7 @@ const { values } = parseArgs({
     most: { type: "string" },
     depth: { type: "string" },
     precision: { type: "string" },
+    recompute: { type: "boolean" },
     json: { type: "boolean" },
   },
 });
@@ -65,6 +67,7 @@ async function peakOf(device: WebGpuDevice, member: string, length: number): Pro
     schedule: { kind: "constant", rate: 1e-3 },
     seed: 1,
     precision,
+    recompute: values.recompute ?? false,
     optimizer: { clipNorm: 1 },
   });
   training.iterate();

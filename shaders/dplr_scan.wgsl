@@ -437,8 +437,8 @@ fn flow_back(
         let solved = q[${m}] - complexMul(complexConj(modes.inverse[${m}]), rows);
         let ofPole = complexMul(solved, complexConj(both[${m}]));
         ofLambda[${m}] += 0.5 * step * ofPole;
-        // The state's own velocity, A (x + earlier) / 2 + B u, mode by mode: its parts are large and
-        // all but cancel.
+        // The state's own velocity, A (x + earlier) / 2 + B u, mode by mode: its parts are large
+        // and all but cancel.
         var velocity = 0.5 * complexMul(modes.lambda[${m}], both[${m}]) + sample * modes.b[${m}];
 #for r in 0..RANK
         velocity -= ofS[${r}] * modes.p[${r * PER + m}];

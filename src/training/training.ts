@@ -5,7 +5,7 @@
  * Minibatches are a pure function of their index, so what goes on from a saved state needs no state
  * of the data; iteration k takes the minibatches k·accumulate to (k + 1)·accumulate − 1.
  */
-import { openTape, type Precision } from "../autodiff/tape.ts";
+import { openTape, type Precision, type Tape } from "../autodiff/tape.ts";
 import { InvalidValueError } from "../base/errors.ts";
 import { nextUint32, seedRandom } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
@@ -29,16 +29,20 @@ export interface ObjectiveResult {
   readonly samples: number;
 }
 
-/**
- * Model, minibatch and loss in one: a pure function on a device.
- *
- * @param dropoutSeed  undefined where nothing may be dropped: in an evaluation
- */
+/** How an objective is to be computed. */
+export interface ObjectiveContext {
+  /** Undefined where nothing may be dropped: in an evaluation. */
+  readonly dropoutSeed?: number;
+  /** The tape's checkpoint, where memory is to be saved by running segments again. */
+  readonly recompute?: Tape["checkpoint"];
+}
+
+/** Model, minibatch and loss in one: a pure function on a device. */
 export type Objective<M> = (
   device: Device,
   parameters: Tensors,
   minibatch: M,
-  dropoutSeed: number | undefined,
+  context?: ObjectiveContext,
 ) => ObjectiveResult;
 
 /** What a training is made of. */
@@ -56,6 +60,8 @@ export interface TrainingOptions<M> {
   readonly emaDecay?: number;
   /** How activations are kept for the way back; default f32. */
   readonly precision?: Precision;
+  /** Runs the branches of the model again on the way back instead of keeping what is in them. */
+  readonly recompute?: boolean;
 }
 
 /** Means since the metrics were last read. */
@@ -185,6 +191,17 @@ function partOf<T>(record: Readonly<Record<string, T>>, prefix: string): Record<
   return part;
 }
 
+/** The entries of `given` in the order of `names`. @throws {InvalidValueError} one is missing */
+function inOrderOf<T>(names: object, given: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(
+    Object.keys(names).map((name) => {
+      const value = given[name];
+      if (value === undefined) throw new InvalidValueError(name, undefined, "a saved tensor");
+      return [name, value];
+    }),
+  );
+}
+
 function prefixed<T>(prefix: string, record: Readonly<Record<string, T>>): Record<string, T> {
   return Object.fromEntries(
     Object.entries(record).map(([name, value]) => [`${prefix}${name}`, value]),
@@ -247,7 +264,7 @@ function checkOptions<M>({ accumulate = 1, emaDecay = 0 }: TrainingOptions<M>): 
  *
  * @param initial  first parameters in the dtype of the computation; those of `saved` win
  * @param saved    a state to go on from
- * @throws {InvalidValueError} an option is out of range
+ * @throws {InvalidValueError} an option is out of range, or the state lacks a parameter
  */
 export function openTraining<M>(
   device: Device,
@@ -280,11 +297,13 @@ class RunningTraining<M> implements Training<M> {
     this.#options = options;
     this.#step = saved?.step ?? 0;
     const tensors = saved?.tensors ?? {};
-    const weights = saved === undefined ? initial : partOf(tensors, "weights/");
+    // In the order of the first parameters, whatever the file's: sums over them keep their bits.
+    const weights = saved === undefined ? initial : inOrderOf(initial, partOf(tensors, "weights/"));
     this.#weights = uploadAll(device, weights);
     if (options.emaDecay !== undefined) {
       const ema = partOf(tensors, "ema/");
-      this.#ema = uploadAll(device, Object.keys(ema).length > 0 ? ema : weights);
+      const hasAverage = Object.keys(ema).length > 0;
+      this.#ema = uploadAll(device, hasAverage ? inOrderOf(initial, ema) : weights);
     }
     this.#optimizer = openOptimizer(
       device,
@@ -313,7 +332,10 @@ class RunningTraining<M> implements Training<M> {
     for (let i = 0; i < accumulate; i++) {
       const index = this.#step * accumulate + i;
       const scope = openScope(tape.device);
-      const result = objective(scope, this.#weights, minibatch(index), seedOf(seed, index));
+      const result = objective(scope, this.#weights, minibatch(index), {
+        dropoutSeed: seedOf(seed, index),
+        ...(this.#options.recompute && { recompute: tape.checkpoint }),
+      });
       const kept = tensorsOf(result).map((tensor) => scope.keep(tensor));
       // Before the way back, so that the tape holds only what backwards need.
       scope.release();
@@ -372,7 +394,7 @@ class RunningTraining<M> implements Training<M> {
       let count = 0;
       for (const minibatch of minibatches) {
         const scope = openScope(this.#device);
-        sums.add(this.#options.objective(scope, this.weights("ema"), minibatch, undefined));
+        sums.add(this.#options.objective(scope, this.weights("ema"), minibatch));
         scope.release();
         if (++count % MINIBATCHES_AHEAD_MAX === 0) await sums.settle();
       }
