@@ -64,9 +64,9 @@ export const familyCommand: Command = {
   description: [
     "Runs every member of the hub at its default configuration: both forms, from a carried",
     "state, through a tape, as SIMD kernels, as launch plans, and on the GPU where there is one.",
-    "Prints the table; --write puts it into docs/family.md, --check compares it with that file. The golden",
-    "cases are those counted last, unless --goldens names a folder to count. Exit code 1: the file",
-    "differs, a member threw, or the GPU is off.",
+    "Prints the table; --write puts it into docs/family.md, --check compares it with that file.",
+    "The golden cases are those counted last, unless --goldens names a folder to count. Exit code",
+    "1: the file differs, a member threw, a golden case fails, or the GPU is off.",
   ].join("\n"),
   options: {
     check: { type: "boolean", help: "Fail where docs/family.md says otherwise" },
