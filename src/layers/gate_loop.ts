@@ -26,7 +26,7 @@ import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
 import { activation, add, contract, diagonalScan, gate, matmul, outer } from "../ops/mod.ts";
 import { runOp, slice } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
-import { asDtype, type Dtype, zeros } from "../tensor/tensor.ts";
+import { type Dtype, zeros } from "../tensor/tensor.ts";
 import { checkSize, filled, uniform } from "./_helpers/init.ts";
 import { asComplex, realPart } from "./_helpers/pairs.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
@@ -84,11 +84,6 @@ function times(device: Device, y: OpInput, z: OpInput): DeviceTensor {
   return runOp(device, gate, { y, z }, { activation: "identity" }).out;
 }
 
-/** Products of the features of each head. */
-function products(device: Device, a: OpInput, b: OpInput, size: number): DeviceTensor {
-  return runOp(device, outer, { a, b }, { size }).out;
-}
-
 /**
  * Logarithms of the transitions over the elapsed times, each for its row of states.
  *
@@ -112,10 +107,9 @@ function logTransitions(
     size = times(device, size, elapsed);
     angle = times(device, angle, elapsed);
   }
-  const ones = asDtype(filled(g.shape, () => 1), dtype);
-  const rows = (x: DeviceTensor) => products(device, x, ones, config.headSize);
-  const pair = { a: asComplex(device, rows(size)), b: asComplex(device, rows(angle), "im") };
-  return runOp(device, add, pair, {}).out;
+  const a = asComplex(device, size, "re", config.headSize);
+  const b = asComplex(device, angle, "im", config.headSize);
+  return runOp(device, add, { a, b }, {}).out;
 }
 
 function forward(
@@ -135,8 +129,9 @@ function forward(
     const projected = linear(u, "inProj");
     const part = (index: number) =>
       runOp(scope, slice, { x: projected }, { start: index * feature, count: feature }).out;
+    const products = runOp(scope, outer, { a: part(2), b: part(1) }, { size }).out;
     const scanned = runOp(scope, diagonalScan, {
-      v: asComplex(scope, products(scope, part(2), part(1), size)),
+      v: asComplex(scope, products),
       A: logTransitions(scope, params, [part(4), part(5)], options),
       x0: carried(options.state?.["h"], dtype),
     }, { variant: "logs" });

@@ -16,13 +16,13 @@
  */
 import type { Tape } from "../autodiff/tape.ts";
 import { InvalidValueError } from "../base/errors.ts";
-import { nextNormal, nextUniform, type RandomState } from "../base/random.ts";
+import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
 import type { ScopedDevice } from "../device/mod.ts";
-import type { AnyLayer, ForwardParams, LayerParams, LayerState } from "../layers/mod.ts";
+import type { ForwardParams, LayerParams, LayerState } from "../layers/mod.ts";
 import { add, dropout, embedding, gate, layerNorm, matmul, pool } from "../ops/mod.ts";
 import { type OpInput, rmsNorm, runOp } from "../ops/mod.ts";
-import { expectAxis, expectRank, type Shape, sizeOf } from "../tensor/shape.ts";
+import { expectAxis, expectRank } from "../tensor/shape.ts";
 import {
   asDtype,
   type Dtype,
@@ -32,12 +32,10 @@ import {
 } from "../tensor/tensor.ts";
 import { reshape, tensorOf } from "../tensor/tensor.ts";
 import { type BackboneConfig, memberNamed } from "./backbone_config.ts";
+import { initialTensors, type Placed } from "./backbone_init.ts";
 
 /** Added to the mean of squares or the variance in every norm. */
 const NORM_EPS = 1e-5;
-
-/** Deviation of the first embedding: that of GPT-2 and of the published Mamba. */
-const EMBEDDING_DEVIATION = 0.02;
 
 /** Parameters by flat name, on the host or on a device. */
 export type BackboneTensors = Readonly<Record<string, OpInput>>;
@@ -103,64 +101,6 @@ export interface Backbone {
   ): FloatArray;
   /** Size of the state, whatever the length seen. */
   stateBytes(batch: number, dtype?: Dtype): number;
-}
-
-/** One layer of a backbone, ready: the member, its configuration and where its tensors stand. */
-interface Placed {
-  readonly layer: AnyLayer;
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly prefix: string;
-  readonly index: number;
-}
-
-function filled(shape: Shape, value: () => number): Tensor {
-  return tensorOf(shape, Float64Array.from({ length: sizeOf(shape) }, value));
-}
-
-/** torch's linear layer: uniform in ±1/√fanIn. */
-function linearWeight(random: RandomState, out: number, fanIn: number): Tensor {
-  const bound = 1 / Math.sqrt(fanIn);
-  return filled([out, fanIn], () => bound * (2 * nextUniform(random) - 1));
-}
-
-function normTensors({ norm, width }: BackboneConfig, name: string): Record<string, Tensor> {
-  if (norm === "none") return {};
-  const weight = { [`${name}.weight`]: filled([width], () => 1) };
-  return norm === "rms" ? weight : { ...weight, [`${name}.bias`]: filled([width], () => 0) };
-}
-
-function initialTensors(
-  config: BackboneConfig,
-  layers: readonly Placed[],
-  random: RandomState,
-): Record<string, Tensor> {
-  const { input, width, mlp, output } = config;
-  const tensors: Record<string, Tensor> = {};
-  if (input.kind === "tokens") {
-    tensors["embedding"] = filled(
-      [input.vocabulary, width],
-      () => EMBEDDING_DEVIATION * nextNormal(random),
-    );
-  } else {
-    tensors["input.weight"] = linearWeight(random, width, input.feature);
-    // A bias of 0 would leave only the sign of a single feature after the first norm.
-    const bound = 1 / Math.sqrt(input.feature);
-    tensors["input.bias"] = filled([width], () => bound * (2 * nextUniform(random) - 1));
-  }
-  for (const { layer, config: own, prefix } of layers) {
-    Object.assign(tensors, normTensors(config, `${prefix}norm`));
-    for (const [name, tensor] of Object.entries(layer.init(own, random).tensors)) {
-      tensors[`${prefix}mixer.${name}`] = tensor;
-    }
-    if (mlp === 0) continue;
-    Object.assign(tensors, normTensors(config, `${prefix}mlp.norm`));
-    tensors[`${prefix}mlp.up`] = linearWeight(random, 2 * mlp, width);
-    tensors[`${prefix}mlp.down`] = linearWeight(random, width, mlp);
-  }
-  Object.assign(tensors, normTensors(config, "norm"));
-  tensors["output.weight"] = linearWeight(random, output.size, width);
-  tensors["output.bias"] = filled([output.size], () => 0);
-  return tensors;
 }
 
 /** A part of a flat record whose names begin with a prefix, without the prefix. */

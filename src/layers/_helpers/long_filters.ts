@@ -7,6 +7,7 @@ import { type Device, openCpu } from "../../device/mod.ts";
 import { activation, add, gate, matmul, runOp } from "../../ops/mod.ts";
 import type { OpInput } from "../../ops/mod.ts";
 import { asDtype, type Dtype, type Tensor, tensorOf } from "../../tensor/tensor.ts";
+import { derived } from "./derived.ts";
 import { filled, normal, uniform } from "./init.ts";
 import { need, operand } from "./tensors.ts";
 
@@ -150,13 +151,18 @@ export function filtersOf(
 ): OpInput {
   const { taps, feature } = config;
   const of = (name: string) => operand(need(tensors, name), dtype);
-  const table = (values: Tensor) => asDtype(values, dtype);
-  const first = filled([1, taps], (l) => lagAt(l, taps, newestLast) === 0 ? 1 : 0);
+  /** What depends on the configuration alone is made once. */
+  const table = (name: string, make: () => Tensor) =>
+    derived(config, `${name}, ${newestLast}, ${dtype}`, () => asDtype(make(), dtype));
+  const first = table(
+    "first",
+    () => filled([1, taps], (l) => lagAt(l, taps, newestLast) === 0 ? 1 : 0),
+  );
   const D = of("D");
   const column = { ...D, shape: [count * feature, 1] };
-  const skip = runOp(device, matmul, { a: column, b: table(first) }, {}).c;
+  const skip = runOp(device, matmul, { a: column, b: first }, {}).c;
   if (config.filter === "multiscale") {
-    const b = table(scaleTable(config, newestLast));
+    const b = table("scales", () => scaleTable(config, newestLast));
     const filters = runOp(device, matmul, { a: of("scaleWeight"), b }, {}).c;
     return runOp(device, add, { a: filters, b: skip }, {}).out;
   }
@@ -165,10 +171,11 @@ export function filtersOf(
     const x = runOp(device, matmul, given, { transposeB: true }).c;
     return runOp(device, activation, { x }, { kind: "silu" }).y;
   };
-  const positions = dense(table(positionTable(config, newestLast)), "positionProj", "positionBias");
-  const b = dense(positions, "hiddenProj", "hiddenBias");
+  const positions = table("positions", () => positionTable(config, newestLast));
+  const hidden = dense(positions, "positionProj", "positionBias");
+  const b = dense(hidden, "hiddenProj", "hiddenBias");
   const raw = runOp(device, matmul, { a: of("filterProj"), b }, { transposeB: true }).c;
-  const z = table(windowTable(config, count, newestLast));
+  const z = table(`window of ${count}`, () => windowTable(config, count, newestLast));
   const windowed = runOp(device, gate, { y: raw, z }, { activation: "identity" }).out;
   return runOp(device, add, { a: windowed, b: skip }, {}).out;
 }
