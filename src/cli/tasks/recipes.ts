@@ -187,10 +187,10 @@ function waves(member: string): Recipe["plans"] {
       tests: [test({}, 128, 16)],
     },
     small: {
-      model: twoOf(member, 16),
+      model: twoOf(member, 32),
       rate: 5e-3,
-      stages: [stage({ length: 128 }, 16, 400)],
-      tests: [test({ length: 128 }, 64, 8)],
+      stages: [stage({ length: 256, noise: 10 }, 16, 500)],
+      tests: [test({ length: 256, noise: 10 }, 64, 8)],
     },
   };
 }
