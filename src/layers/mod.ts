@@ -24,6 +24,7 @@ export type {
   Layer,
   LayerParams,
   LayerState,
+  Paper,
 } from "./layer.ts";
 export type { AttentionConfig } from "./attention.ts";
 export { dampedEmaSystem } from "./damped_ema.ts";

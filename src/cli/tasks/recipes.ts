@@ -207,8 +207,8 @@ function digits(member: string, heldOut: number): Recipe["plans"] {
       tests: [test({ heldOut }, 40, 3)],
     },
     small: {
-      model: twoOf(member, 16),
-      rate: 5e-3,
+      model: twoOf(member, 32),
+      rate: 1e-2,
       stages: [stage({ heldOut, length: 4000 }, 8, 150)],
       tests: [test({ heldOut, length: 4000 }, 40, 3)],
     },

@@ -193,10 +193,10 @@ step, and tests draw examples apart from those of the training. This page is wri
 from the runs in \`bench/results/tasks.json\`, which \`deno task tasks -- --size full\` adds to. The
 small form runs on any machine's CPU in minutes: \`deno task tasks\`.
 
-The figure is the share of right answers, rounded down; of \`delay\` it is the root mean square error over that
-of answering 0, so less is better there. Steps and seconds are those of the training, by seed; an
-asterisk marks a training that its time limit ended. Several trainings may have shared the machine,
-so seconds are no measure of speed.
+The figure is the share of right answers, rounded down; of \`delay\` it is the root mean
+square error over that of answering 0, so less is better there. Steps and seconds are those of the
+training, by seed; an asterisk marks a training that its time limit ended. Several trainings may
+have shared the machine, so seconds are no measure of speed.
 
 What differs from the papers: every training rises through stages, short or few first, the
 paper's size last, and a stage ends at its steps or as soon as its accuracy is reached. Rates are
