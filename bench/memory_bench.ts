@@ -2,11 +2,13 @@
  * Device memory of training by length: the most that one iteration of a backbone has in use, from
  * 1,024 to 65,536 samples, beside what the states alone would take if the scan kept them.
  *
- *   deno run -A bench/memory_bench.ts [--member NAME]... [--most LENGTH] [--json]
+ *   deno run -A bench/memory_bench.ts [--member NAME]... [--most LENGTH] [--depth N]
+ *                                     [--precision f32|mixed] [--recompute] [--json]
  *
- * One row of signal, two layers of width 64. The scans keep no state of a sample: on the way back
- * they find the states of a chunk again from its start (arXiv 2312.00752, section 3.3.2). The last
- * columns are arithmetic: batch·length·states·4 bytes for each layer, were they kept.
+ * One row of signal, two layers (or `--depth`) of width 64. The scans keep no state of a sample: on
+ * the way back they find the states of a chunk again from its start (arXiv 2312.00752, section
+ * 3.3.2). The last columns are arithmetic: batch·length·states·4 bytes for each layer, were they
+ * kept.
  */
 import { parseArgs } from "node:util";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
@@ -22,9 +24,22 @@ const SHORTEST = 1024;
 const LONGEST = 65_536;
 const SOFTWARE_LONGEST = 8192;
 const WIDTH = 64;
-const DEPTH = 2;
+const DEPTH_DEFAULT = 2;
 const BUDGET_BYTES = 64 * 2 ** 30;
 const MIB = 2 ** 20;
+
+const { values } = parseArgs({
+  options: {
+    member: { type: "string", multiple: true },
+    most: { type: "string" },
+    depth: { type: "string" },
+    precision: { type: "string" },
+    recompute: { type: "boolean" },
+    json: { type: "boolean" },
+  },
+});
+const depth = Number(values.depth ?? DEPTH_DEFAULT);
+const precision = values.precision === "mixed" ? "mixed" : "f32";
 
 interface Row {
   readonly member: string;
@@ -40,7 +55,7 @@ async function peakOf(device: WebGpuDevice, member: string, length: number): Pro
   const model = backboneOf(parseBackbone({
     input: { kind: "signal", feature: 1 },
     width: WIDTH,
-    layers: new Array(DEPTH).fill(member),
+    layers: new Array(depth).fill(member),
     output: { size: 1, pool: "none" },
   }));
   const wave = Float32Array.from({ length }, (_, i) => Math.sin(i / 7) + Math.sin(i / 31));
@@ -51,6 +66,8 @@ async function peakOf(device: WebGpuDevice, member: string, length: number): Pro
     minibatch: () => ({ input, target: input }),
     schedule: { kind: "constant", rate: 1e-3 },
     seed: 1,
+    precision,
+    recompute: values.recompute ?? false,
     optimizer: { clipNorm: 1 },
   });
   training.iterate();
@@ -68,13 +85,6 @@ function stateBytesOf(member: string): number {
   return layer.stateBytes(memberDefaults(layer, WIDTH), 1, "f32");
 }
 
-const { values } = parseArgs({
-  options: {
-    member: { type: "string", multiple: true },
-    most: { type: "string" },
-    json: { type: "boolean" },
-  },
-});
 const opened = await openWebGpu({ budgetBytes: BUDGET_BYTES });
 if ("unavailable" in opened) {
   console.error(opened.unavailable);
@@ -93,7 +103,7 @@ for (const member of values.member ?? ["mamba", "s4d", "s5", "mamba2", "h3"]) {
       length,
       peakBytes,
       growth,
-      stateBytes: DEPTH * length * stateBytesOf(member),
+      stateBytes: depth * length * stateBytesOf(member),
     });
     before = peakBytes;
   }

@@ -1,6 +1,6 @@
 // Convolution kernel of a diagonal-plus-low-rank system (S4, algorithm 1).
 //
-// evaluate       the generating function of the taps at one root of unity: Cauchy sums, Woodbury
+// evaluate       the generating function of the taps at one node: Cauchy sums, Woodbury
 // invert         one tap: the inverse transform of a Hermitian spectrum
 //
 // adjoint_nodes  back: the gradient of one value of the spectrum, and P*R and LP at its node
@@ -8,9 +8,18 @@
 //
 // src/ops/dplr_kernel.ts has the equations. Angles come in a table made in double precision.
 #import shared/complex
+#import shared/exp
 #import shared/row_sum
 
-struct Dims { length: u32, half: u32, feature: u32 }
+struct Dims {
+  length: u32,
+  half: u32,
+  feature: u32,
+  // Of the nodes' circle: damping / length, its radius, and 1 less its radius.
+  rate: f32,
+  radius: f32,
+  inside: f32,
+}
 
 @group(0) @binding(0) var<storage, read> lambda: array<vec2f>;
 @group(0) @binding(1) var<storage, read> P: array<vec2f>;
@@ -31,13 +40,16 @@ struct Dims { length: u32, half: u32, feature: u32 }
 @group(0) @binding(14) var<storage, read_write> steps: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
-/// A root of unity: 1 + omega and 1 - omega from the half angle, so that neither cancels.
+/// A node omega: 1 + omega and 1 - omega from the half angle, so that neither cancels.
 struct Node { plus: vec2f, minus: vec2f }
 
 fn nodeAt(k: u32) -> Node {
   let angle = angles[k];
-  let plus = 2.0 * angle.x * vec2f(angle.x, -angle.y);
-  return Node(plus, 2.0 * angle.y * vec2f(angle.y, angle.x));
+  let inside = vec2f(dims.inside, 0.0);
+  return Node(
+    inside + dims.radius * 2.0 * angle.x * vec2f(angle.x, -angle.y),
+    inside + dims.radius * 2.0 * angle.y * vec2f(angle.y, angle.x),
+  );
 }
 
 /// dt over the pole's distance to a node; `sign` conjugates the pole where its y is -1.
@@ -160,7 +172,7 @@ fn invert(
   if (dims.length % 2u == 0u) {
     sum += select(1.0, -1.0, l % 2u == 1u) * spectrum[first + dims.length / 2u].x;
   }
-  kernel[group.y * dims.length + l] = sum / f32(dims.length);
+  kernel[group.y * dims.length + l] = sum / f32(dims.length) * expAccurate(dims.rate * f32(l));
 }
 
 @compute @workgroup_size(GROUP)
@@ -175,7 +187,8 @@ fn adjoint_nodes(
   }
   var sum = vec2f(0.0);
   for (var l = 0u; l < dims.length; l++) {
-    sum += gradKernel[group.y * dims.length + l] * complexConj(turnAt(k, l));
+    let weight = expAccurate(dims.rate * f32(l));
+    sum += weight * gradKernel[group.y * dims.length + l] * complexConj(turnAt(k, l));
   }
   // The taps see the real parts of the real nodes, and all others twice.
   let isReal = k == 0u || 2u * k == dims.length;

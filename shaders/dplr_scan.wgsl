@@ -78,10 +78,7 @@ fn modesOf(place: Place) -> Modes {
 
 fn setStep(modes: ptr<function, Modes>, half: f32) {
 #for m in 0..PER
-  (*modes).inverse[${m}] = complexDiv(
-    vec2f(1.0, 0.0),
-    vec2f(1.0, 0.0) - half * (*modes).lambda[${m}],
-  );
+  (*modes).inverse[${m}] = complexReciprocal(vec2f(1.0, 0.0) - half * (*modes).lambda[${m}]);
 #end
 }
 
@@ -128,10 +125,10 @@ fn squareShare(modes: ptr<function, Modes>) -> vec4f {
 fn smallOf(square: vec4f, step: f32) -> mat2x2f {
 #if RANK == 2
   let m = vec4f(1.0, 0.0, 0.0, 1.0) + step * square;
-  let over = 1.0 / (m.x * m.w - m.y * m.z);
+  let over = reciprocal(m.x * m.w - m.y * m.z);
   return mat2x2f(m.w * over, -m.y * over, -m.z * over, m.x * over);
 #else
-  return mat2x2f(1.0 / (1.0 + step * square.x), 0.0, 0.0, 0.0);
+  return mat2x2f(reciprocal(1.0 + step * square.x), 0.0, 0.0, 0.0);
 #end
 }
 
@@ -317,12 +314,12 @@ fn keep_starts(
 }
 
 /// What is still to be stored of the sample after, once its sums over the lanes are known.
-struct Pending { at: u32, step: f32, sample: f32, gradient: f32, low: f32 }
+struct Pending { at: u32, step: f32, gradient: f32 }
 
-fn storeSample(place: Place, pending: Pending, ofInput: f32, turned: f32) {
+fn storeSample(place: Place, pending: Pending, ofInput: f32, ofStep: f32) {
   if (place.known && place.lane == 0u) {
 #if PER_STEP
-    gradDt[pending.at] = 0.5 * turned - pending.low + pending.sample * ofInput;
+    gradDt[pending.at] = ofStep;
 #end
 #if HAS_D
     gradU[pending.at] = pending.step * ofInput + D[place.feature] * pending.gradient;
@@ -365,7 +362,7 @@ fn flow_back(
   let kept = place.row * min(CHUNK, dims.length) * HALF + mine;
   var pending: Pending;
   var ofInput = 0.0;
-  var turned = 0.0;
+  var ofStep = 0.0;
   var parity = 0u;
   for (var chunk = dims.chunks; chunk > 0u; chunk--) {
     let first = (chunk - 1u) * CHUNK;
@@ -417,7 +414,7 @@ fn flow_back(
 #end
       }
 #end
-      share[1] = vec4f(ofInput, turned, 0.0, 0.0);
+      share[1] = vec4f(ofInput, ofStep, 0.0, 0.0);
       let total = meet(parity, local, place.slot, share);
       parity = 1u - parity;
       if (k < dims.length) {
@@ -430,7 +427,7 @@ fn flow_back(
       let ofQ = total[0].x * small[0] + total[0].y * small[1];
       let ofS = total[0].zw;
       ofInput = 0.0;
-      turned = 0.0;
+      ofStep = 0.0;
 #for m in 0..PER
       {
         var rows = vec2f(0.0);
@@ -440,7 +437,13 @@ fn flow_back(
         let solved = q[${m}] - complexMul(complexConj(modes.inverse[${m}]), rows);
         let ofPole = complexMul(solved, complexConj(both[${m}]));
         ofLambda[${m}] += 0.5 * step * ofPole;
-        turned += dot(modes.lambda[${m}], ofPole);
+        // The state's own velocity, A (x + earlier) / 2 + B u, mode by mode: its parts are large
+        // and all but cancel.
+        var velocity = 0.5 * complexMul(modes.lambda[${m}], both[${m}]) + sample * modes.b[${m}];
+#for r in 0..RANK
+        velocity -= ofS[${r}] * modes.p[${r * PER + m}];
+#end
+        ofStep += dot(velocity, solved);
         ofB[${m}] += step * sample * solved;
         ofInput += dot(modes.b[${m}], solved);
 #for r in 0..RANK
@@ -450,15 +453,14 @@ fn flow_back(
         x[${m}] = earlier[${m}];
       }
 #end
-      pending = Pending(at, step, sample, gradient, dot(ofQ, ofS));
-      ofDt += 0.5 * turned + sample * ofInput
-        - select(0.0, pending.low, place.lane == 0u);
+      pending = Pending(at, step, gradient);
+      ofDt += ofStep;
       ofD += gradient * sample;
     }
     // The next chunk's states take the place of this one's, each lane's own.
   }
   var share = array<vec4f, SHARES>();
-  share[1] = vec4f(ofInput, turned, ofDt, 0.0);
+  share[1] = vec4f(ofInput, ofStep, ofDt, 0.0);
   let total = meet(parity, local, place.slot, share);
   if (dims.length > 0u) {
     storeSample(place, pending, total[1].x, total[1].y);

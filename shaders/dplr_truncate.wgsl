@@ -2,14 +2,15 @@
 //
 // difference  one row of Q = Abar - I of one step, by Woodbury's identity
 // multiply    product = factor left right + shift base, tile by tile: squares, and the way back
-// truncate    -(t Q + 2 t) with t = C Q: the last squaring, of a row alone
+// truncate    Ctilde by -(t Q + 2 t) with t = C Q: the last squaring, of a row alone
 // rows_back   the gradients of that row's C and Q
 // gather      the gradients of a mode's pole and low-rank factor, from that of dt/2 A
 //
 // Matrices are real and act on (re, im) pairs; src/ops/dplr_truncate.ts has the equations.
 #import shared/complex
 
-struct Dims { feature: u32, factor: f32, shift: f32 }
+// Ctilde = faded C (I - Abar^length) + rest C.
+struct Dims { feature: u32, factor: f32, shift: f32, faded: f32, rest: f32 }
 
 const SIZE = 2u * HALF;
 
@@ -169,16 +170,17 @@ fn truncate(
       let at = (feature * SIZE + i) * SIZE + 2u * n;
       sum += through[i] * vec2f(square[at], square[at + 1u]);
     }
-    Ctilde[feature * HALF + n] = vec2f(-sum.x, sum.y);
+    let c = C[feature * HALF + n];
+    Ctilde[feature * HALF + n] = dims.faded * vec2f(-sum.x, sum.y) + dims.rest * c;
   }
 }
 
 var<workgroup> flow: array<f32, SIZE>;
 
-/// The gradient as a real row.
+/// The gradient of C (I - Abar^length) as a real row.
 fn gradientAt(feature: u32, i: u32) -> f32 {
   let pair = gradCtilde[feature * HALF + i / 2u];
-  return select(pair.x, -pair.y, i % 2u == 1u);
+  return dims.faded * select(pair.x, -pair.y, i % 2u == 1u);
 }
 
 @compute @workgroup_size(GROUP)
@@ -203,7 +205,8 @@ fn rows_back(
       let at = first + 2u * n * SIZE + j;
       sum += flow[j] * vec2f(square[at], square[at + SIZE]);
     }
-    gradC[feature * HALF + n] = complexConj(sum);
+    let kept = dims.rest * gradCtilde[feature * HALF + n];
+    gradC[feature * HALF + n] = complexConj(sum) + kept;
   }
   for (var at = local; at < SIZE * SIZE; at += GROUP) {
     let i = at / SIZE;

@@ -16,7 +16,6 @@
 // flow_chunks     every chunk but the first as an affine function of the flow behind it
 // carry_flows     the flows behind the chunks, from the end
 // unfold_chunks   every chunk from its flow: gradients by the model and by y
-// collect         sums of runs of rows of those
 // unpack_y, unpack_start, clear_mask
 
 #import shared/bounds
@@ -26,7 +25,6 @@ struct Dims {
   modelBatch: u32, modelTime: u32, modelRows: u32, modelLength: u32,
   axesA: u32, axesC: u32, axesW: u32, axesV: u32, axesShift: u32, axesOffset: u32,
   firstMoves: u32, slicePerSample: u32,
-  span: u32, offset: u32, size: u32, count: u32,
 }
 
 @group(0) @binding(0) var<storage, read> y: array<f32>;
@@ -61,7 +59,6 @@ struct Dims {
 @group(0) @binding(24) var<storage, read_write> flows: array<f32>;
 @group(0) @binding(25) var<storage, read_write> carried: array<f32>;
 @group(0) @binding(26) var<storage, read_write> slices: array<f32>;
-@group(0) @binding(27) var<storage, read_write> collected: array<f32>;
 @group(0) @binding(28) var<storage, read_write> gradY: array<f32>;
 @group(0) @binding(29) var<storage, read_write> gradMask: array<f32>;
 @group(0) @binding(30) var<storage, read_write> gradStartMean: array<f32>;
@@ -78,6 +75,7 @@ struct Dims {
 #import shared/kalman_flow_chunks
 #end
 #if PHASE == 0
+#import shared/factor_gradient
 @compute @workgroup_size(GROUP)
 fn pack_model(
   @builtin(workgroup_id) group: vec3u,
@@ -158,88 +156,24 @@ fn pack_flows(
     return;
   }
   let out = sample * FLOW;
-  let at = sample * STATES * STATES;
-  var work: array<f32, STATES * STATES>;
-  // Half of transpose(L) gradL, its lower triangle mirrored; then L^-T that L^-1.
+  factorGradient(sample * STATES * STATES);
 #for i in 0..STATES
-    flows[out + ${i}] = gradMean[sample * STATES + ${i}];
-#for j in 0..i + 1
-    {
-      var sum = 0.0;
-#for k in i..STATES
-        sum += factor[at + ${k * STATES + i}] * gradFactor[at + ${k * STATES + j}];
-#end
-      work[${i * STATES + j}] = 0.5 * sum;
-      work[${j * STATES + i}] = 0.5 * sum;
-    }
-#end
-#end
-  for (var side = 0u; side < 2u; side++) {
-#for r in 0..STATES
-#for i in STATES - 1 - r..STATES - r
-    {
-      let pivot = factor[at + ${i * STATES + i}];
+  flows[out + ${i}] = gradMean[sample * STATES + ${i}];
 #for j in 0..STATES
-      {
-        var sum = work[${i * STATES + j}];
-#for k in i + 1..STATES
-          sum -= factor[at + ${k * STATES + i}] * work[${k * STATES + j}];
-#end
-        if (pivot == 0.0) {
-          work[${i * STATES + j}] = 0.0;
-        } else {
-          work[${i * STATES + j}] = sum / pivot;
-        }
-      }
-#end
-    }
-#end
-#end
-#for i in 0..STATES
-#for j in 0..i
-      {
-        let kept = work[${i * STATES + j}];
-        work[${i * STATES + j}] = work[${j * STATES + i}];
-        work[${j * STATES + i}] = kept;
-      }
-#end
-#end
-  }
-#for i in 0..STATES
-#for j in 0..STATES
-      flows[out + ${FLOW_CROSS + i * STATES + j}] =
-        0.5 * (work[${i * STATES + j}] + work[${j * STATES + i}]);
+  flows[out + ${FLOW_CROSS + i * STATES + j}] = ofCov[${i * STATES + j}];
 #end
 #end
 #for i in 0..OBSERVED
-    flows[out + ${FLOW_Y + i}] = gradForecast[sample * OBSERVED + ${i}];
+  flows[out + ${FLOW_Y + i}] = gradForecast[sample * OBSERVED + ${i}];
 #for j in 0..OBSERVED
-    {
-      let upper = gradForecastCov[sample * OBSERVED * OBSERVED + ${i * OBSERVED + j}];
-      let lower = gradForecastCov[sample * OBSERVED * OBSERVED + ${j * OBSERVED + i}];
-      flows[out + ${FLOW_S + i * OBSERVED + j}] = 0.5 * (upper + lower);
-    }
+  {
+    let upper = gradForecastCov[sample * OBSERVED * OBSERVED + ${i * OBSERVED + j}];
+    let lower = gradForecastCov[sample * OBSERVED * OBSERVED + ${j * OBSERVED + i}];
+    flows[out + ${FLOW_S + i * OBSERVED + j}] = 0.5 * (upper + lower);
+  }
 #end
 #end
   flows[out + FLOW_LOG] = gradLogLik[sample];
-}
-
-/// Sums of `span` rows of slices each, from column `offset` on.
-@compute @workgroup_size(GROUP)
-fn collect(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let index = elementIndex(group, groups, local, GROUP);
-  if (index < dims.count) {
-    let first = index / dims.size * dims.span;
-    var sum = 0.0;
-    for (var r = first; r < first + dims.span; r++) {
-      sum += slices[r * WIDTH + dims.offset + index % dims.size];
-    }
-    collected[index] = sum;
-  }
 }
 
 @compute @workgroup_size(GROUP)

@@ -7,6 +7,17 @@
 // carry_chunks   the smoothed beliefs behind the chunks, from the end
 // smooth_chunks  every chunk from the belief behind it
 //
+// and of the way back, from the start (shared/kalman_smoother_flow)
+//
+// regress        then leaves (predicted mean, E, Phi)
+// pack_flows     gradients of the outputs of a sample, the factor's as one by the covariance
+// reduce_flows   every chunk but the last: the flow behind it from what its samples add
+// carry_flows    the flows before the chunks, in order
+// add_flows      the flow by the smoothed belief of every sample
+// regress_back   e = transpose(E) f, M and B of every sample
+// belief_back    gradients by the filtered beliefs
+// model_back     gradients by the slice of the model that leads to a sample
+//
 // An invocation runs one sample, or one chunk of one stream, in its own memory.
 
 #import shared/bounds
@@ -25,8 +36,19 @@ struct Dims {
 @group(0) @binding(5) var<storage, read_write> elements: array<f32>;
 @group(0) @binding(6) var<storage, read_write> spans: array<f32>;
 @group(0) @binding(7) var<storage, read_write> beliefs: array<f32>;
+#if IS_BACKWARD
+@group(0) @binding(8) var<storage, read> smoothedMean: array<f32>;
+@group(0) @binding(9) var<storage, read> smoothedFactor: array<f32>;
+#else
 @group(0) @binding(8) var<storage, read_write> smoothedMean: array<f32>;
 @group(0) @binding(9) var<storage, read_write> smoothedFactor: array<f32>;
+#end
+@group(0) @binding(10) var<storage, read> gradSmoothedMean: array<f32>;
+@group(0) @binding(11) var<storage, read> gradFactor: array<f32>;
+@group(0) @binding(12) var<storage, read_write> flows: array<f32>;
+@group(0) @binding(13) var<storage, read_write> ofMean: array<f32>;
+@group(0) @binding(14) var<storage, read_write> ofFactor: array<f32>;
+@group(0) @binding(15) var<storage, read_write> slices: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 @compute @workgroup_size(GROUP)
@@ -104,16 +126,28 @@ fn regress(
     }
 #end
 #end
-    elements[out + ${i}] = g;
 #for j in 0..STATES
     elements[out + ${STATES + i * STATES + j}] = E[${j}];
+#end
+#if IS_BACKWARD
+    elements[out + ${i}] = ahead[${i}];
+#for j in 0..STATES
+    elements[out + ${STATES + STATES * STATES + i * STATES + j}] = work[${i * STRIDE + j}];
+#end
+#else
+    elements[out + ${i}] = g;
+#for j in 0..STATES
     elements[out + ${STATES + STATES * STATES + i * STATES + j}] =
       work[${(STATES + i) * STRIDE + STATES + j}];
+#end
 #end
   }
 #end
 }
 
+#if IS_BACKWARD
+#import shared/kalman_smoother_flow
+#else
 /// The element, or the belief, that a chunk has reached from its end.
 var<private> g: array<f32, STATES>;
 var<private> E: array<f32, STATES * STATES>;
@@ -288,3 +322,4 @@ fn smooth_chunks(
 #end
   }
 }
+#end

@@ -1,9 +1,9 @@
 /** The golden vectors of the repository, on every device that is there. */
 import assert from "node:assert/strict";
 import { GOLDEN_GROUPS, GOLDENS_FOLDER_DEFAULT, runGoldens } from "../src/cli/goldens.ts";
-import { gpu, gpuTest } from "./_gpu.ts";
+import { gpuTest } from "./_gpu.ts";
 
-const report = await runGoldens({ folder: GOLDENS_FOLDER_DEFAULT, twinsOnly: gpu === undefined });
+const report = await runGoldens({ folder: GOLDENS_FOLDER_DEFAULT });
 
 /** The groups whose gradients go through a tape. */
 const WITH_GRADIENTS: readonly string[] = ["h3", "layers", "mamba", "s4d", "s5"];
@@ -21,6 +21,7 @@ function checkRow(group: string, device: string): void {
 
 for (const { group, onGpu } of GOLDEN_GROUPS) {
   Deno.test(`goldens: ${group}, f64 twin`, () => checkRow(group, "f64 twin"));
+  if (onGpu) Deno.test(`goldens: ${group}, SIMD f32`, () => checkRow(group, "SIMD f32"));
   if (onGpu) gpuTest(`goldens: ${group}, WGSL f32`, () => checkRow(group, "WGSL f32"));
 }
 

@@ -14,36 +14,36 @@ fn filter_chunks(
   let first = index % dims.chunks * dims.chunk;
   let last = min(first + dims.chunk, dims.length);
 #for i in 0..STATES
-    m[${i}] = beliefs[index * BELIEF + ${i}];
+  m[${i}] = beliefs[index * BELIEF + ${i}];
 #end
 #for i in 0..STATES * STATES
-    U[${i}] = beliefs[index * BELIEF + ${STATES + i}];
+  U[${i}] = beliefs[index * BELIEF + ${STATES + i}];
 #end
   for (var t = first; t < last; t++) {
     let at = modelAt(row, t);
     let sample = row * dims.length + t;
     predict(at, movesTo(t));
 #for i in 0..OBSERVED
-      forecast[sample * OBSERVED + ${i}] = expected[${i}];
+    forecast[sample * OBSERVED + ${i}] = expected[${i}];
 #for j in 0..OBSERVED
-      {
-        var sum = 0.0;
+    {
+      var sum = 0.0;
 #for c in 0..WIDE
-          sum += wideOut[${i * WIDE + c}] * wideOut[${j * WIDE + c}];
+      sum += wideOut[${i * WIDE + c}] * wideOut[${j * WIDE + c}];
 #end
 #for c in 0..OBSERVED
-          sum += model[at + ${AT_V + i * OBSERVED + c}] * model[at + ${AT_V + j * OBSERVED + c}];
+      sum += model[at + ${AT_V + i * OBSERVED + c}] * model[at + ${AT_V + j * OBSERVED + c}];
 #end
-        forecastCov[sample * OBSERVED * OBSERVED + ${i * OBSERVED + j}] = sum;
-      }
+      forecastCov[sample * OBSERVED * OBSERVED + ${i * OBSERVED + j}] = sum;
+    }
 #end
 #end
     logLik[sample] = update(at, sample);
 #for i in 0..STATES
-      mean[sample * STATES + ${i}] = m[${i}];
+    mean[sample * STATES + ${i}] = m[${i}];
 #end
 #for i in 0..STATES * STATES
-      factor[sample * STATES * STATES + ${i}] = U[${i}];
+    factor[sample * STATES * STATES + ${i}] = U[${i}];
 #end
   }
 }
@@ -67,13 +67,13 @@ fn reduce_chunks(
   let row = index / (dims.chunks - 1u);
   let chunk = index % (dims.chunks - 1u);
 #for i in 0..STATES * STATES
-    E[${i}] = ${i / STATES == i % STATES}.0;
-    U[${i}] = 0.0;
-    Z[${i}] = 0.0;
+  E[${i}] = ${i / STATES == i % STATES}.0;
+  U[${i}] = 0.0;
+  Z[${i}] = 0.0;
 #end
 #for i in 0..STATES
-    m[${i}] = 0.0;
-    eta[${i}] = 0.0;
+  m[${i}] = 0.0;
+  eta[${i}] = 0.0;
 #end
   for (var t = chunk * dims.chunk; t < (chunk + 1u) * dims.chunk; t++) {
     let at = modelAt(row, t);
@@ -84,13 +84,13 @@ fn reduce_chunks(
   }
   let out = (row * dims.chunks + chunk) * ELEMENT;
 #for i in 0..STATES
-    elements[out + ${i}] = m[${i}];
-    elements[out + ${STATES + i}] = eta[${i}];
+  elements[out + ${i}] = m[${i}];
+  elements[out + ${STATES + i}] = eta[${i}];
 #end
 #for i in 0..STATES * STATES
-    elements[out + ${2 * STATES + i}] = E[${i}];
-    elements[out + ${2 * STATES + STATES * STATES + i}] = U[${i}];
-    elements[out + ${2 * STATES + 2 * STATES * STATES + i}] = Z[${i}];
+  elements[out + ${2 * STATES + i}] = E[${i}];
+  elements[out + ${2 * STATES + STATES * STATES + i}] = U[${i}];
+  elements[out + ${2 * STATES + 2 * STATES * STATES + i}] = Z[${i}];
 #end
 }
 
@@ -102,60 +102,60 @@ fn extend(at: u32, moves: bool) {
   if (moves) {
 #for i in 0..STATES
 #for c in 0..STATES
-      {
-        var sum = 0.0;
+    {
+      var sum = 0.0;
 #for j in 0..STATES
-          sum += model[at + ${i * STATES + j}] * E[${j * STATES + c}];
+      sum += model[at + ${i * STATES + j}] * E[${j * STATES + c}];
 #end
-        F[${i * STATES + c}] = sum;
-      }
+      F[${i * STATES + c}] = sum;
+    }
 #end
 #end
   }
   var Y: array<f32, OBSERVED * STATES>;
 #for i in 0..OBSERVED
 #for c in 0..STATES
-    {
-      var sum = 0.0;
-      if (isSeen[${i}]) {
+  {
+    var sum = 0.0;
+    if (isSeen[${i}]) {
 #for j in 0..STATES
-          sum += model[at + ${AT_C + i * STATES + j}] * F[${j * STATES + c}];
+      sum += model[at + ${AT_C + i * STATES + j}] * F[${j * STATES + c}];
 #end
 #for j in 0..i
-          sum -= work[${i * STRIDE + j}] * Y[${j * STATES + c}];
+      sum -= work[${i * STRIDE + j}] * Y[${j * STATES + c}];
 #end
-        sum /= work[${i * STRIDE + i}];
-      }
-      Y[${i * STATES + c}] = sum;
+      sum /= work[${i * STRIDE + i}];
     }
+    Y[${i * STATES + c}] = sum;
+  }
 #end
 #end
 #for c in 0..STATES
 #for i in 0..OBSERVED
-      eta[${c}] += Y[${i * STATES + c}] * whitened[${i}];
+  eta[${c}] += Y[${i * STATES + c}] * whitened[${i}];
 #end
 #for i in 0..STATES
-    {
-      var sum = F[${i * STATES + c}];
+  {
+    var sum = F[${i * STATES + c}];
 #for j in 0..OBSERVED
-        sum -= work[${(OBSERVED + i) * STRIDE + j}] * Y[${j * STATES + c}];
+    sum -= work[${(OBSERVED + i) * STRIDE + j}] * Y[${j * STATES + c}];
 #end
-      E[${i * STATES + c}] = sum;
-    }
+    E[${i * STATES + c}] = sum;
+  }
 #end
 #end
 #for i in 0..STATES
 #for c in 0..STATES
-      work[${i * STRIDE + c}] = Z[${i * STATES + c}];
+  work[${i * STRIDE + c}] = Z[${i * STATES + c}];
 #end
 #for c in 0..OBSERVED
-      work[${i * STRIDE + STATES + c}] = Y[${c * STATES + i}];
+  work[${i * STRIDE + STATES + c}] = Y[${c * STATES + i}];
 #end
 #end
   triangularize1();
 #for i in 0..STATES
 #for c in 0..STATES
-      Z[${i * STATES + c}] = work[${i * STRIDE + c}];
+  Z[${i * STATES + c}] = work[${i * STRIDE + c}];
 #end
 #end
 }
@@ -171,22 +171,24 @@ fn carry_chunks(
     return;
   }
 #for i in 0..STATES
-    m[${i}] = startMean[row * STATES + ${i}];
+  m[${i}] = startMean[row * STATES + ${i}];
 #end
 #for i in 0..STATES * STATES
-    U[${i}] = startFactor[row * STATES * STATES + ${i}];
+  U[${i}] = startFactor[row * STATES * STATES + ${i}];
 #end
   for (var chunk = 0u; chunk < dims.chunks; chunk++) {
     let out = (row * dims.chunks + chunk) * BELIEF;
 #for i in 0..STATES
-      beliefs[out + ${i}] = m[${i}];
+    beliefs[out + ${i}] = m[${i}];
 #end
 #for i in 0..STATES * STATES
-      beliefs[out + ${STATES + i}] = U[${i}];
+    beliefs[out + ${STATES + i}] = U[${i}];
 #end
+#if IS_CHUNKED
     if (chunk + 1u < dims.chunks) {
       cross((row * dims.chunks + chunk) * ELEMENT);
     }
+#end
   }
 }
 
@@ -209,7 +211,7 @@ fn cross(at: u32) {
       sum += elements[AT_Z + ${j * STATES + i}] * m[${j}];
       var entry = 0.0;
 #for k in 0..STATES
-        entry += U[${k * STATES + i}] * elements[AT_Z + ${k * STATES + j}];
+      entry += U[${k * STATES + i}] * elements[AT_Z + ${k * STATES + j}];
 #end
       work[${i * STRIDE + j}] = entry;
       work[${i * STRIDE + STATES + j}] = ${i == j}.0;
@@ -225,7 +227,7 @@ fn cross(at: u32) {
     {
       var surprise = elements[AT_ETA + ${j}];
 #for k in 0..STATES
-        surprise -= elements[AT_Z + ${j * STATES + k}] * inner[${k}];
+      surprise -= elements[AT_Z + ${j * STATES + k}] * inner[${k}];
 #end
       sum += U[${j * STATES + i}] * surprise;
     }
@@ -236,34 +238,34 @@ fn cross(at: u32) {
   triangularize2();
 #for i in 0..STATES
 #for j in 0..i
-      shift[${i}] -= work[${i * STRIDE + j}] * shift[${j}];
+  shift[${i}] -= work[${i * STRIDE + j}] * shift[${j}];
 #end
-    shift[${i}] /= work[${i * STRIDE + i}];
+  shift[${i}] /= work[${i * STRIDE + i}];
 #end
 #for r in 0..STATES
 #for i in STATES - 1 - r..STATES - r
 #for j in i + 1..STATES
-      shift[${i}] -= work[${j * STRIDE + i}] * shift[${j}];
+  shift[${i}] -= work[${j * STRIDE + i}] * shift[${j}];
 #end
-    shift[${i}] /= work[${i * STRIDE + i}];
+  shift[${i}] /= work[${i * STRIDE + i}];
 #end
 #end
   var moved: array<f32, STATES>;
 #for i in 0..STATES
-    moved[${i}] = m[${i}];
+  moved[${i}] = m[${i}];
 #for j in 0..STATES
-      moved[${i}] += U[${i * STATES + j}] * shift[${j}];
+  moved[${i}] += U[${i * STATES + j}] * shift[${j}];
 #end
 #end
 #for i in 0..STATES
 #for j in 0..STATES
-    {
-      var sum = U[${i * STATES + j}];
+  {
+    var sum = U[${i * STATES + j}];
 #for k in 0..j
-        sum -= U[${i * STATES + k}] * work[${j * STRIDE + k}];
+    sum -= U[${i * STATES + k}] * work[${j * STRIDE + k}];
 #end
-      U[${i * STATES + j}] = sum / work[${j * STRIDE + j}];
-    }
+    U[${i * STATES + j}] = sum / work[${j * STRIDE + j}];
+  }
 #end
 #end
 #for i in 0..STATES
@@ -274,7 +276,7 @@ fn cross(at: u32) {
       sum += elements[AT_E + ${i * STATES + j}] * moved[${j}];
       var entry = 0.0;
 #for k in 0..STATES
-        entry += elements[AT_E + ${i * STATES + k}] * U[${k * STATES + j}];
+      entry += elements[AT_E + ${i * STATES + k}] * U[${k * STATES + j}];
 #end
       work[${i * STRIDE + j}] = entry;
       work[${i * STRIDE + STATES + j}] = elements[AT_U + ${i * STATES + j}];
@@ -286,7 +288,7 @@ fn cross(at: u32) {
   triangularize2();
 #for i in 0..STATES
 #for j in 0..STATES
-      U[${i * STATES + j}] = work[${i * STRIDE + j}];
+  U[${i * STATES + j}] = work[${i * STRIDE + j}];
 #end
 #end
 }

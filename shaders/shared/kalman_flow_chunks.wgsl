@@ -22,10 +22,10 @@ var<private> GammaK: array<f32, STATES * OBSERVED>;
 fn visit(row: u32, t: u32, at: u32, moves: bool) {
   let sample = row * dims.length + t;
 #for i in 0..STATES
-    m[${i}] = meanBefore(row, t, ${i});
+  m[${i}] = meanBefore(row, t, ${i});
 #end
 #for i in 0..STATES * STATES
-    U[${i}] = factorBefore(row, t, ${i});
+  U[${i}] = factorBefore(row, t, ${i});
 #end
   predict(at, moves);
   update(at, sample);
@@ -33,27 +33,27 @@ fn visit(row: u32, t: u32, at: u32, moves: bool) {
   var inverse: array<f32, OBSERVED * OBSERVED>;
 #for j in 0..OBSERVED
 #for i in j..OBSERVED
-    {
-      var sum = ${i == j}.0;
+  {
+    var sum = ${i == j}.0;
 #for k in j..i
-        sum -= work[${i * STRIDE + k}] * inverse[${k * OBSERVED + j}];
+    sum -= work[${i * STRIDE + k}] * inverse[${k * OBSERVED + j}];
 #end
-      inverse[${i * OBSERVED + j}] = sum / work[${i * STRIDE + i}];
-    }
+    inverse[${i * OBSERVED + j}] = sum / work[${i * STRIDE + i}];
+  }
 #end
 #end
 #for j in 0..OBSERVED
   {
     var weight = 0.0;
 #for k in j..OBSERVED
-      weight += inverse[${k * OBSERVED + j}] * whitened[${k}];
+    weight += inverse[${k * OBSERVED + j}] * whitened[${k}];
 #end
     w[${j}] = weight;
 #for i in 0..STATES
     {
       var sum = 0.0;
 #for k in j..OBSERVED
-        sum += work[${(OBSERVED + i) * STRIDE + k}] * inverse[${k * OBSERVED + j}];
+      sum += work[${(OBSERVED + i) * STRIDE + k}] * inverse[${k * OBSERVED + j}];
 #end
       K[${i * OBSERVED + j}] = sum;
     }
@@ -62,7 +62,7 @@ fn visit(row: u32, t: u32, at: u32, moves: bool) {
     {
       var sum = 0.0;
 #for k in (i > j) * i + (i <= j) * j..OBSERVED
-        sum += inverse[${k * OBSERVED + i}] * inverse[${k * OBSERVED + j}];
+      sum += inverse[${k * OBSERVED + i}] * inverse[${k * OBSERVED + j}];
 #end
       // S^-1; a missing channel stands in S as a 1 of its own.
       ofS[${i * OBSERVED + j}] = select(0.0, sum, isSeen[${i}] && isSeen[${j}]);
@@ -74,14 +74,14 @@ fn visit(row: u32, t: u32, at: u32, moves: bool) {
   {
     var sum = 0.0;
 #for k in 0..OBSERVED
-      sum += model[at + ${AT_C + k * STATES + i}] * w[${k}];
+    sum += model[at + ${AT_C + k * STATES + i}] * w[${k}];
 #end
     z[${i}] = sum;
 #for j in 0..STATES
     {
       var entry = ${i == j}.0;
 #for k in 0..OBSERVED
-        entry -= K[${i * OBSERVED + k}] * model[at + ${AT_C + k * STATES + j}];
+      entry -= K[${i * OBSERVED + k}] * model[at + ${AT_C + k * STATES + j}];
 #end
       keep[${i * STATES + j}] = entry;
     }
@@ -108,10 +108,10 @@ fn factorBefore(row: u32, t: u32, i: u32) -> f32 {
 fn backThroughUpdate(at: u32, sample: u32) {
   let flow = sample * FLOW;
 #for i in 0..STATES
-    g[${i}] += flows[flow + ${i}];
+  g[${i}] += flows[flow + ${i}];
 #end
 #for i in 0..STATES * STATES
-    Gamma[${i}] += flows[flow + ${FLOW_CROSS + i}];
+  Gamma[${i}] += flows[flow + ${FLOW_CROSS + i}];
 #end
   let likelihood = flows[flow + FLOW_LOG];
   var ofGain: array<f32, OBSERVED>;
@@ -123,7 +123,7 @@ fn backThroughUpdate(at: u32, sample: u32) {
       along += K[${i * OBSERVED + j}] * g[${i}];
       var sum = 0.0;
 #for k in 0..STATES
-        sum += Gamma[${i * STATES + k}] * K[${k * OBSERVED + j}];
+      sum += Gamma[${i * STATES + k}] * K[${k * OBSERVED + j}];
 #end
       GammaK[${i * OBSERVED + j}] = sum;
     }
@@ -135,17 +135,17 @@ fn backThroughUpdate(at: u32, sample: u32) {
 #end
 #for i in 0..OBSERVED
 #for j in 0..OBSERVED
-    {
-      let spread = ofS[${i * OBSERVED + j}] - w[${i}] * w[${j}];
-      let ofMean = 0.5 * (ofGain[${i}] * w[${j}] + w[${i}] * ofGain[${j}]);
-      let total = flows[flow + ${FLOW_S + i * OBSERVED + j}] - 0.5 * likelihood * spread - ofMean;
-      ofS[${i * OBSERVED + j}] = total;
-      var sum = total;
+  {
+    let spread = ofS[${i * OBSERVED + j}] - w[${i}] * w[${j}];
+    let ofMean = 0.5 * (ofGain[${i}] * w[${j}] + w[${i}] * ofGain[${j}]);
+    let total = flows[flow + ${FLOW_S + i * OBSERVED + j}] - 0.5 * likelihood * spread - ofMean;
+    ofS[${i * OBSERVED + j}] = total;
+    var sum = total;
 #for k in 0..STATES
-        sum += K[${k * OBSERVED + i}] * GammaK[${k * OBSERVED + j}];
+    sum += K[${k * OBSERVED + i}] * GammaK[${k * OBSERVED + j}];
 #end
-      ofR[${i * OBSERVED + j}] = sum;
-    }
+    ofR[${i * OBSERVED + j}] = sum;
+  }
 #end
 #end
 }
@@ -155,30 +155,30 @@ fn flowOfPrediction(at: u32) {
   var SC: array<f32, OBSERVED * STATES>;
 #for i in 0..OBSERVED
 #for j in 0..STATES
-    {
-      var sum = 0.0;
+  {
+    var sum = 0.0;
 #for k in 0..OBSERVED
-        sum += ofS[${i * OBSERVED + k}] * model[at + ${AT_C + k * STATES + j}];
+    sum += ofS[${i * OBSERVED + k}] * model[at + ${AT_C + k * STATES + j}];
 #end
-      SC[${i * STATES + j}] = sum;
-    }
+    SC[${i * STATES + j}] = sum;
+  }
 #end
 #end
   sandwich(&keep);
 #for i in 0..STATES
 #for j in 0..STATES
-    {
-      var sum = Gamma[${i * STATES + j}] + 0.5 * (g[${i}] * z[${j}] + z[${i}] * g[${j}]);
+  {
+    var sum = Gamma[${i * STATES + j}] + 0.5 * (g[${i}] * z[${j}] + z[${i}] * g[${j}]);
 #for k in 0..OBSERVED
-        sum += model[at + ${AT_C + k * STATES + i}] * SC[${k * STATES + j}];
+    sum += model[at + ${AT_C + k * STATES + i}] * SC[${k * STATES + j}];
 #end
-      Gamma[${i * STATES + j}] = sum;
-    }
+    Gamma[${i * STATES + j}] = sum;
+  }
 #end
 #end
 #for i in 0..STATES
 #for k in 0..OBSERVED
-      g[${i}] += model[at + ${AT_C + k * STATES + i}] * ofExpected[${k}];
+  g[${i}] += model[at + ${AT_C + k * STATES + i}] * ofExpected[${k}];
 #end
 #end
 }
@@ -188,24 +188,24 @@ fn sandwich(left: ptr<private, array<f32, STATES * STATES>>) {
   var half: array<f32, STATES * STATES>;
 #for i in 0..STATES
 #for j in 0..STATES
-    {
-      var sum = 0.0;
+  {
+    var sum = 0.0;
 #for k in 0..STATES
-        sum += Gamma[${i * STATES + k}] * (*left)[${k * STATES + j}];
+    sum += Gamma[${i * STATES + k}] * (*left)[${k * STATES + j}];
 #end
-      half[${i * STATES + j}] = sum;
-    }
+    half[${i * STATES + j}] = sum;
+  }
 #end
 #end
 #for i in 0..STATES
 #for j in 0..STATES
-    {
-      var sum = 0.0;
+  {
+    var sum = 0.0;
 #for k in 0..STATES
-        sum += (*left)[${k * STATES + i}] * half[${k * STATES + j}];
+    sum += (*left)[${k * STATES + i}] * half[${k * STATES + j}];
 #end
-      Gamma[${i * STATES + j}] = sum;
-    }
+    Gamma[${i * STATES + j}] = sum;
+  }
 #end
 #end
 }
@@ -217,8 +217,8 @@ fn backThroughStep(at: u32) {
   {
     var sum = 0.0;
 #for i in 0..STATES
-      sum += model[at + ${i * STATES + j}] * g[${i}];
-      keep[${i * STATES + j}] = model[at + ${i * STATES + j}];
+    sum += model[at + ${i * STATES + j}] * g[${i}];
+    keep[${i * STATES + j}] = model[at + ${i * STATES + j}];
 #end
     before[${j}] = sum;
   }
@@ -236,14 +236,14 @@ fn extendFlow(at: u32, moves: bool) {
     {
       var sum = 0.0;
 #for k in 0..STATES
-        sum += model[at + ${k * STATES + j}] * z[${k}];
+      sum += model[at + ${k * STATES + j}] * z[${k}];
 #end
       shift[${j}] = sum;
 #for i in 0..STATES
       {
         var entry = 0.0;
 #for k in 0..STATES
-          entry += keep[${i * STATES + k}] * model[at + ${k * STATES + j}];
+        entry += keep[${i * STATES + k}] * model[at + ${k * STATES + j}];
 #end
         one[${i * STATES + j}] = entry;
       }
@@ -260,7 +260,7 @@ fn extendFlow(at: u32, moves: bool) {
       along += one[${i * STATES + j}] * zeta[${i}];
       var entry = 0.0;
 #for k in 0..STATES
-        entry += before[${i * STATES + k}] * one[${k * STATES + j}];
+      entry += before[${i * STATES + k}] * one[${k * STATES + j}];
 #end
       Phi[${i * STATES + j}] = entry;
     }
@@ -286,12 +286,12 @@ fn flow_chunks(
   let first = chunk * dims.chunk;
   let last = min(first + dims.chunk, dims.length);
 #for i in 0..STATES * STATES
-    Phi[${i}] = ${i / STATES == i % STATES}.0;
-    Gamma[${i}] = 0.0;
+  Phi[${i}] = ${i / STATES == i % STATES}.0;
+  Gamma[${i}] = 0.0;
 #end
 #for i in 0..STATES
-    g[${i}] = 0.0;
-    zeta[${i}] = 0.0;
+  g[${i}] = 0.0;
+  zeta[${i}] = 0.0;
 #end
   for (var t = last; t > first; t--) {
     let at = modelAt(row, t - 1u);
@@ -304,12 +304,12 @@ fn flow_chunks(
   }
   let out = (row * dims.chunks + chunk) * FLOW_ELEMENT;
 #for i in 0..STATES
-    elements[out + ${i}] = g[${i}];
-    elements[out + ${STATES + i}] = zeta[${i}];
+  elements[out + ${i}] = g[${i}];
+  elements[out + ${STATES + i}] = zeta[${i}];
 #end
 #for i in 0..STATES * STATES
-    elements[out + ${2 * STATES + i}] = Gamma[${i}];
-    elements[out + ${2 * STATES + STATES * STATES + i}] = Phi[${i}];
+  elements[out + ${2 * STATES + i}] = Gamma[${i}];
+  elements[out + ${2 * STATES + STATES * STATES + i}] = Phi[${i}];
 #end
 }
 
@@ -324,22 +324,24 @@ fn carry_flows(
     return;
   }
 #for i in 0..STATES
-    g[${i}] = 0.0;
+  g[${i}] = 0.0;
 #end
 #for i in 0..STATES * STATES
-    Gamma[${i}] = 0.0;
+  Gamma[${i}] = 0.0;
 #end
   for (var chunk = dims.chunks; chunk > 0u; chunk--) {
     let out = (row * dims.chunks + chunk - 1u) * BELIEF;
 #for i in 0..STATES
-      carried[out + ${i}] = g[${i}];
+    carried[out + ${i}] = g[${i}];
 #end
 #for i in 0..STATES * STATES
-      carried[out + ${STATES + i}] = Gamma[${i}];
+    carried[out + ${STATES + i}] = Gamma[${i}];
 #end
+#if IS_CHUNKED
     if (chunk > 1u) {
       crossBack((row * dims.chunks + chunk - 1u) * FLOW_ELEMENT);
     }
+#end
   }
 }
 
@@ -347,7 +349,7 @@ fn carry_flows(
 fn crossBack(at: u32) {
   let AT_GAMMA = at + 2u * STATES;
 #for i in 0..STATES * STATES
-    Phi[${i}] = elements[AT_GAMMA + ${STATES * STATES + i}];
+  Phi[${i}] = elements[AT_GAMMA + ${STATES * STATES + i}];
 #end
   var through: array<f32, STATES>;
 #for j in 0..STATES
@@ -355,17 +357,17 @@ fn crossBack(at: u32) {
     zeta[${j}] = elements[at + ${STATES + j}];
     var sum = 0.0;
 #for i in 0..STATES
-      sum += Phi[${i * STATES + j}] * g[${i}];
+    sum += Phi[${i * STATES + j}] * g[${i}];
 #end
     through[${j}] = sum;
   }
 #end
   sandwich(&Phi);
 #for i in 0..STATES
-    g[${i}] = through[${i}] + elements[at + ${i}];
+  g[${i}] = through[${i}] + elements[at + ${i}];
 #for j in 0..STATES
-      Gamma[${i * STATES + j}] += elements[AT_GAMMA + ${i * STATES + j}] +
-        0.5 * (through[${i}] * zeta[${j}] + zeta[${i}] * through[${j}]);
+  Gamma[${i * STATES + j}] += elements[AT_GAMMA + ${i * STATES + j}] +
+    0.5 * (through[${i}] * zeta[${j}] + zeta[${i}] * through[${j}]);
 #end
 #end
 }
@@ -389,10 +391,10 @@ fn unfold_chunks(
   let first = index % dims.chunks * dims.chunk;
   let last = min(first + dims.chunk, dims.length);
 #for i in 0..STATES
-    g[${i}] = carried[index * BELIEF + ${i}];
+  g[${i}] = carried[index * BELIEF + ${i}];
 #end
 #for i in 0..STATES * STATES
-    Gamma[${i}] = carried[index * BELIEF + ${STATES + i}];
+  Gamma[${i}] = carried[index * BELIEF + ${STATES + i}];
 #end
   if (dims.slicePerSample == 0u) {
 #for i in 0..WIDTH
@@ -410,7 +412,7 @@ fn unfold_chunks(
     flowOfPrediction(at);
     // The sample's place in the flows takes its gradient by y, whose own has been read.
 #for i in 0..OBSERVED
-      flows[sample * FLOW + ${FLOW_Y + i}] = ofY[${i}];
+    flows[sample * FLOW + ${FLOW_Y + i}] = ofY[${i}];
 #end
     giveStep(slice, at, row, t - 1u, moves);
     if (moves) {
@@ -418,10 +420,10 @@ fn unfold_chunks(
     }
   }
 #for i in 0..STATES
-    carried[index * BELIEF + ${i}] = g[${i}];
+  carried[index * BELIEF + ${i}] = g[${i}];
 #end
 #for i in 0..STATES * STATES
-    carried[index * BELIEF + ${STATES + i}] = Gamma[${i}];
+  carried[index * BELIEF + ${STATES + i}] = Gamma[${i}];
 #end
 }
 
@@ -432,7 +434,7 @@ fn giveObservation(slice: u32, at: u32) {
   {
     var sum = 0.0;
 #for i in 0..STATES
-      sum += wide[${i * WIDE + c}] * g[${i}];
+    sum += wide[${i * WIDE + c}] * g[${i}];
 #end
     along[${c}] = sum;
   }
@@ -445,7 +447,7 @@ fn giveObservation(slice: u32, at: u32) {
     {
       var sum = w[${i}] * along[${c}];
 #for k in 0..OBSERVED
-        sum += 2.0 * ofS[${i * OBSERVED + k}] * wideOut[${k * WIDE + c}];
+      sum += 2.0 * ofS[${i * OBSERVED + k}] * wideOut[${k * WIDE + c}];
 #end
       out[${c}] = sum;
     }
@@ -455,7 +457,7 @@ fn giveObservation(slice: u32, at: u32) {
     {
       var sum = 0.0;
 #for k in 0..STATES
-        sum += GammaK[${k * OBSERVED + i}] * U[${k * STATES + c}];
+      sum += GammaK[${k * OBSERVED + i}] * U[${k * STATES + c}];
 #end
       ofFactor[${c}] = 2.0 * sum;
     }
@@ -464,10 +466,10 @@ fn giveObservation(slice: u32, at: u32) {
     {
       var sum = ofExpected[${i}] * ahead[${j}];
 #for c in 0..WIDE
-        sum += out[${c}] * wide[${j * WIDE + c}];
+      sum += out[${c}] * wide[${j * WIDE + c}];
 #end
 #for c in 0..STATES
-        sum -= ofFactor[${c}] * U[${j * STATES + c}];
+      sum -= ofFactor[${c}] * U[${j * STATES + c}];
 #end
       give(slice + ${AT_C + i * STATES + j}, sum);
     }
@@ -476,7 +478,7 @@ fn giveObservation(slice: u32, at: u32) {
     {
       var sum = 0.0;
 #for k in 0..OBSERVED
-        sum += ofR[${i * OBSERVED + k}] * model[at + ${AT_V + k * OBSERVED + j}];
+      sum += ofR[${i * OBSERVED + k}] * model[at + ${AT_V + k * OBSERVED + j}];
 #end
       give(slice + ${AT_V + i * OBSERVED + j}, 2.0 * sum);
     }
@@ -495,7 +497,7 @@ fn giveStep(slice: u32, at: u32, row: u32, t: u32, moves: bool) {
     {
       var sum = 0.0;
 #for k in 0..STATES
-        sum += Gamma[${i * STATES + k}] * wide[${k * WIDE + c}];
+      sum += Gamma[${i * STATES + k}] * wide[${k * WIDE + c}];
 #end
       ofMoved[${c}] = 2.0 * sum;
     }
@@ -504,7 +506,7 @@ fn giveStep(slice: u32, at: u32, row: u32, t: u32, moves: bool) {
     {
       var sum = g[${i}] * meanBefore(row, t, ${j});
 #for c in 0..STATES
-        sum += ofMoved[${c}] * factorBefore(row, t, ${j * STATES + c});
+      sum += ofMoved[${c}] * factorBefore(row, t, ${j * STATES + c});
 #end
       give(slice + ${i * STATES + j}, select(0.0, sum, moves));
     }
@@ -513,7 +515,7 @@ fn giveStep(slice: u32, at: u32, row: u32, t: u32, moves: bool) {
     {
       var sum = 0.0;
 #for k in 0..STATES
-        sum += Gamma[${i * STATES + k}] * model[at + ${AT_W + k * NOISE + c}];
+      sum += Gamma[${i * STATES + k}] * model[at + ${AT_W + k * NOISE + c}];
 #end
       give(slice + ${AT_W + i * NOISE + c}, select(0.0, 2.0 * sum, moves));
     }

@@ -49,7 +49,7 @@ fn predict(at: u32, moves: bool) {
     if (moves) {
       sum = model[at + ${AT_SHIFT + i}];
 #for j in 0..STATES
-        sum += model[at + ${i * STATES + j}] * m[${j}];
+      sum += model[at + ${i * STATES + j}] * m[${j}];
 #end
     }
     ahead[${i}] = sum;
@@ -59,14 +59,14 @@ fn predict(at: u32, moves: bool) {
       if (moves) {
         moved = 0.0;
 #for j in 0..STATES
-          moved += model[at + ${i * STATES + j}] * U[${j * STATES + c}];
+        moved += model[at + ${i * STATES + j}] * U[${j * STATES + c}];
 #end
       }
       wide[${i * WIDE + c}] = moved;
     }
 #end
 #for c in 0..NOISE
-      wide[${i * WIDE + STATES + c}] = select(0.0, model[at + ${AT_W + i * NOISE + c}], moves);
+    wide[${i * WIDE + STATES + c}] = select(0.0, model[at + ${AT_W + i * NOISE + c}], moves);
 #end
   }
 #end
@@ -74,14 +74,14 @@ fn predict(at: u32, moves: bool) {
   {
     var sum = model[at + ${AT_OFFSET + i}];
 #for j in 0..STATES
-      sum += model[at + ${AT_C + i * STATES + j}] * ahead[${j}];
+    sum += model[at + ${AT_C + i * STATES + j}] * ahead[${j}];
 #end
     expected[${i}] = sum;
 #for c in 0..WIDE
     {
       var out = 0.0;
 #for j in 0..STATES
-        out += model[at + ${AT_C + i * STATES + j}] * wide[${j * WIDE + c}];
+      out += model[at + ${AT_C + i * STATES + j}] * wide[${j * WIDE + c}];
 #end
       wideOut[${i * WIDE + c}] = out;
     }
@@ -95,50 +95,50 @@ fn predict(at: u32, moves: bool) {
 /// touches no other.
 fn update(at: u32, sample: u32) -> f32 {
 #for i in 0..ROWS_0 * STRIDE
-    work[${i}] = 0.0;
+  work[${i}] = 0.0;
 #end
 #for i in 0..OBSERVED
-    isSeen[${i}] = isThere(sample, ${i});
-    if (isSeen[${i}]) {
+  isSeen[${i}] = isThere(sample, ${i});
+  if (isSeen[${i}]) {
 #for j in 0..OBSERVED
-        work[${i * STRIDE + j}] = model[at + ${AT_V + i * OBSERVED + j}];
+    work[${i * STRIDE + j}] = model[at + ${AT_V + i * OBSERVED + j}];
 #end
 #for c in 0..WIDE
-        work[${i * STRIDE + COLS_0 - WIDE + c}] = wideOut[${i * WIDE + c}];
+    work[${i * STRIDE + COLS_0 - WIDE + c}] = wideOut[${i * WIDE + c}];
 #end
-    } else {
-      // Without a mask all is there, and the column does not exist.
-      work[${i * STRIDE + HAS_MASK * OBSERVED + i}] = 1.0;
-    }
+  } else {
+    // Without a mask all is there, and the column does not exist.
+    work[${i * STRIDE + HAS_MASK * OBSERVED + i}] = 1.0;
+  }
 #end
 #for i in 0..STATES
 #for c in 0..WIDE
-      work[${(OBSERVED + i) * STRIDE + COLS_0 - WIDE + c}] = wide[${i * WIDE + c}];
+  work[${(OBSERVED + i) * STRIDE + COLS_0 - WIDE + c}] = wide[${i * WIDE + c}];
 #end
 #end
   triangularize0();
   var likelihood = 0.0;
 #for i in 0..OBSERVED
-    whitened[${i}] = 0.0;
-    if (isSeen[${i}]) {
-      var sum = observationAt(sample, ${i}) - expected[${i}];
+  whitened[${i}] = 0.0;
+  if (isSeen[${i}]) {
+    var sum = observationAt(sample, ${i}) - expected[${i}];
 #for j in 0..i
-        sum -= work[${i * STRIDE + j}] * whitened[${j}];
+    sum -= work[${i * STRIDE + j}] * whitened[${j}];
 #end
-      let pivot = work[${i * STRIDE + i}];
-      whitened[${i}] = sum / pivot;
-      likelihood -= HALF_LOG_2PI + log(pivot) + 0.5 * whitened[${i}] * whitened[${i}];
-    }
+    let pivot = work[${i * STRIDE + i}];
+    whitened[${i}] = sum / pivot;
+    likelihood -= HALF_LOG_2PI + log(pivot) + 0.5 * whitened[${i}] * whitened[${i}];
+  }
 #end
 #for i in 0..STATES
   {
     var sum = ahead[${i}];
 #for j in 0..OBSERVED
-      sum += work[${(OBSERVED + i) * STRIDE + j}] * whitened[${j}];
+    sum += work[${(OBSERVED + i) * STRIDE + j}] * whitened[${j}];
 #end
     m[${i}] = sum;
 #for j in 0..STATES
-      U[${i * STATES + j}] = work[${(OBSERVED + i) * STRIDE + OBSERVED + j}];
+    U[${i * STATES + j}] = work[${(OBSERVED + i) * STRIDE + OBSERVED + j}];
 #end
   }
 #end

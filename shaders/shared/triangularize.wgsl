@@ -3,6 +3,9 @@
 
 var<private> work: array<f32, WORK>;
 
+/// Squares below this lose their digits: 1.2e-38 is the smallest normal number.
+const SQUARE_MIN = 1e-32;
+
 #for shape in 0..3
 /// Makes `work` lower triangular with a diagonal >= 0, by Householder reflections of its columns:
 /// work transpose(work) stays.
@@ -14,9 +17,12 @@ fn triangularize${shape}() {
 #for c in j + 1..(shape == 0) * COLS_0 + (shape == 1) * COLS_1 + (shape == 2) * COLS_2
     tail += work[${j * STRIDE + c}] * work[${j * STRIDE + c}];
 #end
-    // A row that ends at its diagonal already needs no reflection.
-    let norm = sqrt(head * head + tail);
-    let isDone = tail == 0.0 && head >= 0.0;
+    // A row that ends at its diagonal already needs no reflection. What lies beside counts as
+    // nothing, and so does a whole row, where its square leaves f32's range.
+    let square = head * head + tail;
+    let isNothing = square < SQUARE_MIN;
+    let isDone = isNothing || (tail < SQUARE_MIN && head >= 0.0);
+    let norm = select(sqrt(square), 0.0, isNothing);
     // head - norm, without its cancellation where head > 0.
     let first = select(head - norm, -tail / (head + norm), head > 0.0);
     let scale = select(2.0 / (first * first + tail), 0.0, isDone);

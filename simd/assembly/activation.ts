@@ -17,12 +17,17 @@ export function silu(x: v128): v128 {
   return f32x4.div(x, f32x4.add(splat(1), exp(f32x4.neg(x))));
 }
 
-/** s·(1 + x·(1 − s)), with 1 − s as the sigmoid of −x. */
+/** s·(1 + x·(1 − s)); s and 1 − s both from exp(−|x|), so that neither cancels. */
 // @ts-ignore: decorator
 @inline
 export function siluSlope(x: v128): v128 {
-  const rest = f32x4.mul(x, sigmoid(f32x4.neg(x)));
-  return f32x4.mul(sigmoid(x), f32x4.add(splat(1), rest));
+  const e = exp(f32x4.neg(f32x4.abs(x)));
+  const large = f32x4.div(splat(1), f32x4.add(splat(1), e));
+  const small = f32x4.mul(e, large);
+  const isNegative = f32x4.lt(x, zero());
+  const s = v128.bitselect(small, large, isNegative);
+  const rest = v128.bitselect(large, small, isNegative);
+  return f32x4.mul(s, f32x4.add(splat(1), f32x4.mul(x, rest)));
 }
 
 // @ts-ignore: decorator

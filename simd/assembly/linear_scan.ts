@@ -1,7 +1,7 @@
 // The diagonal scans: `linear_scan` (a bank of states for each feature) and `diagonal_scan` (states
 // whose drive is given). Vectors run over features, or over states; a task is one row of the batch
 // and up to 16 of them.
-import { abarI, abarR, discretize, factorI, factorR, LTI } from "./discretize";
+import { abarI, abarR, discretize, exponential, factorI, factorR, LOGS, LTI } from "./discretize";
 import {
   at,
   columnsInto,
@@ -117,7 +117,7 @@ function imaginariesOf(low: v128, high: v128): v128 {
 /** Stores up to four complex numbers, interleaved. */
 // @ts-ignore: decorator
 @inline
-function storePairs(to: usize, re: v128, im: v128, lanes: i32): void {
+export function storePairs(to: usize, re: v128, im: v128, lanes: i32): void {
   storeQuad(to, v128.shuffle<f32>(re, im, 0, 4, 1, 5), 2 * lanes);
   storeQuad(to + 16, v128.shuffle<f32>(re, im, 2, 6, 3, 7), 2 * lanes - 4);
 }
@@ -125,7 +125,7 @@ function storePairs(to: usize, re: v128, im: v128, lanes: i32): void {
 /** Loads the real or imaginary parts (`part` 0, 1) of up to four complex numbers. */
 // @ts-ignore: decorator
 @inline
-function loadParts(from: usize, part: i32, lanes: i32): v128 {
+export function loadParts(from: usize, part: i32, lanes: i32): v128 {
   const low = loadQuad(from, 2 * lanes);
   const high = loadQuad(from + 16, 2 * lanes - 4);
   return part == 0 ? realsOf(low, high) : imaginariesOf(low, high);
@@ -157,7 +157,7 @@ export function diagonal_scan(
     const width = least(TILE, states - first);
     const carried = 2 * (b * states + first);
     columnsInto(scratch, given(x0, carried), width, 2, 2, 1);
-    columnsInto(scratch + 2 * TILE_BYTES, at(A, 2 * first), width, 2, 2, 1);
+    if (rule != LOGS) columnsInto(scratch + 2 * TILE_BYTES, at(A, 2 * first), width, 2, 2, 1);
     for (let step = 0; step < length; step++) {
       const k = isReverse ? length - 1 - step : step;
       for (let q = 0; q < width; q += 4) {
@@ -169,7 +169,11 @@ export function diagonal_scan(
         const place = at(scratch, q);
         let ar = v128.load(place + 2 * TILE_BYTES);
         let ai = v128.load(place + 3 * TILE_BYTES);
-        if (rule != LTI) {
+        if (rule == LOGS) {
+          exponential(loadParts(at(A, 2 * index), 0, lanes), loadParts(at(A, 2 * index), 1, lanes));
+          ar = abarR;
+          ai = abarI;
+        } else if (rule != LTI) {
           discretize(ar, ai, loadQuad(at(dt, index), lanes), rule);
           ar = abarR;
           ai = abarI;

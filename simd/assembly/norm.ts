@@ -1,7 +1,7 @@
 // Normalisations over the last axis. Sums are taken in f64, as in the twins: the kernels wait for
 // memory anyway. A task is a row, or a group of a row.
 import { silu, siluSlope } from "./activation";
-import { at, loadQuad, splat, storeQuad } from "./lanes";
+import { at, clear, given, least, loadQuad, splat, storeQuad } from "./lanes";
 
 /** Upper two lanes, where `promote` takes them. */
 // @ts-ignore: decorator
@@ -123,9 +123,16 @@ export function rms_norm(
   }
 }
 
+/** shares[i] += v. */
+// @ts-ignore: decorator
+@inline
+function addToShare(share: usize, v: v128, lanes: i32): void {
+  storeQuad(share, f32x4.add(loadQuad(share, lanes), v), lanes);
+}
+
 /**
- * The way back through `layer_norm`. `scaled` receives gradOut·v, whose column sums are the
- * gradient of the weight; address 0 where there is none.
+ * The way back through `layer_norm`. A task is `block` rows, which leave what they give to weight
+ * and bias in a row of `weightShares` and `biasShares` each; address 0 where there is none.
  */
 export function layer_norm_backward(
   begin: i32,
@@ -135,52 +142,75 @@ export function layer_norm_backward(
   weight: usize,
   gradOut: usize,
   gradX: usize,
-  scaled: usize,
+  weightShares: usize,
+  biasShares: usize,
+  rows: i32,
+  block: i32,
   feature: i32,
   eps: f64,
 ): void {
-  for (let row = begin; row < end; row++) {
-    const base = row * feature;
-    const from = at(x, base);
-    let sums = f64x2.splat(0);
-    for (let i = 0; i < feature; i += 4) sums = addTo(sums, loadQuad(at(from, i), feature - i));
-    const exact = total(sums) / <f64> feature;
-    const mean = <f32> exact;
-    const excess = exact - <f64> mean;
-    let squares = f64x2.splat(0);
-    for (let i = 0; i < feature; i += 4) {
-      squares = addSquaresTo(squares, centred(at(from, i), splat(mean), feature - i));
+  for (let task = begin; task < end; task++) {
+    const ofWeight = given(weightShares, task * feature);
+    const ofBias = given(biasShares, task * feature);
+    if (ofWeight != 0) clear(ofWeight, feature);
+    if (ofBias != 0) clear(ofBias, feature);
+    const last = least((task + 1) * block, rows);
+    for (let row = task * block; row < last; row++) {
+      layerNormRow(row, x, weight, gradOut, gradX, ofWeight, ofBias, feature, eps);
     }
-    const variance = total(squares) / <f64> feature - excess * excess;
-    const inverse = 1 / Math.sqrt(variance + eps);
-    const scale = splat(<f32> inverse);
-    let along = f64x2.splat(0);
-    let level = f64x2.splat(0);
-    // v waits in gradX for the second sweep.
-    for (let i = 0; i < feature; i += 4) {
-      const lanes = feature - i;
-      const shifted = f32x4.sub(loadQuad(at(from, i), lanes), splat(mean));
-      const v = f32x4.mul(f32x4.sub(shifted, splat(<f32> excess)), scale);
-      const gradient = loadQuad(at(gradOut, base + i), lanes);
-      let g = gradient;
-      if (weight != 0) {
-        g = f32x4.mul(g, loadQuad(at(weight, i), lanes));
-        storeQuad(at(scaled, base + i), f32x4.mul(gradient, v), lanes);
-      }
-      storeQuad(at(gradX, base + i), v, lanes);
-      along = addProductsTo(along, g, v);
-      level = addTo(level, g);
-    }
-    const ofV = splat(<f32> (total(along) / <f64> feature));
-    const ofMean = splat(<f32> (total(level) / <f64> feature));
-    for (let i = 0; i < feature; i += 4) {
-      const lanes = feature - i;
-      let g = loadQuad(at(gradOut, base + i), lanes);
-      if (weight != 0) g = f32x4.mul(g, loadQuad(at(weight, i), lanes));
-      const v = loadQuad(at(gradX, base + i), lanes);
-      const pulled = f32x4.sub(f32x4.sub(g, ofMean), f32x4.mul(v, ofV));
-      storeQuad(at(gradX, base + i), f32x4.mul(pulled, scale), lanes);
-    }
+  }
+}
+
+function layerNormRow(
+  row: i32,
+  x: usize,
+  weight: usize,
+  gradOut: usize,
+  gradX: usize,
+  ofWeight: usize,
+  ofBias: usize,
+  feature: i32,
+  eps: f64,
+): void {
+  const base = row * feature;
+  const from = at(x, base);
+  let sums = f64x2.splat(0);
+  for (let i = 0; i < feature; i += 4) sums = addTo(sums, loadQuad(at(from, i), feature - i));
+  const exact = total(sums) / <f64> feature;
+  const mean = <f32> exact;
+  const excess = exact - <f64> mean;
+  let squares = f64x2.splat(0);
+  for (let i = 0; i < feature; i += 4) {
+    squares = addSquaresTo(squares, centred(at(from, i), splat(mean), feature - i));
+  }
+  const variance = total(squares) / <f64> feature - excess * excess;
+  const inverse = 1 / Math.sqrt(variance + eps);
+  const scale = splat(<f32> inverse);
+  let along = f64x2.splat(0);
+  let level = f64x2.splat(0);
+  // v waits in gradX for the second sweep.
+  for (let i = 0; i < feature; i += 4) {
+    const lanes = feature - i;
+    const shifted = f32x4.sub(loadQuad(at(from, i), lanes), splat(mean));
+    const v = f32x4.mul(f32x4.sub(shifted, splat(<f32> excess)), scale);
+    const gradient = loadQuad(at(gradOut, base + i), lanes);
+    let g = gradient;
+    if (weight != 0) g = f32x4.mul(g, loadQuad(at(weight, i), lanes));
+    if (ofWeight != 0) addToShare(at(ofWeight, i), f32x4.mul(gradient, v), lanes);
+    if (ofBias != 0) addToShare(at(ofBias, i), gradient, lanes);
+    storeQuad(at(gradX, base + i), v, lanes);
+    along = addProductsTo(along, g, v);
+    level = addTo(level, g);
+  }
+  const ofV = splat(<f32> (total(along) / <f64> feature));
+  const ofMean = splat(<f32> (total(level) / <f64> feature));
+  for (let i = 0; i < feature; i += 4) {
+    const lanes = feature - i;
+    let g = loadQuad(at(gradOut, base + i), lanes);
+    if (weight != 0) g = f32x4.mul(g, loadQuad(at(weight, i), lanes));
+    const v = loadQuad(at(gradX, base + i), lanes);
+    const pulled = f32x4.sub(f32x4.sub(g, ofMean), f32x4.mul(v, ofV));
+    storeQuad(at(gradX, base + i), f32x4.mul(pulled, scale), lanes);
   }
 }
 
@@ -192,10 +222,7 @@ function addProductsTo(sums: v128, a: v128, b: v128): v128 {
   return f64x2.add(f64x2.add(sums, low), high);
 }
 
-/**
- * The way back through `rms_norm`. `scaled` receives what sums to the gradient of the weight;
- * address 0 where there is none.
- */
+/** The way back through `rms_norm`. A task is `block` groups; shares as in `layer_norm_backward`. */
 export function rms_norm_backward(
   begin: i32,
   end: i32,
@@ -206,59 +233,83 @@ export function rms_norm_backward(
   gradOut: usize,
   gradX: usize,
   gradZ: usize,
-  scaled: usize,
+  weightShares: usize,
+  groups: i32,
+  block: i32,
   size: i32,
   feature: i32,
   gate: i32,
   eps: f64,
 ): void {
-  for (let group = begin; group < end; group++) {
-    const start = group * size;
-    const column = start % feature;
-    let squares = f64x2.splat(0);
-    // v waits in gradX for the other sweeps.
-    for (let i = 0; i < size; i += 4) {
-      const lanes = size - i;
-      let v = loadQuad(at(x, start + i), lanes);
-      if (gate == GATE_FIRST) v = f32x4.mul(v, silu(loadQuad(at(z, start + i), lanes)));
-      storeQuad(at(gradX, start + i), v, lanes);
-      squares = addSquaresTo(squares, v);
+  for (let task = begin; task < end; task++) {
+    const share = given(weightShares, task * feature);
+    if (share != 0) clear(share, feature);
+    const last = least((task + 1) * block, groups);
+    for (let group = task * block; group < last; group++) {
+      rmsNormGroup(group, x, weight, z, gradOut, gradX, gradZ, share, size, feature, gate, eps);
     }
-    const exact = 1 / Math.sqrt(total(squares) / <f64> size + eps);
-    const inverse = splat(<f32> exact);
-    let along = f64x2.splat(0);
-    for (let i = 0; i < size; i += 4) {
-      const lanes = size - i;
-      const v = loadQuad(at(gradX, start + i), lanes);
-      const unit = f32x4.mul(v, inverse);
-      const gradient = loadQuad(at(gradOut, start + i), lanes);
-      let inner = gradient;
-      const scale = weight == 0 ? splat(1) : loadQuad(at(weight, column + i), lanes);
-      if (gate == GATE_LAST) {
-        const gateAt = loadQuad(at(z, start + i), lanes);
-        inner = f32x4.mul(gradient, silu(gateAt));
-        const arrived = f32x4.mul(f32x4.mul(gradient, unit), scale);
-        storeQuad(at(gradZ, start + i), f32x4.mul(arrived, siluSlope(gateAt)), lanes);
-      }
-      if (scaled != 0) storeQuad(at(scaled, start + i), f32x4.mul(inner, unit), lanes);
-      along = addProductsTo(along, f32x4.mul(inner, scale), v);
+  }
+}
+
+function rmsNormGroup(
+  group: i32,
+  x: usize,
+  weight: usize,
+  z: usize,
+  gradOut: usize,
+  gradX: usize,
+  gradZ: usize,
+  share: usize,
+  size: i32,
+  feature: i32,
+  gate: i32,
+  eps: f64,
+): void {
+  const start = group * size;
+  const column = start % feature;
+  let squares = f64x2.splat(0);
+  // v waits in gradX for the other sweeps.
+  for (let i = 0; i < size; i += 4) {
+    const lanes = size - i;
+    let v = loadQuad(at(x, start + i), lanes);
+    if (gate == GATE_FIRST) v = f32x4.mul(v, silu(loadQuad(at(z, start + i), lanes)));
+    storeQuad(at(gradX, start + i), v, lanes);
+    squares = addSquaresTo(squares, v);
+  }
+  const exact = 1 / Math.sqrt(total(squares) / <f64> size + eps);
+  const inverse = splat(<f32> exact);
+  let along = f64x2.splat(0);
+  for (let i = 0; i < size; i += 4) {
+    const lanes = size - i;
+    const v = loadQuad(at(gradX, start + i), lanes);
+    const unit = f32x4.mul(v, inverse);
+    const gradient = loadQuad(at(gradOut, start + i), lanes);
+    let inner = gradient;
+    const scale = weight == 0 ? splat(1) : loadQuad(at(weight, column + i), lanes);
+    if (gate == GATE_LAST) {
+      const gateAt = loadQuad(at(z, start + i), lanes);
+      inner = f32x4.mul(gradient, silu(gateAt));
+      const arrived = f32x4.mul(f32x4.mul(gradient, unit), scale);
+      storeQuad(at(gradZ, start + i), f32x4.mul(arrived, siluSlope(gateAt)), lanes);
     }
-    const pull = splat(<f32> (exact * exact * total(along) / <f64> size));
-    for (let i = 0; i < size; i += 4) {
-      const lanes = size - i;
-      let inner = loadQuad(at(gradOut, start + i), lanes);
-      const scale = weight == 0 ? splat(1) : loadQuad(at(weight, column + i), lanes);
-      if (gate == GATE_LAST) inner = f32x4.mul(inner, silu(loadQuad(at(z, start + i), lanes)));
-      const v = loadQuad(at(gradX, start + i), lanes);
-      const pulled = f32x4.sub(f32x4.mul(inner, scale), f32x4.mul(v, pull));
-      let gradient = f32x4.mul(inverse, pulled);
-      if (gate == GATE_FIRST) {
-        const gateAt = loadQuad(at(z, start + i), lanes);
-        const arrived = f32x4.mul(gradient, loadQuad(at(x, start + i), lanes));
-        storeQuad(at(gradZ, start + i), f32x4.mul(arrived, siluSlope(gateAt)), lanes);
-        gradient = f32x4.mul(gradient, silu(gateAt));
-      }
-      storeQuad(at(gradX, start + i), gradient, lanes);
+    if (share != 0) addToShare(at(share, column + i), f32x4.mul(inner, unit), lanes);
+    along = addProductsTo(along, f32x4.mul(inner, scale), v);
+  }
+  const pull = splat(<f32> (exact * exact * total(along) / <f64> size));
+  for (let i = 0; i < size; i += 4) {
+    const lanes = size - i;
+    let inner = loadQuad(at(gradOut, start + i), lanes);
+    const scale = weight == 0 ? splat(1) : loadQuad(at(weight, column + i), lanes);
+    if (gate == GATE_LAST) inner = f32x4.mul(inner, silu(loadQuad(at(z, start + i), lanes)));
+    const v = loadQuad(at(gradX, start + i), lanes);
+    const pulled = f32x4.sub(f32x4.mul(inner, scale), f32x4.mul(v, pull));
+    let gradient = f32x4.mul(inverse, pulled);
+    if (gate == GATE_FIRST) {
+      const gateAt = loadQuad(at(z, start + i), lanes);
+      const arrived = f32x4.mul(gradient, loadQuad(at(x, start + i), lanes));
+      storeQuad(at(gradZ, start + i), f32x4.mul(arrived, siluSlope(gateAt)), lanes);
+      gradient = f32x4.mul(gradient, silu(gateAt));
     }
+    storeQuad(at(gradX, start + i), gradient, lanes);
   }
 }

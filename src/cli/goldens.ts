@@ -1,6 +1,6 @@
 /**
  * Golden vectors: numbers of published reference implementations, reproduced by the twins in f64
- * and by the shaders in f32 at the tolerances of their manifests.
+ * and by the SIMD kernels and the shaders in f32 at the tolerances of their manifests.
  */
 import Table from "cli-table3";
 import { type Device, openCpu } from "../device/mod.ts";
@@ -46,7 +46,7 @@ export const GOLDENS_FOLDER_DEFAULT = `${import.meta.dirname}/../../tests/testda
 /** One row of the table: a group on a device. */
 export interface GoldensRow {
   readonly group: string;
-  readonly device: "f64 twin" | "WGSL f32";
+  readonly device: "f64 twin" | "SIMD f32" | "WGSL f32";
   readonly cases: number;
   readonly passed: number;
   /** Of those passed, the ones that also hold gradients, which this build does not compute. */
@@ -78,7 +78,7 @@ export interface GoldensOptions {
   readonly folder: string;
   /** Without an adapter the shader rows fail instead of being skipped. */
   readonly requireGpu?: boolean;
-  /** Leaves the shaders out without a word; for tests that look at something else. */
+  /** Leaves f32 out without a word; for tests that look at something else. */
   readonly twinsOnly?: boolean;
   /** Told before each row. */
   readonly onRow?: (group: string, device: GoldensRow["device"]) => void;
@@ -93,12 +93,27 @@ export async function runGoldens(options: GoldensOptions): Promise<GoldensReport
     options.onRow?.(group.group, "f64 twin");
     rows.push(await runRow(group, "f64 twin", twin));
   }
-  const onGpu = groups.filter(({ group }) => runnerOf(group)?.onGpu === true);
-  if (onGpu.length > 0 && options.twinsOnly !== true) {
-    rows.push(...await runShaders(onGpu, options, faults));
+  const inF32 = groups.filter(({ group }) => runnerOf(group)?.onGpu === true);
+  if (inF32.length > 0 && options.twinsOnly !== true) {
+    rows.push(...await runKernels(inF32, options));
+    rows.push(...await runShaders(inF32, options, faults));
   }
   const passed = faults.length === 0 && rows.every(({ failed }) => failed === 0);
   return { folder: options.folder, rows, faults, passed };
+}
+
+/** The CPU in f32, with the SIMD kernels of the ops that have one, whatever their size. */
+async function runKernels(
+  groups: readonly GoldenGroup[],
+  options: GoldensOptions,
+): Promise<GoldensRow[]> {
+  const device = openCpu({ poison: true, simd: { workMin: 0 } });
+  const rows: GoldensRow[] = [];
+  for (const group of groups) {
+    options.onRow?.(group.group, "SIMD f32");
+    rows.push(await runRow(group, "SIMD f32", { device, dtype: "f32" }));
+  }
+  return rows;
 }
 
 async function runShaders(
@@ -276,9 +291,10 @@ export const goldensCommand: Command = {
   summary: "Reproduce the golden vectors of published implementations",
   usage: "[FOLDER]",
   description: "Reads every pair of GROUP.json and GROUP.safetensors in the folder (default: " +
-    "GOLDENS_DIR, else the repository's copy),\ncomputes each case with the twins in f64 and the " +
-    "shaders in f32, and compares at the manifest's\ntolerances. A case that this build does not " +
-    "support is listed, never passed. REQUIRE_GPU=1 makes a\nmissing adapter a failure.",
+    "GOLDENS_DIR, else the repository's copy),\ncomputes each case with the twins in f64 and " +
+    "with the SIMD kernels and the shaders in f32,\nand compares at the manifest's tolerances. " +
+    "A case that this build does not support is listed,\nnever passed. REQUIRE_GPU=1 makes a " +
+    "missing adapter a failure.",
   options: {},
   async run(input, output) {
     const folder = input.positionals[0] ?? Deno.env.get("GOLDENS_DIR") ?? GOLDENS_FOLDER_DEFAULT;

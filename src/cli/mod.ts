@@ -40,6 +40,10 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
     summary: "Train the family on the papers' own tasks",
     load: async () => (await import("./tasks.ts")).tasksCommand,
   },
+  family: {
+    summary: "Find out what each member of the family can do",
+    load: async () => (await import("./family.ts")).familyCommand,
+  },
   gradients: {
     summary: "Hold every op's gradients to finite differences",
     load: async () => (await import("./gradients.ts")).gradientsCommand,

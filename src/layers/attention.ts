@@ -272,6 +272,15 @@ const EXAMPLE: AttentionConfig = {
 /** Attention; see the head of this file. */
 export const attention: Layer<AttentionConfig> = {
   name: "attention",
+  papers: [
+    { title: "Attention Is All You Need", arxiv: "1706.03762" },
+    {
+      title: "GQA: Training Generalized Multi-Query Transformer Models from Multi-Head " +
+        "Checkpoints",
+      arxiv: "2305.13245",
+    },
+    { title: "RoFormer: Enhanced Transformer with Rotary Position Embedding", arxiv: "2104.09864" },
+  ],
   validate,
   init,
   forward,

@@ -186,6 +186,9 @@ function step(
 /** Multi-head damped averages; see the head of this file. */
 export const dampedEma: Layer<DampedEmaConfig> = {
   name: "damped_ema",
+  papers: [
+    { title: "Mega: Moving Average Equipped Gated Attention", arxiv: "2209.10655" },
+  ],
   validate,
   init,
   forward,

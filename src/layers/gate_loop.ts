@@ -3,26 +3,28 @@
  *
  *   [z, v, k, q, g, w] = inProj·u
  *   a[t] = σ(g + gBias)·exp(i·(w + wBias))
- *   h[t] = a[t]·h[t−1] + k[t]·v[t],   y[t] = Re(q[t]·h[t])
+ *   h[t] = a[t]∘h[t−1] + k[t]⊗v[t],   y[t] = Re(q[t]·h[t])          for each head
  *   out  = outProj·(y·silu(z))
  *
  * Katsch, "GateLoop: Fully Data-Controlled Linear Recurrence for Sequence Modeling" (arXiv
- * 2311.01927), section 3: the size of a transition is a sigmoid, its angle the number itself. Every
- * feature is a head of its own, with one feature of a key and of a value. It is the scan of S5 with
- * other transitions at every sample (variant `logs` of the op `diagonal_scan`), and attention
- * without softmax whose weights are q[t]·k[s]·Re(a[s+1]···a[t])
- * (`tests/layers/gate_loop_test.ts`).
+ * 2311.01927), section 3: the size of a transition is a sigmoid, its angle the number itself. A
+ * head of `headSize` d features has d×d states, of which row i decays by a_i, the transition of key
+ * feature i (ops `outer` and `contract` of H3). It is the scan of S5 with other transitions at
+ * every sample (variant `logs` of the op `diagonal_scan`), and attention without softmax whose
+ * weights are Σ_i q_i[t]·k_i[s]·Re(a_i[s+1]···a_i[t]) (`tests/layers/gate_loop_test.ts`).
  *
- * Differences: no norm inside the block. gBias starts so that sizes spread from 0.5 to 0.999, since
- * sizes near 1/2 remember two samples.
+ * Differences: no norm inside the block; the heads of y are its fastest axis, as H3's. gBias
+ * starts so that sizes spread from 0.5 to 0.999, since sizes near 1/2 remember two samples.
  *
  * Irregular samples: the transition over an elapsed time of s sampling periods is a^s.
  *
  * The carried state is h.
  */
+import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
-import { activation, add, diagonalScan, gate, matmul, runOp, slice } from "../ops/mod.ts";
+import { activation, add, contract, diagonalScan, gate, matmul, outer } from "../ops/mod.ts";
+import { runOp, slice } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { type Dtype, zeros } from "../tensor/tensor.ts";
 import { checkSize, filled, uniform } from "./_helpers/init.ts";
@@ -36,6 +38,8 @@ import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 export interface GateLoopConfig {
   /** Width of input and output. */
   readonly feature: number;
+  /** Features of a head, a divisor of `feature`. */
+  readonly headSize: number;
 }
 
 /** Parts of the input projection: z, v, k, q, g, w. */
@@ -47,6 +51,10 @@ const SIZE_MAX = 0.999;
 
 function validate(config: GateLoopConfig): void {
   checkSize("feature", config.feature);
+  checkSize("headSize", config.headSize, 256);
+  if (config.feature % config.headSize !== 0) {
+    throw new InvalidValueError("headSize", config.headSize, `a divisor of ${config.feature}`);
+  }
 }
 
 /**
@@ -77,9 +85,10 @@ function times(device: Device, y: OpInput, z: OpInput): DeviceTensor {
 }
 
 /**
- * Logarithms of the transitions over the elapsed times.       [batch, length, feature] c64
+ * Logarithms of the transitions over the elapsed times, each for its row of states.
  *
  * @param g, w raw size and angle                               [batch, length, feature]
+ * @returns                                [batch, length, feature·headSize] c64
  */
 function logTransitions(
   device: Device,
@@ -98,8 +107,9 @@ function logTransitions(
     size = times(device, size, elapsed);
     angle = times(device, angle, elapsed);
   }
-  const pair = { a: asComplex(device, size), b: asComplex(device, angle, "im") };
-  return runOp(device, add, pair, {}).out;
+  const a = asComplex(device, size, "re", config.headSize);
+  const b = asComplex(device, angle, "im", config.headSize);
+  return runOp(device, add, { a, b }, {}).out;
 }
 
 function forward(
@@ -108,7 +118,7 @@ function forward(
   u: OpInput,
   options: ForwardOptions = {},
 ): ForwardResult {
-  const { config: { feature }, tensors } = params;
+  const { config: { feature, headSize: size }, tensors } = params;
   const { dtype } = u;
   const scope = openScope(device);
   const linear = (a: OpInput, name: string) => {
@@ -119,12 +129,14 @@ function forward(
     const projected = linear(u, "inProj");
     const part = (index: number) =>
       runOp(scope, slice, { x: projected }, { start: index * feature, count: feature }).out;
+    const products = runOp(scope, outer, { a: part(2), b: part(1) }, { size }).out;
     const scanned = runOp(scope, diagonalScan, {
-      v: asComplex(scope, times(scope, part(1), part(2))),
+      v: asComplex(scope, products),
       A: logTransitions(scope, params, [part(4), part(5)], options),
       x0: carried(options.state?.["h"], dtype),
     }, { variant: "logs" });
-    const read = times(scope, realPart(scope, scanned.x), part(3));
+    const states = realPart(scope, scanned.x);
+    const read = runOp(scope, contract, { q: part(3), s: states }, { size }).out;
     const gated = runOp(scope, gate, { y: read, z: part(0) }, { activation: "silu" }).out;
     const y = linear(gated, "outProj");
     return { y: scope.keep(y), state: { h: scope.keep(scanned.state) } };
@@ -134,16 +146,22 @@ function forward(
 }
 
 function initialState(
-  { feature }: GateLoopConfig,
+  { feature, headSize }: GateLoopConfig,
   batch: number,
   dtype: Dtype = "f64",
 ): LayerState {
-  return { h: zeros([batch, feature, 2], dtype) };
+  return { h: zeros([batch, feature * headSize, 2], dtype) };
 }
 
 /** GateLoop; see the head of this file. */
 export const gateLoop: Layer<GateLoopConfig> = {
   name: "gate_loop",
+  papers: [
+    {
+      title: "GateLoop: Fully Data-Controlled Linear Recurrence for Sequence Modeling",
+      arxiv: "2311.01927",
+    },
+  ],
   validate,
   init,
   forward,
@@ -152,5 +170,5 @@ export const gateLoop: Layer<GateLoopConfig> = {
   step: (params, u, state, dtScale = 1) => stepByForward(forward, params, u, state, dtScale),
   stateBytes: (config, batch, dtype) => bytesOfState(initialState(config, batch, dtype)),
   halfStepsExact: () => "a sample adds its key and value whole, however long it lasts",
-  examples: [{ feature: 5 }, { feature: 1 }],
+  examples: [{ feature: 5, headSize: 1 }, { feature: 6, headSize: 3 }],
 };

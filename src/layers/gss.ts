@@ -168,6 +168,9 @@ const EXAMPLE: GssConfig = { feature: 4, gate: 6, inner: 2, state: 5 };
 /** GSS; see the head of this file. */
 export const gss: Layer<GssConfig> = {
   name: "gss",
+  papers: [
+    { title: "Long Range Language Modeling via Gated State Spaces", arxiv: "2206.13947" },
+  ],
   validate,
   init,
   forward,

@@ -32,6 +32,7 @@ import { affineInto } from "./_helpers/affine.ts";
 import { derived, madeFor, madeOnHost, numbersOf, stepsAfter } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
 import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
+import { slideInto } from "./_helpers/window.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
@@ -276,22 +277,6 @@ function stepSystem(params: LayerParams<H3Config>, scale: number): StepSystem {
   return { A: Abar, B: Bbar, ...shared };
 }
 
-/** y = Σ weight·window, the newest last, and the window moves on by one sample. */
-function shiftInto(y: FloatArray, window: FloatArray, input: FloatArray, weight: FloatArray): void {
-  const past = window.length / input.length;
-  const feature = weight.length / (past + 1);
-  for (let i = 0; i < input.length; i++) {
-    const first = (i % feature) * (past + 1);
-    const start = i * past;
-    let sum = weight[first + past]! * input[i]!;
-    for (let j = 0; j < past; j++) sum += weight[first + j]! * window[start + j]!;
-    y[i] = sum;
-    if (past === 0) continue;
-    window.copyWithin(start, start + 1, start + past);
-    window[start + past - 1] = input[i]!;
-  }
-}
-
 /** x ← Abar·x + Bbar·p and the output 2·Re Σ C·x + D·p of one product. */
 function rememberInto(
   x: FloatArray,
@@ -332,7 +317,7 @@ function step(
   const [q, v] = [project("q", u), project("v", u)];
   const keys = floatArray(x.dtype, u.length);
   const { weight } = madeOnHost(params, "shift", shiftOf(params));
-  shiftInto(keys, need(state, "conv").data, project("k", u), weight.data);
+  slideInto(keys, need(state, "conv").data, project("k", u), weight.data);
   const system = stepSystem(params, dtScale);
   const heads = feature / size;
   const width = x.data.length / (u.length * size);
@@ -355,6 +340,12 @@ const EXAMPLE: H3Config = { feature: 4, state: 6, headSize: 1, dtMin: 0.01, dtMa
 /** H3; see the head of this file. */
 export const h3: Layer<H3Config> = {
   name: "h3",
+  papers: [
+    {
+      title: "Hungry Hungry Hippos: Towards Language Modeling with State Space Models",
+      arxiv: "2212.14052",
+    },
+  ],
   validate,
   init,
   forward,

@@ -348,6 +348,9 @@ const EXAMPLE: HippoConfig = {
 /** HiPPO's online memory; see the head of this file. */
 export const hippo: Layer<HippoConfig> = {
   name: "hippo",
+  papers: [
+    { title: "HiPPO: Recurrent Memory with Optimal Polynomial Projections", arxiv: "2008.07669" },
+  ],
   validate,
   init,
   forward,

@@ -44,9 +44,19 @@ export interface ForwardResult {
   readonly state: { readonly [name: string]: DeviceTensor };
 }
 
+/** A publication that a member is from. */
+export interface Paper {
+  readonly title: string;
+  /** Identifier at arXiv: `2312.00752`. */
+  readonly arxiv: string;
+}
+
 /** One member of the family. */
 export interface Layer<Config> {
   readonly name: string;
+
+  /** What it is from, the paper that defines it first; links of the family's table. */
+  readonly papers: readonly [Paper, ...Paper[]];
 
   /**
    * Checks a configuration.

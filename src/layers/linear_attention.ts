@@ -201,6 +201,20 @@ const EXAMPLE: LinearAttentionConfig = {
 /** Linear attention, retention and gated linear attention; see the head of this file. */
 export const linearAttention: Layer<LinearAttentionConfig> = {
   name: "linear_attention",
+  papers: [
+    {
+      title: "Gated Linear Attention Transformers with Hardware-Efficient Training",
+      arxiv: "2312.06635",
+    },
+    {
+      title: "Transformers are RNNs: Fast Autoregressive Transformers with Linear Attention",
+      arxiv: "2006.16236",
+    },
+    {
+      title: "Retentive Network: A Successor to Transformer for Large Language Models",
+      arxiv: "2307.08621",
+    },
+  ],
   validate,
   init,
   forward,

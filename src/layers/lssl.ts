@@ -365,6 +365,13 @@ const EXAMPLE: LsslConfig = {
 /** LSSL; see the head of this file. */
 export const lssl: Layer<LsslConfig> = {
   name: "lssl",
+  papers: [
+    {
+      title: "Combining Recurrent, Convolutional, and Continuous-time Models with Linear " +
+        "State-Space Layers",
+      arxiv: "2110.13985",
+    },
+  ],
   validate,
   init,
   forward,

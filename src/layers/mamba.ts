@@ -321,6 +321,12 @@ const EXAMPLE: MambaConfig = {
 /** Mamba; see the head of this file. */
 export const mamba: Layer<MambaConfig> = {
   name: "mamba",
+  papers: [
+    {
+      title: "Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
+      arxiv: "2312.00752",
+    },
+  ],
   validate,
   init,
   forward,

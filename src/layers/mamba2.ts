@@ -252,6 +252,13 @@ const EXAMPLE: Mamba2Config = {
 /** Mamba-2; see the head of this file. */
 export const mamba2: Layer<Mamba2Config> = {
   name: "mamba2",
+  papers: [
+    {
+      title: "Transformers are SSMs: Generalized Models and Efficient Algorithms Through " +
+        "Structured State Space Duality",
+      arxiv: "2405.21060",
+    },
+  ],
   validate,
   init,
   forward,

@@ -7,6 +7,8 @@ import { h3 } from "./h3.ts";
 import { hippo } from "./hippo.ts";
 import type { AnyLayer } from "./layer.ts";
 import { linearAttention } from "./linear_attention.ts";
+import { liquidS4 } from "./liquid_s4.ts";
+import { longConv } from "./long_conv.ts";
 import { lssl } from "./lssl.ts";
 import { mamba } from "./mamba.ts";
 import { mamba2 } from "./mamba2.ts";
@@ -22,6 +24,7 @@ export type {
   Layer,
   LayerParams,
   LayerState,
+  Paper,
 } from "./layer.ts";
 export type { AttentionConfig } from "./attention.ts";
 export { dampedEmaSystem } from "./damped_ema.ts";
@@ -34,6 +37,10 @@ export { hippoCoefficients, hippoReconstruct } from "./hippo.ts";
 export type { HippoCoefficients, HippoConfig } from "./hippo.ts";
 export { LINEAR_ATTENTION_DECAYS, retentionLogDecays } from "./linear_attention.ts";
 export type { LinearAttentionConfig, LinearAttentionDecay } from "./linear_attention.ts";
+export { LIQUID_ORDER_MAX, liquidKernels } from "./liquid_s4.ts";
+export type { LiquidS4Config } from "./liquid_s4.ts";
+export { LONG_CONV_TAPS_MAX, longConvFilters } from "./long_conv.ts";
+export type { LongConvConfig } from "./long_conv.ts";
 export { lsslConvolve, lsslDiscrete, lsslKernel, lsslKrylov } from "./lssl.ts";
 export type { LsslConfig } from "./lssl.ts";
 export type { MambaConfig } from "./mamba.ts";
@@ -52,6 +59,8 @@ export {
   h3,
   hippo,
   linearAttention,
+  liquidS4,
+  longConv,
   lssl,
   mamba,
   mamba2,
@@ -69,6 +78,8 @@ export const LAYERS: readonly AnyLayer[] = [
   h3,
   hippo,
   linearAttention,
+  liquidS4,
+  longConv,
   lssl,
   mamba,
   mamba2,

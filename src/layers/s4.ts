@@ -208,17 +208,27 @@ function tapsFor(length: number): number {
 }
 
 /**
- * The output matrix of the truncated generating function, C·(I − Abar^taps).
+ * Damping of the nodes at which the generating function is evaluated: modes that hardly decay keep
+ * their digits in f32 (op `dplr_kernel`).
+ */
+const DAMPING = 1;
+
+/**
+ * The output matrix of the truncated generating function, C·(I − exp(−damping)·Abar^taps).
  *
  * @returns                                                              [feature, half] c64
  */
-export function s4TruncatedOutput(params: LayerParams<S4Config>, taps: number): Tensor {
+export function s4TruncatedOutput(
+  params: LayerParams<S4Config>,
+  taps: number,
+  damping = 0,
+): Tensor {
   const C = need(params.tensors, "C");
   const width = params.config.state;
   const data = new Float64Array(C.data.length);
   systemsOf(params).forEach((step, d) => {
     const row = C.data.subarray(d * width, (d + 1) * width);
-    data.set(truncatedOutput(step, row, taps), d * width);
+    data.set(truncatedOutput(step, row, taps, damping), d * width);
   });
   return tensorOf(C.shape, data);
 }
@@ -236,16 +246,17 @@ export function s4Kernel(
   dtype: Dtype,
 ): DeviceTensor {
   const taps = tapsFor(length);
+  const nodes = { length: taps, damping: DAMPING };
   const param = (name: string) => operand(need(params.tensors, name), dtype);
   const scope = openScope(device);
   try {
     const P = param("P");
     const system = polesAndSteps(scope, params, dtype);
     const C = areOnHost(params)
-      ? asDtype(s4TruncatedOutput(params, taps), dtype)
-      : runOp(scope, dplrTruncate, { ...system, P, C: param("C") }, { length: taps }).Ctilde;
+      ? asDtype(s4TruncatedOutput(params, taps, DAMPING), dtype)
+      : runOp(scope, dplrTruncate, { ...system, P, C: param("C") }, nodes).Ctilde;
     const inputs = { ...system, P, B: param("B"), C };
-    return scope.keep(runOp(scope, dplrKernel, inputs, { length: taps }).kernel);
+    return scope.keep(runOp(scope, dplrKernel, inputs, nodes).kernel);
   } finally {
     scope.release();
   }
@@ -326,6 +337,12 @@ const EXAMPLE: S4Config = {
 /** S4; see the head of this file. */
 export const s4: Layer<S4Config> = {
   name: "s4",
+  papers: [
+    {
+      title: "Efficiently Modeling Long Sequences with Structured State Spaces",
+      arxiv: "2111.00396",
+    },
+  ],
   validate,
   init,
   forward,

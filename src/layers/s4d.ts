@@ -419,6 +419,16 @@ const EXAMPLE: S4dConfig = {
 /** S4D; see the head of this file. */
 export const s4d: Layer<S4dConfig> = {
   name: "s4d",
+  papers: [
+    {
+      title: "On the Parameterization and Initialization of Diagonal State Space Models",
+      arxiv: "2206.11893",
+    },
+    {
+      title: "Diagonal State Spaces are as Effective as Structured State Spaces",
+      arxiv: "2203.14343",
+    },
+  ],
   validate,
   init,
   forward,

@@ -378,6 +378,9 @@ const EXAMPLE: S5Config = {
 /** S5; see the head of this file. */
 export const s5: Layer<S5Config> = {
   name: "s5",
+  papers: [
+    { title: "Simplified State Space Layers for Sequence Modeling", arxiv: "2208.04933" },
+  ],
   validate,
   init,
   forward,

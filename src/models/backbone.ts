@@ -14,14 +14,15 @@
  * a recurrent form, a sample at a time; parameters and state are tensors by name. The names are
  * flat, `layers.0.mixer.logA`, so that a checkpoint is a list of tensors.
  */
+import type { Tape } from "../autodiff/tape.ts";
 import { InvalidValueError } from "../base/errors.ts";
-import { nextNormal, nextUniform, type RandomState } from "../base/random.ts";
+import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
 import type { ScopedDevice } from "../device/mod.ts";
-import type { AnyLayer, ForwardParams, LayerParams, LayerState } from "../layers/mod.ts";
+import type { ForwardParams, LayerParams, LayerState } from "../layers/mod.ts";
 import { add, dropout, embedding, gate, layerNorm, matmul, pool } from "../ops/mod.ts";
 import { type OpInput, rmsNorm, runOp } from "../ops/mod.ts";
-import { expectAxis, expectRank, type Shape, sizeOf } from "../tensor/shape.ts";
+import { expectAxis, expectRank } from "../tensor/shape.ts";
 import {
   asDtype,
   type Dtype,
@@ -31,12 +32,10 @@ import {
 } from "../tensor/tensor.ts";
 import { reshape, tensorOf } from "../tensor/tensor.ts";
 import { type BackboneConfig, memberNamed } from "./backbone_config.ts";
+import { initialTensors, type Placed } from "./backbone_init.ts";
 
 /** Added to the mean of squares or the variance in every norm. */
 const NORM_EPS = 1e-5;
-
-/** Deviation of the first embedding: that of GPT-2 and of the published Mamba. */
-const EMBEDDING_DEVIATION = 0.02;
 
 /** Parameters by flat name, on the host or on a device. */
 export type BackboneTensors = Readonly<Record<string, OpInput>>;
@@ -49,6 +48,11 @@ export interface BackboneOptions {
   readonly dtScale?: Tensor | undefined;
   /** Seed of this iteration's dropout; without it nothing is dropped. */
   readonly dropoutSeed?: number | undefined;
+  /**
+   * {@linkcode Tape.checkpoint} of the tape whose device this runs on: only what lies between the
+   * branches is kept for the way back, and each branch runs a second time.
+   */
+  readonly recompute?: Tape["checkpoint"] | undefined;
 }
 
 /** What {@linkcode Backbone.forward} gives; the caller frees the tensors. */
@@ -99,64 +103,6 @@ export interface Backbone {
   stateBytes(batch: number, dtype?: Dtype): number;
 }
 
-/** One layer of a backbone, ready: the member, its configuration and where its tensors stand. */
-interface Placed {
-  readonly layer: AnyLayer;
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly prefix: string;
-  readonly index: number;
-}
-
-function filled(shape: Shape, value: () => number): Tensor {
-  return tensorOf(shape, Float64Array.from({ length: sizeOf(shape) }, value));
-}
-
-/** torch's linear layer: uniform in ±1/√fanIn. */
-function linearWeight(random: RandomState, out: number, fanIn: number): Tensor {
-  const bound = 1 / Math.sqrt(fanIn);
-  return filled([out, fanIn], () => bound * (2 * nextUniform(random) - 1));
-}
-
-function normTensors({ norm, width }: BackboneConfig, name: string): Record<string, Tensor> {
-  if (norm === "none") return {};
-  const weight = { [`${name}.weight`]: filled([width], () => 1) };
-  return norm === "rms" ? weight : { ...weight, [`${name}.bias`]: filled([width], () => 0) };
-}
-
-function initialTensors(
-  config: BackboneConfig,
-  layers: readonly Placed[],
-  random: RandomState,
-): Record<string, Tensor> {
-  const { input, width, mlp, output } = config;
-  const tensors: Record<string, Tensor> = {};
-  if (input.kind === "tokens") {
-    tensors["embedding"] = filled(
-      [input.vocabulary, width],
-      () => EMBEDDING_DEVIATION * nextNormal(random),
-    );
-  } else {
-    tensors["input.weight"] = linearWeight(random, width, input.feature);
-    // A bias of 0 would leave only the sign of a single feature after the first norm.
-    const bound = 1 / Math.sqrt(input.feature);
-    tensors["input.bias"] = filled([width], () => bound * (2 * nextUniform(random) - 1));
-  }
-  for (const { layer, config: own, prefix } of layers) {
-    Object.assign(tensors, normTensors(config, `${prefix}norm`));
-    for (const [name, tensor] of Object.entries(layer.init(own, random).tensors)) {
-      tensors[`${prefix}mixer.${name}`] = tensor;
-    }
-    if (mlp === 0) continue;
-    Object.assign(tensors, normTensors(config, `${prefix}mlp.norm`));
-    tensors[`${prefix}mlp.up`] = linearWeight(random, 2 * mlp, width);
-    tensors[`${prefix}mlp.down`] = linearWeight(random, width, mlp);
-  }
-  Object.assign(tensors, normTensors(config, "norm"));
-  tensors["output.weight"] = linearWeight(random, output.size, width);
-  tensors["output.bias"] = filled([output.size], () => 0);
-  return tensors;
-}
-
 /** A part of a flat record whose names begin with a prefix, without the prefix. */
 function partOf<T>(record: Readonly<Record<string, T>>, prefix: string): Record<string, T> {
   const part: Record<string, T> = {};
@@ -166,49 +112,85 @@ function partOf<T>(record: Readonly<Record<string, T>>, prefix: string): Record<
   return part;
 }
 
+/** What a branch makes: what is added to x, and a layer's state after the last sample. */
+interface Branch {
+  readonly y: DeviceTensor;
+  readonly state?: Readonly<Record<string, DeviceTensor>>;
+}
+
+/** A branch of x. It may run again later, so that it takes x and does not look for it. */
+type BranchOf = (scope: ScopedDevice, x: DeviceTensor) => Branch;
+
 /** How a layer maps its normalised input: over a length, or by one step. */
-type Mix = (scope: ScopedDevice, layer: Placed, u: DeviceTensor) => DeviceTensor;
+type Mix = (scope: ScopedDevice, layer: Placed, u: DeviceTensor) => Branch;
 
 /** One evaluation of a backbone over a length. */
 class Evaluation {
   readonly #config: BackboneConfig;
   readonly #tensors: BackboneTensors;
   readonly #dtype: Dtype;
+  readonly #options: BackboneOptions;
   /** Counts the branches, so that each drops other elements. */
-  #branch = 0;
-  readonly #dropoutSeed: number | undefined;
+  #branches = 0;
 
   constructor(
     config: BackboneConfig,
     tensors: BackboneTensors,
     dtype: Dtype,
-    dropoutSeed: number | undefined,
+    options: BackboneOptions = {},
   ) {
     this.#config = config;
     this.#tensors = tensors;
     this.#dtype = dtype;
-    this.#dropoutSeed = dropoutSeed;
+    this.#options = options;
   }
 
   /** From the input to the output, every layer by `mix`. */
-  run(device: Device, layers: readonly Placed[], input: OpInput, mix: Mix): DeviceTensor {
+  run(device: Device, layers: readonly Placed[], input: OpInput, mix: Mix): BackboneResult {
+    const states: Record<string, DeviceTensor> = {};
     let x = within(device, (scope) => this.#embed(scope, input));
-    const advance = (branch: (scope: ScopedDevice) => DeviceTensor) => {
-      const next = within(device, (scope) => {
-        const dropped = this.#drop(scope, branch(scope));
-        return runOp(scope, add, { a: x, b: dropped }, {}).out;
-      });
+    const advance = (prefix: string, branch: BranchOf) => {
+      const { out, state } = this.#advance(device, x, prefix, branch);
       device.free(x);
-      x = next;
+      x = out;
+      Object.assign(states, state);
     };
     for (const placed of layers) {
       const { prefix } = placed;
-      advance((scope) => mix(scope, placed, this.#norm(scope, `${prefix}norm`, x)));
-      if (this.#config.mlp > 0) advance((scope) => this.#mlp(scope, `${prefix}mlp.`, x));
+      advance(prefix, (scope, u) => mix(scope, placed, this.#norm(scope, `${prefix}norm`, u)));
+      if (this.#config.mlp === 0) continue;
+      advance(prefix, (scope, u) => ({ y: this.#mlp(scope, `${prefix}mlp.`, u) }));
     }
     const y = within(device, (scope) => this.#output(scope, x));
     device.free(x);
-    return y;
+    return { y, state: states };
+  }
+
+  /** x plus a branch of it, as one segment that a tape may run again. */
+  #advance(
+    device: Device,
+    x: DeviceTensor,
+    prefix: string,
+    branch: BranchOf,
+  ): { out: DeviceTensor; state: Readonly<Record<string, DeviceTensor>> } {
+    const place = this.#branches++;
+    const segment = (on: Device): Record<string, DeviceTensor> => {
+      const scope = openScope(on);
+      try {
+        const { y, state = {} } = branch(scope, x);
+        const { out } = runOp(scope, add, { a: x, b: this.#drop(scope, y, place) }, {});
+        for (const tensor of [out, ...Object.values(state)]) scope.keep(tensor);
+        return { ...state, out };
+      } finally {
+        scope.release();
+      }
+    };
+    const { recompute, state: carried = {} } = this.#options;
+    const made = recompute === undefined
+      ? segment(device)
+      : recompute([x, ...onDevice(this.#tensors, prefix), ...onDevice(carried, prefix)], segment);
+    const { out, ...state } = made;
+    return { out: out!, state };
   }
 
   #need(name: string): OpInput {
@@ -248,11 +230,11 @@ class Evaluation {
     return this.#linear(device, out, `${prefix}down`);
   }
 
-  #drop(device: Device, x: DeviceTensor): DeviceTensor {
+  #drop(device: Device, x: DeviceTensor, place: number): DeviceTensor {
     const rate = this.#config.dropout;
-    const seed = this.#dropoutSeed;
+    const { dropoutSeed: seed } = this.#options;
     if (rate === 0 || seed === undefined) return x;
-    return runOp(device, dropout, { x }, { rate, seed, step: this.#branch++ }).out;
+    return runOp(device, dropout, { x }, { rate, seed, step: place }).out;
   }
 
   #output(device: Device, x: DeviceTensor): DeviceTensor {
@@ -261,6 +243,11 @@ class Evaluation {
     if (kind !== "none") out = runOp(device, pool, { x: out }, { kind }).out;
     return this.#linear(device, out, "output.weight", "output.bias");
   }
+}
+
+/** Tensors on a device whose names begin with a prefix. */
+function onDevice(tensors: Readonly<Record<string, OpInput>>, prefix: string): DeviceTensor[] {
+  return Object.values(partOf(tensors, prefix)).filter((tensor) => "buffer" in tensor);
 }
 
 /** What a function makes in a scope of its own; all else that it made is freed. */
@@ -319,24 +306,20 @@ export function backboneOf(config: BackboneConfig): Backbone {
     options: BackboneOptions = {},
   ): BackboneResult {
     checkInput(config, input);
-    const state: Record<string, DeviceTensor> = {};
     const mix: Mix = (scope, { layer, config, prefix }, u) => {
       const params: ForwardParams<unknown> = {
         config,
         tensors: partOf(tensors, `${prefix}mixer.`),
       };
       const given = options.state && partOf(options.state, prefix);
-      const result = layer.forward(scope, params, u, {
+      const { y, state } = layer.forward(scope, params, u, {
         ...(given && Object.keys(given).length > 0 && { state: given }),
         ...(options.dtScale && { dtScale: options.dtScale }),
       });
-      for (const [name, tensor] of Object.entries(result.state)) {
-        state[`${prefix}${name}`] = scope.keep(tensor);
-      }
-      return result.y;
+      const entries = Object.entries(state).map(([name, tensor]) => [`${prefix}${name}`, tensor]);
+      return { y, state: Object.fromEntries(entries) };
     };
-    const evaluation = new Evaluation(config, tensors, input.dtype, options.dropoutSeed);
-    return { y: evaluation.run(device, layers, input, mix), state };
+    return new Evaluation(config, tensors, input.dtype, options).run(device, layers, input, mix);
   }
 
   function step(
@@ -351,11 +334,10 @@ export function backboneOf(config: BackboneConfig): Backbone {
     const sample = asDtype(tensorOf([batch, 1, input.length / batch], input), dtype);
     const mix: Mix = (scope, { layer, prefix, index }, u) => {
       const y = layer.step(params[index]!, host.dataOf(u), partOf(state, prefix), dtScale);
-      return scope.upload(tensorOf(u.shape, y));
+      return { y: scope.upload(tensorOf(u.shape, y)) };
     };
     const shaped = config.input.kind === "tokens" ? reshape(sample, [batch, 1]) : sample;
-    const evaluation = new Evaluation(config, tensors, dtype, undefined);
-    return host.dataOf(evaluation.run(host, layers, shaped, mix));
+    return host.dataOf(new Evaluation(config, tensors, dtype).run(host, layers, shaped, mix).y);
   }
 
   function initialState(batch: number, dtype: Dtype = "f64"): LayerState {

@@ -104,6 +104,14 @@ const DEFAULTS: Readonly<Record<string, (width: number) => Record<string, unknow
   linear_attention: (width) => ({
     ...{ head: width / divisor(width, 64), state: 64, decay: "gated", chunk: 64, eps: 1e-5 },
   }),
+  liquid_s4: () => ({
+    ...{ state: 64, order: 2, kernel: "pb", start: "lin", discretization: "bilinear" },
+    ...{ ...STEPS, ...BLOCK },
+  }),
+  long_conv: () => ({
+    ...{ taps: 512, filter: "implicit", hidden: 64, bands: 8, scaleSize: 32 },
+    ...{ order: 2, width: 3 },
+  }),
   lssl: () => ({
     ...{ state: 16, channel: 1, measure: "legs", discretization: "gbt", alpha: 0.5 },
     ...{ ...STEPS, ...BLOCK },

@@ -29,7 +29,7 @@ import { diagonalScanBackward } from "./_helpers/diagonal_scan_backward.ts";
 import { discretizeModeInto } from "./_helpers/discretize_mode.ts";
 import { chunkOf, groupsFor, POINTWISE_GROUP } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
-import { flag, SIMD_TILE, singlePass, tiledTasks } from "./_helpers/simd.ts";
+import { flag, SIMD_TILE, simdRule, singlePass, tiledTasks } from "./_helpers/simd.ts";
 import {
   type Backward,
   defineOp,
@@ -178,10 +178,9 @@ function launch(shapes: Shapes, params: DiagonalScanParams): LaunchPlan {
 }
 
 /** About 2 ns a state's step, 15 where the step is discretized. */
-function simdPlan(shapes: Shapes, params: DiagonalScanParams): SimdPlan | undefined {
-  if (params.variant === "logs") return undefined;
+function simdPlan(shapes: Shapes, params: DiagonalScanParams): SimdPlan {
   const [batch, length, states] = shapes.v as [number, number, number, number];
-  const rule = params.variant === "lti" ? 0 : params.discretization === "bilinear" ? 2 : 1;
+  const rule = simdRule(params);
   return singlePass({
     entry: "diagonal_scan",
     args: ["v", "A", "dt", "x0", "x", "state", length, states, rule, flag(params.reverse)],
@@ -232,6 +231,18 @@ const backward: Backward<DiagonalScanParams, Input, OptionalInput, "x" | "state"
       { scratch: { flows, sums: 2 * rows * chunks }, passes },
       columnSums({ target: "gradA", left: "sums", rows: batch * chunks, columns: 2 * states }),
     );
+  },
+  simd(shapes, params) {
+    const [batch, length, states] = shapes.v as [number, number, number, number];
+    const tensors = ["v", "A", "dt", "x0", "x", "gradX", "gradState"];
+    const gradients = ["gradV", "gradA", "gradDt", "gradX0"];
+    const rule = simdRule(params);
+    return singlePass({
+      entry: "diagonal_scan_backward",
+      args: [...tensors, ...gradients, batch, length, states, rule, flag(params.reverse)],
+      tasks: tiledTasks(1, states),
+      threadFloats: 4 * SIMD_TILE,
+    }, (rule === 0 ? 4e-6 : 4e-5) * batch * length * states);
   },
   // Sums over the length of products of two scans, each with the tolerance of one.
   tolerance: 5e-5,

@@ -1,9 +1,11 @@
 /**
  * Convolution kernel of a diagonal-plus-low-rank system: S4's algorithm 1.
  *
- *   kernel[l] = 2·Re(C·Abar^l·Bbar),   l < length,   with Ctilde = C·(I − Abar^length) given
+ *   kernel[l] = 2·Re(C·Abar^l·Bbar),   l < length
  *
- * The generating function of the taps at the roots of unity ω = exp(−2πi·k/length) needs only
+ * given Ctilde = C·(I − exp(−damping)·Abar^length), as the op `dplr_truncate` makes it.
+ *
+ * The generating function of the taps at the nodes ω = exp(−(damping + 2πi·k)/length) needs only
  * Cauchy sums over the modes and, for the low-rank part, Woodbury's identity:
  *
  *   q(v) = Σ_n v_n/(2(1 − ω) − dt·lambda_n·(1 + ω)) over all modes and their conjugates
@@ -12,6 +14,11 @@
  * and an inverse transform gives the taps. S4 (arXiv 2111.00396) section 3, theorem 3 and appendix
  * C.3. The paper's z = 2(1 − ω)/(1 + ω) is infinite at ω = −1; with numerator and denominator
  * multiplied by 1 + ω nothing is, and that node needs no special case.
+ *
+ * The paper's nodes are the roots of unity, damping 0. A mode that hardly decays over the length
+ * then has its pole beside a node, and what Ctilde leaves of it is next to nothing: in f32 the taps
+ * lose some thousand roundings. Nodes on a smaller circle keep a distance to all poles; the
+ * transform gives the taps times exp(−damping·l/length), whose undoing costs at most exp(damping).
  *
  * More taps than needed do no harm, since Ctilde belongs to `length`; a power of two is transformed
  * fastest by the twin.
@@ -24,8 +31,8 @@
  * and the spectrum's gradient is the transform of the kernel's. No term of dt's gradient cancels.
  *
  * Tolerance: f32 sums over nodes and modes are off by about 1e-6 of the largest tap where the modes
- * forget within the length; 2e-5 leaves room for the divisions of other drivers. A mode that hardly
- * decays over the length puts a pole next to a node and costs digits in proportion.
+ * forget within the length or the nodes are damped; 2e-5 leaves room for the divisions of other
+ * drivers.
  */
 import { InvalidValueError } from "../base/errors.ts";
 import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";
@@ -33,7 +40,8 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
 import { dplrKernelBackward } from "./_helpers/dplr_kernel_backward.ts";
 import { nodeRoom, solveNodeInto } from "./_helpers/dplr_node.ts";
-import { checkTaps, nodeCount, tapNode, tapTransform } from "./_helpers/dplr_taps.ts";
+import { checkDamping, checkTaps, nodeCount, tapNode } from "./_helpers/dplr_taps.ts";
+import { tapTransform, tapWeight } from "./_helpers/dplr_taps.ts";
 import { groupsFor, POINTWISE_GROUP } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
@@ -42,6 +50,8 @@ import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } fro
 export interface DplrKernelParams {
   /** Taps, from 1 to `DPLR_TAPS_MAX` (`_helpers/dplr_taps.ts`). */
   readonly length: number;
+  /** That of Ctilde, from 0 to `DAMPING_MAX`; default 0. */
+  readonly damping?: number;
 }
 
 /** Largest rank, as in `dplr_scan`. */
@@ -50,7 +60,10 @@ const RANK_MAX = 2;
 type Input = "lambda" | "P" | "B" | "C" | "dt";
 type Shapes = Named<Input, never, Shape>;
 
-function outputShapes(shapes: Shapes, { length }: DplrKernelParams): { kernel: Shape } {
+function outputShapes(
+  shapes: Shapes,
+  { length, damping = 0 }: DplrKernelParams,
+): { kernel: Shape } {
   expectRank("P", 4, shapes.P);
   const [feature, rank, half] = shapes.P as [number, number, number, number];
   expectShape("P", ["feature", "rank", "half", "complex"], [feature, rank, half, 2], shapes.P);
@@ -61,6 +74,7 @@ function outputShapes(shapes: Shapes, { length }: DplrKernelParams): { kernel: S
   expectShape("C", bank, [feature, half, 2], shapes.C);
   expectShape("dt", ["feature"], [feature], shapes.dt);
   checkTaps(length);
+  checkDamping(damping);
   return { kernel: [feature, length] };
 }
 
@@ -77,7 +91,7 @@ function cpu(
   inputs: Named<Input, never, FloatArray>,
   outputs: { readonly kernel: FloatArray },
   shapes: Shapes,
-  { length }: DplrKernelParams,
+  { length, damping = 0 }: DplrKernelParams,
 ): void {
   const [features, rank, half] = shapes.P as [number, number, number, number];
   const room = nodeRoom(half, rank);
@@ -98,7 +112,7 @@ function cpu(
       dt: inputs.dt[d]!,
     };
     for (let k = 0; k < nodeCount(length); k++) {
-      solveNodeInto(room, feature, tapNode(k, length));
+      solveNodeInto(room, feature, tapNode(k, length, damping));
       const mirror = (length - k) % length;
       re[k] = re[mirror] = 2 * room.value[0]!;
       im[mirror] = -2 * room.value[1]!;
@@ -106,7 +120,9 @@ function cpu(
       im[k] = mirror === k ? 0 : 2 * room.value[1]!;
     }
     transform(re, im, true);
-    for (let l = 0; l < length; l++) outputs.kernel[d * length + l] = re[l]! / length;
+    for (let l = 0; l < length; l++) {
+      outputs.kernel[d * length + l] = re[l]! / length * tapWeight(l, length, damping);
+    }
   }
 }
 
@@ -120,12 +136,14 @@ function angleTable(length: number): Float32Array {
   return table;
 }
 
-function launch(shapes: Shapes, { length }: DplrKernelParams): LaunchPlan {
+function launch(shapes: Shapes, { length, damping = 0 }: DplrKernelParams): LaunchPlan {
   const [feature, rank, half] = shapes.P as [number, number, number, number];
   // Positions on the circle wrap by a mask where the length is a power of two.
   const MASKED = (length & (length - 1)) === 0 ? 1 : 0;
   const constants = { GROUP: POINTWISE_GROUP, RANK: rank, MASKED };
-  const dims = { length, half, feature };
+  const rate = damping / length;
+  const circle = { rate, radius: Math.exp(-rate), inside: -Math.expm1(-rate) };
+  const dims = { length, half, feature, ...circle };
   const pass = (entry: string, bindings: string[], points: number) => ({
     entry,
     constants,
@@ -179,11 +197,12 @@ function modes(
   [feature, half, length]: readonly [number, number, number],
   rank: number,
   quick = false,
+  damping?: number,
 ): KernelCase {
   return {
     name,
     quick,
-    params: { length },
+    params: { length, ...(damping !== undefined && { damping }) },
     inputs: (random) => ({
       lambda: leftHalfPlane(random, [feature, half], 2, 20),
       P: normal(random, [feature, rank, half, 2], 0.5),
@@ -200,6 +219,8 @@ const cases: readonly KernelCase[] = [
   modes("rank two", [3, 4, 128], 2, true),
   modes("several workgroups", [2, 17, 512], 1),
   modes("one tap", [2, 3, 1], 1),
+  modes("damped", [2, 4, 64], 2, false, 1),
+  modes("damped, an odd length", [2, 4, 77], 1, false, 3),
   modes("an odd length", [2, 4, 77], 2),
   modes("an even length, no power of two", [3, 4, 40], 1),
   {

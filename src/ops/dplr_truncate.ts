@@ -1,11 +1,12 @@
 /**
  * The output matrix of S4's truncated generating function.
  *
- *   Ctilde = C·(I − Abar^length),   Abar = (I − dt/2·A)⁻¹·(I + dt/2·A),   A = diag(lambda) − P·P*
+ *   Ctilde = C·(I − exp(−damping)·Abar^length)
+ *   Abar = (I − dt/2·A)⁻¹·(I + dt/2·A),   A = diag(lambda) − P·P*
  *
  * S4 (arXiv 2111.00396) section 3 and appendix C.3: what `dplr_kernel` takes in the place of C. The
- * published code stores Ctilde itself, which belongs to one length; here C is stored, and this op
- * lies on the way of its gradients.
+ * published code stores Ctilde itself, without damping, which belongs to one length; here C is
+ * stored, and this op lies on the way of its gradients.
  *
  * The power is taken by squaring the difference Q from the identity, with Q ← Q·Q + 2·Q, of the
  * real matrix that acts on (re, im) pairs. The first Q is that of one step by Woodbury's identity;
@@ -29,7 +30,7 @@ import { doubledDifference, truncatedOutput } from "../ssm/dplr.ts";
 import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
-import { checkTaps } from "./_helpers/dplr_taps.ts";
+import { checkDamping, checkTaps } from "./_helpers/dplr_taps.ts";
 import { groupsFor, POINTWISE_GROUP } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
 import {
@@ -47,6 +48,8 @@ import {
 export interface DplrTruncateParams {
   /** Taps, a power of two from 2 to `DPLR_TAPS_MAX` (`_helpers/dplr_taps.ts`). */
   readonly length: number;
+  /** That of the kernel's nodes, from 0 to `DAMPING_MAX`; default 0. */
+  readonly damping?: number;
 }
 
 /** Largest rank, as in `dplr_scan`. */
@@ -58,7 +61,10 @@ export const TRUNCATE_STATES_MAX = 1024;
 type Input = "lambda" | "P" | "C" | "dt";
 type Shapes = Named<Input, never, Shape>;
 
-function outputShapes(shapes: Shapes, { length }: DplrTruncateParams): { Ctilde: Shape } {
+function outputShapes(
+  shapes: Shapes,
+  { length, damping = 0 }: DplrTruncateParams,
+): { Ctilde: Shape } {
   expectRank("P", 4, shapes.P);
   const [feature, rank, half] = shapes.P as [number, number, number, number];
   expectShape("P", ["feature", "rank", "half", "complex"], [feature, rank, half, 2], shapes.P);
@@ -71,6 +77,7 @@ function outputShapes(shapes: Shapes, { length }: DplrTruncateParams): { Ctilde:
   expectShape("C", bank, [feature, half, 2], shapes.C);
   expectShape("dt", ["feature"], [feature], shapes.dt);
   checkTaps(length);
+  checkDamping(damping);
   if (length < 2 || !Number.isInteger(Math.log2(length))) {
     throw new InvalidValueError("length", length, "a power of two of at least 2");
   }
@@ -102,13 +109,13 @@ function cpu(
   inputs: Named<Input, never, FloatArray>,
   outputs: { readonly Ctilde: FloatArray },
   shapes: Shapes,
-  { length }: DplrTruncateParams,
+  { length, damping = 0 }: DplrTruncateParams,
 ): void {
   const [feature, rank, half] = shapes.P as [number, number, number, number];
   for (let d = 0; d < feature; d++) {
     const row = inputs.C.subarray(2 * d * half, 2 * (d + 1) * half);
     const step = stepOf(inputs, d, rank, half);
-    outputs.Ctilde.set(truncatedOutput(step, row, length), 2 * d * half);
+    outputs.Ctilde.set(truncatedOutput(step, row, length, damping), 2 * d * half);
   }
 }
 
@@ -145,16 +152,21 @@ function backwardTwin(
   given: Some<Input | GradientOf<"Ctilde">, FloatArray>,
   gradients: Some<GradientOf<Input>, FloatArray>,
   shapes: Shapes,
-  { length }: DplrTruncateParams,
+  { length, damping = 0 }: DplrTruncateParams,
 ): void {
   const [feature, rank, half] = shapes.P as [number, number, number, number];
   const size = 2 * half;
+  // Ctilde = faded·C·(I − Abar^length) + (1 − faded)·C.
+  const faded = Math.exp(-damping);
+  const rest = -Math.expm1(-damping);
   for (let d = 0; d < feature; d++) {
     const bank = (array: FloatArray) => array.subarray(d * size, (d + 1) * size);
     const step = stepOf(given, d, rank, half);
     const { system, dt } = step;
-    const { gradC, E } = squaresBack(step, bank(given.C!), bank(given.gradCtilde!), length);
-    gradients.gradC!.set(gradC, d * size);
+    const gradient = Float64Array.from(bank(given.gradCtilde!));
+    const ofRow = gradient.map((value) => faded * value);
+    const { gradC, E } = squaresBack(step, bank(given.C!), ofRow, length);
+    gradients.gradC!.set(addScaled(gradC, gradient, rest), d * size);
     let sumDt = 0;
     for (let n = 0; n < size; n += 2) {
       const re = E[n * size + n]! + E[(n + 1) * size + n + 1]!;
@@ -181,16 +193,17 @@ function backwardTwin(
 const TILE = 16;
 
 /** Passes of a feature's matrices: the difference of one step, and its squares. */
-function squaring(shapes: Shapes, { length }: DplrTruncateParams) {
+function squaring(shapes: Shapes, { length, damping = 0 }: DplrTruncateParams) {
   const [feature, rank, half] = shapes.P as [number, number, number, number];
   const size = 2 * half;
   const constants = { GROUP: POINTWISE_GROUP, TILE, RANK: rank, HALF: half };
+  const damped = { faded: Math.exp(-damping), rest: -Math.expm1(-damping) };
   const count = Math.log2(length);
   const tiles = groupsFor(size, TILE);
   const pass = (entry: string, bindings: string[], columns: number): Pass => ({
     entry,
     constants: { ...constants, TRANSPOSE_LEFT: 0, TRANSPOSE_RIGHT: 0 },
-    dims: { feature, factor: 0, shift: 0 },
+    dims: { feature, factor: 0, shift: 0, ...damped },
     bindings,
     workgroups: [columns, feature, 1],
   });
@@ -208,7 +221,7 @@ function squaring(shapes: Shapes, { length }: DplrTruncateParams) {
       TRANSPOSE_LEFT: left.endsWith("'") ? 1 : 0,
       TRANSPOSE_RIGHT: right.endsWith("'") ? 1 : 0,
     },
-    dims: { feature, ...weights },
+    dims: { feature, ...weights, ...damped },
     bindings: [
       ...[`left=${left.replace("'", "")}`, `right=${right.replace("'", "")}`],
       ...[`base=${base}`, `product=${to}`],
@@ -286,13 +299,18 @@ function modes(
   name: string,
   [feature, half, length]: readonly [number, number, number],
   rank: number,
-  change: { quick?: boolean; dt?: readonly [number, number]; turn?: number } = {},
+  change: {
+    quick?: boolean;
+    dt?: readonly [number, number];
+    turn?: number;
+    damping?: number;
+  } = {},
 ): Case {
   const [low, high] = change.dt ?? [0.02, 0.3];
   return {
     name,
     quick: change.quick ?? false,
-    params: { length },
+    params: { length, ...(change.damping !== undefined && { damping: change.damping }) },
     inputs: (random) => ({
       lambda: leftHalfPlane(random, [feature, half], 2, change.turn ?? 20),
       P: normal(random, [feature, rank, half, 2], 0.5),
@@ -306,6 +324,7 @@ const cases: readonly Case[] = [
   modes("two taps", [2, 3, 2], 1),
   modes("one tile", [2, 8, 32], 1, { quick: true }),
   modes("rank two, one tile and some", [3, 9, 16], 2, { quick: true }),
+  modes("damped", [2, 9, 16], 2, { damping: 1 }),
   modes("several tiles", [2, 17, 8], 1),
   modes("long", [2, 3, 512], 1, { dt: [0.01, 0.02], turn: 1 }),
   modes("small steps", [2, 4, 64], 2, { dt: [1e-5, 1e-4] }),

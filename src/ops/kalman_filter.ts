@@ -37,7 +37,7 @@
  *
  * The flow is affine in what comes from the end, so it crosses the chunks as the filter does.
  *
- * Tolerance: 2e-5, that of the scans (software Vulkan stays below 7e-7); 2e-4 for gradients, which
+ * Tolerance: 2e-5, that of the scans (software Vulkan stays below 2e-6); 2e-4 for gradients, which
  * pass through two inverses of a factor (software Vulkan stays below 2e-5).
  */
 import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";
@@ -49,6 +49,8 @@ import { type KalmanRun, modelPlaces, modelReader } from "./_helpers/kalman_mode
 import { launchBackward, launchFilter } from "./_helpers/kalman_plan.ts";
 import { openStep, predictInto, updateInto } from "./_helpers/kalman_step.ts";
 import { defineOp, type Named } from "./op.ts";
+
+export { KALMAN_OBSERVED_MAX, KALMAN_STATES_MAX } from "./_helpers/kalman_model.ts";
 
 /** Parameters of `kalman_filter`. */
 export interface KalmanFilterParams {

@@ -21,19 +21,30 @@
  * the chunks of the length, in three phases from the end (elements: Särkkä and García-Fernández,
  * arXiv 1905.13002, lemma 10).
  *
- * Tolerance: 2e-5, that of the scans (software Vulkan stays below 2e-6).
+ * Backward: with the flow (f, Γ) by a smoothed mean and covariance, from the first sample on,
+ * δ = mean'[t+1] − A·mean − c, Δ = P'[t+1] − Φ·Φᵀ, M = (f·δᵀ + 2·Γ·E·Δ)·(Φ·Φᵀ)⁻¹ and
+ * B = −Eᵀ·Γ·E − sym(Eᵀ·M),
+ *
+ *   dA = Mᵀ·P + 2·B·A·P − Eᵀ·f·meanᵀ    dW = 2·B·W    dc = −Eᵀ·f
+ *   dmean = f − Aᵀ·Eᵀ·f    dP = Γ + sym(M·A) + Aᵀ·B·A    f' = Eᵀ·f    Γ' = Eᵀ·Γ·E
+ *
+ * Tolerance: 2e-5, that of the scans (software Vulkan stays below 2e-6); 2e-4 for gradients, which
+ * pass through inverses of factors (software Vulkan stays below 5e-6).
  */
 import { expectRank, expectShape, type Shape } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { kalmanSmootherCases, sizedSmootherCase } from "./_helpers/kalman_smoother_cases.ts";
 import {
   expectGpuSizes,
+  KALMAN_GRADIENT_STATES_MAX,
   KALMAN_STATES_MAX,
   type KalmanRun,
   modelPlaces,
   modelReader,
 } from "./_helpers/kalman_model.ts";
-import { launchSmoother } from "./_helpers/kalman_smoother_plan.ts";
+import { launchSmoother, launchSmootherBackward } from "./_helpers/kalman_smoother_plan.ts";
+import { openRegression, regressInto } from "./_helpers/kalman_regression.ts";
+import { kalmanSmootherBackward } from "./_helpers/kalman_smoother_backward.ts";
 import { triangularizeInto } from "./_helpers/triangularize.ts";
 import { defineOp, type Named } from "./op.ts";
 
@@ -123,60 +134,6 @@ function cpu(
   }
 }
 
-/** One sample's state given the next: N(E·next + g, D·Dᵀ). */
-interface Regression {
-  readonly run: KalmanRun;
-  readonly columns: number;
-  readonly lower: Float64Array;
-  readonly E: Float64Array;
-  readonly g: Float64Array;
-  readonly D: Float64Array;
-}
-
-function openRegression(run: KalmanRun): Regression {
-  const n = run.state;
-  const columns = Math.max(2 * n, n + run.noise);
-  const square = () => new Float64Array(n * n);
-  const lower = new Float64Array(2 * n * columns);
-  return { run, columns, lower, E: square(), g: new Float64Array(n), D: square() };
-}
-
-function regressInto(
-  { run, columns, lower, E, g, D }: Regression,
-  mean: FloatArray,
-  U: FloatArray,
-  model: { readonly [key in "A" | "processFactor" | "stateIntercept"]: FloatArray },
-): void {
-  const { state: n, noise } = run;
-  const { A, processFactor: W, stateIntercept: c } = model;
-  lower.fill(0);
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < n; j++) {
-      let sum = 0;
-      for (let k = 0; k < n; k++) sum += A[i * n + k]! * U[k * n + j]!;
-      lower[i * columns + j] = sum;
-      lower[(n + i) * columns + j] = U[i * n + j]!;
-    }
-    for (let j = 0; j < noise; j++) lower[i * columns + n + j] = W[i * noise + j]!;
-  }
-  triangularizeInto(lower, 2 * n, columns);
-  for (let i = 0; i < n; i++) {
-    for (let j = n - 1; j >= 0; j--) {
-      let sum = lower[(n + i) * columns + j]!;
-      for (let k = j + 1; k < n; k++) sum -= E[i * n + k]! * lower[k * columns + j]!;
-      const pivot = lower[j * columns + j]!;
-      E[i * n + j] = pivot === 0 ? 0 : sum / pivot;
-    }
-    for (let j = 0; j < n; j++) D[i * n + j] = lower[(n + i) * columns + n + j]!;
-  }
-  for (let i = 0; i < n; i++) g[i] = mean[i]!;
-  for (let j = 0; j < n; j++) {
-    let ahead = c[j]!;
-    for (let k = 0; k < n; k++) ahead += A[j * n + k]! * mean[k]!;
-    for (let i = 0; i < n; i++) g[i]! -= E[i * n + j]! * ahead;
-  }
-}
-
 /** Kalman smoother; equations, shapes and forms at the head of this file. */
 export const kalmanSmoother = defineOp<KalmanSmootherParams, Input, OptionalInput, Output>({
   name: "kalman_smoother",
@@ -197,4 +154,25 @@ export const kalmanSmoother = defineOp<KalmanSmootherParams, Input, OptionalInpu
   sized: sizedSmootherCase,
   cases: kalmanSmootherCases,
   tolerance: 2e-5,
+  backward: {
+    needs: [
+      "mean",
+      "factor",
+      "A",
+      "processFactor",
+      "stateIntercept",
+      "smoothedMean",
+      "smoothedFactor",
+    ],
+    cpu(given, gradients, shapes) {
+      const run = runOf(shapes);
+      kalmanSmootherBackward(given, gradients, run, placesOf(shapes, run));
+    },
+    launch(shapes, _, limits) {
+      const run = runOf(shapes);
+      expectGpuSizes(run, KALMAN_GRADIENT_STATES_MAX);
+      return launchSmootherBackward(run, placesOf(shapes, run), limits);
+    },
+    tolerance: 2e-4,
+  },
 });

@@ -15,8 +15,15 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal, uniform } from "./_helpers/cases.ts";
 import { ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
-import { singlePass, sumColumns } from "./_helpers/simd.ts";
-import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
+import { SIMD_ROWS, singlePass, sumColumns } from "./_helpers/simd.ts";
+import {
+  type Backward,
+  defineOp,
+  gradientName,
+  type LaunchPlan,
+  type Named,
+  type OpCase,
+} from "./op.ts";
 
 /** Parameters of {@linkcode layerNorm}. */
 export interface LayerNormParams {
@@ -145,14 +152,16 @@ const backward: Backward<LayerNormParams, "x", "weight" | "bias", "out"> = {
   },
   simd(shapes, { eps }) {
     const [rows, columns] = [rowsOf(shapes.x), lastAxis("x", shapes.x)];
-    const args = ["x", "weight", "gradOut", "gradX", "scaled", columns, eps];
-    const sums = (target: string, left: string) => sumColumns({ target, left, rows, columns });
+    const tasks = Math.ceil(rows / SIMD_ROWS);
+    const shared = (["weight", "bias"] as const).filter((name) => shapes[name]);
+    const tensors = ["x", "weight", "gradOut", "gradX", "weightShares", "biasShares"];
     return {
-      scratch: shapes.weight ? { scaled: rows * columns } : {},
+      scratch: Object.fromEntries(shared.map((name) => [`${name}Shares`, tasks * columns])),
       passes: [
-        { entry: "layer_norm_backward", args, tasks: rows },
-        ...(shapes.weight ? [sums("gradWeight", "scaled")] : []),
-        ...(shapes.bias ? [sums("gradBias", "gradOut")] : []),
+        { entry: "layer_norm_backward", args: [...tensors, rows, SIMD_ROWS, columns, eps], tasks },
+        ...shared.map((name) =>
+          sumColumns({ target: gradientName(name), left: `${name}Shares`, rows: tasks, columns })
+        ),
       ],
       coreMs: 3e-6 * rows * columns,
     };

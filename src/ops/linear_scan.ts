@@ -30,7 +30,7 @@ import { discretizeModeInto } from "./_helpers/discretize_mode.ts";
 import { linearBackwardPlan, linearScanBackward } from "./_helpers/linear_scan_backward.ts";
 import { BACKWARD_CHUNK } from "./_helpers/scan_backward.ts";
 import { chunkOf, groupsFor } from "./_helpers/plan.ts";
-import { SIMD_TILE, singlePass, tiledTasks } from "./_helpers/simd.ts";
+import { SIMD_TILE, simdRule, singlePass, tiledTasks } from "./_helpers/simd.ts";
 import {
   type Backward,
   defineOp,
@@ -218,7 +218,7 @@ function chunked(shapes: Shapes, params: LinearScanParams, chunk: number): Launc
 function simdPlan(shapes: Shapes, params: LinearScanParams): SimdPlan {
   const [batch, length, feature] = shapes.u as [number, number, number];
   const states = shapes.A[1]!;
-  const rule = params.variant === "lti" ? 0 : params.discretization === "bilinear" ? 2 : 1;
+  const rule = simdRule(params);
   const sizes = [length, feature, states, rule, conjugateScale(params)];
   return singlePass({
     entry: "linear_scan",
@@ -246,19 +246,20 @@ const backward: Backward<LinearScanParams, Input, OptionalInput, Output> = {
   launch: (shapes, params, limits) =>
     linearBackwardPlan(chunked(shapes, params, BACKWARD_CHUNK), shapes, params, limits),
   simd(shapes, params) {
-    if (params.variant !== "lti") return undefined;
     const [batch, length, feature] = shapes.u as [number, number, number];
     const states = shapes.A[1]!;
-    const tensors = ["u", "A", "B", "C", "D", "x0", "gradY", "gradState"];
-    const gradients = ["gradU", "gradA", "gradB", "gradC", "gradD", "gradX0"];
-    const sizes = [batch, length, feature, states, conjugateScale(params)];
+    const rule = simdRule(params);
+    const tensors = ["u", "A", "B", "C", "D", "dt", "x0", "gradY", "gradState"];
+    const gradients = ["gradU", "gradA", "gradB", "gradC", "gradD", "gradDt", "gradX0"];
+    const sizes = [batch, length, feature, states, rule, conjugateScale(params)];
+    const planes = rule === 0 ? 5 : 11;
     return singlePass({
       entry: "linear_scan_backward",
       args: [...tensors, ...gradients, ...sizes],
       tasks: tiledTasks(1, feature),
-      // Five planes of steps, banks of ten planes and columns, sums of six in f64.
-      threadFloats: (5 * length + 2 + 23 * states + 2) * SIMD_TILE,
-    }, 6e-6 * batch * length * feature * states);
+      // Planes of steps, banks of ten planes and columns, sums of six in f64.
+      threadFloats: (planes * length + 2 + 23 * states + 2) * SIMD_TILE,
+    }, (rule === 0 ? 6e-6 : 4e-5) * batch * length * feature * states);
   },
   // Sums over the length of products of two scans, each with the tolerance of one.
   tolerance: 5e-5,

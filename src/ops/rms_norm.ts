@@ -17,7 +17,7 @@ import { silu, siluSlope } from "./_helpers/activation.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
 import { ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
-import { singlePass, sumColumns } from "./_helpers/simd.ts";
+import { SIMD_ROWS, singlePass, sumColumns } from "./_helpers/simd.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode rmsNorm}. */
@@ -174,16 +174,19 @@ const backward: Backward<RmsNormParams, "x", "weight" | "z", "out"> = {
   simd(shapes, params) {
     const [own] = simdPlan(shapes, params).passes;
     const columns = lastAxis("x", shapes.x);
-    const rows = rowsOf(shapes.x);
-    const args = ["x", "weight", "z", "gradOut", "gradX", "gradZ", "scaled", ...own!.args.slice(4)];
-    const sums = { target: "gradWeight", left: "scaled", rows, columns };
+    const groups = own!.tasks;
+    const block = SIMD_ROWS * columns / (params.groupSize ?? columns);
+    const tasks = Math.ceil(groups / block);
+    const tensors = ["x", "weight", "z", "gradOut", "gradX", "gradZ", "shares"];
+    const args = [...tensors, groups, block, ...own!.args.slice(4)];
+    const sums = { target: "gradWeight", left: "shares", rows: tasks, columns };
     return {
-      scratch: shapes.weight ? { scaled: rows * columns } : {},
+      scratch: shapes.weight ? { shares: tasks * columns } : {},
       passes: [
-        { entry: "rms_norm_backward", args, tasks: own!.tasks },
+        { entry: "rms_norm_backward", args, tasks },
         ...(shapes.weight ? [sumColumns(sums)] : []),
       ],
-      coreMs: (shapes.z ? 12e-6 : 3e-6) * rows * columns,
+      coreMs: (shapes.z ? 12e-6 : 3e-6) * sizeOf(shapes.x),
     };
   },
   tolerance: 1e-5,

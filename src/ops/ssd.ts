@@ -31,7 +31,7 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal, uniform } from "./_helpers/cases.ts";
 import { groupsFor } from "./_helpers/plan.ts";
 import { COLUMNS_MAX, columnsFor, LANES, ROWS } from "./_helpers/ssd_tiles.ts";
-import { SIMD_TILE, singlePass, tiledTasks } from "./_helpers/simd.ts";
+import { SIMD_TILE, singlePass, sumColumns, tiledTasks } from "./_helpers/simd.ts";
 import { SSD_BACKWARD_CHUNK, ssdBackward, ssdBackwardPlan } from "./_helpers/ssd_backward.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
@@ -176,6 +176,36 @@ const backward: Backward<SsdParams, Input, OptionalInput, "y" | "state"> = {
       sizesOf(shapes, params),
       shapes,
     ),
+  simd(shapes, params) {
+    const { batch, length, head, feature, group, state } = sizesOf(shapes, params);
+    const tensors = ["u", "delta", "B", "C", "A", "D", "x0", "gradY", "gradState"];
+    const gradients = ["gradU", "gradDelta", "gradX0"];
+    const sizes = [batch, length, head, feature, group, state];
+    const shares = ["sharesB", "sharesC", "sharesA", "sharesD"];
+    const columns = batch * length * group * state;
+    const sum = (name: string, rows: number, columns: number) =>
+      sumColumns({ target: `grad${name}`, left: `shares${name}`, rows, columns });
+    return {
+      scratch: {
+        sharesB: head / group * columns,
+        sharesC: head / group * columns,
+        sharesA: batch * head,
+        sharesD: batch * head,
+      },
+      passes: [
+        {
+          entry: "ssd_backward",
+          args: [...tensors, ...gradients, ...shares, ...sizes],
+          tasks: batch * head,
+          // Four planes of steps, four of lanes, decays, two banks and a sum.
+          threadFloats: (5 * length + 2 * state + 2) * SIMD_TILE + length,
+        },
+        ...["B", "C"].map((name) => sum(name, head / group, columns)),
+        ...(["A", "D"] as const).flatMap((name) => shapes[name] ? [sum(name, batch, head)] : []),
+      ],
+      coreMs: 3e-6 * batch * length * head * feature * state,
+    };
+  },
   // Sums of products of what the op computes at 2e-5; 1.6e-6 on software Vulkan.
   tolerance: 2e-5,
 };

@@ -215,3 +215,35 @@ export function choleskyLower(cov: Float64Array, size: number): Float64Array {
   }
   return lower;
 }
+
+/** A pivot below this share of its diagonal element is what rounding left of 0. */
+const PIVOT_TOLERANCE = 1e-13;
+
+/**
+ * A lower triangular factor of a positive semidefinite matrix: Cholesky's where it is regular; a
+ * column whose pivot is 0 is 0.
+ *
+ * @param cov symmetric                                                           [size, size]
+ * @returns lower triangular factor                                               [size, size]
+ * @throws {RangeError} a pivot is negative; the message names it and its value
+ */
+export function choleskySemidefinite(cov: Float64Array, size: number): Float64Array {
+  const lower = new Float64Array(size * size);
+  for (let j = 0; j < size; j++) {
+    let pivot = cov[j * size + j]!;
+    for (let k = 0; k < j; k++) pivot -= lower[j * size + k]! ** 2;
+    const tolerance = PIVOT_TOLERANCE * Math.abs(cov[j * size + j]!);
+    if (pivot < -tolerance) {
+      throw new RangeError(`Covariance is not positive semidefinite: pivot ${j} is ${pivot}`);
+    }
+    if (pivot <= tolerance) continue;
+    const root = Math.sqrt(pivot);
+    lower[j * size + j] = root;
+    for (let i = j + 1; i < size; i++) {
+      let sum = cov[i * size + j]!;
+      for (let k = 0; k < j; k++) sum -= lower[i * size + k]! * lower[j * size + k]!;
+      lower[i * size + j] = sum / root;
+    }
+  }
+  return lower;
+}

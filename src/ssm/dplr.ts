@@ -211,12 +211,18 @@ export function doubledDifference(Q: Float64Array, size: number): Float64Array {
 
 /**
  * The output matrix with which a truncated generating function gives the first `length` taps:
- * Ctilde = C·(I − Abar^length), by squaring.
+ * Ctilde = C·(I − exp(−damping)·Abar^length), by squaring.
  *
  * @param C                                                                        [half] c64
+ * @param damping of the generating function's nodes; 0 is the paper's
  * @returns                                                                        [half] c64
  */
-export function truncatedOutput(step: DplrStep, C: FloatArray, length: number): Float64Array {
+export function truncatedOutput(
+  step: DplrStep,
+  C: FloatArray,
+  length: number,
+  damping = 0,
+): Float64Array {
   const size = 2 * step.system.half;
   // As a real row, Re(C·x) is (re, −im).
   const start = Float64Array.from({ length: size }, (_, n) => n % 2 ? -C[n]! : C[n]!);
@@ -229,5 +235,6 @@ export function truncatedOutput(step: DplrStep, C: FloatArray, length: number): 
     }
     if (rest > 1) Q = doubledDifference(Q, size);
   }
-  return row.map((value, n) => n % 2 ? value : -value);
+  const [faded, rest] = [Math.exp(-damping), -Math.expm1(-damping)];
+  return row.map((value, n) => faded * (n % 2 ? value : -value) + rest * C[n]!);
 }

@@ -28,7 +28,12 @@ import {
   smootherElement,
   smootherMonoid,
 } from "./kalman_elements.ts";
-import { type Backward, type KalmanSmoothed, stateInto } from "./kalman_smoother.ts";
+import {
+  type Backward,
+  type BackwardVisit,
+  type KalmanSmoothed,
+  stateInto,
+} from "./kalman_smoother.ts";
 import { walkBack, zeroBackward } from "./kalman_smoother.ts";
 import { type KalmanStart, type KalmanSystem, sliceAt } from "./kalman_system.ts";
 import { type Monoid, scanChunked } from "./monoid.ts";
@@ -128,13 +133,32 @@ export function kalmanSmootherParallel(
       out.cov.set(cov, (length - 1 - i) * state * state);
     });
   }
-  if (head > 0) {
-    const sums = head < length ? sumsBefore(head, filtered, out) : zeroBackward(state);
-    walkBack({ system, filtered, observations }, head, sums, ({ t, before }) => {
-      stateInto(out, t, filtered, before);
-    });
-  }
+  smoothHeadInto(out, system, filtered, observations);
   return out;
+}
+
+/**
+ * Smooths the diffuse head of a series whose other times are smoothed already.
+ *
+ * @param out          smoothed from `filtered.diffuseLength` on; filled before it
+ * @param observations NaN is a missing value                             [length, observed]
+ * @param also         called at each time of the head, from its last
+ * @throws {RangeError} the predicted covariance behind the head is singular
+ */
+export function smoothHeadInto(
+  out: Pick<KalmanSmoothed, "mean" | "cov">,
+  system: KalmanSystem,
+  filtered: KalmanFiltered,
+  observations: Float64Array,
+  also: (visit: BackwardVisit) => void = () => {},
+): void {
+  const { length, diffuseLength: head } = filtered;
+  if (head === 0) return;
+  const sums = head < length ? sumsBefore(head, filtered, out) : zeroBackward(system.sizes.state);
+  walkBack({ system, filtered, observations }, head, sums, (visit) => {
+    stateInto(out, visit.t, filtered, visit.before);
+    also(visit);
+  });
 }
 
 /** The operator for a list that runs from the last sample to the first. */

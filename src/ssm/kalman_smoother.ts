@@ -229,9 +229,9 @@ export function stateInto(
   out.cov.set(symmetrizeInto(smoothed, state), t * state * state);
 }
 
-/** Q·Gᵀ·r and Q − Q·Gᵀ·N·G·Q. */
-function processNoiseInto(
-  out: KalmanSmoothed,
+/** The process noise of a time: Q·Gᵀ·r and Q − Q·Gᵀ·N·G·Q. */
+export function processNoiseInto(
+  out: Pick<KalmanSmoothed, "processNoise" | "processNoiseCov">,
   { t, slice, after }: BackwardVisit,
   { state, noise }: KalmanSystem["sizes"],
 ): void {

@@ -10,11 +10,11 @@ import type { Objective } from "./training.ts";
  * @returns  an objective for {@linkcode openTraining}; the parameters are the backbone's, by name
  */
 export function backboneObjective(model: Backbone, loss: Loss): Objective<Minibatch> {
-  return (device, parameters, minibatch, dropoutSeed) => {
+  return (device, parameters, minibatch, context) => {
     const { input, target, weight, dtScale } = minibatch;
     const uploaded = [input, target, ...(weight ? [weight] : [])].map((t) => device.upload(t));
     const [u, targets, weights] = uploaded;
-    const { y, state } = model.forward(device, parameters, u!, { dropoutSeed, dtScale });
+    const { y, state } = model.forward(device, parameters, u!, { ...context, dtScale });
     const result = lossOf(device, loss, y, targets!, weights);
     // A tape keeps what its way back needs.
     for (const tensor of [...uploaded, y, ...Object.values(state)]) device.free(tensor);

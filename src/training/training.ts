@@ -5,40 +5,32 @@
  * Minibatches are a pure function of their index, so what goes on from a saved state needs no state
  * of the data; iteration k takes the minibatches k·accumulate to (k + 1)·accumulate − 1.
  */
-import { openTape, type Precision } from "../autodiff/tape.ts";
+import { openTape, type Precision, type Tape } from "../autodiff/tape.ts";
 import { InvalidValueError } from "../base/errors.ts";
 import { nextUint32, seedRandom } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
-import { add, blend, runOp } from "../ops/mod.ts";
+import { blend, runOp } from "../ops/mod.ts";
 import { type Dtype, type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
+import { MetricSums, type ObjectiveResult, partOf, readAll, tensorsOf } from "./metric_sums.ts";
 import { openOptimizer, type Optimizer, type OptimizerOptions, type Tensors } from "./optimizer.ts";
 import { rateAt, type Schedule } from "./schedule.ts";
 
-/** A metric as a weighted sum and the sum of the weights, both on the device, [1]. */
-export interface MetricSum {
-  readonly sum: DeviceTensor;
-  readonly total: DeviceTensor;
+export type { MetricSum, ObjectiveResult } from "./metric_sums.ts";
+
+/** How an objective is to be computed. */
+export interface ObjectiveContext {
+  /** Undefined where nothing may be dropped: in an evaluation. */
+  readonly dropoutSeed?: number;
+  /** The tape's checkpoint, where memory is to be saved by running segments again. */
+  readonly recompute?: Tape["checkpoint"];
 }
 
-/** What an objective says of one minibatch. */
-export interface ObjectiveResult {
-  /** What is minimised, a mean over the minibatch. [1] */
-  readonly loss: DeviceTensor;
-  readonly metrics?: Readonly<Record<string, MetricSum>>;
-  /** Samples that the minibatch has, for the speed. */
-  readonly samples: number;
-}
-
-/**
- * Model, minibatch and loss in one: a pure function on a device.
- *
- * @param dropoutSeed  undefined where nothing may be dropped: in an evaluation
- */
+/** Model, minibatch and loss in one: a pure function on a device. */
 export type Objective<M> = (
   device: Device,
   parameters: Tensors,
   minibatch: M,
-  dropoutSeed: number | undefined,
+  context?: ObjectiveContext,
 ) => ObjectiveResult;
 
 /** What a training is made of. */
@@ -56,6 +48,8 @@ export interface TrainingOptions<M> {
   readonly emaDecay?: number;
   /** How activations are kept for the way back; default f32. */
   readonly precision?: Precision;
+  /** Runs the branches of the model again on the way back instead of keeping what is in them. */
+  readonly recompute?: boolean;
 }
 
 /** Means since the metrics were last read. */
@@ -111,78 +105,15 @@ export interface Training<M> {
 /** Minibatches issued before one result is awaited: what an evaluation queues at most. */
 export const MINIBATCHES_AHEAD_MAX = 16;
 
-/** Sums of metrics on the device. */
-class Sums {
-  readonly #device: Device;
-  readonly #sums = new Map<string, DeviceTensor>();
-  /** What the host counts: minibatches and samples. */
-  readonly counts: Record<string, number> = {};
-
-  constructor(device: Device, state?: TrainingState) {
-    this.#device = device;
-    for (const [name, tensor] of Object.entries(partOf(state?.tensors ?? {}, "sum/"))) {
-      this.#sums.set(name, device.upload(tensor));
-    }
-    Object.assign(this.counts, state?.counts);
-  }
-
-  /** Adds one minibatch's result; its tensors stay the caller's. */
-  add({ loss, metrics = {}, samples }: ObjectiveResult): void {
-    this.counts["minibatches"] = (this.counts["minibatches"] ?? 0) + 1;
-    this.counts["samples"] = (this.counts["samples"] ?? 0) + samples;
-    this.#addOne("loss", loss);
-    for (const [name, { sum, total }] of Object.entries(metrics)) {
-      this.#addOne(`value/${name}`, sum);
-      this.#addOne(`total/${name}`, total);
-    }
-  }
-
-  #addOne(name: string, b: DeviceTensor): void {
-    const old = this.#sums.get(name) ?? this.#device.upload(zeros([1], b.dtype));
-    this.#sums.set(name, runOp(this.#device, add, { a: old, b }, {}).out);
-    this.#device.free(old);
-  }
-
-  /** Waits for all work so far. */
-  async settle(): Promise<void> {
-    const loss = this.#sums.get("loss");
-    if (loss !== undefined) await this.#device.read(loss);
-  }
-
-  async tensors(): Promise<Record<string, Tensor>> {
-    return await readAll(this.#device, Object.fromEntries(this.#sums));
-  }
-
-  /** The means; then begins anew. */
-  async take(): Promise<{ loss: number; samples: number; values: Record<string, number> }> {
-    const sums = await this.tensors();
-    const numbers = Object.fromEntries(
-      Object.entries(sums).map(([name, { data }]) => [name, data[0]!]),
-    );
-    const totals = partOf(numbers, "total/");
-    const values: Record<string, number> = {};
-    for (const [name, sum] of Object.entries(partOf(numbers, "value/"))) {
-      values[name] = sum / totals[name]!;
-    }
-    const { samples = 0, minibatches = 0 } = this.counts;
-    this.release();
-    return { loss: (numbers["loss"] ?? NaN) / minibatches, samples, values };
-  }
-
-  release(): void {
-    for (const tensor of this.#sums.values()) this.#device.free(tensor);
-    this.#sums.clear();
-    for (const name of Object.keys(this.counts)) delete this.counts[name];
-  }
-}
-
-/** The entries whose names begin with a prefix, without it. */
-function partOf<T>(record: Readonly<Record<string, T>>, prefix: string): Record<string, T> {
-  const part: Record<string, T> = {};
-  for (const [name, value] of Object.entries(record)) {
-    if (name.startsWith(prefix)) part[name.slice(prefix.length)] = value;
-  }
-  return part;
+/** The entries of `given` in the order of `names`. @throws {InvalidValueError} one is missing */
+function inOrderOf<T>(names: object, given: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(
+    Object.keys(names).map((name) => {
+      const value = given[name];
+      if (value === undefined) throw new InvalidValueError(name, undefined, "a saved tensor");
+      return [name, value];
+    }),
+  );
 }
 
 function prefixed<T>(prefix: string, record: Readonly<Record<string, T>>): Record<string, T> {
@@ -191,27 +122,10 @@ function prefixed<T>(prefix: string, record: Readonly<Record<string, T>>): Recor
   );
 }
 
-/** Copies tensors to the host. */
-async function readAll(device: Device, tensors: Tensors): Promise<Record<string, Tensor>> {
-  const read = await Promise.all(
-    Object.entries(tensors).map(async ([name, tensor]) => {
-      const { shape, dtype, data } = await device.read(tensor);
-      return [name, { shape, dtype, data: data.slice() }] as const;
-    }),
-  );
-  return Object.fromEntries(read);
-}
-
 function uploadAll(device: Device, tensors: Readonly<Record<string, Tensor>>): Tensors {
   return Object.fromEntries(
     Object.entries(tensors).map(([name, tensor]) => [name, device.upload(tensor)]),
   );
-}
-
-/** The tensors of a result, each once. */
-function tensorsOf({ loss, metrics = {} }: ObjectiveResult): DeviceTensor[] {
-  const sums = Object.values(metrics).flatMap(({ sum, total }) => [sum, total]);
-  return [...new Set([loss, ...sums])];
 }
 
 function freeAll(device: Device, tensors: Tensors): void {
@@ -247,7 +161,7 @@ function checkOptions<M>({ accumulate = 1, emaDecay = 0 }: TrainingOptions<M>): 
  *
  * @param initial  first parameters in the dtype of the computation; those of `saved` win
  * @param saved    a state to go on from
- * @throws {InvalidValueError} an option is out of range
+ * @throws {InvalidValueError} an option is out of range, or the state lacks a parameter
  */
 export function openTraining<M>(
   device: Device,
@@ -263,7 +177,7 @@ class RunningTraining<M> implements Training<M> {
   readonly #device: Device;
   readonly #options: TrainingOptions<M>;
   readonly #optimizer: Optimizer;
-  readonly #sums: Sums;
+  readonly #sums: MetricSums;
   /** 1/accumulate: the gradient of the step's loss by a minibatch's. */
   readonly #seed: DeviceTensor;
   #weights: Tensors;
@@ -280,18 +194,20 @@ class RunningTraining<M> implements Training<M> {
     this.#options = options;
     this.#step = saved?.step ?? 0;
     const tensors = saved?.tensors ?? {};
-    const weights = saved === undefined ? initial : partOf(tensors, "weights/");
+    // In the order of the first parameters, whatever the file's: sums over them keep their bits.
+    const weights = saved === undefined ? initial : inOrderOf(initial, partOf(tensors, "weights/"));
     this.#weights = uploadAll(device, weights);
     if (options.emaDecay !== undefined) {
       const ema = partOf(tensors, "ema/");
-      this.#ema = uploadAll(device, Object.keys(ema).length > 0 ? ema : weights);
+      const hasAverage = Object.keys(ema).length > 0;
+      this.#ema = uploadAll(device, hasAverage ? inOrderOf(initial, ema) : weights);
     }
     this.#optimizer = openOptimizer(
       device,
       options.optimizer,
       saved && { steps: saved.step, tensors: partOf(tensors, "optimizer/") },
     );
-    this.#sums = new Sums(device, saved);
+    this.#sums = new MetricSums(device, saved);
     const dtype: Dtype = Object.values(weights)[0]?.dtype ?? "f32";
     const share = zeros([1], dtype);
     share.data[0] = 1 / (options.accumulate ?? 1);
@@ -313,7 +229,10 @@ class RunningTraining<M> implements Training<M> {
     for (let i = 0; i < accumulate; i++) {
       const index = this.#step * accumulate + i;
       const scope = openScope(tape.device);
-      const result = objective(scope, this.#weights, minibatch(index), seedOf(seed, index));
+      const result = objective(scope, this.#weights, minibatch(index), {
+        dropoutSeed: seedOf(seed, index),
+        ...(this.#options.recompute && { recompute: tape.checkpoint }),
+      });
       const kept = tensorsOf(result).map((tensor) => scope.keep(tensor));
       // Before the way back, so that the tape holds only what backwards need.
       scope.release();
@@ -367,12 +286,12 @@ class RunningTraining<M> implements Training<M> {
   }
 
   async evaluate(minibatches: Iterable<M>): Promise<Pick<Metrics, "loss" | "values">> {
-    const sums = new Sums(this.#device);
+    const sums = new MetricSums(this.#device);
     try {
       let count = 0;
       for (const minibatch of minibatches) {
         const scope = openScope(this.#device);
-        sums.add(this.#options.objective(scope, this.weights("ema"), minibatch, undefined));
+        sums.add(this.#options.objective(scope, this.weights("ema"), minibatch));
         scope.release();
         if (++count % MINIBATCHES_AHEAD_MAX === 0) await sums.settle();
       }

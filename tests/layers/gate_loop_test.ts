@@ -108,7 +108,7 @@ Deno.test("GateLoop with one direction in its logarithms is a complex selective 
 });
 
 Deno.test("gateLoop is its equations around the scan", () => {
-  const params = gateLoop.init({ feature: 2 }, seedRandom(3));
+  const params = gateLoop.init({ feature: 2, headSize: 1 }, seedRandom(3));
   const tensors: Record<string, Tensor> = { ...params.tensors, wBias: t([2], [0.4, -1]) };
   const u = drawn(1, LENGTH, 2);
   const inProj = tensors["inProj"]!.data;
@@ -136,6 +136,52 @@ Deno.test("gateLoop is its equations around the scan", () => {
   assert.ok(distance(cpu.dataOf(actual), y) < CLOSE);
 });
 
+Deno.test("gateLoop with heads is attention by cumulative products of its transitions", () => {
+  // The surrogate form of a layer with two heads of three features, from its own projections.
+  const [feature, size] = [6, 3];
+  const params = gateLoop.init({ feature, headSize: size }, seedRandom(3));
+  const u = drawn(1, LENGTH, feature);
+  const { inProj, outProj, gBias } = params.tensors as Record<string, Tensor>;
+  const rowsOf = (x: Float64Array, W: Tensor) =>
+    Float64Array.from({ length: LENGTH * W.shape[0]! }, (_, at) => {
+      const [i, out] = [Math.floor(at / W.shape[0]!), at % W.shape[0]!];
+      let sum = 0;
+      for (let d = 0; d < feature; d++) sum += W.data[out * feature + d]! * x[i * feature + d]!;
+      return sum;
+    });
+  const projected = rowsOf(u.data as Float64Array, inProj!);
+  const at = (p: number, i: number, d: number) => projected[(i * 6 + p) * feature + d]!;
+  const logSizeAt = (i: number, d: number) => -Math.log1p(Math.exp(-at(4, i, d) - gBias!.data[d]!));
+  const y = new Float64Array(LENGTH * feature);
+  for (let i = 0; i < LENGTH; i++) {
+    for (let j = 0; j <= i; j++) {
+      for (let d = 0; d < feature; d++) {
+        let [log, angle] = [0, 0];
+        for (let s = j + 1; s <= i; s++) {
+          [log, angle] = [log + logSizeAt(s, d), angle + at(5, s, d)];
+        }
+        const weight = at(3, i, d) * at(2, j, d) * Math.exp(log) * Math.cos(angle);
+        const head = Math.floor(d / size);
+        for (let p = 0; p < size; p++) {
+          y[i * feature + p * 2 + head]! += weight * at(1, j, head * size + p);
+        }
+      }
+    }
+  }
+  const gated = y.map((value, n) => {
+    const z = at(0, Math.floor(n / feature), n % feature);
+    return value * z / (1 + Math.exp(-z));
+  });
+  const actual = cpu.dataOf(gateLoop.forward(cpu, params, u).y);
+  assert.ok(distance(actual, rowsOf(gated, outProj!)) < CLOSE);
+});
+
 Deno.test("gateLoop names what is out of range", () => {
-  assert.throws(() => gateLoop.init({ feature: 0 }, seedRandom(1)), { field: "feature" });
+  const refused = (change: object, field: string) => {
+    const config = { feature: 6, headSize: 2, ...change };
+    assert.throws(() => gateLoop.init(config, seedRandom(1)), { field });
+  };
+  refused({ feature: 0 }, "feature");
+  refused({ headSize: 0 }, "headSize");
+  refused({ headSize: 4 }, "headSize");
 });

@@ -8,7 +8,7 @@
  * - two half steps under a held input are one whole step (zero-order hold)
  * - the state goes through the codec bit for bit, and has the size that is stated
  * - the same seed gives the same weights; a broken configuration is refused by its field
- * - the GPU is the CPU within f32's reach
+ * - the GPU, and the CPU's SIMD kernels, are the CPU in f64 within f32's reach, forward and back
  * - gradients through a tape, of every parameter, the input and the carried state, over equal and
  *   irregular steps, are central differences of the loss in f64; the GPU's are those in f32
  */
@@ -28,6 +28,8 @@ import { gpuTest } from "../_gpu.ts";
 import { differenceErrors, type GradientPoint, tapeGradients, variablesOf } from "./_gradients.ts";
 
 const cpu = openCpu({ poison: true });
+/** SIMD kernels, whatever the size of an op. */
+const simd = openCpu({ poison: true, simd: { workMin: 0 } });
 
 /** Longer than one chunk of the scans (32), no multiple of anything. */
 const LENGTH = 39;
@@ -280,32 +282,39 @@ for (const layer of LAYERS) {
     });
 
     const close = `${layer.name} ${index}: gradients on the GPU are the CPU's`;
-    gpuTest(`${close} within ${F32_GRADIENT_CLOSE}`, async (gpu) => {
+    const gradientsClose = async (device: Device) => {
       for (const point of points()) {
         const expected = await tapeGradients(cpu, layer, point, "f64");
-        const actual = await tapeGradients(gpu, layer, point, "f32");
+        const actual = await tapeGradients(device, layer, point, "f32");
         for (const name of Object.keys(variablesOf(point))) {
           assertClose(actual[name]!, expected[name]!, F32_GRADIENT_CLOSE, `gradient of ${name}`);
         }
       }
-    });
+    };
+    Deno.test(
+      `${layer.name} ${index}: SIMD gradients are the CPU's within ${F32_GRADIENT_CLOSE}`,
+      () => gradientsClose(simd),
+    );
+    gpuTest(`${close} within ${F32_GRADIENT_CLOSE}`, gradientsClose);
 
     const single = (tensor: Tensor, dtype: Dtype = "f32") => asDtype(tensor, dtype);
-    const tested = `${layer.name} ${index}: the GPU is the CPU within ${F32_CLOSE}`;
-    gpuTest(tested, async (gpu) => {
+    const forwardClose = async (device: Device) => {
       const state = runSteps(layer, params, part(u, 0, 3)).state;
       for (const dtScale of [undefined, irregular()]) {
         const expected = await runForward(cpu, layer, params, u, {
           state,
           ...(dtScale && { dtScale }),
         });
-        const actual = await runForward(gpu, layer, params, single(u), {
+        const actual = await runForward(device, layer, params, single(u), {
           state,
           ...(dtScale && { dtScale: single(dtScale) }),
         });
         assertClose(actual.y, expected.y, F32_CLOSE, "y");
         assertStatesClose(actual.state, expected.state, F32_CLOSE);
       }
-    });
+    };
+    const within = `the CPU within ${F32_CLOSE}`;
+    Deno.test(`${layer.name} ${index}: SIMD is ${within}`, () => forwardClose(simd));
+    gpuTest(`${layer.name} ${index}: the GPU is ${within}`, forwardClose);
   });
 }

@@ -286,20 +286,20 @@ function dplrScan(inputs: Inputs): Outputs {
 }
 
 /** The response of Ctilde folded over the length, which is that of C = Ctilde·(I − Abar^length)⁻¹. */
-function dplrKernel(inputs: Inputs, { length }: any): Outputs {
+function dplrKernel(inputs: Inputs, { length, damping = 0 }: any): Outputs {
   const feature = inputs.P!.shape[0]!;
   const kernel: number[] = [];
   for (let d = 0; d < feature; d++) {
     const dt = inputs.dt!.data[d]!;
     const system = fullSystem(inputs, d);
     const step = stepper(system, dt);
-    // kernel[l] = Σ_m Ctilde·Abar^(l + m·length)·Bbar.
+    // kernel[l] = Σ_m Ctilde·(exp(−damping)·Abar^length)^m·Abar^l·Bbar.
     let x = system.B.map((): Complex => [0, 0]);
     const taps = new Array<number>(length).fill(0);
     const folds = Math.ceil(20_000 / length);
     for (let k = 0; k < folds * length; k++) {
       x = step(x, k === 0 ? 1 : 0);
-      taps[k % length]! += realDot(system.C, x);
+      taps[k % length]! += realDot(system.C, x) * Math.exp(-damping * Math.floor(k / length));
       if (x.every(([re, im]) => Math.hypot(re, im) < 1e-18)) break;
     }
     kernel.push(...taps);
@@ -308,7 +308,7 @@ function dplrKernel(inputs: Inputs, { length }: any): Outputs {
 }
 
 /** C − C·Abar^length, the power by repeated steps of every unit vector. */
-function dplrTruncate(inputs: Inputs, { length }: any): Outputs {
+function dplrTruncate(inputs: Inputs, { length, damping = 0 }: any): Outputs {
   const [feature, , half] = inputs.P!.shape as [number, number, number];
   const Ctilde: number[] = [];
   for (let d = 0; d < feature; d++) {
@@ -321,8 +321,8 @@ function dplrTruncate(inputs: Inputs, { length }: any): Outputs {
       const [re, im] = system.C[n]!;
       const after = x.map((value, i) => times(system.C[i]!, value));
       Ctilde.push(
-        after.reduce((sum, value) => sum - value[0], re),
-        after.reduce((sum, value) => sum - value[1], im),
+        after.reduce((sum, value) => sum - Math.exp(-damping) * value[0], re),
+        after.reduce((sum, value) => sum - Math.exp(-damping) * value[1], im),
       );
     }
   }

@@ -3,6 +3,7 @@ import { seedRandom } from "../../src/base/random.ts";
 import { leftHalfPlane, normal, uniform } from "../../src/ops/_helpers/cases.ts";
 import { dplrKernel } from "../../src/ops/dplr_kernel.ts";
 import { dplrScan } from "../../src/ops/dplr_scan.ts";
+import { dplrTruncate } from "../../src/ops/dplr_truncate.ts";
 import { dplrStep, truncatedOutput } from "../../src/ssm/dplr.ts";
 import { asDtype, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
 import { distance, filled, run } from "./_run.ts";
@@ -41,6 +42,25 @@ Deno.test("dplrKernel() is the response of dplrScan() to an impulse", async () =
     const turned = filled([2, length], (i) => y!.data[(i % length) * 2 + Math.floor(i / length)]!);
     // Two algorithms with sums of some hundred terms near 10.
     assert.ok(distance(kernel!.data, turned.data) < 1e-11, `length ${length}`);
+  }
+});
+
+Deno.test("dplrKernel() gives the same taps whatever the damping", async () => {
+  const length = 64;
+  const tapsOf = async (damping: number) => {
+    const { Ctilde } = await run(dplrTruncate, { ...shared, C }, { length, damping });
+    return (await run(dplrKernel, { ...shared, C: Ctilde! }, { length, damping })).kernel!;
+  };
+  const plain = await tapsOf(0);
+  // Sums of some hundred terms near 10, whose errors grow by exp(damping).
+  for (const damping of [1, 3]) {
+    const damped = await tapsOf(damping);
+    assert.ok(distance(damped.data, plain.data) < 1e-11, `damping ${damping}`);
+  }
+  for (const damping of [-1, 9, NaN]) {
+    await assert.rejects(() => run(dplrKernel, { ...shared, C }, { length, damping }), {
+      field: "damping",
+    });
   }
 });
 

@@ -139,3 +139,29 @@ Deno.test("kalmanSmoother() names the axis at fault", async () => {
   await refuses({ factor: filled([1, 9, 4, 3], () => 1) }, "factor.state");
   await refuses({ stateIntercept: filled([2, 4], () => 1) }, "stateIntercept.batch");
 });
+
+Deno.test("kalmanSmoother() names the size that its shaders do not hold", () => {
+  const shapes = (state: number) => ({
+    mean: [1, 3, state],
+    factor: [1, 3, state, state],
+    A: [state, state],
+    processFactor: [state, 1],
+    stateIntercept: [state],
+  });
+  const limits = {
+    workgroupBytesMax: 16_384,
+    invocationsMax: 256,
+    storageBuffersMax: 8,
+    bindingBytesMax: 2 ** 27,
+    workgroupsPerAxisMax: 65_535,
+  };
+  const states = { field: "A.state", message: /at most 8 on a GPU/ };
+  assert.throws(() => kalmanSmoother.launch(shapes(9), {}, limits), states);
+  const gradients = { field: "A.state", message: /at most 6 on a GPU/ };
+  assert.throws(() => kalmanSmoother.backward!.launch(shapes(7), {}, limits), gradients);
+  for (const plan of [kalmanSmoother.launch, kalmanSmoother.backward!.launch]) {
+    for (const pass of plan(shapes(6), {}, limits).passes) {
+      assert.ok(pass.bindings.length <= limits.storageBuffersMax, pass.entry);
+    }
+  }
+});

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import {
   addScaled,
   choleskyLower,
+  choleskySemidefinite,
   congruence,
   identity,
   invertCov,
@@ -86,4 +87,18 @@ Deno.test("choleskyLower() names the pivot that is not positive", () => {
 
 Deno.test("symmetrizeInto() takes the mean of both triangles", () => {
   assert.deepEqual(symmetrizeInto(Float64Array.of(1, 2, 4, 3), 2), Float64Array.of(1, 3, 3, 3));
+});
+
+Deno.test("choleskySemidefinite() is a factor of singular matrices, too", () => {
+  fc.assert(fc.property(square, ([size, matrix]) => {
+    const cov = covOf(matrix, size);
+    assert.deepEqual(choleskySemidefinite(cov, size), choleskyLower(cov, size));
+    // The outer product of one column has rank one, or none.
+    const column = matrix.slice(0, size);
+    const outer = multiply(column, column, size, 1, size);
+    const factor = choleskySemidefinite(outer, size);
+    const back = multiply(factor, transpose(factor, size, size), size, size, size);
+    assert.ok(maxAbs(addScaled(back, outer, -1)) < CLOSE);
+  }));
+  assert.throws(() => choleskySemidefinite(Float64Array.of(-1), 1), /pivot 0 is -1/);
 });

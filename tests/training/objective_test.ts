@@ -21,7 +21,7 @@ const ids = tensorOf([2, 3], Float64Array.of(0, 1, 2, 3, 0, 1));
 Deno.test("backboneObjective() is the mean over what has weight, with its metrics", () => {
   const objective = backboneObjective(model, { kind: "crossEntropy", classes: 4 });
   const weight = tensorOf([2, 3], Float64Array.of(0, 0, 1, 0, 0, 1));
-  const result = objective(cpu, parameters, { input: ids, target: ids, weight }, undefined);
+  const result = objective(cpu, parameters, { input: ids, target: ids, weight }, {});
   assert.equal(result.samples, 6);
   const logits = cpu.dataOf(model.forward(cpu, parameters, ids).y);
   const lossAt = (row: number, own: number) => {

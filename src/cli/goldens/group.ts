@@ -13,7 +13,7 @@ export interface GoldenDevice {
 export interface GroupRunner {
   /** Name of the pair of files. */
   readonly group: string;
-  /** Whether the group has ops with shaders, and so a second row in the table. */
+  /** Whether the group has ops with shaders, and so rows in f32 in the table. */
   readonly onGpu: boolean;
   /**
    * Computes what the case compares.

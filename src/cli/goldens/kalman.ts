@@ -20,15 +20,22 @@ import {
   textOf,
   valuesOf,
 } from "./golden_file.ts";
-import type { GroupRunner } from "./group.ts";
+import type { GoldenDevice, GroupRunner } from "./group.ts";
+import { answerByOps, type KalmanAnswer, sizesRefused } from "./kalman_ops.ts";
 import { fartherOf } from "./tensors.ts";
 
-/** Filter, smoother, disturbances, likelihood, forecasts and maximum likelihood. Sequential f64. */
+/**
+ * Filter, smoother, disturbances, likelihood, forecasts and maximum likelihood: in f64
+ * sequentially, as scans and by the ops' twins, of which the farthest value counts; on a GPU by
+ * the ops.
+ */
 export const kalmanGroup: GroupRunner = {
   group: "kalman",
-  onGpu: false,
-  run(golden) {
-    return golden.scalars["spec"] !== undefined ? maximumLikelihood(golden) : smooth(golden);
+  onGpu: true,
+  run(golden, on) {
+    return golden.scalars["spec"] !== undefined
+      ? maximumLikelihood(golden, on)
+      : smooth(golden, on);
   },
   rules: {
     ignored(golden, tensor, index) {
@@ -105,16 +112,65 @@ function startOf(golden: GoldenCase, system: KalmanSystem): KalmanStart {
   return stationaryStart(system);
 }
 
-function smooth(golden: GoldenCase): Computed {
+async function smooth(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const system = systemOf(golden);
   const start = startOf(golden, system);
   const observations = valuesOf(golden, "endog");
+  const refused = sizesRefused(on, system);
+  if (refused !== null) return { unsupported: refused };
+  if (on.device.kind === "webgpu") {
+    const values = valuesOfAnswer(golden, await answerByOps(on, system, start, observations));
+    return { values: { ...values, ...startValues(start) } };
+  }
   const filtered = kalmanFilter(system, start, observations);
   const smoothed = kalmanSmoother(system, filtered, observations);
+  const values = valuesOfAnswer(golden, { filtered, smoothed });
+  const others = [
+    await unlessRefused(() => answerByOps(on, system, start, observations)),
+    await unlessRefused(() => scanned(system, start, observations)),
+  ];
+  for (const other of others) {
+    if (other === undefined) continue;
+    for (const [name, value] of Object.entries(valuesOfAnswer(golden, other))) {
+      const reference = golden.tensors.get(name)?.values;
+      if (reference?.length !== value.length) continue;
+      values[name] = fartherOf(reference, values[name]!, value);
+    }
+  }
+  return { values: { ...values, ...startValues(start) } };
+}
+
+/** The start is worked out in f64, whatever runs from it. */
+function startValues(start: KalmanStart): Record<string, Float64Array> {
+  return { a1: start.mean, P1: start.cov };
+}
+
+/** The answer of the scans. */
+function scanned(system: KalmanSystem, start: KalmanStart, observations: Float64Array) {
+  const filtered = kalmanFilterParallel(system, start, observations, SCAN_CHUNK);
+  const smoothed = kalmanSmootherParallel(system, filtered, observations, SCAN_CHUNK);
+  return { filtered, smoothed };
+}
+
+/** Another form's answer; undefined where a covariance is singular that this form must invert. */
+async function unlessRefused<T>(answer: () => T | Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer();
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+/** An answer by the names of a case. A scan has no disturbances. */
+function valuesOfAnswer(
+  golden: GoldenCase,
+  { filtered, smoothed }: Pick<KalmanAnswer, "filtered"> & {
+    readonly smoothed: Partial<KalmanAnswer["smoothed"]>;
+  },
+): Record<string, Float64Array> {
   const burn = numberOf(golden, "burn", 0);
-  const values: Record<string, Float64Array> = {
-    a1: start.mean,
-    P1: start.cov,
+  const named: Record<string, Float64Array | undefined> = {
     predicted_state: filtered.predictedMean,
     predicted_state_cov: filtered.predictedCov,
     filtered_state: filtered.filteredMean,
@@ -132,54 +188,13 @@ function smooth(golden: GoldenCase): Computed {
     smoothed_measurement_disturbance: smoothed.observationNoise,
     smoothed_measurement_disturbance_cov: smoothed.observationNoiseCov,
   };
+  const values = Object.fromEntries(
+    Object.entries(named).filter((entry): entry is [string, Float64Array] =>
+      entry[1] !== undefined
+    ),
+  );
   addCutsInto(values, golden, filtered);
-  return { values: fartherOfScan(values, golden, system, start, observations) };
-}
-
-/** The scans' answer; undefined where an element of theirs has no noise, which they refuse. */
-function scanned(system: KalmanSystem, start: KalmanStart, observations: Float64Array) {
-  try {
-    const filtered = kalmanFilterParallel(system, start, observations, SCAN_CHUNK);
-    return {
-      filtered,
-      smoothed: kalmanSmootherParallel(system, filtered, observations, SCAN_CHUNK),
-    };
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
-}
-
-/** Where the scans go another way to the same values, the value farther from the reference. */
-function fartherOfScan(
-  values: Readonly<Record<string, Float64Array>>,
-  golden: GoldenCase,
-  system: KalmanSystem,
-  start: KalmanStart,
-  observations: Float64Array,
-): Record<string, Float64Array> {
-  const scan = scanned(system, start, observations);
-  if (scan === undefined) return { ...values };
-  const { filtered, smoothed } = scan;
-  const others: Record<string, Float64Array> = {
-    predicted_state: filtered.predictedMean,
-    predicted_state_cov: filtered.predictedCov,
-    filtered_state: filtered.filteredMean,
-    filtered_state_cov: filtered.filteredCov,
-    forecast: filtered.forecast,
-    forecast_error_cov: filtered.innovationCov,
-    llf_obs: filtered.logLik,
-    kalman_gain: filtered.gain,
-    smoothed_state: smoothed.mean,
-    smoothed_state_cov: smoothed.cov,
-  };
-  addCutsInto(others, golden, filtered);
-  const both = { ...values };
-  for (const [name, value] of Object.entries(others)) {
-    const reference = golden.tensors.get(name)?.values;
-    if (reference?.length === value.length) both[name] = fartherOf(reference, values[name]!, value);
-  }
-  return both;
+  return values;
 }
 
 /** Tails (after a start whose variance drowns everything), heads, and forecasts of some length. */
@@ -219,18 +234,20 @@ function startVariance(golden: GoldenCase): number {
   return named === undefined ? DIFFUSE_VARIANCE : Number(named);
 }
 
-function maximumLikelihood(golden: GoldenCase): Computed {
+/** The search itself runs in f64 on the host; all that follows from its case is the device's. */
+async function maximumLikelihood(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const spec = specOf(golden);
   if (spec === undefined) return { unsupported: `structural model "${golden.scalars["spec"]}"` };
   const system = systemOf(golden);
+  const refused = sizesRefused(on, system);
+  if (refused !== null) return { unsupported: refused };
   const observations = valuesOf(golden, "endog");
   const start = golden.scalars["use_exact_diffuse"] === true
     ? exactDiffuseStart(system.sizes.state)
     : approximateDiffuseStart(system.sizes.state, startVariance(golden));
   const burn = numberOf(golden, "burn", 0);
-  const logLikOf = (of: KalmanSystem) => totalLogLik(kalmanFilter(of, start, observations), burn);
-  const filtered = kalmanFilter(system, start, observations);
-  const smoothed = kalmanSmoother(system, filtered, observations);
+  const answer = (of: KalmanSystem) => answerOf(on, of, start, observations);
+  const { filtered, smoothed } = await answer(system);
   const { mean, cov } = kalmanForecast(
     system,
     filtered,
@@ -249,17 +266,28 @@ function maximumLikelihood(golden: GoldenCase): Computed {
       `${golden.name}: own optimum ${fit.logLik} is below the reference's ${logLik}`,
     );
   }
+  const other = await answer(structuralSystem(spec, valuesOf(golden, "params_other")));
   return {
     values: {
       params: fit.variances,
       loglike: new Float64Array([logLik]),
-      loglike_other: new Float64Array([
-        logLikOf(structuralSystem(spec, valuesOf(golden, "params_other"))),
-      ]),
+      loglike_other: new Float64Array([totalLogLik(other.filtered, burn)]),
       smoothed_state: smoothed.mean,
       filtered_state: filtered.filteredMean,
       forecast_mean: mean,
       forecast_var: cov,
     },
   };
+}
+
+/** Sequentially in f64, or by the ops where they run on a GPU. */
+async function answerOf(
+  on: GoldenDevice,
+  system: KalmanSystem,
+  start: KalmanStart,
+  observations: Float64Array,
+): Promise<KalmanAnswer> {
+  if (on.device.kind === "webgpu") return await answerByOps(on, system, start, observations);
+  const filtered = kalmanFilter(system, start, observations);
+  return { filtered, smoothed: kalmanSmoother(system, filtered, observations) };
 }

@@ -115,7 +115,7 @@ function induction(
       stages: [
         stage({ length: 16 }, 64, 1000, 0.99),
         stage({ length: 64 }, 64, 1000, 0.99),
-        stage({ length: 256 }, 64, 1500),
+        slower(3e-3, { length: 256 }, 64, 2500),
       ],
       tests,
     },
@@ -187,10 +187,10 @@ function waves(member: string): Recipe["plans"] {
       tests: [test({}, 128, 16)],
     },
     small: {
-      model: twoOf(member, 16),
+      model: twoOf(member, 32),
       rate: 5e-3,
-      stages: [stage({ length: 128 }, 16, 400)],
-      tests: [test({ length: 128 }, 64, 8)],
+      stages: [stage({ length: 256, noise: 10 }, 16, 500)],
+      tests: [test({ length: 256, noise: 10 }, 64, 8)],
     },
   };
 }
@@ -203,12 +203,12 @@ function digits(member: string, heldOut: number): Recipe["plans"] {
       rate: 2e-3,
       decay: 0.05,
       systemRate: SLOW_SYSTEM,
-      stages: [stage({ heldOut }, 32, 600)],
+      stages: [stage({ heldOut }, 32, 400)],
       tests: [test({ heldOut }, 40, 3)],
     },
     small: {
-      model: twoOf(member, 16),
-      rate: 5e-3,
+      model: twoOf(member, 32),
+      rate: 1e-2,
       stages: [stage({ heldOut, length: 4000 }, 8, 150)],
       tests: [test({ heldOut, length: 4000 }, 40, 3)],
     },

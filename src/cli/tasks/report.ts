@@ -83,12 +83,12 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** An accuracy in percent, an error as it is. */
+/** An accuracy in percent, rounded down so that 100 % is no error at all; an error as it is. */
 function formatFigure(task: string, value: number | null): string {
   if (value === null) return "no number";
-  return taskByName(task).figure.kind === "accuracy"
-    ? `${(100 * value).toFixed(1)} %`
-    : value.toFixed(3);
+  if (taskByName(task).figure.kind === "error") return value.toFixed(3);
+  // The small number keeps decimal shares such as 0.99, which are not exact, from falling below.
+  return `${(Math.floor(1000 * value + 1e-9) / 10).toFixed(1)} %`;
 }
 
 /** `length 4096, data 16`. */
@@ -193,10 +193,10 @@ step, and tests draw examples apart from those of the training. This page is wri
 from the runs in \`bench/results/tasks.json\`, which \`deno task tasks -- --size full\` adds to. The
 small form runs on any machine's CPU in minutes: \`deno task tasks\`.
 
-The figure is the share of right answers; of \`delay\` it is the root mean square error over that
-of answering 0, so less is better there. Steps and seconds are those of the training, by seed; an
-asterisk marks a training that its time limit ended. Several trainings may have shared the machine,
-so seconds are no measure of speed.
+The figure is the share of right answers, rounded down; of \`delay\` it is the root mean
+square error over that of answering 0, so less is better there. Steps and seconds are those of the
+training, by seed; an asterisk marks a training that its time limit ended. Several trainings may
+have shared the machine, so seconds are no measure of speed.
 
 What differs from the papers: every training rises through stages, short or few first, the
 paper's size last, and a stage ends at its steps or as soon as its accuracy is reached. Rates are

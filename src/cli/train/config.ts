@@ -89,6 +89,8 @@ const schema = z.strictObject({
     emaDecay: share.optional(),
     /** How activations are kept for the way back. */
     precision: z.enum(["f32", "mixed"]).default("f32"),
+    /** Runs each branch again on the way back instead of keeping what is in it. */
+    recompute: z.boolean().default(false),
     logEvery: count(16).default(10),
     saveEvery: count().default(500),
     divergenceFactor: z.number().gt(1).default(4),

@@ -11,6 +11,7 @@ import { mergeRows } from "../../service/merge.ts";
 import { drawWindows, evenWindows, type Minibatch } from "../../training/examples.ts";
 import { type SeriesPart, WINDOW_FEATURES } from "../../training/examples.ts";
 import { columnsOf, type Loss } from "../../training/losses.ts";
+import { lossOfTask } from "../../training/task_evaluation.ts";
 import { openFile } from "../series_file.ts";
 import type { DataConfig, TrainConfig } from "./config.ts";
 
@@ -117,16 +118,12 @@ function seriesData(
   };
 }
 
-function lossOfTask({ output }: TaskShape, kind: TrainConfig["loss"]): Loss {
-  if (output.kind === "classes") {
-    if (kind === undefined || kind === "crossEntropy") {
-      return { kind: "crossEntropy", classes: output.size };
-    }
-    throw new InvalidValueError("config.loss", kind, "crossEntropy for classes");
-  }
-  if (kind === undefined || kind === "squaredError") return { kind: "squaredError" };
-  if (kind === "gaussian" || kind === "gaussianCrps" || kind === "studentT") return { kind };
-  throw new InvalidValueError("config.loss", kind, "a loss of numbers for this task");
+function lossFor(shape: TaskShape, kind: TrainConfig["loss"]): Loss {
+  const own = lossOfTask(shape);
+  if (kind === undefined || kind === own.kind) return own;
+  const isDistribution = kind === "gaussian" || kind === "gaussianCrps" || kind === "studentT";
+  if (own.kind === "squaredError" && isDistribution) return { kind };
+  throw new InvalidValueError("config.loss", kind, `${own.kind} or none for this task`);
 }
 
 async function taskData(
@@ -137,7 +134,7 @@ async function taskData(
   const setting = { ...task.setting, ...data.setting };
   const shape = atPath("config.data.setting", () => task.shape(setting));
   const { output } = shape;
-  const loss = lossOfTask(shape, kind);
+  const loss = lossFor(shape, kind);
   const draw = await task.open();
   const request = { seed, batch, setting };
   const examples = evaluation?.examples ?? batch;

@@ -170,7 +170,7 @@ async function saveFiles(
  */
 export async function runSession(options: SessionOptions): Promise<SessionResult> {
   const { config, data, folder, device } = options;
-  const { seed, accumulate, emaDecay, precision } = config.training;
+  const { seed, accumulate, emaDecay, precision, recompute } = config.training;
   const { systemRate, ...optimizer } = config.training.optimizer;
   const model = backboneFor(config, data);
   const from = options.checkpoint && resume(options.checkpoint, model, config);
@@ -182,6 +182,7 @@ export async function runSession(options: SessionOptions): Promise<SessionResult
     seed,
     accumulate,
     precision,
+    recompute,
     optimizer: { ...optimizer, ofParameter: byGroup(systemRate) },
     ...(emaDecay !== undefined && { emaDecay }),
   }, from?.training);

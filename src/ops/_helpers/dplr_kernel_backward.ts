@@ -3,7 +3,7 @@ import type { Shape } from "../../tensor/shape.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 import type { GradientOf, Named, Some } from "../op.ts";
 import { type DplrFeature, nodeRoom, type SolvedNode, solveNodeInto } from "./dplr_node.ts";
-import { nodeCount, type TapNode, tapNode, tapTransform } from "./dplr_taps.ts";
+import { nodeCount, type TapNode, tapNode, tapTransform, tapWeight } from "./dplr_taps.ts";
 
 type Input = "lambda" | "P" | "B" | "C" | "dt";
 
@@ -123,7 +123,7 @@ export function dplrKernelBackward(
   given: Some<Input | GradientOf<"kernel">, FloatArray>,
   gradients: Some<GradientOf<Input>, FloatArray>,
   shapes: Named<Input, never, Shape>,
-  { length }: { readonly length: number },
+  { length, damping = 0 }: { readonly length: number; readonly damping?: number },
 ): void {
   const [count, rank, half] = shapes.P as [number, number, number, number];
   const width = 2 * half;
@@ -143,12 +143,14 @@ export function dplrKernelBackward(
     const [lambda, B, C] = [bank(given.lambda!), bank(given.B!), bank(given.C!)];
     const zeros = () => new Float64Array(width);
     const sums: Sums = { lambda: zeros(), B: zeros(), C: zeros(), P: P.map(zeros) };
-    re.set(given.gradKernel!.subarray(d * length, (d + 1) * length));
+    for (let l = 0; l < length; l++) {
+      re[l] = given.gradKernel![d * length + l]! * tapWeight(l, length, damping);
+    }
     im.fill(0);
     transform(re, im, false);
     let ofStep = 0;
     for (let k = 0; k < nodeCount(length); k++) {
-      const node = tapNode(k, length);
+      const node = tapNode(k, length, damping);
       solveNodeInto(room, { lambda, P, B, C, dt }, node);
       // The taps see the real parts of the real nodes, and all others twice.
       const isReal = k === 0 || 2 * k === length;

@@ -21,19 +21,43 @@ export function nodeCount(length: number): number {
   return Math.floor(length / 2) + 1;
 }
 
-/** A root of unity ω = exp(−2πi·k/length). */
+/** A node z = exp(−(damping + 2πi·k)/length). */
 export interface TapNode {
-  /** 1 + ω. */
+  /** 1 + z. */
   readonly plus: readonly [re: number, im: number];
-  /** 1 − ω. */
+  /** 1 − z. */
   readonly minus: readonly [re: number, im: number];
 }
 
-/** Node `k`, from halved angles: neither 1 − ω near ω = 1 nor 1 + ω near −1 cancels. */
-export function tapNode(k: number, length: number): TapNode {
+/** Largest damping: the last taps' errors grow by its exponential. */
+export const DAMPING_MAX = 8;
+
+/**
+ * Requires a damping.
+ *
+ * @throws {InvalidValueError} it is not a number from 0 to {@linkcode DAMPING_MAX}
+ */
+export function checkDamping(damping: number): void {
+  if (!(damping >= 0 && damping <= DAMPING_MAX)) {
+    throw new InvalidValueError("damping", damping, `a number from 0 to ${DAMPING_MAX}`);
+  }
+}
+
+/** Node `k`, from halved angles: neither 1 − z near z = 1 nor 1 + z near −1 cancels. */
+export function tapNode(k: number, length: number, damping: number): TapNode {
   const cos = 2 * k === length ? 0 : Math.cos(Math.PI * k / length);
   const sin = Math.sin(Math.PI * k / length);
-  return { plus: [2 * cos * cos, -2 * cos * sin], minus: [2 * sin * sin, 2 * cos * sin] };
+  const radius = Math.exp(-damping / length);
+  const inside = -Math.expm1(-damping / length);
+  return {
+    plus: [inside + radius * 2 * cos * cos, -radius * 2 * cos * sin],
+    minus: [inside + radius * 2 * sin * sin, radius * 2 * cos * sin],
+  };
+}
+
+/** What a tap's damping is undone by, exp(damping·l/length). */
+export function tapWeight(l: number, length: number, damping: number): number {
+  return Math.exp(damping * l / length);
 }
 
 /**

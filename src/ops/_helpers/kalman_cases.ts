@@ -83,10 +83,10 @@ export const kalmanFilterCases: readonly KalmanCase[] = [
   caseOf("one sample", [2, 1, 2, 1, 2]),
   caseOf("one sample, predicted", [2, 1, 2, 1, 2], { start: "predicted" }),
   caseOf("one state", [3, 40, 1, 1, 1], { intercepts: true }),
-  caseOf("one chunk less one", [2, 31, 2, 1, 2]),
-  caseOf("one chunk", [2, 32, 2, 1, 2], { start: "predicted" }),
-  caseOf("one chunk and one, missing values", [2, 33, 3, 2, 2], { missing: 0.3, quick: true }),
-  caseOf("several chunks, everything varies", [2, 101, 3, 2, 2], {
+  caseOf("one chunk less one", [2, 63, 2, 1, 2]),
+  caseOf("one chunk", [2, 64, 2, 1, 2], { start: "predicted" }),
+  caseOf("one chunk and one, missing values", [2, 65, 3, 2, 2], { missing: 0.3, quick: true }),
+  caseOf("several chunks, everything varies", [2, 197, 3, 2, 2], {
     axes: [2, 2],
     missing: 0.2,
     intercepts: true,
@@ -96,7 +96,7 @@ export const kalmanFilterCases: readonly KalmanCase[] = [
     missing: 0.1,
     intercepts: true,
   }),
-  caseOf("irregular steps of a fixed sensor", [2, 65, 2, 1, 2], {
+  caseOf("irregular steps of a fixed sensor", [2, 130, 2, 1, 2], {
     axes: [2, 0],
     start: "predicted",
   }),

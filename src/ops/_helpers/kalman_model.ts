@@ -13,6 +13,12 @@ export const KALMAN_GRADIENT_STATES_MAX = 6;
 /** Most channels of an observation on a GPU. */
 export const KALMAN_OBSERVED_MAX = 4;
 
+/**
+ * Shortest chunk of the length. Crossing a chunk takes some steps' work, and its code as much of a
+ * compiler's time as all the rest, which a series of one chunk is spared.
+ */
+export const KALMAN_CHUNK_MIN = 64;
+
 /** Sizes of a run of a filter or a smoother. */
 export interface KalmanRun {
   readonly batch: number;

@@ -1,9 +1,11 @@
 /** Launch plans of `kalman_filter`; phases at the head of its shader. */
 import type { GpuLimits } from "../../device/device.ts";
 import type { Shape } from "../../tensor/shape.ts";
-import { gradientName, type LaunchPlan, type Pass } from "../op.ts";
+import type { LaunchPlan, Pass } from "../op.ts";
+import { collectSlices } from "./kalman_collect.ts";
 import {
   expectGpuSizes,
+  KALMAN_CHUNK_MIN,
   KALMAN_GRADIENT_STATES_MAX,
   KALMAN_STATES_MAX,
   type KalmanRun,
@@ -11,7 +13,7 @@ import {
   type ModelPlace,
 } from "./kalman_model.ts";
 import { chunkOf, groupsFor, POINTWISE_GROUP, spreadGroups } from "./plan.ts";
-import { columnSums, joinPlans } from "./reduce.ts";
+import { joinPlans } from "./reduce.ts";
 
 /** What a plan is made for. */
 export interface KalmanLaunch {
@@ -34,7 +36,7 @@ function layoutOf({ run, places, shapes, start }: KalmanLaunch) {
     ModelPlace
   >;
   const hasMask = shapes["mask"] === undefined ? 0 : 1;
-  const chunk = chunkOf(length, batch);
+  const chunk = Math.max(KALMAN_CHUNK_MIN, chunkOf(length, batch));
   const chunks = groupsFor(length, chunk);
   const axes = Math.max(...places.map((at) => at.axes));
   const modelRows = axes === 0 ? 1 : axes === 1 ? batch : batch * length;
@@ -98,10 +100,6 @@ function layoutOf({ run, places, shapes, start }: KalmanLaunch) {
       axesOffset: place.observationIntercept.axes,
       firstMoves: start === "filtered" ? 1 : 0,
       slicePerSample: axes === 2 ? 1 : 0,
-      span: 0,
-      offset: 0,
-      size: 0,
-      count: 0,
     },
     chunks,
     axes,
@@ -115,7 +113,7 @@ function layoutOf({ run, places, shapes, start }: KalmanLaunch) {
 }
 
 type Layout = ReturnType<typeof layoutOf>;
-type PassOf = (entry: string, bindings: readonly string[], count: number, more?: object) => Pass;
+type PassOf = (entry: string, bindings: readonly string[], count: number) => Pass;
 
 /** The parts of the shader: what only moves numbers, the filter, the way back. */
 const PHASES: Readonly<Record<string, number>> = {
@@ -128,14 +126,16 @@ const PHASES: Readonly<Record<string, number>> = {
 };
 
 function passesOf(layout: Layout, limits: GpuLimits): PassOf {
-  return (entry, bindings, count, more = {}) => {
+  return (entry, bindings, count) => {
     const phase = PHASES[entry] ?? 0;
     const size = phase > 0 ? CHUNK_GROUP : POINTWISE_GROUP;
     const own = phase === 0 ? layout.packingConstants : {};
+    // Only what crosses chunks is compiled twice.
+    const isChunked = entry.startsWith("carry_") && layout.chunks > 1 ? 1 : 0;
     return {
       entry,
-      constants: { ...layout.constants, ...own, PHASE: phase, GROUP: size },
-      dims: { ...layout.dims, ...more },
+      constants: { ...layout.constants, ...own, PHASE: phase, IS_CHUNKED: isChunked, GROUP: size },
+      dims: layout.dims,
       bindings,
       workgroups: spreadGroups(groupsFor(count, size), limits),
     };
@@ -220,27 +220,5 @@ export function launchBackward(launch: KalmanLaunch): LaunchPlan {
     carried: batch * chunks * layout.belief,
     slices: sliceRows * layout.width,
   };
-  return joinPlans(packed, { scratch, passes }, ...collecting(launch, layout, pass, sliceRows));
-}
-
-/** Sums of the slices' gradients over what shares a slice. */
-function collecting(
-  { run: { batch, length }, places }: KalmanLaunch,
-  layout: Layout,
-  pass: PassOf,
-  rows: number,
-) {
-  return places.filter(({ given }) => given).map(({ part, axes, size, offset }) => {
-    const target = gradientName(part);
-    if (axes === 0) {
-      const sums = { target, left: "slices", rows, columns: size, stride: layout.width, offset };
-      return columnSums(sums);
-    }
-    const slices = axes === 1 ? batch : batch * length;
-    const more = { span: rows / slices, offset, size, count: slices * size };
-    return {
-      scratch: {},
-      passes: [pass("collect", ["slices", `collected=${target}`], more.count, more)],
-    };
-  });
+  return joinPlans(packed, { scratch, passes }, ...collectSlices(launch, sliceRows, layout.width));
 }

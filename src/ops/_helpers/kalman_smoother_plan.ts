@@ -1,8 +1,11 @@
 /** Launch plan of `kalman_smoother`; phases at the head of its shader. */
 import type { GpuLimits } from "../../device/device.ts";
 import type { LaunchPlan, Pass } from "../op.ts";
+import { KALMAN_CHUNK_MIN } from "./kalman_model.ts";
 import type { KalmanRun, ModelPart, ModelPlace } from "./kalman_model.ts";
+import { collectSlices } from "./kalman_collect.ts";
 import { chunkOf, groupsFor, spreadGroups } from "./plan.ts";
+import { joinPlans } from "./reduce.ts";
 
 /** Invocations of a workgroup whose invocations each run a chunk in their own memory. */
 const CHUNK_GROUP = 32;
@@ -12,15 +15,16 @@ function stridesOf({ axes, size }: ModelPlace, length: number) {
   return axes === 0 ? [0, 0] : axes === 1 ? [size, 0] : [length * size, size];
 }
 
-/** The plan of the smoother. */
-export function launchSmoother(
+/** Sizes that all passes of a plan share, and its passes. */
+function layoutOf(
   run: KalmanRun,
   places: readonly ModelPlace[],
   limits: GpuLimits,
-): LaunchPlan {
+  isBackward: boolean,
+) {
   const { batch, length, state, noise } = run;
   const place = (part: ModelPart) => places.find((at) => at.part === part)!;
-  const chunk = chunkOf(length, batch);
+  const chunk = Math.max(KALMAN_CHUNK_MIN, chunkOf(length, batch));
   const chunks = groupsFor(length, chunk);
   const columns = Math.max(2 * state, state + noise);
   const [stepBatch = 0, stepTime = 0] = stridesOf(place("A"), length);
@@ -29,13 +33,18 @@ export function launchSmoother(
   const hasShift = place("stateIntercept").given;
   const element = state + 2 * state * state;
   const belief = state + state * state;
+  const width = places.reduce((sum, { size }) => sum + size, 0);
   const constants = {
     GROUP: CHUNK_GROUP,
     STATES: state,
     NOISE: noise,
     HAS_SHIFT: hasShift ? 1 : 0,
+    IS_BACKWARD: isBackward ? 1 : 0,
     ELEMENT: element,
     BELIEF: belief,
+    WIDTH: width,
+    AT_W: place("processFactor").offset,
+    AT_SHIFT: place("stateIntercept").offset,
     // What is made triangular: a regression, a belief.
     ROWS_0: 2 * state,
     COLS_0: columns,
@@ -60,18 +69,36 @@ export function launchSmoother(
   };
   const pass = (entry: string, bindings: readonly string[], count: number): Pass => ({
     entry,
-    constants,
+    // Only what crosses chunks is compiled twice.
+    constants: { ...constants, IS_CHUNKED: entry === "carry_flows" && chunks > 1 ? 1 : 0 },
     dims,
     bindings,
     workgroups: spreadGroups(groupsFor(count, CHUNK_GROUP), limits),
   });
-  const model = ["A", "processFactor", ...(hasShift ? ["stateIntercept"] : [])];
   return {
+    pass,
+    chunks,
+    width,
+    model: ["A", "processFactor", ...(hasShift ? ["stateIntercept"] : [])],
     scratch: {
       elements: batch * length * element,
       spans: batch * chunks * element,
       beliefs: batch * chunks * belief,
     },
+    belief,
+  };
+}
+
+/** The plan of the smoother. */
+export function launchSmoother(
+  run: KalmanRun,
+  places: readonly ModelPlace[],
+  limits: GpuLimits,
+): LaunchPlan {
+  const { batch, length } = run;
+  const { pass, chunks, model, scratch } = layoutOf(run, places, limits, false);
+  return {
+    scratch,
     passes: [
       pass("regress", ["mean", "factor", ...model, "elements"], batch * length),
       ...(chunks > 1
@@ -87,4 +114,39 @@ export function launchSmoother(
       ),
     ],
   };
+}
+
+/** The plan of the smoother's backward. */
+export function launchSmootherBackward(
+  run: KalmanRun,
+  places: readonly ModelPlace[],
+  limits: GpuLimits,
+): LaunchPlan {
+  const { batch, length } = run;
+  const layout = layoutOf(run, places, limits, true);
+  const { pass, chunks, model, width } = layout;
+  const samples = batch * length;
+  const scratch = {
+    ...layout.scratch,
+    flows: samples * layout.belief,
+    slices: samples * width,
+  };
+  const outputs = ["factor=smoothedFactor", "gradSmoothedMean", "gradFactor=gradSmoothedFactor"];
+  const passes = [
+    pass("regress", ["mean", "factor", ...model, "elements"], samples),
+    pass("pack_flows", [...outputs, "flows"], samples),
+    ...(chunks > 1
+      ? [pass("reduce_flows", ["elements", "flows", "spans"], batch * (chunks - 1))]
+      : []),
+    pass("carry_flows", [...(chunks > 1 ? ["spans"] : []), "beliefs"], batch),
+    pass("add_flows", ["elements", "beliefs", "flows"], batch * chunks),
+    pass("regress_back", ["smoothedMean", "smoothedFactor", "elements", "flows"], samples),
+    pass(
+      "belief_back",
+      ["factor", "A", "elements", "flows", "ofMean=gradMean", "ofFactor=gradFactor"],
+      samples,
+    ),
+    pass("model_back", ["mean", "factor", "A", "processFactor", "elements", "slices"], samples),
+  ];
+  return joinPlans({ scratch, passes }, ...collectSlices({ run, places, limits }, samples, width));
 }

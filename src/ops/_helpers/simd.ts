@@ -7,6 +7,9 @@ export const SIMD_TILE = 16;
 /** Elements of a task of the elementwise kernels. */
 export const SIMD_BLOCK = 4096;
 
+/** Rows whose shares of a weight's gradient one task adds in f32. */
+export const SIMD_ROWS = 64;
+
 /** Tasks of the kernels that take a row of the batch and a tile of features each. */
 export function tiledTasks(rows: number, feature: number): number {
   return rows * Math.ceil(feature / SIMD_TILE);
@@ -33,6 +36,15 @@ export function sumColumns(sums: {
     args: [left, target, rows, columns, SUM_COLUMNS],
     tasks: Math.ceil(columns / SUM_COLUMNS),
   };
+}
+
+/** Code of a step's discretisation: none, zero-order hold, bilinear, none with logarithms. */
+export function simdRule(params: {
+  readonly variant: "lti" | "perStep" | "logs";
+  readonly discretization?: "zoh" | "bilinear" | undefined;
+}): number {
+  if (params.variant === "logs") return 3;
+  return params.variant === "lti" ? 0 : params.discretization === "bilinear" ? 2 : 1;
 }
 
 /** A flag of a kernel. */

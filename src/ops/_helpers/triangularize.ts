@@ -1,9 +1,13 @@
 /** The orthogonal step of square-root filters: a wide matrix made lower triangular. */
 
+/** Squares below this count as 0: 2.2e-308 is the smallest normal number. */
+const SQUARE_MIN = 1e-290;
+
 /**
  * Replaces a matrix by its lower triangular factor: M·Q with Q orthogonal, so that M·Mᵀ stays.
  * Householder reflections, one a row (Golub and Van Loan, "Matrix Computations", algorithm 5.1.1);
- * the diagonal is made ≥ 0, so that a factor of a regular M·Mᵀ is its Cholesky factor.
+ * the diagonal is made ≥ 0, so that a factor of a regular M·Mᵀ is its Cholesky factor. What has a
+ * square that underflows counts as 0.
  *
  * @param matrix overwritten; what lies right of the diagonal becomes 0             [rows, cols]
  * @param cols   at least `rows`
@@ -14,8 +18,14 @@ export function triangularizeInto(matrix: Float64Array, rows: number, cols: numb
     const head = matrix[row + j]!;
     let tail = 0;
     for (let c = j + 1; c < cols; c++) tail += matrix[row + c]! * matrix[row + c]!;
-    if (tail === 0 && head >= 0) continue;
-    const norm = Math.sqrt(head * head + tail);
+    const square = head * head + tail;
+    if (square < SQUARE_MIN || (tail < SQUARE_MIN && head >= 0)) {
+      // Nothing is left beside the diagonal, or not even that.
+      if (square < SQUARE_MIN) matrix[row + j] = 0;
+      for (let c = j + 1; c < cols; c++) matrix[row + c] = 0;
+      continue;
+    }
+    const norm = Math.sqrt(square);
     // head − norm, without its cancellation where head > 0.
     const first = head > 0 ? -tail / (head + norm) : head - norm;
     const scale = 2 / (first * first + tail);

@@ -64,6 +64,9 @@ Deno.test("taskTable() shows the mean, each seed, and which training was cut", (
   assert.match(text, /98\.0 %\s+99\.0 % 97\.0 %/);
   assert.match(text, /101 102\*/);
   assert.match(taskTable([runOf(1, null)]), /no number/);
+  // An answer in ten thousand that is wrong must not read as none.
+  assert.match(taskTable([runOf(1, 0.9999)]), / 99\.9 % +99\.9 %/);
+  assert.match(taskTable([runOf(1, 1)]), / 100\.0 % +100\.0 %/);
 });
 
 Deno.test("taskPage() begins with a heading, holds the findings and the other lengths", () => {

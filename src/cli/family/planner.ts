@@ -1,0 +1,129 @@
+/**
+ * A GPU that computes nothing: it has given limits, and each launch is held to them and to the text
+ * of its shader. So the way of a layer over any length, gradients included, is followed in
+ * milliseconds, on machines without a GPU too.
+ */
+import { invariant } from "../../base/invariant.ts";
+import type { DeviceTensor, GpuDevice, GpuLimits, Launch } from "../../device/device.ts";
+import { shaderFile } from "../../device/pipelines.ts";
+import { expandShader, interfaceOf } from "../../device/wgsl.ts";
+import type { OpRun } from "../../ops/run.ts";
+import { type Shape, sizeOf } from "../../tensor/shape.ts";
+import { DTYPE_BYTES, zeros } from "../../tensor/tensor.ts";
+
+/** The limits that WebGPU guarantees (its specification, section 3.6.2, default values). */
+export const WEBGPU_LIMITS: GpuLimits = {
+  workgroupBytesMax: 16_384,
+  invocationsMax: 256,
+  storageBuffersMax: 8,
+  bindingBytesMax: 134_217_728,
+  workgroupsPerAxisMax: 65_535,
+};
+
+/**
+ * What desktops and servers have at least, software Vulkan included. Metal has the fewest buffers:
+ * 31, of which one holds the sizes.
+ */
+export const DESKTOP_LIMITS: GpuLimits = {
+  ...WEBGPU_LIMITS,
+  workgroupBytesMax: 32_768,
+  invocationsMax: 1024,
+  storageBuffersMax: 30,
+};
+
+/** A planner, and what was asked of it. */
+export interface Planner {
+  readonly device: GpuDevice;
+  /** The runs of ops so far, in order; those of a backward are not among them. */
+  readonly runs: readonly OpRun[];
+  /** Launches so far. */
+  readonly launches: number;
+  /** Most storage buffers of one launch so far. */
+  readonly buffers: number;
+}
+
+/** Constants of a launch decide the text, so a text is read once for each set of them. */
+const declared = new Map<string, ReturnType<typeof interfaceOf>>();
+
+function declaredBy({ shader, entry, constants }: Launch) {
+  const key = JSON.stringify([shader, entry, constants]);
+  let known = declared.get(key);
+  if (known === undefined) {
+    const text = expandShader(shader, constants, shaderFile);
+    if (!new RegExp(`\\bfn ${entry}\\b`).test(text)) {
+      throw new SyntaxError(`Shader ${shader} has no entry point "${entry}"`);
+    }
+    declared.set(key, known = interfaceOf(text));
+  }
+  return known;
+}
+
+function checkLaunch(launch: Launch, limits: GpuLimits): void {
+  const { storage } = declaredBy(launch);
+  for (const [variable, { bytes }] of Object.entries(launch.bindings)) {
+    if (!storage.has(variable)) {
+      throw new SyntaxError(`Shader ${launch.shader} declares no storage variable "${variable}"`);
+    }
+    if (bytes > limits.bindingBytesMax) {
+      throw new RangeError(`Shader ${launch.shader} binds ${bytes} bytes as "${variable}"`);
+    }
+  }
+}
+
+/**
+ * Opens a planner. Its tensors have shapes and no values: whatever is read from it is 0. That a
+ * launch binds no more buffers than the limits allow is checked where ops are run.
+ */
+export function openPlanner(limits: GpuLimits): Planner {
+  let nextId = 1;
+  let launches = 0;
+  let buffers = 0;
+  const runs: OpRun[] = [];
+  const tables = new Map<string, DeviceTensor>();
+  const alloc = (shape: Shape): DeviceTensor => ({
+    shape,
+    dtype: "f32",
+    buffer: { id: nextId++, bytes: sizeOf(shape) * DTYPE_BYTES.f32, generation: 0 },
+  });
+  const device: GpuDevice & { record(run: OpRun): void } = {
+    kind: "webgpu",
+    info: {
+      vendor: "",
+      device: "",
+      description: "none: plans only",
+      software: true,
+      fastReadback: false,
+      timestamps: false,
+    },
+    limits,
+    alloc,
+    upload: ({ shape }) => alloc(shape),
+    read: ({ shape }) => Promise.resolve(zeros(shape, "f32")),
+    free() {},
+    close: () => Promise.resolve(),
+    dispatch(issued) {
+      for (const launch of issued) {
+        checkLaunch(launch, limits);
+        buffers = Math.max(buffers, Object.keys(launch.bindings).length);
+      }
+      launches += issued.length;
+    },
+    table(key, make) {
+      if (!tables.has(key)) tables.set(key, alloc([make().length]));
+      const table = tables.get(key);
+      invariant(table, "a table is kept under its key");
+      return table;
+    },
+    record: (run) => void runs.push(run),
+  };
+  return {
+    device,
+    runs,
+    get launches() {
+      return launches;
+    },
+    get buffers() {
+      return buffers;
+    },
+  };
+}

@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { familyMembers } from "../../../src/cli/family/member.ts";
+import { gpuErrors } from "../../../src/cli/family/on_gpu.ts";
+import { gpuTest } from "../../_gpu.ts";
+
+const member = familyMembers().find(({ name }) => name === "kalman")!;
+
+gpuTest("gpuErrors() finds a member as near to its twins as f32 allows", async (gpu) => {
+  const errors = await gpuErrors(gpu, member);
+  assert.ok(errors.passed && errors.forward > 0 && errors.gradient > 0, JSON.stringify(errors));
+});
+
+gpuTest("gpuErrors() finds a member that does something else on a GPU", async (gpu) => {
+  const { forms } = member;
+  const broken: typeof forms = {
+    ...forms,
+    forward: (device, params, u, options) => {
+      const result = forms.forward(device, params, u, options);
+      // The state's mean in place of the output has its shape but for the count of states.
+      const y = device.kind === "webgpu" ? result.state["mean"]! : result.y;
+      return { ...result, y };
+    },
+  };
+  const errors = await gpuErrors(gpu, { ...member, forms: broken });
+  assert.ok(!errors.passed);
+});
