@@ -33,7 +33,8 @@ export function methodOf(name: string, golden: GoldenCase): DiscretizeOptions | 
 }
 
 function stepsOf(golden: GoldenCase): number[] {
-  const dts = golden.scalars["dts"];
+  const named = golden.scalars["dts"];
+  const dts = typeof named === "number" ? [named] : named;
   if (!Array.isArray(dts) || !dts.every((dt) => typeof dt === "number")) {
     throw new SyntaxError(`${golden.name}: scalar "dts" is not a list of numbers`);
   }
