@@ -22,12 +22,13 @@ import type { RandomState } from "../base/random.ts";
 import { nextUniform } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
 import { activation, add, conv1d, gate, matmul, rmsNorm, runOp } from "../ops/mod.ts";
-import { type OpInput, slice, ssd } from "../ops/mod.ts";
-import { asDtype, type Dtype, type Tensor } from "../tensor/tensor.ts";
-import { reshape, zeros } from "../tensor/tensor.ts";
-import { checkSize, checkSteps, drawStep, filled, uniform } from "./_helpers/init.ts";
+import { type OpInput, ssd } from "../ops/mod.ts";
+import { type Dtype, reshape, zeros } from "../tensor/tensor.ts";
+import { checkSize, checkSteps, drawStep, filled } from "./_helpers/init.ts";
+import { softplusInverse, uniform } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
-import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
+import { carried, need, operand, range, spreadSteps } from "./_helpers/tensors.ts";
+import { transitionOn } from "./_helpers/transition.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
@@ -118,7 +119,7 @@ function init(config: Mamba2Config, random: RandomState): LayerParams<Mamba2Conf
       dtBias: filled([heads], () => {
         const dt = drawStep(random, dtMin, dtMax);
         // The x with softplus(x) = dt.
-        return dt + Math.log(-Math.expm1(-dt));
+        return softplusInverse(dt);
       }),
       logA: filled([heads], () => Math.log(1 + 15 * nextUniform(random))),
       D: filled([heads], () => 1),
@@ -130,28 +131,6 @@ function init(config: Mamba2Config, random: RandomState): LayerParams<Mamba2Conf
       }),
     },
   };
-}
-
-/** A = −exp(logA), kept with the parameters: they never change in place. */
-const transitionCache = new WeakMap<Tensor, Tensor>();
-
-function transitionOf(logA: Tensor): Tensor {
-  let A = transitionCache.get(logA);
-  if (A === undefined) {
-    A = filled(logA.shape, (i) => -Math.exp(logA.data[i]!));
-    transitionCache.set(logA, A);
-  }
-  return A;
-}
-
-/** The same for the parallel form; made on the device where logA is there. */
-function transitionOn(device: Device, logA: OpInput, dtype: Dtype): OpInput {
-  if ("data" in logA) return asDtype(transitionOf(logA), dtype);
-  return runOp(device, activation, { x: logA }, { kind: "negative_exp" }).y;
-}
-
-function range(device: Device, x: OpInput, start: number, count: number): DeviceTensor {
-  return runOp(device, slice, { x }, { start, count }).out;
 }
 
 /** softplus(raw + dtBias), times the elapsed time.                    [batch, length, head] */

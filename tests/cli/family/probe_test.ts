@@ -62,6 +62,15 @@ Deno.test("findOut() counts a form that throws as absent and says what it threw"
   assert.ok(found.faults.some((fault) => /mamba, parallel form: no way forward/.test(fault)));
 });
 
+Deno.test("findOut() asks nothing of a smoother that needs later samples", async () => {
+  const smoother = familyMembers().find(({ name }) => name === "kalman_smoother")!;
+  const found = await findOut(smoother);
+  assert.deepEqual([found.parallel, found.recurrent, found.carried], [true, null, null]);
+  assert.ok(found.ops.includes("kalman_smoother") && found.gradient.missed.length === 0);
+  const asked = await findOut({ ...smoother, needsAll: false });
+  assert.deepEqual([asked.recurrent, asked.carried], [false, false]);
+});
+
 Deno.test("findOut() counts the work of a further sample", async () => {
   const { ops, workPerSample } = await findOut(member);
   const { feature, state, dtRank } = member.config as unknown as Record<string, number>;
