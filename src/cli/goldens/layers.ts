@@ -73,8 +73,9 @@ async function pointwise(golden: GoldenCase, on: GoldenDevice): Promise<Computed
 const SOFTPLUS_LINEAR_ABOVE = 20;
 
 /**
- * The sharpness and the linear part of a softplus, where the manifest leaves them out. The sharpness
- * is read from the value nearest to x = 0, where it shows most; the linear part begins where the reference returns x itself. All other values then check both.
+ * The sharpness and the linear part of a softplus. Where the manifest leaves them out the sharpness
+ * is read from the value nearest to x = 0, where it shows most, and the linear part begins where
+ * the reference returns x itself. All other values then check both.
  */
 function sharpnessOf(golden: GoldenCase): { beta: number; linearAbove: number } {
   const { beta: named, threshold } = golden.scalars;
