@@ -153,6 +153,14 @@ Deno.test("goldensCommand exits 1 on a failure and prints JSON where asked", asy
   });
 });
 
+Deno.test("runGoldens() passes cases of other sizes and options than the published", async () => {
+  const folder = `${import.meta.dirname}/../testdata/golden_variants`;
+  const report = await runGoldens({ folder, requireGpu: Deno.env.get("REQUIRE_GPU") === "1" });
+  const messages = report.rows.flatMap(({ results }) => results.flatMap((each) => each.messages));
+  assert.deepEqual([...messages, ...report.faults], []);
+  assert.ok(report.passed);
+});
+
 Deno.test("GOLDEN_GROUPS names each group once", () => {
   assert.equal(new Set(GOLDEN_GROUPS.map(({ group }) => group)).size, GOLDEN_GROUPS.length);
 });

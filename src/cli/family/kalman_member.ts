@@ -1,8 +1,9 @@
 /**
- * The Kalman filter with the two forms of a layer: over a whole length the op `kalman_filter`,
- * sample by sample the sequential filter of `src/ssm/kalman.ts`, in covariances. The output is the
- * forecast of a sample before it is seen; the state is the belief after the last one. The smoother
- * is the op `kalman_smoother` on what the filter found.
+ * The Kalman filter with the two forms of a layer, for any model (the layer `kalman` has one of
+ * its own): over a whole length the op `kalman_filter`, sample by sample the sequential filter of
+ * `src/ssm/kalman.ts`, in covariances. The output is the forecast of a sample before it is seen,
+ * the state the belief after the last one. The smoother is the op `kalman_smoother` on what the
+ * filter found.
  */
 import { nextNormal, type RandomState } from "../../base/random.ts";
 import type { Device } from "../../device/device.ts";
@@ -182,7 +183,7 @@ function step(
 
 /** The filter as a member. */
 export const kalmanMember: TwoForms = {
-  name: "kalman",
+  name: "kalman_filter",
   papers: [
     { title: "Temporal Parallelization of Bayesian Smoothers", arxiv: "1905.13002" },
     {

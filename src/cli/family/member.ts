@@ -47,6 +47,9 @@ const GOLDENS_ELSEWHERE: Readonly<Record<string, { group: string; kind: string }
   attention: { group: "layers", kind: "mha" },
 };
 
+/** Layers whose name is that of a group of cases of their op: the layer itself has none. */
+const GOLDENS_OF_OPS: ReadonlySet<string> = new Set(["kalman"]);
+
 /** Whether the cases of a kind are of a member: `hippo` has the groups `hippo`, `hippo_…`. */
 function goldensOf(name: string): (group: string, kind: string) => boolean {
   const other = GOLDENS_ELSEWHERE[name];
@@ -74,7 +77,7 @@ export function familyMembers(): FamilyMember[] {
       forms: layer,
       config: { ...memberDefaults(layer, FAMILY_WIDTH), feature: FAMILY_WIDTH },
       papers: layer.papers,
-      goldens: goldensOf(layer.name),
+      goldens: GOLDENS_OF_OPS.has(layer.name) ? () => false : goldensOf(layer.name),
     },
     ...VARIANTS.filter((variant) => variant.layer === layer.name).map(variantMember),
   ]);
