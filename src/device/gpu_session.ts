@@ -323,8 +323,8 @@ export class GpuSession {
       layout: made.storageLayout,
       entries: bindings.map(({ id, bytes }, i) => {
         const { binding } = made.shader.storage.get(made.program.names[i]!)!;
-        // A zero-sized tensor is bound as one word, since WebGPU has no empty bindings.
-        return { binding, resource: { buffer: this.#buffer(id), size: Math.max(4, bytes) } };
+        // WebGPU has no empty bindings: a tensor of no elements is bound as one of the widest.
+        return { binding, resource: { buffer: this.#buffer(id), size: Math.max(16, bytes) } };
       }),
     });
     if (this.#groups.size >= BIND_GROUPS_MAX) this.#groups.clear();
