@@ -326,7 +326,10 @@ export class GpuSession {
       entries: bindings.map(({ id, bytes }, i) => {
         const { binding } = made.shader.storage.get(made.program.names[i]!)!;
         // WebGPU has no empty bindings, and none smaller than one element of the variable.
-        return { binding, resource: { buffer: this.#buffer(id), size: Math.max(BINDING_BYTES_MIN, bytes) } };
+        return {
+          binding,
+          resource: { buffer: this.#buffer(id), size: Math.max(BINDING_BYTES_MIN, bytes) },
+        };
       }),
     });
     if (this.#groups.size >= BIND_GROUPS_MAX) this.#groups.clear();
