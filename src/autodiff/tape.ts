@@ -37,7 +37,7 @@ export interface Tape {
    * @param inputs  every watched or computed tensor that the segment uses
    * @param segment a pure function: the same inputs give the same outputs, none of which is an
    *                input itself
-   * @throws {TypeError} an output is one of the inputs
+   * @throws {TypeError} an output is one of the inputs, or the segment holds another one
    */
   checkpoint<O extends Readonly<Record<string, DeviceTensor>>>(
     inputs: readonly DeviceTensor[],
@@ -103,21 +103,6 @@ export function openTape(base: Device, precision: Precision = "f32"): Tape {
   };
 }
 
-/** Runs a segment; what it leaves on the device besides its outputs is freed. */
-function runSegment<O extends Readonly<Record<string, DeviceTensor>>>(
-  device: Device,
-  segment: (device: Device) => O,
-): O {
-  const scope = openScope(device);
-  try {
-    const outputs = segment(scope);
-    for (const output of Object.values(outputs)) scope.keep(output);
-    return outputs;
-  } finally {
-    scope.release();
-  }
-}
-
 class Recorder {
   readonly device: Device;
   readonly #base: Device;
@@ -127,6 +112,8 @@ class Recorder {
   /** By buffer, since reshaped views share one; a buffer that is given back leaves the map. */
   readonly #nodes = new Map<number, Node>();
   #steps: Step[] = [];
+  /** Whether a segment is running: what it records would be lost, so that it may hold no other. */
+  #isInSegment = false;
   /** Zeros for outputs that no loss depends on, by size; kept for the whole way back. */
   readonly #zeros = new Map<string, DeviceTensor>();
 
@@ -177,7 +164,7 @@ class Recorder {
     inputs: readonly DeviceTensor[],
     segment: (device: Device) => O,
   ): O {
-    const outputs = runSegment(this.#base, segment);
+    const outputs = this.#runSegment(this.#base, segment);
     const given = new Set(inputs.map(({ buffer }) => buffer.id));
     for (const [name, { buffer }] of Object.entries(outputs)) {
       // It would be freed as the segment's own.
@@ -198,7 +185,7 @@ class Recorder {
         const inner = new Recorder(this.#base, this.#precision);
         try {
           for (const { tensor } of sources) inner.watch(tensor);
-          const again = Object.values(runSegment(inner.device, segment));
+          const again = Object.values(this.#runSegment(inner.device, segment));
           const seeds = made.flatMap(({ gradient }, i): Seed[] =>
             gradient && inner.#tracked(again[i]) ? [[again[i]!, gradient]] : []
           );
@@ -217,6 +204,24 @@ class Recorder {
       },
     });
     return outputs;
+  }
+
+  /** Runs a segment; what it leaves on the device besides its outputs is freed. */
+  #runSegment<O extends Readonly<Record<string, DeviceTensor>>>(
+    device: Device,
+    segment: (device: Device) => O,
+  ): O {
+    if (this.#isInSegment) throw new TypeError("A segment cannot hold another segment of its tape");
+    const scope = openScope(device);
+    this.#isInSegment = true;
+    try {
+      const outputs = segment(scope);
+      for (const output of Object.values(outputs)) scope.keep(output);
+      return outputs;
+    } finally {
+      this.#isInSegment = false;
+      scope.release();
+    }
   }
 
   backward(seeds: readonly Seed[]): void {
