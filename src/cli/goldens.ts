@@ -154,6 +154,7 @@ async function runRow(
   const runner = runnerOf(group.group);
   const results: CaseResult[] = [];
   for (const golden of group.cases) results.push(await runCase(runner, golden, on));
+  for (const { name, fault } of group.faultyCases) results.push(failedCase(name, fault));
   return summarise(group, device, results);
 }
 
@@ -169,17 +170,24 @@ async function runCase(
   try {
     return compareCase(golden, await runner.run(golden, on), precision, runner.rules);
   } catch (error) {
-    return {
-      name: golden.name,
-      status: "failed",
-      worst: null,
-      worstTensor: null,
-      compared: 0,
-      gradientsUnsupported: 0,
-      messages: [`${golden.name}: ${error instanceof Error ? error.message : error}`],
-      notes: [],
-    };
+    const reason = String(error instanceof Error ? error.message : error);
+    const { name } = golden;
+    return failedCase(name, reason.startsWith(`${name}: `) ? reason : `${name}: ${reason}`);
   }
+}
+
+/** A case that ended before anything was compared. */
+function failedCase(name: string, message: string): CaseResult {
+  return {
+    name,
+    status: "failed",
+    worst: null,
+    worstTensor: null,
+    compared: 0,
+    gradientsUnsupported: 0,
+    messages: [message],
+    notes: [],
+  };
 }
 
 function summarise(
@@ -232,7 +240,9 @@ async function readGroups(folder: string): Promise<{ groups: GoldenGroup[]; faul
     try {
       const manifest = await Deno.readTextFile(`${folder}/${name}.json`);
       const file = await Deno.readFile(`${folder}/${name}.safetensors`);
-      groups.push(parseGoldenGroup(manifest, file));
+      const group = parseGoldenGroup(manifest, file);
+      groups.push(group);
+      faults.push(...group.faults);
     } catch (error) {
       faults.push(`${name}: ${error instanceof Error ? error.message : error}`);
     }
@@ -269,7 +279,10 @@ export function formatGoldens(report: GoldensReport): string {
     row.results.filter(({ status }) => status === wanted)
       .flatMap(({ messages }) => messages)
       .forEach((message) => lines.push(`${word}: ${row.group}/${message} (${row.device})`));
-  for (const row of report.rows) each(row, "unsupported", "unsupported");
+  for (const row of report.rows) {
+    each(row, "passed (forward)", "unsupported");
+    each(row, "unsupported", "unsupported");
+  }
   for (const row of report.rows) {
     for (const note of row.results.flatMap(({ notes }) => notes)) {
       lines.push(`wider bound: ${row.group}/${note} (docs/numerics.md)`);

@@ -32,8 +32,8 @@ export const tasksCommand: Command = {
   usage: "[--task NAME]… [--member NAME]… [--size small|full] [--seeds N] [--output FILE]",
   description:
     "Each member is trained on each task with each seed, and tested; a table follows. Without\n" +
-    "options the small form runs on the CPU: minutes. The full form is for a GPU. With --from\n" +
-    "nothing is trained: the table is that of the files.\n\n" +
+    "options the small form runs, minutes a row on a CPU. The full form is for a GPU. With\n" +
+    "--from nothing is trained: the table is that of the files.\n\n" +
     `Tasks: ${TASKS.map(({ name }) => name).join(", ")}.\n` +
     "speech-digits reads recordings from the folder DRIFTLINE_SHARED and is skipped without.",
   options: {

@@ -6,6 +6,7 @@
  * the device shows at the next `read`. So layers chain ops without a readback, and a tape can
  * record a whole iteration.
  */
+import type { Packed } from "./packing.ts";
 import type { Dtype, FloatArray, Tensor } from "../tensor/tensor.ts";
 import type { Shape } from "../tensor/shape.ts";
 
@@ -118,6 +119,8 @@ export interface Launch {
   readonly dims: Readonly<Record<string, number>>;
   /** Shader variable name -> what is bound there. */
   readonly bindings: Readonly<Record<string, Binding>>;
+  /** Variables that lie in the buffers of others; their offsets are among `dims`. */
+  readonly packed?: Packed;
   readonly workgroups: readonly [number, number, number];
 }
 

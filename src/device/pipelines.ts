@@ -1,6 +1,14 @@
 /** Compiled shaders of one GPU device, kept by what they were compiled from. */
+import { packShader } from "./packing.ts";
 import type { Program } from "./protocol.ts";
-import { expandShader, interfaceOf, type ShaderInterface, type ShaderSource } from "./wgsl.ts";
+import {
+  type Constants,
+  expandShader,
+  interfaceOf,
+  type ShaderInterface,
+  type ShaderSource,
+  type StorageVariable,
+} from "./wgsl.ts";
 
 /** Compiled pipelines kept; the least recently used goes first. */
 export const PIPELINES_MAX = 512;
@@ -24,6 +32,26 @@ export const shaderFile: ShaderSource = (name) => {
   }
   return text;
 };
+
+/** Shaders whose variables are remembered; all are forgotten beyond. */
+const SHADERS_MAX = 512;
+
+const declared = new Map<string, ReadonlyMap<string, StorageVariable>>();
+
+/** The storage variables of a shader of this repository with its constants, by name. */
+export function storageOf(
+  shader: string,
+  constants: Constants,
+): ReadonlyMap<string, StorageVariable> {
+  const key = JSON.stringify([shader, constants]);
+  let known = declared.get(key);
+  if (known === undefined) {
+    if (declared.size >= SHADERS_MAX) declared.clear();
+    known = interfaceOf(expandShader(shader, constants, shaderFile)).storage;
+    declared.set(key, known);
+  }
+  return known;
+}
 
 /** Compiles on first use; compilation takes 1 to 700 ms and happens in the Worker. */
 export class PipelineCache {
@@ -66,7 +94,8 @@ export class PipelineCache {
 
   async #compile(program: Program): Promise<Pipeline> {
     const { names } = program;
-    const text = expandShader(program.shader, program.constants, shaderFile);
+    const expanded = expandShader(program.shader, program.constants, shaderFile);
+    const text = packShader(expanded, program.packed);
     const shader = interfaceOf(text);
     for (const name of names) {
       if (!shader.storage.has(name)) {

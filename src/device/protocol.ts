@@ -1,5 +1,6 @@
 /** Messages between a GPU device on the caller's thread and the Worker that owns the GPU. */
 import type { AdapterSummary, GpuLimits } from "./device.ts";
+import type { Packed } from "./packing.ts";
 
 /** What a pipeline is compiled from; sent once, then named by its number. */
 export interface Program {
@@ -8,6 +9,8 @@ export interface Program {
   readonly constants: Readonly<Record<string, number | string>>;
   /** The shader variables that a launch binds, in its order. */
   readonly names: readonly string[];
+  /** The variables that lie in the buffers of these. */
+  readonly packed: Packed;
 }
 
 /** A launch whose buffers are ids: what {@linkcode Launch} becomes on its way to the Worker. */

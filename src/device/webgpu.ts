@@ -328,7 +328,7 @@ export class WebGpuDevice implements GpuDevice {
 
   #wire(launch: Launch): WireLaunch {
     this.#refuseWhenGone();
-    const { shader, entry, constants, dims, workgroups } = launch;
+    const { shader, entry, constants, dims, packed = {}, workgroups } = launch;
     const names = Object.keys(launch.bindings);
     const bindings = names.map((name) => {
       const { buffer, bytes } = launch.bindings[name]!;
@@ -337,7 +337,7 @@ export class WebGpuDevice implements GpuDevice {
       }
       return { id: buffer.id, bytes };
     });
-    const program = this.#programOf({ shader, entry, constants, names });
+    const program = this.#programOf({ shader, entry, constants, names, packed });
     return { program, dims, bindings, workgroups };
   }
 
@@ -350,7 +350,8 @@ export class WebGpuDevice implements GpuDevice {
 
   /** The number of a program, which is sent at its first use. */
   #programOf(program: Program): number {
-    const key = JSON.stringify([program.shader, program.entry, program.constants, program.names]);
+    const { shader, entry, constants, names, packed } = program;
+    const key = JSON.stringify([shader, entry, constants, names, packed]);
     const known = this.#programs.get(key);
     if (known !== undefined) return known;
     const number = this.#programs.size + 1;

@@ -226,22 +226,33 @@ export function expandShader(name: string, constants: Constants, source: ShaderS
   return out.text();
 }
 
+/** A storage variable: an array of `element`, an alias resolved. */
+export interface StorageVariable {
+  readonly binding: number;
+  readonly writable: boolean;
+  readonly element: string;
+}
+
 /** What an expanded shader declares. */
 export interface ShaderInterface {
   /** Storage variables of group 0 by name. */
-  readonly storage: ReadonlyMap<string, { binding: number; writable: boolean }>;
+  readonly storage: ReadonlyMap<string, StorageVariable>;
   /** Fields of `struct Dims`, in order. */
   readonly dims: readonly { name: string; float: boolean }[];
 }
 
-const STORAGE_LINE = /@group\(0\)\s*@binding\((\d+)\)\s*var<storage,\s*(read|read_write)>\s*(\w+)/g;
+const STORAGE_LINE =
+  /@group\(0\)\s*@binding\((\d+)\)\s*var<storage,\s*(read|read_write)>\s*(\w+)\s*:\s*array<(\w+)>/g;
+const ALIAS_LINE = /alias (\w+) = (\w+);/g;
 const DIMS_STRUCT = /struct Dims\s*\{([^}]*)\}/;
 
 /** Reads the bindings and the sizes that an expanded shader declares. */
 export function interfaceOf(text: string): ShaderInterface {
-  const storage = new Map<string, { binding: number; writable: boolean }>();
-  for (const [, binding, access, name] of text.matchAll(STORAGE_LINE)) {
-    storage.set(name!, { binding: Number(binding), writable: access === "read_write" });
+  const aliases = new Map([...text.matchAll(ALIAS_LINE)].map(([, name, type]) => [name!, type!]));
+  const storage = new Map<string, StorageVariable>();
+  for (const [, binding, access, name, type] of text.matchAll(STORAGE_LINE)) {
+    const element = aliases.get(type!) ?? type!;
+    storage.set(name!, { binding: Number(binding), writable: access === "read_write", element });
   }
   const fields = DIMS_STRUCT.exec(text)?.[1] ?? "";
   const dims = [...fields.matchAll(/(\w+)\s*:\s*(u32|f32)/g)].map(([, name, type]) => ({

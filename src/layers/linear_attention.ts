@@ -26,12 +26,12 @@
 import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
-import { activation, add, gate, matmul, rmsNorm, runOp, slice, ssd } from "../ops/mod.ts";
+import { activation, add, gate, matmul, rmsNorm, runOp, ssd } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { type Dtype, reshape, type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
 import { checkSize, filled, uniform } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
-import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
+import { carried, need, operand, range, spreadSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
@@ -138,10 +138,6 @@ function logDecays(
   const roots = new Float64Array(head).fill(1 / GATE_ROOT);
   const z = spreadSteps(elapsed, roots, shape, dtype);
   return runOp(device, gate, { y: logs, z }, { activation: "identity" }).out;
-}
-
-function range(device: Device, x: OpInput, start: number, count: number): DeviceTensor {
-  return runOp(device, slice, { x }, { start, count }).out;
 }
 
 function forward(

@@ -34,9 +34,9 @@ import { runOp, slice } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { DIAGONAL_STARTS, type DiagonalStart, diagonalStart } from "../ssm/diagonal.ts";
 import { asDtype, type Dtype, reshape, type Tensor, zeros } from "../tensor/tensor.ts";
-import { activateAndMix } from "./_helpers/activate_and_mix.ts";
+import { activateAndMix, initMix } from "./_helpers/activate_and_mix.ts";
 import { madeFor, madeOnHost } from "./_helpers/derived.ts";
-import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
+import { checkSize, checkSteps, drawStep, filled, normal } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
 import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
@@ -107,10 +107,7 @@ function init(config: LiquidS4Config, random: RandomState): LayerParams<LiquidS4
       // Unit variance of the complex draw: each part has variance 1/2.
       C: normal(random, [feature, half, 2], Math.SQRT1_2),
       D: normal(random, [feature]),
-      ...(config.mix && {
-        mixWeight: uniform(random, [2 * feature, feature], 1 / Math.sqrt(feature)),
-        mixBias: filled([2 * feature], () => 0),
-      }),
+      ...initMix(config, random),
     },
   };
 }

@@ -21,12 +21,14 @@
  */
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
-import { activation, conv1d, gate, matmul, runOp, selectiveScan, slice } from "../ops/mod.ts";
+import { activation, conv1d, gate, matmul, runOp, selectiveScan } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { floatArray, reshape, zeros } from "../tensor/tensor.ts";
-import { checkSize, checkSteps, drawStep, filled, uniform } from "./_helpers/init.ts";
-import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
+import { checkSize, checkSteps, drawStep, filled } from "./_helpers/init.ts";
+import { softplusInverse, uniform } from "./_helpers/init.ts";
+import { carried, need, operand, range, spreadSteps } from "./_helpers/tensors.ts";
+import { transitionOf, transitionOn } from "./_helpers/transition.ts";
 import {
   bytesOfState,
   type ForwardOptions,
@@ -103,29 +105,6 @@ function init(config: MambaConfig, random: RandomState): LayerParams<MambaConfig
   };
 }
 
-/** The x with softplus(x) = y. */
-function softplusInverse(y: number): number {
-  return y + Math.log(-Math.expm1(-y));
-}
-
-/** A = −exp(logA), kept with the parameters: they never change in place. */
-const transitionCache = new WeakMap<Tensor, Tensor>();
-
-function transitionOf(logA: Tensor): Tensor {
-  let A = transitionCache.get(logA);
-  if (A === undefined) {
-    A = filled(logA.shape, (i) => -Math.exp(logA.data[i]!));
-    transitionCache.set(logA, A);
-  }
-  return A;
-}
-
-/** The same for the parallel form; made on the device where logA is there. */
-function transitionOn(device: Device, logA: OpInput, dtype: Dtype): OpInput {
-  if ("data" in logA) return asDtype(transitionOf(logA), dtype);
-  return runOp(device, activation, { x: logA }, { kind: "negative_exp" }).y;
-}
-
 type Params = ForwardParams<MambaConfig>;
 
 /** A parameter that every configuration has. */
@@ -148,10 +127,6 @@ function linear(
   const b = needed(params, weight, a.dtype);
   const added = bias === undefined ? undefined : param(params, bias, a.dtype);
   return runOp(device, matmul, { a, b, bias: added }, { transposeB: true }).c;
-}
-
-function range(device: Device, x: OpInput, start: number, count: number): DeviceTensor {
-  return runOp(device, slice, { x }, { start, count }).out;
 }
 
 function forward(

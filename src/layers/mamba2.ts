@@ -22,12 +22,13 @@ import type { RandomState } from "../base/random.ts";
 import { nextUniform } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
 import { activation, add, conv1d, gate, matmul, rmsNorm, runOp } from "../ops/mod.ts";
-import { type OpInput, slice, ssd } from "../ops/mod.ts";
-import { asDtype, type Dtype, type Tensor } from "../tensor/tensor.ts";
-import { reshape, zeros } from "../tensor/tensor.ts";
-import { checkSize, checkSteps, drawStep, filled, uniform } from "./_helpers/init.ts";
+import { type OpInput, ssd } from "../ops/mod.ts";
+import { type Dtype, reshape, zeros } from "../tensor/tensor.ts";
+import { checkSize, checkSteps, drawStep, filled } from "./_helpers/init.ts";
+import { softplusInverse, uniform } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
-import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
+import { carried, need, operand, range, spreadSteps } from "./_helpers/tensors.ts";
+import { transitionOn } from "./_helpers/transition.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
@@ -49,6 +50,8 @@ export interface Mamba2Config {
   readonly chunk: number;
   /** Gate after the norm instead of before it. */
   readonly normBeforeGate: boolean;
+  /** Biases on the input and output projections; default none. */
+  readonly bias?: boolean;
   /** Added to the mean of squares in the norm. */
   readonly eps: number;
   /** Range of the first step sizes. */
@@ -96,6 +99,7 @@ function convolvedOf(config: Mamba2Config): number {
  *   convWeight [inner + 2·group·state, width], convBias
  *   dtBias [head]     logA [head], A = −exp(logA)     D [head]
  *   normWeight [inner]     outProj [feature, inner]
+ *   inBias, outBias        of the projections, only with `bias`
  *
  * −A starts uniform in [1, 16], as in the published code; dtBias so that softplus gives a
  * log-uniform step.
@@ -115,36 +119,18 @@ function init(config: Mamba2Config, random: RandomState): LayerParams<Mamba2Conf
       dtBias: filled([heads], () => {
         const dt = drawStep(random, dtMin, dtMax);
         // The x with softplus(x) = dt.
-        return dt + Math.log(-Math.expm1(-dt));
+        return softplusInverse(dt);
       }),
       logA: filled([heads], () => Math.log(1 + 15 * nextUniform(random))),
       D: filled([heads], () => 1),
       normWeight: filled([inner], () => 1),
       outProj: uniform(random, [feature, inner], 1 / Math.sqrt(inner)),
+      ...(config.bias && {
+        inBias: filled([inner + convolved + heads], () => 0),
+        outBias: filled([feature], () => 0),
+      }),
     },
   };
-}
-
-/** A = −exp(logA), kept with the parameters: they never change in place. */
-const transitionCache = new WeakMap<Tensor, Tensor>();
-
-function transitionOf(logA: Tensor): Tensor {
-  let A = transitionCache.get(logA);
-  if (A === undefined) {
-    A = filled(logA.shape, (i) => -Math.exp(logA.data[i]!));
-    transitionCache.set(logA, A);
-  }
-  return A;
-}
-
-/** The same for the parallel form; made on the device where logA is there. */
-function transitionOn(device: Device, logA: OpInput, dtype: Dtype): OpInput {
-  if ("data" in logA) return asDtype(transitionOf(logA), dtype);
-  return runOp(device, activation, { x: logA }, { kind: "negative_exp" }).y;
-}
-
-function range(device: Device, x: OpInput, start: number, count: number): DeviceTensor {
-  return runOp(device, slice, { x }, { start, count }).out;
 }
 
 /** softplus(raw + dtBias), times the elapsed time.                    [batch, length, head] */
@@ -177,9 +163,12 @@ function forward(
   const convolvedSize = convolvedOf(config);
   const param = (name: string) => operand(need(params.tensors, name), dtype);
   const scope = openScope(device);
+  const linear = (a: OpInput, weight: string, bias: string) => {
+    const operands = { a, b: param(weight), bias: carried(params.tensors[bias], dtype) };
+    return runOp(scope, matmul, operands, { transposeB: true }).c;
+  };
   try {
-    const b = param("inProj");
-    const projected = runOp(scope, matmul, { a: u, b }, { transposeB: true }).c;
+    const projected = linear(u, "inProj", "inBias");
     const convolved = runOp(scope, conv1d, {
       u: range(scope, projected, inner, convolvedSize),
       weight: param("convWeight"),
@@ -208,7 +197,7 @@ function forward(
       groupSize: inner / config.group,
       normBeforeGate: config.normBeforeGate,
     }).out;
-    const y = runOp(scope, matmul, { a: normed, b: param("outProj") }, { transposeB: true }).c;
+    const y = linear(normed, "outProj", "outBias");
     return {
       y: scope.keep(y),
       state: { conv: scope.keep(convolved.state), ssm: scope.keep(scanned.state) },
@@ -259,6 +248,15 @@ export const mamba2: Layer<Mamba2Config> = {
   halfStepsExact: () => "the published block adds the input by Euler's rule, delta·B",
   examples: [
     EXAMPLE,
-    { ...EXAMPLE, width: 1, headSize: 3, feature: 6, group: 2, chunk: 5, normBeforeGate: true },
+    {
+      ...EXAMPLE,
+      width: 1,
+      headSize: 3,
+      feature: 6,
+      group: 2,
+      chunk: 5,
+      normBeforeGate: true,
+      bias: true,
+    },
   ],
 };

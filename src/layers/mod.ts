@@ -5,6 +5,7 @@ import { gateLoop } from "./gate_loop.ts";
 import { gss } from "./gss.ts";
 import { h3 } from "./h3.ts";
 import { hippo } from "./hippo.ts";
+import { kalman } from "./kalman.ts";
 import type { AnyLayer } from "./layer.ts";
 import { linearAttention } from "./linear_attention.ts";
 import { liquidS4 } from "./liquid_s4.ts";
@@ -35,6 +36,8 @@ export { h3ShiftTaps } from "./h3.ts";
 export type { H3Config } from "./h3.ts";
 export { hippoCoefficients, hippoReconstruct } from "./hippo.ts";
 export type { HippoCoefficients, HippoConfig } from "./hippo.ts";
+export { KALMAN_OUTPUTS } from "./kalman.ts";
+export type { KalmanConfig } from "./kalman.ts";
 export { LINEAR_ATTENTION_DECAYS, retentionLogDecays } from "./linear_attention.ts";
 export type { LinearAttentionConfig, LinearAttentionDecay } from "./linear_attention.ts";
 export { LIQUID_ORDER_MAX, liquidKernels } from "./liquid_s4.ts";
@@ -58,6 +61,7 @@ export {
   gss,
   h3,
   hippo,
+  kalman,
   linearAttention,
   liquidS4,
   longConv,
@@ -77,6 +81,7 @@ export const LAYERS: readonly AnyLayer[] = [
   gss,
   h3,
   hippo,
+  kalman,
   linearAttention,
   liquidS4,
   longConv,

@@ -22,7 +22,7 @@
  */
 import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
-import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
+import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
 import type { ActivationParams } from "../ops/activation.ts";
 import { dplrKernel, dplrScan, dplrTruncate, fftConv, poles, runOp } from "../ops/mod.ts";
 import { type OpInput, stepSizes } from "../ops/mod.ts";
@@ -32,9 +32,9 @@ import { nplr, nplrRankMin } from "../ssm/nplr.ts";
 import { expectShape } from "../tensor/shape.ts";
 import { asDtype, type Dtype, type FloatArray, floatArray } from "../tensor/tensor.ts";
 import { type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
-import { activateAndMix } from "./_helpers/activate_and_mix.ts";
+import { activateAndMix, activateAndMixSample, initMix } from "./_helpers/activate_and_mix.ts";
 import { areOnHost, derived } from "./_helpers/derived.ts";
-import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
+import { checkSize, checkSteps, drawStep, filled, normal } from "./_helpers/init.ts";
 import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
@@ -107,10 +107,7 @@ function init(config: S4Config, random: RandomState): LayerParams<S4Config> {
       // Unit variance of the complex draw: each part has variance 1/2.
       C: normal(random, [feature, half, 2], Math.SQRT1_2),
       D: normal(random, [feature]),
-      ...(config.mix && {
-        mixWeight: uniform(random, [2 * feature, feature], 1 / Math.sqrt(feature)),
-        mixBias: filled([2 * feature], () => 0),
-      }),
+      ...initMix(config, random),
     },
   };
 }
@@ -291,9 +288,6 @@ function recurrencesOf(params: LayerParams<S4Config>, scale: number): readonly D
   return scale === 1 ? derived(params, "recurrences", make) : make();
 }
 
-/** Activation and mixing of a step run as the twins of their ops. */
-const host = openCpu();
-
 function step(
   params: LayerParams<S4Config>,
   u: FloatArray,
@@ -318,9 +312,7 @@ function step(
     }
     y[i] = 2 * sum + D[d]! * u[i]!;
   }
-  if (config.activation === "identity" && !config.mix) return y;
-  const sample = host.upload(tensorOf([batch, 1, feature], y));
-  return host.dataOf(activateAndMix(host, config, tensors, sample));
+  return activateAndMixSample(config, tensors, y);
 }
 
 const EXAMPLE: S4Config = {

@@ -42,8 +42,8 @@
  */
 import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
-import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
-import { activation, discretize, fftConv, gate, linearScan, matmul } from "../ops/mod.ts";
+import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
+import { discretize, fftConv, linearScan } from "../ops/mod.ts";
 import { poles, runOp, vandermonde } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import type { ActivationParams } from "../ops/activation.ts";
@@ -52,8 +52,9 @@ import { type DiscreteSystem, discretizeDiagonal } from "../ssm/discretize.ts";
 import { dssWeights } from "../ssm/dss.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { floatArray, zeros } from "../tensor/tensor.ts";
+import { activateAndMix, activateAndMixSample, initMix } from "./_helpers/activate_and_mix.ts";
 import { areOnHost } from "./_helpers/derived.ts";
-import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
+import { checkSize, checkSteps, drawStep, filled, normal } from "./_helpers/init.ts";
 import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
@@ -102,12 +103,7 @@ function init(config: S4dConfig, random: RandomState): LayerParams<S4dConfig> {
   const { feature, state } = config;
   const half = state / 2;
   const { lambda, B } = diagonalStart(config.start, state);
-  const mixWeight = config.mix
-    ? {
-      mixWeight: uniform(random, [2 * feature, feature], 1 / Math.sqrt(feature)),
-      mixBias: filled([2 * feature], () => 0),
-    }
-    : {};
+  const mix = initMix(config, random);
   return {
     config,
     tensors: {
@@ -118,7 +114,7 @@ function init(config: S4dConfig, random: RandomState): LayerParams<S4dConfig> {
       // Unit variance of the complex draw: each part has variance 1/2.
       C: normal(random, [feature, half, 2], Math.SQRT1_2),
       D: normal(random, [feature]),
-      ...mixWeight,
+      ...mix,
     },
   };
 }
@@ -179,7 +175,7 @@ function forward(
   u: OpInput,
   options: ForwardOptions = {},
 ): ForwardResult {
-  const { tensors } = params;
+  const { config, tensors } = params;
   const { dtype } = u;
   const scope = openScope(device);
   try {
@@ -195,9 +191,9 @@ function forward(
       })
       : runOp(scope, linearScan, { ...shared, ...irregular(scope, params, u, options.dtScale) }, {
         variant: "perStep",
-        discretization: params.config.discretization,
+        discretization: config.discretization,
       });
-    const y = outputOf(scope, params, scanned.y);
+    const y = activateAndMix(scope, config, tensors, scanned.y);
     return { y: scope.keep(y), state: { x: scope.keep(scanned.state) } };
   } finally {
     scope.release();
@@ -241,23 +237,6 @@ function irregular(
     B: operand(need(tensors, "B"), dtype),
     dt: spreadLearnedSteps(device, dtScale, need(tensors, "logDt"), u.shape, dtype),
   };
-}
-
-/** Activation and mixing: what follows the bank, the same in every form. */
-function outputOf(
-  device: Device,
-  { config, tensors }: ForwardParams<S4dConfig>,
-  y: DeviceTensor,
-): DeviceTensor {
-  let out = y;
-  if (config.activation !== "identity") {
-    out = runOp(device, activation, { x: out }, { kind: config.activation }).y;
-  }
-  if (!config.mix) return out;
-  const b = operand(need(tensors, "mixWeight"), y.dtype);
-  const bias = operand(need(tensors, "mixBias"), y.dtype);
-  const mixed = runOp(device, matmul, { a: out, b, bias }, { transposeB: true }).c;
-  return runOp(device, gate, { y: mixed }, { activation: "sigmoid" }).out;
 }
 
 /**
@@ -319,7 +298,7 @@ export function s4dConvolve(
     const kernel = s4dKernel(scope, params, u.shape[1]!, u.dtype);
     const D = asDtype(need(params.tensors, "D"), u.dtype);
     const { y } = runOp(scope, fftConv, { u, kernel, D }, {});
-    return scope.keep(outputOf(scope, params, y));
+    return scope.keep(activateAndMix(scope, params.config, params.tensors, y));
   } finally {
     scope.release();
   }
@@ -357,9 +336,6 @@ function initialState(config: S4dConfig, batch: number, dtype: Dtype = "f64"): L
   return { x: zeros([batch, config.feature, config.state / 2, 2], dtype) };
 }
 
-/** The pointwise tail of a step runs as the twins of its ops. */
-const host = openCpu();
-
 function step(
   params: LayerParams<S4dConfig>,
   u: FloatArray,
@@ -375,9 +351,7 @@ function step(
   const D = need(tensors, "D").data;
   stepInto(y, x.data, discreteOf(params, dtScale), C, u);
   for (let i = 0; i < y.length; i++) y[i] = y[i]! + D[i % feature]! * u[i]!;
-  if (config.activation === "identity" && !config.mix) return y;
-  const out = outputOf(host, params, host.upload(tensorOf([batch, 1, feature], y)));
-  return host.dataOf(out);
+  return activateAndMixSample(config, tensors, y);
 }
 
 /** x ← Abar·x + Bbar·u and y = 2·Re Σ C·x for every row and feature. */

@@ -88,7 +88,8 @@ const BLOCK = { activation: "gelu", mix: true };
  * 2312.00752, appendix E), Mamba-2 (2405.21060, appendix D), S4 and S4D (2111.00396, 2206.11893),
  * S5 (2208.04933), H3 (2212.14052), LSSL (2110.13985), gated linear attention (2312.06635), Mega
  * (2209.10655), GSS (2206.13947). A head of attention has up to 64 features. HiPPO's readout is a
- * matrix from all coefficients to all features, so it has few coefficients.
+ * matrix from all coefficients to all features, so it has few coefficients. A Kalman filter starts
+ * as unsure as its input is large behind a norm.
  */
 const DEFAULTS: Readonly<Record<string, (width: number) => Record<string, unknown>>> = {
   attention: (width) => {
@@ -101,6 +102,7 @@ const DEFAULTS: Readonly<Record<string, (width: number) => Record<string, unknow
   gss: (width) => ({ gate: 4 * width, inner: Math.ceil(width / 4), state: 512 }),
   h3: () => ({ state: 16, headSize: 1, ...STEPS }),
   hippo: () => ({ state: 16, measure: "legs", window: 256, discretization: "zoh", start: 0 }),
+  kalman: () => ({ output: "level", startDeviation: 1 }),
   linear_attention: (width) => ({
     ...{ head: width / divisor(width, 64), state: 64, decay: "gated", chunk: 64, eps: 1e-5 },
   }),

@@ -333,6 +333,7 @@ const cases: readonly OpCase<LinearScanParams, Input, OptionalInput>[] = [
   ltiCase("long, wider chunks", { batch: 1, length: 4500, feature: 2, state: 2 }),
   ltiCase("many features, one state", { batch: 1, length: 40, feature: 37, state: 1 }),
   ltiCase("states over invocations", { batch: 1, length: 70, feature: 2, state: 19 }),
+  ltiCase("states over a workgroup", { batch: 1, length: 17, feature: 2, state: 300 }),
   ltiCase("zero input", { ...SMALL, length: 33 }, { zeros: true }),
   {
     name: "nothing optional, no pairs",
@@ -359,6 +360,12 @@ const cases: readonly OpCase<LinearScanParams, Input, OptionalInput>[] = [
   perStepCase("zero-order hold, tiny steps", { ...SMALL, length: 40 }, "zoh", [1e-7, 1e-5]),
   perStepCase("zero-order hold, gaps", { ...SMALL, length: 67 }, "zoh", [0.01, 30]),
   perStepCase("bilinear, several chunks", { ...SMALL, length: 67 }, "bilinear", [0.001, 0.5]),
+  perStepCase(
+    "bilinear, states over a workgroup",
+    { batch: 1, length: 17, feature: 1, state: 130 },
+    "bilinear",
+    [0.001, 0.1],
+  ),
 ];
 
 /** Diagonal complex linear scan; equation, variants and shapes at the head of this file. */

@@ -46,6 +46,7 @@ import { squaredNorm } from "./squared_norm.ts";
 import { ssd } from "./ssd.ts";
 import { stepSizes } from "./step_sizes.ts";
 import { studentTLoss } from "./student_t_loss.ts";
+import { transpose } from "./transpose.ts";
 import { vandermonde } from "./vandermonde.ts";
 
 export { runOp } from "./run.ts";
@@ -97,6 +98,7 @@ export {
   ssd,
   stepSizes,
   studentTLoss,
+  transpose,
   vandermonde,
 };
 
@@ -148,5 +150,6 @@ export const OPS: readonly AnyOp[] = [
   ssd,
   stepSizes,
   studentTLoss,
+  transpose,
   vandermonde,
 ];

@@ -12,6 +12,7 @@ import { invariant } from "../base/invariant.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type FloatArray, type Tensor } from "../tensor/tensor.ts";
 import { type AnyOp, gradientName, type LaunchPlan, type Named, type Op, type Pass } from "./op.ts";
+import { packLaunch } from "./_helpers/packing.ts";
 
 /** An input of {@linkcode runOp}: on the host, or already on the device. */
 export type OpInput = Tensor | DeviceTensor;
@@ -152,10 +153,6 @@ function bindPass(
   pass: Pass,
   tensors: Record<string, DeviceTensor>,
 ): Record<string, Binding> {
-  const most = device.limits.storageBuffersMax;
-  if (pass.bindings.length > most) {
-    throw new LimitError("storageBuffersMax", most, pass.bindings.length, pass.entry);
-  }
   const axisMax = device.limits.workgroupsPerAxisMax;
   for (const count of pass.workgroups) {
     if (count > axisMax) throw new LimitError("workgroupsPerAxisMax", axisMax, count, pass.entry);
@@ -219,14 +216,16 @@ function prepare(
   for (const [name, shape] of Object.entries(outputShapes)) {
     outputs[name] = tensors[name] = device.alloc(shape, "f32");
   }
-  const launches = plan.passes.map((pass) => ({
-    shader: pass.shader ?? op.name,
-    entry: pass.entry,
-    constants: pass.constants,
-    dims: pass.dims,
-    bindings: bindPass(device, pass, tensors),
-    workgroups: pass.workgroups,
-  }));
+  const launches = plan.passes.flatMap((pass) =>
+    packLaunch(device, {
+      shader: pass.shader ?? op.name,
+      entry: pass.entry,
+      constants: pass.constants,
+      dims: pass.dims,
+      bindings: bindPass(device, pass, tensors),
+      workgroups: pass.workgroups,
+    })
+  );
   return { launches, outputs };
 }
 

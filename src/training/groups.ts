@@ -22,6 +22,7 @@ export type ParameterGroup =
 const SYSTEM: ReadonlySet<string> = new Set([
   ...["A", "B", "P", "Q", "logA", "lambda", "lambdaRe", "lambdaIm", "logDecay", "frequency"],
   ...["logDt", "dtBias", "logFrequency", "alpha", "delta", "beta"],
+  "logDeviation",
 ]);
 
 /** The group of a parameter by its flat name, `layers.0.mixer.logDt`. */

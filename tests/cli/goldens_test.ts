@@ -119,6 +119,28 @@ Deno.test("runGoldens() fails a case that lacks what its kind needs", async () =
   });
 });
 
+Deno.test("runGoldens() fails the damaged cases of a group by name and runs the others", async () => {
+  const manifest = JSON.parse(discretization.json);
+  delete manifest.cases.dense_zoh.atol;
+  manifest.cases.dense_euler.tensors.A.shape = [9, 9];
+  delete manifest.cases.diag_zoh.tensors.B;
+  const files = {
+    "discretization.json": JSON.stringify(manifest),
+    "discretization.safetensors": discretization.safetensors,
+  };
+  await withFolder(files, async (folder) => {
+    const report = await runGoldens({ folder, twinsOnly: true });
+    const [row] = report.rows;
+    assert.deepEqual([row!.cases, row!.failed, row!.passed], [16, 3, 13]);
+    assert.equal(report.passed, false);
+    const text = formatGoldens(report);
+    assert.match(text, /FAILED: discretization\/dense_zoh: no atol/);
+    assert.match(text, /FAILED: discretization\/dense_euler\/A: shape is \[9,9\]/);
+    assert.match(text, /FAILED: discretization\/diag_zoh: needs tensor "B"/);
+    assert.match(text, /FAILED: discretization: tensor "diag_zoh\/B\.re" is in the file/);
+  });
+});
+
 Deno.test("goldensCommand exits 1 on a failure and prints JSON where asked", async () => {
   const lines: string[] = [];
   const print = { out: (line: string) => lines.push(line), error: () => {} };
@@ -129,6 +151,14 @@ Deno.test("goldensCommand exits 1 on a failure and prints JSON where asked", asy
     await Deno.remove(`${folder}/made.safetensors`);
     assert.equal(await runVerb(goldensCommand, [folder], print), 1);
   });
+});
+
+Deno.test("runGoldens() passes cases of other sizes and options than the published", async () => {
+  const folder = `${import.meta.dirname}/../testdata/golden_variants`;
+  const report = await runGoldens({ folder, requireGpu: Deno.env.get("REQUIRE_GPU") === "1" });
+  const messages = report.rows.flatMap(({ results }) => results.flatMap((each) => each.messages));
+  assert.deepEqual([...messages, ...report.faults], []);
+  assert.ok(report.passed);
 });
 
 Deno.test("GOLDEN_GROUPS names each group once", () => {

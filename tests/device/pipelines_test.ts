@@ -1,17 +1,13 @@
 import assert from "node:assert/strict";
 import { list } from "../_source.ts";
-import { PIPELINES_MAX, shaderFile } from "../../src/device/pipelines.ts";
+import { openPlanner, WEBGPU_LIMITS } from "../../src/cli/family/planner.ts";
+import type { GpuDevice, Launch } from "../../src/device/device.ts";
+import { PIPELINES_MAX, shaderFile, storageOf } from "../../src/device/pipelines.ts";
 import { expandShader } from "../../src/device/wgsl.ts";
-import { OPS } from "../../src/ops/mod.ts";
+import { gradientsOn } from "../../src/ops/difference_check.ts";
+import { OPS, runOp } from "../../src/ops/mod.ts";
+import type { AnyOp } from "../../src/ops/op.ts";
 import { caseInputs } from "../../src/ops/self_check.ts";
-
-const LIMITS = {
-  workgroupBytesMax: 16384,
-  invocationsMax: 256,
-  storageBuffersMax: 16,
-  bindingBytesMax: 1 << 27,
-  workgroupsPerAxisMax: 65535,
-};
 
 /** The text of an entry point and of all functions that it calls, directly or not. */
 function reachedFrom(entry: string, text: string): string {
@@ -58,21 +54,43 @@ function workgroupBytes(
   return bytes;
 }
 
-Deno.test("every launch stays within 16 KiB of workgroup memory and WebGPU's default limits", () => {
+/** All launches of an op on a case, those of its backward too, as a device of few buffers has them. */
+async function launchesOf(op: AnyOp, testCase: AnyOp["cases"][number]): Promise<Launch[]> {
+  const issued: Launch[] = [];
+  const { device } = openPlanner(WEBGPU_LIMITS);
+  const listening: GpuDevice = {
+    ...device,
+    dispatch(launches) {
+      issued.push(...launches);
+      device.dispatch(launches);
+    },
+  };
+  if (op.backward) await gradientsOn(listening, op, testCase, "f32");
+  else runOp(listening, op, caseInputs(testCase, "f32"), testCase.params);
+  return issued;
+}
+
+Deno.test("every launch of every op stays within WebGPU's default limits", async () => {
   for (const op of OPS) {
     for (const testCase of op.cases) {
-      const shapes = Object.fromEntries(
-        Object.entries(caseInputs(testCase, "f32")).map(([name, x]) => [name, x.shape]),
-      );
-      const plans = [op, op.backward].map((way) => way?.launch(shapes, testCase.params, LIMITS));
-      for (const pass of plans.flatMap((plan) => plan?.passes ?? [])) {
-        const text = expandShader(pass.shader ?? op.name, pass.constants, shaderFile);
-        const bytes = workgroupBytes(pass.entry, text, pass.constants as Record<string, number>);
-        assert.ok(bytes <= LIMITS.workgroupBytesMax, `${op.name} ${testCase.name}: ${bytes} bytes`);
-        assert.ok(pass.workgroups.every((n) => n <= LIMITS.workgroupsPerAxisMax));
+      for (const launch of await launchesOf(op, testCase)) {
+        const { shader, entry, constants, bindings } = launch;
+        const place = `${op.name} ${testCase.name}, ${shader} ${entry}`;
+        const text = expandShader(shader, constants, shaderFile);
+        const bytes = workgroupBytes(entry, text, constants as Record<string, number>);
+        assert.ok(bytes <= WEBGPU_LIMITS.workgroupBytesMax, `${place}: ${bytes} bytes`);
+        const buffers = Object.keys(bindings).length;
+        assert.ok(buffers <= WEBGPU_LIMITS.storageBuffersMax, `${place}: ${buffers} buffers`);
+        assert.ok(launch.workgroups.every((n) => n <= WEBGPU_LIMITS.workgroupsPerAxisMax), place);
       }
     }
   }
+});
+
+Deno.test("storageOf() reads the variables of a shader with its constants", () => {
+  const variables = storageOf("add", { GROUP: 64 });
+  assert.deepEqual([...variables.keys()], ["a", "b", "out"]);
+  assert.equal(storageOf("add", { GROUP: 64 }), variables);
 });
 
 Deno.test("shaderFile() reads every shader, and a missing one is an error", () => {

@@ -70,13 +70,14 @@ Deno.test("expandShader() refuses templates that are too deep or too long", () =
 
 Deno.test("interfaceOf() reads bindings and sizes", () => {
   const read = interfaceOf(`
+    alias Number = vec2f;
     struct Dims { length: u32, scale: f32 }
     @group(0) @binding(0) var<storage, read> u: array<f32>;
-    @group(0) @binding(7) var<storage, read_write> y: array<vec2f>;
+    @group(0) @binding(7) var<storage, read_write> y: array<Number>;
   `);
   assert.deepEqual([...read.storage], [
-    ["u", { binding: 0, writable: false }],
-    ["y", { binding: 7, writable: true }],
+    ["u", { binding: 0, writable: false, element: "f32" }],
+    ["y", { binding: 7, writable: true, element: "vec2f" }],
   ]);
   assert.deepEqual(read.dims, [{ name: "length", float: false }, { name: "scale", float: true }]);
 });

@@ -316,5 +316,18 @@ for (const layer of LAYERS) {
     const within = `the CPU within ${F32_CLOSE}`;
     Deno.test(`${layer.name} ${index}: SIMD is ${within}`, () => forwardClose(simd));
     gpuTest(`${layer.name} ${index}: the GPU is ${within}`, forwardClose);
+
+    const stateKept = async (device: Device) => {
+      const { state } = await runForward(cpu, layer, params, u);
+      const carried = Object.fromEntries(
+        Object.entries(state).map(([name, tensor]) => [name, asDtype(tensor, "f32")]),
+      );
+      const none = asDtype(part(u, 0, 0), "f32");
+      const after = await runForward(device, layer, params, none, { state: carried });
+      assert.deepEqual(after.y.shape, none.shape);
+      assertStatesClose(after.state, carried, 0);
+    };
+    law("no samples leave the carried state as it is", () => stateKept(cpu));
+    gpuTest(`${layer.name} ${index}: no samples leave the state as it is on the GPU`, stateKept);
   });
 }

@@ -384,6 +384,14 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
   add: ({ a, b }) => ({
     out: [...a!.data].map((v, i) => v + b!.data[i % b!.data.length]!),
   }),
+  transpose: ({ x }) => {
+    const [rows, columns] = x!.shape.slice(-2) as [number, number];
+    const from = (i: number) => {
+      const [within, first] = [i % (rows * columns), i - i % (rows * columns)];
+      return first + within % rows * columns + Math.floor(within / rows);
+    };
+    return { out: Array.from(x!.data, (_, i) => x!.data[from(i)]!) };
+  },
   slice: ({ x }, { start, count }) => {
     const width = x!.shape.at(-1)!;
     const inRange = (i: number) => i % width >= start && i % width < start + count;

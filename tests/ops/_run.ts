@@ -1,6 +1,8 @@
 /** Small helpers of the op tests: run on the CPU in f64, make tensors from numbers. */
-import type { GpuLimits } from "../../src/device/device.ts";
+import assert from "node:assert/strict";
+import type { GpuDevice, GpuLimits } from "../../src/device/device.ts";
 import { openCpu } from "../../src/device/cpu.ts";
+import { openScope, type ScopedDevice } from "../../src/device/scope.ts";
 import type { AnyOp } from "../../src/ops/op.ts";
 import type { LaunchPlan } from "../../src/ops/op.ts";
 import { runOp } from "../../src/ops/run.ts";
@@ -59,6 +61,25 @@ export const DEFAULT_LIMITS: GpuLimits = {
   bindingBytesMax: 134_217_728,
   workgroupsPerAxisMax: 65_535,
 };
+
+/** A GPU that says it has other limits: what runs on it is planned for these. What it allocates goes back at `release`. */
+export function withLimits(
+  gpu: GpuDevice,
+  limits: GpuLimits,
+): GpuDevice & Pick<ScopedDevice, "release"> {
+  const scope = openScope(gpu);
+  assert.ok(scope.kind === "webgpu");
+  return {
+    ...scope,
+    limits,
+    dispatch(launches) {
+      for (const { bindings, entry } of launches) {
+        assert.ok(Object.keys(bindings).length <= limits.storageBuffersMax, entry);
+      }
+      scope.dispatch(launches);
+    },
+  };
+}
 
 /** f32 elements that a plan allocates for its run only. */
 export function scratchOf({ scratch }: LaunchPlan): number {

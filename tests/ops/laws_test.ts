@@ -10,11 +10,13 @@
  * - gradients are central differences of the f64 twin, along random directions; in f32, twin and
  *   SIMD and GPU, they are those of the f64 twin within the backward's tolerance, poisoned and
  *   twice alike
+ * - on a GPU with WebGPU's default limits so are outputs and gradients of the quick cases, and of
+ *   those that it plans otherwise
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { openCpu } from "../../src/device/cpu.ts";
-import type { Device } from "../../src/device/device.ts";
+import type { Device, GpuLimits } from "../../src/device/device.ts";
 import { openScope } from "../../src/device/scope.ts";
 import {
   DIFFERENCE_TOLERANCE,
@@ -29,6 +31,7 @@ import type { Shape } from "../../src/tensor/shape.ts";
 import { type Dtype, type FloatArray, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
 import { gpuTest, takeFaults } from "../_gpu.ts";
 import { NAIVE } from "./_naive.ts";
+import { DEFAULT_LIMITS, withLimits } from "./_run.ts";
 
 const cpu = openCpu({ poison: true, simd: false });
 /** Kernels for every size; on one thread and on three. */
@@ -173,6 +176,27 @@ for (const op of OPS) {
   });
 }
 
+/** Gradients in f32 are those of the f64 twin, and twice the same bits. */
+async function compareGradients(
+  device: Device,
+  op: AnyOp,
+  tolerance: number,
+  testCase: AnyOp["cases"][number],
+): Promise<void> {
+  const exact = await gradientsOn(cpu, op, testCase, "f64");
+  const single = await gradientsOn(device, op, testCase, "f32");
+  const again = await gradientsOn(device, op, testCase, "f32");
+  for (const [name, gradient] of Object.entries(exact)) {
+    // A gradient that is zero by cancellation has no size of its own to be measured against.
+    const isZero = gradient.every((value) => value === 0);
+    const error = isZero
+      ? Math.max(...single[name]!.map(Math.abs))
+      : relativeError(single[name]!, gradient);
+    assert.ok(error <= tolerance, `${testCase.name}: gradient of ${name} is off by ${error}`);
+    assertSameBits(single[name]!, again[name]!, `${testCase.name}: gradient of ${name}`);
+  }
+}
+
 for (const op of OPS) {
   const { backward } = op;
   if (backward === undefined) continue;
@@ -187,20 +211,8 @@ for (const op of OPS) {
   });
 
   const tolerance = backward.tolerance;
-  const compare = async (device: Device, testCase: AnyOp["cases"][number]) => {
-    const exact = await gradientsOn(cpu, op, testCase, "f64");
-    const single = await gradientsOn(device, op, testCase, "f32");
-    const again = await gradientsOn(device, op, testCase, "f32");
-    for (const [name, gradient] of Object.entries(exact)) {
-      // A gradient that is zero by cancellation has no size of its own to be measured against.
-      const isZero = gradient.every((value) => value === 0);
-      const error = isZero
-        ? Math.max(...single[name]!.map(Math.abs))
-        : relativeError(single[name]!, gradient);
-      assert.ok(error <= tolerance, `${testCase.name}: gradient of ${name} is off by ${error}`);
-      assertSameBits(single[name]!, again[name]!, `${testCase.name}: gradient of ${name}`);
-    }
-  };
+  const compare = (device: Device, testCase: AnyOp["cases"][number]) =>
+    compareGradients(device, op, tolerance, testCase);
 
   /** A GPU may flush denormals to zero, where slopes jump (relu) and factors lift the rest. */
   const expectFinite = async (device: Device, testCase: AnyOp["cases"][number]) => {
@@ -234,6 +246,41 @@ for (const op of OPS) {
       if (testCase.name.includes("denormal")) await expectFinite(gpu, testCase);
       else await compare(gpu, testCase);
     }
+    assert.deepEqual(takeFaults(), []);
+  });
+}
+
+/** Whether the plans of a case, its backward's too, are others where limits are WebGPU's own. */
+function isPlannedOtherwise(
+  op: AnyOp,
+  testCase: AnyOp["cases"][number],
+  limits: GpuLimits,
+): boolean {
+  const shapes = shapesOf(caseInputs(testCase, "f32"));
+  const plansFor = (most: GpuLimits) =>
+    JSON.stringify([op, op.backward].map((way) => way?.launch(shapes, testCase.params, most)));
+  return plansFor(limits) !== plansFor(DEFAULT_LIMITS);
+}
+
+for (const op of OPS) {
+  gpuTest(`${op.name}: the GPU is the f64 twin within WebGPU's default limits`, async (gpu) => {
+    const narrow = withLimits(gpu, DEFAULT_LIMITS);
+    const cases = op.cases.filter((testCase) =>
+      testCase.quick || isPlannedOtherwise(op, testCase, gpu.limits)
+    );
+    for (const testCase of cases) {
+      const exact = await outputsOn(cpu, op, testCase, "f64");
+      const onGpu = await outputsOn(narrow, op, testCase, "f32");
+      for (const name of op.outputs) {
+        const error = relativeError(onGpu[name]!, exact[name]!);
+        assert.ok(error <= op.tolerance, `${testCase.name}: ${name} is off by ${error}`);
+      }
+      const isExact = !testCase.name.includes("denormal");
+      if (op.backward && isExact) {
+        await compareGradients(narrow, op, op.backward.tolerance, testCase);
+      }
+    }
+    narrow.release();
     assert.deepEqual(takeFaults(), []);
   });
 }

@@ -19,7 +19,8 @@ const NAMES = Object.keys(
 Deno.test("groupOf() tells the parameters of every member's system", () => {
   const system = NAMES.filter((name) => groupOf(name) === "system");
   const leaves = new Set(system.map((name) => name.slice(name.lastIndexOf(".") + 1)));
-  for (const leaf of ["logA", "dtBias", "logDt", "logDecay", "frequency", "lambdaRe", "A", "B"]) {
+  const some = ["logA", "dtBias", "logDt", "logDecay", "frequency", "lambdaRe", "A", "B"];
+  for (const leaf of [...some, "logDeviation"]) {
     assert.ok(leaves.has(leaf), leaf);
   }
   assert.ok(system.every((name) => name.includes(".mixer.")));

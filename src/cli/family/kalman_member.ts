@@ -1,7 +1,9 @@
 /**
- * The Kalman filter with the two forms of a layer: over a whole length the op `kalman_filter`,
- * sample by sample the sequential filter of `src/ssm/kalman.ts`, in covariances. The output is the
- * forecast of a sample before it is seen; the state is the belief after the last one.
+ * The Kalman filter with the two forms of a layer, for any model (the layer `kalman` has one of
+ * its own): over a whole length the op `kalman_filter`, sample by sample the sequential filter of
+ * `src/ssm/kalman.ts`, in covariances. The output is the forecast of a sample before it is seen,
+ * the state the belief after the last one. The smoother is the op `kalman_smoother` on what the
+ * filter found.
  */
 import { nextNormal, type RandomState } from "../../base/random.ts";
 import type { Device } from "../../device/device.ts";
@@ -9,7 +11,7 @@ import { openScope } from "../../device/scope.ts";
 import { bytesOfState } from "../../layers/layer.ts";
 import type { ForwardOptions, ForwardParams, ForwardResult } from "../../layers/mod.ts";
 import type { LayerParams, LayerState } from "../../layers/mod.ts";
-import { kalmanFilter, type OpInput, runOp, slice } from "../../ops/mod.ts";
+import { kalmanFilter, kalmanSmoother, type OpInput, runOp, slice } from "../../ops/mod.ts";
 import { choleskyLower, congruence, identity, multiply } from "../../ssm/dense.ts";
 import { kalmanFilter as filterSequentially } from "../../ssm/kalman.ts";
 import {
@@ -62,38 +64,78 @@ function initialState({ state }: KalmanMemberConfig, batch: number, dtype: Dtype
   return { mean: zeros([batch, state], dtype), factor: start };
 }
 
+/** Parameters by name in the dtype of the computation. */
+function operandsOf({ tensors }: ForwardParams<KalmanMemberConfig>, dtype: Dtype) {
+  return (name: string): OpInput => {
+    const tensor = tensors[name]!;
+    return "data" in tensor ? asDtype(tensor, dtype) : tensor;
+  };
+}
+
+/** The filter's outputs, and the belief after the last sample. */
+function filter(
+  device: Device,
+  params: ForwardParams<KalmanMemberConfig>,
+  u: OpInput,
+  options: ForwardOptions,
+) {
+  const [batch, length] = u.shape as [number, number];
+  const { state } = params.config;
+  const carried = options.state ?? initialState(params.config, batch, u.dtype);
+  const operand = operandsOf(params, u.dtype);
+  const found = runOp(device, kalmanFilter, {
+    y: u,
+    A: operand("A"),
+    C: operand("C"),
+    processFactor: operand("processFactor"),
+    observationFactor: operand("observationFactor"),
+    startMean: carried["mean"]!,
+    startFactor: carried["factor"]!,
+  }, { start: "filtered" });
+  const last = (name: "mean" | "factor", shape: readonly number[]) => {
+    const count = shape.reduce((a, b) => a * b, 1);
+    const x = reshape(found[name], [batch, length * count]);
+    const { out } = runOp(device, slice, { x }, { start: (length - 1) * count, count });
+    return reshape(out, [batch, ...shape]);
+  };
+  return { found, mean: last("mean", [state]), factor: last("factor", [state, state]) };
+}
+
 function forward(
   device: Device,
-  { config, tensors }: ForwardParams<KalmanMemberConfig>,
+  params: ForwardParams<KalmanMemberConfig>,
   u: OpInput,
   options: ForwardOptions = {},
 ): ForwardResult {
-  const [batch, length] = u.shape as [number, number];
-  const { state } = config;
-  const carried = options.state ?? initialState(config, batch, u.dtype);
-  const operand = (name: string): OpInput => {
-    const tensor = tensors[name]!;
-    return "data" in tensor ? asDtype(tensor, u.dtype) : tensor;
-  };
   const scope = openScope(device);
   try {
-    const found = runOp(scope, kalmanFilter, {
-      y: u,
+    const { found, mean, factor } = filter(scope, params, u, options);
+    const state = { mean: scope.keep(mean), factor: scope.keep(factor) };
+    return { y: scope.keep(found.forecast), state };
+  } finally {
+    scope.release();
+  }
+}
+
+/** The means given all samples; the state is the filter's. */
+function smoothForward(
+  device: Device,
+  params: ForwardParams<KalmanMemberConfig>,
+  u: OpInput,
+  options: ForwardOptions = {},
+): ForwardResult {
+  const scope = openScope(device);
+  try {
+    const { found, mean, factor } = filter(scope, params, u, options);
+    const operand = operandsOf(params, u.dtype);
+    const smoothed = runOp(scope, kalmanSmoother, {
+      mean: found.mean,
+      factor: found.factor,
       A: operand("A"),
-      C: operand("C"),
       processFactor: operand("processFactor"),
-      observationFactor: operand("observationFactor"),
-      startMean: carried["mean"]!,
-      startFactor: carried["factor"]!,
-    }, { start: "filtered" });
-    const last = (name: "mean" | "factor", shape: readonly number[]) => {
-      const count = shape.reduce((a, b) => a * b, 1);
-      const x = reshape(found[name], [batch, length * count]);
-      const { out } = runOp(scope, slice, { x }, { start: (length - 1) * count, count });
-      return scope.keep(reshape(out, [batch, ...shape]));
-    };
-    const belief = { mean: last("mean", [state]), factor: last("factor", [state, state]) };
-    return { y: scope.keep(found.forecast), state: belief };
+    }, {});
+    const state = { mean: scope.keep(mean), factor: scope.keep(factor) };
+    return { y: scope.keep(smoothed.smoothedMean), state };
   } finally {
     scope.release();
   }
@@ -141,7 +183,7 @@ function step(
 
 /** The filter as a member. */
 export const kalmanMember: TwoForms = {
-  name: "kalman",
+  name: "kalman_filter",
   papers: [
     { title: "Temporal Parallelization of Bayesian Smoothers", arxiv: "1905.13002" },
     {
@@ -157,4 +199,11 @@ export const kalmanMember: TwoForms = {
   step,
   stateBytes: (config: KalmanMemberConfig, batch, dtype) =>
     bytesOfState(initialState(config, batch, dtype)),
+};
+
+/** The smoother, after the filter: its outputs depend on all samples, so it has no step. */
+export const kalmanSmootherMember: TwoForms = {
+  ...kalmanMember,
+  name: "kalman_smoother",
+  forward: smoothForward,
 };

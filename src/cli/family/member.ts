@@ -1,7 +1,7 @@
-/** The rows of the family's table: every layer of the hub, configurations of some, the filter. */
+/** The rows of the family's table: every layer of the hub, configurations of some, Kalman's. */
 import { type AnyLayer, LAYERS, type Paper } from "../../layers/mod.ts";
 import { memberDefaults, memberNamed } from "../../models/backbone_config.ts";
-import { kalmanConfig, kalmanMember } from "./kalman_member.ts";
+import { kalmanConfig, kalmanMember, kalmanSmootherMember } from "./kalman_member.ts";
 
 /** Width of the layers in the table. */
 export const FAMILY_WIDTH = 64;
@@ -18,6 +18,8 @@ export interface FamilyMember {
   readonly forms: TwoForms;
   readonly config: Readonly<Record<string, unknown>> & { readonly feature: number };
   readonly papers: readonly Paper[];
+  /** Outputs depend on later samples: there is nothing to step, and no part stands alone. */
+  readonly needsAll?: boolean;
   /** Groups of golden cases, `GROUP` or `GROUP/KIND`; undefined for a configuration of another. */
   readonly goldens: ((group: string, kind: string) => boolean) | undefined;
 }
@@ -44,6 +46,9 @@ const VARIANTS: readonly Variant[] = [
 const GOLDENS_ELSEWHERE: Readonly<Record<string, { group: string; kind: string }>> = {
   attention: { group: "layers", kind: "mha" },
 };
+
+/** Layers whose name is that of a group of cases of their op: the layer itself has none. */
+const GOLDENS_OF_OPS: ReadonlySet<string> = new Set(["kalman"]);
 
 /** Whether the cases of a kind are of a member: `hippo` has the groups `hippo`, `hippo_…`. */
 function goldensOf(name: string): (group: string, kind: string) => boolean {
@@ -72,7 +77,7 @@ export function familyMembers(): FamilyMember[] {
       forms: layer,
       config: { ...memberDefaults(layer, FAMILY_WIDTH), feature: FAMILY_WIDTH },
       papers: layer.papers,
-      goldens: goldensOf(layer.name),
+      goldens: GOLDENS_OF_OPS.has(layer.name) ? () => false : goldensOf(layer.name),
     },
     ...VARIANTS.filter((variant) => variant.layer === layer.name).map(variantMember),
   ]);
@@ -83,5 +88,12 @@ export function familyMembers(): FamilyMember[] {
     papers: kalmanMember.papers,
     goldens: goldensOf("kalman"),
   };
-  return [...layers, filter];
+  const smoother: FamilyMember = {
+    ...filter,
+    name: kalmanSmootherMember.name,
+    forms: kalmanSmootherMember,
+    needsAll: true,
+    goldens: undefined,
+  };
+  return [...layers, filter, smoother];
 }

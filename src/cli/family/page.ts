@@ -12,7 +12,8 @@ export interface FamilyRow {
 /** What is generated stands between these lines; people write the rest of the page. */
 const [BEGIN, END] = ["<!-- generated: begin -->", "<!-- generated: end -->"];
 
-const yes = (is: boolean) => is ? "yes" : "**no**";
+/** `all samples` is said of a smoother, which has nothing to step. */
+const yes = (is: boolean | null) => is === null ? "all samples" : is ? "yes" : "**no**";
 
 function gradientCell({ reached, missed }: Found["gradient"]): string {
   if (reached.length === 0) return yes(false);

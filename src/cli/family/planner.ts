@@ -5,6 +5,7 @@
  */
 import { invariant } from "../../base/invariant.ts";
 import type { DeviceTensor, GpuDevice, GpuLimits, Launch } from "../../device/device.ts";
+import { packShader } from "../../device/packing.ts";
 import { shaderFile } from "../../device/pipelines.ts";
 import { expandShader, interfaceOf } from "../../device/wgsl.ts";
 import type { OpRun } from "../../ops/run.ts";
@@ -45,11 +46,11 @@ export interface Planner {
 /** Constants of a launch decide the text, so a text is read once for each set of them. */
 const declared = new Map<string, ReturnType<typeof interfaceOf>>();
 
-function declaredBy({ shader, entry, constants }: Launch) {
-  const key = JSON.stringify([shader, entry, constants]);
+function declaredBy({ shader, entry, constants, packed = {} }: Launch) {
+  const key = JSON.stringify([shader, entry, constants, packed]);
   let known = declared.get(key);
   if (known === undefined) {
-    const text = expandShader(shader, constants, shaderFile);
+    const text = packShader(expandShader(shader, constants, shaderFile), packed);
     if (!new RegExp(`\\bfn ${entry}\\b`).test(text)) {
       throw new SyntaxError(`Shader ${shader} has no entry point "${entry}"`);
     }

@@ -43,10 +43,16 @@ export interface PlannedWays {
 export interface Found {
   /** The parallel form runs, and its values are finite. */
   readonly parallel: boolean;
-  /** The recurrent form, sample by sample, gives the parallel form's outputs and state. */
-  readonly recurrent: boolean;
-  /** Two parts, the second from the state of the first, give the outputs and state of the whole. */
-  readonly carried: boolean;
+  /**
+   * The recurrent form, sample by sample, gives the parallel form's outputs and state; null where
+   * outputs depend on later samples.
+   */
+  readonly recurrent: boolean | null;
+  /**
+   * Two parts, the second from the state of the first, give the outputs and state of the whole;
+   * null as above.
+   */
+  readonly carried: boolean | null;
   /** Of u, the parameters and the carried state: what a gradient reaches, and what none does. */
   readonly gradient: { readonly reached: readonly string[]; readonly missed: readonly string[] };
   /** Dtypes in which the twins run; f32 where it is the f64 within {@linkcode F32_CLOSE}. */
@@ -330,8 +336,12 @@ export async function findOut(member: FamilyMember): Promise<Found> {
   const hasSimdBack = (run: OpRun) => run.op.backward?.simd?.(shapesOf(run), run.params);
   return {
     parallel: apart(whole, whole) === 0,
-    recurrent: await isOf("recurrent form", F64_CLOSE, () => runSteps(example)),
-    carried: await attempt("carried state", false, () => isCarried(cpu, example, whole)),
+    recurrent: member.needsAll === true
+      ? null
+      : await isOf("recurrent form", F64_CLOSE, () => runSteps(example)),
+    carried: member.needsAll === true
+      ? null
+      : await attempt("carried state", false, () => isCarried(cpu, example, whole)),
     gradient: { reached: reached!, missed: missed! },
     cpu: single ? ["f64", "f32"] : ["f64"],
     ops: [...ops.keys()],

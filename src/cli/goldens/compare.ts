@@ -138,7 +138,12 @@ export function compareCase(
     worstTensor: worst.tensor,
     compared: results.length,
     gradientsUnsupported,
-    messages: misses.map(({ tensor, message }) => `${golden.name}/${tensor} ${message}`),
+    messages: [
+      ...misses.map(({ tensor, message }) => `${golden.name}/${tensor} ${message}`),
+      ...(missing.length > 0
+        ? [`${golden.name}: gradients ${missing.map(({ name }) => name).join(", ")}`]
+        : []),
+    ],
     notes: results.flatMap(({ tensor, note }) => note ? [`${golden.name}/${tensor}: ${note}`] : []),
   };
 }

@@ -38,10 +38,20 @@ export interface GoldenCase {
   readonly tensors: ReadonlyMap<string, GoldenTensor>;
 }
 
+/** A case that cannot be read, and why. */
+export interface FaultyCase {
+  readonly name: string;
+  readonly fault: string;
+}
+
 /** One group: a pair of files. */
 export interface GoldenGroup {
   readonly group: string;
   readonly cases: readonly GoldenCase[];
+  /** Cases that are damaged or incomplete; the others are whole. */
+  readonly faultyCases: readonly FaultyCase[];
+  /** What is wrong with the files beside their cases: tensors that no case has. */
+  readonly faults: readonly string[];
 }
 
 /** The manifest form that is read. */
@@ -56,10 +66,11 @@ function fail(where: string, what: string): never {
 }
 
 /**
- * Parses a group from the texts of its two files.
+ * Parses a group from the texts of its two files. A case whose entry is malformed, or has a tensor
+ * that is missing, of another shape, or not finite where it must be, is told apart with the reason,
+ * so that the other cases still run.
  *
- * @throws {SyntaxError} a malformed manifest or file, a tensor that is missing, extra, of another
- *         shape, or holds a value that is not finite where it must be; the message names it
+ * @throws {SyntaxError} a malformed manifest or file; the message names what
  */
 export function parseGoldenGroup(manifestText: string, file: Uint8Array): GoldenGroup {
   let manifest: unknown;
@@ -76,28 +87,39 @@ export function parseGoldenGroup(manifestText: string, file: Uint8Array): Golden
   if (!isRecord(cases) || Object.keys(cases).length === 0) fail(group, "no cases");
   const { tensors } = readSafetensors(file);
   const unread = new Set(tensors.keys());
-  const parsed = Object.entries(cases).map(([name, value]) =>
-    parseCase(`${group}/${name}`, name, value, tensors, unread)
+  const parsed: GoldenCase[] = [];
+  const faultyCases: FaultyCase[] = [];
+  for (const [name, value] of Object.entries(cases)) {
+    try {
+      parsed.push(parseCase(name, value, tensors, unread));
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      faultyCases.push({ name, fault: error.message });
+      // Its tensors are not strangers, even where the reading stopped before them.
+      for (const tensor of unread) if (tensor.startsWith(`${name}/`)) unread.delete(tensor);
+    }
+  }
+  const faults = Array.from(
+    unread,
+    (name) => `${group}: tensor "${name}" is in the file, not in the manifest`,
   );
-  for (const name of unread) fail(group, `tensor "${name}" is in the file, not in the manifest`);
-  return { group, cases: parsed };
+  return { group, cases: parsed, faultyCases, faults };
 }
 
 function parseCase(
-  where: string,
   name: string,
   value: unknown,
   entries: ReadonlyMap<string, SafetensorsEntry>,
   unread: Set<string>,
 ): GoldenCase {
-  if (!isRecord(value)) fail(where, "not an object");
+  if (!isRecord(value)) fail(name, "not an object");
   const { tensors, scalars, conventions, reference } = value;
-  if (!isRecord(tensors)) fail(where, "no tensors");
+  if (!isRecord(tensors)) fail(name, "no tensors");
   const functions = isRecord(reference) ? reference["functions"] : [];
   const parsed = new Map<string, GoldenTensor>();
   for (const [tensorName, about] of Object.entries(tensors)) {
     const full = `${name}/${tensorName}`;
-    parsed.set(tensorName, parseTensor(`${where}/${tensorName}`, full, about, entries, unread));
+    parsed.set(tensorName, parseTensor(full, about, entries, unread));
   }
   return {
     name,
@@ -105,7 +127,7 @@ function parseCase(
     functions: Array.isArray(functions) ? functions.map(String) : [],
     scalars: isRecord(scalars) ? (scalars as Record<string, GoldenScalar>) : {},
     conventions: Array.isArray(conventions) ? conventions.map(String) : [],
-    atol: parseTolerance(where, "atol", value["atol"]),
+    atol: parseTolerance(name, "atol", value["atol"]),
     tensors: parsed,
   };
 }
@@ -120,23 +142,22 @@ function parseTolerance(where: string, field: string, value: unknown) {
 }
 
 function parseTensor(
-  where: string,
   full: string,
   about: unknown,
   entries: ReadonlyMap<string, SafetensorsEntry>,
   unread: Set<string>,
 ): GoldenTensor {
-  if (!isRecord(about)) fail(where, "not an object");
+  if (!isRecord(about)) fail(full, "not an object");
   const { role, shape, complex } = about;
-  if (typeof role !== "string" || !ROLES.includes(role)) fail(where, `role is "${role}"`);
+  if (typeof role !== "string" || !ROLES.includes(role)) fail(full, `role is "${role}"`);
   if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
-    fail(where, `shape is ${JSON.stringify(shape)}`);
+    fail(full, `shape is ${JSON.stringify(shape)}`);
   }
   const take = (name: string): Float64Array => {
     const entry = entries.get(name);
-    if (entry === undefined) fail(where, `tensor "${name}" is missing from the file`);
+    if (entry === undefined) fail(full, `tensor "${name}" is missing from the file`);
     if (JSON.stringify(entry.shape) !== JSON.stringify(shape)) {
-      fail(where, `shape is ${JSON.stringify(shape)}, the file has ${JSON.stringify(entry.shape)}`);
+      fail(full, `shape is ${JSON.stringify(shape)}, the file has ${JSON.stringify(entry.shape)}`);
     }
     unread.delete(name);
     return tensorValues(entry);
@@ -144,15 +165,18 @@ function parseTensor(
   const isComplex = complex === true;
   const values = isComplex ? interleave(take(`${full}.re`), take(`${full}.im`)) : take(full);
   const compared = role === "output" || role === "state" || role === "grad";
-  // Missing observations are the only inputs that may be NaN.
-  const mayBeNaN = !compared && /NaN/.test(String(about["note"] ?? ""));
-  if (!mayBeNaN && !values.every(Number.isFinite)) fail(where, "a value is not finite");
+  // Missing observations are the only inputs that may be NaN; masks are infinite.
+  const isSeries = /\/endog$/.test(full) || /NaN/.test(String(about["note"] ?? ""));
+  const isSound = compared
+    ? values.every(Number.isFinite)
+    : isSeries || !values.some((value) => Number.isNaN(value));
+  if (!isSound) fail(full, "a value is not finite");
   return {
     name: full.slice(full.indexOf("/") + 1),
     role: role as GoldenRole,
     shape: shape as number[],
     complex: isComplex,
-    rtol: compared ? parseTolerance(where, "rtol", about["rtol"]) : null,
+    rtol: compared ? parseTolerance(full, "rtol", about["rtol"]) : null,
     note: String(about["note"] ?? ""),
     values,
   };

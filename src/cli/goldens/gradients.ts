@@ -5,10 +5,18 @@ import type { OpInput } from "../../ops/mod.ts";
 import { floatArray, type Tensor, tensorOf, zeros } from "../../tensor/tensor.ts";
 import type { GoldenCase } from "./golden_file.ts";
 import type { GoldenDevice } from "./group.ts";
-import { cast, fileTensor } from "./tensors.ts";
+import { cast, fileTensor, valuesF64 } from "./tensors.ts";
 
 /** Names an operand, so that its gradient can be asked for. */
 export type Variable = (name: string, tensor: Tensor) => OpInput;
+
+/** Gradients by the names of their variables. */
+export interface Gradients {
+  /** @throws {SyntaxError} the run has no such variable */
+  (name: string): Tensor;
+  /** Whether the run has the variable. */
+  has(name: string): boolean;
+}
 
 /** For a run without gradients: operands stay on the host. */
 export const constantly: Variable = (_name, tensor) => tensor;
@@ -27,7 +35,7 @@ export function hasGradients(golden: GoldenCase): boolean {
 export async function gradientsOf(
   on: GoldenDevice,
   forward: (device: Device, variable: Variable) => readonly Seed[],
-): Promise<(name: string) => Tensor> {
+): Promise<Gradients> {
   const tape = openTape(on.device);
   const watched = new Map<string, DeviceTensor>();
   const seeds = forward(tape.device, (name, tensor) => {
@@ -48,16 +56,46 @@ export async function gradientsOf(
   for (const [output] of seeds) tape.device.free(output);
   tape.release();
   for (const variable of watched.values()) on.device.free(variable);
-  return (name) => {
+  const of = (name: string) => {
     const gradient = gradients.get(name);
     if (gradient === undefined) throw new SyntaxError(`No variable "${name}" in the case`);
     return gradient;
   };
+  return Object.assign(of, { has: (name: string) => gradients.has(name) });
+}
+
+/**
+ * The gradients that a case lists, `grad_NAME` of the variable NAME. One of a variable that the
+ * run does not have is left out, which the comparison reports by its name.
+ */
+export function listedGradients(
+  golden: GoldenCase,
+  gradient: Gradients,
+): Record<string, Float64Array> {
+  const values: Record<string, Float64Array> = {};
+  for (const { name, role } of golden.tensors.values()) {
+    const of = name.replace(/^grad_/, "");
+    if (role === "grad" && gradient.has(of)) values[name] = valuesF64(gradient(of));
+  }
+  return values;
 }
 
 /** The gradient of loss = Σ output·weight: the weights, by the name of their tensor. */
 export function lossWeight(golden: GoldenCase, on: GoldenDevice, name = "loss_weight"): Tensor {
   return cast(fileTensor(golden, name), on.dtype);
+}
+
+/**
+ * The same by the first of several names that the case has; undefined where the loss leaves the
+ * output out. The weights of an only output may have the plain name.
+ */
+export function lossWeightIf(
+  golden: GoldenCase,
+  on: GoldenDevice,
+  ...names: readonly string[]
+): Tensor | undefined {
+  const name = names.find((each) => golden.tensors.has(each));
+  return name === undefined ? undefined : lossWeight(golden, on, name);
 }
 
 /** The loss weights of one channel, whose features lie side by side. */

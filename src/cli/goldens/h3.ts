@@ -3,9 +3,9 @@ import type { LayerParams, S4dConfig } from "../../layers/mod.ts";
 import { runOp, shiftTaps } from "../../ops/mod.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import { type GoldenCase, tensorOfCase } from "./golden_file.ts";
-import { gradientsOf, hasGradients, lossWeight } from "./gradients.ts";
+import { gradientsOf, hasGradients, listedGradients, lossWeight } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
-import { readState, stepThrough, wideConvState } from "./layer_steps.ts";
+import { prefillLength, readState, stepThrough, wideConvState } from "./layer_steps.ts";
 import { cast, fileTensor, leading, take, trailing, valuesF64 } from "./tensors.ts";
 
 /** Both kernels, the layer over a sequence, and prefill followed by steps with their states. */
@@ -24,8 +24,9 @@ export const h3Group: GroupRunner = {
     return {
       values: {
         y: valuesF64(await take(on, whole.y)),
-        K_shift: await shiftKernel(golden, on),
-        K_diag: valuesF64(await take(on, diagonalKernel(params, on, u.shape[1]!))),
+        ...(golden.tensors.has("K_shift") && { K_shift: await shiftKernel(golden, on) }),
+        ...(golden.tensors.has("K_diag") &&
+          { K_diag: valuesF64(await take(on, diagonalKernel(golden, params, on))) }),
         ...await prefilled(golden, params, on, u),
         ...(hasGradients(golden) ? await gradients(golden, params, on, u) : {}),
       },
@@ -75,17 +76,13 @@ async function gradients(
 ): Promise<Record<string, Float64Array>> {
   const gradient = await gradientsOf(on, (device, variable) => {
     const watched = Object.fromEntries(
-      Object.entries(tensors).map(([name, tensor]) => [name, variable(name, tensor)]),
+      Object.entries(tensors).map(([name, tensor]) => [name, variable(NAMES[name]!, tensor)]),
     );
     const { y, state } = h3.forward(device, { config, tensors: watched }, variable("u", u));
     for (const tensor of Object.values(state)) device.free(tensor);
     return [[y, lossWeight(golden, on)]];
   });
-  const values: Record<string, Float64Array> = { grad_u: valuesF64(gradient("u")) };
-  for (const [name, ofFile] of Object.entries(NAMES)) {
-    values[`grad_${ofFile}`] = valuesF64(gradient(name));
-  }
-  return values;
+  return listedGradients(golden, gradient);
 }
 
 /** The shift system's taps, oldest lag last and zero beyond its delay line. */
@@ -102,7 +99,8 @@ async function shiftKernel(golden: GoldenCase, on: GoldenDevice): Promise<Float6
 }
 
 /** The diagonal systems are S4D's, one a head. */
-function diagonalKernel({ config, tensors }: Params, on: GoldenDevice, length: number) {
+function diagonalKernel(golden: GoldenCase, { config, tensors }: Params, on: GoldenDevice) {
+  const length = tensorOfCase(golden, "K_diag").shape.at(-1)!;
   const s4dParams: LayerParams<S4dConfig> = {
     config: {
       feature: config.feature / config.headSize,
@@ -126,10 +124,9 @@ async function prefilled(
   on: GoldenDevice,
   u: Tensor,
 ): Promise<Record<string, Float64Array>> {
-  const steps = golden.tensors.get("y_steps");
-  if (steps === undefined) return {};
+  if (!golden.tensors.has("y_steps")) return {};
   const length = u.shape[1]!;
-  const count = Number(steps.note?.match(/first (\d+) steps/)?.[1] ?? Math.floor(length / 2));
+  const count = prefillLength(golden, "y_steps", length);
   const prefix = async (samples: number) => {
     const result = h3.forward(on.device, params, leading(u, samples));
     return { y: await take(on, result.y), state: await readState(on, result.state) };
@@ -138,14 +135,16 @@ async function prefilled(
     ? (await prefix(count - 1)).state
     : h3.initialState(params.config, u.shape[0]!, on.dtype);
   const { y, state } = await prefix(count);
-  const rest = await stepThrough(h3, params, on, trailing(u, count), state);
+  const rest = count < length
+    ? (await stepThrough(h3, params, on, trailing(u, count), state)).y.data
+    : new Float64Array(0);
   const [batch = 0, , feature = 0] = u.shape;
   const joined = new Float64Array(batch * length * feature);
   for (let b = 0; b < batch; b++) {
     const row = b * length * feature;
     const [head, tail] = [count * feature, (length - count) * feature];
     joined.set(y.data.subarray(b * head, (b + 1) * head), row);
-    joined.set(rest.y.data.subarray(b * tail, (b + 1) * tail), row + head);
+    joined.set(rest.subarray(b * tail, (b + 1) * tail), row + head);
   }
   const inputs = wideConvState(before["conv"]!, state["conv"]!);
   return {

@@ -67,8 +67,17 @@ function phaseFree({ P, B, V, half, rank }: NormalPlusLowRank, stateSize: number
   return { absB, absP, B_conjP: conjugated, P_real: real };
 }
 
+/** The reference's longer names of the starts. */
+const START_NAMES: Readonly<Record<string, string>> = {
+  linear: "lin",
+  inverse: "inv",
+  inverse2: "inv2",
+  quadratic: "quad",
+};
+
 function start(golden: GoldenCase): Computed {
-  const init = textOf(golden, "init");
+  const named = textOf(golden, "init").replace(/^diag-/, "");
+  const init = Object.hasOwn(START_NAMES, named) ? START_NAMES[named]! : named;
   if (!isDiagonalStart(init)) return { unsupported: `start "${init}"` };
   const { lambda, B } = diagonalStart(init, numberOf(golden, "N"));
   return { values: { A: lambda, B } };

@@ -29,7 +29,7 @@ export const hippoProjectionGroup: GroupRunner = {
   onGpu: true,
   async run(golden, on) {
     const { shape, values } = tensorOfCase(golden, "f");
-    const [length = 0, channels = 0] = shape;
+    const [length = 0, channels = 1] = shape;
     const method = methodOf(textOf(golden, "discretization"), golden);
     if (method === undefined) {
       return { unsupported: `discretization "${golden.scalars["discretization"]}"` };

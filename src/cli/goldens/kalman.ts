@@ -220,8 +220,22 @@ function addCutsInto(
   }
 }
 
+/** The reference's long names of the trends. */
+const TREND_NAMES: Readonly<Record<string, string>> = {
+  "deterministic constant": "dconstant",
+  "local level": "llevel",
+  "random walk": "rwalk",
+  "deterministic trend": "dtrend",
+  "local linear deterministic trend": "lldtrend",
+  "random walk with drift": "rwdrift",
+  "local linear trend": "lltrend",
+  "smooth trend": "strend",
+  "random trend": "rtrend",
+};
+
 function specOf(golden: GoldenCase): StructuralSpec | undefined {
-  const trend = textOf(golden, "spec");
+  const named = textOf(golden, "spec");
+  const trend = Object.hasOwn(TREND_NAMES, named) ? TREND_NAMES[named]! : named;
   const seasons = golden.scalars["freq_seasonal"] ?? [];
   if (!isTrend(trend) || !Array.isArray(seasons)) return undefined;
   const known = seasons.every(({ period, harmonics }) => period > 0 && harmonics > 0);

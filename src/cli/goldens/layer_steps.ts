@@ -3,7 +3,8 @@ import type { DeviceTensor } from "../../device/device.ts";
 import type { Layer, LayerParams, LayerState } from "../../layers/mod.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import type { GoldenDevice } from "./group.ts";
-import { stack, take, timeOf } from "./tensors.ts";
+import type { GoldenCase } from "./golden_file.ts";
+import { leading, stack, take, timeOf } from "./tensors.ts";
 
 /** Outputs `[batch, time, feature]` and the state after each sample. */
 export interface Stepped {
@@ -54,6 +55,92 @@ export async function stepThrough<Config>(
     states.push(state);
   }
   return { y: stack(rows, 1), states };
+}
+
+/** A block whose short convolution has `width` taps in `convWeight`. */
+interface ConvolvedConfig {
+  readonly width: number;
+}
+
+/**
+ * The same block with an idle older tap where it has only one: its state then holds the last input,
+ * which the published blocks keep even though one tap never looks back.
+ */
+function lookingBack<Config extends ConvolvedConfig>(
+  params: LayerParams<Config>,
+): LayerParams<Config> {
+  const weight = params.tensors["convWeight"]!;
+  const taps = new Float64Array(2 * weight.data.length);
+  weight.data.forEach((value, d) => taps[2 * d + 1] = value);
+  return {
+    config: { ...params.config, width: 2 },
+    tensors: { ...params.tensors, convWeight: tensorOf([weight.data.length, 2], taps) },
+  };
+}
+
+/** The published blocks' states: `width` inputs of the convolution, oldest first, and h. */
+export interface BlockStates {
+  readonly conv: Tensor;
+  readonly ssm: Tensor;
+}
+
+/** Outputs `[batch, time, feature]` of a block's steps, and the states after each. */
+export async function stepBlock<Config extends ConvolvedConfig>(
+  layer: Layer<Config>,
+  params: LayerParams<Config>,
+  on: GoldenDevice,
+  u: Tensor,
+): Promise<{ readonly y: Tensor; readonly states: readonly BlockStates[] }> {
+  const batch = u.shape[0]!;
+  const start = layer.initialState(params.config, batch, on.dtype);
+  const steps = await stepThrough(layer, params, on, u, start);
+  const ssm = steps.states.map((state) => state["ssm"]!);
+  if (params.config.width === 1) {
+    const seen = lookingBack(params);
+    const idle = layer.initialState(seen.config, batch, on.dtype);
+    const { states } = await stepThrough(layer, seen, on, u, idle);
+    return {
+      y: steps.y,
+      states: states.map((state, k) => ({ conv: state["conv"]!, ssm: ssm[k]! })),
+    };
+  }
+  const before = (k: number): LayerState => k === 0 ? start : steps.states[k - 1]!;
+  return {
+    y: steps.y,
+    states: steps.states.map((state, k) => ({
+      conv: wideConvState(before(k)["conv"]!, state["conv"]!),
+      ssm: ssm[k]!,
+    })),
+  };
+}
+
+/** The states that the parallel form of a block leaves after the first `count` samples. */
+export async function prefillBlock<Config extends ConvolvedConfig>(
+  layer: Layer<Config>,
+  params: LayerParams<Config>,
+  on: GoldenDevice,
+  u: Tensor,
+  count: number,
+): Promise<BlockStates> {
+  const after = async (of: LayerParams<Config>, samples: number): Promise<LayerState> => {
+    if (samples === 0) return layer.initialState(of.config, u.shape[0]!, on.dtype);
+    const result = layer.forward(on.device, of, leading(u, samples));
+    on.device.free(result.y);
+    return await readState(on, result.state);
+  };
+  const { conv, ssm } = await after(params, count);
+  if (params.config.width === 1) {
+    return { conv: (await after(lookingBack(params), count))["conv"]!, ssm: ssm! };
+  }
+  const before = await after(params, count - 1);
+  return { conv: wideConvState(before["conv"]!, conv!), ssm: ssm! };
+}
+
+/** Samples of a prefill: its length is in a note, else half of the sequence. */
+export function prefillLength(golden: GoldenCase, tensor: string, length: number): number {
+  const note = golden.tensors.get(tensor)?.note ?? "";
+  const named = note.match(/(?:prefill of|first) (\d+) step/)?.[1];
+  return Math.min(length, Math.max(1, Number(named ?? Math.floor(length / 2))));
 }
 
 /**

@@ -5,7 +5,8 @@ import { type Device, type DeviceTensor, openScope } from "../../device/mod.ts";
 import { type Tensor, tensorOf, transpose } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, numberOf, valuesOf } from "./golden_file.ts";
-import { constantly, gradientsOf, hasGradients, lossWeight, type Variable } from "./gradients.ts";
+import { constantly, gradientsOf, hasGradients, listedGradients } from "./gradients.ts";
+import { lossWeight, type Variable } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { cast, fileTensor, fileTensorIf, stack, swapTime, take, valuesF64 } from "./tensors.ts";
 
@@ -15,12 +16,13 @@ export const layersGroup: GroupRunner = {
   onGpu: true,
   run(golden, on) {
     const has = (name: string) => golden.tensors.has(name);
-    if (has("x_small")) return pointwise(golden, on);
-    if (/conv1d/.test(golden.description)) return convolution(golden, on);
-    if (has("weight")) return normalised(golden, on);
-    if (/^GLU/.test(golden.description)) return halves(golden, on);
-    if (/^softmax/.test(golden.description)) return weights(golden, on);
+    const { description } = golden;
+    if (has("x_small") || Object.hasOwn(KINDS, description)) return pointwise(golden, on);
+    if (/conv1d/i.test(description)) return convolution(golden, on);
     if (has("in_proj_weight")) return attention(golden, on);
+    if (/LayerNorm|rms/i.test(description)) return normalised(golden, on);
+    if (/^GLU/.test(description)) return halves(golden, on);
+    if (/^softmax/.test(description)) return weights(golden, on);
     return { unsupported: golden.description };
   },
 };
@@ -36,6 +38,7 @@ const KINDS: Readonly<Record<string, ActivationParams["kind"]>> = {
   tanh: "tanh",
   relu: "relu",
   log_sigmoid: "log_sigmoid",
+  identity: "identity",
 };
 
 async function pointwise(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
@@ -49,7 +52,10 @@ async function pointwise(golden: GoldenCase, on: GoldenDevice): Promise<Computed
     const y = await take(on, runOp(on.device, activation, { x }, params).y);
     return valuesF64(y).map((value, i) => isLinear(x.data[i]!) ? x.data[i]! : value);
   };
-  const values: Record<string, Float64Array> = { y: await act("x"), y_small: await act("x_small") };
+  const values: Record<string, Float64Array> = {
+    y: await act("x"),
+    ...(golden.tensors.has("x_small") && { y_small: await act("x_small") }),
+  };
   if (hasGradients(golden)) {
     const x = fileTensor(golden, "x");
     const gradient = await gradientsOf(on, (device, variable) => {
@@ -67,11 +73,16 @@ async function pointwise(golden: GoldenCase, on: GoldenDevice): Promise<Computed
 const SOFTPLUS_LINEAR_ABOVE = 20;
 
 /**
- * The sharpness and the linear part of a softplus, which the manifest leaves out. The sharpness is
- * read from the value nearest to x = 0, where it shows most, rounded to a millionth; the linear
- * part begins where the reference returns x itself. All other values then check both.
+ * The sharpness and the linear part of a softplus. Where the manifest leaves them out the sharpness
+ * is read from the value nearest to x = 0, where it shows most, and the linear part begins where
+ * the reference returns x itself. All other values then check both.
  */
 function sharpnessOf(golden: GoldenCase): { beta: number; linearAbove: number } {
+  const { beta: named, threshold } = golden.scalars;
+  if (typeof named === "number") {
+    const linearAbove = typeof threshold === "number" ? threshold : SOFTPLUS_LINEAR_ABOVE;
+    return { beta: named, linearAbove };
+  }
   const x = valuesOf(golden, "x");
   const y = valuesOf(golden, "y");
   let nearest = 0;
@@ -86,7 +97,9 @@ function sharpnessOf(golden: GoldenCase): { beta: number; linearAbove: number } 
     if (Math.log1p(Math.exp(middle * x[nearest]!)) / middle > y[nearest]!) low = middle;
     else high = middle;
   }
-  const beta = Math.round(low * 1e6) / 1e6;
+  // A short decimal is meant where the bisection ends at its rounding.
+  const short = Math.round(low * 1e6) / 1e6;
+  const beta = Math.abs(low - short) < 1e-9 * short ? short : low;
   const curved = Array.from(x).filter((value, i) => y[i] !== value).map((value) => beta * value);
   return { beta, linearAbove: Math.min(SOFTPLUS_LINEAR_ABOVE, Math.max(...curved)) };
 }
@@ -159,7 +172,8 @@ function attend(golden: GoldenCase, on: GoldenDevice, device: Device, variable: 
     const project = (part: number) => {
       const start = part * feature + head * size;
       const b = variable(`in${start}`, rowsFrom(of("in_proj_weight"), start, size));
-      const bias = variable(`inBias${start}`, rowsFrom(of("in_proj_bias"), start, size));
+      const biases = cast(fileTensorIf(golden, "in_proj_bias"), on.dtype);
+      const bias = biases && variable(`inBias${start}`, rowsFrom(biases, start, size));
       return runOp(device, matmul, { a: x, b, bias }, { transposeB: true }).c;
     };
     const scores = runOp(device, matmul, { a: project(0), b: project(1) }, { transposeB: true }).c;
@@ -167,12 +181,25 @@ function attend(golden: GoldenCase, on: GoldenDevice, device: Device, variable: 
     attended.push(weight);
     const context = runOp(device, matmul, { a: weight, b: project(2) }, {}).c;
     const b = variable(`out${head * size}`, rowsFrom(outProjection, head * size, size));
-    const bias = head === 0 ? variable("outBias", of("out_proj_bias")) : undefined;
+    const outBias = cast(fileTensorIf(golden, "out_proj_bias"), on.dtype);
+    const bias = head === 0 && outBias ? variable("outBias", outBias) : undefined;
     const share = runOp(device, matmul, { a: context, b, bias }, {}).c;
     y = y === undefined ? share : runOp(device, add, { a: y, b: share }, {}).out;
   }
   if (y === undefined) throw new SyntaxError(`${golden.name}: no heads`);
   return { y, attended };
+}
+
+/** The mean of the heads' weights, [batch, head, length, length] as [batch, length, length]. */
+function headMean(weights: Float64Array, heads: number, one: Tensor): Float64Array {
+  const [batch = 0] = one.shape;
+  const block = one.data.length / batch;
+  return Float64Array.from(one.data, (_, i) => {
+    const first = Math.floor(i / block) * heads * block + (i % block);
+    let sum = 0;
+    for (let head = 0; head < heads; head++) sum += weights[first + head * block]!;
+    return sum / heads;
+  });
 }
 
 async function attention(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
@@ -183,7 +210,9 @@ async function attention(golden: GoldenCase, on: GoldenDevice): Promise<Computed
     const { y, attended } = attend(golden, on, scope, constantly);
     const weightsOf: Tensor[] = [];
     for (const weight of attended) weightsOf.push(await device.read(weight));
-    values["attn"] = valuesF64(stack(weightsOf, 1));
+    const weights = valuesF64(stack(weightsOf, 1));
+    const averaged = golden.tensors.get("attn")?.shape.length === 3;
+    values["attn"] = averaged ? headMean(weights, attended.length, weightsOf[0]!) : weights;
     values["y"] = valuesF64(await device.read(y));
   } finally {
     scope.release();
@@ -210,43 +239,62 @@ async function attention(golden: GoldenCase, on: GoldenDevice): Promise<Computed
       ...values,
       grad_x: valuesF64(gradient("x")),
       grad_in_proj_weight: rows("in", 3 * feature),
-      grad_in_proj_bias: rows("inBias", 3 * feature),
       grad_out_proj_weight: valuesF64(transpose(out, [1, 0])),
-      grad_out_proj_bias: valuesF64(gradient("outBias")),
+      ...(gradient.has("inBias0") && { grad_in_proj_bias: rows("inBias", 3 * feature) }),
+      ...(gradient.has("outBias") && { grad_out_proj_bias: valuesF64(gradient("outBias")) }),
     },
   };
 }
 
-/** The norm that a case describes, on the device; undefined for one that is not known. */
-function normOf(
-  golden: GoldenCase,
-  on: GoldenDevice,
-): ((device: Device, variable: Variable) => DeviceTensor) | undefined {
-  const eps = numberOf(golden, "eps");
-  const of = (variable: Variable, name: string) => {
-    const tensor = cast(fileTensorIf(golden, name), on.dtype);
-    return tensor && variable(name, tensor);
-  };
-  const xOf = (variable: Variable) => variable("x", cast(fileTensor(golden, "x"), on.dtype));
-  if (/LayerNorm/i.test(golden.description)) {
-    return (device, variable) => {
-      const affine = { weight: of(variable, "weight"), bias: of(variable, "bias") };
-      return runOp(device, layerNorm, { x: xOf(variable), ...affine }, { eps }).out;
+/** Makes a norm on the device. */
+type Norm = (device: Device, variable: Variable) => DeviceTensor;
+
+/**
+ * The norm that a case describes: LayerNorm or RMSNorm of x (and a residual added to it), gated
+ * before or after by silu(z) where there is a z, the latter in groups.
+ *
+ * @returns undefined for one that is not known
+ */
+function normOf(golden: GoldenCase, on: GoldenDevice): Norm | undefined {
+  const eps = numberOf(golden, "eps", NORM_EPS);
+  const { group_size: group } = golden.scalars;
+  const isLayerNorm = /LayerNorm/i.test(golden.description);
+  if (isLayerNorm && typeof group === "number") return undefined;
+  const after = golden.scalars["norm_before_gate"] === true;
+  return (device, variable) => {
+    const scope = openScope(device);
+    const of = (name: string) => {
+      const tensor = cast(fileTensorIf(golden, name), on.dtype);
+      return tensor && variable(name, tensor);
     };
-  }
-  if (!/rms/i.test(golden.description) || golden.tensors.has("bias")) return undefined;
-  const { group_size: group, norm_before_gate: before } = golden.scalars;
-  return (device, variable) =>
-    runOp(device, rmsNorm, {
-      x: xOf(variable),
-      weight: of(variable, "weight"),
-      z: of(variable, "z"),
-    }, {
-      eps,
-      normBeforeGate: before === true,
-      ...(typeof group === "number" && { groupSize: group }),
-    }).out;
+    const gated = (y: OpInput, z: OpInput) => runOp(scope, gate, { y, z }, { activation: "silu" });
+    let x: OpInput = variable("x", cast(fileTensor(golden, "x"), on.dtype));
+    const [weight, bias, z, residual] = ["weight", "bias", "z", "residual"].map(of);
+    if (residual) x = runOp(scope, add, { a: x, b: residual }, {}).out;
+    let out: DeviceTensor;
+    if (isLayerNorm) {
+      if (z && !after) x = gated(x, z).out;
+      out = runOp(scope, layerNorm, { x, weight, bias }, { eps }).out;
+      if (z && after) out = gated(out, z).out;
+    } else {
+      // A bias comes before a gate that follows the norm, so that the op cannot take both.
+      const apart = bias !== undefined && after;
+      out = runOp(scope, rmsNorm, { x, weight, z: apart ? undefined : z }, {
+        eps,
+        normBeforeGate: after,
+        ...(typeof group === "number" && { groupSize: group }),
+      }).out;
+      if (bias) out = runOp(scope, add, { a: out, b: bias }, {}).out;
+      if (z && apart) out = gated(out, z).out;
+    }
+    const kept = scope.keep(out);
+    scope.release();
+    return kept;
+  };
 }
+
+/** torch's default. */
+const NORM_EPS = 1e-5;
 
 async function normalised(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const norm = normOf(golden, on);
@@ -258,10 +306,7 @@ async function normalised(golden: GoldenCase, on: GoldenDevice): Promise<Compute
     (device, variable) => [[norm(device, variable), lossWeight(golden, on)]],
   );
   const values: Record<string, Float64Array> = { y };
-  for (const name of ["x", "weight", "bias", "z"]) {
-    if (golden.tensors.has(name)) values[`grad_${name}`] = valuesF64(gradient(name));
-  }
-  return { values };
+  return { values: { ...values, ...listedGradients(golden, gradient) } };
 }
 
 async function convolution(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {

@@ -19,7 +19,8 @@ export const lsslGroup: GroupRunner = {
   async run(golden, on) {
     const params = paramsOf(golden);
     if (params === undefined) {
-      return { unsupported: `activation "${golden.scalars["activation"]}"` };
+      const named = golden.scalars["activation"];
+      return { unsupported: `activation "${named}", or a bias without the output linear` };
     }
     return await computed(golden, params, on);
   },
@@ -38,7 +39,15 @@ function paramsOf(golden: GoldenCase): LayerParams<LsslConfig> | undefined {
   const bias = fileTensorIf(golden, "E");
   const mixWeight = fileTensorIf(golden, "W_out");
   const mixBias = fileTensorIf(golden, "b_out");
-  const mix = bias && mixWeight && mixBias && { bias, mixWeight, mixBias };
+  // Without the output linear, a bias before the activation has no place in the layer.
+  if (mixWeight === undefined && (bias !== undefined || mixBias !== undefined)) return undefined;
+  const zeros = (shape: readonly number[]) =>
+    tensorOf(shape, new Float64Array(shape.reduce((a, b) => a * b, 1)));
+  const mix = mixWeight && {
+    bias: bias ?? zeros([feature, channel]),
+    mixWeight,
+    mixBias: mixBias ?? zeros([feature]),
+  };
   return {
     config: {
       feature,
@@ -57,7 +66,7 @@ function paramsOf(golden: GoldenCase): LayerParams<LsslConfig> | undefined {
       B: of("B"),
       logDt: tensorOf([feature], valuesOf(golden, "dt").map(Math.log)),
       C,
-      D: of("D"),
+      D: fileTensorIf(golden, "D") ?? zeros([feature, channel]),
       ...mix,
     },
   };

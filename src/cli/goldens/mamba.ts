@@ -1,14 +1,17 @@
-import type { Device } from "../../device/device.ts";
-import { type LayerParams, type LayerState, mamba, type MambaConfig } from "../../layers/mod.ts";
-import { add, matmul, rmsNorm, runOp, selectiveScan } from "../../ops/mod.ts";
+import type { Seed } from "../../autodiff/tape.ts";
+import { type Device, type DeviceTensor, openScope } from "../../device/mod.ts";
+import { type ForwardParams, type LayerParams, mamba, type MambaConfig } from "../../layers/mod.ts";
+import { add, embedding, matmul, type OpInput, rmsNorm, runOp } from "../../ops/mod.ts";
+import { selectiveScan } from "../../ops/mod.ts";
 import { complexFromReal } from "../../tensor/complex.ts";
-import { asDtype, reshape, type Tensor, tensorOf, transpose } from "../../tensor/tensor.ts";
+import { reshape, type Tensor, tensorOf, transpose } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, numberOf, tensorOfCase } from "./golden_file.ts";
-import { constantly, gradientsOf, hasGradients, lossWeight, type Variable } from "./gradients.ts";
+import { constantly, gradientsOf, hasGradients, listedGradients } from "./gradients.ts";
+import { lossWeight, lossWeightIf, type Variable } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
-import { cast, fileTensor, fileTensorIf, leading, stack, swapTime, take } from "./tensors.ts";
-import { timeOf, valuesF64 } from "./tensors.ts";
+import { prefillBlock, prefillLength, readState, stepBlock } from "./layer_steps.ts";
+import { cast, fileTensor, fileTensorIf, stack, swapTime, take, valuesF64 } from "./tensors.ts";
 
 /** The selective scan with every option, the block in sequence and step mode, a small stack. */
 export const mambaGroup: GroupRunner = {
@@ -79,16 +82,20 @@ async function scan(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   if (!hasGradients(golden)) return { values };
   const gradient = await gradientsOf(on, (device, variable) => {
     const result = select(device, variable);
+    const seeds: Seed[] = [];
+    const weight = lossWeightIf(golden, on, "w_out", "w_y", "loss_weight");
+    if (weight) seeds.push([result.y, swapTime(weight)]);
+    else device.free(result.y);
+    const ofState = lossWeightIf(golden, on, "w_state");
     // The loss takes the real part of a complex state.
-    const weight = lossWeight(golden, on, "w_state");
-    return [
-      [result.y, swapTime(lossWeight(golden, on, "w_out"))],
-      [result.state, complex && weight.shape.length === 3 ? complexFromReal(weight) : weight],
-    ];
+    const isReal = complex && ofState?.shape.length === 3;
+    if (ofState) seeds.push([result.state, isReal ? complexFromReal(ofState) : ofState]);
+    else device.free(result.state);
+    return seeds;
   });
   for (const { name, role } of golden.tensors.values()) {
     const of = name.replace(/^grad_/, "");
-    if (role !== "grad") continue;
+    if (role !== "grad" || !gradient.has(of)) continue;
     if (/^(u|delta|z)$/.test(of)) values[name] = valuesF64(swapTime(gradient(of)));
     else if (/^[BC]$/.test(of)) values[name] = unselected(golden, of, gradient(of), complex);
     else values[name] = valuesF64(gradient(of));
@@ -126,6 +133,7 @@ function blockParams(golden: GoldenCase, prefix: string): LayerParams<MambaConfi
   const inBias = fileTensorIf(golden, `${prefix}in_proj.bias`);
   const outBias = fileTensorIf(golden, `${prefix}out_proj.bias`);
   const convBias = fileTensorIf(golden, `${prefix}conv1d.bias`);
+  const dtBias = fileTensorIf(golden, `${prefix}dt_proj.bias`);
   return {
     config: {
       feature,
@@ -133,7 +141,7 @@ function blockParams(golden: GoldenCase, prefix: string): LayerParams<MambaConfi
       width,
       expand: inner / feature,
       dtRank: dtProj.shape[1] ?? 0,
-      bias: inBias !== undefined,
+      bias: inBias !== undefined || outBias !== undefined,
       dtMin: 1,
       dtMax: 1,
     },
@@ -142,7 +150,7 @@ function blockParams(golden: GoldenCase, prefix: string): LayerParams<MambaConfi
       convWeight: reshape(conv, [inner, width]),
       xProj: of("x_proj.weight"),
       dtProj,
-      dtBias: of("dt_proj.bias"),
+      dtBias: dtBias ?? tensorOf([inner], new Float64Array(inner)),
       logA,
       D: of("D"),
       outProj,
@@ -168,161 +176,111 @@ const BLOCK_NAMES: Readonly<Record<string, string>> = {
   outBias: "out_proj.bias",
 };
 
+/** The block with each of its parameters as a variable of the file's name. */
+function watchedBlock(
+  { config, tensors }: LayerParams<MambaConfig>,
+  prefix: string,
+  variable: Variable,
+): ForwardParams<MambaConfig> {
+  const watched = Object.entries(tensors).map(([name, tensor]) => [
+    name,
+    variable(`${prefix}${BLOCK_NAMES[name]}`, tensor),
+  ]);
+  return { config, tensors: Object.fromEntries(watched) };
+}
+
 /** Gradients of the block's input and of all its parameters, by the file's names. */
 async function blockGradients(
   golden: GoldenCase,
   on: GoldenDevice,
-  { config, tensors }: LayerParams<MambaConfig>,
+  params: LayerParams<MambaConfig>,
   u: Tensor,
 ): Promise<Record<string, Float64Array>> {
   const gradient = await gradientsOf(on, (device, variable) => {
-    const watched = Object.fromEntries(
-      Object.entries(tensors).map(([name, tensor]) => [name, variable(name, tensor)]),
-    );
-    const { y, state } = mamba.forward(device, { config, tensors: watched }, variable("x", u));
+    const watched = watchedBlock(params, "", variable);
+    const { y, state } = mamba.forward(device, watched, variable("x", u));
     for (const tensor of Object.values(state)) device.free(tensor);
     return [[y, lossWeight(golden, on)]];
   });
-  const values: Record<string, Float64Array> = { grad_x: valuesF64(gradient("x")) };
-  for (const name of Object.keys(tensors)) {
-    values[`grad_${BLOCK_NAMES[name]}`] = valuesF64(gradient(name));
-  }
-  return values;
-}
-
-/** Steps on the CPU; on a GPU, forward over one sample at a time from the carried state. */
-async function stepOnce(
-  params: LayerParams<MambaConfig>,
-  on: GoldenDevice,
-  sample: Tensor,
-  state: LayerState,
-): Promise<{ y: Tensor; state: LayerState }> {
-  if (on.device.kind === "cpu") {
-    const next: LayerState = {
-      conv: tensorOf(state["conv"]!.shape, state["conv"]!.data.slice()),
-      ssm: tensorOf(state["ssm"]!.shape, state["ssm"]!.data.slice()),
-    };
-    const y = mamba.step(params, sample.data, next);
-    return { y: tensorOf([sample.shape[0]!, sample.shape[2]!], y), state: next };
-  }
-  const result = mamba.forward(on.device, params, sample, { state });
-  const y = await take(on, result.y);
-  return {
-    y: tensorOf([sample.shape[0]!, sample.shape[2]!], y.data),
-    state: {
-      conv: await take(on, result.state["conv"]!),
-      ssm: await take(on, result.state["ssm"]!),
-    },
-  };
-}
-
-/**
- * The reference's convolution state, which has one input more than this project's: what was
- * carried into a sample, then the sample itself.
- */
-function wideConvState(before: Tensor, after: Tensor): Tensor {
-  const [batch = 0, inner = 0, past = 0] = before.shape;
-  const out = new Float64Array(batch * inner * (past + 1));
-  for (let row = 0; row < batch * inner; row++) {
-    for (let j = 0; j < past; j++) out[row * (past + 1) + j] = before.data[row * past + j]!;
-    out[row * (past + 1) + past] = after.data[(row + 1) * past - 1]!;
-  }
-  return tensorOf([batch, inner, past + 1], out);
+  return listedGradients(golden, gradient);
 }
 
 async function block(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const params = blockParams(golden, "");
-  if (params.config.width < 2) return { unsupported: "a convolution state of one input" };
   const u = cast(fileTensor(golden, "x"), on.dtype);
-  const [batch = 0, length = 0] = u.shape;
   const whole = mamba.forward(on.device, params, u);
   const y = await take(on, whole.y);
-  await take(on, whole.state["conv"]!);
-  await take(on, whole.state["ssm"]!);
-  let state = mamba.initialState(params.config, batch, on.dtype);
-  const outputs: Tensor[] = [];
-  const convStates: Tensor[] = [];
-  const ssmStates: Tensor[] = [];
-  for (let k = 0; k < length; k++) {
-    const next = await stepOnce(params, on, timeOf(u, k), state);
-    outputs.push(next.y);
-    convStates.push(wideConvState(state["conv"]!, next.state["conv"]!));
-    ssmStates.push(next.state["ssm"]!);
-    state = next.state;
-  }
+  await readState(on, whole.state);
+  const steps = await stepBlock(mamba, params, on, u);
   return {
     values: {
       y: valuesF64(y),
-      y_steps: valuesF64(stack(outputs, 1)),
-      conv_states: valuesF64(stack(convStates, 1)),
-      ssm_states: valuesF64(stack(ssmStates, 1)),
+      y_steps: valuesF64(steps.y),
+      conv_states: valuesF64(stack(steps.states.map(({ conv }) => conv), 1)),
+      ssm_states: valuesF64(stack(steps.states.map(({ ssm }) => ssm), 1)),
       ...await prefill(golden, params, on, u),
       ...(hasGradients(golden) ? await blockGradients(golden, on, params, u) : {}),
     },
   };
 }
 
-/** The states that the parallel form leaves after a prefix: its length is in a note, else half. */
+/** The states that the parallel form leaves after a prefix, where the case has them. */
 async function prefill(
   golden: GoldenCase,
   params: LayerParams<MambaConfig>,
   on: GoldenDevice,
   u: Tensor,
 ): Promise<Record<string, Float64Array>> {
-  const note = golden.tensors.get("prefill_conv_state")?.note ?? "";
-  const count = Number(note.match(/prefill of (\d+) step/)?.[1] ?? Math.floor(u.shape[1]! / 2));
-  if (!golden.tensors.has("prefill_conv_state") || count < 1) return {};
-  const states: LayerState[] = [];
-  for (const samples of [count - 1, count]) {
-    if (samples === 0) {
-      states.push(mamba.initialState(params.config, u.shape[0]!, on.dtype));
-      continue;
-    }
-    const result = mamba.forward(on.device, params, leading(u, samples));
-    await take(on, result.y);
-    states.push({
-      conv: await take(on, result.state["conv"]!),
-      ssm: await take(on, result.state["ssm"]!),
-    });
-  }
-  const [before, after] = states as [LayerState, LayerState];
-  return {
-    prefill_conv_state: valuesF64(wideConvState(before["conv"]!, after["conv"]!)),
-    prefill_ssm_state: valuesF64(after["ssm"]!),
-  };
+  if (!golden.tensors.has("prefill_conv_state")) return {};
+  const count = prefillLength(golden, "prefill_conv_state", u.shape[1]!);
+  const { conv, ssm } = await prefillBlock(mamba, params, on, u, count);
+  return { prefill_conv_state: valuesF64(conv), prefill_ssm_state: valuesF64(ssm) };
 }
 
-/** Embedding, then x + Mamba(RMSNorm(x)) a layer, RMSNorm, and the embedding again as output. */
-async function stacked(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
-  const { device, dtype } = on;
-  const embedding = fileTensor(golden, "embedding.weight");
-  const feature = embedding.shape[1]!;
-  const ids = fileTensor(golden, "ids");
-  const rows = new Float64Array(ids.data.length * feature);
-  ids.data.forEach((id, i) => {
-    rows.set(embedding.data.subarray(id * feature, (id + 1) * feature), i * feature);
-  });
+/** Layers of a stack: as many as its scalar or its parameters say. */
+function layersOf(golden: GoldenCase): number {
+  let count = 0;
+  while (golden.tensors.has(`layers.${count}.norm.weight`)) count++;
+  return numberOf(golden, "n_layer", count);
+}
+
+/** Embedding, then x + Mamba(RMSNorm(x)) a layer, RMSNorm, and a projection to the vocabulary. */
+function stackForward(
+  golden: GoldenCase,
+  on: GoldenDevice,
+  device: Device,
+  variable: Variable,
+): DeviceTensor {
+  const scope = openScope(device);
+  const of = (name: string) => variable(name, cast(fileTensor(golden, name), on.dtype));
   const eps = numberOf(golden, "rms_eps", 1e-5);
-  const norm = (x: Tensor, name: string) =>
-    runOp(device, rmsNorm, { x, weight: cast(fileTensor(golden, name), dtype) }, { eps }).out;
-  let x = cast(tensorOf([...ids.shape, feature], rows), dtype);
-  for (let i = 0; i < numberOf(golden, "n_layer"); i++) {
-    const normed = norm(x, `layers.${i}.norm.weight`);
-    const mixed = mamba.forward(device, blockParams(golden, `layers.${i}.mixer.`), normed);
-    const sum = runOp(device, add, { a: mixed.y, b: x }, {}).out;
-    x = await take(on, sum);
-    for (const tensor of [normed, mixed.y, ...Object.values(mixed.state)]) device.free(tensor);
+  const norm = (x: OpInput, name: string) =>
+    runOp(scope, rmsNorm, { x, weight: of(name) }, { eps }).out;
+  try {
+    const table = of("embedding.weight");
+    const ids = cast(fileTensor(golden, "ids"), on.dtype);
+    let x = runOp(scope, embedding, { table, ids }, {}).out;
+    for (let i = 0; i < layersOf(golden); i++) {
+      const prefix = `layers.${i}.mixer.`;
+      const params = watchedBlock(blockParams(golden, prefix), prefix, variable);
+      const mixed = mamba.forward(scope, params, norm(x, `layers.${i}.norm.weight`));
+      x = runOp(scope, add, { a: mixed.y, b: x }, {}).out;
+    }
+    // The output projection is the embedding again where the case has none of its own.
+    const b = golden.tensors.has("lm_head.weight") ? of("lm_head.weight") : table;
+    const { c } = runOp(scope, matmul, { a: norm(x, "norm_f.weight"), b }, { transposeB: true });
+    return scope.keep(c);
+  } finally {
+    scope.release();
   }
-  const normed = norm(x, "norm_f.weight");
-  const weight = golden.tensors.has("lm_head.weight")
-    ? fileTensor(golden, "lm_head.weight")
-    : embedding;
-  const logits = runOp(
-    device,
-    matmul,
-    { a: normed, b: asDtype(weight, dtype) },
-    { transposeB: true },
-  ).c;
-  device.free(normed);
-  return { values: { logits: valuesF64(await take(on, logits)) } };
+}
+
+async function stacked(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
+  const logits = valuesF64(await take(on, stackForward(golden, on, on.device, constantly)));
+  if (!hasGradients(golden)) return { values: { logits } };
+  const gradient = await gradientsOf(
+    on,
+    (device, variable) => [[stackForward(golden, on, device, variable), lossWeight(golden, on)]],
+  );
+  return { values: { logits, ...listedGradients(golden, gradient) } };
 }

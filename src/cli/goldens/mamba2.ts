@@ -1,13 +1,16 @@
-import { type Device, openScope } from "../../device/mod.ts";
-import { type LayerParams, type LayerState, mamba2, type Mamba2Config } from "../../layers/mod.ts";
-import { activation, add, gate, runOp, selectiveScan, ssd } from "../../ops/mod.ts";
+import type { Seed } from "../../autodiff/tape.ts";
+import { type Device, type DeviceTensor, openScope } from "../../device/mod.ts";
+import { type LayerParams, mamba2, type Mamba2Config } from "../../layers/mod.ts";
+import { activation, add, conv1d, gate, runOp, selectiveScan, ssd } from "../../ops/mod.ts";
+import type { OpInput } from "../../ops/mod.ts";
 import { ssdQuadraticInto } from "../../ssm/ssd.ts";
 import { reshape, type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, numberOf } from "./golden_file.ts";
-import { constantly, gradientsOf, hasGradients, lossWeight, type Variable } from "./gradients.ts";
+import { constantly, gradientsOf, hasGradients, listedGradients } from "./gradients.ts";
+import { lossWeight, lossWeightIf, type Variable } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
-import { stepThrough, wideConvState } from "./layer_steps.ts";
+import { prefillBlock, prefillLength, readState, stepBlock } from "./layer_steps.ts";
 import { cast, fartherOf, fileTensor, fileTensorIf, stack, take, valuesF64 } from "./tensors.ts";
 
 /** SSD for several chunk lengths, with options, as one step; the block in both modes; gradients. */
@@ -55,9 +58,29 @@ async function discrete(golden: GoldenCase, on: GoldenDevice): Promise<Computed>
   const chunk = chunksOf(golden).at(-1)!;
   const gradient = await gradientsOf(on, (device, variable) => {
     const { y, state } = select(device, variable, chunk);
-    return [[y, lossWeight(golden, on, "w_y")], [state, lossWeight(golden, on, "w_state")]];
+    return seedsOf(golden, on, device, y, state);
   });
-  return { values: { ...values, ...listed(golden, gradient) } };
+  return { values: { ...values, ...listedGradients(golden, gradient) } };
+}
+
+/** The loss of the outputs and, where it is weighted, of the last state. */
+function seedsOf(
+  golden: GoldenCase,
+  on: GoldenDevice,
+  device: Device,
+  y: DeviceTensor,
+  state: DeviceTensor,
+): Seed[] {
+  const seeds: Seed[] = [];
+  const weighted = [
+    [y, lossWeightIf(golden, on, "w_y", "loss_weight")],
+    [state, lossWeightIf(golden, on, "w_state", "w_final_state")],
+  ] as const;
+  for (const [output, weight] of weighted) {
+    if (weight) seeds.push([output, reshape(weight, output.shape)]);
+    else device.free(output);
+  }
+  return seeds;
 }
 
 /** The listing as one masked attention over the whole length. */
@@ -81,17 +104,6 @@ function quadratic(golden: GoldenCase): { y: Tensor; state: Tensor } {
     y: tensorOf(u.shape, outputs.y),
     state: tensorOf([batch, head, feature, state], outputs.state),
   };
-}
-
-/** The gradients that a case lists, each of the variable of the same name. */
-function listed(
-  golden: GoldenCase,
-  gradient: (name: string) => Tensor,
-): Record<string, Float64Array> {
-  const names = [...golden.tensors.values()].filter(({ role }) => role === "grad");
-  return Object.fromEntries(
-    names.map(({ name }) => [name, valuesF64(gradient(name.replace(/^grad_/, "")))]),
-  );
 }
 
 /** The carried state, in the file with or without an axis of one.  [batch, head, feature, state] */
@@ -132,15 +144,17 @@ async function withOptions(golden: GoldenCase, on: GoldenDevice): Promise<Comput
       delta = runOp(device, activation, { x: delta }, { kind: "softplus" }).y;
     }
     const x0 = cast(startOf(golden), on.dtype);
-    const { y, state } = runOp(device, ssd, {
+    const skip = maybe("D");
+    const { y: scanned, state } = runOp(device, ssd, {
       u: of("x"),
       delta,
       A: of("A"),
       B: of("B"),
       C: of("C"),
-      D: maybe("D"),
+      D: skip?.shape.length === 1 ? skip : undefined,
       x0: x0 && variable("initial_states", x0),
     }, { chunk });
+    const y = skip?.shape.length === 2 ? skipped(device, scanned, of("x"), skip) : scanned;
     const z = maybe("z");
     return { y: z ? runOp(device, gate, { y, z }, { activation: "silu" }).out : y, state };
   };
@@ -156,25 +170,38 @@ async function withOptions(golden: GoldenCase, on: GoldenDevice): Promise<Comput
   const chunk = chunksOf(golden).at(-1)!;
   const gradient = await gradientsOf(on, (device, variable) => {
     const scope = openScope(device);
-    const y = scope.keep(select(scope, variable, chunk).y);
+    const result = select(scope, variable, chunk);
+    const [y, state] = [scope.keep(result.y), scope.keep(result.state)];
     scope.release();
-    return [[y, lossWeight(golden, on)]];
+    return seedsOf(golden, on, device, y, state);
   });
-  return { values: { ...values, ...listed(golden, gradient) } };
+  return { values: { ...values, ...listedGradients(golden, gradient) } };
+}
+
+/** y + D·x with one number for each feature of each head: a convolution of one tap. */
+function skipped(device: Device, y: DeviceTensor, x: OpInput, D: OpInput): DeviceTensor {
+  const [batch = 0, length = 0, head = 0, size = 0] = x.shape;
+  const u = reshape(x, [batch, length, head * size]);
+  const weight = reshape(D, [head * size, 1]);
+  const product = runOp(device, conv1d, { u, weight }, { activation: "identity" }).y;
+  return runOp(device, add, { a: y, b: reshape(product, x.shape) }, {}).out;
 }
 
 /** One step with a general A: the selective scan over heads times features. */
 async function stateUpdate(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const start = fileTensor(golden, "state");
-  const [batch = 0, head = 0, size = 0, state = 0] = start.shape;
-  const feature = head * size;
+  const batch = start.shape[0]!;
+  const state = start.shape.at(-1)!;
+  // The file may leave the axis of heads out, and with it that of groups.
+  const feature = start.shape.slice(1, -1).reduce((a, b) => a * b, 1);
   const shaped = (name: string, shape: readonly number[]) => {
     const tensor = fileTensorIf(golden, name);
     return tensor && cast(reshape(tensor, shape), on.dtype);
   };
   const given = (name: string, shape: readonly number[]) =>
     cast(reshape(fileTensor(golden, name), shape), on.dtype);
-  const [, group = 1] = fileTensor(golden, "B").shape;
+  const shapeOfB = fileTensor(golden, "B").shape;
+  const group = shapeOfB.length === 2 ? 1 : shapeOfB[1]!;
   const row = [batch, 1, feature];
   const result = runOp(on.device, selectiveScan, {
     u: given("x", row),
@@ -202,6 +229,8 @@ function blockParams(golden: GoldenCase): LayerParams<Mamba2Config> {
   const [convolved = 0, , width = 0] = conv.shape;
   const group = numberOf(golden, "ngroups", 1);
   const convBias = fileTensorIf(golden, "conv1d.bias");
+  const inBias = fileTensorIf(golden, "in_proj.bias");
+  const outBias = fileTensorIf(golden, "out_proj.bias");
   return {
     config: {
       feature,
@@ -213,6 +242,7 @@ function blockParams(golden: GoldenCase): LayerParams<Mamba2Config> {
       chunk: numberOf(golden, "chunk", 32),
       normBeforeGate: golden.scalars["norm_before_gate"] === true,
       eps: numberOf(golden, "rms_eps", 1e-5),
+      bias: inBias !== undefined || outBias !== undefined,
       dtMin: 1,
       dtMax: 1,
     },
@@ -225,6 +255,8 @@ function blockParams(golden: GoldenCase): LayerParams<Mamba2Config> {
       D: of("D"),
       normWeight: of("norm.weight"),
       outProj: of("out_proj.weight"),
+      ...(inBias && { inBias }),
+      ...(outBias && { outBias }),
     },
   };
 }
@@ -239,6 +271,8 @@ const BLOCK_NAMES: Readonly<Record<string, string>> = {
   D: "D",
   normWeight: "norm.weight",
   outProj: "out_proj.weight",
+  inBias: "in_proj.bias",
+  outBias: "out_proj.bias",
 };
 
 /** Gradients of the block's input and of all its parameters, by the file's names. */
@@ -259,27 +293,38 @@ async function blockGradients(
     for (const tensor of Object.values(state)) device.free(tensor);
     return [[y, lossWeight(golden, on)]];
   });
-  return listed(golden, gradient);
+  return listedGradients(golden, gradient);
 }
 
 async function block(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
+  if (!golden.tensors.has("norm.weight")) return { unsupported: "a block without its norm" };
   const params = blockParams(golden);
-  if (params.config.width < 2) return { unsupported: "a convolution state of one input" };
   const u = cast(fileTensor(golden, "x"), on.dtype);
   const whole = mamba2.forward(on.device, params, u);
   const y = await take(on, whole.y);
-  for (const tensor of Object.values(whole.state)) await take(on, tensor);
-  const start = mamba2.initialState(params.config, u.shape[0]!, on.dtype);
-  const steps = await stepThrough(mamba2, params, on, u, start);
-  const before = (k: number): LayerState => k === 0 ? start : steps.states[k - 1]!;
-  const conv = steps.states.map((state, k) => wideConvState(before(k)["conv"]!, state["conv"]!));
+  await readState(on, whole.state);
+  const steps = await stepBlock(mamba2, params, on, u);
   return {
     values: {
       y: valuesF64(y),
       y_steps: valuesF64(steps.y),
-      conv_states: valuesF64(stack(conv, 1)),
-      ssm_states: valuesF64(stack(steps.states.map((state) => state["ssm"]!), 1)),
+      conv_states: valuesF64(stack(steps.states.map(({ conv }) => conv), 1)),
+      ssm_states: valuesF64(stack(steps.states.map(({ ssm }) => ssm), 1)),
+      ...await prefill(golden, params, on, u),
       ...(hasGradients(golden) ? await blockGradients(golden, on, params, u) : {}),
     },
   };
+}
+
+/** The states that the parallel form leaves after a prefix, where the case has them. */
+async function prefill(
+  golden: GoldenCase,
+  params: LayerParams<Mamba2Config>,
+  on: GoldenDevice,
+  u: Tensor,
+): Promise<Record<string, Float64Array>> {
+  if (!golden.tensors.has("prefill_conv_state")) return {};
+  const count = prefillLength(golden, "prefill_conv_state", u.shape[1]!);
+  const { conv, ssm } = await prefillBlock(mamba2, params, on, u, count);
+  return { prefill_conv_state: valuesF64(conv), prefill_ssm_state: valuesF64(ssm) };
 }

@@ -22,7 +22,7 @@ function scheduleOf(golden: GoldenCase): Schedule | undefined {
   const cosine = {
     kind: "warmupCosine",
     rate,
-    warmup: numberOf(golden, "warmup"),
+    warmup: numberOf(golden, "warmup", 0),
     steps: numberOf(golden, "steps"),
   } as const;
   const text = textOf(golden, "schedule");
@@ -30,7 +30,8 @@ function scheduleOf(golden: GoldenCase): Schedule | undefined {
   const floor = /eta_min=([\d.e-]+)/.exec(text)?.[1];
   if (floor !== undefined) return { ...cosine, floor: Number(floor) };
   const from = /LinearLR ([\d.]+)->1/.exec(text)?.[1];
-  if (from !== undefined) return { ...cosine, from: Number(from) };
+  const least = /CosineAnnealingLR to ([\d.e-]+)/.exec(text)?.[1] ?? 0;
+  if (from !== undefined) return { ...cosine, from: Number(from), floor: Number(least) };
   return /lr\*\(s\+1\)\/warm/.test(text) ? cosine : undefined;
 }
 
@@ -41,6 +42,7 @@ async function trajectory(golden: GoldenCase, on: GoldenDevice): Promise<Compute
   if (schedule === undefined) return { unsupported: textOf(golden, "schedule") };
   if (kind !== "AdamW" && kind !== "Adam") return { unsupported: `optimizer "${kind}"` };
   const { betas, clip_norm: clip, amsgrad } = golden.scalars;
+  if (!Array.isArray(betas) || betas.length !== 2) return { unsupported: `betas "${betas}"` };
   const [beta1 = 0, beta2 = 0] = betas as number[];
   const optimizer = openOptimizer(device, {
     beta1,
@@ -91,6 +93,7 @@ async function trajectory(golden: GoldenCase, on: GoldenDevice): Promise<Compute
       ...(typeof clip === "number" && { grad_norm: Float64Array.from(norms) }),
       exp_avg: valuesF64(tensors["mean/x"]!),
       exp_avg_sq: valuesF64(tensors["variance/x"]!),
+      ...(tensors["largest/x"] && { max_exp_avg_sq: valuesF64(tensors["largest/x"]) }),
     },
   };
 }

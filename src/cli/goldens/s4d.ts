@@ -1,10 +1,11 @@
-import { runOp, vandermonde } from "../../ops/mod.ts";
+import { activation as activationOp, fftConv, runOp, vandermonde } from "../../ops/mod.ts";
 import { dssKernel, s4d, s4dConvolve, s4dDiscrete, s4dKernel } from "../../layers/mod.ts";
 import type { LayerParams, LayerState, S4dConfig } from "../../layers/mod.ts";
 import { asDtype, floatArray, type Tensor, tensorOf, zeros } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, tensorOfCase, textOf, valuesOf } from "./golden_file.ts";
-import { channelWeight, gradientsOf, hasGradients, lossWeight } from "./gradients.ts";
+import { channelWeight, gradientsOf, hasGradients } from "./gradients.ts";
+import { listedGradients, lossWeight } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { cast, fartherOf, fileTensor, fileTensorIf, rounded, stack, swapTime } from "./tensors.ts";
 import { take, timeOf, valuesF64 } from "./tensors.ts";
@@ -181,7 +182,6 @@ async function bothForms(params: Params, on: GoldenDevice, u: Tensor, expected: 
 
 /** The output's features are (channel, head), channel outermost. */
 async function layer(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
-  if (golden.scalars["disc"] === "dss") return { unsupported: "a whole layer in DSS form" };
   const activation = activationNamed(golden.scalars["act"]);
   if (activation === undefined) {
     return { unsupported: `activation "${golden.scalars["act"]}"` };
@@ -189,6 +189,7 @@ async function layer(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const u = cast(fileTensor(golden, "u"), on.dtype);
   const reference = fileTensor(golden, "y");
   const channels = channelsOf(golden, activation);
+  if (golden.scalars["disc"] === "dss") return await dssLayer(channels, on, u);
   const [batch = 0, length = 0, feature = 0] = u.shape;
   const y = zeros(reference.shape, "f64");
   const width = channels.length * feature;
@@ -206,6 +207,25 @@ async function layer(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   }
   const gradients = hasGradients(golden) ? await layerGradients(golden, on, channels, u) : {};
   return { values: { y: valuesF64(y), ...gradients } };
+}
+
+/** The layer in DSS form, whose kernel is made for one length: the convolution, forward only. */
+async function dssLayer(
+  channels: readonly Params[],
+  on: GoldenDevice,
+  u: Tensor,
+): Promise<Computed> {
+  const outputs: Tensor[] = [];
+  for (const { config, tensors } of channels) {
+    const kernel = dssKernel(on.device, { config, tensors }, u.shape[1]!, on.dtype);
+    const { y } = runOp(on.device, fftConv, { u, kernel, D: cast(tensors["D"]!, on.dtype) }, {});
+    on.device.free(kernel);
+    const active = runOp(on.device, activationOp, { x: y }, { kind: config.activation });
+    on.device.free(y);
+    outputs.push(await take(on, active.y));
+  }
+  // [batch, time, channel, head]
+  return { values: { y: valuesF64(stack(outputs, 2)) } };
 }
 
 /** Gradients by the file's names: A_real is log(−Re A), A_imag is −Im A, inv_dt is log dt. */
@@ -275,5 +295,45 @@ async function minimalLayer(golden: GoldenCase, on: GoldenDevice): Promise<Compu
   const kernelTensor = await take(on, s4dKernel(on.device, params, u.shape[1]!, on.dtype));
   const expected = swapTime(fileTensor(golden, "y"));
   const y = await bothForms(params, on, u, valuesF64(expected));
-  return { values: { K: valuesF64(kernelTensor), y: valuesF64(swapTime(y)) } };
+  return {
+    values: {
+      K: valuesF64(kernelTensor),
+      y: valuesF64(swapTime(y)),
+      ...(hasGradients(golden) ? await minimalGradients(golden, on, params, u) : {}),
+    },
+  };
+}
+
+/** The file's names of the block's parameters. */
+const MINIMAL_NAMES: Readonly<Record<string, string>> = {
+  logDt: "log_dt",
+  logDecay: "log_A_real",
+  frequency: "A_imag",
+  C: "C",
+  D: "D",
+  mixWeight: "W_out",
+  mixBias: "b_out",
+};
+
+/** Gradients of the pedagogical block, whose B is fixed. */
+async function minimalGradients(
+  golden: GoldenCase,
+  on: GoldenDevice,
+  { config, tensors }: Params,
+  u: Tensor,
+): Promise<Record<string, Float64Array>> {
+  const gradient = await gradientsOf(on, (device, variable) => {
+    const watched = Object.entries(tensors).map(([name, tensor]) => [
+      name,
+      variable(MINIMAL_NAMES[name] ?? name, tensor),
+    ]);
+    const params = { config, tensors: Object.fromEntries(watched) };
+    const { y, state } = s4d.forward(device, params, variable("u", u));
+    device.free(state["x"]!);
+    return [[y, swapTime(lossWeight(golden, on))]];
+  });
+  return {
+    ...listedGradients(golden, gradient),
+    ...(golden.tensors.has("grad_u") && { grad_u: valuesF64(swapTime(gradient("u"))) }),
+  };
 }

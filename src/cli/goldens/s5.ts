@@ -49,7 +49,9 @@ function everySecond(pairs: FloatArray, offset: 0 | 1): Tensor {
 
 /** All eigenvalues, ascending in their imaginary part, and moduli, which no phase changes. */
 function hippoStart(golden: GoldenCase, on: GoldenDevice): Computed {
-  const { W, P, B, half } = nplr("legs", numberOf(golden, "N"));
+  const stateSize = numberOf(golden, "N");
+  if (stateSize % 2 !== 0) return { unsupported: `an odd number of states, ${stateSize}` };
+  const { W, P, B, half } = nplr("legs", stateSize);
   const order = [...Array(half).keys()].sort((a, b) => W[2 * a + 1]! - W[2 * b + 1]!);
   const both = [...order, ...order.toReversed()];
   const sign = (i: number) => i < half ? 1 : -1;
@@ -124,6 +126,11 @@ const NAMES: Readonly<Record<string, string>> = {
   D: "D",
 };
 
+/** The same for a system: in both directions the file has an output matrix for each. */
+function namesOf({ bidirectional }: S5Config): Readonly<Record<string, string>> {
+  return bidirectional ? { ...NAMES, C: "C1", Creverse: "C2" } : NAMES;
+}
+
 async function system(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const params = paramsOf(golden, "");
   const u = inputOf(golden, on);
@@ -157,10 +164,8 @@ async function systemGradients(
     device.free(state["x"]!);
     return [[y, lossWeight(golden, on)]];
   });
-  // In both directions the file has an output matrix for each.
-  const names = config.bidirectional ? { ...NAMES, C: "C1", Creverse: "C2" } : NAMES;
   const values: Record<string, Float64Array> = { grad_u: valuesF64(gradient("u")) };
-  for (const [name, ofFile] of Object.entries(names)) {
+  for (const [name, ofFile] of Object.entries(namesOf(config))) {
     values[`grad_${ofFile}`] = valuesF64(gradient(name));
   }
   return values;
@@ -236,7 +241,7 @@ async function layerGradients(
   for (const name of ["u", "norm.scale", "norm.bias"]) {
     values[`grad_${name}`] = valuesF64(gradient(name));
   }
-  for (const [name, ofFile] of Object.entries(NAMES)) {
+  for (const [name, ofFile] of Object.entries(namesOf(params.config))) {
     values[`grad_seq.${ofFile}`] = valuesF64(gradient(name));
   }
   const { feature } = params.config;

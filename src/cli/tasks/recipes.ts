@@ -209,7 +209,7 @@ function digits(member: string, heldOut: number): Recipe["plans"] {
     small: {
       model: twoOf(member, 32),
       rate: 1e-2,
-      stages: [stage({ heldOut, length: 4000 }, 8, 150)],
+      stages: [stage({ heldOut, length: 4000 }, 8, 500)],
       tests: [test({ heldOut, length: 4000 }, 40, 3)],
     },
   };

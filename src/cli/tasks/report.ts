@@ -1,5 +1,6 @@
 /** Results of tasks: the file that keeps them, the table and the page. */
 import { z } from "zod";
+import { InvalidValueError } from "../../base/errors.ts";
 import { taskByName, type TaskSetting } from "../../../datasets/tasks/mod.ts";
 import { parseBy } from "../../models/parse.ts";
 import { formatTable } from "../table.ts";
@@ -42,7 +43,15 @@ export type KeptRun = z.infer<typeof runShape>;
 
 /** Reads a file of results. @throws {InvalidValueError} it is no such file; the field is named */
 export function parseRuns(text: string, name: string): KeptRun[] {
-  return parseBy(fileShape, JSON.parse(text), name).runs;
+  return parseBy(fileShape, jsonOf(text, name), name).runs;
+}
+
+function jsonOf(text: string, name: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new InvalidValueError(name, text.slice(0, 40), "JSON");
+  }
 }
 
 /** A file of results, one run a line. */

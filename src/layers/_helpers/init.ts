@@ -25,6 +25,11 @@ export function drawStep(random: RandomState, dtMin: number, dtMax: number): num
   return Math.exp(low + nextUniform(random) * (Math.log(dtMax) - low));
 }
 
+/** The x with softplus(x) = y: the bias by which a step size starts at y. */
+export function softplusInverse(y: number): number {
+  return y + Math.log(-Math.expm1(-y));
+}
+
 /**
  * Requires a size of a configuration to be a positive integer.
  *

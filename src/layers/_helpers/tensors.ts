@@ -1,8 +1,8 @@
 /** Reading the tensors of a layer by name. */
 import { InvalidValueError } from "../../base/errors.ts";
 import { expectShape } from "../../tensor/shape.ts";
-import type { Device } from "../../device/mod.ts";
-import { type OpInput, runOp, stepSizes } from "../../ops/mod.ts";
+import type { Device, DeviceTensor } from "../../device/mod.ts";
+import { type OpInput, runOp, slice, stepSizes } from "../../ops/mod.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor } from "../../tensor/tensor.ts";
 
 /**
@@ -24,6 +24,11 @@ export function operand(input: OpInput, dtype: Dtype): OpInput {
 /** A carried state, or what else may be absent, in the dtype of the computation. */
 export function carried(input: OpInput | undefined, dtype: Dtype): OpInput | undefined {
   return input && operand(input, dtype);
+}
+
+/** Elements start … start + count − 1 of the last axis. */
+export function range(device: Device, x: OpInput, start: number, count: number): DeviceTensor {
+  return runOp(device, slice, { x }, { start, count }).out;
 }
 
 /**

@@ -134,18 +134,30 @@ const TILE = 8;
 const ROW_BYTES = 16;
 const SHARE_BYTES = 8;
 
-/** LANES invocations for the modes of a feature, FEATURES features a workgroup. */
-function tileOf(states: number, perLane: number, feature: number, limits: GpuLimits) {
+/** More modes than this would spill an invocation's registers to memory many times over. */
+const MODES_PER_LANE_MAX = 8;
+
+/**
+ * LANES invocations for the modes of a feature, FEATURES features a workgroup. A feature that does
+ * not fit into one workgroup gives its invocations more modes.
+ */
+function tileOf(
+  states: number,
+  perLane: number,
+  feature: number,
+  limits: GpuLimits,
+): { LANES: number; PER_LANE: number; FEATURES: number } {
   const lanes = powerOfTwoAtLeast(Math.ceil(states / perLane));
   const most = Math.max(lanes, Math.min(GROUP, limits.invocationsMax));
   let features = Math.min(most / lanes, powerOfTwoAtLeast(feature));
   const bytes = () => TILE * features * (ROW_BYTES + SHARE_BYTES * lanes);
   while (bytes() > limits.workgroupBytesMax && features > 1) features /= 2;
-  if (bytes() > limits.workgroupBytesMax || lanes > limits.invocationsMax) {
-    const room = limits.workgroupBytesMax;
-    throw new InvalidValueError("A.state", states, `at most what ${room} B hold for gradients`);
+  if (bytes() <= limits.workgroupBytesMax && lanes <= limits.invocationsMax) {
+    return { LANES: lanes, PER_LANE: perLane, FEATURES: features };
   }
-  return { LANES: lanes, PER_LANE: perLane, FEATURES: features };
+  if (perLane < MODES_PER_LANE_MAX) return tileOf(states, 2 * perLane, feature, limits);
+  const room = limits.workgroupBytesMax;
+  throw new InvalidValueError("A.state", states, `at most what ${room} B hold for gradients`);
 }
 
 /**

@@ -8,7 +8,7 @@ const named = (name: string) => members.find((member) => member.name === name)!;
 Deno.test("familyMembers() names every layer of the hub, and the Kalman filter", () => {
   const names = members.map(({ name }) => name);
   for (const { name } of LAYERS) assert.ok(names.includes(name), name);
-  assert.ok(names.includes("kalman"));
+  assert.ok(names.includes("kalman_filter") && names.includes("kalman_smoother"));
   assert.equal(new Set(names).size, names.length);
 });
 
@@ -31,4 +31,6 @@ Deno.test("familyMembers() tells the golden groups of like names apart", () => {
   assert.ok(named("hippo").goldens!("hippo_projection", "legs"));
   assert.ok(named("attention").goldens!("layers", "mha"));
   assert.ok(!named("attention").goldens!("layers", "act"));
+  assert.ok(named("kalman_filter").goldens!("kalman", "mle"));
+  assert.ok(!named("kalman").goldens!("kalman", "mle"));
 });

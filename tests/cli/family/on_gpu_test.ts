@@ -3,7 +3,7 @@ import { familyMembers } from "../../../src/cli/family/member.ts";
 import { gpuErrors } from "../../../src/cli/family/on_gpu.ts";
 import { gpuTest } from "../../_gpu.ts";
 
-const member = familyMembers().find(({ name }) => name === "kalman")!;
+const member = familyMembers().find(({ name }) => name === "kalman_filter")!;
 
 gpuTest("gpuErrors() finds a member as near to its twins as f32 allows", async (gpu) => {
   const errors = await gpuErrors(gpu, member);

@@ -22,7 +22,7 @@ Deno.test("findOut() finds all that a whole member does", async () => {
   assert.ok(found.ops.includes("selective_scan") && found.simd.includes("selective_scan"));
   assert.deepEqual(found.gradient.missed, []);
   assert.ok(found.gradient.reached.includes("x0.ssm"));
-  assert.ok(!found.webgpu.everywhere && found.webgpu.gradient);
+  assert.ok(found.webgpu.everywhere && found.webgpu.gradient);
 });
 
 Deno.test("findOut() finds a step that is off by a millionth", async () => {
@@ -60,6 +60,15 @@ Deno.test("findOut() counts a form that throws as absent and says what it threw"
   }));
   assert.ok(!found.parallel && !found.recurrent && !found.webgpu.forward);
   assert.ok(found.faults.some((fault) => /mamba, parallel form: no way forward/.test(fault)));
+});
+
+Deno.test("findOut() asks nothing of a smoother that needs later samples", async () => {
+  const smoother = familyMembers().find(({ name }) => name === "kalman_smoother")!;
+  const found = await findOut(smoother);
+  assert.deepEqual([found.parallel, found.recurrent, found.carried], [true, null, null]);
+  assert.ok(found.ops.includes("kalman_smoother") && found.gradient.missed.length === 0);
+  const asked = await findOut({ ...smoother, needsAll: false });
+  assert.deepEqual([asked.recurrent, asked.carried], [false, false]);
 });
 
 Deno.test("findOut() counts the work of a further sample", async () => {

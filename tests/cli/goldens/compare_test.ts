@@ -57,6 +57,7 @@ Deno.test("compareCase() counts gradients as unsupported, and a case of nothing 
   const file = fileOf({ "one/x": [1, 2], "one/y": [2, 4], "one/g": [0, 0] });
   const both = parseGoldenGroup(manifestOf({ g: grad }), file).cases[0]!;
   const result = compareCase(both, { values: { y: Float64Array.of(2, 4) } }, "f64");
+  assert.deepEqual(result.messages, ["one: gradients g"]);
   assert.deepEqual([result.status, result.gradientsUnsupported], ["passed (forward)", 1]);
   const only = parseGoldenGroup(manifestOf({ y: grad }), fileOf()).cases[0]!;
   assert.equal(compareCase(only, { values: {} }, "f64").status, "unsupported");

@@ -42,6 +42,7 @@ Deno.test("formatRuns() and parseRuns() are inverse, and parseRuns() names what 
   assert.throws(() => parseRuns(broken, "results"), (error: unknown) => {
     return error instanceof InvalidValueError && error.field === "results.runs.0.seed";
   });
+  assert.throws(() => parseRuns("{", "results"), { name: "InvalidValueError", field: "results" });
 });
 
 Deno.test("mergeRuns() lets the later run of a seed win and keeps the order of the rows", () => {

@@ -16,7 +16,7 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
 };
 
 function requestOf(task: Task, options: Partial<MinibatchRequest> = {}): MinibatchRequest {
-  const setting = { length: 1, ...SETTINGS[task.name]! };
+  const setting = { ...task.setting, ...SETTINGS[task.name] };
   return { seed: 7, step: 3, batch: 5, split: "train", setting, ...options };
 }
 
