@@ -18,17 +18,17 @@ import { initial, minibatch, OPTIONS } from "./_task.ts";
 /** A device that has no memory at its n-th allocation. */
 function failingAt(gpu: Device, n: number): Device {
   let count = 0;
-  const count1 = () => {
+  const countOne = () => {
     if (++count === n) throw new RangeError("no memory in this test");
   };
   return {
     ...openScope(gpu),
     alloc(shape, dtype) {
-      count1();
+      countOne();
       return gpu.alloc(shape, dtype);
     },
     upload(tensor) {
-      count1();
+      countOne();
       return gpu.upload(tensor);
     },
     free: (tensor) => gpu.free(tensor),
@@ -97,7 +97,7 @@ gpuTest("a training whose device is lost fails by that name; a new one goes on",
   const expected = await goOn(openCpu(), saved, 6);
   const again = await goOn(device, saved, 6);
   for (const [name, { data }] of Object.entries(expected.tensors)) {
-    const scale = data.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
+    const scale = Math.max(1e-3, ...Array.from(data, Math.abs));
     // f32 sums in another order, through three steps of a rate of 0.02.
     again.tensors[name]!.data.forEach((value, i) =>
       assert.ok(Math.abs(value - data[i]!) < 1e-2 * scale, name)
