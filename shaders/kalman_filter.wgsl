@@ -5,7 +5,8 @@
 // pack_model      the model's arrays side by side: a slice for all, for a stream or for a sample
 // pack_seen       y and its mask side by side, where there is a mask
 // reduce_chunks   every chunk but the last as a function (A, b, U, eta, Z) of the belief before it
-// carry_chunks    the beliefs before the chunks, in order
+// carry_chunks    the beliefs before the chunks, in order; across a chunk that is no such function,
+//                 sample by sample
 // filter_chunks   every chunk from its belief
 //
 // and of the way back

@@ -54,6 +54,38 @@ var<private> E: array<f32, STATES * STATES>;
 var<private> eta: array<f32, STATES>;
 var<private> Z: array<f32, STATES * STATES>;
 
+/// A pivot below this share of what it is summed from, squares of both, is what rounding left of 0.
+const SINGULAR_SHARE = 1e-10;
+
+/// Whether the sample that `update` has just seen follows from what precedes it, for someone who
+/// knows the belief before the chunk: its covariance is singular then, though that of the stream,
+/// which does not know, is regular. Such a sample has no finite information.
+fn isSingular(at: u32) -> bool {
+  var found = false;
+#for i in 0..OBSERVED
+  {
+    var whole = 0.0;
+#for c in 0..WIDE
+#for j in 0..STATES
+    {
+      let part = model[at + ${AT_C + i * STATES + j}] * wide[${j * WIDE + c}];
+      whole += part * part;
+    }
+#end
+#end
+#for c in 0..OBSERVED
+    {
+      let part = model[at + ${AT_V + i * OBSERVED + c}];
+      whole += part * part;
+    }
+#end
+    let pivot = work[${i * STRIDE + i}];
+    found = found || (isSeen[${i}] && pivot * pivot <= SINGULAR_SHARE * whole);
+  }
+#end
+  return found;
+}
+
 @compute @workgroup_size(GROUP)
 fn reduce_chunks(
   @builtin(workgroup_id) group: vec3u,
@@ -66,23 +98,29 @@ fn reduce_chunks(
   }
   let row = index / (dims.chunks - 1u);
   let chunk = index % (dims.chunks - 1u);
-#for i in 0..STATES * STATES
-  E[${i}] = ${i / STATES == i % STATES}.0;
-  U[${i}] = 0.0;
-  Z[${i}] = 0.0;
-#end
+  // What precedes the first chunk is known, so it forgets (E = 0, Z = 0) and starts from that.
+  let isFirst = chunk == 0u;
 #for i in 0..STATES
-  m[${i}] = 0.0;
+  m[${i}] = select(0.0, startMean[row * STATES + ${i}], isFirst);
   eta[${i}] = 0.0;
+#for j in 0..STATES
+  E[${i * STATES + j}] = select(${i == j}.0, 0.0, isFirst);
+  U[${i * STATES + j}] =
+    select(0.0, startFactor[row * STATES * STATES + ${i * STATES + j}], isFirst);
+  Z[${i * STATES + j}] = 0.0;
 #end
+#end
+  var isBroken = false;
   for (var t = chunk * dims.chunk; t < (chunk + 1u) * dims.chunk; t++) {
     let at = modelAt(row, t);
     let moves = movesTo(t);
     predict(at, moves);
     update(at, row * dims.length + t);
+    isBroken = isBroken || (!isFirst && isSingular(at));
     extend(at, moves);
   }
   let out = (row * dims.chunks + chunk) * ELEMENT;
+  elements[out + ELEMENT - 1u] = select(0.0, 1.0, isBroken);
 #for i in 0..STATES
   elements[out + ${i}] = m[${i}];
   elements[out + ${STATES + i}] = eta[${i}];
@@ -186,7 +224,17 @@ fn carry_chunks(
 #end
 #if IS_CHUNKED
     if (chunk + 1u < dims.chunks) {
-      cross((row * dims.chunks + chunk) * ELEMENT);
+      let element = (row * dims.chunks + chunk) * ELEMENT;
+      if (elements[element + ELEMENT - 1u] == 0.0) {
+        cross(element);
+      } else {
+        // A chunk that is no function of this form is filtered sample by sample.
+        for (var t = chunk * dims.chunk; t < (chunk + 1u) * dims.chunk; t++) {
+          let at = modelAt(row, t);
+          predict(at, movesTo(t));
+          update(at, row * dims.length + t);
+        }
+      }
     }
 #end
   }

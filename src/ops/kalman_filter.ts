@@ -26,7 +26,8 @@
  * On a GPU an invocation filters a chunk of the length of one stream, in three phases (elements:
  * Särkkä and García-Fernández, arXiv 1905.13002; their square roots: Yaghoobi et al., arXiv
  * 2207.00426): each chunk as a function of the belief before it, (A, b, U, η, Z); the beliefs
- * between the chunks in order; each chunk from its belief.
+ * between the chunks in order; each chunk from its belief. A sample that follows without noise from
+ * what precedes it in its chunk has no such function: the beliefs cross its chunk sample by sample.
  *
  * Backward: with the flow (g, Γ) by the filtered mean and covariance, ḡ, Γ̄ by the predicted,
  * w = S⁻¹·(y − ŷ), T = I − K·C and l the gradient of the log likelihood,
@@ -104,7 +105,8 @@ function outputShapes(shapes: Shapes): { readonly [key in FilterOutput]: Shape }
  *   observationIntercept  d                                                  […, observed]
  *   startMean             belief that the run starts from                   [batch, state]
  *   startFactor           any factor of its covariance               [batch, state, state]
- *   mean, factor          after each sample; factor lower triangular, diagonal ≥ 0
+ *   mean, factor          after each sample; factor lower triangular, diagonal ≥ 0, of which a
+ *                         singular covariance has several
  *                                        [batch, length, state], [batch, length, state, state]
  *   forecast, forecastCov of y before it is seen, of missing channels too
  *                                  [batch, length, observed], [batch, length, observed, observed]

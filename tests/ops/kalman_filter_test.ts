@@ -11,7 +11,7 @@ import { multiply, transpose } from "../../src/ssm/dense.ts";
 import { kalmanFilter as covarianceFilter } from "../../src/ssm/kalman.ts";
 import { kalmanScore } from "../../src/ssm/kalman_score.ts";
 import type { KalmanSystem } from "../../src/ssm/kalman_system.ts";
-import { asDtype, type Tensor } from "../../src/tensor/tensor.ts";
+import { asDtype, type FloatArray, type Tensor } from "../../src/tensor/tensor.ts";
 import { gpuTest, takeFaults } from "../_gpu.ts";
 import { distance, filled, run, steps, t } from "./_run.ts";
 
@@ -138,22 +138,45 @@ function logLikGradients(
   inputs: Record<string, Tensor>,
   outputs: Record<string, Tensor>,
   start: "filtered" | "predicted",
-): Record<string, ArrayLike<number>> {
+): Record<string, FloatArray> {
   const cpu = openCpu();
+  const { given, shapes } = backwardInputs(inputs, outputs);
+  const gradients = runBackward(cpu, kalmanFilter, given, shapes, { start });
+  return Object.fromEntries(
+    Object.entries(gradients).map(([name, tensor]) => [name, cpu.dataOf(tensor)]),
+  );
+}
+
+/** The same on a GPU, in f32. */
+async function logLikGradientsOn(
+  gpu: WebGpuDevice,
+  inputs: Record<string, Tensor>,
+  outputs: Record<string, Tensor>,
+  start: "filtered" | "predicted",
+): Promise<Record<string, FloatArray>> {
+  const { given, shapes } = backwardInputs(inputs, outputs);
+  const single = Object.fromEntries(
+    Object.entries(given).map(([name, tensor]) => [name, asDtype(tensor, "f32")]),
+  );
+  const gradients = runBackward(gpu, kalmanFilter, single, shapes, { start });
+  const read: Record<string, FloatArray> = {};
+  for (const [name, tensor] of Object.entries(gradients)) {
+    read[name] = (await gpu.read(tensor)).data;
+    gpu.free(tensor);
+  }
+  return read;
+}
+
+function backwardInputs(inputs: Record<string, Tensor>, outputs: Record<string, Tensor>) {
   const seeds = Object.fromEntries(kalmanFilter.outputs.map((name) => {
     const grad = `grad${name[0]!.toUpperCase()}${name.slice(1)}`;
     return [grad, filled(outputs[name]!.shape, () => name === "logLik" ? 1 : 0)];
   }));
-  const given = Object.fromEntries(
-    Object.entries({ ...inputs, mean: outputs["mean"]!, factor: outputs["factor"]! }),
-  );
-  const shapes = Object.fromEntries(
-    Object.entries(inputs).map(([name, { shape }]) => [name, shape]),
-  );
-  const gradients = runBackward(cpu, kalmanFilter, { ...given, ...seeds }, shapes, { start });
-  return Object.fromEntries(
-    Object.entries(gradients).map(([name, tensor]) => [name, cpu.dataOf(tensor)]),
-  );
+  const { mean, factor } = outputs as { mean: Tensor; factor: Tensor };
+  return {
+    given: { ...inputs, mean, factor, ...seeds },
+    shapes: Object.fromEntries(Object.entries(inputs).map(([name, { shape }]) => [name, shape])),
+  };
 }
 
 /**
@@ -247,6 +270,103 @@ async function onGpu(
     gpu.free(outputs[name]);
   }
   return read;
+}
+
+/**
+ * Series without observation noise, of three chunks and some. A chunk's first samples follow from
+ * the belief before it: at once where the step adds no noise to what is seen (the trend's level),
+ * or where nothing leads to the sample (the first of all).
+ */
+function noiseless(model: "random walk" | "random trend" | "one sure channel") {
+  const random = seedRandom(6);
+  const state = model === "random walk" ? 1 : 2;
+  const observed = model === "one sure channel" ? 2 : 1;
+  const length = 197;
+  const shape = [2, length, observed];
+  return {
+    y: filled(shape, () => Math.fround(nextNormal(random))),
+    // The first sample of all is there, a fifth of the others is missing.
+    ...(observed === 2 && { mask: filled(shape, (i) => i % 11 === 4 || i % 10 === 9 ? 0 : 1) }),
+    A: state === 1 ? t([1, 1], [1]) : t([2, 2], [1, 0.5, 0, 1]),
+    C: t([observed, state], state === 1 ? [1] : [1, 0, 0.5, 1].slice(0, 2 * observed)),
+    processFactor: state === 1 ? t([1, 1], [0.5]) : t([2, 1], [0, 0.25]),
+    observationFactor: t([observed, observed], observed === 1 ? [0] : [0, 0, 0, 0.75]),
+    startMean: filled([2, state], () => 0.5),
+    startFactor: filled(
+      [2, state, state],
+      (i) => i % state === Math.floor(i / state) % state ? 1 : 0,
+    ),
+  };
+}
+
+for (const model of ["random walk", "random trend", "one sure channel"] as const) {
+  gpuTest(`kalmanFilter() on a GPU takes series without noise: ${model}`, async (gpu) => {
+    const inputs: Record<string, Tensor> = noiseless(model);
+    for (const start of ["predicted", "filtered"] as const) {
+      const exact = await run(kalmanFilter, inputs, { start });
+      const single = await onGpu(gpu, inputs, start);
+      for (const name of kalmanFilter.outputs) {
+        // A singular covariance has many triangular factors, so these are compared as covariances.
+        const of = name === "factor" ? squares : ({ data }: Tensor) => data;
+        const error = relativeError(of(single[name]!), of(exact[name]!));
+        assert.ok(error <= kalmanFilter.tolerance, `${start}, ${name} is off by ${error}`);
+      }
+      const expected = logLikGradients(inputs, exact, start);
+      const gradients = await logLikGradientsOn(gpu, inputs, single, start);
+      for (const [name, gradient] of Object.entries(expected)) {
+        const error = relativeError(gradients[name]!, gradient);
+        assert.ok(error <= kalmanFilter.backward!.tolerance, `${start}, ${name}: ${error}`);
+      }
+    }
+    assert.deepEqual(takeFaults(), []);
+  });
+}
+
+Deno.test("kalmanFilter() without noise is the covariance form", async () => {
+  for (const model of ["random walk", "random trend"] as const) {
+    const inputs: Record<string, Tensor> = noiseless(model);
+    const first = Object.fromEntries(
+      Object.entries(inputs).map(([name, tensor]) => [
+        name,
+        ["y", "startMean", "startFactor"].includes(name) ? firstOf(tensor) : tensor,
+      ]),
+    );
+    const op = await run(kalmanFilter, first, { start: "predicted" });
+    const { system, y } = systemOf(first);
+    const { state } = system.sizes;
+    const cov = Float64Array.from(first["startFactor"]!.data);
+    const start = { mean: Float64Array.from(first["startMean"]!.data), cov };
+    const filtered = covarianceFilter(system, start, y);
+    assert.ok(distance(op["mean"]!.data, filtered.filteredMean) < CLOSE);
+    assert.ok(distance(op["forecastCov"]!.data, filtered.innovationCov) < CLOSE);
+    assert.ok(distance(op["logLik"]!.data, filtered.logLik) < CLOSE);
+    const score = kalmanScore(system, filtered, y);
+    const gradients = logLikGradients(first, op, "predicted");
+    assert.ok(distance(gradients["gradA"]!, score.A) < 1e-9 * (1 + state));
+    assert.ok(distance(gradients["gradProcessFactor"]!, score.G) < 1e-7);
+    assert.ok(distance(gradients["gradY"]!, score.observations) < 1e-9);
+    // The gradient by a factor of 0 is 0.
+    assert.deepEqual([...gradients["gradObservationFactor"]! as Float64Array], [0]);
+  }
+});
+
+/** factor·factorᵀ of each sample. */
+function squares({ shape, data }: Tensor): FloatArray {
+  const state = shape.at(-1)!;
+  return Float64Array.from(data, (_, at) => {
+    const [base, i, j] = [at - at % state ** 2, Math.floor(at / state) % state, at % state];
+    let sum = 0;
+    for (let k = 0; k < state; k++) {
+      sum += data[base + i * state + k]! * data[base + j * state + k]!;
+    }
+    return sum;
+  });
+}
+
+/** The first stream of a batch. */
+function firstOf(tensor: Tensor): Tensor {
+  const [batch = 1, ...rest] = tensor.shape;
+  return t([1, ...rest], tensor.data.slice(0, tensor.data.length / batch));
 }
 
 gpuTest("kalmanFilter() on a GPU filters six states", async (gpu) => {

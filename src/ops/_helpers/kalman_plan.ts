@@ -45,7 +45,8 @@ function layoutOf({ run, places, shapes, start }: KalmanLaunch) {
   const columns = (1 + hasMask) * observed + wide;
   const rows = observed + state;
   const belief = state + state * state;
-  const element = 2 * state + 3 * state * state;
+  // (b, η, A, U, Z), and whether the chunk must be filtered sample by sample instead.
+  const element = 2 * state + 3 * state * state + 1;
   const flow = belief + observed + observed * observed + 1;
   const flowElement = 2 * belief;
   return {
@@ -171,6 +172,8 @@ export function launchFilter(launch: KalmanLaunch): LaunchPlan {
   const pass = passesOf(layout, launch.limits);
   const { seen, ...packed } = packing(launch, layout, pass);
   const outputs = ["mean", "factor", "forecast", "forecastCov", "logLik"];
+  const start = ["startMean", "startFactor"];
+  const chunked = chunks > 1 ? ["model", seen] : [];
   return joinPlans(packed, {
     scratch: {
       elements: batch * chunks * layout.element,
@@ -178,9 +181,9 @@ export function launchFilter(launch: KalmanLaunch): LaunchPlan {
     },
     passes: [
       ...(chunks > 1
-        ? [pass("reduce_chunks", ["model", seen, "elements"], batch * (chunks - 1))]
+        ? [pass("reduce_chunks", [...chunked, ...start, "elements"], batch * (chunks - 1))]
         : []),
-      pass("carry_chunks", ["startMean", "startFactor", "elements", "beliefs"], batch),
+      pass("carry_chunks", [...chunked, ...start, "elements", "beliefs"], batch),
       pass("filter_chunks", ["model", seen, "beliefs", ...outputs], batch * chunks),
     ],
   });
