@@ -35,7 +35,9 @@ export interface Tape {
    * its memory for a second forward.
    *
    * @param inputs  every watched or computed tensor that the segment uses
-   * @param segment a pure function: the same inputs give the same outputs
+   * @param segment a pure function: the same inputs give the same outputs, none of which is an
+   *                input itself
+   * @throws {TypeError} an output is one of the inputs, or the segment holds another one
    */
   checkpoint<O extends Readonly<Record<string, DeviceTensor>>>(
     inputs: readonly DeviceTensor[],
@@ -43,9 +45,11 @@ export interface Tape {
   ): O;
   /**
    * Replays the recording backwards from the gradients of some outputs, and forgets it. Gradients
-   * of watched tensors add up until {@linkcode Tape.release}.
+   * of watched tensors add up until {@linkcode Tape.release}. Where it throws, for want of memory
+   * or since the device is gone, only {@linkcode Tape.release} is left to be called.
    *
-   * @throws {TypeError} a seed was not computed from a watched tensor
+   * @throws {TypeError} a seed was not computed from a watched tensor, or has been passed back
+   *                     already
    */
   backward(seeds: readonly Seed[]): void;
   /** The gradient of a watched tensor; undefined where no loss depends on it. */
@@ -68,9 +72,9 @@ interface Node {
   /** Its gradient is the caller's own seed, which the tape reads and never frees. */
   isSeed: boolean;
   /** Its gradient is wanted by the caller. */
-  readonly isWatched: boolean;
+  isWatched: boolean;
   /** Watched or computed from what is; a tensor that is only kept for its value is not. */
-  readonly isTracked: boolean;
+  isTracked: boolean;
 }
 
 /** One recorded step: nodes it came from, nodes it made, and how gradients pass back. */
@@ -99,21 +103,6 @@ export function openTape(base: Device, precision: Precision = "f32"): Tape {
   };
 }
 
-/** Runs a segment; what it leaves on the device besides its outputs is freed. */
-function runSegment<O extends Readonly<Record<string, DeviceTensor>>>(
-  device: Device,
-  segment: (device: Device) => O,
-): O {
-  const scope = openScope(device);
-  try {
-    const outputs = segment(scope);
-    for (const output of Object.values(outputs)) scope.keep(output);
-    return outputs;
-  } finally {
-    scope.release();
-  }
-}
-
 class Recorder {
   readonly device: Device;
   readonly #base: Device;
@@ -123,6 +112,8 @@ class Recorder {
   /** By buffer, since reshaped views share one; a buffer that is given back leaves the map. */
   readonly #nodes = new Map<number, Node>();
   #steps: Step[] = [];
+  /** Whether a segment is running: what it records would be lost, so that it may hold no other. */
+  #isInSegment = false;
   /** Zeros for outputs that no loss depends on, by size; kept for the whole way back. */
   readonly #zeros = new Map<string, DeviceTensor>();
 
@@ -157,7 +148,9 @@ class Recorder {
   }
 
   watch<T extends DeviceTensor>(tensor: T): T {
-    if (!this.#tracked(tensor)) this.#addNode(tensor, { isWatched: true, isTracked: true });
+    const node = this.#tracked(tensor);
+    if (node === undefined) this.#addNode(tensor, { isWatched: true, isTracked: true });
+    else node.isWatched = true;
     return tensor;
   }
 
@@ -171,7 +164,12 @@ class Recorder {
     inputs: readonly DeviceTensor[],
     segment: (device: Device) => O,
   ): O {
-    const outputs = runSegment(this.#base, segment);
+    const outputs = this.#runSegment(this.#base, segment);
+    const given = new Set(inputs.map(({ buffer }) => buffer.id));
+    for (const [name, { buffer }] of Object.entries(outputs)) {
+      // It would be freed as the segment's own.
+      if (given.has(buffer.id)) throw new TypeError(`A segment's output "${name}" is its input`);
+    }
     const sources = inputs.flatMap((input) => this.#tracked(input) ?? []);
     if (sources.length === 0) return outputs;
     const keeps = inputs.map((input) => this.#keeper(input)!);
@@ -185,28 +183,52 @@ class Recorder {
       made,
       back: () => {
         const inner = new Recorder(this.#base, this.#precision);
-        for (const { tensor } of sources) inner.watch(tensor);
-        const again = Object.values(runSegment(inner.device, segment));
-        const seeds = made.flatMap(({ gradient }, i): Seed[] =>
-          gradient && inner.#tracked(again[i]) ? [[again[i]!, gradient]] : []
-        );
-        inner.backward(seeds);
-        for (const source of sources) {
-          const gradient = inner.#takeGradient(source.tensor);
-          if (gradient !== undefined) this.#accumulate(source, gradient);
+        try {
+          for (const { tensor } of sources) inner.watch(tensor);
+          const again = Object.values(this.#runSegment(inner.device, segment));
+          const seeds = made.flatMap(({ gradient }, i): Seed[] =>
+            gradient && inner.#tracked(again[i]) ? [[again[i]!, gradient]] : []
+          );
+          try {
+            inner.backward(seeds);
+          } finally {
+            for (const tensor of again) inner.#free(tensor);
+          }
+          for (const source of sources) {
+            const gradient = inner.#takeGradient(source.tensor);
+            if (gradient !== undefined) this.#accumulate(source, gradient);
+          }
+        } finally {
+          inner.release();
         }
-        for (const tensor of again) inner.#free(tensor);
-        inner.release();
       },
     });
     return outputs;
+  }
+
+  /** Runs a segment; what it leaves on the device besides its outputs is freed. */
+  #runSegment<O extends Readonly<Record<string, DeviceTensor>>>(
+    device: Device,
+    segment: (device: Device) => O,
+  ): O {
+    if (this.#isInSegment) throw new TypeError("A segment cannot hold another segment of its tape");
+    const scope = openScope(device);
+    this.#isInSegment = true;
+    try {
+      const outputs = segment(scope);
+      for (const output of Object.values(outputs)) scope.keep(output);
+      return outputs;
+    } finally {
+      this.#isInSegment = false;
+      scope.release();
+    }
   }
 
   backward(seeds: readonly Seed[]): void {
     for (const [output, gradient] of seeds) {
       const node = this.#tracked(output);
       if (node === undefined) {
-        throw new TypeError("A seed's tensor does not come from a watched one");
+        throw new TypeError("A seed's tensor does not come from a watched one, or no more");
       }
       if (!("buffer" in gradient)) {
         this.#accumulate(node, this.#base.upload(gradient));
@@ -219,16 +241,33 @@ class Recorder {
       }
     }
     while (this.#steps.length > 0) {
-      const step = this.#steps.pop()!;
+      // Left in the list until it is done, so that release() finds its gradients where it fails.
+      const step = this.#steps.at(-1)!;
       if (step.made.some(({ gradient }) => gradient !== undefined)) step.back();
       for (const node of step.made) this.#dropGradient(node);
       for (const node of step.keeps) this.#doneReading(node);
+      for (const node of step.made) this.#detach(node);
+      this.#steps.pop();
     }
+    this.#freeZeros();
+  }
+
+  /** The way back of what an op made is forgotten: from here on it is a value like any other. */
+  #detach(node: Node): void {
+    if (node.isWatched) return;
+    node.isTracked = false;
+    if (!node.isFreed) this.#forget(node);
+  }
+
+  #freeZeros(): void {
     for (const tensor of this.#zeros.values()) this.#base.free(tensor);
     this.#zeros.clear();
   }
 
   release(): void {
+    for (const { made } of this.#steps) {
+      for (const node of made) this.#freeGradient(node);
+    }
     this.#steps = [];
     for (const node of this.#nodes.values()) {
       this.#freeGradient(node);
@@ -240,6 +279,7 @@ class Recorder {
       this.#base.free(node.packed!);
     }
     this.#packed.clear();
+    this.#freeZeros();
   }
 
   #addNode(tensor: DeviceTensor, { isWatched = false, isTracked = true } = {}): Node {
@@ -296,26 +336,30 @@ class Recorder {
       made,
       back: () => {
         const given = { ...values };
-        const unpacked: DeviceTensor[] = [];
-        for (const [name, { packed }] of kept) {
-          if (packed === undefined) continue;
-          const whole = unpackHalf(this.#base, packed, values[name]!.shape);
-          unpacked.push(whole);
-          given[name] = whole;
+        const scope = openScope(this.#base);
+        try {
+          const unpacked: DeviceTensor[] = [];
+          for (const [name, { packed }] of kept) {
+            if (packed === undefined) continue;
+            const whole = unpackHalf(scope, packed, values[name]!.shape);
+            unpacked.push(whole);
+            given[name] = whole;
+          }
+          op.outputs.forEach((name: string, i: number) => {
+            const { shape, dtype } = outputs[name]!;
+            const gradient = made[i]!.gradient ?? this.#zero(shape, dtype);
+            given[gradientName(name)] = reshape(gradient, shape);
+          });
+          const gradients = runBackward(scope, op, given, shapes, params);
+          for (const tensor of unpacked) scope.free(tensor);
+          names.forEach((name, i) => {
+            const source = sources[i];
+            if (source === undefined) return;
+            this.#accumulate(source, scope.keep(gradients[gradientName(name)]!));
+          });
+        } finally {
+          scope.release();
         }
-        op.outputs.forEach((name: string, i: number) => {
-          const { shape, dtype } = outputs[name]!;
-          const gradient = made[i]!.gradient ?? this.#zero(shape, dtype);
-          given[gradientName(name)] = reshape(gradient, shape);
-        });
-        const gradients = runBackward(this.#base, op, given, shapes, params);
-        for (const tensor of unpacked) this.#base.free(tensor);
-        names.forEach((name, i) => {
-          const gradient = gradients[gradientName(name)]!;
-          const source = sources[i];
-          if (source === undefined) this.#base.free(gradient);
-          else this.#accumulate(source, gradient);
-        });
       },
     });
   }
@@ -365,10 +409,13 @@ class Recorder {
       node.gradient = gradient;
       return;
     }
-    const sum = this.#sum(node.gradient, gradient);
-    this.#freeGradient(node);
-    this.#base.free(gradient);
-    node.gradient = sum;
+    try {
+      const sum = this.#sum(node.gradient, gradient);
+      this.#freeGradient(node);
+      node.gradient = sum;
+    } finally {
+      this.#base.free(gradient);
+    }
   }
 
   #freeGradient(node: Node): void {
@@ -411,8 +458,10 @@ class Recorder {
     if (size <= 1) return gradOut;
     // The gradient of a range is 0 beside it.
     const params = { start: 0, count: 1 };
-    const { gradX } = runBackward(this.#base, slice, { gradOut }, { x: [size] }, params);
-    this.#base.free(gradOut);
-    return gradX!;
+    try {
+      return runBackward(this.#base, slice, { gradOut }, { x: [size] }, params).gradX!;
+    } finally {
+      this.#base.free(gradOut);
+    }
   }
 }

@@ -82,13 +82,76 @@ export function readSafetensors(file: Uint8Array): Safetensors {
 
 function parseHeader(bytes: Uint8Array): Record<string, unknown> {
   let value: unknown;
+  let text: string;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new SyntaxError("Header is not UTF-8");
+  }
+  if (!text.startsWith("{")) throw new SyntaxError("Header is not a JSON object");
+  checkNames(text);
+  try {
+    value = JSON.parse(text);
   } catch (error) {
     throw new SyntaxError(`Header is not JSON: ${error instanceof Error ? error.message : error}`);
   }
-  if (!isRecord(value)) throw new SyntaxError("Header is not a JSON object");
-  return value;
+  return value as Record<string, unknown>;
+}
+
+/** The header, a tensor in it, its shape: deeper is nothing of the format. */
+const DEPTH_MAX = 3;
+
+/** Index of the quotation mark that ends the text which begins at `start`. */
+function endOfText(text: string, start: number): number {
+  let at = start + 1;
+  while (at < text.length && text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
+  return at;
+}
+
+/**
+ * Refuses what `JSON.parse` would take without a word: of two equal names the last one. Runs before
+ * it, so that brackets without end are refused before there is an object for each.
+ */
+function checkNames(text: string): void {
+  const open: Set<string>[] = [];
+  let [from, to] = [0, 0];
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]!;
+    if (character === '"') {
+      from = at;
+      at = to = endOfText(text, at);
+    } else if (character === "{" || character === "[") {
+      open.push(new Set());
+      if (open.length > DEPTH_MAX) {
+        throw new SyntaxError(`Header is nested more than ${DEPTH_MAX} deep at character ${at}`);
+      }
+    } else if (character === "}" || character === "]") {
+      open.pop();
+    } else if (character === ":") {
+      const name = nameOf(text.slice(from, to + 1));
+      const names = open.at(-1);
+      if (names?.has(name)) throw new SyntaxError(`Header has ${shown(name)} twice`);
+      names?.add(name);
+    }
+  }
+}
+
+/** A quoted name as it is meant: it may be written with escapes. */
+function nameOf(quoted: string): string {
+  try {
+    return String(JSON.parse(quoted));
+  } catch {
+    throw new SyntaxError(`Header is not JSON: ${shown(quoted)} is no name`);
+  }
+}
+
+/** Characters of a value in a message. */
+const SHOWN_MAX = 80;
+
+/** A value from the file, quoted and cut. */
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? "undefined";
+  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -104,29 +167,29 @@ function readMetadata(value: unknown): Record<string, string> {
 }
 
 function isSize(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 &&
+    !Object.is(value, -0);
 }
 
 function placeTensor(name: string, value: unknown): Placed {
-  if (!isRecord(value)) throw new SyntaxError(`Tensor "${name}" is not an object`);
+  const tensor = `Tensor ${shown(name)}`;
+  if (!isRecord(value)) throw new SyntaxError(`${tensor} is not an object`);
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== "string" || !Object.hasOwn(BYTES_PER_VALUE, dtype)) {
-    throw new SyntaxError(`Tensor "${name}" has dtype "${dtype}", which is not read here`);
+    throw new SyntaxError(`${tensor} has dtype ${shown(dtype)}, which is not read here`);
   }
   if (!Array.isArray(shape) || !shape.every(isSize)) {
-    throw new SyntaxError(`Tensor "${name}" has shape ${JSON.stringify(shape)}`);
+    throw new SyntaxError(`${tensor} has shape ${shown(shape)}`);
   }
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
-    throw new SyntaxError(`Tensor "${name}" has data_offsets ${JSON.stringify(offsets)}`);
+    throw new SyntaxError(`${tensor} has data_offsets ${shown(offsets)}`);
   }
   const [start, end] = offsets as [number, number];
   const width = BYTES_PER_VALUE[dtype as SafetensorsDtype];
   const need = shape.reduce((product, size) => product * size, width);
   if (!Number.isSafeInteger(need) || end - start !== need) {
     throw new SyntaxError(
-      `Tensor "${name}" spans ${end - start} bytes, its shape ${
-        JSON.stringify(shape)
-      } needs ${need}`,
+      `${tensor} spans ${end - start} bytes, its shape ${shown(shape)} needs ${need}`,
     );
   }
   return { name, dtype: dtype as SafetensorsDtype, shape, start, end };
@@ -138,7 +201,7 @@ function checkCoverage(placed: readonly Placed[], dataBytes: number): void {
   let at = 0;
   for (const { name, start, end } of inOrder) {
     if (start !== at) {
-      throw new SyntaxError(`Tensor "${name}" starts at data byte ${start}, expected ${at}`);
+      throw new SyntaxError(`Tensor ${shown(name)} starts at data byte ${start}, expected ${at}`);
     }
     at = end;
   }

@@ -17,6 +17,8 @@ const DIMS_SLOT_BYTES = 256;
 export const LAUNCHES_PER_SUBMIT_MAX = 256;
 /** Bind groups kept; all go when there are more. */
 export const BIND_GROUPS_MAX = 4096;
+/** Bytes bound at least: one vec4, the widest element of a shader's array. */
+const BINDING_BYTES_MIN = 16;
 /** Workgroups along one axis that every WebGPU device takes. */
 const WORKGROUPS_PER_AXIS_MAX = 65_535;
 const TIMESTAMP_BYTES = 8;
@@ -323,8 +325,11 @@ export class GpuSession {
       layout: made.storageLayout,
       entries: bindings.map(({ id, bytes }, i) => {
         const { binding } = made.shader.storage.get(made.program.names[i]!)!;
-        // WebGPU has no empty bindings: a tensor of no elements is bound as one of the widest.
-        return { binding, resource: { buffer: this.#buffer(id), size: Math.max(16, bytes) } };
+        // WebGPU has no empty bindings, and none smaller than one element of the variable.
+        return {
+          binding,
+          resource: { buffer: this.#buffer(id), size: Math.max(BINDING_BYTES_MIN, bytes) },
+        };
       }),
     });
     if (this.#groups.size >= BIND_GROUPS_MAX) this.#groups.clear();

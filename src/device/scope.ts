@@ -34,8 +34,17 @@ export function openScope(device: Device): ScopedDevice {
       return tensor;
     },
     release() {
-      for (const tensor of owned.values()) device.free(tensor);
+      const failures: unknown[] = [];
+      for (const tensor of owned.values()) {
+        try {
+          device.free(tensor);
+        } catch (error) {
+          // A tape that packs what is freed may find no memory; the others go back all the same.
+          failures.push(error);
+        }
+      }
       owned.clear();
+      if (failures.length > 0) throw failures[0];
     },
   };
   // What else a device does (a tape's recording) it also does inside a scope.

@@ -155,15 +155,21 @@ class Evaluation {
       x = out;
       Object.assign(states, state);
     };
-    for (const placed of layers) {
-      const { prefix } = placed;
-      advance(prefix, (scope, u) => mix(scope, placed, this.#norm(scope, `${prefix}norm`, u)));
-      if (this.#config.mlp === 0) continue;
-      advance(prefix, (scope, u) => ({ y: this.#mlp(scope, `${prefix}mlp.`, u) }));
+    try {
+      for (const placed of layers) {
+        const { prefix } = placed;
+        advance(prefix, (scope, u) => mix(scope, placed, this.#norm(scope, `${prefix}norm`, u)));
+        if (this.#config.mlp === 0) continue;
+        advance(prefix, (scope, u) => ({ y: this.#mlp(scope, `${prefix}mlp.`, u) }));
+      }
+      const y = within(device, (scope) => this.#output(scope, x));
+      device.free(x);
+      return { y, state: states };
+    } catch (error) {
+      // What a tape ran as a segment is in no scope of the caller's.
+      for (const tensor of [x, ...Object.values(states)]) device.free(tensor);
+      throw error;
     }
-    const y = within(device, (scope) => this.#output(scope, x));
-    device.free(x);
-    return { y, state: states };
   }
 
   /** x plus a branch of it, as one segment that a tape may run again. */

@@ -196,7 +196,8 @@ const backward: Backward<Conv1dParams, "u" | "weight", "bias" | "x0", "y" | "sta
     const [batch, length, feature] = shapes.u as [number, number, number];
     const width = shapes.weight[1]!;
     const rows = batch * length;
-    const parts = Math.max(1, Math.ceil(rows / TAP_ROWS));
+    // None where there are no rows: the sum of no parts is 0, a part would stay unwritten.
+    const parts = Math.ceil(rows / TAP_ROWS);
     const given = shapes.x0 ? ["x0"] : [];
     const pass = (entry: string, bindings: string[], count: number): Pass => ({
       entry,

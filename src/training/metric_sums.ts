@@ -81,6 +81,8 @@ export class MetricSums {
 
   #addOne(name: string, b: DeviceTensor): void {
     const old = this.#sums.get(name) ?? this.#device.upload(zeros([1], b.dtype));
+    // Kept before the op, which may find no memory, so that it is given back with the others.
+    this.#sums.set(name, old);
     this.#sums.set(name, runOp(this.#device, add, { a: old, b }, {}).out);
     this.#device.free(old);
   }

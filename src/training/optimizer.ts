@@ -81,48 +81,57 @@ export function openOptimizer(
   let steps = saved?.steps ?? 0;
   let norm: DeviceTensor | undefined;
 
-  function averageOf(kind: string, name: string, like: DeviceTensor): DeviceTensor {
-    return averages.get(`${kind}/${name}`) ?? device.upload(zeros(like.shape, like.dtype));
+  function averageOf(on: Device, kind: string, name: string, like: DeviceTensor): DeviceTensor {
+    return averages.get(`${kind}/${name}`) ?? on.upload(zeros(like.shape, like.dtype));
   }
 
   return {
     step(parameters, gradients, rate) {
-      steps++;
-      if (clipNorm !== undefined) {
-        if (norm !== undefined) device.free(norm);
-        norm = totalNorm(device, Object.values(gradients).filter((each) => each !== undefined));
-      }
-      const next: Record<string, DeviceTensor> = {};
-      // Freed together at the end, so that steps take turns between the same two sets of memory.
-      const outdated: DeviceTensor[] = [];
-      for (const [name, parameter] of Object.entries(parameters)) {
-        const gradient = gradients[name];
-        if (gradient === undefined) {
-          next[name] = parameter;
-          continue;
+      // A scope, so that a step that finds no memory leaves everything as it was.
+      const scope = openScope(device);
+      try {
+        const known = Object.values(gradients).filter((each) => each !== undefined);
+        const total = clipNorm === undefined ? undefined : totalNorm(scope, known);
+        const next: Record<string, DeviceTensor> = {};
+        const moved = new Map<string, DeviceTensor>();
+        // Freed together at the end, so that steps take turns between the same two sets of memory.
+        const outdated: DeviceTensor[] = [];
+        for (const [name, parameter] of Object.entries(parameters)) {
+          const gradient = gradients[name];
+          if (gradient === undefined) {
+            next[name] = parameter;
+            continue;
+          }
+          const { rateScale = 1, ...own } = ofParameter?.(name) ?? {};
+          const mean = averageOf(scope, "mean", name, parameter);
+          const variance = averageOf(scope, "variance", name, parameter);
+          const largest = amsgrad ? averageOf(scope, "largest", name, parameter) : undefined;
+          const given = { parameter, gradient, mean, variance, largest, squaredNorm: total };
+          const step = { ...constants, ...own, rate: rate * rateScale, step: steps + 1 };
+          const { nextParameter, nextMean, nextVariance, nextLargest } = runOp(
+            scope,
+            adam,
+            given,
+            step,
+          );
+          moved.set(`mean/${name}`, nextMean);
+          moved.set(`variance/${name}`, nextVariance);
+          if (amsgrad) moved.set(`largest/${name}`, nextLargest);
+          else outdated.push(nextLargest);
+          outdated.push(mean, variance, parameter);
+          if (largest !== undefined) outdated.push(largest);
+          next[name] = nextParameter;
         }
-        const { rateScale = 1, ...own } = ofParameter?.(name) ?? {};
-        const mean = averageOf("mean", name, parameter);
-        const variance = averageOf("variance", name, parameter);
-        const largest = amsgrad ? averageOf("largest", name, parameter) : undefined;
-        const moved = runOp(device, adam, {
-          parameter,
-          gradient,
-          mean,
-          variance,
-          largest,
-          squaredNorm: norm,
-        }, { ...constants, ...own, rate: rate * rateScale, step: steps });
-        averages.set(`mean/${name}`, moved.nextMean);
-        averages.set(`variance/${name}`, moved.nextVariance);
-        if (amsgrad) averages.set(`largest/${name}`, moved.nextLargest);
-        else outdated.push(moved.nextLargest);
-        outdated.push(mean, variance, parameter);
-        if (largest !== undefined) outdated.push(largest);
-        next[name] = moved.nextParameter;
+        for (const tensor of [...Object.values(next), ...moved.values()]) scope.keep(tensor);
+        for (const [name, tensor] of moved) averages.set(name, tensor);
+        if (norm !== undefined) outdated.push(norm);
+        norm = total && scope.keep(total);
+        steps++;
+        for (const tensor of outdated) scope.free(tensor);
+        return next;
+      } finally {
+        scope.release();
       }
-      for (const tensor of outdated) device.free(tensor);
-      return next;
     },
     squaredNorm: () => norm,
     async save() {

@@ -223,32 +223,44 @@ class RunningTraining<M> implements Training<M> {
   }
 
   iterate(): void {
-    const { objective, minibatch, seed, accumulate = 1, precision } = this.#options;
-    const tape = openTape(this.#device, precision);
-    for (const tensor of Object.values(this.#weights)) tape.watch(tensor);
-    for (let i = 0; i < accumulate; i++) {
-      const index = this.#step * accumulate + i;
-      const scope = openScope(tape.device);
+    const tape = openTape(this.#device, this.#options.precision);
+    try {
+      for (const tensor of Object.values(this.#weights)) tape.watch(tensor);
+      const { accumulate = 1 } = this.#options;
+      for (let i = 0; i < accumulate; i++) this.#differentiate(tape, this.#step * accumulate + i);
+      const gradients: Record<string, DeviceTensor | undefined> = {};
+      for (const [name, tensor] of Object.entries(this.#weights)) {
+        gradients[name] = tape.gradient(tensor);
+      }
+      const rate = rateAt(this.#options.schedule, this.#step);
+      this.#weights = this.#optimizer.step(this.#weights, gradients, rate);
+    } finally {
+      // Also where the device had no room or went away: the caller may go on with a smaller batch.
+      tape.release();
+    }
+    this.#step++;
+    this.#average();
+  }
+
+  /** Adds the gradients and the metrics of one minibatch. */
+  #differentiate(tape: Tape, index: number): void {
+    const { objective, minibatch, seed, recompute } = this.#options;
+    const scope = openScope(tape.device);
+    const kept: DeviceTensor[] = [];
+    try {
       const result = objective(scope, this.#weights, minibatch(index), {
         dropoutSeed: seedOf(seed, index),
-        ...(this.#options.recompute && { recompute: tape.checkpoint }),
+        ...(recompute && { recompute: tape.checkpoint }),
       });
-      const kept = tensorsOf(result).map((tensor) => scope.keep(tensor));
+      kept.push(...tensorsOf(result).map((tensor) => scope.keep(tensor)));
       // Before the way back, so that the tape holds only what backwards need.
       scope.release();
       tape.backward([[result.loss, this.#seed]]);
       this.#sums.add(result);
+    } finally {
+      scope.release();
       for (const tensor of kept) tape.device.free(tensor);
     }
-    const gradients: Record<string, DeviceTensor | undefined> = {};
-    for (const [name, tensor] of Object.entries(this.#weights)) {
-      gradients[name] = tape.gradient(tensor);
-    }
-    const rate = rateAt(this.#options.schedule, this.#step);
-    this.#weights = this.#optimizer.step(this.#weights, gradients, rate);
-    tape.release();
-    this.#step++;
-    this.#average();
   }
 
   #lastRate(): number {
@@ -259,8 +271,13 @@ class RunningTraining<M> implements Training<M> {
     if (this.#ema === undefined) return;
     const share = 1 - emaDecayAt(this.#options.emaDecay!, this.#step);
     const next: Record<string, DeviceTensor> = {};
-    for (const [name, b] of Object.entries(this.#weights)) {
-      next[name] = runOp(this.#device, blend, { a: this.#ema[name]!, b }, { share }).out;
+    try {
+      for (const [name, b] of Object.entries(this.#weights)) {
+        next[name] = runOp(this.#device, blend, { a: this.#ema[name]!, b }, { share }).out;
+      }
+    } catch (error) {
+      freeAll(this.#device, next);
+      throw error;
     }
     freeAll(this.#device, this.#ema);
     this.#ema = next;
@@ -291,8 +308,11 @@ class RunningTraining<M> implements Training<M> {
       let count = 0;
       for (const minibatch of minibatches) {
         const scope = openScope(this.#device);
-        sums.add(this.#options.objective(scope, this.weights("ema"), minibatch));
-        scope.release();
+        try {
+          sums.add(this.#options.objective(scope, this.weights("ema"), minibatch));
+        } finally {
+          scope.release();
+        }
         if (++count % MINIBATCHES_AHEAD_MAX === 0) await sums.settle();
       }
       const { loss, values } = await sums.take();

@@ -111,6 +111,43 @@ Deno.test("a tensor that is freed early keeps its value for the way back", async
   assert.ok(!freed.includes(sum.buffer.id) && !freed.includes(x.buffer.id));
 });
 
+Deno.test("watch() gives the gradient of a computed tensor, too", async () => {
+  const tape = openTape(cpu);
+  const x = tape.watch(cpu.upload(tensorOf([2], Float64Array.of(2, 3))));
+  const { out: square } = runOp(tape.device, gate, { y: x, z: x }, { activation: "identity" });
+  tape.watch(square);
+  const { out } = runOp(tape.device, gate, { y: square, z: x }, { activation: "identity" });
+  tape.backward([[out, ones([2])]]);
+  await assertGradient(tape, square, [2, 3]);
+  await assertGradient(tape, x, [12, 27]);
+  tape.release();
+});
+
+Deno.test("a recording goes back once; what it computed is a constant after it", () => {
+  const tape = openTape(cpu);
+  const x = tape.watch(cpu.upload(tensorOf([1], Float64Array.of(2))));
+  const { out } = runOp(tape.device, gate, { y: x, z: x }, { activation: "identity" });
+  tape.backward([[out, ones([1])]]);
+  assert.throws(() => tape.backward([[out, ones([1])]]), /from a watched one, or no more/);
+  // Truncated: the next iteration begins with a value, not with the way to it.
+  const { out: next } = runOp(tape.device, gate, { y: out, z: x }, { activation: "identity" });
+  tape.backward([[next, ones([1])]]);
+  assert.deepEqual([...cpu.dataOf(tape.gradient(x)!)], [4 + 4]);
+  assert.equal(tape.gradient(out), undefined);
+});
+
+Deno.test("checkpoint() refuses a segment in a segment, and an input as an output", () => {
+  const tape = openTape(cpu);
+  const x = tape.watch(cpu.upload(tensorOf([1], Float64Array.of(2))));
+  const inner = (device: Device) => ({ out: runOp(device, add, { a: x, b: x }, {}).out });
+  const nested = () => tape.checkpoint([x], () => tape.checkpoint([x], inner));
+  assert.throws(nested, /cannot hold another segment/);
+  assert.throws(() => tape.checkpoint([x], () => ({ out: x })), /output "out" is its input/);
+  const { out } = tape.checkpoint([x], inner);
+  tape.backward([[out, ones([1])]]);
+  assert.deepEqual([...cpu.dataOf(tape.gradient(x)!)], [2]);
+});
+
 /** A small network: silu(x·w1)·w2, and the gradients of its sum. */
 function network(tape: Tape, checkpointed: boolean, w1: DeviceTensor, w2: DeviceTensor): Seed[] {
   const x = asDtype(drawn([5, 4], 3), w1.dtype);

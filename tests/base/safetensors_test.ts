@@ -75,6 +75,10 @@ Deno.test("readSafetensors() names what is wrong", () => {
     [GOOD.subarray(0, GOOD.length - 1), /Tensors end at data byte 24, the file has 23/],
     [fileOf("{"), /not JSON/],
     [fileOf("[]"), /not a JSON object/],
+    [fileOf(" {}"), /not a JSON object/],
+    [fileOf('{"a":1}}'), /not JSON/],
+    [fileOf('{"a\\q":1}'), /is no name/],
+    [fileOf("{}").with(8, 0xff), /not UTF-8/],
     [fileOf({ __metadata__: { a: 1 } }), /object of texts/],
     [fileOf({ t: 3 }), /"t" is not an object/],
     [tensor({ ...one, dtype: "F16" }), /dtype "F16"/],
@@ -88,6 +92,43 @@ Deno.test("readSafetensors() names what is wrong", () => {
     [fileOf({ t: one }, bytesOf(1, 2)), /Tensors end at data byte 8, the file has 16/],
   ];
   for (const [file, message] of cases) assert.throws(() => readSafetensors(file), message);
+});
+
+Deno.test("readSafetensors() refuses two tensors, fields or texts of one name", () => {
+  const one = '{"dtype":"F64","shape":[1],"data_offsets":[0,8]}';
+  const headers = [
+    [`{"a":${one},"a":${one}}`, "a"],
+    [`{"a":${one},"\\u0061":${one}}`, "a"],
+    ['{"a":{"dtype":"F32","dtype":"F64","shape":[1],"data_offsets":[0,8]}}', "dtype"],
+    [`{"__metadata__":{"b":"1","b":"2"},"a":${one}}`, "b"],
+  ] as const;
+  for (const [header, name] of headers) {
+    const message = `Header has "${name}" twice`;
+    assert.throws(() => readSafetensors(fileOf(header, bytesOf(1))), { message });
+  }
+  // The same name in two tensors, and quotation marks in names, are no repetition.
+  const names = ['a"', 'a\\"', "a:{", "__proto__"];
+  const entries = names.map((name) => [name, floatEntry([1], Float64Array.of(1))] as const);
+  const file = writeSafetensors(new Map(entries), { 'a"': "a", ["__proto__"]: "b" });
+  assert.deepEqual(new Set(readSafetensors(file).tensors.keys()), new Set(names));
+});
+
+Deno.test("readSafetensors() refuses a hostile header by a short message, at once", () => {
+  const deep = "[".repeat(1_000_000) + "]".repeat(1_000_000);
+  const hostile = [
+    `{"a":{"dtype":${deep},"shape":[1],"data_offsets":[0,8]}}`,
+    `{"__metadata__":${deep}}`,
+    '{"a":'.repeat(1_000_000),
+    '{"a":{"dtype":{"toString":1},"shape":[1],"data_offsets":[0,8]}}',
+    `{"a":{"dtype":"F64","shape":[${"1,".repeat(100_000)}2],"data_offsets":[0,8]}}`,
+    '{"a":{"dtype":"F64","shape":[-0],"data_offsets":[0,0]}}',
+    `{"${"n".repeat(100_000)}":3}`,
+    `{"a":"${"n".repeat(100_000)}`,
+  ];
+  for (const header of hostile) {
+    const read = () => readSafetensors(fileOf(header, bytesOf(1)));
+    assert.throws(read, (error) => error instanceof SyntaxError && error.message.length < 250);
+  }
 });
 
 Deno.test("readSafetensors() refuses a header beyond its limit before it reads it", () => {

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { conv1d, CONV1D_WIDTH_MAX } from "../../src/ops/conv1d.ts";
+import { runBackward } from "../../src/ops/run.ts";
+import { tensorOf } from "../../src/tensor/tensor.ts";
+import { gpuTest } from "../_gpu.ts";
 import { distance, filled, run, steps, t } from "./_run.ts";
 
 const identity = { activation: "identity" } as const;
@@ -38,4 +41,22 @@ Deno.test("conv1d() refuses windows that are too wide, and other shapes", async 
   await assert.rejects(() => run(conv1d, { u, weight: other }, identity), {
     axis: "weight.feature",
   });
+});
+
+gpuTest("conv1d of no rows has gradients of 0 for its weight and bias", async (gpu) => {
+  for (const [batch, length] of [[2, 0], [0, 3]] as const) {
+    const empty = tensorOf([batch, length, 3], new Float32Array(0));
+    const given = {
+      u: empty,
+      weight: tensorOf([3, 2], new Float32Array(6).fill(1)),
+      bias: tensorOf([3], new Float32Array(3)),
+      gradY: empty,
+      gradState: tensorOf([batch, 3, 1], new Float32Array(batch * 3).fill(1)),
+    };
+    const shapes = { u: empty.shape, weight: [3, 2], bias: [3] };
+    const gradients = runBackward(gpu, conv1d, given, shapes, { activation: "silu" });
+    assert.deepEqual((await gpu.read(gradients["gradWeight"]!)).data, new Float32Array(6));
+    assert.deepEqual((await gpu.read(gradients["gradBias"]!)).data, new Float32Array(3));
+    for (const tensor of Object.values(gradients)) gpu.free(tensor);
+  }
 });
