@@ -3,11 +3,13 @@
  * missing observations, time-varying matrices, and exact diffuse starts.
  *
  * Durbin and Koopman, "Time Series Analysis by State Space Methods" (2nd ed.), sections 4.3
- * (filter), 4.10 (missing values) and 5.2 (exact diffuse start). Sequential, f64.
+ * (filter), 4.10 (missing values) and 5.2 (exact diffuse start). Sequential, f64. While the start
+ * is diffuse an observation may see all, some or none of what is infinite (`diffuse_inverse.ts`).
  */
 import { ShapeError } from "../base/errors.ts";
 import { addScaled, congruence, invertCov, maxAbs, multiply, transpose } from "./dense.ts";
 import { symmetrizeInto } from "./dense.ts";
+import { DIFFUSE_TOLERANCE, type DiffuseInverse, expandInverse } from "./diffuse_inverse.ts";
 import {
   checkSystem,
   type KalmanSizes,
@@ -47,21 +49,20 @@ export interface KalmanFiltered {
   readonly diffuseLength: number;
 }
 
-/** Below this share of its first size an infinite part counts as gone. */
-const DIFFUSE_TOLERANCE = 1e-10;
-
 const LOG_2PI = Math.log(2 * Math.PI);
 
 /**
  * Filters a series.
  *
  * A fully missing observation changes nothing but time; of a partly missing one the observed rows
- * are used. While the start is diffuse an observation contributes −½·(k·log 2π + log|F∞|).
+ * are used. While the start is diffuse an observation contributes −½·(k·log 2π + log|F∞|), which
+ * is its log likelihood without the term in log κ; where F∞ is singular, also what its rows that
+ * see nothing infinite contribute.
  *
  * @param observations NaN is a missing value                             [length, observed]
  * @throws {ShapeError} an array of the system has another length
- * @throws {RangeError} an innovation covariance is not positive definite, or, while diffuse,
- *         neither zero nor regular
+ * @throws {RangeError} an innovation covariance is not positive definite; while diffuse, that of
+ *         the rows that see nothing infinite
  */
 export function kalmanFilter(
   system: KalmanSystem,
@@ -218,13 +219,33 @@ function updateAny(
   diffuseScale: number,
 ): Update {
   if (diffuseScale > 0) {
-    const diffuseF = congruence(rows.C, before.diffuseCov, rows.index.length, state);
-    const scale = Math.max(1, maxAbs(rows.C)) ** 2 * diffuseScale;
-    if (maxAbs(diffuseF) > DIFFUSE_TOLERANCE * scale) {
-      return updateDiffuse(before, rows, innovation, diffuseF, state);
-    }
+    const inverse = diffuseInverse(before.cov, before.diffuseCov, rows, state, diffuseScale);
+    if (inverse !== null) return updateDiffuse(before, rows, innovation, inverse, state);
   }
   return updateRegular(before, rows, innovation, state);
+}
+
+/**
+ * The inverse of F = κ·C·P∞·Cᵀ + C·P·Cᵀ + H for κ → ∞; null where the rows see nothing infinite.
+ *
+ * @param diffuseScale largest element of the infinite start
+ */
+export function diffuseInverse(
+  cov: Float64Array,
+  diffuseCov: Float64Array,
+  rows: ObservedRows,
+  state: number,
+  diffuseScale: number,
+): DiffuseInverse | null {
+  const k = rows.index.length;
+  const diffuseF = congruence(rows.C, diffuseCov, k, state);
+  const scales = Float64Array.from(
+    rows.index,
+    (_, i) => maxAbs(rows.C.subarray(i * state, (i + 1) * state)) ** 2 * diffuseScale,
+  );
+  if (scales.every((scale, i) => diffuseF[i * k + i]! <= DIFFUSE_TOLERANCE * scale)) return null;
+  const F = addScaled(congruence(rows.C, cov, k, state), rows.cov);
+  return expandInverse(diffuseF, F, k, scales);
 }
 
 /** mean + K·v, P − K·F·Kᵀ with K = P·Cᵀ·F⁻¹. */
@@ -252,35 +273,45 @@ function updateRegular(
 }
 
 /**
- * The update while F∞ = C·P∞·Cᵀ is regular (Durbin and Koopman, equations 5.7 to 5.14):
+ * The update while F∞ = C·P∞·Cᵀ is not zero, with M∞ = P∞·Cᵀ, M = P·Cᵀ, F⁻¹ = F0 + F1/κ + F2/κ²:
  *
- *   mean + M∞·F1·v,   F1 = F∞⁻¹,   M∞ = P∞·Cᵀ,   M = P·Cᵀ
- *   P  − M∞·F1·Mᵀ − M·F1·M∞ᵀ + M∞·F1·F·F1·M∞ᵀ,   P∞ − M∞·F1·M∞ᵀ
+ *   mean + K·v,   K = M∞·F1 + M·F0
+ *   P  − M∞·F1·Mᵀ − M·F1·M∞ᵀ − M∞·F2·M∞ᵀ − M·F0·Mᵀ,   P∞ − M∞·F1·M∞ᵀ
+ *
+ * Durbin and Koopman, equations 5.7 to 5.14, where F∞ is regular and F0 = 0.
  */
 function updateDiffuse(
   before: Belief,
   rows: ObservedRows,
   innovation: Float64Array,
-  diffuseF: Float64Array,
+  { F0, F1, F2, logDet }: DiffuseInverse,
   state: number,
 ): Update {
   const k = rows.index.length;
   const covCt = multiply(before.cov, rows.Ct, state, state, k);
   const diffuseCt = multiply(before.diffuseCov, rows.Ct, state, state, k);
-  const F = addScaled(multiply(rows.C, covCt, k, state, k), rows.cov);
-  const { inverse, logDet } = invertCov(diffuseF, k);
-  const gain = multiply(diffuseCt, inverse, state, k, k);
+  let gain: Float64Array = multiply(diffuseCt, F1, state, k, k);
   const cross = multiply(gain, transpose(covCt, state, k), state, k, state);
   const crossT = transpose(cross, state, state);
-  const curved = congruence(gain, symmetrizeInto(F, k), state, k);
-  const cov = addScaled(addScaled(addScaled(before.cov, cross, -1), crossT, -1), curved);
-  const removed = multiply(gain, transpose(diffuseCt, state, k), state, k, state);
+  const curved = congruence(diffuseCt, F2, state, k);
+  let cov: Float64Array = addScaled(
+    addScaled(addScaled(before.cov, cross, -1), crossT, -1),
+    curved,
+    -1,
+  );
+  const removed = congruence(diffuseCt, F1, state, k);
+  let nis = 0;
+  if (F0 !== null) {
+    gain = addScaled(gain, multiply(covCt, F0, state, k, k));
+    cov = addScaled(cov, congruence(covCt, F0, state, k), -1);
+    nis = quadratic(F0, innovation);
+  }
   return {
     mean: addScaled(before.mean, multiply(gain, innovation, state, k, 1)),
     cov: symmetrizeInto(cov, state),
     diffuseCov: symmetrizeInto(addScaled(before.diffuseCov, removed, -1), state),
     gain,
-    logLik: -(k * LOG_2PI + logDet) / 2,
+    logLik: -(k * LOG_2PI + logDet + nis) / 2,
     nis: NaN,
   };
 }

@@ -6,8 +6,8 @@
  * start, where r and N are expanded in powers of 1/κ).
  */
 import { addScaled, congruence, invertCov, multiply, transpose } from "./dense.ts";
-import { symmetrizeInto } from "./dense.ts";
-import { covAt, type KalmanFiltered, meanAt } from "./kalman.ts";
+import { maxAbs, symmetrizeInto } from "./dense.ts";
+import { covAt, diffuseInverse, type KalmanFiltered, meanAt } from "./kalman.ts";
 import type { KalmanSlice, KalmanSystem, ObservedRows } from "./kalman_system.ts";
 import { observedRows, sliceAt } from "./kalman_system.ts";
 
@@ -43,7 +43,10 @@ export interface Backward {
 export interface BackwardStep {
   readonly rows: ObservedRows;
   readonly innovation: Float64Array;
-  /** Inverse of F, of which F1 and F2 are the terms in 1/κ and 1/κ² where diffuse. */
+  /**
+   * Inverse of F, of which F1 and F2 are the terms in 1/κ and 1/κ² where diffuse; null where the
+   * term is 0.
+   */
   readonly F0: Float64Array | null;
   readonly F1: Float64Array | null;
   readonly F2: Float64Array | null;
@@ -149,7 +152,6 @@ function stepOf(
   if (k === 0) return { ...still, F0: null, K0: new Float64Array(0), L0: slice.A };
   const covCt = multiply(covAt(filtered.predictedCov, t, state), rows.Ct, state, state, k);
   const F = symmetrizeInto(addScaled(multiply(rows.C, covCt, k, state, k), rows.cov), k);
-  // The filter's own gain tells which kind of update it made: F∞ is zero, or it is regular.
   const K0 = new Float64Array(state * k);
   rows.index.forEach((channel, j) => {
     for (let i = 0; i < state; i++) {
@@ -157,17 +159,17 @@ function stepOf(
     }
   });
   const L0 = addScaled(slice.A, multiply(K0, rows.C, state, k, state), -1);
-  if (Number.isNaN(filtered.nis[t]!)) {
-    const diffuse = covAt(filtered.predictedDiffuseCov, t, state);
-    const diffuseCt = multiply(diffuse, rows.Ct, state, state, k);
-    const F1 = invertCov(symmetrizeInto(multiply(rows.C, diffuseCt, k, state, k), k), k).inverse;
-    const F2 = congruence(F1, F, k, k).map((value) => -value);
-    const M1 = addScaled(multiply(covCt, F1, state, k, k), multiply(diffuseCt, F2, state, k, k));
-    const K1 = multiply(slice.A, M1, state, state, k);
-    const L1 = multiply(K1, rows.C, state, k, state).map((value) => -value);
-    return { rows, innovation, F0: null, F1, F2, K0, K1, L0, L1 };
-  }
-  return { ...still, F0: invertCov(F, k).inverse, K0, L0 };
+  if (!Number.isNaN(filtered.nis[t]!)) return { ...still, F0: invertCov(F, k).inverse, K0, L0 };
+  // An observation without a normalised innovation saw something infinite.
+  const diffuse = covAt(filtered.predictedDiffuseCov, t, state);
+  const scale = maxAbs(covAt(filtered.predictedDiffuseCov, 0, state));
+  const cov = covAt(filtered.predictedCov, t, state);
+  const { F0, F1, F2 } = diffuseInverse(cov, diffuse, rows, state, scale)!;
+  const diffuseCt = multiply(diffuse, rows.Ct, state, state, k);
+  const M1 = addScaled(multiply(covCt, F1, state, k, k), multiply(diffuseCt, F2, state, k, k));
+  const K1 = multiply(slice.A, M1, state, state, k);
+  const L1 = multiply(K1, rows.C, state, k, state).map((value) => -value);
+  return { rows, innovation, F0, F1, F2, K0, K1, L0, L1 };
 }
 
 /** r[t−1], N[t−1] from r[t], N[t]. */

@@ -1,8 +1,9 @@
 /**
  * The textbook answer to every Kalman question on a short series: the joint Gaussian of all states
- * and observations, written down whole and conditioned at once.
+ * and observations, written down whole and conditioned at once. What is infinite of a start is a
+ * regressor without a prior: generalised least squares, the limit of large variances itself.
  */
-import { multiply, solve, transpose } from "../../src/ssm/dense.ts";
+import { choleskySemidefinite, identity, multiply, solve, transpose } from "../../src/ssm/dense.ts";
 import {
   type KalmanStart,
   type KalmanSystem,
@@ -18,7 +19,14 @@ export interface JointAnswer {
   readonly logLik: number;
 }
 
-/** Conditions the joint Gaussian of a system on what was observed (NaN is missing). */
+/**
+ * Conditions the joint Gaussian of a system on what was observed (NaN is missing). With what is
+ * known of x, y given the regressors b, cov S of y, X = dE[y]/db and M = dE[x]/db,
+ *
+ *   b = (Xᵀ·S⁻¹·X)⁻¹·Xᵀ·S⁻¹·(y − ŷ),    log p = −½·(k·log 2π + log|S| + log|Xᵀ·S⁻¹·X| + …)
+ *
+ * The log likelihood lacks the term in log κ of the infinite variance, as that of the filter does.
+ */
 export function jointAnswer(
   system: KalmanSystem,
   start: KalmanStart,
@@ -53,25 +61,69 @@ export function jointAnswer(
   });
   const covHt = multiply(cov, transpose(H, k, size), size, size, k);
   const S = multiply(H, covHt, k, size, k).map((value, i) => value + noise[i]!);
-  const weighted = solve(S, residual, k, 1);
+  const factor = regressors(start, state);
+  const d = factor.length / state;
+  const M = statesOf(system, factor, d, length);
+  const X = multiply(H, M, k, size, d);
+  const Xt = transpose(X, k, d);
+  const info = multiply(Xt, solve(S, X, k, d), d, k, d);
+  const b = d === 0 ? factor : solve(info, multiply(Xt, solve(S, residual, k, 1), d, k, 1), d, 1);
+  const known = multiply(X, b, k, d, 1);
+  const left = residual.map((value, i) => value - known[i]!);
+  const weighted = solve(S, left, k, 1);
   const shift = multiply(covHt, weighted, size, k, 1);
+  const regressed = multiply(M, b, size, d, 1);
   const reduced = multiply(covHt, solve(S, transpose(covHt, size, k), k, size), size, k, size);
+  const pulled = multiply(covHt, solve(S, X, k, d), size, k, d);
+  const open = M.map((value, i) => value - pulled[i]!);
+  const infoInverse = d === 0 ? factor : solve(info, identity(d), d, d);
+  const spread = multiply(
+    multiply(open, infoInverse, size, d, d),
+    transpose(open, size, d),
+    size,
+    d,
+    size,
+  );
   const blocks = new Float64Array(length * state * state);
   for (let t = 0; t < length; t++) {
     for (let i = 0; i < state; i++) {
       for (let j = 0; j < state; j++) {
         const at = (t * state + i) * size + t * state + j;
-        blocks[(t * state + i) * state + j] = cov[at]! - reduced[at]!;
+        blocks[(t * state + i) * state + j] = cov[at]! - reduced[at]! + spread[at]!;
       }
     }
   }
   let quadratic = 0;
-  residual.forEach((value, i) => quadratic += value * weighted[i]!);
+  left.forEach((value, i) => quadratic += value * weighted[i]!);
   return {
-    mean: mean.map((value, i) => value + shift[i]!),
+    mean: mean.map((value, i) => value + shift[i]! + regressed[i]!),
     cov: blocks,
-    logLik: -(k * Math.log(2 * Math.PI) + logDet(S, k) + quadratic) / 2,
+    logLik: -(k * Math.log(2 * Math.PI) + logDet(S, k) + logDet(info, d) + quadratic) / 2,
   };
+}
+
+/** A factor of the infinite part of a start, without its zero columns.     [state, regressors] */
+function regressors(start: KalmanStart, state: number): Float64Array {
+  const { diffuseCov } = start;
+  if (diffuseCov === undefined) return new Float64Array(0);
+  const root = choleskySemidefinite(diffuseCov, state);
+  const columns = Array.from({ length: state }, (_, i) => i)
+    .filter((i) => root[i * state + i]! > 0);
+  return Float64Array.from(
+    Array.from({ length: state }, (_, i) => columns.map((j) => root[i * state + j]!)).flat(),
+  );
+}
+
+/** How all states depend on the regressors of the first.         [length, state, regressors] */
+function statesOf(system: KalmanSystem, factor: Float64Array, d: number, length: number) {
+  const { state } = system.sizes;
+  const out = new Float64Array(length * state * d);
+  let at = factor;
+  for (let t = 0; t < length; t++) {
+    out.set(at, t * state * d);
+    at = multiply(sliceAt(system, t).A, at, state, state, d);
+  }
+  return out;
 }
 
 /** Mean and covariance of all states before anything is observed. */
@@ -135,6 +187,49 @@ export function varyingSystem(length: number): KalmanSystem {
     observationCov: Float64Array.of(0.5, 0.2, 0.2, 0.7),
     stateIntercept: over((t) => [0.1 * t, -0.2]),
     observationIntercept: Float64Array.of(1, -2),
+  };
+}
+
+/**
+ * A time-varying system of 3 states and 2 channels, with correlated noises: from a diffuse start
+ * the second observation sees what is infinite in one direction of two.
+ */
+export function wideVaryingSystem(length: number): KalmanSystem {
+  const over = (slice: (t: number) => number[]) =>
+    Float64Array.from(Array.from({ length }, (_, t) => slice(t)).flat());
+  return {
+    sizes: { state: 3, observed: 2, noise: 2 },
+    A: over((t) => [0.9, 0.4 + 0.3 * Math.sin(t), 0, -0.3, 0.8, 0.5, 0.2, Math.cos(2 * t), 0.7]),
+    C: over((t) => [1, 0.5, Math.sin(t), Math.cos(t), 1, -0.4]),
+    G: Float64Array.of(1, 0, 0.3, 1, -0.2, 0.5),
+    processCov: over((t) => [0.4 + 0.1 * (t % 3), 0.1, 0.1, 0.3]),
+    observationCov: Float64Array.of(0.5, 0.2, 0.2, 0.7),
+    stateIntercept: over((t) => [0.1 * t, -0.2, 0.3]),
+    observationIntercept: Float64Array.of(1, -2),
+  };
+}
+
+/** One channel of a system of two. */
+export function firstChannel(system: KalmanSystem): KalmanSystem {
+  const { state } = system.sizes;
+  return {
+    ...system,
+    sizes: { ...system.sizes, observed: 1 },
+    C: system.C.filter((_, i) => i % (2 * state) < state) as Float64Array,
+    observationCov: system.observationCov.slice(0, 1),
+    observationIntercept: system.observationIntercept!.slice(0, 1),
+  };
+}
+
+/** Two sensors of one local linear trend, with correlated noises: they never see but one state. */
+export function twinSensors(): KalmanSystem {
+  return {
+    sizes: { state: 2, observed: 2, noise: 2 },
+    A: Float64Array.of(1, 1, 0, 1),
+    C: Float64Array.of(1, 0, 1, 0),
+    G: identity(2),
+    processCov: Float64Array.of(0.3, 0, 0, 0.1),
+    observationCov: Float64Array.of(0.5, 0.2, 0.2, 0.7),
   };
 }
 

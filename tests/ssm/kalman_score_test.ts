@@ -6,7 +6,7 @@ import { exactDiffuseStart, type KalmanStart } from "../../src/ssm/kalman_system
 import type { KalmanSystem } from "../../src/ssm/kalman_system.ts";
 import { symmetrizeInto } from "../../src/ssm/dense.ts";
 import { structuralSystem } from "../../src/ssm/structural.ts";
-import { gappySeries, varyingSystem } from "./_gaussian.ts";
+import { gappySeries, twinSensors, varyingSystem, wideVaryingSystem } from "./_gaussian.ts";
 
 interface Point {
   readonly system: KalmanSystem;
@@ -85,4 +85,14 @@ Deno.test("kalmanScore() is exact under a diffuse start", () => {
   const observations = Float64Array.from({ length: 20 }, (_, t) => t + Math.sin(1.5 * t));
   observations[2] = NaN;
   assertScore({ system, start: exactDiffuseStart(4), observations });
+});
+
+Deno.test("kalmanScore() is exact where an observation sees a part of what is infinite", () => {
+  const start = exactDiffuseStart(3);
+  const system = wideVaryingSystem(9);
+  // A start's finite part is of no effect where all of it is infinite.
+  assertScore({ system, start, observations: gappySeries(9) });
+  // Sensors that see the same are a limit that a change of C or A leaves.
+  const twins = { system: twinSensors(), start: exactDiffuseStart(2) };
+  assertScore({ ...twins, observations: gappySeries(9) }, ["C"]);
 });

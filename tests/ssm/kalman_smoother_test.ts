@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { multiply } from "../../src/ssm/dense.ts";
-import { kalmanFilter } from "../../src/ssm/kalman.ts";
+import { congruence, multiply } from "../../src/ssm/dense.ts";
+import { covAt, kalmanFilter } from "../../src/ssm/kalman.ts";
 import { kalmanSmoother } from "../../src/ssm/kalman_smoother.ts";
 import { approximateDiffuseStart, exactDiffuseStart } from "../../src/ssm/kalman_system.ts";
-import { type KalmanStart, sliceAt } from "../../src/ssm/kalman_system.ts";
+import { type KalmanStart, type KalmanSystem, sliceAt } from "../../src/ssm/kalman_system.ts";
 import { structuralSystem } from "../../src/ssm/structural.ts";
-import { farthest, gappySeries, jointAnswer, varyingSystem } from "./_gaussian.ts";
+import { farthest, firstChannel, gappySeries, jointAnswer } from "./_gaussian.ts";
+import { twinSensors, varyingSystem, wideVaryingSystem } from "./_gaussian.ts";
 
 const LENGTH = 7;
 const system = varyingSystem(LENGTH);
@@ -66,4 +67,57 @@ Deno.test("kalmanSmoother() with an exact diffuse start is the limit of large va
   assert.ok(farthest(exact.processNoise, near.processNoise) < 1e-3);
   assert.ok(farthest(exact.processNoiseCov, near.processNoiseCov) < 1e-3);
   assert.ok(farthest(exact.observationNoiseCov, near.observationNoiseCov) < 1e-3);
+});
+
+/** The smoother is the limit at every time, those of the diffuse head too. */
+function assertDiffuse(system: KalmanSystem, start: KalmanStart, values: Float64Array): void {
+  const { state, observed, noise } = system.sizes;
+  const smoothed = kalmanSmoother(system, kalmanFilter(system, start, values), values);
+  const joint = jointAnswer(system, start, values);
+  assert.ok(farthest(smoothed.mean, joint.mean) < CLOSE_DIFFUSE);
+  assert.ok(farthest(smoothed.cov, joint.cov) < CLOSE_DIFFUSE);
+  for (let t = 0; t < values.length / observed; t++) {
+    const slice = sliceAt(system, t);
+    const at = joint.mean.slice(state * t, state * (t + 1));
+    const signal = multiply(slice.C, at, observed, state, 1);
+    for (let i = 0; i < observed; i++) {
+      const value = values[observed * t + i]!;
+      if (Number.isNaN(value)) continue;
+      const left = value - slice.observationIntercept[i]! - signal[i]!;
+      assert.ok(Math.abs(smoothed.observationNoise[observed * t + i]! - left) < CLOSE_DIFFUSE);
+    }
+    if (!values.slice(observed * t, observed * (t + 1)).some(Number.isNaN)) {
+      // What is left of a known observation varies as its signal does.
+      const cov = congruence(slice.C, covAt(joint.cov, t, state), observed, state);
+      assert.ok(farthest(covAt(smoothed.observationNoiseCov, t, observed), cov) < CLOSE_DIFFUSE);
+    }
+    if (state * (t + 1) === joint.mean.length) break;
+    const moved = multiply(slice.A, at, state, state, 1);
+    const pushed = smoothed.processNoise.slice(noise * t, noise * (t + 1));
+    const added = multiply(slice.G, pushed, state, noise, 1);
+    for (let i = 0; i < state; i++) {
+      const next = moved[i]! + added[i]! + slice.stateIntercept[i]!;
+      assert.ok(Math.abs(next - joint.mean[state * (t + 1) + i]!) < CLOSE_DIFFUSE);
+    }
+  }
+}
+
+/** The regression on an infinite start has a condition near 1e4 before it is well observed. */
+const CLOSE_DIFFUSE = 1e-9;
+
+Deno.test("kalmanSmoother() from a diffuse start is the regression on it: A and C vary", () => {
+  const one = gappySeries(12).filter((_, i) => i % 2 === 1);
+  assertDiffuse(firstChannel(wideVaryingSystem(12)), exactDiffuseStart(3), one);
+  assertDiffuse(varyingSystem(8), exactDiffuseStart(2), gappySeries(8));
+});
+
+Deno.test("kalmanSmoother() takes an observation that saw a part of what is infinite", () => {
+  const wide = wideVaryingSystem(8);
+  assertDiffuse(wide, exactDiffuseStart(3), gappySeries(8));
+  assertDiffuse(
+    wide,
+    exactDiffuseStart(3),
+    gappySeries(8).map((value, i) => i < 4 ? i - 1 : value) as Float64Array,
+  );
+  assertDiffuse(twinSensors(), exactDiffuseStart(2), gappySeries(8));
 });

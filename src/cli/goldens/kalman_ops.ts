@@ -249,7 +249,10 @@ function invertIndependent(cov: Float64Array, size: number): Float64Array {
   return out;
 }
 
-/** y − d − C·mean and C·cov·Cᵀ, smoothed, of the observed rows; others keep their prior. */
+/**
+ * y − d − C·mean and C·cov·Cᵀ, smoothed, of the observed rows; others keep their prior, and so do
+ * rows without noise, for which these differences are 0 but for rounding.
+ */
 function observationNoiseInto(
   smoothed: KalmanSmoothed,
   t: number,
@@ -258,16 +261,19 @@ function observationNoiseInto(
 ): void {
   const { state, observed } = system.sizes;
   const slice = sliceAt(system, t);
-  const { index, C } = observedRows(slice, observation, system.sizes);
+  const { index, C, cov: H } = observedRows(slice, observation, system.sizes);
   const rows = index.length;
   const start = t * observed ** 2;
   smoothed.observationNoiseCov.set(slice.observationCov, start);
   const expected = multiply(C, meanAt(smoothed.mean, t, state), rows, state, 1);
   const cov = congruence(C, covAt(smoothed.cov, t, state), rows, state);
+  const isNoisy = (i: number) => H[i * rows + i]! > 0;
   index.forEach((row, i) => {
+    if (!isNoisy(i)) return;
     smoothed.observationNoise[t * observed + row] = observation[row]! -
       slice.observationIntercept[row]! - expected[i]!;
     index.forEach((column, j) => {
+      if (!isNoisy(j)) return;
       smoothed.observationNoiseCov[start + row * observed + column] = cov[i * rows + j]!;
     });
   });

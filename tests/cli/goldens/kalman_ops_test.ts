@@ -39,6 +39,18 @@ Deno.test("answerByOps() goes on from an exact diffuse head", async () => {
   await assertSame(system, exactDiffuseStart(4), y);
 });
 
+Deno.test("answerByOps() leaves no noise to a row that has none, in f32 neither", async () => {
+  const system = { ...varyingSystem(9), observationCov: Float64Array.of(0.5, 0, 0, 0) };
+  const start = { mean: Float64Array.of(1, -1), cov: Float64Array.of(2, 0.5, 0.5, 1) };
+  const y = gappySeries(9);
+  await assertSame(system, start, y);
+  const { smoothed } = await answerByOps({ ...on, dtype: "f32" }, system, start, y);
+  for (let t = 0; t < 9; t++) {
+    assert.equal(smoothed.observationNoise[2 * t + 1], 0);
+    assert.deepEqual([...smoothed.observationNoiseCov.slice(4 * t + 1, 4 * t + 4)], [0, 0, 0]);
+  }
+});
+
 gpuTest("sizesRefused() names what the shaders hold", (device) => {
   const system = varyingSystem(3);
   const large = { ...system, sizes: { ...system.sizes, state: 9 } };
