@@ -195,8 +195,8 @@ function checkOptions<M>({ accumulate = 1, emaDecay = 0 }: TrainingOptions<M>): 
  *
  * @param initial  first parameters in the dtype of the computation; those of `saved` win
  * @param saved    a state to go on from
- * @throws {InvalidValueError} an option is out of range, the state lacks a parameter, or has a tensor
- *         that is of none
+ * @throws {InvalidValueError} an option is out of range, or the state lacks a parameter or has a
+ *         tensor that is of none
  */
 export function openTraining<M>(
   device: Device,
