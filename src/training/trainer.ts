@@ -232,7 +232,9 @@ class Loop<M> {
       throw new InvalidValueError("stop.metric", stop.metric, `one of ${known}`);
     }
     const { best, stale } = this.#state;
-    const isBetter = best === null || (stop.better === "lower" ? value < best : value > best);
+    // What is not a number is no better than anything, a first one included.
+    const isBetter = Number.isFinite(value) &&
+      (best === null || (stop.better === "lower" ? value < best : value > best));
     this.#state = {
       ...this.#state,
       ...(isBetter ? { best: value, stale: 0 } : { stale: stale + 1 }),

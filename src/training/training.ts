@@ -10,6 +10,7 @@ import { InvalidValueError } from "../base/errors.ts";
 import { nextUint32, seedRandom } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
 import { blend, runOp } from "../ops/mod.ts";
+import { sameShape } from "../tensor/shape.ts";
 import { type Dtype, type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
 import { MetricSums, type ObjectiveResult, partOf, readAll, tensorsOf } from "./metric_sums.ts";
 import { openOptimizer, type Optimizer, type OptimizerOptions, type Tensors } from "./optimizer.ts";
@@ -105,6 +106,39 @@ export interface Training<M> {
 /** Minibatches issued before one result is awaited: what an evaluation queues at most. */
 export const MINIBATCHES_AHEAD_MAX = 16;
 
+/** What a state holds besides the parameters, by prefix; each entry is of its parameter's form. */
+const OF_PARAMETERS = [
+  "weights/",
+  "ema/",
+  "optimizer/mean/",
+  "optimizer/variance/",
+  "optimizer/largest/",
+];
+
+/** @throws {InvalidValueError} a saved tensor is of no parameter, or of another shape or dtype */
+function checkSaved(
+  device: Device,
+  initial: Readonly<Record<string, Tensor>>,
+  { tensors }: TrainingState,
+): void {
+  for (const [field, { shape, dtype }] of Object.entries(tensors)) {
+    if (field.startsWith("sum/")) continue;
+    const prefix = OF_PARAMETERS.find((each) => field.startsWith(each));
+    const name = field.slice(prefix?.length ?? 0);
+    const like = prefix !== undefined && Object.hasOwn(initial, name) ? initial[name] : undefined;
+    if (like === undefined) throw new InvalidValueError(field, "a tensor", "none of this name");
+    // A GPU computes and saves in f32, whatever the first parameters were drawn in.
+    const wanted = device.kind === "cpu" ? like.dtype : "f32";
+    if (dtype !== wanted) throw new InvalidValueError(`${field}.dtype`, dtype, wanted);
+    if (sameShape(shape, like.shape)) continue;
+    throw new InvalidValueError(`${field}.shape`, `[${shape}]`, `[${like.shape}]`);
+  }
+  for (const name of Object.keys(partOf(tensors, "optimizer/mean/"))) {
+    const field = `optimizer/variance/${name}`;
+    if (!Object.hasOwn(tensors, field)) throw new InvalidValueError(field, undefined, "a tensor");
+  }
+}
+
 /** The entries of `given` in the order of `names`. @throws {InvalidValueError} one is missing */
 function inOrderOf<T>(names: object, given: Readonly<Record<string, T>>): Record<string, T> {
   return Object.fromEntries(
@@ -161,7 +195,8 @@ function checkOptions<M>({ accumulate = 1, emaDecay = 0 }: TrainingOptions<M>): 
  *
  * @param initial  first parameters in the dtype of the computation; those of `saved` win
  * @param saved    a state to go on from
- * @throws {InvalidValueError} an option is out of range, or the state lacks a parameter
+ * @throws {InvalidValueError} an option is out of range, or the state lacks a parameter or has a
+ *         tensor that is of none
  */
 export function openTraining<M>(
   device: Device,
@@ -170,6 +205,7 @@ export function openTraining<M>(
   saved?: TrainingState,
 ): Training<M> {
   checkOptions(options);
+  if (saved !== undefined) checkSaved(device, initial, saved);
   return new RunningTraining(device, initial, options, saved);
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { list } from "../_source.ts";
 import { openPlanner, WEBGPU_LIMITS } from "../../src/cli/family/planner.ts";
+import { workgroupNeeds } from "../../src/cli/family/workgroup.ts";
 import type { GpuDevice, Launch } from "../../src/device/device.ts";
 import { PIPELINES_MAX, shaderFile, storageOf } from "../../src/device/pipelines.ts";
 import { expandShader } from "../../src/device/wgsl.ts";
@@ -8,51 +9,6 @@ import { gradientsOn } from "../../src/ops/difference_check.ts";
 import { OPS, runOp } from "../../src/ops/mod.ts";
 import type { AnyOp } from "../../src/ops/op.ts";
 import { caseInputs } from "../../src/ops/self_check.ts";
-
-/** The text of an entry point and of all functions that it calls, directly or not. */
-function reachedFrom(entry: string, text: string): string {
-  const bodies = new Map(
-    [...text.matchAll(/^fn (\w+)\([^]*?^}/gm)].map(([body, name]) => [name!, body]),
-  );
-  const reached = new Set([entry]);
-  for (const name of reached) {
-    for (const [word] of bodies.get(name)!.matchAll(/\w+/g)) {
-      if (bodies.has(word)) reached.add(word);
-    }
-  }
-  return [...reached].map((name) => bodies.get(name)).join("\n");
-}
-
-/** Bytes of the `var<workgroup>` arrays of f32, vec2f, vec4f and u32 that an entry point uses. */
-function workgroupBytes(
-  entry: string,
-  text: string,
-  constants: Record<string, number>,
-): number {
-  const reached = reachedFrom(entry, text);
-  const words: Record<string, number> = { f32: 1, u32: 1, vec2f: 2, vec4f: 4 };
-  const alias = /alias Number = (\w+);/.exec(text)?.[1];
-  const named: Record<string, number> = { ...constants };
-  // The template's own arithmetic knows what sizes are written in.
-  const valueOf = (expression: string) => {
-    const known = Object.fromEntries(Object.entries(named).filter(([, x]) => Number.isInteger(x)));
-    const text = `value \${${expression.replaceAll(/(\d)u/g, "$1")}}`;
-    return Number(expandShader("expression", known, () => text).split("value ")[1]);
-  };
-  for (const [, name, value] of text.matchAll(/const (\w+) = ([\w *+()]+);/g)) {
-    if (/^[A-Z_]+$/.test(name!)) named[name!] = valueOf(value!);
-  }
-  let bytes = 0;
-  for (const [, variable, type] of text.matchAll(/var<workgroup> (\w+): ([^;]+);/g)) {
-    if (!new RegExp(`\\b${variable}\\b`).test(reached)) continue;
-    const element = type!.match(/array<(?:array<)*(\w+)/)![1]!;
-    const sizes = [...type!.matchAll(/, ([\w *+()]+)>/g)].map(([, size]) => valueOf(size!));
-    const width = words[element === "Number" ? alias! : element];
-    assert.ok(width && sizes.length > 0 && sizes.every((n) => n > 0), type);
-    bytes += 4 * width * sizes.reduce((a, b) => a * b, 1);
-  }
-  return bytes;
-}
 
 /** All launches of an op on a case, those of its backward too, as a device of few buffers has them. */
 async function launchesOf(op: AnyOp, testCase: AnyOp["cases"][number]): Promise<Launch[]> {
@@ -77,8 +33,9 @@ Deno.test("every launch of every op stays within WebGPU's default limits", async
         const { shader, entry, constants, bindings } = launch;
         const place = `${op.name} ${testCase.name}, ${shader} ${entry}`;
         const text = expandShader(shader, constants, shaderFile);
-        const bytes = workgroupBytes(entry, text, constants as Record<string, number>);
+        const { bytes, invocations } = workgroupNeeds(entry, text, constants);
         assert.ok(bytes <= WEBGPU_LIMITS.workgroupBytesMax, `${place}: ${bytes} bytes`);
+        assert.ok(invocations <= WEBGPU_LIMITS.invocationsMax, `${place}: ${invocations} at once`);
         const buffers = Object.keys(bindings).length;
         assert.ok(buffers <= WEBGPU_LIMITS.storageBuffersMax, `${place}: ${buffers} buffers`);
         assert.ok(launch.workgroups.every((n) => n <= WEBGPU_LIMITS.workgroupsPerAxisMax), place);

@@ -94,6 +94,19 @@ Deno.test("an evaluation that does not become better stops the training", async 
   await assert.rejects(wrong, { field: "stop.metric", message: /one of loss, perElement/ });
 });
 
+Deno.test("an evaluation that is not a number is never the best", async () => {
+  const unknown = minibatch(500);
+  unknown.target.data.fill(NaN);
+  const stop = { metric: "loss", better: "lower", patience: 2 } as const;
+  const { end, state } = await run({
+    ...SHORT,
+    steps: 60,
+    evaluation: { every: 2, minibatches: () => [unknown], stop },
+  });
+  assert.equal(end, "early stop");
+  assert.deepEqual([state.best, state.stale], [null, 2]);
+});
+
 Deno.test("a training that diverges stops and keeps the last healthy checkpoint", async () => {
   const saves: number[] = [];
   const training = openTraining(cpu, initial(), {

@@ -240,6 +240,28 @@ Deno.test("openTraining() refuses a state without one of the parameters", async 
   assert.throws(open, { name: "InvalidValueError", field: "output.bias" });
 });
 
+Deno.test("openTraining() refuses what a damaged state holds, by its name", async () => {
+  const { state } = await trainTo(cpu, 1);
+  const one = tensorOf([1], Float32Array.of(1));
+  const double = tensorOf([1], Float64Array.of(1));
+  const broken: [string, Record<string, Tensor>][] = [
+    ["optimizer/mean/output.weight.shape", { "optimizer/mean/output.weight": one }],
+    ["ema/output.weight.shape", { "ema/output.weight": one }],
+    ["weights/output.bias.dtype", { "weights/output.bias": double }],
+    ["weights/none", { "weights/none": one }],
+    ["optimizer/mode/output.bias", { "optimizer/mode/output.bias": one }],
+    ["weights/__proto__", { ["weights/__proto__"]: one }],
+  ];
+  for (const [field, change] of broken) {
+    const open = () =>
+      openTraining(cpu, initial(), OPTIONS, { ...state, tensors: { ...state.tensors, ...change } });
+    assert.throws(open, { name: "InvalidValueError", field }, field);
+  }
+  const { "optimizer/variance/output.bias": _, ...tensors } = state.tensors;
+  const open = () => openTraining(cpu, initial(), OPTIONS, { ...state, tensors });
+  assert.throws(open, { name: "InvalidValueError", field: "optimizer/variance/output.bias" });
+});
+
 Deno.test("openTraining() refuses options out of range by their names", () => {
   const open = (change: Partial<typeof OPTIONS>) => () =>
     openTraining(cpu, initial(), { ...OPTIONS, ...change });

@@ -3,6 +3,7 @@
  * of its shader. So the way of a layer over any length, gradients included, is followed in
  * milliseconds, on machines without a GPU too.
  */
+import { LimitError } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
 import type { DeviceTensor, GpuDevice, GpuLimits, Launch } from "../../device/device.ts";
 import { packShader } from "../../device/packing.ts";
@@ -11,6 +12,7 @@ import { expandShader, interfaceOf } from "../../device/wgsl.ts";
 import type { OpRun } from "../../ops/run.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { DTYPE_BYTES, zeros } from "../../tensor/tensor.ts";
+import { type WorkgroupNeeds, workgroupNeeds } from "./workgroup.ts";
 
 /** The limits that WebGPU guarantees (its specification, section 3.6.2, default values). */
 export const WEBGPU_LIMITS: GpuLimits = {
@@ -44,23 +46,28 @@ export interface Planner {
 }
 
 /** Constants of a launch decide the text, so a text is read once for each set of them. */
-const declared = new Map<string, ReturnType<typeof interfaceOf>>();
+const declared = new Map<string, ReturnType<typeof interfaceOf> & WorkgroupNeeds>();
 
 function declaredBy({ shader, entry, constants, packed = {} }: Launch) {
   const key = JSON.stringify([shader, entry, constants, packed]);
   let known = declared.get(key);
   if (known === undefined) {
     const text = packShader(expandShader(shader, constants, shaderFile), packed);
-    if (!new RegExp(`\\bfn ${entry}\\b`).test(text)) {
-      throw new SyntaxError(`Shader ${shader} has no entry point "${entry}"`);
-    }
-    declared.set(key, known = interfaceOf(text));
+    known = { ...interfaceOf(text), ...workgroupNeeds(entry, text, constants) };
+    declared.set(key, known);
   }
   return known;
 }
 
 function checkLaunch(launch: Launch, limits: GpuLimits): void {
-  const { storage } = declaredBy(launch);
+  const { storage, bytes: own, invocations } = declaredBy(launch);
+  const { workgroupBytesMax, invocationsMax } = limits;
+  if (own > workgroupBytesMax) {
+    throw new LimitError("workgroupBytesMax", workgroupBytesMax, own, launch.entry);
+  }
+  if (invocations > invocationsMax) {
+    throw new LimitError("invocationsMax", invocationsMax, invocations, launch.entry);
+  }
   for (const [variable, { bytes }] of Object.entries(launch.bindings)) {
     if (!storage.has(variable)) {
       throw new SyntaxError(`Shader ${launch.shader} declares no storage variable "${variable}"`);

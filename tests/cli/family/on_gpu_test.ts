@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { familyMembers } from "../../../src/cli/family/member.ts";
 import { gpuErrors } from "../../../src/cli/family/on_gpu.ts";
 import { gpuTest } from "../../_gpu.ts";
+import { DEFAULT_LIMITS, withLimits } from "../../ops/_run.ts";
 
 const member = familyMembers().find(({ name }) => name === "kalman_filter")!;
 
@@ -23,4 +24,13 @@ gpuTest("gpuErrors() finds a member that does something else on a GPU", async (g
   };
   const errors = await gpuErrors(gpu, { ...member, forms: broken });
   assert.ok(!errors.passed);
+});
+
+gpuTest("gpuErrors() finds every member right within WebGPU's default limits", async (gpu) => {
+  const narrow = withLimits(gpu, DEFAULT_LIMITS);
+  for (const every of familyMembers()) {
+    const errors = await gpuErrors(narrow, every);
+    assert.ok(errors.passed, `${every.name}: ${JSON.stringify(errors)}`);
+  }
+  narrow.release();
 });

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { DESKTOP_LIMITS, openPlanner, WEBGPU_LIMITS } from "../../../src/cli/family/planner.ts";
 import type { Launch } from "../../../src/device/device.ts";
 import { add, runOp, selectiveScan } from "../../../src/ops/mod.ts";
+import type { AnyOp } from "../../../src/ops/op.ts";
+import { caseInputs } from "../../../src/ops/self_check.ts";
 import { seedRandom } from "../../../src/base/random.ts";
 import { DEFAULT_LIMITS, t } from "../../ops/_run.ts";
 
@@ -55,4 +57,19 @@ Deno.test("openPlanner() refuses what the shader does not have", () => {
   );
   const large = { ...bindings, a: { ...bound!, bytes: 2 ** 28 } };
   assert.throws(() => device.dispatch([{ ...launch, bindings: large }]), /binds 268435456 bytes/);
+});
+
+Deno.test("openPlanner() refuses larger workgroups than its limits", () => {
+  const op: AnyOp = selectiveScan;
+  const full = op.sized(5000);
+  const shapes = Object.fromEntries(
+    Object.entries(caseInputs(full, "f32")).map(([name, { shape }]) => [name, shape]),
+  );
+  const pass = op.launch(shapes, full.params, WEBGPU_LIMITS).passes.at(-1)!;
+  const launch: Launch = { ...pass, shader: op.name, bindings: {} };
+  openPlanner(WEBGPU_LIMITS).device.dispatch([launch]);
+  for (const limitName of ["workgroupBytesMax", "invocationsMax"] as const) {
+    const { device } = openPlanner({ ...WEBGPU_LIMITS, [limitName]: 1 });
+    assert.throws(() => device.dispatch([launch]), { name: "LimitError", limitName });
+  }
 });
