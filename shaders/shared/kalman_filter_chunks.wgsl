@@ -86,6 +86,19 @@ fn isSingular(at: u32) -> bool {
   return found;
 }
 
+/// A chunk's map beyond which it costs more digits than f32 can spare: 6e-8 times this remains.
+const MAP_MAX = 1e3;
+
+/// Whether the map of the chunk so far has grown large. Without noise it may grow like the inverse
+/// of the system, whatever the filter of the stream does.
+fn isLarge() -> bool {
+  var largest = 0.0;
+#for i in 0..STATES * STATES
+  largest = max(largest, abs(E[${i}]));
+#end
+  return largest > MAP_MAX;
+}
+
 @compute @workgroup_size(GROUP)
 fn reduce_chunks(
   @builtin(workgroup_id) group: vec3u,
@@ -118,6 +131,7 @@ fn reduce_chunks(
     update(at, row * dims.length + t);
     isBroken = isBroken || (!isFirst && isSingular(at));
     extend(at, moves);
+    isBroken = isBroken || isLarge();
   }
   let out = (row * dims.chunks + chunk) * ELEMENT;
   elements[out + ELEMENT - 1u] = select(0.0, 1.0, isBroken);

@@ -275,9 +275,10 @@ async function onGpu(
 /**
  * Series without observation noise, of three chunks and some. A chunk's first samples follow from
  * the belief before it: at once where the step adds no noise to what is seen (the trend's level),
- * or where nothing leads to the sample (the first of all).
+ * or where nothing leads to the sample (the first of all). A strong slope moves with the level: to
+ * tell it from what was seen doubles at each sample what was not known of it.
  */
-function noiseless(model: "random walk" | "random trend" | "one sure channel") {
+function noiseless(model: (typeof NOISELESS)[number]) {
   const random = seedRandom(6);
   const state = model === "random walk" ? 1 : 2;
   const observed = model === "one sure channel" ? 2 : 1;
@@ -289,7 +290,9 @@ function noiseless(model: "random walk" | "random trend" | "one sure channel") {
     ...(observed === 2 && { mask: filled(shape, (i) => i % 11 === 4 || i % 10 === 9 ? 0 : 1) }),
     A: state === 1 ? t([1, 1], [1]) : t([2, 2], [1, 0.5, 0, 1]),
     C: t([observed, state], state === 1 ? [1] : [1, 0, 0.5, 1].slice(0, 2 * observed)),
-    processFactor: state === 1 ? t([1, 1], [0.5]) : t([2, 1], [0, 0.25]),
+    processFactor: state === 1
+      ? t([1, 1], [0.5])
+      : t([2, 1], model === "strong slope" ? [0.25, 1.5] : [0, 0.25]),
     observationFactor: t([observed, observed], observed === 1 ? [0] : [0, 0, 0, 0.75]),
     startMean: filled([2, state], () => 0.5),
     startFactor: filled(
@@ -299,7 +302,9 @@ function noiseless(model: "random walk" | "random trend" | "one sure channel") {
   };
 }
 
-for (const model of ["random walk", "random trend", "one sure channel"] as const) {
+const NOISELESS = ["random walk", "random trend", "strong slope", "one sure channel"] as const;
+
+for (const model of NOISELESS) {
   gpuTest(`kalmanFilter() on a GPU takes series without noise: ${model}`, async (gpu) => {
     const inputs: Record<string, Tensor> = noiseless(model);
     for (const start of ["predicted", "filtered"] as const) {
@@ -323,7 +328,7 @@ for (const model of ["random walk", "random trend", "one sure channel"] as const
 }
 
 Deno.test("kalmanFilter() without noise is the covariance form", async () => {
-  for (const model of ["random walk", "random trend"] as const) {
+  for (const model of NOISELESS.slice(0, 3)) {
     const inputs: Record<string, Tensor> = noiseless(model);
     const first = Object.fromEntries(
       Object.entries(inputs).map(([name, tensor]) => [
