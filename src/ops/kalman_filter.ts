@@ -27,8 +27,8 @@
  * Särkkä and García-Fernández, arXiv 1905.13002; their square roots: Yaghoobi et al., arXiv
  * 2207.00426): each chunk as a function of the belief before it, (A, b, U, η, Z); the beliefs
  * between the chunks in order; each chunk from its belief. A sample that follows without noise from
- * what precedes it in its chunk has no such function, and one that grows large has it at the cost of
- * its digits: the beliefs cross such a chunk sample by sample.
+ * what precedes it in its chunk has no such function, and one that grows large has it at the cost
+ * of its digits: the beliefs cross such a chunk sample by sample.
  *
  * Backward: with the flow (g, Γ) by the filtered mean and covariance, ḡ, Γ̄ by the predicted,
  * w = S⁻¹·(y − ŷ), T = I − K·C and l the gradient of the log likelihood,

@@ -218,6 +218,8 @@ export function choleskyLower(cov: Float64Array, size: number): Float64Array {
 
 /** A pivot below this share of its diagonal element is what rounding left of 0. */
 const PIVOT_TOLERANCE = 1e-13;
+/** Pivots below this count as 0: near 2.2e-308, the smallest normal number, digits are lost. */
+const PIVOT_MIN = 1e-290;
 
 /**
  * A lower triangular factor of a positive semidefinite matrix: Cholesky's where it is regular; a
@@ -232,7 +234,7 @@ export function choleskySemidefinite(cov: Float64Array, size: number): Float64Ar
   for (let j = 0; j < size; j++) {
     let pivot = cov[j * size + j]!;
     for (let k = 0; k < j; k++) pivot -= lower[j * size + k]! ** 2;
-    const tolerance = PIVOT_TOLERANCE * Math.abs(cov[j * size + j]!);
+    const tolerance = PIVOT_TOLERANCE * Math.abs(cov[j * size + j]!) + PIVOT_MIN;
     if (pivot < -tolerance) {
       throw new RangeError(`Covariance is not positive semidefinite: pivot ${j} is ${pivot}`);
     }

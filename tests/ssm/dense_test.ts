@@ -100,5 +100,9 @@ Deno.test("choleskySemidefinite() is a factor of singular matrices, too", () => 
     const back = multiply(factor, transpose(factor, size, size), size, size, size);
     assert.ok(maxAbs(addScaled(back, outer, -1)) < CLOSE);
   }));
+  // Squares that are denormal have lost the digits that make them semidefinite.
+  const tiny = Float64Array.of(-4.97e-162, -6.61e-161);
+  const denormal = multiply(tiny, tiny, 2, 1, 2);
+  assert.deepEqual(choleskySemidefinite(denormal, 2), new Float64Array(4));
   assert.throws(() => choleskySemidefinite(Float64Array.of(-1), 1), /pivot 0 is -1/);
 });
