@@ -40,7 +40,7 @@ export const hippoProjectionGroup: GroupRunner = {
     const basis = dt === undefined
       ? legsBasis(signal.stateSize, length)
       : legtBasis(signal.stateSize, dt);
-    const onDevice = on.device.kind === "webgpu";
+    const onDevice = on.dtype === "f32";
     const coef = onDevice ? await scanned(signal, method, on) : projected(signal, method);
     const picked = pick(golden, coef, channels * signal.stateSize);
     const recon = onDevice

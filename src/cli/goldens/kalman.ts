@@ -118,7 +118,7 @@ async function smooth(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const observations = valuesOf(golden, "endog");
   const refused = sizesRefused(on, system);
   if (refused !== null) return { unsupported: refused };
-  if (on.device.kind === "webgpu") {
+  if (on.dtype === "f32") {
     const values = valuesOfAnswer(golden, await answerByOps(on, system, start, observations));
     return { values: { ...values, ...startValues(start) } };
   }
@@ -301,7 +301,7 @@ async function answerOf(
   start: KalmanStart,
   observations: Float64Array,
 ): Promise<KalmanAnswer> {
-  if (on.device.kind === "webgpu") return await answerByOps(on, system, start, observations);
+  if (on.dtype === "f32") return await answerByOps(on, system, start, observations);
   const filtered = kalmanFilter(system, start, observations);
   return { filtered, smoothed: kalmanSmoother(system, filtered, observations) };
 }
