@@ -112,6 +112,7 @@ export const backtestCommand: Command = {
   description:
     "From each of K origins in the last half of the series the next N samples are forecast with\n" +
     "only what was known there. Ratios below 1 are better than seasonal naive.",
+  takesPositionals: true,
   options: {
     ...CSV_OPTIONS,
     horizon: {

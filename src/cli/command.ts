@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { InvalidValueError } from "../base/errors.ts";
+import { NotFoundError } from "../base/errors.ts";
 
 /** Exit code: done. */
 export const EXIT_OK = 0;
@@ -47,6 +47,8 @@ export interface Command {
   /** More than the summary: formats, defaults, what the exit code means. */
   readonly description: string;
   readonly options: Readonly<Record<string, OptionSpec>>;
+  /** Takes values without a name, such as a file; other verbs refuse them. */
+  readonly takesPositionals?: boolean;
   /** Returns the exit code. */
   run(input: CommandInput, output: CommandOutput): Promise<number>;
 }
@@ -102,7 +104,7 @@ function parse(
     });
     return { values: values as Record<string, (string | boolean)[] | undefined>, positionals };
   } catch (error) {
-    if (error instanceof TypeError) throw new UsageError(error.message);
+    if (error instanceof TypeError) throw new UsageError(error.message.replaceAll("\n", " "));
     throw error;
   }
 }
@@ -138,6 +140,9 @@ export async function runVerb(
       print.out(helpOf(command));
       return EXIT_OK;
     }
+    if (command.takesPositionals !== true && input.positionals.length > 0) {
+      throw new UsageError(`"${input.positionals[0]}" is no option`);
+    }
     return await command.run(input, {
       print: print.out,
       note: print.error,
@@ -156,8 +161,15 @@ export async function runVerb(
 /** One line for what the world did wrong, the stack for what we did. */
 export function describeFault(error: unknown): string {
   if (!(error instanceof Error)) return `Failed: ${String(error)}`;
-  const isWorlds = error instanceof InvalidValueError || error instanceof SyntaxError ||
-    error instanceof RangeError || error instanceof Deno.errors.NotFound ||
-    error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.AddrInUse;
+  const isWorlds = error instanceof SyntaxError || error instanceof RangeError ||
+    error instanceof NotFoundError || isOfSystem(error);
   return `Failed: ${isWorlds ? error.message : error.stack ?? error.message}`;
+}
+
+/** True where the operating system refused: no such file, a full disk, a port that is taken. */
+function isOfSystem(error: Error): boolean {
+  const { NotFound, PermissionDenied, AddrInUse } = Deno.errors;
+  if ([NotFound, PermissionDenied, AddrInUse].some((kind) => error instanceof kind)) return true;
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && /^E[A-Z0-9]+$/.test(code);
 }

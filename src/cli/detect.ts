@@ -12,6 +12,7 @@ export const detectCommand: Command = {
     "Writes timestamp,anomaly_score,flag_score,anomaly for each sample. Each is judged by\n" +
     "itself and the samples before it. flag_score is 0 except where an event opens or rises;\n" +
     "anomaly is 1 where an alarm opens.",
+  takesPositionals: true,
   options: {
     ...CSV_OPTIONS,
     output: { type: "string", value: "OUT.csv", help: "File to write" },

@@ -136,6 +136,7 @@ export const forecastCommand: Command = {
   usage: "FILE.csv[.gz] --horizon N | --windows IN.jsonl[.gz] --output OUT.jsonl",
   description: "Prints median, 80 % and 95 % intervals of each channel's next values.\n" +
     `Models: ${MODEL_NAMES.join(", ")}.`,
+  takesPositionals: true,
   options: {
     ...CSV_OPTIONS,
     horizon: {

@@ -308,6 +308,7 @@ export const goldensCommand: Command = {
     "with the SIMD kernels and the shaders in f32,\nand compares at the manifest's tolerances. " +
     "A case that this build does not support is listed,\nnever passed. REQUIRE_GPU=1 makes a " +
     "missing adapter a failure.",
+  takesPositionals: true,
   options: {},
   async run(input, output) {
     const folder = input.positionals[0] ?? Deno.env.get("GOLDENS_DIR") ?? GOLDENS_FOLDER_DEFAULT;

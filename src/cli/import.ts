@@ -72,6 +72,7 @@ export const importCommand: Command = {
   description: `The format is told by the end of the file's name: ${ENDINGS}.\n` +
     "A file that was sent before is sent again without harm: known samples are duplicates.\n" +
     "DRIFTLINE_TOKEN is sent as the bearer token.",
+  takesPositionals: true,
   options: {
     stream: { type: "string", value: "ID", help: "Stream of samples that do not name theirs" },
     url: {

@@ -50,12 +50,17 @@ export function onlyFile(input: CommandInput): string {
  * The bytes of a file, inflated where its name ends in `.gz`.
  *
  * @param onRead told of each piece's bytes on disk, before it is inflated
+ * @throws {InvalidValueError} the path is that of a folder
  */
 export async function openFile(
   path: string,
   onRead: (count: number) => void = () => {},
 ): Promise<ReadableStream<Uint8Array>> {
   const file = await Deno.open(path);
+  if ((await file.stat()).isDirectory) {
+    file.close();
+    throw new InvalidValueError("file", path, "a file, not a folder");
+  }
   const counted = file.readable.pipeThrough(
     new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
       transform(chunk, controller) {

@@ -15,6 +15,7 @@ import {
   taskPage,
   taskTable,
 } from "./tasks/report.ts";
+import { writeAtomic } from "./train/run_folder.ts";
 import { type Recipe, RECIPES, recipesOf, TASK_SIZES, type TaskSize } from "./tasks/recipes.ts";
 
 const SEEDS_DEFAULT = { small: 1, full: 3 };
@@ -54,6 +55,11 @@ export const tasksCommand: Command = {
     const size = sizeOf(input.text("size"));
     const file = input.text("output");
     const from = input.texts("from");
+    if (input.text("seed") !== undefined && input.text("seeds") !== undefined) {
+      throw new UsageError("--seed and --seeds exclude each other");
+    }
+    // A file that cannot take the results is found out before hours of training, not after.
+    if (file !== undefined) await keep(file, []);
     let runs: KeptRun[] = [];
     for (const path of from) runs = mergeRuns(runs, await readRuns(path));
     if (from.length === 0) {
@@ -112,7 +118,9 @@ function chosen(tasks: readonly string[], members: readonly string[], size: Task
       throw new UsageError(`--member is "${member}", expected one of ${known}`);
     }
   }
-  return recipesOf(tasks, members).filter(({ plans }) => plans[size] !== undefined);
+  const recipes = recipesOf(tasks, members).filter(({ plans }) => plans[size] !== undefined);
+  if (recipes.length > 0) return recipes;
+  throw new UsageError(`No row of size ${size} has this --task and this --member`);
 }
 
 /** Where the runs take place, as the results name it. */
@@ -265,5 +273,6 @@ async function keep(path: string, runs: readonly KeptRun[]): Promise<void> {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  await Deno.writeTextFile(path, formatRuns(mergeRuns(before, runs)));
+  const text = formatRuns(mergeRuns(before, runs));
+  await writeAtomic(path, new TextEncoder().encode(text));
 }

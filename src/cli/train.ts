@@ -11,7 +11,7 @@ import { parseTrainConfig, type TrainConfig } from "./train/config.ts";
 import { serveTraining } from "./train/dashboard.ts";
 import { openData } from "./train/data.ts";
 import { openRunFolder, RUN_FILES } from "./train/run_folder.ts";
-import { backboneFor, runSession, type SessionResult } from "./train/session.ts";
+import { backboneFor, resumeStates, runSession, type SessionResult } from "./train/session.ts";
 
 /** The device of a run, and how to close it. */
 interface Opened {
@@ -90,7 +90,6 @@ interface Asked {
 async function readAsked(input: CommandInput): Promise<Asked> {
   const file = input.text("config");
   if (file === undefined) throw new UsageError("--config is missing");
-  if (input.positionals.length > 0) throw new UsageError(`"${input.positionals[0]}" is no option`);
   const config = parseTrainConfig(await Deno.readTextFile(file));
   const path = input.text("output") ?? config.output;
   if (path === undefined) throw new UsageError("--output is missing: the configuration has none");
@@ -121,8 +120,14 @@ function openFeed({ config, path, port }: Asked, about: Omit<TrainingAbout, "out
 async function trainOn(opened: Opened, asked: Asked, output: CommandOutput) {
   const { config, path, isResumed, stopAt } = asked;
   const data = await openData(config);
-  const parameters = parameterCount(backboneFor(config, data).config);
-  const { folder, checkpoint } = await openRunFolder(path, config, isResumed);
+  const model = backboneFor(config, data);
+  const parameters = parameterCount(model.config);
+  const { folder, checkpoint } = await openRunFolder(
+    path,
+    config,
+    isResumed,
+    (found) => resumeStates(found, model, config),
+  );
   const watched = openFeed(asked, { device: opened.name, parameters });
   if (watched.page) output.note(`The training shows itself at ${watched.page.url}`);
   for (const line of folder.known) watched.feed.add(line);

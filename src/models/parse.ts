@@ -11,6 +11,11 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return at;
 }
 
+/** What zod says was expected, without its name for the fault. */
+function wantedOf(message: string): string {
+  return message.replace(/^(?:Invalid|Too) [a-z ]+[:.] [Ee]xpected /, "");
+}
+
 /**
  * Reads a value by a schema.
  *
@@ -25,7 +30,9 @@ export function parseBy<T>(schema: z.ZodType<T>, value: unknown, name: string): 
   if (issue.code === "unrecognized_keys") path.push(issue.keys[0]!);
   const wrong = valueAt(value, path);
   const shown = typeof wrong === "object" && wrong !== null ? JSON.stringify(wrong) : wrong;
-  const wanted = issue.code === "unrecognized_keys" ? "no field of this name" : issue.message;
+  const wanted = issue.code === "unrecognized_keys"
+    ? "no field of this name"
+    : wantedOf(issue.message);
   throw new InvalidValueError([name, ...path.map(String)].join("."), shown, wanted);
 }
 

@@ -9,7 +9,7 @@ import {
   readInput,
   UsageError,
 } from "../../src/cli/command.ts";
-import { InvalidValueError } from "../../src/base/errors.ts";
+import { InvalidValueError, NotFoundError } from "../../src/base/errors.ts";
 import { run } from "./_run.ts";
 
 const echo: Command = {
@@ -17,6 +17,7 @@ const echo: Command = {
   summary: "Say it again",
   usage: "TEXT",
   description: "Prints what it is given.",
+  takesPositionals: true,
   options: {
     times: { type: "string", value: "N", help: "How often" },
     word: { type: "string", isMultiple: true, value: "W", help: "More words" },
@@ -53,6 +54,16 @@ Deno.test("runVerb() tells wrong usage by exit code 2 and says what is wrong", a
   }
 });
 
+Deno.test("runVerb() tells a value without a name to be none where a verb takes none", async () => {
+  const { takesPositionals: _, ...quiet } = echo;
+  const ran = await run(quiet, "a");
+  assert.equal(ran.code, EXIT_USAGE);
+  assert.match(ran.error, /^"a" is no option\n/);
+  const negative = await run(echo, "a", "--times", "-3");
+  assert.equal(negative.code, EXIT_USAGE);
+  assert.match(negative.error, /^Option '--times'.* use '--times=-XYZ'\.\nTry: /);
+});
+
 Deno.test("runVerb() tells a failure by exit code 1, with the stack only where it is our fault", async () => {
   const world = await run(echo, "fail");
   assert.deepEqual([world.code, world.error], [
@@ -84,5 +95,16 @@ Deno.test("readInput() knows the last value of an option", () => {
 
 Deno.test("describeFault() keeps to one line for what the world did", () => {
   assert.equal(describeFault(new Deno.errors.NotFound("no file")), "Failed: no file");
+  assert.equal(describeFault(new NotFoundError("task", "x")), 'Failed: No task "x"');
   assert.equal(describeFault("text"), "Failed: text");
+  const full = Object.assign(new Error("No space left on device"), { code: "ENOSPC" });
+  assert.equal(describeFault(full), "Failed: No space left on device");
+  for (const open of [() => Deno.readTextFileSync("."), () => Deno.mkdirSync("deno.json/a")]) {
+    try {
+      open();
+      assert.fail("a folder is no file, and a file no folder");
+    } catch (error) {
+      assert.match(describeFault(error), /^Failed: .*os error.*$/);
+    }
+  }
 });

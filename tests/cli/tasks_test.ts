@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { EXIT_OK, EXIT_USAGE, runVerb } from "../../src/cli/command.ts";
+import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, runVerb } from "../../src/cli/command.ts";
 import { tasksCommand } from "../../src/cli/tasks.ts";
 import { parseRuns } from "../../src/cli/tasks/report.ts";
 
@@ -44,12 +44,22 @@ Deno.test("tasks says what it does not know", async () => {
     [["--size", "huge"], /--size is "huge"/],
     [["--device", "abacus"], /--device is "abacus"/],
     [["--seeds", "0"], /--seeds is "0"/],
+    [["--seeds", "2", "--seed", "2"], /--seed and --seeds exclude each other/],
+    [["--task", "delay", "--member", "mamba"], /No row of size small/],
+    [["delay"], /"delay" is no option/],
   ] as const;
   for (const [args, message] of cases) {
     const { code, error } = await call(args);
     assert.equal(code, EXIT_USAGE);
     assert.match(error, message);
   }
+});
+
+Deno.test("tasks finds out before it trains that the results cannot be kept", async () => {
+  const { code, out, error } = await call(["--task", "delay", "--output", "/no/such/folder.json"]);
+  assert.equal(code, EXIT_FAILED);
+  assert.equal(out, "");
+  assert.match(error, /^Failed: No such file or directory.*folder\.json.*$/);
 });
 
 Deno.test("tasks skips recordings that are not there, and says so", async () => {

@@ -16,6 +16,7 @@ Deno.test("parseBy() names the dotted path, the value and what was expected", ()
     name: "InvalidValueError",
     field: "config.parts.1.a",
     value: "1.5",
+    message: 'config.parts.1.a is "1.5", expected int, received number',
   });
   assert.throws(read({ rate: 1, parts: [], speed: 3 }), {
     field: "config.speed",

@@ -128,7 +128,15 @@ export function parseTrainConfig(text: string): TrainConfig {
     const shown = JSON.stringify(config.model[name]);
     throw new InvalidValueError(`config.model.${name}`, shown, "nothing: it follows from the data");
   }
+  checkFloor(config);
   return config;
+}
+
+/** @throws {InvalidValueError} a rate that is to fall would rise */
+function checkFloor({ training: { schedule } }: TrainConfig): void {
+  if (schedule.kind === "constant" || schedule.floor <= schedule.rate) return;
+  const wanted = `at most the rate, ${schedule.rate}`;
+  throw new InvalidValueError("config.training.schedule.floor", schedule.floor, wanted);
 }
 
 /** The schedule over the steps of the configuration. */

@@ -1,8 +1,8 @@
 /** What a configuration names as data, ready to train on. */
-import { datasetByName } from "../../../datasets/mod.ts";
-import { taskByName } from "../../../datasets/tasks/mod.ts";
+import { datasetByName, DATASETS } from "../../../datasets/mod.ts";
+import { taskByName, TASKS } from "../../../datasets/tasks/mod.ts";
 import type { TaskShape } from "../../../datasets/tasks/mod.ts";
-import { InvalidValueError } from "../../base/errors.ts";
+import { InvalidValueError, NotFoundError, ProtocolError } from "../../base/errors.ts";
 import type { BackboneInput } from "../../models/backbone_config.ts";
 import { atPath } from "../../models/parse.ts";
 import { protocolOfFile, protocols } from "../../protocols/mod.ts";
@@ -34,7 +34,8 @@ type SeriesConfig = Extract<DataConfig, { kind: "series" }>;
  * Opens the data of a configuration: files are read, generators made ready.
  *
  * @throws {InvalidValueError} a file or setting does not fit; the field is named
- * @throws {NotFoundError} there is no task of the name
+ * @throws {ProtocolError} a file does not follow its format; the file is named
+ * @throws {NotFoundError} a task's recordings are not there
  */
 export async function openData(config: TrainConfig): Promise<TrainingData> {
   return config.data.kind === "series"
@@ -49,30 +50,65 @@ function columnsOfSegment(segment: Segment, { columns }: SeriesConfig): readonly
   return values.filter((_, at) => wanted.includes(channels[at]!));
 }
 
-/** The columns of the files and data sets, one series each. */
+/** What a hub has under a name. @throws {InvalidValueError} it has none */
+function namedIn<T>(
+  hub: readonly { readonly name: string }[],
+  find: (name: string) => T,
+  field: string,
+  name: string,
+): T {
+  try {
+    return find(name);
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error;
+    const known = hub.map((member) => member.name).join(", ");
+    throw new InvalidValueError(field, name, `one of ${known}`);
+  }
+}
+
+/** The segments of a file. @throws {ProtocolError} it does not follow its format */
+async function segmentsOf(file: string, field: string, data: SeriesConfig) {
+  const protocol = protocolOfFile(file.replace(/\.gz$/, ""));
+  if (protocol === undefined) {
+    const known = protocols.flatMap(({ fileEndings }) => fileEndings).join(", ");
+    throw new InvalidValueError(field, file, `a file ending in ${known}`);
+  }
+  const decoder = protocol.open({
+    streamId: "file",
+    precision: data.precision,
+    timestampColumn: data.timestampColumn,
+    valueColumns: data.columns,
+    startNs: 0n,
+    nowNs: 0n,
+  });
+  try {
+    for await (const piece of await openFile(file)) decoder.push(piece);
+    return decoder.finish().segments;
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new ProtocolError(error.protocol, error.offset, `${file}: ${error.message}`, error.field);
+  }
+}
+
+/**
+ * The columns of the files and data sets, one series each.
+ *
+ * @throws {InvalidValueError} nothing in them was observed
+ */
 async function readSeries(data: SeriesConfig): Promise<Float64Array[]> {
   const columns: Float64Array[] = [];
-  for (const name of data.datasets) {
-    columns.push(...columnsOfSegment(await datasetByName(name).load(), data));
+  for (const [i, name] of data.datasets.entries()) {
+    const dataset = namedIn(DATASETS, datasetByName, `config.data.datasets.${i}`, name);
+    columns.push(...columnsOfSegment(await dataset.load(), data));
   }
   for (const [i, file] of data.files.entries()) {
-    const protocol = protocolOfFile(file.replace(/\.gz$/, ""));
-    if (protocol === undefined) {
-      const known = protocols.flatMap(({ fileEndings }) => fileEndings).join(", ");
-      throw new InvalidValueError(`config.data.files.${i}`, file, `a file ending in ${known}`);
-    }
-    const decoder = protocol.open({
-      streamId: "file",
-      precision: data.precision,
-      timestampColumn: data.timestampColumn,
-      valueColumns: data.columns,
-      startNs: 0n,
-      nowNs: 0n,
-    });
-    for await (const piece of await openFile(file)) decoder.push(piece);
-    for (const segment of decoder.finish().segments) {
+    for (const segment of await segmentsOf(file, `config.data.files.${i}`, data)) {
       columns.push(...columnsOfSegment(segment, data));
     }
+  }
+  if (columns.length > 0 && !columns.some((values) => values.some(Number.isFinite))) {
+    const names = [...data.datasets, ...data.files].join(", ");
+    throw new InvalidValueError("config.data", names, "a series with observed values");
   }
   return columns;
 }
@@ -130,7 +166,7 @@ async function taskData(
   { training: { batch, seed, evaluation }, loss: kind }: TrainConfig,
   data: Extract<DataConfig, { kind: "task" }>,
 ): Promise<TrainingData> {
-  const task = taskByName(data.name);
+  const task = namedIn(TASKS, taskByName, "config.data.name", data.name);
   const setting = { ...task.setting, ...data.setting };
   const shape = atPath("config.data.setting", () => task.shape(setting));
   const { output } = shape;

@@ -19,14 +19,20 @@ export const RUN_FILES = {
  */
 export async function writeAtomic(path: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${path}.partial`;
-  const file = await Deno.open(temporary, { write: true, create: true, truncate: true });
   try {
-    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-    await file.sync();
-  } finally {
-    file.close();
+    const file = await Deno.open(temporary, { write: true, create: true, truncate: true });
+    try {
+      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+      await file.sync();
+    } finally {
+      file.close();
+    }
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    // The fault to tell is the first one, whether or not there is something to remove.
+    await Deno.remove(temporary).catch(() => {});
+    throw error;
   }
-  await Deno.rename(temporary, path);
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -71,14 +77,15 @@ export interface RunFolder {
  *
  * @param config    what is written as its configuration
  * @param isResumed go on from its checkpoint; otherwise it must have none
+ * @param check     throws where the checkpoint is of another training; nothing is written then
  * @throws {InvalidValueError} there is a checkpoint that would be lost, or none to go on from
  */
 export async function openRunFolder(
   path: string,
   config: unknown,
   isResumed: boolean,
+  check: (checkpoint: Checkpoint) => void = () => {},
 ): Promise<{ folder: RunFolder; checkpoint: Checkpoint | undefined }> {
-  await Deno.mkdir(path, { recursive: true });
   const at = (file: keyof typeof RUN_FILES) => `${path}/${RUN_FILES[file]}`;
   const hasCheckpoint = await exists(at("checkpoint"));
   if (hasCheckpoint && !isResumed) {
@@ -90,6 +97,8 @@ export async function openRunFolder(
   const checkpoint = isResumed
     ? decodeCheckpoint(await Deno.readFile(at("checkpoint")))
     : undefined;
+  if (checkpoint) check(checkpoint);
+  await Deno.mkdir(path, { recursive: true });
   const known = checkpoint && await exists(at("metrics"))
     ? linesUpTo(await Deno.readTextFile(at("metrics")), checkpoint.step)
     : [];

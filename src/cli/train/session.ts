@@ -75,7 +75,7 @@ const savedSchema = z.strictObject({
 });
 
 /** The states in a checkpoint. @throws {InvalidValueError} it is of another training */
-function resume(
+export function resumeStates(
   checkpoint: Checkpoint,
   model: Backbone,
   config: TrainConfig,
@@ -173,7 +173,7 @@ export async function runSession(options: SessionOptions): Promise<SessionResult
   const { seed, accumulate, emaDecay, precision, recompute } = config.training;
   const { systemRate, ...optimizer } = config.training.optimizer;
   const model = backboneFor(config, data);
-  const from = options.checkpoint && resume(options.checkpoint, model, config);
+  const from = options.checkpoint && resumeStates(options.checkpoint, model, config);
   const initial = firstParameters(model, seed);
   const training = openTraining(device, initial, {
     objective: backboneObjective(model, data.loss),

@@ -33,6 +33,12 @@ Deno.test("parseTrainConfig() names the path of what is wrong", () => {
     ["config.training.schedule.rate", {
       training: { ...training, schedule: { ...training.schedule, rate: -1 } },
     }],
+    ["config.training.schedule.floor", {
+      training: {
+        ...training,
+        schedule: { kind: "warmupCosine", rate: 0.01, warmup: 1, floor: 1 },
+      },
+    }],
     ["config.data.kind", { data: { ...data, kind: "picture" } }],
     ["config.data.files.0", { data: { ...series, files: [""] } }],
     ["config.data.quantiles.1", { data: { ...series, quantiles: [0.5, 1] } }],

@@ -35,6 +35,19 @@ Deno.test("openData() reads series by the end of their names", async () => {
     await assert.rejects(nothing, { field: "series.length" });
     const unknown = openData(config({ ...series, files: [`${folder}/c.xls`] }));
     await assert.rejects(unknown, { field: "config.data.files.0", message: /csv/ });
+    const noSet = openData(config({ ...series, datasets: ["tides"] }));
+    await assert.rejects(noSet, { field: "config.data.datasets.0", message: /co2-monthly/ });
+    const empty = `${folder}/empty.csv`;
+    await Deno.writeTextFile(empty, "");
+    const headless = openData(config({ ...series, files: [empty] }));
+    await assert.rejects(headless, { name: "ProtocolError", message: /empty\.csv: / });
+    const gaps = `${folder}/gaps.csv`;
+    const rows = Array.from({ length: 60 }, (_, i) => `${i * 1000},`);
+    await Deno.writeTextFile(gaps, `timestamp,wave\n${rows.join("\n")}\n`);
+    await assert.rejects(openData(config({ ...series, files: [gaps] })), { field: "config.data" });
+    await assert.rejects(openData(config({ ...series, files: [csv, folder] })), {
+      field: "config.data.files.1",
+    });
     const wrong = openData(config({ ...series, files: [csv] }, { loss: "crossEntropy" }));
     await assert.rejects(wrong, { field: "config.loss" });
   });
@@ -51,6 +64,9 @@ Deno.test("openData() draws a task's examples, others for training than for test
   await assert.rejects(openData(config({ ...task, setting: { length: 1 } })), {
     field: "config.data.setting.length",
   });
-  await assert.rejects(openData(config({ ...task, name: "chess" })), /No task "chess"/);
+  await assert.rejects(openData(config({ ...task, name: "chess" })), {
+    field: "config.data.name",
+    message: /expected one of .*delay/,
+  });
   await assert.rejects(openData(config(task, { loss: "gaussian" })), { field: "config.loss" });
 });

@@ -52,6 +52,34 @@ Deno.test("openRunFolder() goes on from its checkpoint, without lines of later s
   });
 });
 
+Deno.test("writeAtomic() leaves nothing where it fails", async () => {
+  await withFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/taken`);
+    await assert.rejects(writeAtomic(`${folder}/taken`, new Uint8Array([1])));
+    assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["taken"]);
+  });
+});
+
+Deno.test("openRunFolder() writes nothing where the checkpoint is refused", async () => {
+  await withFolder(async (folder) => {
+    const { folder: run } = await openRunFolder(folder, { a: 1 }, false);
+    await run.saveCheckpoint(checkpoint);
+    run.log({ step: 6, evaluation: { loss: 1 } });
+    const files = () =>
+      Object.values(RUN_FILES).slice(0, 3).map((name) =>
+        Deno.readTextFileSync(`${folder}/${name}`)
+      );
+    const before = files();
+    const refuse = () => {
+      throw new RangeError("another training");
+    };
+    await assert.rejects(openRunFolder(folder, { a: 2 }, true, refuse), /another training/);
+    assert.deepEqual(files(), before);
+    await assert.rejects(openRunFolder(`${folder}/none`, {}, true), { field: "output" });
+    assert.ok(![...Deno.readDirSync(folder)].some(({ name }) => name === "none"));
+  });
+});
+
 Deno.test("openRunFolder() loses no checkpoint and resumes none that is not there", async () => {
   await withFolder(async (folder) => {
     await assert.rejects(openRunFolder(folder, {}, true), { field: "output" });
