@@ -1,4 +1,5 @@
 import { systemClock } from "../base/clock.ts";
+import { InvalidValueError } from "../base/errors.ts";
 import { type Device, openHardware } from "../device/mod.ts";
 import { DivergenceError } from "../training/divergence.ts";
 import { parameterCount } from "../models/checkpoint.ts";
@@ -126,7 +127,12 @@ async function trainOn(opened: Opened, asked: Asked, output: CommandOutput) {
     path,
     config,
     isResumed,
-    (found) => resumeStates(found, model, config),
+    (found) => {
+      resumeStates(found, model, config);
+      if (stopAt === undefined || stopAt > found.step) return;
+      const wanted = `more than the ${found.step} steps of the checkpoint`;
+      throw new InvalidValueError("--steps", stopAt, wanted);
+    },
   );
   const watched = openFeed(asked, { device: opened.name, parameters });
   if (watched.page) output.note(`The training shows itself at ${watched.page.url}`);

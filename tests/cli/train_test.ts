@@ -64,6 +64,9 @@ Deno.test("train --resume goes on as if there had been no break", async () => {
     assert.equal((await train("--output", whole)).code, 0);
     const part = await train("--output", parts, "--steps", "7");
     assert.equal(JSON.parse(part.out).end, "interrupted");
+    const past = await train("--output", parts, "--resume", "--steps", "7");
+    assert.equal(past.code, 1);
+    assert.match(past.error, /--steps is "7", expected more than the 7 steps of the checkpoint/);
     assert.equal((await train("--output", parts, "--resume")).code, 0);
     const modelOf = (out: string) => Deno.readFile(`${out}/${RUN_FILES.model}`);
     assert.deepEqual(await modelOf(parts), await modelOf(whole));
