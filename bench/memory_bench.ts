@@ -8,7 +8,8 @@
  * One row of signal, two layers (or `--depth`) of width 64. The scans keep no state of a sample: on
  * the way back they find the states of a chunk again from its start (arXiv 2312.00752, section
  * 3.3.2). The last columns are arithmetic: batch·length·states·4 bytes for each layer, were they
- * kept.
+ * kept. A second table measures the selective scan beside the same scan written so that a tape
+ * stores its states (`stored_scan.ts`), and holds the two to each other.
  */
 import { parseArgs } from "node:util";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
@@ -19,6 +20,7 @@ import { seedRandom } from "../src/base/random.ts";
 import { tensorOf } from "../src/tensor/tensor.ts";
 import { backboneObjective } from "../src/training/objective.ts";
 import { openTraining } from "../src/training/training.ts";
+import { type ScanMemory, scanMemory, STORED_BYTES_PER_SAMPLE } from "./stored_scan.ts";
 
 const SHORTEST = 1024;
 const LONGEST = 65_536;
@@ -108,7 +110,13 @@ for (const member of values.member ?? ["mamba", "s4d", "s5", "mamba2", "h3"]) {
     before = peakBytes;
   }
 }
-if (values.json) console.log(JSON.stringify(rows));
+const scans: ScanMemory[] = [];
+// The storing scan ends where its states no longer fit one binding.
+const storedMost = Math.min(most, device.limits.bindingBytesMax / STORED_BYTES_PER_SAMPLE);
+for (let length = SHORTEST; length <= storedMost; length *= 2) {
+  scans.push(await scanMemory(device, length));
+}
+if (values.json) console.log(JSON.stringify({ rows, scans }));
 else {
   console.log(formatTable(
     ["member", "length", "peak MiB", "× half the length", "states if kept MiB", "share"],
@@ -119,6 +127,18 @@ else {
       growth === null ? "-" : growth.toFixed(2),
       formatNumber(stateBytes / MIB),
       (stateBytes / peakBytes).toFixed(2),
+    ]),
+  ));
+}
+if (!values.json) {
+  console.log(formatTable(
+    ["selective scan, length", "recomputing MiB", "storing MiB", "ratio", "states MiB"],
+    scans.map(({ length, recomputing, storing, states }) => [
+      `${length}`,
+      formatNumber(recomputing / MIB),
+      formatNumber(storing / MIB),
+      (storing / recomputing).toFixed(1),
+      formatNumber(states / MIB),
     ]),
   ));
 }
