@@ -12,6 +12,7 @@
 // A workgroup holds one chunk of one head. A product's left side lies in workgroup memory, four
 // rows a vec4; an invocation takes four rows and COLUMNS columns, LANES apart. Sums of a run from j
 // to k, never as a difference.
+#import shared/ssd_chunk
 
 struct Dims { length: u32, head: u32, feature: u32, group: u32, state: u32, chunks: u32 }
 
@@ -28,42 +29,51 @@ struct Dims { length: u32, head: u32, feature: u32, group: u32, state: u32, chun
 @group(0) @binding(10) var<storage, read_write> spans: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
-/// Terms of a product that are staged at once.
-const TILE = 32u;
-/// Between rows of a staged right side, so that neighbours lie in other banks.
-const STRIDE = TILE + 1u;
-
 /// Logarithm of the decay in x, weight of the input in y.
 var<workgroup> rates: array<vec2f, CHUNK>;
 /// Decay from a sample to the end of the chunk, or from the chunk's start to a sample.
 var<workgroup> reach: array<f32, CHUNK>;
-/// Left side of a product: [term, row], four rows together.
-var<workgroup> left: array<vec4f, TILE * ROW_GROUPS>;
-/// The same of a product over the samples of the chunk.
-var<workgroup> paired: array<vec4f, CHUNK * ROW_GROUPS>;
-/// Right side of a product: [column, term].
-var<workgroup> right: array<f32, LANES * COLUMNS * STRIDE>;
 
-/// A workgroup's chunk: first sample, samples, and its index among all chunks and heads.
-struct Place { batch: u32, head: u32, start: u32, steps: u32, index: u32 }
+// What shared/ssd_chunk takes.
 
-fn placeOf(group: vec3u) -> Place {
-  let start = group.x * CHUNK;
-  let index = (group.z * dims.chunks + group.x) * dims.head + group.y;
-  return Place(group.z, group.y, start, min(CHUNK, dims.length - start), index);
+fn inputOf(at: u32) -> f32 {
+  return u[at];
 }
 
-fn inputAt(place: Place, k: u32) -> u32 {
-  return ((place.batch * dims.length + place.start + k) * dims.head + place.head) * dims.feature;
+fn scaleOf(k: u32) -> f32 {
+  return reach[k];
 }
 
-fn rowAt(place: Place, k: u32) -> u32 {
-  let g = place.head * dims.group / dims.head;
-  return ((place.batch * dims.length + place.start + k) * dims.group + g) * dims.state;
+fn enterOf(at: u32) -> f32 {
+  return B[at];
+}
+
+fn leaveOf(at: u32) -> f32 {
+  return C[at];
+}
+
+fn stateOf(at: u32) -> f32 {
+  return ends[at];
+}
+
+fn termsOf(rest: u32) -> u32 {
+  return min(TILE, rest);
+}
+
+fn keepState(at: u32, value: f32) {
+  ends[at] = value;
+}
+
+fn keepOutput(place: Place, k: u32, at: u32, near: f32, far: f32) {
+  var sum = near + reach[k] * far;
+#if HAS_D
+  sum += D[place.head] * u[at];
+#end
+  y[at] = sum;
 }
 
 fn stageRates(place: Place, local: u32) {
-  for (var k = local; k < place.steps; k += GROUP) {
+  for (var k = local; k < place.count; k += GROUP) {
     let step = delta[(place.batch * dims.length + place.start + k) * dims.head + place.head];
 #if HAS_A
     rates[k] = vec2f(step * A[place.head], step);
@@ -81,9 +91,9 @@ fn reduce_chunks(
   let place = placeOf(group);
   stageRates(place, local);
   workgroupBarrier();
-  for (var k = local; k < place.steps; k += GROUP) {
+  for (var k = local; k < place.count; k += GROUP) {
     var log = 0.0;
-    for (var i = k + 1u; i < place.steps; i++) {
+    for (var i = k + 1u; i < place.count; i++) {
       log += rates[i].x;
     }
     reach[k] = exp(log) * rates[k].y;
@@ -92,42 +102,7 @@ fn reduce_chunks(
     }
   }
   workgroupBarrier();
-  let r = local / LANES;
-  let lane = local % LANES;
-  for (var top = 0u; top < dims.feature; top += 4u * ROW_GROUPS) {
-    workgroupBarrier();
-    for (var e = local; e < place.steps * ROW_GROUPS; e += GROUP) {
-      let k = e / ROW_GROUPS;
-      var four = vec4f();
-      for (var q = 0u; q < 4u; q++) {
-        let p = top + e % ROW_GROUPS * 4u + q;
-        four[q] = select(0.0, reach[k] * u[inputAt(place, k) + p], p < dims.feature);
-      }
-      paired[e] = four;
-    }
-    workgroupBarrier();
-    for (var first = lane; first < dims.state; first += LANES * COLUMNS) {
-#for c in 0..COLUMNS
-      var sum${c} = vec4f();
-#end
-      for (var k = 0u; k < place.steps; k++) {
-        let row = rowAt(place, k);
-        let four = paired[k * ROW_GROUPS + r];
-#for c in 0..COLUMNS
-        sum${c} += four * B[row + min(first + ${c}u * LANES, dims.state - 1u)];
-#end
-      }
-#for c in 0..COLUMNS
-      for (var q = 0u; q < 4u; q++) {
-        let p = top + 4u * r + q;
-        let n = first + ${c}u * LANES;
-        if (p < dims.feature && n < dims.state) {
-          ends[(place.index * dims.feature + p) * dims.state + n] = sum${c}[q];
-        }
-      }
-#end
-    }
-  }
+  reduceChunk(place, local);
 }
 
 @compute @workgroup_size(GROUP)
@@ -163,111 +138,36 @@ fn apply_chunks(
   let place = placeOf(group);
   stageRates(place, local);
   workgroupBarrier();
-  for (var k = local; k < place.steps; k += GROUP) {
+  for (var k = local; k < place.count; k += GROUP) {
     var log = 0.0;
     for (var i = 0u; i <= k; i++) {
       log += rates[i].x;
     }
     reach[k] = exp(log);
   }
-  let r = local / LANES;
-  let lane = local % LANES;
   stagePairs(place, local);
-  for (var first = 0u; first < dims.feature; first += LANES * COLUMNS) {
-#for c in 0..COLUMNS
-    let p${c} = min(first + ${c}u * LANES + lane, dims.feature - 1u);
-    var near${c} = vec4f();
-    var far${c} = vec4f();
-#end
-    for (var j = 0u; j < place.steps; j++) {
-      let at = inputAt(place, j);
-#for c in 0..COLUMNS
-      near${c} += paired[j * ROW_GROUPS + r] * u[at + p${c}];
-#end
-    }
-    for (var top = 0u; top < dims.state; top += TILE) {
-      workgroupBarrier();
-      for (var e = local; e < TILE * LANES * COLUMNS; e += GROUP) {
-        let n = top + e % TILE;
-        let p = first + e / TILE;
-        let at = (place.index * dims.feature + p) * dims.state + n;
-        let inside = n < dims.state && p < dims.feature;
-        right[e / TILE * STRIDE + e % TILE] = select(0.0, ends[at], inside);
-      }
-      stageOutputs(place, local, top);
-      workgroupBarrier();
-      for (var n = 0u; n < min(TILE, dims.state - top); n++) {
-#for c in 0..COLUMNS
-        far${c} += left[n * ROW_GROUPS + r] * right[(lane + ${c}u * LANES) * STRIDE + n];
-#end
-      }
-    }
-#for c in 0..COLUMNS
-    for (var q = 0u; q < 4u; q++) {
-      let k = 4u * r + q;
-      if (k < place.steps && first + ${c}u * LANES + lane < dims.feature) {
-        let at = inputAt(place, k) + p${c};
-        var sum = near${c}[q] + reach[k] * far${c}[q];
-#if HAS_D
-        sum += D[place.head] * u[at];
-#end
-        y[at] = sum;
-      }
-    }
-#end
-  }
-}
-
-/// Rows of C, from state `top` on, as a left side.
-fn stageOutputs(place: Place, local: u32, top: u32) {
-  for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
-    let n = top + e % TILE;
-    var four = vec4f();
-    for (var q = 0u; q < 4u; q++) {
-      let k = e / TILE * 4u + q;
-      four[q] = select(0.0, C[rowAt(place, k) + n], n < dims.state && k < place.steps);
-    }
-    left[e % TILE * ROW_GROUPS + e / TILE] = four;
-  }
+  applyChunk(place, local);
 }
 
 /// The weight of sample j in the output of sample k, for all pairs of the chunk.
 fn stagePairs(place: Place, local: u32) {
   let r = local / LANES;
   let lane = local % LANES;
-  for (var first = 0u; first < place.steps; first += LANES * COLUMNS) {
-#for c in 0..COLUMNS
-    var score${c} = vec4f();
-#end
-    for (var top = 0u; top < dims.state; top += TILE) {
-      workgroupBarrier();
-      for (var e = local; e < TILE * LANES * COLUMNS; e += GROUP) {
-        let n = top + e % TILE;
-        let j = first + e / TILE;
-        let inside = n < dims.state && j < place.steps;
-        right[e / TILE * STRIDE + e % TILE] = select(0.0, B[rowAt(place, j) + n], inside);
-      }
-      stageOutputs(place, local, top);
-      workgroupBarrier();
-      for (var n = 0u; n < min(TILE, dims.state - top); n++) {
-#for c in 0..COLUMNS
-        score${c} += left[n * ROW_GROUPS + r] * right[(lane + ${c}u * LANES) * STRIDE + n];
-#end
-      }
-    }
+  for (var first = 0u; first < place.count; first += LANES * COLUMNS) {
+    let scores = scoresOf(place, local, first);
 #for c in 0..COLUMNS
     {
       let j = first + ${c}u * LANES + lane;
-      if (j < place.steps) {
+      if (j < place.count) {
         var four = vec4f();
         for (var q = 0u; q < 4u; q++) {
           let k = 4u * r + q;
-          if (j <= k && k < place.steps) {
+          if (j <= k && k < place.count) {
             var log = 0.0;
             for (var i = j + 1u; i <= k; i++) {
               log += rates[i].x;
             }
-            four[q] = exp(log) * score${c}[q] * rates[j].y;
+            four[q] = exp(log) * scores.of${c}[q] * rates[j].y;
           }
         }
         paired[j * ROW_GROUPS + r] = four;

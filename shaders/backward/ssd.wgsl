@@ -23,12 +23,14 @@
 // rows a vec4; an invocation takes four rows and COLUMNS columns, LANES apart. Sums of a run from j
 // to k, never as a difference.
 #import shared/row_sum
+#import shared/ssd_chunk
 
 struct Dims {
   batch: u32, length: u32, head: u32, feature: u32, group: u32, state: u32, chunks: u32
 }
 
-@group(0) @binding(0) var<storage, read> u: array<f32>;
+/// u; reach_rows takes gradY for it where it gives gradC.
+@group(0) @binding(0) var<storage, read> samples: array<f32>;
 @group(0) @binding(1) var<storage, read> delta: array<f32>;
 @group(0) @binding(2) var<storage, read> A: array<f32>;
 @group(0) @binding(3) var<storage, read> B: array<f32>;
@@ -51,12 +53,11 @@ struct Dims {
 /// A row for each batch and chunk: the heads' shares of gradA, then of gradD.
 @group(0) @binding(17) var<storage, read_write> sums: array<f32>;
 /// What reach_rows takes for B, or for C.
-@group(0) @binding(18) var<storage, read> samples: array<f32>;
-@group(0) @binding(19) var<storage, read> own: array<f32>;
-@group(0) @binding(20) var<storage, read> other: array<f32>;
-@group(0) @binding(21) var<storage, read> states: array<f32>;
+@group(0) @binding(18) var<storage, read> own: array<f32>;
+@group(0) @binding(19) var<storage, read> other: array<f32>;
+@group(0) @binding(20) var<storage, read> states: array<f32>;
 /// Rows of gradB or gradC, apart for the heads of a group.
-@group(0) @binding(22) var<storage, read_write> rows: array<f32>;
+@group(0) @binding(21) var<storage, read_write> rows: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 /// Planes of `steps`: of a, from the pairs; of w, from the pairs; of w, from `after`; of a, from
@@ -67,38 +68,62 @@ const FROM_AFTER = 2u;
 const FROM_BEFORE = 3u;
 const OF_SKIP = 4u;
 
-/// Terms of a product that are staged at once.
-const TILE = 32u;
-/// Between rows of a staged right side, so that neighbours lie in other banks.
-const STRIDE = TILE + 1u;
-
 var<workgroup> rate: array<vec4f, CHUNK>;
-/// Left side of a product: [term, row], four rows together.
-var<workgroup> left: array<vec4f, TILE * ROW_GROUPS>;
-/// The pairs as a left side.
-var<workgroup> paired: array<vec4f, CHUNK * ROW_GROUPS>;
-/// Right side of a product: [column, term].
-var<workgroup> right: array<f32, LANES * COLUMNS * STRIDE>;
 /// Shares of the pairs in the gradient of a, summed along j.
 var<workgroup> shares: array<f32, CHUNK * (CHUNK + 1u)>;
 var<workgroup> dots: array<vec4f, GROUP>;
 
-/// A workgroup's chunk: first sample, samples, and its index among all chunks and heads.
-struct Place { batch: u32, head: u32, start: u32, count: u32, index: u32 }
+// What shared/ssd_chunk takes.
 
-fn placeOf(group: vec3u) -> Place {
-  let start = group.x * CHUNK;
-  let index = (group.z * dims.chunks + group.x) * dims.head + group.y;
-  return Place(group.z, group.y, start, min(CHUNK, dims.length - start), index);
+fn inputOf(at: u32) -> f32 {
+  return gradY[at];
 }
 
-fn inputAt(place: Place, k: u32) -> u32 {
-  return ((place.batch * dims.length + place.start + k) * dims.head + place.head) * dims.feature;
+fn scaleOf(k: u32) -> f32 {
+  return rate[k].z;
 }
 
-fn rowAt(place: Place, k: u32) -> u32 {
-  let g = place.head * dims.group / dims.head;
-  return ((place.batch * dims.length + place.start + k) * dims.group + g) * dims.state;
+fn enterOf(at: u32) -> f32 {
+  return C[at];
+}
+
+fn leaveOf(at: u32) -> f32 {
+  return B[at];
+}
+
+fn stateOf(at: u32) -> f32 {
+  return flows[at];
+}
+
+/// Staged sides are zero past the last term, and a constant number of them unrolls.
+fn termsOf(_rest: u32) -> u32 {
+  return TILE;
+}
+
+fn keepState(at: u32, value: f32) {
+  flows[at] = value;
+}
+
+fn keepOutput(place: Place, k: u32, at: u32, near: f32, far: f32) {
+  var sum = rate[k].y * (near + rate[k].w * far);
+#if HAS_D
+  sum += D[place.head] * gradY[at];
+#end
+  gradU[at] = sum;
+}
+
+/// The samples, from feature `top` on, as a left side.
+fn stageSamples(place: Place, local: u32, top: u32) {
+  for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
+    let p = top + e % TILE;
+    var four = vec4f();
+    for (var q = 0u; q < 4u; q++) {
+      let k = e / TILE * 4u + q;
+      let inside = p < dims.feature && k < place.count;
+      four[q] = select(0.0, samples[inputAt(place, k) + p], inside);
+    }
+    left[e % TILE * ROW_GROUPS + e / TILE] = four;
+  }
 }
 
 /// Where the number of a sample lies in a plane of `steps`.
@@ -157,57 +182,19 @@ fn pair_samples(
   stageRates(place, local);
   let r = local / LANES;
   let lane = local % LANES;
-#for c in 0..COLUMNS
-  var score${c} = vec4f();
-  var product${c} = vec4f();
-#end
-  for (var first = 0u; first < dims.state; first += TILE) {
+  let scores = scoresOf(place, local, 0u);
+  var products = Sums();
+  for (var top = 0u; top < dims.feature; top += TILE) {
     workgroupBarrier();
     for (var e = local; e < TILE * CHUNK; e += GROUP) {
-      let n = first + e % TILE;
-      let k = e / TILE;
-      let inside = n < dims.state && k < place.count;
-      right[k * STRIDE + e % TILE] = select(0.0, C[rowAt(place, k) + n], inside);
-    }
-    for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
-      let n = first + e % TILE;
-      var four = vec4f();
-      for (var q = 0u; q < 4u; q++) {
-        let k = e / TILE * 4u + q;
-        four[q] = select(0.0, B[rowAt(place, k) + n], n < dims.state && k < place.count);
-      }
-      left[e % TILE * ROW_GROUPS + e / TILE] = four;
-    }
-    workgroupBarrier();
-    for (var n = 0u; n < TILE; n++) {
-#for c in 0..COLUMNS
-      score${c} += left[n * ROW_GROUPS + r] * right[(lane + ${c}u * LANES) * STRIDE + n];
-#end
-    }
-  }
-  for (var first = 0u; first < dims.feature; first += TILE) {
-    workgroupBarrier();
-    for (var e = local; e < TILE * CHUNK; e += GROUP) {
-      let p = first + e % TILE;
+      let p = top + e % TILE;
       let k = e / TILE;
       let inside = p < dims.feature && k < place.count;
       right[k * STRIDE + e % TILE] = select(0.0, gradY[inputAt(place, k) + p], inside);
     }
-    for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
-      let p = first + e % TILE;
-      var four = vec4f();
-      for (var q = 0u; q < 4u; q++) {
-        let k = e / TILE * 4u + q;
-        four[q] = select(0.0, u[inputAt(place, k) + p], p < dims.feature && k < place.count);
-      }
-      left[e % TILE * ROW_GROUPS + e / TILE] = four;
-    }
+    stageSamples(place, local, top);
     workgroupBarrier();
-    for (var p = 0u; p < TILE; p++) {
-#for c in 0..COLUMNS
-      product${c} += left[p * ROW_GROUPS + r] * right[(lane + ${c}u * LANES) * STRIDE + p];
-#end
-    }
+    products = addStaged(local, TILE, products);
   }
   let base = 2u * place.index * CHUNK * ROW_GROUPS;
 #for c in 0..COLUMNS
@@ -223,13 +210,13 @@ fn pair_samples(
         for (var t = j + 1u; t <= i; t++) {
           logs += rate[t].x;
         }
-        m[q] = exp(logs) * score${c}[q];
-        k[q] = exp(logs) * product${c}[q];
-        share = m[q] * product${c}[q];
+        m[q] = exp(logs) * scores.of${c}[q];
+        k[q] = exp(logs) * products.of${c}[q];
+        share = m[q] * products.of${c}[q];
       }
       shares[i * (CHUNK + 1u) + j] = share;
       if (i == j) {
-        steps[stepAt(OF_SKIP, place, i)] = product${c}[q];
+        steps[stepAt(OF_SKIP, place, i)] = products.of${c}[q];
       }
     }
     pairs[base + i * ROW_GROUPS + r] = m;
@@ -273,43 +260,7 @@ fn reduce_flows(
 ) {
   let place = placeOf(group);
   stageRates(place, local);
-  let r = local / LANES;
-  let lane = local % LANES;
-  for (var top = 0u; top < dims.feature; top += 4u * ROW_GROUPS) {
-    workgroupBarrier();
-    for (var e = local; e < CHUNK * ROW_GROUPS; e += GROUP) {
-      let k = e / ROW_GROUPS;
-      var four = vec4f();
-      for (var q = 0u; q < 4u; q++) {
-        let p = top + e % ROW_GROUPS * 4u + q;
-        let inside = p < dims.feature && k < place.count;
-        four[q] = select(0.0, rate[k].z * gradY[inputAt(place, k) + p], inside);
-      }
-      paired[e] = four;
-    }
-    workgroupBarrier();
-    for (var first = lane; first < dims.state; first += LANES * COLUMNS) {
-#for c in 0..COLUMNS
-      var sum${c} = vec4f();
-#end
-      for (var k = 0u; k < place.count; k++) {
-        let row = rowAt(place, k);
-        let four = paired[k * ROW_GROUPS + r];
-#for c in 0..COLUMNS
-        sum${c} += four * C[row + min(first + ${c}u * LANES, dims.state - 1u)];
-#end
-      }
-#for c in 0..COLUMNS
-      for (var q = 0u; q < 4u; q++) {
-        let p = top + 4u * r + q;
-        let n = first + ${c}u * LANES;
-        if (p < dims.feature && n < dims.state) {
-          flows[(place.index * dims.feature + p) * dims.state + n] = sum${c}[q];
-        }
-      }
-#end
-    }
-  }
+  reduceChunk(place, local);
 }
 
 @compute @workgroup_size(GROUP)
@@ -342,64 +293,12 @@ fn reach_inputs(
 ) {
   let place = placeOf(group);
   stageRates(place, local);
-  let r = local / LANES;
-  let lane = local % LANES;
   let base = 2u * place.index * CHUNK * ROW_GROUPS;
   for (var e = local; e < CHUNK * ROW_GROUPS; e += GROUP) {
     paired[e] = pairs[base + e];
   }
   workgroupBarrier();
-  for (var first = 0u; first < dims.feature; first += LANES * COLUMNS) {
-#for c in 0..COLUMNS
-    let p${c} = min(first + ${c}u * LANES + lane, dims.feature - 1u);
-    var near${c} = vec4f();
-    var far${c} = vec4f();
-#end
-    for (var i = 0u; i < place.count; i++) {
-      let at = inputAt(place, i);
-#for c in 0..COLUMNS
-      near${c} += paired[i * ROW_GROUPS + r] * gradY[at + p${c}];
-#end
-    }
-    for (var top = 0u; top < dims.state; top += TILE) {
-      workgroupBarrier();
-      for (var e = local; e < TILE * LANES * COLUMNS; e += GROUP) {
-        let n = top + e % TILE;
-        let p = first + e / TILE;
-        let at = (place.index * dims.feature + p) * dims.state + n;
-        let inside = n < dims.state && p < dims.feature;
-        right[e / TILE * STRIDE + e % TILE] = select(0.0, flows[at], inside);
-      }
-      for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
-        let n = top + e % TILE;
-        var four = vec4f();
-        for (var q = 0u; q < 4u; q++) {
-          let k = e / TILE * 4u + q;
-          four[q] = select(0.0, B[rowAt(place, k) + n], n < dims.state && k < place.count);
-        }
-        left[e % TILE * ROW_GROUPS + e / TILE] = four;
-      }
-      workgroupBarrier();
-      for (var n = 0u; n < TILE; n++) {
-#for c in 0..COLUMNS
-        far${c} += left[n * ROW_GROUPS + r] * right[(lane + ${c}u * LANES) * STRIDE + n];
-#end
-      }
-    }
-#for c in 0..COLUMNS
-    for (var q = 0u; q < 4u; q++) {
-      let k = 4u * r + q;
-      if (k < place.count && first + ${c}u * LANES + lane < dims.feature) {
-        let at = inputAt(place, k) + p${c};
-        var sum = rate[k].y * (near${c}[q] + rate[k].w * far${c}[q]);
-#if HAS_D
-        sum += D[place.head] * gradY[at];
-#end
-        gradU[at] = sum;
-      }
-    }
-#end
-  }
+  applyChunk(place, local);
 }
 
 @compute @workgroup_size(GROUP)
@@ -444,16 +343,7 @@ fn reach_rows(
     }
     for (var top = 0u; top < dims.feature; top += TILE) {
       workgroupBarrier();
-      for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
-        let p = top + e % TILE;
-        var four = vec4f();
-        for (var q = 0u; q < 4u; q++) {
-          let k = e / TILE * 4u + q;
-          let inside = p < dims.feature && k < place.count;
-          four[q] = select(0.0, samples[inputAt(place, k) + p], inside);
-        }
-        left[e % TILE * ROW_GROUPS + e / TILE] = four;
-      }
+      stageSamples(place, local, top);
       workgroupBarrier();
       for (var t = 0u; t < min(TILE, dims.feature - top); t++) {
         let at = (place.index * dims.feature + top + t) * dims.state;

@@ -200,7 +200,7 @@ export function ssdBackwardPlan(
     reduce,
     { ...carry, bindings: carry.bindings.map((name) => name === "state" ? "state=last" : name) },
     pass("stage_rates", ["delta", ...named("A"), "rates"]),
-    pass("pair_samples", ["u", "B", "C", "gradY", "rates", "pairs", "steps"], 2),
+    pass("pair_samples", ["samples=u", "B", "C", "gradY", "rates", "pairs", "steps"], 2),
     pass("reduce_flows", ["C", "gradY", "rates", "flows"], columnsFor(state, COLUMNS_MAX)),
     {
       ...pass("carry_flows", ["gradState", "spans", "flows", ...(shapes.x0 ? ["gradX0"] : [])]),
