@@ -18,7 +18,6 @@ import { ATTENTION_SIZE_MAX, ATTENTION_WINDOW_MAX } from "../ops/attention.ts";
 import { attention as attentionOp, matmul, runOp, slice } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { plainDot, rotaryTable, rotatedDot } from "../ssm/rotary.ts";
-import { expectShape } from "../tensor/shape.ts";
 import {
   asDtype,
   type Dtype,
@@ -31,7 +30,7 @@ import {
 import { derived } from "./_helpers/derived.ts";
 import { checkSize, filled, uniform } from "./_helpers/init.ts";
 import { carried, need, operand } from "./_helpers/tensors.ts";
-import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of an attention layer. */
@@ -123,9 +122,6 @@ function forward(
   const { dtype } = u;
   const { head, group, window } = config;
   const [batch = 0, length = 0] = u.shape;
-  if (options.dtScale) {
-    expectShape("dtScale", ["batch", "length"], [batch, length], options.dtScale.shape);
-  }
   const size = sizeOfHead(config);
   const scope = openScope(device);
   try {
@@ -270,7 +266,7 @@ const EXAMPLE: AttentionConfig = {
 };
 
 /** Attention; see the head of this file. */
-export const attention: Layer<AttentionConfig> = {
+export const attention: Layer<AttentionConfig> = timed({
   name: "attention",
   papers: [
     { title: "Attention Is All You Need", arxiv: "1706.03762" },
@@ -292,4 +288,4 @@ export const attention: Layer<AttentionConfig> = {
     EXAMPLE,
     { ...EXAMPLE, feature: 8, head: 4, group: 2, window: 9, rotary: true, bias: false },
   ],
-};
+});

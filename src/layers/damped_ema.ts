@@ -25,7 +25,7 @@ import { derived, madeFor, madeOnHost } from "./_helpers/derived.ts";
 import { checkSize, filled, normal } from "./_helpers/init.ts";
 import { asComplex, realPart } from "./_helpers/pairs.ts";
 import { need, operand, spreadSteps } from "./_helpers/tensors.ts";
-import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of a layer of damped averages. */
@@ -113,7 +113,7 @@ function forward(
     const ones = new Float64Array(config.feature).fill(1);
     const scanned = dtScale === undefined
       ? runOp(scope, linearScan, given, { variant: "lti", conjugatePairs })
-      : runOp(scope, linearScan, { ...given, dt: spreadSteps(dtScale, ones, u.shape, dtype) }, {
+      : runOp(scope, linearScan, { ...given, dt: spreadSteps(dtScale, ones, dtype) }, {
         variant: "perStep",
         discretization: "zoh",
         conjugatePairs,
@@ -184,7 +184,7 @@ function step(
 }
 
 /** Multi-head damped averages; see the head of this file. */
-export const dampedEma: Layer<DampedEmaConfig> = {
+export const dampedEma: Layer<DampedEmaConfig> = timed({
   name: "damped_ema",
   papers: [
     { title: "Mega: Moving Average Equipped Gated Attention", arxiv: "2209.10655" },
@@ -197,4 +197,4 @@ export const dampedEma: Layer<DampedEmaConfig> = {
   stateBytes: (config, batch, dtype) => bytesOfState(initialState(config, batch, dtype)),
   halfStepsExact: () => true,
   examples: [{ feature: 3, state: 4 }, { feature: 2, state: 1 }],
-};
+});

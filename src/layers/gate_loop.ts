@@ -31,7 +31,7 @@ import { checkSize, filled, uniform } from "./_helpers/init.ts";
 import { asComplex, realPart } from "./_helpers/pairs.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
 import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
-import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of a GateLoop layer. */
@@ -103,7 +103,7 @@ function logTransitions(
   let angle = biased(w, "wBias");
   if (dtScale !== undefined) {
     const ones = new Float64Array(config.feature).fill(1);
-    const elapsed = spreadSteps(dtScale, ones, g.shape, dtype);
+    const elapsed = spreadSteps(dtScale, ones, dtype);
     size = times(device, size, elapsed);
     angle = times(device, angle, elapsed);
   }
@@ -154,7 +154,7 @@ function initialState(
 }
 
 /** GateLoop; see the head of this file. */
-export const gateLoop: Layer<GateLoopConfig> = {
+export const gateLoop: Layer<GateLoopConfig> = timed({
   name: "gate_loop",
   papers: [
     {
@@ -171,4 +171,4 @@ export const gateLoop: Layer<GateLoopConfig> = {
   stateBytes: (config, batch, dtype) => bytesOfState(initialState(config, batch, dtype)),
   halfStepsExact: () => "a sample adds its key and value whole, however long it lasts",
   examples: [{ feature: 5, headSize: 1 }, { feature: 6, headSize: 3 }],
-};
+});

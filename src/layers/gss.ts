@@ -27,7 +27,7 @@ import { madeFor } from "./_helpers/derived.ts";
 import { checkSize, filled, normal, uniform } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
 import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
-import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of a GSS layer. */
@@ -128,7 +128,7 @@ function remember(
   }
   const make = systemBy(params, "continuous");
   const system = madeFor(device, params, "continuous system", dtype, make);
-  const dt = spreadSteps(dtScale, new Float64Array(config.inner).fill(1), u.shape, dtype);
+  const dt = spreadSteps(dtScale, new Float64Array(config.inner).fill(1), dtype);
   const rule = { variant: "perStep", discretization: "zoh", conjugatePairs } as const;
   return runOp(device, linearScan, { ...shared, ...system, dt }, rule);
 }
@@ -166,7 +166,7 @@ function initialState(config: GssConfig, batch: number, dtype: Dtype = "f64"): L
 const EXAMPLE: GssConfig = { feature: 4, gate: 6, inner: 2, state: 5 };
 
 /** GSS; see the head of this file. */
-export const gss: Layer<GssConfig> = {
+export const gss: Layer<GssConfig> = timed({
   name: "gss",
   papers: [
     { title: "Long Range Language Modeling via Gated State Spaces", arxiv: "2206.13947" },
@@ -180,4 +180,4 @@ export const gss: Layer<GssConfig> = {
   stateBytes: (config, batch, dtype) => bytesOfState(initialState(config, batch, dtype)),
   halfStepsExact: () => true,
   examples: [EXAMPLE, { ...EXAMPLE, gate: 3, inner: 3, state: 1 }],
-};
+});

@@ -33,7 +33,7 @@ import { derived, madeFor, madeOnHost, numbersOf, stepsAfter } from "./_helpers/
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
 import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
 import { slideInto } from "./_helpers/window.ts";
-import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of an H3 layer. */
@@ -209,7 +209,7 @@ function remember(
   }
   const make = bankBy(params, "continuous");
   const { A, B, C, D, logDt } = madeFor(device, params, "continuous bank", dtype, make);
-  const dt = spreadLearnedSteps(device, dtScale, logDt, u.shape, dtype);
+  const dt = spreadLearnedSteps(device, dtScale, logDt, dtype);
   const rule = { variant: "perStep", discretization: method } as const;
   return runOp(device, linearScan, { u, A, B, C, D, dt, x0 }, rule);
 }
@@ -338,7 +338,7 @@ function step(
 const EXAMPLE: H3Config = { feature: 4, state: 6, headSize: 1, dtMin: 0.01, dtMax: 0.2 };
 
 /** H3; see the head of this file. */
-export const h3: Layer<H3Config> = {
+export const h3: Layer<H3Config> = timed({
   name: "h3",
   papers: [
     {
@@ -360,4 +360,4 @@ export const h3: Layer<H3Config> = {
     headSize: 3,
     discretization: "zoh",
   }],
-};
+});

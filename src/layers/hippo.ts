@@ -31,7 +31,13 @@ import { type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { derived } from "./_helpers/derived.ts";
 import { checkSize, filled } from "./_helpers/init.ts";
 import { carried, need, operand } from "./_helpers/tensors.ts";
-import { bytesOfState, type ForwardOptions, type ForwardParams } from "./layer.ts";
+import {
+  bytesOfState,
+  checkElapsed,
+  type ForwardOptions,
+  type ForwardParams,
+  timed,
+} from "./layer.ts";
 import type { ForwardResult, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of a HiPPO memory. */
@@ -142,7 +148,6 @@ function scanWindow(
   u: OpInput,
   { state, dtScale }: ForwardOptions,
 ): HippoCoefficients {
-  if (dtScale) expectShape("dtScale", ["batch", "length"], u.shape.slice(0, 2), dtScale.shape);
   const { A, B } = systemsOf(config, dtScale?.data ?? [1], dtScale?.shape ?? []);
   const { states, state: x } = runOp(device, sharedScan, {
     u,
@@ -161,7 +166,6 @@ function scanAll(
   { state, dtScale }: ForwardOptions,
 ): HippoCoefficients {
   const [batch = 0, length = 0] = u.shape;
-  if (dtScale) expectShape("dtScale", ["batch", "length"], [batch, length], dtScale.shape);
   const elapsed = new Float64Array(batch);
   const dt = new Float64Array(length * batch);
   const ends = new Float64Array(length * batch);
@@ -200,6 +204,7 @@ export interface HippoCoefficients {
  *
  * @param u                                                        [batch, length, feature]
  * @throws {ShapeError} an axis of u, of the state or of dtScale differs
+ * @throws {InvalidValueError} an elapsed time is negative or not finite
  */
 export function hippoCoefficients(
   device: Device,
@@ -209,6 +214,7 @@ export function hippoCoefficients(
 ): HippoCoefficients {
   const [batch = 0, length = 0] = u.shape;
   expectShape("u", ["batch", "length", "feature"], [batch, length, config.feature], u.shape);
+  checkElapsed(u, options);
   const scope = openScope(device);
   try {
     const result = config.measure === "legs"
@@ -346,7 +352,7 @@ const EXAMPLE: HippoConfig = {
 };
 
 /** HiPPO's online memory; see the head of this file. */
-export const hippo: Layer<HippoConfig> = {
+export const hippo: Layer<HippoConfig> = timed({
   name: "hippo",
   papers: [
     { title: "HiPPO: Recurrent Memory with Optimal Polynomial Projections", arxiv: "2008.07669" },
@@ -368,4 +374,4 @@ export const hippo: Layer<HippoConfig> = {
     { ...EXAMPLE, measure: "lagt", state: 5 },
     { ...EXAMPLE, measure: "fourier", window: 20 },
   ],
-};
+});

@@ -44,7 +44,7 @@ import type { FloatArray, Tensor } from "../tensor/tensor.ts";
 import { derived, madeFor } from "./_helpers/derived.ts";
 import { checkSize, drawStep, filled } from "./_helpers/init.ts";
 import { need, operand, range } from "./_helpers/tensors.ts";
-import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** What a Kalman layer may put out. */
@@ -234,7 +234,6 @@ function forward(
   const [batch, length] = u.shape as [number, number, number];
   const axes = ["batch", "length", "feature"];
   expectShape("u", axes, [batch, length, config.feature], u.shape);
-  if (dtScale) expectShape("dtScale", axes, [batch, length], dtScale.shape);
   const streams = batch * config.feature;
   const scope = openScope(device);
   try {
@@ -332,7 +331,7 @@ function step(
 }
 
 /** Kalman filters of level and slope; see the head of this file. */
-export const kalman: Layer<KalmanConfig> = {
+export const kalman: Layer<KalmanConfig> = timed({
   name: "kalman",
   papers: [
     {
@@ -355,4 +354,4 @@ export const kalman: Layer<KalmanConfig> = {
     { feature: 3, output: "level", startDeviation: 3 },
     { feature: 2, output: "innovation", startDeviation: 1 },
   ],
-};
+});

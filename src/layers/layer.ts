@@ -5,9 +5,11 @@
  * A layer is a set of pure functions. Its parameters and its state are plain data (tensors by
  * name), so that a checkpoint is a list of tensors and a state goes through `src/base/tree.ts`.
  */
+import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import type { Device, DeviceTensor } from "../device/device.ts";
 import type { OpInput } from "../ops/run.ts";
+import { expectShape } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type FloatArray, type Tensor } from "../tensor/tensor.ts";
 
 /** Parameters of a layer with the configuration they were made for. */
@@ -30,8 +32,8 @@ export interface ForwardOptions {
   /** State to go on from; the initial state where absent. */
   readonly state?: { readonly [name: string]: OpInput };
   /**
-   * Elapsed time of each sample in sampling periods, elapsedS / periodS; 1 everywhere where
-   * absent.                                                                   [batch, length]
+   * Elapsed time of each sample in sampling periods, elapsedS / periodS, finite and at least 0; 1
+   * everywhere where absent.                                                  [batch, length]
    */
   readonly dtScale?: Tensor;
 }
@@ -75,6 +77,8 @@ export interface Layer<Config> {
    * @param u on the host or on the device; its dtype is the dtype of the computation
    *                                                                 [batch, length, feature]
    * @throws {ShapeError} an axis of u, of the state or of dtScale differs
+   * @throws {InvalidValueError} an elapsed time is negative or not finite; its row and sample
+   * are named
    */
   forward(
     device: Device,
@@ -91,8 +95,9 @@ export interface Layer<Config> {
    * Advances `state` in place.
    *
    * @param u                                                              [batch, feature]
-   * @param dtScale elapsed time in sampling periods; default 1
+   * @param dtScale elapsed time in sampling periods, finite and at least 0; default 1
    * @returns y                                                            [batch, feature]
+   * @throws {InvalidValueError} the elapsed time is negative or not finite; the state is as before
    */
   step(
     params: LayerParams<Config>,
@@ -124,4 +129,46 @@ export function bytesOfState(state: LayerState): number {
     bytes += tensor.data.length * DTYPE_BYTES[tensor.dtype];
   }
   return bytes;
+}
+
+/** What an elapsed time must be. */
+const ELAPSED = "a finite number of at least 0";
+
+function isElapsed(scale: number): boolean {
+  return scale >= 0 && scale < Infinity;
+}
+
+/**
+ * Requires the elapsed times of the samples of `u`, where there are any.
+ *
+ * @throws {ShapeError} dtScale is not [batch, length] of u
+ * @throws {InvalidValueError} an elapsed time is negative or not finite; its row and sample are
+ * named
+ */
+export function checkElapsed({ shape }: OpInput, { dtScale }: ForwardOptions): void {
+  if (dtScale === undefined) return;
+  expectShape("dtScale", ["batch", "length"], shape.slice(0, 2), dtScale.shape);
+  const at = dtScale.data.findIndex((scale) => !isElapsed(scale));
+  if (at < 0) return;
+  const length = dtScale.shape[1]!;
+  const field = `dtScale[${Math.floor(at / length)}, ${at % length}]`;
+  throw new InvalidValueError(field, dtScale.data[at], ELAPSED);
+}
+
+/**
+ * A layer whose two forms refuse what is no elapsed time, before anything is computed: a decay over
+ * a negative time grows, and a state that is once NaN stays NaN.
+ */
+export function timed<Config>(layer: Layer<Config>): Layer<Config> {
+  return {
+    ...layer,
+    forward(device, params, u, options = {}) {
+      checkElapsed(u, options);
+      return layer.forward(device, params, u, options);
+    },
+    step(params, u, state, dtScale = 1) {
+      if (!isElapsed(dtScale)) throw new InvalidValueError("dtScale", dtScale, ELAPSED);
+      return layer.step(params, u, state, dtScale);
+    },
+  };
 }

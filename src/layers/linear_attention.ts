@@ -32,7 +32,7 @@ import { type Dtype, reshape, type Tensor, tensorOf, zeros } from "../tensor/ten
 import { checkSize, filled, uniform } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
 import { carried, need, operand, range, spreadSteps } from "./_helpers/tensors.ts";
-import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** How a head forgets. */
@@ -127,16 +127,15 @@ function logDecays(
   const { head, decay } = config;
   const { dtype } = projected;
   const [batch = 0, length = 0] = projected.shape;
-  const shape = [batch, length, head];
   const elapsed = dtScale ?? ones([batch, length]);
-  if (decay === "none") return spreadSteps(elapsed, new Float64Array(head), shape, dtype);
-  if (decay === "fixed") return spreadSteps(elapsed, retentionLogDecays(head), shape, dtype);
+  if (decay === "none") return spreadSteps(elapsed, new Float64Array(head), dtype);
+  if (decay === "fixed") return spreadSteps(elapsed, retentionLogDecays(head), dtype);
   const g = range(device, projected, partsOf(config).gates, head);
   const b = operand(need(tensors, "gateBias"), dtype);
   const raw = runOp(device, add, { a: g, b }, {}).out;
   const logs = runOp(device, activation, { x: raw }, { kind: "log_sigmoid" }).y;
   const roots = new Float64Array(head).fill(1 / GATE_ROOT);
-  const z = spreadSteps(elapsed, roots, shape, dtype);
+  const z = spreadSteps(elapsed, roots, dtype);
   return runOp(device, gate, { y: logs, z }, { activation: "identity" }).out;
 }
 
@@ -195,7 +194,7 @@ const EXAMPLE: LinearAttentionConfig = {
 };
 
 /** Linear attention, retention and gated linear attention; see the head of this file. */
-export const linearAttention: Layer<LinearAttentionConfig> = {
+export const linearAttention: Layer<LinearAttentionConfig> = timed({
   name: "linear_attention",
   papers: [
     {
@@ -224,4 +223,4 @@ export const linearAttention: Layer<LinearAttentionConfig> = {
     { ...EXAMPLE, decay: "fixed", head: 2, chunk: 7 },
     { ...EXAMPLE, decay: "none", head: 1, state: 3 },
   ],
-};
+});

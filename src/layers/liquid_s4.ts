@@ -39,7 +39,7 @@ import { madeFor, madeOnHost } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
 import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
-import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of a Liquid-S4 layer. */
@@ -233,7 +233,7 @@ function forward(
     const system = madeFor(scope, params, form, dtype, systemBy(params, form));
     const shared = { A: need(system, "A"), C: operand(need(tensors, "C"), dtype) };
     const dt = dtScale &&
-      spreadLearnedSteps(scope, dtScale, need(tensors, "logDt"), u.shape, dtype);
+      spreadLearnedSteps(scope, dtScale, need(tensors, "logDt"), dtype);
     const remember = (drive: OpInput, p: number, more: { D?: OpInput; x0?: OpInput } = {}) => {
       const given = { ...shared, ...more, u: drive, B: need(system, `input${p}`) };
       if (dt === undefined) return runOp(scope, linearScan, given, { variant: "lti" });
@@ -292,7 +292,7 @@ const EXAMPLE: LiquidS4Config = {
 };
 
 /** Liquid-S4; see the head of this file. */
-export const liquidS4: Layer<LiquidS4Config> = {
+export const liquidS4: Layer<LiquidS4Config> = timed({
   name: "liquid_s4",
   papers: [{ title: "Liquid Structural State-Space Models", arxiv: "2209.12951" }],
   validate,
@@ -308,4 +308,4 @@ export const liquidS4: Layer<LiquidS4Config> = {
     { ...EXAMPLE, order: 3, discretization: "zoh", activation: "gelu", mix: true },
     { ...EXAMPLE, order: 4, kernel: "pb", start: "legs" },
   ],
-};
+});

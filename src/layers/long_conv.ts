@@ -37,7 +37,7 @@ import { checkSize, filled, normal, uniform } from "./_helpers/init.ts";
 import { type FilterConfig, filtersOf, filterTensors } from "./_helpers/long_filters.ts";
 import { carried, need, operand } from "./_helpers/tensors.ts";
 import { slideInto } from "./_helpers/window.ts";
-import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of a layer of long convolutions. */
@@ -271,7 +271,7 @@ const EXAMPLE: LongConvConfig = {
 };
 
 /** Long convolutions between gates; see the head of this file. */
-export const longConv: Layer<LongConvConfig> = {
+export const longConv: Layer<LongConvConfig> = timed({
   name: "long_conv",
   papers: [
     {
@@ -295,4 +295,4 @@ export const longConv: Layer<LongConvConfig> = {
     { ...EXAMPLE, filter: "multiscale", order: 0, taps: 50 },
     { ...EXAMPLE, feature: 2, taps: 64, order: 1, width: 1 },
   ],
-};
+});

@@ -29,13 +29,12 @@ import { activation, add, denseScan, discretizeDense, fftConv, matmul, runOp } f
 import { type OpInput, stepSizes } from "../ops/mod.ts";
 import { identity } from "../ssm/dense.ts";
 import { HIPPO_MEASURES, type HippoMeasure, hippoTransition } from "../ssm/hippo.ts";
-import { expectShape } from "../tensor/shape.ts";
 import { asDtype, type Dtype, type FloatArray, floatArray, reshape } from "../tensor/tensor.ts";
 import { type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
 import { areOnHost, madeFor, madeOnHost } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
 import { carried, need, operand } from "./_helpers/tensors.ts";
-import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of an LSSL. */
@@ -161,7 +160,6 @@ function forward(
   const { dtype } = u;
   const { dtScale } = options;
   const of = (name: string) => operand(need(params.tensors, name), dtype);
-  if (dtScale) expectShape("dtScale", ["batch", "length"], u.shape.slice(0, 2), dtScale.shape);
   const scope = openScope(device);
   try {
     const scanned = runOp(scope, denseScan, {
@@ -363,7 +361,7 @@ const EXAMPLE: LsslConfig = {
 };
 
 /** LSSL; see the head of this file. */
-export const lssl: Layer<LsslConfig> = {
+export const lssl: Layer<LsslConfig> = timed({
   name: "lssl",
   papers: [
     {
@@ -386,4 +384,4 @@ export const lssl: Layer<LsslConfig> = {
     { ...EXAMPLE, measure: "legt", discretization: "zoh", channel: 2, mix: true },
     { ...EXAMPLE, alpha: 1, activation: "gelu", mix: true },
   ],
-};
+});

@@ -34,6 +34,7 @@ import {
   type ForwardOptions,
   type ForwardParams,
   type ForwardResult,
+  timed,
 } from "./layer.ts";
 import type { Layer, LayerParams, LayerState } from "./layer.ts";
 
@@ -187,7 +188,7 @@ function stepSizes(
   const raw = linear(device, params, low, "dtProj", "dtBias");
   const positive = runOp(device, activation, { x: raw }, { kind: "softplus" }).y;
   const ones = new Float64Array(innerOf(params.config)).fill(1);
-  const z = spreadSteps(dtScale, ones, low.shape, low.dtype);
+  const z = spreadSteps(dtScale, ones, low.dtype);
   return { delta: runOp(device, gate, { y: positive, z }, { activation: "identity" }).out };
 }
 
@@ -294,7 +295,7 @@ const EXAMPLE: MambaConfig = {
 };
 
 /** Mamba; see the head of this file. */
-export const mamba: Layer<MambaConfig> = {
+export const mamba: Layer<MambaConfig> = timed({
   name: "mamba",
   papers: [
     {
@@ -310,4 +311,4 @@ export const mamba: Layer<MambaConfig> = {
   stateBytes: (config, batch, dtype) => bytesOfState(initialState(config, batch, dtype)),
   halfStepsExact: () => "the published block adds the input by Euler's rule, delta·B",
   examples: [EXAMPLE, { ...EXAMPLE, width: 1, expand: 3, dtRank: 1, bias: true }],
-};
+});

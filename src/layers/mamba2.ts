@@ -29,7 +29,7 @@ import { softplusInverse, uniform } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
 import { carried, need, operand, range, spreadSteps } from "./_helpers/tensors.ts";
 import { transitionOn } from "./_helpers/transition.ts";
-import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of a Mamba-2 block. */
@@ -145,7 +145,7 @@ function stepSizes(
   const positive = runOp(device, activation, { x: shifted }, { kind: "softplus" }).y;
   if (dtScale === undefined) return positive;
   const ones = new Float64Array(raw.shape[2]!).fill(1);
-  const z = spreadSteps(dtScale, ones, raw.shape, raw.dtype);
+  const z = spreadSteps(dtScale, ones, raw.dtype);
   return runOp(device, gate, { y: positive, z }, { activation: "identity" }).out;
 }
 
@@ -229,7 +229,7 @@ const EXAMPLE: Mamba2Config = {
 };
 
 /** Mamba-2; see the head of this file. */
-export const mamba2: Layer<Mamba2Config> = {
+export const mamba2: Layer<Mamba2Config> = timed({
   name: "mamba2",
   papers: [
     {
@@ -259,4 +259,4 @@ export const mamba2: Layer<Mamba2Config> = {
       bias: true,
     },
   ],
-};
+});

@@ -29,14 +29,13 @@ import { type OpInput, stepSizes } from "../ops/mod.ts";
 import { dplrAdvanceInto, type DplrRecurrence, dplrRecurrence, dplrStep } from "../ssm/dplr.ts";
 import { type DplrStep, truncatedOutput } from "../ssm/dplr.ts";
 import { nplr, nplrRankMin } from "../ssm/nplr.ts";
-import { expectShape } from "../tensor/shape.ts";
 import { asDtype, type Dtype, type FloatArray, floatArray } from "../tensor/tensor.ts";
 import { type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
 import { activateAndMix, activateAndMixSample, initMix } from "./_helpers/activate_and_mix.ts";
 import { areOnHost, derived } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal } from "./_helpers/init.ts";
 import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
-import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Measures that S4 starts from. */
@@ -135,7 +134,7 @@ function polesAndSteps(device: Device, params: Params, dtype: Dtype, scale?: Ten
   if (areOnHost(params)) {
     const steps = stepsOf(params);
     const dt = scale
-      ? spreadSteps(scale, steps, scale.shape, dtype)
+      ? spreadSteps(scale, steps, dtype)
       : asDtype(tensorOf([steps.length], steps), dtype);
     return { lambda: asDtype(lambdaOf(params), dtype), dt };
   }
@@ -160,7 +159,6 @@ function forward(
   const { config, tensors } = params;
   const { dtScale } = options;
   const param = (name: string) => operand(need(tensors, name), u.dtype);
-  if (dtScale) expectShape("dtScale", ["batch", "length"], u.shape.slice(0, 2), dtScale.shape);
   const scope = openScope(device);
   try {
     const scanned = runOp(scope, dplrScan, {
@@ -327,7 +325,7 @@ const EXAMPLE: S4Config = {
 };
 
 /** S4; see the head of this file. */
-export const s4: Layer<S4Config> = {
+export const s4: Layer<S4Config> = timed({
   name: "s4",
   papers: [
     {
@@ -347,4 +345,4 @@ export const s4: Layer<S4Config> = {
     { ...EXAMPLE, measure: "legt", rank: 2, state: 6, activation: "gelu", mix: true },
     { ...EXAMPLE, measure: "fourier", rank: 2, activation: "silu" },
   ],
-};
+});

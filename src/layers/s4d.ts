@@ -56,7 +56,7 @@ import { activateAndMix, activateAndMixSample, initMix } from "./_helpers/activa
 import { areOnHost } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal } from "./_helpers/init.ts";
 import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
-import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** Configuration of an S4D layer. */
@@ -235,7 +235,7 @@ function irregular(
   return {
     A: lambda,
     B: operand(need(tensors, "B"), dtype),
-    dt: spreadLearnedSteps(device, dtScale, need(tensors, "logDt"), u.shape, dtype),
+    dt: spreadLearnedSteps(device, dtScale, need(tensors, "logDt"), dtype),
   };
 }
 
@@ -391,7 +391,7 @@ const EXAMPLE: S4dConfig = {
 };
 
 /** S4D; see the head of this file. */
-export const s4d: Layer<S4dConfig> = {
+export const s4d: Layer<S4dConfig> = timed({
   name: "s4d",
   papers: [
     {
@@ -417,4 +417,4 @@ export const s4d: Layer<S4dConfig> = {
     { ...EXAMPLE, start: "legs", activation: "gelu", mix: true },
     { ...EXAMPLE, state: 6, start: "inv", discretization: "bilinear", activation: "silu" },
   ],
-};
+});

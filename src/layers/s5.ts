@@ -28,7 +28,7 @@ import { blockStart } from "./_helpers/block_start.ts";
 import { derived, madeFor, madeOnHost, numbersOf, stepsAfter } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
 import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
-import { bytesOfState, type ForwardOptions, type ForwardResult } from "./layer.ts";
+import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
 /** What follows the system; GELU is the tanh form, W and b are learned. */
@@ -213,7 +213,7 @@ function scan(
   const make = systemBy(params, "continuous");
   const { A, B } = madeFor(device, params, "continuous", dtype, make);
   const logDt = need(params.tensors, "logDt");
-  const dt = spreadLearnedSteps(device, dtScale, logDt, u.shape, dtype);
+  const dt = spreadLearnedSteps(device, dtScale, logDt, dtype);
   const options = { variant: "perStep", discretization, reverse } as const;
   return runOp(device, diagonalScan, { v: drive(B), A, dt, x0 }, options);
 }
@@ -376,7 +376,7 @@ const EXAMPLE: S5Config = {
 };
 
 /** S5; see the head of this file. */
-export const s5: Layer<S5Config> = {
+export const s5: Layer<S5Config> = timed({
   name: "s5",
   papers: [
     { title: "Simplified State Space Layers for Sequence Modeling", arxiv: "2208.04933" },
@@ -395,4 +395,4 @@ export const s5: Layer<S5Config> = {
     { ...EXAMPLE, block: 2, conjugatePairs: false, activation: "half_glu1", clip: true },
     { ...EXAMPLE, discretization: "bilinear", activation: "full_glu" },
   ],
-};
+});

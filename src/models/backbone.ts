@@ -91,7 +91,8 @@ export interface Backbone {
    * @param input   [batch, feature], or of tokens [batch]
    * @param dtScale elapsed time in sampling periods; default 1
    * @returns y                                                            [batch, output]
-   * @throws {InvalidValueError} the output is a mean over the length, or a layer looks ahead
+   * @throws {InvalidValueError} the output is a mean over the length, a layer looks ahead, or the
+   * elapsed time is negative or not finite
    */
   step(
     tensors: Readonly<Record<string, Tensor>>,

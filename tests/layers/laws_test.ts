@@ -7,6 +7,7 @@
  * - rows of the batch are independent
  * - two half steps under a held input are one whole step (zero-order hold)
  * - the state goes through the codec bit for bit, and has the size that is stated
+ * - an elapsed time that is negative or not finite is refused by its name, the state left as it is
  * - the same seed gives the same weights; a broken configuration is refused by its field
  * - the GPU, and the CPU's SIMD kernels, are the CPU in f64 within f32's reach, forward and back
  * - gradients through a tape, of every parameter, the input and the carried state, over equal and
@@ -257,6 +258,21 @@ for (const layer of LAYERS) {
         assert.throws(() => layer.validate(broken), refused, field);
         assert.throws(() => layer.init(broken, seedRandom(1)), refused, field);
       }
+    });
+
+    law("an elapsed time that is none is refused", () => {
+      const { state } = runSteps(layer, params, part(u, 0, 3));
+      const before = packTree(state as unknown as Tree);
+      for (const wrong of [-0.5, NaN, Infinity, -Infinity]) {
+        const refused = { name: "InvalidValueError", value: String(wrong) };
+        const dtScale = irregular();
+        dtScale.data[LENGTH + 7] = wrong;
+        const forward = () => layer.forward(cpu, params, u, { state, dtScale });
+        assert.throws(forward, { ...refused, field: "dtScale[1, 7]" });
+        const step = () => layer.step(params, part(u, 3, 4).data, state, wrong);
+        assert.throws(step, { ...refused, field: "dtScale" });
+      }
+      assert.deepEqual(packTree(state as unknown as Tree), before);
     });
 
     law("every initial weight is finite", () => {

@@ -1,6 +1,5 @@
 /** Reading the tensors of a layer by name. */
 import { InvalidValueError } from "../../base/errors.ts";
-import { expectShape } from "../../tensor/shape.ts";
 import type { Device, DeviceTensor } from "../../device/mod.ts";
 import { type OpInput, runOp, slice, stepSizes } from "../../ops/mod.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor } from "../../tensor/tensor.ts";
@@ -43,10 +42,8 @@ export function range(device: Device, x: OpInput, start: number, count: number):
 export function spreadSteps(
   scale: Tensor,
   factor: FloatArray,
-  shape: readonly number[],
   dtype: Dtype,
 ): Tensor {
-  expectShape("dtScale", ["batch", "length"], shape.slice(0, 2), scale.shape);
   const feature = factor.length;
   const data = new Float64Array(scale.data.length * feature);
   for (let row = 0; row < scale.data.length; row++) {
@@ -64,10 +61,8 @@ export function spreadLearnedSteps(
   device: Device,
   scale: Tensor,
   logDt: OpInput,
-  shape: readonly number[],
   dtype: Dtype,
 ): OpInput {
-  if ("data" in logDt) return spreadSteps(scale, logDt.data.map(Math.exp), shape, dtype);
-  expectShape("dtScale", ["batch", "length"], shape.slice(0, 2), scale.shape);
+  if ("data" in logDt) return spreadSteps(scale, logDt.data.map(Math.exp), dtype);
   return runOp(device, stepSizes, { logDt, scale: asDtype(scale, dtype) }, {}).dt;
 }
