@@ -14,7 +14,7 @@
 import { InvalidValueError } from "../../src/base/errors.ts";
 import { nextUniform, type RandomState } from "../../src/base/random.ts";
 import type { Task, TaskSetting } from "./task.ts";
-import { checkNames, checkRange, checkRequest } from "./task.ts";
+import { checkNames, checkRange, examplesOf } from "./task.ts";
 import { blank, drawDistinct, nextBelow, randomOf } from "./_helpers/draw.ts";
 
 const SETTING: TaskSetting = { length: 256, pairs: 64, vocabulary: 8192 };
@@ -64,9 +64,7 @@ export const associativeRecall: Task = {
     };
   },
   open() {
-    return Promise.resolve((request) => {
-      checkRequest(request);
-      check(request.setting);
+    return Promise.resolve(examplesOf(check, (request) => {
       const { batch, setting } = request;
       const random = randomOf(request);
       const [input, target, weight] = [0, 1, 2].map(() => blank([batch, setting.length]));
@@ -76,7 +74,7 @@ export const associativeRecall: Task = {
         exampleInto(part(input!.data), part(target!.data), part(weight!.data), random, setting);
       }
       return { input: input!.tensor, target: target!.tensor, weight: weight!.tensor };
-    });
+    }));
   },
 };
 

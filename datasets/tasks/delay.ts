@@ -9,7 +9,7 @@
  * coefficients of polynomials, and a system started at random does not.
  */
 import type { Task, TaskSetting } from "./task.ts";
-import { checkNames, checkRange, checkRequest } from "./task.ts";
+import { checkNames, checkRange, examplesOf } from "./task.ts";
 import { blank, noiseInto, randomOf } from "./_helpers/draw.ts";
 
 const SETTING: TaskSetting = { length: 1024, lag: 256, cutoff: 50 };
@@ -32,9 +32,7 @@ export const delay: Task = {
     return { input: { kind: "signal", feature: 1 }, output: { kind: "values", size: 1 } };
   },
   open() {
-    return Promise.resolve((request) => {
-      checkRequest(request);
-      check(request.setting);
+    return Promise.resolve(examplesOf(check, (request) => {
       const { batch, setting } = request;
       const { length } = setting;
       const lag = setting["lag"]!;
@@ -49,6 +47,6 @@ export const delay: Task = {
         weight.data.fill(1, at + lag, at + length);
       }
       return { input: input.tensor, target: target.tensor, weight: weight.tensor };
-    });
+    }));
   },
 };

@@ -8,7 +8,7 @@
  * 2^20. The task asks for recall by content at any distance, whatever lies between.
  */
 import type { Task, TaskSetting } from "./task.ts";
-import { checkNames, checkRange, checkRequest } from "./task.ts";
+import { checkNames, checkRange, examplesOf } from "./task.ts";
 import { blank, nextBelow, randomOf } from "./_helpers/draw.ts";
 
 const VOCABULARY = 16;
@@ -35,9 +35,7 @@ export const inductionHeads: Task = {
     };
   },
   open() {
-    return Promise.resolve((request) => {
-      checkRequest(request);
-      check(request.setting);
+    return Promise.resolve(examplesOf(check, (request) => {
       const { batch, setting: { length } } = request;
       const random = randomOf(request);
       const [input, target, weight] = [0, 1, 2].map(() => blank([batch, length]));
@@ -52,6 +50,6 @@ export const inductionHeads: Task = {
         weight!.data[at + length - 1] = 1;
       }
       return { input: input!.tensor, target: target!.tensor, weight: weight!.tensor };
-    });
+    }));
   },
 };

@@ -10,7 +10,7 @@
  * the questions at the end too.
  */
 import type { Task, TaskSetting } from "./task.ts";
-import { checkNames, checkRange, checkRequest } from "./task.ts";
+import { checkNames, checkRange, examplesOf } from "./task.ts";
 import { blank, drawDistinct, nextBelow, randomOf } from "./_helpers/draw.ts";
 
 const VOCABULARY = 16;
@@ -37,9 +37,7 @@ export const selectiveCopying: Task = {
     };
   },
   open() {
-    return Promise.resolve((request) => {
-      checkRequest(request);
-      check(request.setting);
+    return Promise.resolve(examplesOf(check, (request) => {
       const { batch, setting } = request;
       const { length } = setting;
       const count = setting["data"]!;
@@ -58,6 +56,6 @@ export const selectiveCopying: Task = {
         }
       }
       return { input: input!.tensor, target: target!.tensor, weight: weight!.tensor };
-    });
+    }));
   },
 };

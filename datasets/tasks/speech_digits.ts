@@ -19,7 +19,7 @@ import { NotFoundError } from "../../src/base/errors.ts";
 import { nextNormal, type RandomState } from "../../src/base/random.ts";
 import { wav } from "../../src/protocols/wav.ts";
 import type { Minibatch, MinibatchRequest, Task, TaskSetting } from "./task.ts";
-import { checkNames, checkRange, checkRequest } from "./task.ts";
+import { checkNames, checkRange, examplesOf } from "./task.ts";
 import { blank, nextBelow, nextBetween, randomOf } from "./_helpers/draw.ts";
 
 const DIGITS = 10;
@@ -130,14 +130,12 @@ export const speechDigits: Task = {
   // deno-lint-ignore require-await
   async open() {
     const recordings = readRecordings();
-    return (request) => {
-      checkRequest(request);
-      check(request.setting);
+    return examplesOf(check, (request) => {
       const heldOut = request.setting["heldOut"]!;
       const isTest = request.split === "test";
       const chosen = recordings.filter((each) => isHeldOut(each, heldOut) === isTest);
       return isTest ? testBatch(request, chosen) : trainingBatch(request, chosen);
-    };
+    });
   },
 };
 

@@ -110,6 +110,23 @@ export function checkRange(setting: TaskSetting, name: string, least: number, mo
   }
 }
 
+/**
+ * What a task's `open` gives: examples that are drawn only for requests and settings in range.
+ *
+ * @param check  of the setting, as the task's shape has it
+ * @param draw   the examples of a checked request
+ */
+export function examplesOf(
+  check: (setting: TaskSetting) => void,
+  draw: (request: MinibatchRequest) => Minibatch,
+): (request: MinibatchRequest) => Minibatch {
+  return (request) => {
+    checkRequest(request);
+    check(request.setting);
+    return draw(request);
+  };
+}
+
 /** @throws {InvalidValueError} the request's batch or step is no whole number in its range */
 export function checkRequest({ seed, step, batch }: MinibatchRequest): void {
   const whole = { seed, step, batch };

@@ -12,7 +12,7 @@
  */
 import { nextNormal, type RandomState } from "../../src/base/random.ts";
 import type { Task, TaskSetting } from "./task.ts";
-import { checkNames, checkRange, checkRequest } from "./task.ts";
+import { checkNames, checkRange, examplesOf } from "./task.ts";
 import { blank, nextBelow, nextBetween, randomOf } from "./_helpers/draw.ts";
 
 /** The classes, in the order of their numbers. */
@@ -118,9 +118,7 @@ export const waves: Task = {
     };
   },
   open() {
-    return Promise.resolve((request) => {
-      checkRequest(request);
-      check(request.setting);
+    return Promise.resolve(examplesOf(check, (request) => {
       const { batch, setting: { length, ...setting } } = request;
       const random = randomOf(request);
       const input = blank([batch, length, 1]);
@@ -134,6 +132,6 @@ export const waves: Task = {
         waveInto(out, WAVES[wave]!, random, setting["noise"]! / 100);
       }
       return { input: input.tensor, target: target.tensor, weight: weight.tensor };
-    });
+    }));
   },
 };

@@ -4,7 +4,7 @@ import type { Layer, LayerParams, LayerState } from "../../layers/mod.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import type { GoldenDevice } from "./group.ts";
 import type { GoldenCase } from "./golden_file.ts";
-import { leading, stack, take, timeOf } from "./tensors.ts";
+import { leading, stack, take, timeOf, valuesF64 } from "./tensors.ts";
 
 /** Outputs `[batch, time, feature]` and the state after each sample. */
 export interface Stepped {
@@ -134,6 +134,31 @@ export async function prefillBlock<Config extends ConvolvedConfig>(
   }
   const before = await after(params, count - 1);
   return { conv: wideConvState(before["conv"]!, conv!), ssm: ssm! };
+}
+
+/** What a case of a block compares besides gradients: both forms, and their states. */
+export async function blockValues<Config extends ConvolvedConfig>(
+  golden: GoldenCase,
+  layer: Layer<Config>,
+  params: LayerParams<Config>,
+  on: GoldenDevice,
+  u: Tensor,
+): Promise<Record<string, Float64Array>> {
+  const whole = layer.forward(on.device, params, u);
+  const y = await take(on, whole.y);
+  await readState(on, whole.state);
+  const steps = await stepBlock(layer, params, on, u);
+  const values = {
+    y: valuesF64(y),
+    y_steps: valuesF64(steps.y),
+    conv_states: valuesF64(stack(steps.states.map(({ conv }) => conv), 1)),
+    ssm_states: valuesF64(stack(steps.states.map(({ ssm }) => ssm), 1)),
+  };
+  if (!golden.tensors.has("prefill_conv_state")) return values;
+  // The states that the parallel form leaves after a prefix.
+  const count = prefillLength(golden, "prefill_conv_state", u.shape[1]!);
+  const { conv, ssm } = await prefillBlock(layer, params, on, u, count);
+  return { ...values, prefill_conv_state: valuesF64(conv), prefill_ssm_state: valuesF64(ssm) };
 }
 
 /** Samples of a prefill: its length is in a note, else half of the sequence. */

@@ -10,8 +10,8 @@ import { type GoldenCase, numberOf, tensorOfCase } from "./golden_file.ts";
 import { constantly, gradientsOf, hasGradients, listedGradients } from "./gradients.ts";
 import { lossWeight, lossWeightIf, type Variable } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
-import { prefillBlock, prefillLength, readState, stepBlock } from "./layer_steps.ts";
-import { cast, fileTensor, fileTensorIf, stack, swapTime, take, valuesF64 } from "./tensors.ts";
+import { blockValues } from "./layer_steps.ts";
+import { cast, fileTensor, fileTensorIf, swapTime, take, valuesF64 } from "./tensors.ts";
 
 /** The selective scan with every option, the block in sequence and step mode, a small stack. */
 export const mambaGroup: GroupRunner = {
@@ -208,33 +208,8 @@ async function blockGradients(
 async function block(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const params = blockParams(golden, "");
   const u = cast(fileTensor(golden, "x"), on.dtype);
-  const whole = mamba.forward(on.device, params, u);
-  const y = await take(on, whole.y);
-  await readState(on, whole.state);
-  const steps = await stepBlock(mamba, params, on, u);
-  return {
-    values: {
-      y: valuesF64(y),
-      y_steps: valuesF64(steps.y),
-      conv_states: valuesF64(stack(steps.states.map(({ conv }) => conv), 1)),
-      ssm_states: valuesF64(stack(steps.states.map(({ ssm }) => ssm), 1)),
-      ...await prefill(golden, params, on, u),
-      ...(hasGradients(golden) ? await blockGradients(golden, on, params, u) : {}),
-    },
-  };
-}
-
-/** The states that the parallel form leaves after a prefix, where the case has them. */
-async function prefill(
-  golden: GoldenCase,
-  params: LayerParams<MambaConfig>,
-  on: GoldenDevice,
-  u: Tensor,
-): Promise<Record<string, Float64Array>> {
-  if (!golden.tensors.has("prefill_conv_state")) return {};
-  const count = prefillLength(golden, "prefill_conv_state", u.shape[1]!);
-  const { conv, ssm } = await prefillBlock(mamba, params, on, u, count);
-  return { prefill_conv_state: valuesF64(conv), prefill_ssm_state: valuesF64(ssm) };
+  const gradients = hasGradients(golden) ? await blockGradients(golden, on, params, u) : {};
+  return { values: { ...await blockValues(golden, mamba, params, on, u), ...gradients } };
 }
 
 /** Layers of a stack: as many as its scalar or its parameters say. */

@@ -10,8 +10,8 @@ import { type GoldenCase, numberOf } from "./golden_file.ts";
 import { constantly, gradientsOf, hasGradients, listedGradients } from "./gradients.ts";
 import { lossWeight, lossWeightIf, type Variable } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
-import { prefillBlock, prefillLength, readState, stepBlock } from "./layer_steps.ts";
-import { cast, fartherOf, fileTensor, fileTensorIf, stack, take, valuesF64 } from "./tensors.ts";
+import { blockValues } from "./layer_steps.ts";
+import { cast, fartherOf, fileTensor, fileTensorIf, take, valuesF64 } from "./tensors.ts";
 
 /** SSD for several chunk lengths, with options, as one step; the block in both modes; gradients. */
 export const mamba2Group: GroupRunner = {
@@ -300,31 +300,6 @@ async function block(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   if (!golden.tensors.has("norm.weight")) return { unsupported: "a block without its norm" };
   const params = blockParams(golden);
   const u = cast(fileTensor(golden, "x"), on.dtype);
-  const whole = mamba2.forward(on.device, params, u);
-  const y = await take(on, whole.y);
-  await readState(on, whole.state);
-  const steps = await stepBlock(mamba2, params, on, u);
-  return {
-    values: {
-      y: valuesF64(y),
-      y_steps: valuesF64(steps.y),
-      conv_states: valuesF64(stack(steps.states.map(({ conv }) => conv), 1)),
-      ssm_states: valuesF64(stack(steps.states.map(({ ssm }) => ssm), 1)),
-      ...await prefill(golden, params, on, u),
-      ...(hasGradients(golden) ? await blockGradients(golden, on, params, u) : {}),
-    },
-  };
-}
-
-/** The states that the parallel form leaves after a prefix, where the case has them. */
-async function prefill(
-  golden: GoldenCase,
-  params: LayerParams<Mamba2Config>,
-  on: GoldenDevice,
-  u: Tensor,
-): Promise<Record<string, Float64Array>> {
-  if (!golden.tensors.has("prefill_conv_state")) return {};
-  const count = prefillLength(golden, "prefill_conv_state", u.shape[1]!);
-  const { conv, ssm } = await prefillBlock(mamba2, params, on, u, count);
-  return { prefill_conv_state: valuesF64(conv), prefill_ssm_state: valuesF64(ssm) };
+  const gradients = hasGradients(golden) ? await blockGradients(golden, on, params, u) : {};
+  return { values: { ...await blockValues(golden, mamba2, params, on, u), ...gradients } };
 }

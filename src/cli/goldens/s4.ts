@@ -6,12 +6,13 @@ import type { OpInput } from "../../ops/mod.ts";
 import { DPLR_RANK_MAX } from "../../ops/dplr_scan.ts";
 import { dplrExplicitInto } from "../../ssm/dplr.ts";
 import { floatArray, type Tensor, tensorOf, transpose } from "../../tensor/tensor.ts";
+import { activationNamed } from "./activation_name.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, tensorOfCase, valuesOf } from "./golden_file.ts";
 import { channelWeight, gradientsOf, hasGradients, lossWeight } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { stepThrough } from "./layer_steps.ts";
-import { cast, fartherOf, fileTensor, fileTensorIf, stack } from "./tensors.ts";
+import { cast, everySecond, fartherOf, fileTensor, fileTensorIf, stack } from "./tensors.ts";
 import { swapTime, take, valuesF64 } from "./tensors.ts";
 
 /** Kernels by Cauchy sums and by recurrence, carried states, and whole layers in both forms. */
@@ -29,16 +30,6 @@ export const s4Group: GroupRunner = {
 
 type Params = LayerParams<S4Config>;
 
-/** The reference's names of activations; undefined for one that is not known. */
-function activationNamed(name: unknown): S4Config["activation"] | undefined {
-  if (name === null || name === undefined) return "identity";
-  const text = String(name);
-  if (/gelu/.test(text)) return /tanh/.test(text) ? "gelu_tanh" : "gelu";
-  if (/silu|swish/.test(text)) return "silu";
-  const plain = ["identity", "relu", "tanh", "sigmoid", "softplus"] as const;
-  return plain.find((known) => known === text);
-}
-
 /** One set of parameters for each output channel, which share all but C and D. */
 function channelsOf(golden: GoldenCase, activation: S4Config["activation"]): Params[] {
   const lambda = valuesOf(golden, "A");
@@ -50,12 +41,10 @@ function channelsOf(golden: GoldenCase, activation: S4Config["activation"]): Par
   const part = (values: Tensor, channel: number, width: number) =>
     Float64Array.from(values.data.subarray(channel * width, (channel + 1) * width));
   const modes = [feature, half];
-  const every = (offset: 0 | 1) =>
-    Float64Array.from({ length: lambda.length / 2 }, (_, i) => lambda[2 * i + offset]!);
   const shared = {
     logDt: tensorOf([feature], valuesOf(golden, "dt").map(Math.log)),
-    logDecay: tensorOf(modes, every(0).map((re) => Math.log(-re))),
-    frequency: tensorOf(modes, every(1)),
+    logDecay: tensorOf(modes, everySecond(lambda, 0).map((re) => Math.log(-re))),
+    frequency: tensorOf(modes, everySecond(lambda, 1)),
     P: transpose(P, [1, 0, 2, 3]),
     B: fileTensor(golden, "B"),
   };

@@ -2,13 +2,14 @@ import { activation as activationOp, fftConv, runOp, vandermonde } from "../../o
 import { dssKernel, s4d, s4dConvolve, s4dDiscrete, s4dKernel } from "../../layers/mod.ts";
 import type { LayerParams, LayerState, S4dConfig } from "../../layers/mod.ts";
 import { asDtype, floatArray, type Tensor, tensorOf, zeros } from "../../tensor/tensor.ts";
+import { activationNamed } from "./activation_name.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, tensorOfCase, textOf, valuesOf } from "./golden_file.ts";
 import { channelWeight, gradientsOf, hasGradients } from "./gradients.ts";
 import { listedGradients, lossWeight } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
-import { cast, fartherOf, fileTensor, fileTensorIf, rounded, stack, swapTime } from "./tensors.ts";
-import { take, timeOf, valuesF64 } from "./tensors.ts";
+import { cast, everySecond, fartherOf, fileTensor, fileTensorIf, rounded } from "./tensors.ts";
+import { stack, swapTime, take, timeOf, valuesF64 } from "./tensors.ts";
 
 /** Kernels, steps, carried states, and layers in scan and in convolution form. */
 export const s4dGroup: GroupRunner = {
@@ -25,16 +26,6 @@ export const s4dGroup: GroupRunner = {
 };
 
 type Params = LayerParams<S4dConfig>;
-
-/** The reference's names of activations; undefined for one that is not known. */
-function activationNamed(name: unknown): S4dConfig["activation"] | undefined {
-  if (name === null || name === undefined) return "identity";
-  const text = String(name);
-  if (/gelu/.test(text)) return /tanh/.test(text) ? "gelu_tanh" : "gelu";
-  if (/silu|swish/.test(text)) return "silu";
-  const plain = ["identity", "relu", "tanh", "sigmoid", "softplus"] as const;
-  return plain.find((known) => known === text);
-}
 
 /** One set of parameters for each output channel, which share all but C and D. */
 function channelsOf(golden: GoldenCase, activation: S4dConfig["activation"]): Params[] {
@@ -75,10 +66,6 @@ function channelsOf(golden: GoldenCase, activation: S4dConfig["activation"]): Pa
       ),
     },
   }));
-}
-
-function everySecond(pairs: Float64Array, offset: 0 | 1): Float64Array {
-  return Float64Array.from({ length: pairs.length / 2 }, (_, i) => pairs[2 * i + offset]!);
 }
 
 async function kernel(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {

@@ -3,14 +3,15 @@ import type { S5Config } from "../../layers/mod.ts";
 import { type Device, type DeviceTensor, openScope } from "../../device/mod.ts";
 import { add, layerNorm, mimoSystem, type OpInput, runOp } from "../../ops/mod.ts";
 import { nplr } from "../../ssm/nplr.ts";
-import { type FloatArray, reshape, type Tensor, tensorOf } from "../../tensor/tensor.ts";
+import { reshape, type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import { transpose } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, numberOf, valuesOf } from "./golden_file.ts";
 import { constantly, gradientsOf, hasGradients, lossWeight, type Variable } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { stepThrough } from "./layer_steps.ts";
-import { cast, fartherOf, fileTensor, fileTensorIf, rounded, take, valuesF64 } from "./tensors.ts";
+import { cast, everySecond, fartherOf, fileTensor, fileTensorIf, rounded } from "./tensors.ts";
+import { take, valuesF64 } from "./tensors.ts";
 
 /** Discretisation, HiPPO start, the system in all options, irregular samples, a whole layer. */
 export const s5Group: GroupRunner = {
@@ -29,7 +30,8 @@ export const s5Group: GroupRunner = {
 async function discretized(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   const bilinear = golden.functions.some((name) => /bilinear/.test(name));
   const lambda = fileTensor(golden, "Lambda");
-  const part = (offset: 0 | 1) => everySecond(lambda.data, offset);
+  const part = (offset: 0 | 1) =>
+    tensorOf([lambda.data.length / 2], everySecond(lambda.data, offset));
   const steps = valuesOf(golden, "step");
   const system = runOp(on.device, mimoSystem, {
     logDt: cast(tensorOf([steps.length], steps.map(Math.log)), on.dtype),
@@ -40,11 +42,6 @@ async function discretized(golden: GoldenCase, on: GoldenDevice): Promise<Comput
   const Abar = await take(on, system.Abar);
   const Bbar = transpose(await take(on, system.Bbar), [0, 2, 1]);
   return { values: { Lambda_bar: valuesF64(Abar), B_bar: valuesF64(Bbar) } };
-}
-
-function everySecond(pairs: FloatArray, offset: 0 | 1): Tensor {
-  const count = pairs.length / 2;
-  return tensorOf([count], Float64Array.from({ length: count }, (_, i) => pairs[2 * i + offset]!));
 }
 
 /** All eigenvalues, ascending in their imaginary part, and moduli, which no phase changes. */

@@ -3,6 +3,7 @@ import type { DeviceTensor } from "../../device/device.ts";
 import {
   asDtype,
   type Dtype,
+  type FloatArray,
   floatArray,
   type Tensor,
   tensorOf,
@@ -44,6 +45,11 @@ export async function take(on: GoldenDevice, tensor: DeviceTensor): Promise<Tens
 /** Values as the comparison wants them. */
 export function valuesF64(tensor: Tensor): Float64Array {
   return Float64Array.from(tensor.data);
+}
+
+/** The first (0) or the second (1) numbers of a list of pairs: real or imaginary parts. */
+export function everySecond(pairs: FloatArray, offset: 0 | 1): Float64Array {
+  return Float64Array.from({ length: pairs.length / 2 }, (_, i) => pairs[2 * i + offset]!);
 }
 
 /** f64 values as the device would hold them. */

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { fartherOf, leading, rounded, stack } from "../../../src/cli/goldens/tensors.ts";
-import { cast, fileTensor, fileTensorIf, take } from "../../../src/cli/goldens/tensors.ts";
+import {
+  cast,
+  everySecond,
+  fileTensor,
+  fileTensorIf,
+  take,
+} from "../../../src/cli/goldens/tensors.ts";
 import { swapTime, timeOf, trailing, valuesF64 } from "../../../src/cli/goldens/tensors.ts";
 import { parseGoldenGroup } from "../../../src/cli/goldens/golden_file.ts";
 import { openCpu } from "../../../src/device/mod.ts";
@@ -54,4 +60,12 @@ Deno.test("trailing() is what leading() leaves", () => {
   const rest = trailing(sequence, 2);
   assert.deepEqual(rest.shape, [2, 1, 2]);
   assert.deepEqual([...rest.data], [4, 5, 10, 11]);
+});
+
+Deno.test("everySecond() parts pairs", () => {
+  const pairs = Float64Array.of(1, 2, 3, 4);
+  assert.deepEqual([everySecond(pairs, 0), everySecond(pairs, 1)], [
+    Float64Array.of(1, 3),
+    Float64Array.of(2, 4),
+  ]);
 });
