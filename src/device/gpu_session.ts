@@ -6,6 +6,7 @@
  */
 import { DeviceLostError } from "../base/errors.ts";
 import type { AdapterSummary, GpuLimits } from "./device.ts";
+import { probeSubgroups, requestFeatured } from "./features.ts";
 import { type Pipeline, PipelineCache, shaderFile } from "./pipelines.ts";
 import type { Command, Program, WireBinding, WireLaunch } from "./protocol.ts";
 import { Readback } from "./readback.ts";
@@ -121,20 +122,17 @@ export class GpuSession {
       );
     }
     const most = adapter.limits;
-    const timestamps = adapter.features.has("timestamp-query");
-    const device = await adapter.requestDevice({
-      requiredFeatures: timestamps ? ["timestamp-query"] : [],
-      requiredLimits: {
-        maxComputeWorkgroupStorageSize: most.maxComputeWorkgroupStorageSize,
-        maxComputeInvocationsPerWorkgroup: most.maxComputeInvocationsPerWorkgroup,
-        maxComputeWorkgroupSizeX: most.maxComputeWorkgroupSizeX,
-        maxStorageBuffersPerShaderStage: most.maxStorageBuffersPerShaderStage,
-        maxStorageBufferBindingSize: most.maxStorageBufferBindingSize,
-        maxBufferSize: most.maxBufferSize,
-        maxComputeWorkgroupsPerDimension: most.maxComputeWorkgroupsPerDimension,
-      },
+    const { device, timestamps, f16, subgroups } = await requestFeatured(adapter, {
+      maxComputeWorkgroupStorageSize: most.maxComputeWorkgroupStorageSize,
+      maxComputeInvocationsPerWorkgroup: most.maxComputeInvocationsPerWorkgroup,
+      maxComputeWorkgroupSizeX: most.maxComputeWorkgroupSizeX,
+      maxStorageBuffersPerShaderStage: most.maxStorageBuffersPerShaderStage,
+      maxStorageBufferBindingSize: most.maxStorageBufferBindingSize,
+      maxBufferSize: most.maxBufferSize,
+      maxComputeWorkgroupsPerDimension: most.maxComputeWorkgroupsPerDimension,
     });
     const readback = await Readback.open(device, allowFast);
+    const subgroupSize = subgroups ? await probeSubgroups(device, readback, shaderFile) : 0;
     const { vendor, device: name, description } = adapter.info;
     const software = adapter.info.isFallbackAdapter === true ||
       SOFTWARE_ADAPTERS.test(`${vendor} ${name} ${description}`);
@@ -146,7 +144,8 @@ export class GpuSession {
       fastReadback: readback.fast,
       timestamps,
     };
-    return new GpuSession(device, info, limitsOf(most), readback, events);
+    const limits = { ...limitsOf(most), subgroupSize, f16 };
+    return new GpuSession(device, info, limits, readback, events);
   }
 
   /** Runs the commands of one batch in order. Failures reach the events, never the caller. */
@@ -404,7 +403,7 @@ export class GpuSession {
   }
 }
 
-function limitsOf(most: GPUSupportedLimits): GpuLimits {
+function limitsOf(most: GPUSupportedLimits): Omit<GpuLimits, "subgroupSize" | "f16"> {
   return {
     workgroupBytesMax: most.maxComputeWorkgroupStorageSize,
     invocationsMax: most.maxComputeInvocationsPerWorkgroup,

@@ -21,6 +21,8 @@ export const WEBGPU_LIMITS: GpuLimits = {
   storageBuffersMax: 8,
   bindingBytesMax: 134_217_728,
   workgroupsPerAxisMax: 65_535,
+  subgroupSize: 0,
+  f16: false,
 };
 
 /**
