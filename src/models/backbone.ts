@@ -23,7 +23,7 @@ import type { ScopedDevice } from "../device/mod.ts";
 import type { ForwardParams, LayerParams, LayerState } from "../layers/mod.ts";
 import { add, dropout, embedding, gate, layerNorm, matmul, pool } from "../ops/mod.ts";
 import { type OpInput, rmsNorm, runOp } from "../ops/mod.ts";
-import { expectAxis, expectRank } from "../tensor/shape.ts";
+import { expectAxis, expectRank, type Shape } from "../tensor/shape.ts";
 import {
   asDtype,
   type Dtype,
@@ -33,7 +33,7 @@ import {
 } from "../tensor/tensor.ts";
 import { reshape, tensorOf } from "../tensor/tensor.ts";
 import { type BackboneConfig, memberNamed } from "./backbone_config.ts";
-import { initialTensors, type Placed } from "./backbone_init.ts";
+import { initialShapes, initialTensors, type Placed } from "./backbone_init.ts";
 
 /** Added to the mean of squares or the variance in every norm. */
 const NORM_EPS = 1e-5;
@@ -69,6 +69,8 @@ export interface Backbone {
   readonly config: BackboneConfig;
   /** First parameters, f64; the same seed gives the same. */
   init(random: RandomState): Record<string, Tensor>;
+  /** Names and shapes of what {@linkcode init} gives, one after another. */
+  shapes(): Iterable<readonly [name: string, shape: Shape]>;
   /**
    * The parallel form, on either device. On a tape's device gradients pass through it.
    *
@@ -349,6 +351,7 @@ export function backboneOf(config: BackboneConfig): Backbone {
   return {
     config,
     init: (random) => initialTensors(config, layers, random),
+    shapes: () => initialShapes(config, layers),
     forward,
     initialState,
     step,
