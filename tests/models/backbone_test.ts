@@ -312,3 +312,16 @@ Deno.test("a backbone of one feature tells its sizes apart from the first step o
   // With a bias of 0 the norm would leave its sign alone.
   assert.ok(Math.abs(await at(2) - await at(1)) > 1e-3);
 });
+
+Deno.test("step() of two configurations on the same tensors is each one's own", () => {
+  const of = (discretization: string) =>
+    backbone([], { layers: [{ name: "s4d", config: { state: 4, discretization } }] });
+  const [zoh, bilinear] = [of("zoh"), of("bilinear")];
+  const tensors = zoh.init(seedRandom(1));
+  const sample = Float64Array.of(1, -1, 0.5);
+  const out = (model: Backbone, weights: typeof tensors) =>
+    model.step(weights, sample, model.initialState(1));
+  const expected = out(bilinear, { ...tensors });
+  assert.notDeepEqual(out(zoh, tensors), expected);
+  assert.deepEqual(out(bilinear, tensors), expected);
+});

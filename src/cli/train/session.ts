@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Clock } from "../../base/clock.ts";
 import { InvalidValueError } from "../../base/errors.ts";
+import { partOf } from "../../base/prefixes.ts";
 import { seedRandom } from "../../base/random.ts";
 import type { Device } from "../../device/mod.ts";
 import { type Backbone, backboneOf } from "../../models/backbone.ts";
@@ -124,15 +125,6 @@ function trainerOptions(options: SessionOptions): TrainerOptions<Minibatch> {
   };
 }
 
-/** The tensors of a saved training under a prefix, without it. */
-function withPrefix(tensors: Readonly<Record<string, Tensor>>, prefix: string) {
-  return Object.fromEntries(
-    Object.entries(tensors)
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
-  );
-}
-
 function checkpointOf(
   model: Backbone,
   config: TrainConfig,
@@ -158,7 +150,7 @@ async function saveFiles(
   const { step, tensors } = saved;
   const isAverage = config.training.emaDecay !== undefined;
   await folder.saveCheckpoint(checkpointOf(model, config, saved, trainer));
-  const weights = withPrefix(tensors, isAverage ? "ema/" : "weights/");
+  const weights = partOf(tensors, isAverage ? "ema/" : "weights/");
   await folder.saveModel({ config: model.config, tensors: weights, step, isAverage });
 }
 
