@@ -8,7 +8,7 @@ import type { Device } from "../../device/mod.ts";
 import { type Backbone, backboneOf } from "../../models/backbone.ts";
 import { parseBackbone } from "../../models/backbone_config.ts";
 import type { Checkpoint } from "../../models/checkpoint.ts";
-import { parseBy } from "../../models/parse.ts";
+import { parseBy, shownAs } from "../../models/parse.ts";
 import { asDtype, type Tensor } from "../../tensor/tensor.ts";
 import type { Minibatch } from "../../training/examples.ts";
 import { byGroup } from "../../training/groups.ts";
@@ -48,7 +48,7 @@ export interface SessionResult {
 export function backboneFor(config: TrainConfig, data: TrainingData): Backbone {
   const { pool, ...model } = config.model;
   if (pool !== undefined && pool !== "mean" && pool !== "last") {
-    throw new InvalidValueError("config.model.pool", JSON.stringify(pool), "mean or last");
+    throw new InvalidValueError("config.model.pool", shownAs(pool), "mean or last");
   }
   if (pool !== undefined && !data.isPooled) {
     throw new InvalidValueError("config.model.pool", pool, "nothing: every sample has its output");
@@ -88,7 +88,7 @@ export function resumeStates(
   if (difference !== undefined) {
     const { path, a, b } = difference;
     const expected = `${JSON.stringify(b)} as in the checkpoint`;
-    throw new InvalidValueError(path, JSON.stringify(a), expected);
+    throw new InvalidValueError(path, shownAs(a), expected);
   }
   const { step, tensors } = checkpoint;
   return {
