@@ -49,16 +49,16 @@ fn rowAt(place: Place, k: u32) -> u32 {
 }
 
 /// Adds the product of the staged sides over their first terms.
-fn addStaged(local: u32, terms: u32, start: Sums) -> Sums {
+fn addStaged(local: u32, terms: u32, before: Sums) -> Sums {
   let r = local / LANES;
   let lane = local % LANES;
-  var total = start;
+  var sums = before;
   for (var n = 0u; n < terms; n++) {
 #for c in 0..COLUMNS
-    total.of${c} += left[n * ROW_GROUPS + r] * right[(lane + ${c}u * LANES) * STRIDE + n];
+    sums.of${c} += left[n * ROW_GROUPS + r] * right[(lane + ${c}u * LANES) * STRIDE + n];
 #end
   }
-  return total;
+  return sums;
 }
 
 /// Rows that states are read by, from state `top` on, as a left side.
