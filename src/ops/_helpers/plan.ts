@@ -5,6 +5,9 @@ import type { GpuLimits } from "../../device/device.ts";
 /** Invocations of the pointwise shaders' workgroups. */
 export const POINTWISE_GROUP = 64;
 
+/** Invocations of the workgroups of shaders that only move memory. */
+export const WIDE_GROUP = 256;
+
 /** Invocations of a workgroup that reduces one row. */
 export const ROW_GROUP = 64;
 
