@@ -1,20 +1,10 @@
 // Parts of the last axis: part p of a row is x[FIRSTp .. ENDp), and the way back puts the parts
-// together. One invocation moves one Element; rows and parts are whole numbers of Elements, four
-// floats where all sizes allow, since a float an invocation reaches a third of the bandwidth.
+// together. One invocation moves one Element; rows and parts are whole numbers of Elements.
 // Sizes count Elements and are baked in, so that the divisions by WIDTH become multiplications.
 #import shared/bounds
+#import shared/vector
 
 struct Dims { count: u32 }
-
-#if VECTOR == 4
-alias Element = vec4f;
-#else
-#if VECTOR == 2
-alias Element = vec2f;
-#else
-alias Element = f32;
-#end
-#end
 
 #if BACK
 @group(0) @binding(0) var<storage, read_write> x: array<Element>;

@@ -1,5 +1,5 @@
 /**
- * All parts of the last axis, each as a tensor of its own: how a projection's output is taken apart.
+ * All parts of the last axis, each a tensor of its own: how a projection's output is taken apart.
  *
  *   part_p[.., i] = x[.., first_p + i]        first_p = sizes_0 + … + sizes_(p−1),  i < sizes_p
  *   gradX         = the gradients of the parts beside each other
@@ -15,7 +15,7 @@ import type { GpuLimits } from "../device/device.ts";
 import { lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { normal } from "./_helpers/cases.ts";
-import { groupsFor, spreadGroups, WIDE_GROUP } from "./_helpers/plan.ts";
+import { groupsFor, spreadGroups, vectorOf, WIDE_GROUP } from "./_helpers/plan.ts";
 import { type Backward, defineOp, gradientName, type Named, type OpCase, type Pass } from "./op.ts";
 
 /** Parameters of {@linkcode split}. */
@@ -75,7 +75,7 @@ function pass(
   limits: GpuLimits,
   back: boolean,
 ): Pass {
-  const vector = [4, 2].find((each) => sizes.every((size) => size % each === 0)) ?? 1;
+  const vector = vectorOf(...sizes);
   const bounds: Record<string, number> = {};
   let first = 0;
   sizes.forEach((size, p) => {

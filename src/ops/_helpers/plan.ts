@@ -11,6 +11,11 @@ export const WIDE_GROUP = 256;
 /** Invocations of a workgroup that reduces one row. */
 export const ROW_GROUP = 64;
 
+/** Floats that an invocation moves at a time: 4 or 2 where all the sizes are multiples, else 1. */
+export function vectorOf(...sizes: readonly number[]): number {
+  return [4, 2].find((vector) => sizes.every((size) => size % vector === 0)) ?? 1;
+}
+
 /** Groups of `size` that cover `count`. */
 export function groupsFor(count: number, size: number): number {
   return Math.ceil(count / size);
