@@ -408,4 +408,16 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
       }),
     };
   },
+  split: ({ x }, { sizes }) => {
+    const width = x!.shape.at(-1)!;
+    const parts: Record<string, number[]> = {};
+    let start = 0;
+    for (let p = 0; p < 6; p++) {
+      const end = start + (sizes[p] ?? 0);
+      const from = start;
+      parts[`part${p}`] = [...x!.data].filter((_, i) => i % width >= from && i % width < end);
+      start = end;
+    }
+    return parts;
+  },
 };
