@@ -137,6 +137,13 @@ export interface GpuLimits {
   readonly storageBuffersMax: number;
   readonly bindingBytesMax: number;
   readonly workgroupsPerAxisMax: number;
+  /**
+   * Invocations of a subgroup, consecutive by `local_invocation_index`; 0 where shaders have no
+   * subgroup operations. A shader that uses them leaves out the line `enable subgroups;`.
+   */
+  readonly subgroupSize: number;
+  /** Shaders may `enable f16;`. */
+  readonly f16: boolean;
 }
 
 /** Who the adapter is. */

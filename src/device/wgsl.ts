@@ -8,7 +8,8 @@
  *
  * Expressions know integers, the constants, the loop variables, `+ − * / %` (division rounds down),
  * comparisons, `&& || !` and parentheses. Every number among the constants also becomes a WGSL
- * `const` of type u32, so that a shader may use it by name.
+ * `const` of type u32, so that a shader may use it by name. Lines `enable …;` move to the top, each
+ * once, from wherever they were imported.
  */
 
 /** Values known before compilation. */
@@ -160,6 +161,7 @@ function evaluate(text: string, scope: Scope): number {
 
 /** Lines of the expanded text, within the limit. */
 class Lines {
+  readonly #directives = new Set<string>();
   readonly #lines: string[] = [];
   #chars = 0;
 
@@ -168,11 +170,13 @@ class Lines {
     if (this.#chars > EXPANDED_CHARS_MAX) {
       throw new SyntaxError(`Shader text grows past ${EXPANDED_CHARS_MAX} characters`);
     }
-    this.#lines.push(line);
+    if (line.startsWith("enable ")) this.#directives.add(line);
+    else this.#lines.push(line);
   }
 
+  /** WGSL wants its directives before everything else. */
   text(): string {
-    return this.#lines.join("\n");
+    return [...this.#directives, ...this.#lines].join("\n");
   }
 }
 

@@ -41,6 +41,11 @@ Deno.test("expandShader() imports a file once", () => {
   );
 });
 
+Deno.test("expandShader() moves directives to the top, each once", () => {
+  const text = "#if A\nenable f16;\n#end\nbody\nenable f16;";
+  assert.equal(expand(text, { A: 1 }), "enable f16;\nconst A = 1u;\nbody");
+});
+
 Deno.test("expandShader() says which line or expression is wrong", () => {
   for (
     const [text, message] of [

@@ -60,6 +60,8 @@ export const DEFAULT_LIMITS: GpuLimits = {
   storageBuffersMax: 8,
   bindingBytesMax: 134_217_728,
   workgroupsPerAxisMax: 65_535,
+  subgroupSize: 0,
+  f16: false,
 };
 
 /** A GPU that says it has other limits: what runs on it is planned for these. What it allocates goes back at `release`. */

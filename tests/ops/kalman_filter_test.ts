@@ -414,6 +414,8 @@ Deno.test("kalmanFilter() names the size that its shaders do not hold", () => {
     storageBuffersMax: 8,
     bindingBytesMax: 2 ** 27,
     workgroupsPerAxisMax: 65_535,
+    subgroupSize: 0,
+    f16: false,
   };
   const states = { field: "A.state", message: /at most 8 on a GPU/ };
   assert.throws(() => kalmanFilter.launch(shapes(9, 1), params, limits), states);

@@ -154,6 +154,8 @@ Deno.test("kalmanSmoother() names the size that its shaders do not hold", () => 
     storageBuffersMax: 8,
     bindingBytesMax: 2 ** 27,
     workgroupsPerAxisMax: 65_535,
+    subgroupSize: 0,
+    f16: false,
   };
   const states = { field: "A.state", message: /at most 8 on a GPU/ };
   assert.throws(() => kalmanSmoother.launch(shapes(9), {}, limits), states);

@@ -24,6 +24,8 @@ Deno.test("launch plans bind only what the op or the plan has", () => {
     storageBuffersMax: 32,
     bindingBytesMax: 1 << 27,
     workgroupsPerAxisMax: 65535,
+    subgroupSize: 0,
+    f16: false,
   };
   const check = (
     op: AnyOp,
