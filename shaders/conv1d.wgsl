@@ -31,7 +31,7 @@ struct Dims { batch: u32, length: u32, feature: u32, runs: u32 }
 
 const PAST = ${WIDTH - 1}u;
 
-/// Input at position `k` of the carried window: the PAST carried inputs, then the sequence; 0 after.
+/// Input at position `k` of the window: the PAST carried inputs, then the sequence; 0 after.
 fn windowAt(b: u32, d: u32, k: u32) -> f32 {
   if (k >= PAST) {
     let sample = k - PAST;
@@ -171,7 +171,7 @@ fn back_to_all(
 #end
     }
 #for r in 0..RUN
-    // Step k of the sequence is position k + PAST of the window, which tap j carries to k + PAST - j.
+    // Sample k is position k + PAST of the window, which tap j carries to output k + PAST - j.
     if (base + ${r}u >= PAST && base + ${r}u < PART + PAST && k${r} - PAST < dims.length) {
       var back = 0.0;
 #for j in 0..WIDTH

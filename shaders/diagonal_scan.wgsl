@@ -269,7 +269,8 @@ fn apply_flows(
     let step${j} = steps - 1u - min(back + ${j}u, steps - 1u);
     let at${j} = elementAt(row, start + step${j});
     let arrived${j} = gradX[at${j}];
-    let before${j} = select(entered, x[elementAt(row, start + max(step${j}, 1u) - 1u)], step${j} > 0u);
+    let earlier${j} = x[elementAt(row, start + max(step${j}, 1u) - 1u)];
+    let before${j} = select(entered, earlier${j}, step${j} > 0u);
     let mode${j} = modeAt(a, at${j});
 #if PER_STEP
     let drive${j} = v[at${j}];
