@@ -21,7 +21,7 @@ import {
   slopeOf,
 } from "./_helpers/activation.ts";
 import { constant, denormal, fill, normal } from "./_helpers/cases.ts";
-import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { groupsFor, POINTWISE_GROUP, spreadGroups, unitOf } from "./_helpers/plan.ts";
 import { SIMD_BLOCK, singlePass } from "./_helpers/simd.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
@@ -55,12 +55,17 @@ function cpu(
 }
 
 function launch(shapes: Shapes, params: ActivationParams, limits: GpuLimits): LaunchPlan {
-  const count = sizeOf(shapes.x);
+  const unit = unitOf(sizeOf(shapes.x));
+  const count = sizeOf(shapes.x) / unit;
   return {
     scratch: {},
     passes: [{
       entry: "activate",
-      constants: { KIND: activationCode(params.kind), GROUP: POINTWISE_GROUP },
+      constants: {
+        KIND: activationCode(params.kind),
+        GROUP: POINTWISE_GROUP,
+        WIDE: unit === 4 ? 1 : 0,
+      },
       dims: { count, beta: params.beta ?? 1 },
       bindings: ["x", "y"],
       workgroups: spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
@@ -119,6 +124,11 @@ const cases: readonly Case[] = [
     params: { kind },
     inputs: () => ({ x: fill([65], (i) => 5 * (i - 32)) }),
   })),
+  {
+    name: "in fours, several workgroups",
+    params: { kind: "silu" },
+    inputs: (random) => ({ x: normal(random, [3, 100], 3) }),
+  },
   {
     name: "one element",
     params: { kind: "silu" },
