@@ -5,9 +5,6 @@ import { gpuTest } from "./_gpu.ts";
 
 const report = await runGoldens({ folder: GOLDENS_FOLDER_DEFAULT });
 
-/** The groups whose gradients go through a tape. */
-const WITH_GRADIENTS: readonly string[] = ["h3", "layers", "mamba", "s4d", "s5"];
-
 function checkRow(group: string, device: string): void {
   const row = report.rows.find((row) => row.group === group && row.device === device);
   assert.ok(row, `${group} has no row for ${device}`);
@@ -16,7 +13,7 @@ function checkRow(group: string, device: string): void {
   // The repository's copy holds nothing that this build cannot do.
   assert.equal(row.passed, row.cases);
   assert.equal(row.skipped, null);
-  if (WITH_GRADIENTS.includes(group)) assert.equal(row.gradientsUnsupported, 0);
+  assert.equal(row.gradientsUnsupported, 0);
 }
 
 for (const { group, onGpu } of GOLDEN_GROUPS) {

@@ -1,6 +1,9 @@
 import { parseArgs } from "node:util";
 import { NotFoundError } from "../base/errors.ts";
 
+/** What a verb is called behind, in a copy of the repository. */
+export const PROGRAM = "deno task driftline";
+
 /** Exit code: done. */
 export const EXIT_OK = 0;
 /** Exit code: the work failed. */
@@ -150,7 +153,7 @@ export async function runVerb(
     });
   } catch (error) {
     if (error instanceof UsageError) {
-      print.error(`${error.message}\nTry: driftline ${command.name} --help`);
+      print.error(`${error.message}\nTry: ${PROGRAM} ${command.name} --help`);
       return EXIT_USAGE;
     }
     print.error(describeFault(error));

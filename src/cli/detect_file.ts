@@ -5,6 +5,7 @@ import { multiscale } from "../detectors/multiscale.ts";
 import { csv } from "../protocols/csv.ts";
 import { type Segment, sliceSegment, timesS } from "../signal/segment.ts";
 import { formatTimestamp, type TimestampPrecision } from "../signal/timestamp.ts";
+import { decodeFile } from "./series_file.ts";
 
 /** What to detect in which file. */
 export interface DetectFileOptions {
@@ -42,12 +43,7 @@ async function readSegment(options: DetectFileOptions): Promise<Segment> {
     timestampColumn: options.timestampColumn,
     valueColumns: options.columns,
   });
-  const file = await Deno.open(options.input);
-  const bytes = options.input.endsWith(".gz")
-    ? file.readable.pipeThrough(new DecompressionStream("gzip"))
-    : file.readable;
-  for await (const piece of bytes) decoder.push(piece);
-  const segment = decoder.finish().segments[0];
+  const [segment] = (await decodeFile(options.input, decoder)).segments;
   if (segment === undefined) throw new InvalidValueError("input", options.input, "samples");
   return segment;
 }

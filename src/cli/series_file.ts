@@ -1,5 +1,6 @@
-import { InvalidValueError } from "../base/errors.ts";
+import { InvalidValueError, ProtocolError } from "../base/errors.ts";
 import { csv } from "../protocols/csv.ts";
+import type { Decoded, Decoder } from "../protocols/protocol.ts";
 import { mergeRows } from "../service/merge.ts";
 import type { Segment } from "../signal/segment.ts";
 import { TIMESTAMP_PRECISIONS, type TimestampPrecision } from "../signal/timestamp.ts";
@@ -73,6 +74,23 @@ export async function openFile(
 }
 
 /**
+ * What a decoder makes of a file.
+ *
+ * @throws {ProtocolError} the file does not follow its format; the message begins with its path
+ * @throws {LimitError} it is too large
+ * @throws {InvalidValueError} the path is that of a folder
+ */
+export async function decodeFile(path: string, decoder: Decoder): Promise<Decoded> {
+  try {
+    for await (const piece of await openFile(path)) decoder.push(piece);
+    return decoder.finish();
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new ProtocolError(error.protocol, error.offset, `${path}: ${error.message}`, error.field);
+  }
+}
+
+/**
  * Reads a CSV file as one series, in time order.
  *
  * @throws {ProtocolError | LimitError} the file is no such CSV or too large
@@ -84,8 +102,7 @@ export async function readSeries(path: string, choice: CsvChoice): Promise<Segme
     timestampColumn: choice.timestampColumn,
     valueColumns: choice.columns,
   });
-  for await (const piece of await openFile(path)) decoder.push(piece);
-  const segment = decoder.finish().segments[0];
+  const [segment] = (await decodeFile(path, decoder)).segments;
   if (segment === undefined) throw new InvalidValueError("file", path, "samples");
   const merged = mergeRows(segment);
   for (let i = 1; i < merged.timestampsNs.length; i++) {

@@ -5,7 +5,7 @@ import { DivergenceError } from "../training/divergence.ts";
 import { parameterCount } from "../models/checkpoint.ts";
 import { type TrainingAbout, TrainingFeed } from "../service/training_feed.ts";
 import type { Command, CommandInput, CommandOutput } from "./command.ts";
-import { EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
+import { EXIT_FAILED, EXIT_OK, PROGRAM, UsageError } from "./command.ts";
 import { openProgress } from "./progress.ts";
 import { formatNumber } from "./table.ts";
 import { parseTrainConfig, type TrainConfig } from "./train/config.ts";
@@ -179,7 +179,7 @@ export const trainCommand: Command = {
     const opened = await openDevice(asked.config, output);
     try {
       const result = await trainOn(opened, asked, output);
-      const resumeWith = `driftline train --config ${asked.file} --output ${asked.path} --resume`;
+      const resumeWith = `${PROGRAM} train --config ${asked.file} --output ${asked.path} --resume`;
       if (input.isSet("json")) output.print(JSON.stringify({ ...result, output: asked.path }));
       else report(result, asked.path, resumeWith).forEach(output.print);
       return EXIT_OK;

@@ -16,13 +16,14 @@
  */
 import type { Tape } from "../autodiff/tape.ts";
 import { InvalidValueError } from "../base/errors.ts";
+import { partOf } from "../base/prefixes.ts";
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
 import type { ScopedDevice } from "../device/mod.ts";
 import type { ForwardParams, LayerParams, LayerState } from "../layers/mod.ts";
 import { add, dropout, embedding, gate, layerNorm, matmul, pool } from "../ops/mod.ts";
 import { type OpInput, rmsNorm, runOp } from "../ops/mod.ts";
-import { expectAxis, expectRank } from "../tensor/shape.ts";
+import { expectAxis, expectRank, type Shape } from "../tensor/shape.ts";
 import {
   asDtype,
   type Dtype,
@@ -32,7 +33,7 @@ import {
 } from "../tensor/tensor.ts";
 import { reshape, tensorOf } from "../tensor/tensor.ts";
 import { type BackboneConfig, memberNamed } from "./backbone_config.ts";
-import { initialTensors, type Placed } from "./backbone_init.ts";
+import { initialShapes, initialTensors, type Placed } from "./backbone_init.ts";
 
 /** Added to the mean of squares or the variance in every norm. */
 const NORM_EPS = 1e-5;
@@ -68,6 +69,8 @@ export interface Backbone {
   readonly config: BackboneConfig;
   /** First parameters, f64; the same seed gives the same. */
   init(random: RandomState): Record<string, Tensor>;
+  /** Names and shapes of what {@linkcode init} gives, one after another. */
+  shapes(): Iterable<readonly [name: string, shape: Shape]>;
   /**
    * The parallel form, on either device. On a tape's device gradients pass through it.
    *
@@ -102,15 +105,6 @@ export interface Backbone {
   ): FloatArray;
   /** Size of the state, whatever the length seen. */
   stateBytes(batch: number, dtype?: Dtype): number;
-}
-
-/** A part of a flat record whose names begin with a prefix, without the prefix. */
-function partOf<T>(record: Readonly<Record<string, T>>, prefix: string): Record<string, T> {
-  const part: Record<string, T> = {};
-  for (const [name, value] of Object.entries(record)) {
-    if (name.startsWith(prefix)) part[name.slice(prefix.length)] = value;
-  }
-  return part;
 }
 
 /** What a branch makes: what is added to x, and a layer's state after the last sample. */
@@ -275,24 +269,6 @@ function checkInput({ input }: BackboneConfig, given: OpInput): void {
 /** The pointwise parts of a step run as the twins of their ops. */
 const host = openCpu();
 
-/** The layers' own parameters, kept with the flat ones: steps must not make them again. */
-const paramsOfLayers = new WeakMap<object, readonly LayerParams<unknown>[]>();
-
-function layerParams(
-  layers: readonly Placed[],
-  tensors: Readonly<Record<string, Tensor>>,
-): readonly LayerParams<unknown>[] {
-  let params = paramsOfLayers.get(tensors);
-  if (params === undefined) {
-    params = layers.map(({ config, prefix }) => ({
-      config,
-      tensors: partOf(tensors, `${prefix}mixer.`),
-    }));
-    paramsOfLayers.set(tensors, params);
-  }
-  return params;
-}
-
 /**
  * The backbone of a configuration.
  *
@@ -305,6 +281,21 @@ export function backboneOf(config: BackboneConfig): Backbone {
     prefix: `layers.${i}.`,
     index: i,
   }));
+
+  /** The layers' own parameters, kept with the flat ones: steps must not make them again. */
+  const paramsOfLayers = new WeakMap<object, readonly LayerParams<unknown>[]>();
+
+  function layerParams(tensors: Readonly<Record<string, Tensor>>) {
+    let params = paramsOfLayers.get(tensors);
+    if (params === undefined) {
+      params = layers.map(({ config, prefix }) => ({
+        config,
+        tensors: partOf(tensors, `${prefix}mixer.`),
+      }));
+      paramsOfLayers.set(tensors, params);
+    }
+    return params;
+  }
 
   function forward(
     device: Device,
@@ -337,7 +328,7 @@ export function backboneOf(config: BackboneConfig): Backbone {
   ): FloatArray {
     refuseStep(config);
     const { dtype, shape: [batch = 0] } = Object.values(state)[0]!;
-    const params = layerParams(layers, tensors);
+    const params = layerParams(tensors);
     const sample = asDtype(tensorOf([batch, 1, input.length / batch], input), dtype);
     const mix: Mix = (scope, { layer, prefix, index }, u) => {
       const y = layer.step(params[index]!, host.dataOf(u), partOf(state, prefix), dtScale);
@@ -360,6 +351,7 @@ export function backboneOf(config: BackboneConfig): Backbone {
   return {
     config,
     init: (random) => initialTensors(config, layers, random),
+    shapes: () => initialShapes(config, layers),
     forward,
     initialState,
     step,

@@ -1,5 +1,6 @@
 /** First parameters of a backbone. */
-import { nextNormal, nextUniform, type RandomState } from "../base/random.ts";
+import { prefixed } from "../base/prefixes.ts";
+import { nextNormal, nextUniform, type RandomState, seedRandom } from "../base/random.ts";
 import type { AnyLayer } from "../layers/mod.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Tensor, tensorOf } from "../tensor/tensor.ts";
@@ -16,20 +17,61 @@ export interface Placed {
   readonly index: number;
 }
 
-function filled(shape: Shape, value: () => number): Tensor {
-  return tensorOf(shape, Float64Array.from({ length: sizeOf(shape) }, value));
+/** A parameter before it is drawn. */
+interface Undrawn {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly value: (random: RandomState) => number;
 }
 
-/** torch's linear layer: uniform in ±1/√fanIn. */
-function linearWeight(random: RandomState, out: number, fanIn: number): Tensor {
+function filled({ shape, value }: Undrawn, random: RandomState): Tensor {
+  return tensorOf(shape, Float64Array.from({ length: sizeOf(shape) }, () => value(random)));
+}
+
+/** Uniform in ±1/√fanIn. */
+function uniform(name: string, shape: Shape, fanIn: number): Undrawn {
   const bound = 1 / Math.sqrt(fanIn);
-  return filled([out, fanIn], () => bound * (2 * nextUniform(random) - 1));
+  return { name, shape, value: (random) => bound * (2 * nextUniform(random) - 1) };
 }
 
-function normTensors({ norm, width }: BackboneConfig, name: string): Record<string, Tensor> {
-  if (norm === "none") return {};
-  const weight = { [`${name}.weight`]: filled([width], () => 1) };
-  return norm === "rms" ? weight : { ...weight, [`${name}.bias`]: filled([width], () => 0) };
+/** torch's linear layer. */
+function linearWeight(name: string, out: number, fanIn: number): Undrawn {
+  return uniform(name, [out, fanIn], fanIn);
+}
+
+function normParts({ norm, width }: BackboneConfig, name: string): Undrawn[] {
+  if (norm === "none") return [];
+  const weight = { name: `${name}.weight`, shape: [width], value: () => 1 };
+  if (norm === "rms") return [weight];
+  return [weight, { name: `${name}.bias`, shape: [width], value: () => 0 }];
+}
+
+/** What a backbone learns, in order: parameters around the layers, and the layers. */
+function* partsOf(config: BackboneConfig, layers: readonly Placed[]): Generator<Undrawn | Placed> {
+  const { input, width, mlp, output } = config;
+  if (input.kind === "tokens") {
+    yield {
+      name: "embedding",
+      shape: [input.vocabulary, width],
+      value: (random) => EMBEDDING_DEVIATION * nextNormal(random),
+    };
+  } else {
+    yield linearWeight("input.weight", width, input.feature);
+    // A bias of 0 would leave only the sign of a single feature after the first norm.
+    yield uniform("input.bias", [width], input.feature);
+  }
+  for (const placed of layers) {
+    const { prefix } = placed;
+    yield* normParts(config, `${prefix}norm`);
+    yield placed;
+    if (mlp === 0) continue;
+    yield* normParts(config, `${prefix}mlp.norm`);
+    yield linearWeight(`${prefix}mlp.up`, 2 * mlp, width);
+    yield linearWeight(`${prefix}mlp.down`, width, mlp);
+  }
+  yield* normParts(config, "norm");
+  yield linearWeight("output.weight", output.size, width);
+  yield { name: "output.bias", shape: [output.size], value: () => 0 };
 }
 
 /**
@@ -41,31 +83,40 @@ export function initialTensors(
   layers: readonly Placed[],
   random: RandomState,
 ): Record<string, Tensor> {
-  const { input, width, mlp, output } = config;
   const tensors: Record<string, Tensor> = {};
-  if (input.kind === "tokens") {
-    tensors["embedding"] = filled(
-      [input.vocabulary, width],
-      () => EMBEDDING_DEVIATION * nextNormal(random),
-    );
-  } else {
-    tensors["input.weight"] = linearWeight(random, width, input.feature);
-    // A bias of 0 would leave only the sign of a single feature after the first norm.
-    const bound = 1 / Math.sqrt(input.feature);
-    tensors["input.bias"] = filled([width], () => bound * (2 * nextUniform(random) - 1));
+  for (const part of partsOf(config, layers)) {
+    if ("value" in part) tensors[part.name] = filled(part, random);
+    else Object.assign(tensors, mixerOf(part, random));
   }
-  for (const { layer, config: own, prefix } of layers) {
-    Object.assign(tensors, normTensors(config, `${prefix}norm`));
-    for (const [name, tensor] of Object.entries(layer.init(own, random).tensors)) {
-      tensors[`${prefix}mixer.${name}`] = tensor;
-    }
-    if (mlp === 0) continue;
-    Object.assign(tensors, normTensors(config, `${prefix}mlp.norm`));
-    tensors[`${prefix}mlp.up`] = linearWeight(random, 2 * mlp, width);
-    tensors[`${prefix}mlp.down`] = linearWeight(random, width, mlp);
-  }
-  Object.assign(tensors, normTensors(config, "norm"));
-  tensors["output.weight"] = linearWeight(random, output.size, width);
-  tensors["output.bias"] = filled([output.size], () => 0);
   return tensors;
+}
+
+function mixerOf({ layer, config, prefix }: Placed, random: RandomState): Record<string, Tensor> {
+  return prefixed(`${prefix}mixer.`, layer.init(config, random).tensors);
+}
+
+/**
+ * Names and shapes of the same tensors in the same order, one after another. Nothing is drawn but
+ * layers, one of each configuration, and none before what comes ahead of it is taken: who stops at
+ * the first shape that differs from a file's makes no more than one layer that the file has not.
+ */
+export function* initialShapes(
+  config: BackboneConfig,
+  layers: readonly Placed[],
+): Generator<[name: string, shape: Shape]> {
+  const known = new Map<string, [string, Shape][]>();
+  for (const part of partsOf(config, layers)) {
+    if ("value" in part) {
+      yield [part.name, part.shape];
+      continue;
+    }
+    const key = JSON.stringify([part.layer.name, part.config]);
+    let shapes = known.get(key);
+    if (shapes === undefined) {
+      const { tensors } = part.layer.init(part.config, seedRandom(0));
+      shapes = Object.entries(tensors).map(([name, { shape }]) => [name, shape]);
+      known.set(key, shapes);
+    }
+    for (const [name, shape] of shapes) yield [`${part.prefix}mixer.${name}`, shape];
+  }
 }

@@ -10,7 +10,6 @@ import { InvalidValueError } from "../base/errors.ts";
 import { floatEntry, floatsOf, readSafetensors, writeSafetensors } from "../base/safetensors.ts";
 import type { SafetensorsEntry } from "../base/safetensors.ts";
 import { sha256Hex } from "../base/hash.ts";
-import { seedRandom } from "../base/random.ts";
 import { sameShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { backboneOf } from "./backbone.ts";
@@ -148,8 +147,7 @@ function readTensors(entries: ReadonlyMap<string, SafetensorsEntry>): Record<str
 
 /** Names and shapes of a backbone's parameters. */
 export function parameterShapes(config: BackboneConfig): ReadonlyMap<string, Shape> {
-  const tensors = backboneOf(config).init(seedRandom(0));
-  return new Map(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
+  return new Map(backboneOf(config).shapes());
 }
 
 /** How many numbers a backbone learns. */
@@ -163,8 +161,10 @@ function checkParameters(
   tensors: Readonly<Record<string, Tensor>>,
   prefix: string,
 ): void {
-  const shapes = parameterShapes(config);
-  for (const [name, shape] of shapes) {
+  const known = new Set<string>();
+  // One by one: a file's configuration may be of a model far larger than the file.
+  for (const [name, shape] of backboneOf(config).shapes()) {
+    known.add(name);
     const field = `${prefix}${name}`;
     const tensor = Object.hasOwn(tensors, field) ? tensors[field] : undefined;
     if (tensor === undefined) throw new InvalidValueError(field, undefined, "a tensor");
@@ -174,7 +174,7 @@ function checkParameters(
     }
   }
   for (const field of Object.keys(tensors)) {
-    if (!field.startsWith(prefix) || shapes.has(field.slice(prefix.length))) continue;
+    if (!field.startsWith(prefix) || known.has(field.slice(prefix.length))) continue;
     throw new InvalidValueError(field, "a tensor", "no tensor of this name");
   }
 }

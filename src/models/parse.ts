@@ -16,6 +16,11 @@ function wantedOf(message: string): string {
   return message.replace(/^(?:Invalid|Too) [a-z ]+[:.] [Ee]xpected /, "");
 }
 
+/** A value as a message has it: JSON where its own text would not say what is in it. */
+export function shownAs(value: unknown): unknown {
+  return typeof value === "object" && value !== null ? JSON.stringify(value) : value;
+}
+
 /**
  * Reads a value by a schema.
  *
@@ -28,8 +33,7 @@ export function parseBy<T>(schema: z.ZodType<T>, value: unknown, name: string): 
   const issue = parsed.error.issues[0]!;
   const path = [...issue.path];
   if (issue.code === "unrecognized_keys") path.push(issue.keys[0]!);
-  const wrong = valueAt(value, path);
-  const shown = typeof wrong === "object" && wrong !== null ? JSON.stringify(wrong) : wrong;
+  const shown = shownAs(valueAt(value, path));
   const wanted = issue.code === "unrecognized_keys"
     ? "no field of this name"
     : wantedOf(issue.message);

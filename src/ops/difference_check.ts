@@ -135,7 +135,8 @@ export async function differenceErrors(
     const error = Math.abs(measured - expected);
     // The differences of a large loss round, however small the gradient is.
     const scale = size + 1e-4 * Math.abs(along(0));
-    errors[name] = error === 0 ? 0 : Number.isNaN(error) ? Infinity : error / scale;
+    const relative = error / scale;
+    errors[name] = error === 0 ? 0 : Number.isNaN(relative) ? Infinity : relative;
   }
   return errors;
 }

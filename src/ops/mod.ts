@@ -41,6 +41,7 @@ import { shiftTaps } from "./shift_taps.ts";
 import { sharedScan } from "./shared_scan.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
+import { split } from "./split.ts";
 import { squaredError } from "./squared_error.ts";
 import { squaredNorm } from "./squared_norm.ts";
 import { ssd } from "./ssd.ts";
@@ -93,6 +94,7 @@ export {
   shiftTaps,
   slice,
   softmax,
+  split,
   squaredError,
   squaredNorm,
   ssd,
@@ -145,6 +147,7 @@ export const OPS: readonly AnyOp[] = [
   sharedScan,
   slice,
   softmax,
+  split,
   squaredError,
   squaredNorm,
   ssd,

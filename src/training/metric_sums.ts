@@ -1,8 +1,9 @@
 /** Losses and metrics that add up on the device until they are read. */
+import { partOf } from "../base/prefixes.ts";
 import type { Device, DeviceTensor } from "../device/mod.ts";
 import { add, runOp } from "../ops/mod.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
-import type { Tensors } from "./optimizer.ts";
+import { readAll } from "./tensors.ts";
 
 /** A metric as a weighted sum and the sum of the weights, both on the device, [1]. */
 export interface MetricSum {
@@ -23,26 +24,6 @@ export interface ObjectiveResult {
 export function tensorsOf({ loss, metrics = {} }: ObjectiveResult): DeviceTensor[] {
   const sums = Object.values(metrics).flatMap(({ sum, total }) => [sum, total]);
   return [...new Set([loss, ...sums])];
-}
-
-/** The entries whose names begin with a prefix, without it. */
-export function partOf<T>(record: Readonly<Record<string, T>>, prefix: string): Record<string, T> {
-  const part: Record<string, T> = {};
-  for (const [name, value] of Object.entries(record)) {
-    if (name.startsWith(prefix)) part[name.slice(prefix.length)] = value;
-  }
-  return part;
-}
-
-/** Copies tensors to the host. */
-export async function readAll(device: Device, tensors: Tensors): Promise<Record<string, Tensor>> {
-  const read = await Promise.all(
-    Object.entries(tensors).map(async ([name, tensor]) => {
-      const { shape, dtype, data } = await device.read(tensor);
-      return [name, { shape, dtype, data: data.slice() }] as const;
-    }),
-  );
-  return Object.fromEntries(read);
 }
 
 /** Sums as a checkpoint holds them. */

@@ -6,6 +6,7 @@ import type { Device, DeviceTensor } from "../device/device.ts";
 import { openScope } from "../device/scope.ts";
 import { adam, runOp, squaredNorm } from "../ops/mod.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
+import { readAll, type Tensors, uploadAll } from "./tensors.ts";
 
 /** Options of {@linkcode openOptimizer}. */
 export interface OptimizerOptions {
@@ -26,9 +27,6 @@ export interface OptimizerOptions {
    */
   readonly ofParameter?: (name: string) => { rateScale?: number; decay?: number };
 }
-
-/** Tensors on a device by name. */
-export type Tensors = Readonly<Record<string, DeviceTensor>>;
 
 /** What a checkpoint holds of an optimizer. */
 export interface OptimizerState {
@@ -74,10 +72,7 @@ export function openOptimizer(
 ): Optimizer {
   const { ofParameter, clipNorm, amsgrad, ...rest } = options;
   const constants = { ...DEFAULTS, ...rest, ...(clipNorm !== undefined && { clipNorm }) };
-  const averages = new Map<string, DeviceTensor>();
-  for (const [name, tensor] of Object.entries(saved?.tensors ?? {})) {
-    averages.set(name, device.upload(tensor));
-  }
+  const averages = new Map(Object.entries(uploadAll(device, saved?.tensors ?? {})));
   let steps = saved?.steps ?? 0;
   let norm: DeviceTensor | undefined;
 
@@ -135,12 +130,7 @@ export function openOptimizer(
     },
     squaredNorm: () => norm,
     async save() {
-      const tensors: Record<string, Tensor> = {};
-      for (const [name, tensor] of averages) {
-        const { shape, dtype, data } = await device.read(tensor);
-        tensors[name] = { shape, dtype, data: data.slice() };
-      }
-      return { steps, tensors };
+      return { steps, tensors: await readAll(device, Object.fromEntries(averages)) };
     },
     release() {
       for (const tensor of averages.values()) device.free(tensor);

@@ -4,7 +4,7 @@ import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
 import type { Backbone } from "../models/backbone.ts";
 import { reshape, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { type Loss, lossOf } from "./losses.ts";
-import type { Tensors } from "./optimizer.ts";
+import { freeAll, readAll, type Tensors } from "./tensors.ts";
 
 /** Input and output of a task as a backbone's configuration names them. */
 export function endsOfTask({ input, output }: TaskShape, pool: "mean" | "last" = "mean") {
@@ -57,24 +57,37 @@ export async function evaluateTask(
   shape: TaskShape,
   minibatches: Iterable<Minibatch>,
 ): Promise<TaskScore> {
-  const addends: Addend[] = [];
-  let ahead = 0;
-  for (const minibatch of minibatches) {
-    for (const part of answers(device, backbone, tensors, minibatch)) {
-      addends.push(...addendOf(device, shape, part));
-      device.free(part.y);
-      if (++ahead % PARTS_AHEAD_MAX === 0) await settle(device);
+  const scope = openScope(device);
+  try {
+    const addends: Addend[] = [];
+    let ahead = 0;
+    for (const minibatch of minibatches) {
+      for (const part of answers(scope, backbone, tensors, minibatch)) {
+        addends.push(...addendOf(scope, shape, part));
+        scope.free(part.y);
+        if (++ahead % PARTS_AHEAD_MAX === 0) await settle(scope);
+      }
     }
+    return await scoreOf(scope, shape, addends);
+  } finally {
+    scope.release();
   }
-  const isClass = shape.output.kind === "classes";
+}
+
+async function scoreOf(
+  device: Device,
+  { output }: TaskShape,
+  addends: readonly Addend[],
+): Promise<TaskScore> {
+  const sums = await readAll(device, Object.fromEntries(addends.map(({ sum }, i) => [i, sum])));
+  const isClass = output.kind === "classes";
   let [total, answered, power] = [0, 0, 0];
-  for (const { sum, weight, power: own } of addends) {
-    const value = (await device.read(sum)).data[0]!;
-    device.free(sum);
+  addends.forEach(({ weight, power: own }, i) => {
+    const value = sums[i]!.data[0]!;
     total += isClass ? value : value * weight;
     answered += weight;
     power += own;
-  }
+  });
   const figure = isClass ? total / answered : Math.sqrt(total / power);
   return { figure, answers: answered };
 }
@@ -132,7 +145,7 @@ function* answers(
   const [, length = 0] = minibatch.input.shape;
   const isWhole = length <= EVALUATION_PART || minibatch.weight.shape.length === 1;
   const size = isWhole ? length : EVALUATION_PART;
-  let state: Tensors | undefined;
+  let state: Tensors = {};
   for (let start = 0; start < length; start += size) {
     const count = Math.min(size, length - start);
     const part: Minibatch = isWhole ? minibatch : {
@@ -140,16 +153,14 @@ function* answers(
       target: rangeOf(minibatch.target, start, count),
       weight: rangeOf(minibatch.weight, start, count),
     };
-    const result = backbone.forward(device, tensors, part.input, { state });
+    const result = backbone.forward(device, tensors, part.input, {
+      ...(start > 0 && { state }),
+    });
     freeAll(device, state);
     state = result.state;
     yield { ...part, y: result.y };
   }
   freeAll(device, state);
-}
-
-function freeAll(device: Device, tensors: Tensors = {}): void {
-  for (const tensor of Object.values(tensors)) device.free(tensor);
 }
 
 /** Samples `start` to `start + count` of every row.  [batch, length, …] -> [batch, count, …] */

@@ -3,6 +3,7 @@
  * or its steps are reached, then tests, longer ones too.
  */
 import { InvalidValueError } from "../base/errors.ts";
+import { partOf } from "../base/prefixes.ts";
 import { seedRandom } from "../base/random.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Minibatch, MinibatchRequest, Task, TaskSetting } from "../../datasets/tasks/mod.ts";
@@ -14,6 +15,7 @@ import { byGroup } from "./groups.ts";
 import type { OptimizerOptions } from "./optimizer.ts";
 import { backboneObjective } from "./objective.ts";
 import { endsOfTask, evaluateTask, lossOfTask, type TaskScore } from "./task_evaluation.ts";
+import { freeAll, uploadAll } from "./tensors.ts";
 import { type MetricsLine, train } from "./trainer.ts";
 import { openTraining, type TrainingState } from "./training.ts";
 
@@ -144,9 +146,7 @@ export async function runTask(
       .map(([name, tensor]) => [name, asDtype(tensor, "f32")]),
   );
   const staged = await trainStages(device, task, plan, backbone, draw, weights, options);
-  const tensors = Object.fromEntries(
-    Object.entries(staged.weights).map(([name, tensor]) => [name, device.upload(tensor)]),
-  );
+  const tensors = uploadAll(device, staged.weights);
   const tests: (TaskScore & { setting: TaskSetting })[] = [];
   try {
     for (const test of plan.tests) {
@@ -156,7 +156,7 @@ export async function runTask(
       tests.push({ setting, ...score });
     }
   } finally {
-    for (const tensor of Object.values(tensors)) device.free(tensor);
+    freeAll(device, tensors);
   }
   const parameters = Object.values(weights).reduce((sum, { data }) => sum + data.length, 0);
   const { steps, samples, trainS, loss, isCut } = staged;
@@ -239,11 +239,6 @@ async function trainStages(
     steps.push(saved.step - start);
     samples += (saved.step - start) * stage.batch * setting.length;
   }
-  const prefix = "weights/";
-  const weights = Object.fromEntries(
-    Object.entries(saved?.tensors ?? {})
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
-  );
+  const weights = partOf(saved?.tensors ?? {}, "weights/");
   return { weights, steps, samples, trainS: elapsedS(), loss, isCut };
 }

@@ -7,14 +7,16 @@
  */
 import { openTape, type Precision, type Tape } from "../autodiff/tape.ts";
 import { InvalidValueError } from "../base/errors.ts";
+import { partOf, prefixed } from "../base/prefixes.ts";
 import { nextUint32, seedRandom } from "../base/random.ts";
-import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
+import { type Device, type DeviceTensor, openScope, type ScopedDevice } from "../device/mod.ts";
 import { blend, runOp } from "../ops/mod.ts";
 import { sameShape } from "../tensor/shape.ts";
 import { type Dtype, type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
-import { MetricSums, type ObjectiveResult, partOf, readAll, tensorsOf } from "./metric_sums.ts";
-import { openOptimizer, type Optimizer, type OptimizerOptions, type Tensors } from "./optimizer.ts";
+import { MetricSums, type ObjectiveResult, tensorsOf } from "./metric_sums.ts";
+import { openOptimizer, type Optimizer, type OptimizerOptions } from "./optimizer.ts";
 import { rateAt, type Schedule } from "./schedule.ts";
+import { freeAll, readAll, type Tensors, uploadAll } from "./tensors.ts";
 
 export type { MetricSum, ObjectiveResult } from "./metric_sums.ts";
 
@@ -150,22 +152,6 @@ function inOrderOf<T>(names: object, given: Readonly<Record<string, T>>): Record
   );
 }
 
-function prefixed<T>(prefix: string, record: Readonly<Record<string, T>>): Record<string, T> {
-  return Object.fromEntries(
-    Object.entries(record).map(([name, value]) => [`${prefix}${name}`, value]),
-  );
-}
-
-function uploadAll(device: Device, tensors: Readonly<Record<string, Tensor>>): Tensors {
-  return Object.fromEntries(
-    Object.entries(tensors).map(([name, tensor]) => [name, device.upload(tensor)]),
-  );
-}
-
-function freeAll(device: Device, tensors: Tensors): void {
-  for (const tensor of Object.values(tensors)) device.free(tensor);
-}
-
 /** One seed of two: for the dropout of a minibatch. */
 function seedOf(seed: number, index: number): number {
   return nextUint32(seedRandom((seed ^ nextUint32(seedRandom(index))) >>> 0));
@@ -197,6 +183,7 @@ function checkOptions<M>({ accumulate = 1, emaDecay = 0 }: TrainingOptions<M>): 
  * @param saved    a state to go on from
  * @throws {InvalidValueError} an option is out of range, or the state lacks a parameter or has a
  *         tensor that is of none
+ * @throws {LimitError} the device has no room for it; what was uploaded is freed
  */
 export function openTraining<M>(
   device: Device,
@@ -206,11 +193,18 @@ export function openTraining<M>(
 ): Training<M> {
   checkOptions(options);
   if (saved !== undefined) checkSaved(device, initial, saved);
-  return new RunningTraining(device, initial, options, saved);
+  const scope = openScope(device);
+  try {
+    return new RunningTraining(scope, initial, options, saved);
+  } catch (error) {
+    scope.release();
+    throw error;
+  }
 }
 
 class RunningTraining<M> implements Training<M> {
-  readonly #device: Device;
+  /** Holds all that the training keeps. */
+  readonly #device: ScopedDevice;
   readonly #options: TrainingOptions<M>;
   readonly #optimizer: Optimizer;
   readonly #sums: MetricSums;
@@ -221,7 +215,7 @@ class RunningTraining<M> implements Training<M> {
   #step: number;
 
   constructor(
-    device: Device,
+    device: ScopedDevice,
     initial: Readonly<Record<string, Tensor>>,
     options: TrainingOptions<M>,
     saved: TrainingState | undefined,
@@ -379,10 +373,6 @@ class RunningTraining<M> implements Training<M> {
   }
 
   release(): void {
-    freeAll(this.#device, this.#weights);
-    freeAll(this.#device, this.#ema ?? {});
-    this.#device.free(this.#seed);
-    this.#optimizer.release();
-    this.#sums.release();
+    this.#device.release();
   }
 }

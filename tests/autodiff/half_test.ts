@@ -53,12 +53,15 @@ async function gradientsIn(
   device: Device,
   model: Backbone,
   beforeBackward: () => void = () => {},
+  isRecomputed = false,
 ): Promise<Map<string, Tensor>> {
   const tape = openTape(device, precision);
   const watched = Object.entries(model.init(seedRandom(1))).map(([name, tensor]) =>
     [name, tape.watch(device.upload(asDtype(tensor, "f32")))] as const
   );
-  const { y, state } = model.forward(tape.device, Object.fromEntries(watched), drawn(2));
+  const { y, state } = model.forward(tape.device, Object.fromEntries(watched), drawn(2), {
+    recompute: isRecomputed ? tape.checkpoint : undefined,
+  });
   for (const tensor of Object.values(state)) tape.device.free(tensor);
   beforeBackward();
   tape.backward([[y, drawn(3)]]);
@@ -106,6 +109,12 @@ for (const [name, model] of MODELS) {
     assert.ok(distance > 1e-6, "nothing was rounded");
   });
 }
+
+Deno.test("mixed precision holds where branches are recomputed, too", async () => {
+  const exact = await gradientsIn("f32", cpu, hybrid);
+  const distance = apart(await gradientsIn("mixed", cpu, hybrid, () => {}, true), exact);
+  assert.ok(distance < HALF_CLOSE, `off by ${distance}`);
+});
 
 gpuTest("mixed precision on the GPU is that of the CPU, in less memory", async (gpu) => {
   const before = gpu.memory.used;

@@ -61,7 +61,10 @@ Deno.test("runVerb() tells a value without a name to be none where a verb takes 
   assert.match(ran.error, /^"a" is no option\n/);
   const negative = await run(echo, "a", "--times", "-3");
   assert.equal(negative.code, EXIT_USAGE);
-  assert.match(negative.error, /^Option '--times'.* use '--times=-XYZ'\.\nTry: /);
+  assert.match(
+    negative.error,
+    /^Option '--times'.* use '--times=-XYZ'\.\nTry: deno task driftline echo --help$/,
+  );
 });
 
 Deno.test("runVerb() tells a failure by exit code 1, with the stack only where it is our fault", async () => {

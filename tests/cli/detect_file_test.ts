@@ -71,6 +71,11 @@ Deno.test("detectFile() refuses an unknown column and a broken cell before it wr
     await assert.rejects(detectFile({ input, output }), ProtocolError);
     await Deno.writeTextFile(input, "x".repeat(2_000_000));
     await assert.rejects(detectFile({ input, output }), LimitError);
+    await Deno.writeTextFile(input, "");
+    await assert.rejects(detectFile({ input, output }), {
+      message: `${input}: Body has no header`,
+    });
+    await assert.rejects(detectFile({ input: folder, output }), { field: "file" });
     await assert.rejects(Deno.stat(output), Deno.errors.NotFound);
     await assert.rejects(detectFile({ input: `${folder}/no`, output }), Deno.errors.NotFound);
   });

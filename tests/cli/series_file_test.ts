@@ -35,6 +35,11 @@ Deno.test("readSeries() names an unknown column and a time that stands twice", a
     await assert.rejects(() => readSeries(path, choice("--column", "y")), /"y"/);
     await assert.rejects(() => readSeries(path, choice()), /a row of its own/);
     await assert.rejects(() => readSeries(`${folder}/none.csv`, choice()), Deno.errors.NotFound);
+    await Deno.writeTextFile(path, "");
+    await assert.rejects(() => readSeries(path, choice()), {
+      name: "ProtocolError",
+      message: `${path}: Body has no header`,
+    });
   });
 });
 

@@ -152,7 +152,10 @@ Deno.test({
       const said = new TextDecoder().decode(stdout);
       assert.equal(code, 0, new TextDecoder().decode(stderr));
       assert.match(said, /^interrupted after \d+ steps/);
-      assert.match(said, new RegExp(`Go on with: driftline train --config ${config} .*--resume`));
+      assert.match(
+        said,
+        new RegExp(`Go on with: deno task driftline train --config ${config} .*--resume`),
+      );
       const { step } = decodeCheckpoint(await Deno.readFile(`${out}/${RUN_FILES.checkpoint}`));
       assert.ok(step > 0 && step < 100_000);
     });

@@ -71,6 +71,20 @@ Deno.test("SimdPool.run() raises what trapped and can be used again", async () =
   pool.close();
 });
 
+Deno.test("SimdPool.run() raises what trapped in a thread alone", async () => {
+  const memory = openMemory();
+  const pool = new SimdPool(module, memory, 1);
+  await ready(pool, 1);
+  // The caller does nothing, for so long that the thread has its share.
+  const kernel = () => {
+    const until = performance.now() + 50;
+    while (performance.now() < until);
+  };
+  const failing = { ...round(memory, 4001, 2 ** 30), kernel };
+  assert.throws(() => pool.run(failing), /activation failed in a thread/);
+  pool.close();
+});
+
 Deno.test("SimdPool.close() ends threads that are still starting", () => {
   const pool = new SimdPool(module, openMemory(), 2);
   pool.close();

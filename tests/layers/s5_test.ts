@@ -77,6 +77,35 @@ Deno.test("s5 in both directions sees later samples and has no step", () => {
   assert.throws(() => s5.step(params, new Float64Array(2), state), { field: "bidirectional" });
 });
 
+Deno.test("s5 backwards is s5 of the reversed series, elapsed times between the same samples", () => {
+  const params = s5.init({ ...CONFIG, bidirectional: true }, seedRandom(1));
+  const { Creverse, ...tensors } = params.tensors;
+  const silent = (name: string) => tensors[name]!.data.fill(0);
+  silent("C");
+  silent("D");
+  const gaps = Float64Array.from({ length: 12 }, (_, i) => 0.2 + (i * 7 % 5));
+  // The first of the reversed samples has nothing before it; the step to each other one is the gap
+  // that stood before the sample behind it.
+  const back = Float64Array.from({ length: 12 }, (_, j) => j === 0 ? 1 : gaps[12 - j]!);
+  const rows = Array.from({ length: 12 }, (_, k) => [...u.data.subarray(2 * k, 2 * k + 2)]);
+  const reversed = tensorOf(u.shape, Float64Array.from(rows.toReversed().flat()));
+  const y = cpu.dataOf(s5.forward(cpu, params, u, { dtScale: tensorOf([1, 12], gaps) }).y);
+  const forwards = {
+    config: CONFIG,
+    tensors: { ...tensors, C: Creverse! },
+  };
+  const other = cpu.dataOf(
+    s5.forward(cpu, forwards, reversed, { dtScale: tensorOf([1, 12], back) }).y,
+  );
+  assert.ok(y.some((value) => Math.abs(value) > 0.01));
+  // The same recurrence, in chunks that lie elsewhere.
+  for (let k = 0; k < 12; k++) {
+    for (const d of [0, 1]) {
+      assert.ok(Math.abs(y[2 * k + d]! - other[2 * (11 - k) + d]!) < 1e-13, `sample ${k}`);
+    }
+  }
+});
+
 Deno.test("s5 in both directions passes gradients to all parameters, u and x0", async () => {
   const params = s5.init({ ...CONFIG, bidirectional: true }, seedRandom(1));
   const state = { x: tensorOf([1, 4, 2], Float64Array.from({ length: 8 }, (_, i) => Math.cos(i))) };

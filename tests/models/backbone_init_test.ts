@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { seedRandom } from "../../src/base/random.ts";
 import { memberNamed, parseBackbone } from "../../src/models/backbone_config.ts";
-import { initialTensors } from "../../src/models/backbone_init.ts";
+import { initialShapes, initialTensors } from "../../src/models/backbone_init.ts";
 
 const config = parseBackbone({
   input: { kind: "tokens", vocabulary: 500 },
@@ -41,4 +41,27 @@ Deno.test("initialTensors() draws what is customary, and the same from the same 
   assert.ok(tensors["norm.weight"]!.data.every((value) => value === 1));
   assert.deepEqual(initialTensors(config, placed, seedRandom(1)), tensors);
   assert.notDeepEqual(initialTensors(config, placed, seedRandom(2)), tensors);
+});
+
+Deno.test("initialShapes() are those of initialTensors(), each configuration drawn once", () => {
+  let drawn = 0;
+  const { layer } = placed[0]!;
+  const counting = {
+    ...layer,
+    init: (...given: Parameters<typeof layer.init>) => {
+      drawn++;
+      return layer.init(...given);
+    },
+  };
+  const layers = [0, 1, 2].map((index) => (
+    { ...placed[0]!, layer: counting, prefix: `layers.${index}.`, index }
+  ));
+  const expected = Object.entries(initialTensors(config, layers, seedRandom(1)));
+  drawn = 0;
+  const shapes = initialShapes(config, layers);
+  assert.deepEqual(shapes.next().value, ["embedding", [500, 16]]);
+  assert.equal(drawn, 0);
+  const rest = expected.slice(1).map(([name, { shape }]) => [name, shape]);
+  assert.deepEqual([...shapes], rest);
+  assert.equal(drawn, 1);
 });

@@ -5,6 +5,7 @@ import { type Device, openCpu } from "../../src/device/mod.ts";
 import { LAYERS, type LayerState } from "../../src/layers/mod.ts";
 import { type Backbone, backboneOf, type BackboneOptions } from "../../src/models/backbone.ts";
 import { parseBackbone } from "../../src/models/backbone_config.ts";
+import type { OpRun } from "../../src/ops/run.ts";
 import { asDtype, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../_gpu.ts";
 
@@ -226,6 +227,15 @@ Deno.test("dropout follows its seed, differs between branches and is off without
   assert.notDeepEqual(await run(3), await run(4));
   const plain = backbone(["mamba", "mamba"]);
   assert.deepEqual(await run(), (await runForward(cpu, plain, tensors, input)).y.data);
+  const steps: number[] = [];
+  const device = {
+    ...cpu,
+    record: ({ op, params }: OpRun) => {
+      if (op.name === "dropout") steps.push((params as { step: number }).step);
+    },
+  };
+  await runForward(device, model, tensors, input, { dropoutSeed: 3 });
+  assert.deepEqual(steps, [0, 1]);
 });
 
 /**
@@ -311,4 +321,17 @@ Deno.test("a backbone of one feature tells its sizes apart from the first step o
   };
   // With a bias of 0 the norm would leave its sign alone.
   assert.ok(Math.abs(await at(2) - await at(1)) > 1e-3);
+});
+
+Deno.test("step() of two configurations on the same tensors is each one's own", () => {
+  const of = (discretization: string) =>
+    backbone([], { layers: [{ name: "s4d", config: { state: 4, discretization } }] });
+  const [zoh, bilinear] = [of("zoh"), of("bilinear")];
+  const tensors = zoh.init(seedRandom(1));
+  const sample = Float64Array.of(1, -1, 0.5);
+  const out = (model: Backbone, weights: typeof tensors) =>
+    model.step(weights, sample, model.initialState(1));
+  const expected = out(bilinear, { ...tensors });
+  assert.notDeepEqual(out(zoh, tensors), expected);
+  assert.deepEqual(out(bilinear, tensors), expected);
 });

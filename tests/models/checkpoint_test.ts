@@ -3,7 +3,8 @@ import { seedRandom } from "../../src/base/random.ts";
 import { floatEntry, readSafetensors, writeSafetensors } from "../../src/base/safetensors.ts";
 import type { SafetensorsEntry } from "../../src/base/safetensors.ts";
 import { backboneOf } from "../../src/models/backbone.ts";
-import { parseBackbone } from "../../src/models/backbone_config.ts";
+import { DEPTH_MAX, parseBackbone, WIDTH_MAX } from "../../src/models/backbone_config.ts";
+import { VOCABULARY_MAX } from "../../src/models/backbone_config.ts";
 import { type Checkpoint, decodeCheckpoint, decodeModel } from "../../src/models/checkpoint.ts";
 import { encodeCheckpoint, encodeModel, parameterShapes } from "../../src/models/checkpoint.ts";
 import { asDtype, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
@@ -101,6 +102,22 @@ Deno.test("decodeModel() refuses whatever is not as it was written, by its field
     assert.throws(read, { name: "InvalidValueError", field }, field);
   }
   assert.throws(() => decodeModel(file.subarray(0, 100)), SyntaxError);
+});
+
+Deno.test("decodeModel() refuses a model larger than its file before it makes it", () => {
+  // Its parameters are some 10^11 numbers, which no machine here holds.
+  const huge = parseBackbone({
+    input: { kind: "tokens", vocabulary: VOCABULARY_MAX },
+    width: WIDTH_MAX,
+    layers: Array.from({ length: DEPTH_MAX }, () => "mamba"),
+    mlp: 4 * WIDTH_MAX,
+    output: { size: VOCABULARY_MAX },
+  });
+  const file = encodeModel({ ...model, config: huge });
+  assert.throws(() => decodeModel(file), { field: "embedding.shape" });
+  const { embedding: _, ...others } = tensors;
+  const none = encodeModel({ ...model, config: huge, tensors: others });
+  assert.throws(() => decodeModel(none), { field: "embedding" });
 });
 
 Deno.test("decodeCheckpoint() refuses another format, training or parameters", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { InvalidValueError } from "../../src/base/errors.ts";
-import { atPath, parseBy } from "../../src/models/parse.ts";
+import { atPath, parseBy, shownAs } from "../../src/models/parse.ts";
 
 const schema = z.strictObject({ rate: z.number(), parts: z.array(z.strictObject({ a: z.int() })) });
 
@@ -23,6 +23,11 @@ Deno.test("parseBy() names the dotted path, the value and what was expected", ()
     message: 'config.speed is "3", expected no field of this name',
   });
   assert.throws(read([]), { field: "config" });
+});
+
+Deno.test("shownAs() leaves plain values as they are and writes trees as JSON", () => {
+  assert.deepEqual(["max", 3, null, undefined].map(shownAs), ["max", 3, null, undefined]);
+  assert.deepEqual([{ a: 1 }, ["b"]].map(shownAs), ['{"a":1}', '["b"]']);
 });
 
 Deno.test("atPath() names fields from the beginning", () => {

@@ -66,6 +66,13 @@ Deno.test("evenWindows() goes from the first window to the last in minibatches",
   const minibatches = evenWindows([part(10, 30)], OPTIONS, 7);
   assert.deepEqual(minibatches.map(({ input }) => input.shape[0]), [5, 2]);
   assert.equal(evenWindows([part(0, 9)], OPTIONS, 7).length, 1);
+  // On the squares each window is another: twelve of them, of which 7 are taken.
+  const squares = ramp.map((value) => value * value);
+  const rows = evenWindows([part(10, 30, squares)], { ...OPTIONS, batch: 7 }, 7)[0]!.target.data;
+  [0, 2, 4, 6, 7, 9, 11].forEach((start, row) => {
+    const [alone] = evenWindows([part(10 + start, 19 + start, squares)], OPTIONS, 1);
+    assert.deepEqual(rows.subarray(3 * row, 3 * row + 3), alone!.target.data, `window ${row}`);
+  });
 });
 
 Deno.test("series shorter than a window are refused with the length that is needed", () => {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { seedRandom } from "../../src/base/random.ts";
-import { openCpu } from "../../src/device/mod.ts";
+import { type Device, openCpu } from "../../src/device/mod.ts";
 import { backboneOf } from "../../src/models/backbone.ts";
 import { parseBackbone } from "../../src/models/backbone_config.ts";
 import { EVALUATION_PART } from "../../src/training/task_evaluation.ts";
 import { endsOfTask, evaluateTask, lossOfTask } from "../../src/training/task_evaluation.ts";
 import { backboneObjective } from "../../src/training/objective.ts";
-import { asDtype, type Tensor } from "../../src/tensor/tensor.ts";
+import { asDtype, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
 import { type Minibatch, taskByName, type TaskShape } from "../../datasets/tasks/mod.ts";
 
 const cpu = openCpu();
@@ -122,7 +122,35 @@ Deno.test("evaluateTask() of values is relative to answering nothing", async () 
     }),
   );
   silent["output.bias"] = cpu.upload({ shape: [1], dtype: "f32", data: new Float32Array(1) });
+  // What does not count is no part of the size either.
+  minibatch.weight.data.forEach((w, i) => w === 0 && (minibatch.target.data[i] = 7));
   const { figure } = await evaluateTask(cpu, backbone, silent, shape, [minibatch]);
   // The outputs are 0, so only the rounding of the sums is left.
   assert.ok(Math.abs(figure - 1) < 1e-5);
+});
+
+Deno.test("evaluateTask() frees all that it made, also where it fails", async () => {
+  const { shape, minibatch } = await examples("induction-heads", { length: 16 });
+  const { backbone, tensors } = modelOf(shape);
+  const held = new Set<number>();
+  const counting: Device = {
+    ...cpu,
+    alloc(shape, dtype) {
+      const made = cpu.alloc(shape, dtype);
+      held.add(made.buffer.id);
+      return made;
+    },
+    upload(tensor) {
+      const made = cpu.upload(tensor);
+      held.add(made.buffer.id);
+      return made;
+    },
+    free: (tensor) => void held.delete(tensor.buffer.id),
+  };
+  await evaluateTask(counting, backbone, tensors, shape, [minibatch, minibatch]);
+  assert.equal(held.size, 0);
+  const broken = { ...minibatch, target: tensorOf([1], Float32Array.of(0)) };
+  const failing = evaluateTask(counting, backbone, tensors, shape, [minibatch, broken]);
+  await assert.rejects(failing, { name: "ShapeError" });
+  assert.equal(held.size, 0);
 });

@@ -142,6 +142,24 @@ Deno.test("train() awaits the device before it has issued too many iterations", 
   assert.equal(settled, Math.floor(39 / ITERATIONS_AHEAD_MAX));
 });
 
+Deno.test("the speed that train() logs leaves evaluations out, the elapsed time does not", async () => {
+  const clock = new ManualClock();
+  const lines: MetricsLine[] = [];
+  const minibatches = () => {
+    clock.advanceMs(5_000);
+    return [minibatch(500)];
+  };
+  const training = openTraining(cpu, initial(), OPTIONS);
+  await train(training, { steps: 4, logEvery: 2, evaluation: { every: 2, minibatches } }, {
+    clock,
+    onStep: () => clock.advanceMs(100),
+    onMetrics: (line) => lines.push(line),
+  });
+  training.release();
+  assert.deepEqual(lines.map(({ elapsedS }) => elapsedS.toFixed(3)), ["0.200", "5.400"]);
+  assert.ok(lines.every(({ samplesPerS }) => Math.abs(samplesPerS - 960) < 1e-6));
+});
+
 Deno.test("train() refuses counts that are none", async () => {
   await assert.rejects(run({ ...SHORT, steps: 0 }), { field: "steps" });
   await assert.rejects(run({ ...SHORT, logEvery: 0.5 }), { field: "logEvery" });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { LimitError } from "../../src/base/errors.ts";
 import { sha256Hex } from "../../src/base/hash.ts";
 import type { Device, DeviceTensor } from "../../src/device/device.ts";
 import { openCpu, openScope } from "../../src/device/mod.ts";
@@ -306,3 +307,26 @@ gpuTest(
     await gpu.read(gpu.upload(tensorOf([1], Float32Array.of(0))));
   },
 );
+
+Deno.test("openTraining() frees what it had uploaded where the device has no room", async () => {
+  const full = openTraining(cpu, initial(), OPTIONS);
+  full.iterate();
+  const saved = await full.save();
+  // Everything that is saved is uploaded again, and after it one number.
+  const most = Object.keys(saved.tensors).length;
+  for (const room of [0, 3, most >> 1, most]) {
+    const held = new Set<number>();
+    const device: Device = {
+      ...cpu,
+      upload(tensor: Tensor) {
+        if (held.size >= room) throw new LimitError("room", room, held.size + 1);
+        const uploaded = cpu.upload(tensor);
+        held.add(uploaded.buffer.id);
+        return uploaded;
+      },
+      free: (tensor: DeviceTensor) => void held.delete(tensor.buffer.id),
+    };
+    assert.throws(() => openTraining(device, initial(), OPTIONS, saved), { name: "LimitError" });
+    assert.equal(held.size, 0);
+  }
+});

@@ -1,7 +1,7 @@
 /** The configuration file of `train`: read, checked and made whole. */
 import { z } from "zod";
 import { InvalidValueError } from "../../base/errors.ts";
-import { parseBy } from "../../models/parse.ts";
+import { parseBy, shownAs } from "../../models/parse.ts";
 import { LOSS_KINDS } from "../../training/losses.ts";
 import type { Schedule } from "../../training/schedule.ts";
 import { TIMESTAMP_PRECISIONS } from "../../signal/timestamp.ts";
@@ -125,7 +125,7 @@ export function parseTrainConfig(text: string): TrainConfig {
   const config = parseBy(schema, value, "config");
   for (const name of ["input", "output"]) {
     if (config.model[name] === undefined) continue;
-    const shown = JSON.stringify(config.model[name]);
+    const shown = shownAs(config.model[name]);
     throw new InvalidValueError(`config.model.${name}`, shown, "nothing: it follows from the data");
   }
   checkFloor(config);

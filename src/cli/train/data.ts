@@ -2,7 +2,7 @@
 import { datasetByName, DATASETS } from "../../../datasets/mod.ts";
 import { taskByName, TASKS } from "../../../datasets/tasks/mod.ts";
 import type { TaskShape } from "../../../datasets/tasks/mod.ts";
-import { InvalidValueError, NotFoundError, ProtocolError } from "../../base/errors.ts";
+import { InvalidValueError, NotFoundError } from "../../base/errors.ts";
 import type { BackboneInput } from "../../models/backbone_config.ts";
 import { atPath } from "../../models/parse.ts";
 import { protocolOfFile, protocols } from "../../protocols/mod.ts";
@@ -12,7 +12,7 @@ import { drawWindows, evenWindows, type Minibatch } from "../../training/example
 import { type SeriesPart, WINDOW_FEATURES } from "../../training/examples.ts";
 import { columnsOf, type Loss } from "../../training/losses.ts";
 import { lossOfTask } from "../../training/task_evaluation.ts";
-import { openFile } from "../series_file.ts";
+import { decodeFile } from "../series_file.ts";
 import type { DataConfig, TrainConfig } from "./config.ts";
 
 /** Data that a backbone can be trained on. */
@@ -81,13 +81,7 @@ async function segmentsOf(file: string, field: string, data: SeriesConfig) {
     startNs: 0n,
     nowNs: 0n,
   });
-  try {
-    for await (const piece of await openFile(file)) decoder.push(piece);
-    return decoder.finish().segments;
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error;
-    throw new ProtocolError(error.protocol, error.offset, `${file}: ${error.message}`, error.field);
-  }
+  return (await decodeFile(file, decoder)).segments;
 }
 
 /**

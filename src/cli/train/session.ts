@@ -2,12 +2,13 @@
 import { z } from "zod";
 import type { Clock } from "../../base/clock.ts";
 import { InvalidValueError } from "../../base/errors.ts";
+import { partOf } from "../../base/prefixes.ts";
 import { seedRandom } from "../../base/random.ts";
 import type { Device } from "../../device/mod.ts";
 import { type Backbone, backboneOf } from "../../models/backbone.ts";
 import { parseBackbone } from "../../models/backbone_config.ts";
 import type { Checkpoint } from "../../models/checkpoint.ts";
-import { parseBy } from "../../models/parse.ts";
+import { parseBy, shownAs } from "../../models/parse.ts";
 import { asDtype, type Tensor } from "../../tensor/tensor.ts";
 import type { Minibatch } from "../../training/examples.ts";
 import { byGroup } from "../../training/groups.ts";
@@ -47,7 +48,7 @@ export interface SessionResult {
 export function backboneFor(config: TrainConfig, data: TrainingData): Backbone {
   const { pool, ...model } = config.model;
   if (pool !== undefined && pool !== "mean" && pool !== "last") {
-    throw new InvalidValueError("config.model.pool", JSON.stringify(pool), "mean or last");
+    throw new InvalidValueError("config.model.pool", shownAs(pool), "mean or last");
   }
   if (pool !== undefined && !data.isPooled) {
     throw new InvalidValueError("config.model.pool", pool, "nothing: every sample has its output");
@@ -87,7 +88,7 @@ export function resumeStates(
   if (difference !== undefined) {
     const { path, a, b } = difference;
     const expected = `${JSON.stringify(b)} as in the checkpoint`;
-    throw new InvalidValueError(path, JSON.stringify(a), expected);
+    throw new InvalidValueError(path, shownAs(a), expected);
   }
   const { step, tensors } = checkpoint;
   return {
@@ -124,15 +125,6 @@ function trainerOptions(options: SessionOptions): TrainerOptions<Minibatch> {
   };
 }
 
-/** The tensors of a saved training under a prefix, without it. */
-function withPrefix(tensors: Readonly<Record<string, Tensor>>, prefix: string) {
-  return Object.fromEntries(
-    Object.entries(tensors)
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
-  );
-}
-
 function checkpointOf(
   model: Backbone,
   config: TrainConfig,
@@ -158,7 +150,7 @@ async function saveFiles(
   const { step, tensors } = saved;
   const isAverage = config.training.emaDecay !== undefined;
   await folder.saveCheckpoint(checkpointOf(model, config, saved, trainer));
-  const weights = withPrefix(tensors, isAverage ? "ema/" : "weights/");
+  const weights = partOf(tensors, isAverage ? "ema/" : "weights/");
   await folder.saveModel({ config: model.config, tensors: weights, step, isAverage });
 }
 

@@ -53,6 +53,25 @@ Deno.test("openData() reads series by the end of their names", async () => {
   });
 });
 
+Deno.test("openData() trains on no sample that is held out, and forecasts only those", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/rise.csv`;
+    // 0 and 1 in turn, and over the last fifth each value four times the one before.
+    const valueAt = (i: number) => i < 48 ? i % 2 : 4 ** (i - 46);
+    const rows = Array.from({ length: 60 }, (_, i) => `${i * 1000},${valueAt(i)}`);
+    await Deno.writeTextFile(path, `timestamp,rise\n${rows.join("\n")}\n`);
+    const series = { kind: "series", context: 10, horizon: 2, files: [path] };
+    const data = await openData(config(series));
+    for (let index = 0; index < 50; index++) {
+      const { input, target } = data.minibatch(index);
+      assert.ok([...input.data, ...target.data].every((value) => Math.abs(value) <= 1));
+    }
+    const held = [...data.heldOut()];
+    assert.equal(held.length, 1);
+    assert.ok(held.every(({ target }) => target.data.every((value) => value > 2)));
+  });
+});
+
 Deno.test("openData() draws a task's examples, others for training than for tests", async () => {
   const task = { kind: "task", name: "induction-heads", setting: { length: 16 } };
   const data = await openData(config(task));

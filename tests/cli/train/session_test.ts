@@ -21,6 +21,9 @@ Deno.test("backboneFor() gives the model the input and output of its data", asyn
 
 Deno.test("backboneFor() refuses a pool that is none, or that the data has no use for", async () => {
   const field = "config.model.pool";
-  await assert.rejects(model({ pool: "max" }), { field });
+  await assert.rejects(model({ pool: "max" }), {
+    field,
+    message: 'config.model.pool is "max", expected mean or last',
+  });
   await assert.rejects(model({ pool: "last" }, "induction-heads"), { field });
 });
