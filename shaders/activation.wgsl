@@ -1,7 +1,7 @@
 // Pointwise nonlinearity: y = act(x), and back: gradX = gradY act'(x).
-// One invocation an element; with WIDE an element is four values, and counts are in fours.
+// One invocation an element; an element is VECTOR values, and so are counts.
 #import shared/bounds
-#import shared/activation_wide
+#import shared/activation_vector
 
 struct Dims { count: u32, beta: f32 }
 

@@ -1,7 +1,7 @@
 // Multiplicative gate: out = y * act(z), or first half * act(second half) of rows of y.
-// One invocation an element; with WIDE an element is four values, and sizes are in fours.
+// One invocation an element; an element is VECTOR values, and so are sizes.
 #import shared/bounds
-#import shared/activation_wide
+#import shared/activation_vector
 
 struct Dims { count: u32, width: u32 }
 

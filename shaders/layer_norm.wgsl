@@ -1,23 +1,18 @@
 // Layer normalisation of rows; the variance is summed around the mean.
 //
 //   normalize       one workgroup a row, of any size, swept three times
-//   normalize_rows  LANES invocations a row, which hold it in VECTORS registers each (WIDE: sizes
-//                   are counted in fours); back, a workgroup takes `turns` times as many rows as it
+//   normalize_rows  LANES invocations a row, which hold it in VECTORS registers each (VECTOR is 4,
+//                   sizes are in fours); back, a workgroup takes `turns` times as many rows as it
 //                   holds at once and leaves one row of each weightShares and biasShares
 #import shared/bounds
-#if WIDE
+#import shared/vector
+#if VECTOR == 4
 #import shared/row_lanes
 #else
 #import shared/row_sum
 #end
 
 struct Dims { rows: u32, feature: u32, turns: u32, eps: f32 }
-
-#if WIDE
-alias Element = vec4f;
-#else
-alias Element = f32;
-#end
 
 @group(0) @binding(0) var<storage, read> x: array<Element>;
 @group(0) @binding(1) var<storage, read> weight: array<Element>;
@@ -39,7 +34,7 @@ fn weighted(start: u32, i: u32) -> Element {
 #end
 }
 
-#if WIDE
+#if VECTOR == 4
 fn total(v: vec4f) -> f32 {
   return dot(v, vec4f(1.0));
 }

@@ -1,24 +1,19 @@
 // RMS normalisation of groups of features, optionally gated.
 //
 //   normalize       one workgroup a group of features, of any size, swept twice
-//   normalize_rows  LANES invocations a group, which hold it in VECTORS registers each (WIDE: sizes
-//                   are counted in fours); back, a workgroup takes `turns` times as many groups as
+//   normalize_rows  LANES invocations a group, which hold it in VECTORS registers each (VECTOR is
+//                   4, sizes are in fours); back, a workgroup takes `turns` times as many groups as
 //                   it holds at once and leaves one row of weightShares, its sum for the weight
 #import shared/bounds
+#import shared/vector
 #import shared/activation
-#if WIDE
+#if VECTOR == 4
 #import shared/row_lanes
 #else
 #import shared/row_sum
 #end
 
 struct Dims { groups: u32, size: u32, feature: u32, turns: u32, eps: f32 }
-
-#if WIDE
-alias Element = vec4f;
-#else
-alias Element = f32;
-#end
 
 @group(0) @binding(0) var<storage, read> x: array<Element>;
 @group(0) @binding(1) var<storage, read> weight: array<Element>;
@@ -31,7 +26,7 @@ alias Element = f32;
 @group(0) @binding(8) var<storage, read_write> weightShares: array<Element>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
-#if WIDE
+#if VECTOR == 4
 fn siluOf(v: vec4f) -> vec4f {
   return vec4f(silu(v.x), silu(v.y), silu(v.z), silu(v.w));
 }
@@ -75,7 +70,7 @@ fn ungated(i: u32) -> Element {
 #end
 }
 
-#if WIDE
+#if VECTOR == 4
 @compute @workgroup_size(GROUP)
 fn normalize_rows(
   @builtin(workgroup_id) group: vec3u,

@@ -1,10 +1,11 @@
 // Softmax of rows, optionally causal, with the log of the sum.
 //
 //   normalize       one workgroup a row, of any width, swept three times
-//   normalize_rows  LANES invocations a row, which hold it in VECTORS registers each (WIDE: widths
-//                   are counted in fours)
+//   normalize_rows  LANES invocations a row, which hold it in VECTORS registers each (VECTOR is 4,
+//                   widths are in fours)
 #import shared/bounds
-#if WIDE
+#import shared/vector
+#if VECTOR == 4
 #import shared/row_lanes
 #else
 #import shared/row_max
@@ -12,12 +13,6 @@
 #end
 
 struct Dims { rows: u32, width: u32, queries: u32, scale: f32 }
-
-#if WIDE
-alias Element = vec4f;
-#else
-alias Element = f32;
-#end
 
 @group(0) @binding(0) var<storage, read> x: array<Element>;
 @group(0) @binding(1) var<storage, read_write> y: array<Element>;
@@ -30,7 +25,7 @@ alias Element = f32;
 /// Below every finite f32 that a row may hold after scaling.
 const LOWEST = -3.4028234e38;
 
-#if WIDE
+#if VECTOR == 4
 /// Columns of a row that count; the others get weight zero.
 fn visible(row: u32) -> u32 {
 #if CAUSAL

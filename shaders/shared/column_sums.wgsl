@@ -1,16 +1,11 @@
 // Sums over rows: sums[part, c] = sum of left[r, c] (times right[r, c]) over the part's rows.
 //
-// A workgroup takes ACROSS columns, or with WIDE columns in fours, and GROUP / ACROSS rows at once;
-// an invocation has LOADS rows under way, since the time of one load is that of hundreds of sums.
-// Sizes are counted in columns, with WIDE in fours of them.
+// A workgroup takes ACROSS columns and GROUP / ACROSS rows at once; an invocation has LOADS rows
+// under way, since the time of one load is that of hundreds of sums. Columns are taken, and
+// counted, VECTOR at a time.
+#import shared/vector
 
 struct Dims { rows: u32, columns: u32, rowsPerPart: u32, stride: u32, offset: u32 }
-
-#if WIDE
-alias Element = vec4f;
-#else
-alias Element = f32;
-#end
 
 @group(0) @binding(0) var<storage, read> left: array<Element>;
 @group(0) @binding(1) var<storage, read> right: array<Element>;

@@ -14,7 +14,7 @@ import { expectShape, lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/sha
 import type { FloatArray } from "../tensor/tensor.ts";
 import { type Activation, activationCode, activationOf, slopeOf } from "./_helpers/activation.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
-import { groupsFor, POINTWISE_GROUP, spreadGroups, unitOf } from "./_helpers/plan.ts";
+import { groupsFor, spreadGroups, vectorOf, WIDE_GROUP } from "./_helpers/plan.ts";
 import { singlePass } from "./_helpers/simd.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
@@ -61,8 +61,8 @@ function cpu(
 function launch(shapes: Shapes, params: GateParams, limits: GpuLimits): LaunchPlan {
   const width = lastAxis("y", shapes.y) / 2;
   const outputs = sizeOf(shapes.y) / (shapes.z ? 1 : 2);
-  const unit = shapes.z ? unitOf(outputs) : unitOf(width);
-  const count = outputs / unit;
+  const vector = shapes.z ? vectorOf(outputs) : vectorOf(width);
+  const count = outputs / vector;
   return {
     scratch: {},
     passes: [{
@@ -70,12 +70,12 @@ function launch(shapes: Shapes, params: GateParams, limits: GpuLimits): LaunchPl
       constants: {
         KIND: activationCode(params.activation),
         HALVES: shapes.z ? 0 : 1,
-        GROUP: POINTWISE_GROUP,
-        WIDE: unit === 4 ? 1 : 0,
+        GROUP: WIDE_GROUP,
+        VECTOR: vector,
       },
-      dims: { count, width: Math.max(1, Math.floor(width / unit)) },
+      dims: { count, width: Math.max(1, Math.floor(width / vector)) },
       bindings: shapes.z ? ["y", "z", "out"] : ["y", "out"],
-      workgroups: spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
+      workgroups: spreadGroups(groupsFor(count, WIDE_GROUP), limits),
     }],
   };
 }

@@ -74,7 +74,7 @@ function passOf(shapes: Shapes, params: LayerNormParams, limits: GpuLimits) {
   const lanes = rowLanes(feature, limits);
   const constants = {
     ...(lanes ?? { GROUP: ROW_GROUP }),
-    WIDE: lanes ? 1 : 0,
+    VECTOR: lanes ? 4 : 1,
     HAS_WEIGHT: shapes.weight ? 1 : 0,
     HAS_BIAS: shapes.bias ? 1 : 0,
   };
@@ -230,6 +230,11 @@ const cases: readonly Case[] = [
     name: "plain",
     params: { eps: 1e-6 },
     inputs: (random) => ({ x: normal(random, [4, 130]) }),
+  },
+  {
+    name: "plain, rows in registers",
+    params: { eps: 1e-6 },
+    inputs: (random) => ({ x: normal(random, [5, 132]) }),
   },
   {
     name: "zeros and denormals",

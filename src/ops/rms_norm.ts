@@ -81,7 +81,7 @@ function passOf(shapes: Shapes, params: RmsNormParams, limits: GpuLimits) {
   const unit = lanes ? 4 : 1;
   const constants = {
     ...(lanes ?? { GROUP: ROW_GROUP }),
-    WIDE: lanes ? 1 : 0,
+    VECTOR: lanes ? 4 : 1,
     HAS_WEIGHT: shapes.weight ? 1 : 0,
     GATE_FIRST: shapes.z && !params.normBeforeGate ? 1 : 0,
     GATE_LAST: shapes.z && params.normBeforeGate ? 1 : 0,
@@ -180,7 +180,7 @@ const backward: Backward<RmsNormParams, "x", "weight" | "z", "out"> = {
     const shares = held ? "weightShares" : "scaled";
     const { turns, groups: workgroups } = held ? rowTurns(groups, held) : { turns: 1, groups };
     const shareRows = held ? workgroups : rows;
-    const swept = { ...constants, GROUP: ROW_GROUP, WIDE: 0 };
+    const swept = { ...constants, GROUP: ROW_GROUP, VECTOR: 1 };
     const sizes = { ...dims, size: params.groupSize ?? columns, feature: columns };
     const own = {
       scratch: shapes.weight ? { [shares]: shareRows * columns } : {},
@@ -250,6 +250,11 @@ const cases: readonly Case[] = [
     name: "plain",
     params: { eps: 1e-6 },
     inputs: (random) => ({ x: normal(random, [4, 130]) }),
+  },
+  {
+    name: "plain, rows in registers",
+    params: { eps: 1e-6 },
+    inputs: (random) => ({ x: normal(random, [5, 132]) }),
   },
   {
     name: "zeros and denormals",

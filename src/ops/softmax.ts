@@ -92,7 +92,7 @@ function rowPass(
       entry: `${lanes ? "normalize_rows" : "normalize"}${way.suffix}`,
       constants: {
         ...(lanes ?? { GROUP: ROW_GROUP }),
-        WIDE: lanes ? 1 : 0,
+        VECTOR: lanes ? 4 : 1,
         CAUSAL: params.causal ? 1 : 0,
       },
       dims: {

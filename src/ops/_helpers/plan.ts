@@ -21,14 +21,6 @@ export function groupsFor(count: number, size: number): number {
   return Math.ceil(count / size);
 }
 
-/**
- * Values that an invocation of a pointwise shader takes at once: four where all sizes allow it,
- * since a GPU moves one value an invocation at a third of its bandwidth.
- */
-export function unitOf(...sizes: readonly number[]): 1 | 4 {
-  return sizes.every((size) => size % 4 === 0) ? 4 : 1;
-}
-
 /** The smallest power of two that is at least `value`. */
 export function powerOfTwoAtLeast(value: number): number {
   let power = 1;

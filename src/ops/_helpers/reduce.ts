@@ -1,12 +1,12 @@
 /** Sums over rows: how the gradients of weights that many rows share are collected on a GPU. */
 import type { LaunchPlan, Pass } from "../op.ts";
-import { groupsFor, powerOfTwoAtLeast } from "./plan.ts";
+import { groupsFor, powerOfTwoAtLeast, vectorOf } from "./plan.ts";
 
 /** Invocations of a workgroup that sums columns. */
 const GROUP = 256;
 /** Rows that an invocation has under way at once. */
 const LOADS = 4;
-/** Columns, or fours of them, that a workgroup takes: what one load of a warp covers. */
+/** Columns, or vectors of them, that a workgroup takes: what one load of a warp covers. */
 const ACROSS_MAX = 32;
 /** The same for the sum of parts, which has few rows: more of them at once. */
 const ACROSS_OF_PARTS_MAX = 8;
@@ -33,7 +33,7 @@ export interface ColumnSums {
   readonly offset?: number;
 }
 
-/** Sizes of one pass, in elements of the shader: columns, or fours of them. */
+/** Sizes of one pass, in elements of the shader: columns, or vectors of them. */
 interface Sizes {
   readonly rows: number;
   readonly columns: number;
@@ -47,12 +47,12 @@ interface Sizes {
  */
 export function columnSums(sums: ColumnSums): Pick<LaunchPlan, "scratch" | "passes"> {
   const { target, left, right, rows, columns, stride = columns, offset = 0 } = sums;
-  const wide = [columns, stride, offset].every((size) => size % 4 === 0) ? 4 : 1;
+  const vector = vectorOf(columns, stride, offset);
   const sizes: Sizes = {
     rows,
-    columns: columns / wide,
-    stride: stride / wide,
-    offset: offset / wide,
+    columns: columns / vector,
+    stride: stride / vector,
+    offset: offset / vector,
   };
   const across = Math.min(ACROSS_MAX, powerOfTwoAtLeast(sizes.columns));
   const rowsAtOnce = GROUP / across * LOADS;
@@ -64,7 +64,7 @@ export function columnSums(sums: ColumnSums): Pick<LaunchPlan, "scratch" | "pass
   if (parts === 1) {
     return {
       scratch: {},
-      passes: [sumPass([...factors, `sums=${target}`], sizes, { across, rowsPerPart, wide })],
+      passes: [sumPass([...factors, `sums=${target}`], sizes, { across, rowsPerPart, vector })],
     };
   }
   const scratch = `${target}Parts`;
@@ -72,11 +72,11 @@ export function columnSums(sums: ColumnSums): Pick<LaunchPlan, "scratch" | "pass
   return {
     scratch: { [scratch]: parts * columns },
     passes: [
-      sumPass([...factors, `sums=${scratch}`], sizes, { across, rowsPerPart, wide }),
+      sumPass([...factors, `sums=${scratch}`], sizes, { across, rowsPerPart, vector }),
       sumPass([`left=${scratch}`, `sums=${target}`], ofParts, {
         across: Math.min(ACROSS_OF_PARTS_MAX, across),
         rowsPerPart: parts,
-        wide,
+        vector,
       }),
     ],
   };
@@ -86,7 +86,7 @@ export function columnSums(sums: ColumnSums): Pick<LaunchPlan, "scratch" | "pass
 function sumPass(
   bindings: readonly string[],
   sizes: Sizes,
-  { across, rowsPerPart, wide }: { across: number; rowsPerPart: number; wide: number },
+  { across, rowsPerPart, vector }: { across: number; rowsPerPart: number; vector: number },
 ): Pass {
   const groups = groupsFor(sizes.columns, across);
   const layers = Math.max(1, groupsFor(groups, GROUPS_PER_AXIS_MAX));
@@ -97,7 +97,7 @@ function sumPass(
       GROUP,
       LOADS,
       ACROSS: across,
-      WIDE: wide === 4 ? 1 : 0,
+      VECTOR: vector,
       HAS_RIGHT: bindings.length === 3 ? 1 : 0,
     },
     dims: { ...sizes, rowsPerPart },
