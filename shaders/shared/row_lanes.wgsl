@@ -1,5 +1,5 @@
-// Sums and maxima over the LANES invocations that share a row, neighbours by index and a power of
-// two, 2 ^ LANE_BITS. Every invocation must call them. With SUBGROUPS a row lies within a subgroup and values are
+// Sums and maxima over the LANES = 2 ^ LANE_BITS invocations that share a row, neighbours by index.
+// Every invocation must call them. With SUBGROUPS a row lies within a subgroup and values are
 // exchanged directly; without, through workgroup memory.
 
 #if !SUBGROUPS

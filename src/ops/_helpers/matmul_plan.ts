@@ -1,4 +1,4 @@
-/** Passes of `shaders/matmul.wgsl`: which tile a product takes, and where its inner axis is split. */
+/** Passes of `shaders/matmul.wgsl`: which tile a product takes, where its inner axis is split. */
 import type { GpuLimits } from "../../device/device.ts";
 import type { LaunchPlan, Pass } from "../op.ts";
 import { groupsFor } from "./plan.ts";
@@ -92,7 +92,7 @@ function tileOf(m: number, n: number, limits: GpuLimits): Tile {
 const BANK_VECTORS = 8;
 
 /**
- * By how many vectors the next four steps of a turned operand are swapped: a warp stores four values
+ * By how many vectors the next four steps of a turned operand are swapped: a warp stores values of
  * of each of STEPS / 4 such steps at once. None where a tile is too narrow for the swap to stay
  * among the vectors that lie side by side.
  */
