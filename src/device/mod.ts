@@ -16,6 +16,7 @@ export type {
   GpuDevice,
   GpuLimits,
 } from "./device.ts";
+export { VIEW_ELEMENTS, viewOf } from "./device.ts";
 export { Hardware, type HardwareOptions, openHardware } from "./hardware.ts";
 export { SIMD_THREADS_MAX, type SimdOptions } from "./simd.ts";
 export { openScope, type ScopedDevice } from "./scope.ts";

@@ -26,6 +26,8 @@ export interface WireLaunch {
 /** A buffer as a launch sees it. */
 export interface WireBinding {
   readonly id: number;
+  /** First byte. */
+  readonly offset: number;
   readonly bytes: number;
 }
 
@@ -37,7 +39,7 @@ export type Command =
   | { kind: "program"; number: number; program: Program }
   | { kind: "forgetPrograms" }
   | { kind: "launch"; launches: readonly WireLaunch[] }
-  | { kind: "read"; request: number; id: number; bytes: number }
+  | { kind: "read"; request: number; from: WireBinding }
   | { kind: "time"; request: number; launches: readonly WireLaunch[]; repeats: number };
 
 /** To the Worker. */

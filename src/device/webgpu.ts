@@ -5,9 +5,16 @@
 import { DeviceLostError, LimitError } from "../base/errors.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor/tensor.ts";
-import type { AdapterSummary, DeviceTensor, GpuDevice, GpuLimits, Launch } from "./device.ts";
+import type {
+  AdapterSummary,
+  BufferHandle,
+  DeviceTensor,
+  GpuDevice,
+  GpuLimits,
+  Launch,
+} from "./device.ts";
 import { BufferPool, POOL_BYTES_MAX } from "./pool.ts";
-import type { Answer, Command, Program, Request, WireLaunch } from "./protocol.ts";
+import type { Answer, Command, Program, Request, WireBinding, WireLaunch } from "./protocol.ts";
 import { FAST_READBACK_RUNTIMES } from "./readback.ts";
 import { threadEnded } from "./threads.ts";
 
@@ -101,6 +108,11 @@ function prepareLinux(): void {
   for (const [name, value] of Object.entries(defaults)) {
     if (!Deno.env.get(name)) Deno.env.set(name, value);
   }
+}
+
+/** Leading bytes of a buffer or of a view of one. */
+function wireBinding({ id, view }: BufferHandle, bytes: number): WireBinding {
+  return { id: view?.of ?? id, offset: (view?.start ?? 0) * DTYPE_BYTES.f32, bytes };
 }
 
 /** The GPU behind its Worker. Made by {@linkcode openWebGpu}. */
@@ -202,9 +214,9 @@ export class WebGpuDevice implements GpuDevice {
   }
 
   async read(tensor: DeviceTensor): Promise<Tensor> {
-    const id = this.#alive(tensor);
-    const bytes = sizeOf(tensor.shape) * DTYPE_BYTES.f32;
-    const data = await this.#request((request) => ({ kind: "read", request, id, bytes }));
+    this.#refuseDead(tensor);
+    const from = wireBinding(tensor.buffer, sizeOf(tensor.shape) * DTYPE_BYTES.f32);
+    const data = await this.#request((request) => ({ kind: "read", request, from }));
     return {
       shape: tensor.shape,
       dtype: "f32",
@@ -314,12 +326,11 @@ export class WebGpuDevice implements GpuDevice {
     if (this.#batchBytes > BATCH_BYTES_MAX) this.#flush();
   }
 
-  #alive(tensor: DeviceTensor): number {
+  #refuseDead(tensor: DeviceTensor): void {
     this.#refuseWhenGone();
     if (tensor.buffer.generation !== this.#generation) {
       throw new DeviceLostError("The tensor was on a GPU device that has been lost");
     }
-    return tensor.buffer.id;
   }
 
   #refuseWhenGone(): void {
@@ -335,7 +346,7 @@ export class WebGpuDevice implements GpuDevice {
       if (buffer.generation !== this.#generation) {
         throw new DeviceLostError(`"${name}" was on a GPU device that has been lost`);
       }
-      return { id: buffer.id, bytes };
+      return wireBinding(buffer, bytes);
     });
     const program = this.#programOf({ shader, entry, constants, names, packed });
     return { program, dims, bindings, workgroups };
