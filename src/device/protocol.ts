@@ -1,5 +1,6 @@
 /** Messages between a GPU device on the caller's thread and the Worker that owns the GPU. */
-import type { AdapterSummary, GpuLimits } from "./device.ts";
+import { DTYPE_BYTES } from "../tensor/tensor.ts";
+import type { AdapterSummary, BufferHandle, GpuLimits } from "./device.ts";
 import type { Packed } from "./packing.ts";
 
 /** What a pipeline is compiled from; sent once, then named by its number. */
@@ -31,6 +32,11 @@ export interface WireBinding {
   readonly bytes: number;
 }
 
+/** Leading bytes of a buffer, or of a view of one. */
+export function wireBinding({ id, view }: BufferHandle, bytes: number): WireBinding {
+  return { id: view?.of ?? id, offset: (view?.start ?? 0) * DTYPE_BYTES.f32, bytes };
+}
+
 /** One step of a batch; steps run in order. */
 export type Command =
   | { kind: "create"; id: number; bytes: number }
@@ -40,6 +46,7 @@ export type Command =
   | { kind: "forgetPrograms" }
   | { kind: "launch"; launches: readonly WireLaunch[] }
   | { kind: "read"; request: number; from: WireBinding }
+  | { kind: "compile"; request: number; program?: number }
   | { kind: "time"; request: number; launches: readonly WireLaunch[]; repeats: number };
 
 /** To the Worker. */
@@ -56,6 +63,7 @@ export type Answer =
   | { kind: "unavailable"; reason: string }
   | { kind: "data"; request: number; data: ArrayBuffer }
   | { kind: "times"; request: number; milliseconds: number[] }
+  | { kind: "compiled"; request: number; count: number }
   | { kind: "failed"; request: number; message: string }
   | { kind: "fault"; message: string }
   | { kind: "lost"; generation: number; reason: string }

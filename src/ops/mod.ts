@@ -22,6 +22,7 @@ import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
 import { gaussianCrps } from "./gaussian_crps.ts";
 import { gaussianLoss } from "./gaussian_loss.ts";
+import { gatherRows } from "./gather_rows.ts";
 import { half } from "./half.ts";
 import { kalmanFilter } from "./kalman_filter.ts";
 import { kalmanSmoother } from "./kalman_smoother.ts";
@@ -74,6 +75,7 @@ export {
   embedding,
   fftConv,
   gate,
+  gatherRows,
   gaussianCrps,
   gaussianLoss,
   half,
@@ -127,6 +129,7 @@ export const OPS: readonly AnyOp[] = [
   embedding,
   fftConv,
   gate,
+  gatherRows,
   gaussianCrps,
   gaussianLoss,
   half,

@@ -1,5 +1,5 @@
 /**
- * Named tensors behind one another in one, an arena, so that a pass over all of a model's parameters
+ * Named tensors behind one another in one, an arena, so that a pass over all parameters of a model
  * is one launch. Each begins at a multiple of {@linkcode VIEW_ELEMENTS}, which is a whole number of
  * Adam's runs, too; what lies between two is 0.
  */

@@ -1,4 +1,4 @@
-import { type DeviceTensor, openScope } from "../../device/mod.ts";
+import { openScope } from "../../device/mod.ts";
 import { matmul, runOp } from "../../ops/mod.ts";
 import { reshape, type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import { clipFactor, clipValues, globalNorm } from "../../training/clip.ts";
