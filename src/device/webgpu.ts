@@ -3,7 +3,7 @@
  * commands in batches to the Worker that owns the GPU.
  */
 import { DeviceLostError, LimitError } from "../base/errors.ts";
-import { type Shape, sizeOf } from "../tensor/shape.ts";
+import { expectAxis, type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor/tensor.ts";
 import type { AdapterSummary, DeviceTensor, GpuDevice, GpuLimits, Launch } from "./device.ts";
 import { BufferPool, POOL_BYTES_MAX } from "./pool.ts";
@@ -199,6 +199,12 @@ export class WebGpuDevice implements GpuDevice {
     // Always a copy, so the caller may go on writing; f64 is rounded here.
     this.#write(tensor, new Float32Array(source.data));
     return tensor;
+  }
+
+  write(tensor: DeviceTensor, data: Float32Array<ArrayBuffer>): void {
+    expectAxis("elements", sizeOf(tensor.shape), data.length);
+    this.#alive(tensor);
+    this.#write(tensor, data);
   }
 
   async read(tensor: DeviceTensor): Promise<Tensor> {

@@ -9,13 +9,19 @@ import type {
 } from "../device/device.ts";
 import { LimitError } from "../base/errors.ts";
 import { invariant } from "../base/invariant.ts";
-import { type Shape, sizeOf } from "../tensor/shape.ts";
+import { expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type FloatArray, type Tensor } from "../tensor/tensor.ts";
 import { type AnyOp, gradientName, type LaunchPlan, type Named, type Op, type Pass } from "./op.ts";
-import { packLaunch } from "./_helpers/packing.ts";
+import { copyWords, packLaunch } from "./_helpers/packing.ts";
 
 /** An input of {@linkcode runOp}: on the host, or already on the device. */
 export type OpInput = Tensor | DeviceTensor;
+
+/**
+ * Tensors that a run fills instead of new ones, by output. For an output that is resident
+ * ({@linkcode Op.resident}) it may be the input's own tensor, which the run then advances in place.
+ */
+export type OpTargets<O extends string> = { readonly [key in O]?: DeviceTensor };
 
 function isOnDevice(input: OpInput): input is DeviceTensor {
   return "buffer" in input;
@@ -40,11 +46,28 @@ export function runOp<P, I extends string, Opt extends string, O extends string>
   inputs: Named<I, Opt, OpInput>,
   params: P,
 ): { readonly [key in O]: DeviceTensor } {
-  const outputs = device.kind === "webgpu"
-    ? runOnGpu(device, op, inputs, params)
-    : runOnCpu(device, op, inputs, params);
+  const outputs = runInto(device, op, inputs, params, {});
   (device as RecordingDevice).record?.({ op, inputs, params, outputs });
   return outputs;
+}
+
+/**
+ * {@linkcode runOp} that fills tensors of the caller's where it is given some, with no record on a
+ * tape: what stood in them is gone.
+ *
+ * @throws as {@linkcode runOp}; {ShapeError} a target has another shape than the output;
+ *   {TypeError} a target is an input that its output does not go on from
+ */
+export function runInto<P, I extends string, Opt extends string, O extends string>(
+  device: Device,
+  op: Op<P, I, Opt, O>,
+  inputs: Named<I, Opt, OpInput>,
+  params: P,
+  targets: OpTargets<O>,
+): { readonly [key in O]: DeviceTensor } {
+  return device.kind === "webgpu"
+    ? issue(device, (scope) => prepareOp(scope, op, inputs, params, targets)).outputs
+    : runOnCpu(device, op, inputs, params, targets);
 }
 
 /** One run of an op, as a tape takes it down. */
@@ -90,12 +113,41 @@ function arraysOf(
   return arrays;
 }
 
-/** Tensors of the given shapes, and the arrays behind them. */
-function allocArrays(device: CpuDevice, shapes: Readonly<Record<string, Shape>>, dtype: Dtype) {
+/** The input that an output goes on from, where it does. */
+function originOf(op: AnyOp, output: string): string | undefined {
+  return op.resident?.[output];
+}
+
+/** @throws what {@linkcode runInto} says of targets */
+function checkTargets(
+  op: AnyOp,
+  given: Readonly<Record<string, OpInput>>,
+  shapes: Readonly<Record<string, Shape>>,
+  targets: Readonly<Record<string, DeviceTensor | undefined>>,
+): void {
+  for (const [name, target] of Object.entries(targets)) {
+    if (target === undefined) continue;
+    expectShape(name, [], shapes[name] ?? [], target.shape);
+    for (const [input, tensor] of Object.entries(given)) {
+      const isSame = isOnDevice(tensor) && tensor.buffer.id === target.buffer.id;
+      if (isSame && originOf(op, name) !== input) {
+        throw new TypeError(`Op ${op.name}: "${name}" cannot take the place of "${input}"`);
+      }
+    }
+  }
+}
+
+/** Tensors of the given shapes, those given among them, and the arrays behind them. */
+function allocArrays(
+  device: CpuDevice,
+  shapes: Readonly<Record<string, Shape>>,
+  dtype: Dtype,
+  targets: Readonly<Record<string, DeviceTensor | undefined>> = {},
+) {
   const tensors: Record<string, DeviceTensor> = {};
   const arrays: Record<string, FloatArray> = {};
   for (const [name, shape] of Object.entries(shapes)) {
-    const tensor = device.alloc(shape, dtype);
+    const tensor = targets[name] ?? device.alloc(shape, dtype);
     tensors[name] = tensor;
     arrays[name] = device.dataOf(tensor);
   }
@@ -123,13 +175,21 @@ function runOnCpu<P, I extends string, Opt extends string, O extends string>(
   op: Op<P, I, Opt, O>,
   inputs: Named<I, Opt, OpInput>,
   params: P,
+  targets: OpTargets<O>,
 ): { readonly [key in O]: DeviceTensor } {
   const given = inputs as Record<string, OpInput | undefined>;
   const shapes = shapesOf(op, given);
   const outputShapes = op.outputShapes(shapes as Named<I, Opt, Shape>, params);
   const { dtype } = given[op.inputs[0]!]!;
-  const arrays = arraysOf(device, op, inputsOf(given, shapes), dtype);
-  const outputs = allocArrays(device, outputShapes, dtype);
+  const present = inputsOf(given, shapes);
+  checkTargets(op, present, outputShapes, targets);
+  const arrays = arraysOf(device, op, present, dtype);
+  const outputs = allocArrays(device, outputShapes, dtype, targets);
+  for (const name of op.outputs) {
+    const origin = originOf(op, name);
+    if (origin === undefined || arrays[origin] === outputs.arrays[name]) continue;
+    outputs.arrays[name]!.set(arrays[origin]!);
+  }
   const work = op.work(shapes as Named<I, Opt, Shape>, params);
   const plan = isForSimd(device, dtype, work) && op.simd?.(shapes as Named<I, Opt, Shape>, params);
   if (plan && device.simd!.run(plan, arrays, outputs.arrays)) {
@@ -175,22 +235,26 @@ export interface PreparedOp<O extends string> {
 
 /**
  * Makes an op ready on a GPU without running it: uploads host inputs, allocates scratch and
- * outputs. For loops that repeat the same launches (benches, training iterations). Everything stays
- * allocated; pass a scope to give it back together.
+ * outputs. For loops that repeat the same launches (benches, training iterations, serving).
+ * Everything stays allocated; pass a scope to give it back together.
  *
- * @throws as {@linkcode runOp}
+ * @param targets  tensors of the caller's to fill instead of new ones
+ * @throws as {@linkcode runInto}
  */
 export function prepareOp<P, I extends string, Opt extends string, O extends string>(
   device: GpuDevice,
   op: Op<P, I, Opt, O>,
   inputs: Named<I, Opt, OpInput>,
   params: P,
+  targets: OpTargets<O> = {},
 ): PreparedOp<O> {
   const given = inputs as Record<string, OpInput | undefined>;
   const shapes = shapesOf(op, given);
   const outputShapes = op.outputShapes(shapes as Named<I, Opt, Shape>, params);
   const plan = op.launch(shapes as Named<I, Opt, Shape>, params, device.limits);
-  const prepared = prepare(device, op, inputsOf(given, shapes), outputShapes, plan);
+  const present = inputsOf(given, shapes);
+  checkTargets(op, present, outputShapes, targets);
+  const prepared = prepare(device, op, present, outputShapes, plan, targets);
   return prepared as PreparedOp<O>;
 }
 
@@ -201,6 +265,7 @@ function prepare(
   given: Readonly<Record<string, OpInput>>,
   outputShapes: Readonly<Record<string, Shape>>,
   plan: LaunchPlan,
+  targets: Readonly<Record<string, DeviceTensor | undefined>> = {},
 ): PreparedOp<string> {
   const tensors: Record<string, DeviceTensor> = {};
   for (const [name, input] of Object.entries(given)) {
@@ -213,8 +278,15 @@ function prepare(
     tensors[name] = device.table(table.key, table.make);
   }
   const outputs: Record<string, DeviceTensor> = {};
+  const copies: Launch[] = [];
   for (const [name, shape] of Object.entries(outputShapes)) {
-    outputs[name] = tensors[name] = device.alloc(shape, "f32");
+    const output = targets[name] ?? device.alloc(shape, "f32");
+    outputs[name] = tensors[name] = output;
+    const origin = originOf(op, name);
+    if (origin === undefined || tensors[origin]!.buffer.id === output.buffer.id) continue;
+    const count = sizeOf(shape);
+    const bindings = { words: bind(tensors[origin]!), copied: bind(output) };
+    if (count > 0) copies.push(copyWords(device, bindings, { count, wordsAt: 0, copiedAt: 0 }));
   }
   const launches = plan.passes.flatMap((pass) =>
     packLaunch(device, {
@@ -226,16 +298,7 @@ function prepare(
       workgroups: pass.workgroups,
     })
   );
-  return { launches, outputs };
-}
-
-function runOnGpu<P, I extends string, Opt extends string, O extends string>(
-  device: GpuDevice,
-  op: Op<P, I, Opt, O>,
-  inputs: Named<I, Opt, OpInput>,
-  params: P,
-): { readonly [key in O]: DeviceTensor } {
-  return issue(device, (scope) => prepareOp(scope, op, inputs, params)).outputs;
+  return { launches: [...copies, ...launches], outputs };
 }
 
 /** Runs what was prepared in a scope; only its outputs outlive the run. */

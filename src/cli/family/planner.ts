@@ -108,6 +108,7 @@ export function openPlanner(limits: GpuLimits): Planner {
     limits,
     alloc,
     upload: ({ shape }) => alloc(shape),
+    write() {},
     read: ({ shape }) => Promise.resolve(zeros(shape, "f32")),
     free() {},
     close: () => Promise.resolve(),
