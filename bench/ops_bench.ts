@@ -2,7 +2,7 @@
  * Speed of every kernel, beside what the hardware allows and what others reach.
  *
  *   deno task bench [--group issue|ops|gradients|length|state]... [--op NAME]... [--shapes small|large]
- *                   [--json] [--save FILE] [--history]
+ *                   [--seconds 60] [--json] [--save FILE] [--history] [--compare REVISION]
  *
  * On a GPU each scenario of `scenarios.ts` is timed by the GPU's own clock after at least 60 ms of
  * work (idle GPUs run at a fraction of their clock): the median of repeats and their spread. Its
@@ -11,8 +11,10 @@
  * peer is the time recorded for the same work on the same model of card (`peers.json`).
  *
  * `small` shapes are for CPUs and software adapters; they add the twin on one core, the SIMD kernels
- * on one core and on all. The default groups are `issue`, `ops` and `gradients`. `--history` appends
- * to bench/history.ndjson, `--save` writes the results that docs/performance.md is made from.
+ * on one core and on all. The default groups are `issue`, `ops` and `gradients`. `--seconds` is the
+ * time after which no scenario is begun, `--history` appends to bench/history.ndjson, `--save` writes
+ * the results that docs/performance.md is made from. `--compare` times this tree and another commit
+ * in turns (`compare.ts`).
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
@@ -28,6 +30,7 @@ import {
   type WebGpuDevice,
 } from "../src/device/mod.ts";
 import { OPS } from "../src/ops/mod.ts";
+import { compareWith, formatComparison } from "./compare.ts";
 import { type Bound, type Ceilings, floorOf, measureCeilings } from "./ceilings.ts";
 import { type Cost, flopOf } from "./costs.ts";
 import { type Provenance, provenance } from "./machine.ts";
@@ -53,6 +56,8 @@ export interface Row {
   readonly peer: { readonly name: string; readonly ms: number } | null;
   /** Milliseconds of the twin, of SIMD kernels on one core, and on all. */
   readonly cpu: { readonly twin: number; readonly simd: number; readonly threads: number } | null;
+  /** All that it took: drawing inputs, compiling, spinning up, timing. */
+  readonly wallMs: number;
   /** Why the scenario could not be run. */
   readonly problem?: string;
 }
@@ -103,6 +108,7 @@ interface Machines {
 
 async function measure(machines: Machines, scenario: Scenario): Promise<Row> {
   const { gpu, ceilings, spin, cpu } = machines;
+  const start = systemClock.monotonicMs();
   const peer = peerOf(scenario.name);
   const cost = scenario.cost();
   const common = {
@@ -123,10 +129,11 @@ async function measure(machines: Machines, scenario: Scenario): Promise<Row> {
           threads: cpuMs(cpu.threads, scenario),
         }
         : null,
+      wallMs: systemClock.monotonicMs() - start,
     };
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
-    return { ...common, gpu: null, cpu: null, problem };
+    return { ...common, gpu: null, cpu: null, wallMs: systemClock.monotonicMs() - start, problem };
   }
 }
 
@@ -232,15 +239,20 @@ function parse() {
       op: { type: "string", multiple: true, default: [] },
       group: { type: "string", multiple: true },
       shapes: { type: "string" },
+      seconds: { type: "string", default: "60" },
       history: { type: "boolean" },
       save: { type: "string" },
+      compare: { type: "string" },
       json: { type: "boolean" },
     },
   });
   if (values.shapes !== undefined && !["small", "large"].includes(values.shapes)) {
     throw new RangeError(`--shapes "${values.shapes}" is neither small nor large`);
   }
-  return { ...values, groups: groupsOf(values.group) };
+  const seconds = Number(values.seconds);
+  if (!(seconds > 0)) throw new RangeError(`--seconds "${values.seconds}" is no positive number`);
+  const shapes = values.shapes as "small" | "large" | undefined;
+  return { ...values, shapes, seconds, groups: groupsOf(values.group) };
 }
 
 async function openMachines(gpu: WebGpuDevice | undefined, isLarge: boolean): Promise<Machines> {
@@ -261,8 +273,20 @@ function split(measured: Awaited<ReturnType<typeof measureCeilings>> | undefined
   return { ceilings: measured?.ceilings, spin: measured?.spin };
 }
 
+async function compare(revision: string, options: ReturnType<typeof parse>): Promise<void> {
+  const opened = await openWebGpu();
+  const isReal = "device" in opened && !opened.device.info.software;
+  if ("device" in opened) await opened.device.close();
+  const shapes = options.shapes ?? (isReal ? "large" : "small");
+  const wanted = scenariosFor(shapes === "large", options.groups, options.op);
+  const names = new Set(wanted.map(({ name }) => name));
+  const found = await compareWith(revision, shapes, (name) => names.has(name), !options.json);
+  console.log(options.json ? JSON.stringify(found) : formatComparison(found));
+}
+
 async function main(): Promise<void> {
   const options = parse();
+  if (options.compare !== undefined) return await compare(options.compare, options);
   const opened = await openWebGpu({ budgetBytes: BUDGET_BYTES });
   const gpu = "device" in opened ? opened.device : undefined;
   const isLarge = (options.shapes ?? (gpu && !gpu.info.software ? "large" : "small")) === "large";
@@ -270,11 +294,17 @@ async function main(): Promise<void> {
   const machines = await openMachines(gpu, isLarge);
   const progress = await openProgress("bench", !options.json);
   const rows: Row[] = [];
+  const seconds = () => systemClock.monotonicMs() / 1000;
+  const end = seconds() + options.seconds;
   for (const scenario of scenarios) {
     progress.update(rows.length, scenarios.length);
+    if (seconds() > end) break;
     rows.push(await measure(machines, scenario));
   }
   progress.stop();
+  if (rows.length < scenarios.length) {
+    console.error(`Stopped after ${options.seconds} s: ${rows.length} of ${scenarios.length}`);
+  }
   const adapter = gpu?.info.description || gpu?.info.device || "none";
   const command = `deno task bench${Deno.args.length > 0 ? ` -- ${Deno.args.join(" ")}` : ""}`;
   const results: Results = {
@@ -290,4 +320,12 @@ async function main(): Promise<void> {
   await gpu?.close();
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    console.error(error.message);
+    Deno.exitCode = 1;
+  }
+}

@@ -14,6 +14,7 @@
  * Backbones of Mamba blocks are served by one fused run a block, all others op by op.
  */
 import { InvalidValueError, LimitError, OverloadError } from "../base/errors.ts";
+import type { Launch } from "../device/device.ts";
 import type { Device } from "../device/mod.ts";
 import type { LayerState } from "../layers/mod.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -169,6 +170,15 @@ export class Serving {
     this.#openSlot(slot, "slot");
     this.#plan.tables.write(slot, state);
     this.#oldest[slot] = 0;
+  }
+
+  /**
+   * What a step of so many samples launches on a GPU, of the samples of the last step: for benches.
+   * Undefined on a CPU and where blocks run op by op.
+   */
+  launches(batch: number): readonly Launch[] | undefined {
+    this.#refuseWhenClosed();
+    return this.#plan.launches?.(batch);
   }
 
   /** Gives the device's memory back. The device stays open. */

@@ -225,6 +225,11 @@ class FusedServing implements ServingPlan {
     return { y: this.#view(this.#outputs, [batch, this.#config.output.size]), isOwned: false };
   }
 
+  launches(batch: number): readonly Launch[] | undefined {
+    const device = this.#device;
+    return device.kind === "webgpu" ? this.#launchesOf(device, batchClass(batch)) : undefined;
+  }
+
   free(): void {
     this.tables.free();
     this.#held.release();

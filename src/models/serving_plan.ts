@@ -1,4 +1,5 @@
 /** How a backbone serves on a device: what `openServing` chooses between. */
+import type { Launch } from "../device/device.ts";
 import type { DeviceTensor } from "../device/mod.ts";
 import type { StateTables } from "./serving_tables.ts";
 
@@ -24,6 +25,8 @@ export interface ServingPlan {
    * @returns the outputs, and whether they are to be freed when read           [batch, output]
    */
   step(samples: ServingSamples, oldest: Uint8Array): { y: DeviceTensor; isOwned: boolean };
+  /** What a step of so many samples launches on a GPU; undefined on a CPU, or where it varies. */
+  launches?(batch: number): readonly Launch[] | undefined;
   /** Gives all memory back. */
   free(): void;
 }

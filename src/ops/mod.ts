@@ -22,6 +22,7 @@ import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
 import { gaussianCrps } from "./gaussian_crps.ts";
 import { gaussianLoss } from "./gaussian_loss.ts";
+import { gatherRows } from "./gather_rows.ts";
 import { half } from "./half.ts";
 import { kalmanFilter } from "./kalman_filter.ts";
 import { kalmanSmoother } from "./kalman_smoother.ts";
@@ -44,6 +45,7 @@ import { shiftTaps } from "./shift_taps.ts";
 import { sharedScan } from "./shared_scan.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
+import { split } from "./split.ts";
 import { squaredError } from "./squared_error.ts";
 import { squaredNorm } from "./squared_norm.ts";
 import { ssd } from "./ssd.ts";
@@ -76,6 +78,7 @@ export {
   embedding,
   fftConv,
   gate,
+  gatherRows,
   gaussianCrps,
   gaussianLoss,
   half,
@@ -99,6 +102,7 @@ export {
   shiftTaps,
   slice,
   softmax,
+  split,
   squaredError,
   squaredNorm,
   ssd,
@@ -131,6 +135,7 @@ export const OPS: readonly AnyOp[] = [
   embedding,
   fftConv,
   gate,
+  gatherRows,
   gaussianCrps,
   gaussianLoss,
   half,
@@ -154,6 +159,7 @@ export const OPS: readonly AnyOp[] = [
   sharedScan,
   slice,
   softmax,
+  split,
   squaredError,
   squaredNorm,
   ssd,
