@@ -1,11 +1,11 @@
 /**
  * Serving a backbone of Mamba blocks: one run a block for the whole batch (`mamba_step`), states
  * advanced where they lie. A sample travels as one row of slot, oldest input, elapsed time and
- * features, all of them in one write a step. On a GPU the launches of a batch size are made once and
- * issued again and again, so that a step allocates nothing there.
+ * features, all of them in one write a step. On a GPU the launches of a batch size are made once
+ * and issued again and again, so that a step allocates nothing there.
  */
 import { InvalidValueError } from "../base/errors.ts";
-import type { GpuDevice, Launch } from "../device/device.ts";
+import type { Launch } from "../device/device.ts";
 import { type Device, type DeviceTensor, openScope, type ScopedDevice } from "../device/mod.ts";
 import type { LayerState, MambaConfig } from "../layers/mod.ts";
 import { fromLanesInto, LANE, toLanesInto } from "../ops/_helpers/lanes.ts";
@@ -14,7 +14,7 @@ import { mambaStep, matmul, rmsNorm, runInto } from "../ops/mod.ts";
 import type { AnyOp } from "../ops/op.ts";
 import { type OpInput, prepareOp } from "../ops/run.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
-import { asDtype, type FloatArray, reshape, type Tensor, tensorOf } from "../tensor/tensor.ts";
+import { asDtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { type Backbone, NORM_EPS } from "./backbone.ts";
 import type { BackboneConfig } from "./backbone_config.ts";
 import type { ServingPlan, ServingSamples } from "./serving_plan.ts";
@@ -220,14 +220,13 @@ class FusedServing implements ServingPlan {
       this.#view(this.#rows, [size, this.#fields]),
       this.#filled(size, samples, oldest),
     );
-    if (this.#device.kind === "webgpu") this.#device.dispatch(this.#launchesOf(this.#device, size));
+    if (this.#device.kind === "webgpu") this.#device.dispatch(this.#launchesOf(size));
     else this.#issue(size, (...call) => void runInto(this.#device, ...call));
     return { y: this.#view(this.#outputs, [batch, this.#config.output.size]), isOwned: false };
   }
 
   launches(batch: number): readonly Launch[] | undefined {
-    const device = this.#device;
-    return device.kind === "webgpu" ? this.#launchesOf(device, batchClass(batch)) : undefined;
+    return this.#device.kind === "webgpu" ? this.#launchesOf(batchClass(batch)) : undefined;
   }
 
   free(): void {
@@ -260,7 +259,7 @@ class FusedServing implements ServingPlan {
     return device.upload(tensorOf(shape, data));
   }
 
-  #launchesOf(device: GpuDevice, size: number): readonly Launch[] {
+  #launchesOf(size: number): readonly Launch[] {
     const kept = this.#launches.get(size);
     if (kept !== undefined) return kept;
     const launches: Launch[] = [];

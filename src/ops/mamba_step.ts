@@ -91,7 +91,7 @@ function outputShapes(
   return { out: shapes.x, nextState: shapes.state, nextWindow: shapes.window };
 }
 
-/** A product with packed weights: `count` inputs to `columns` sums, from a part's first vector on. */
+/** A product with packed weights: inputs to `columns` sums, from a part's first vector on. */
 function product(
   weights: FloatArray,
   part: { readonly at: number; readonly columns: number },
@@ -247,7 +247,7 @@ function cpu(
 /** Whether a GPU with these limits can run a block of these sizes in one dispatch. */
 export function canStepFused(sizes: MambaSizes, limits: GpuLimits): boolean {
   const isVector = [sizes.feature, sizes.inner, sizes.state].every((size) => size % LANE === 0);
-  return isVector && mambaTiles(sizes, limits) !== undefined;
+  return isVector && mambaTiles(sizes, limits, 1) !== undefined;
 }
 
 type Case = OpCase<MambaStepParams, Input, never>;
