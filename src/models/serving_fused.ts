@@ -5,7 +5,7 @@
  * and issued again and again, so that a step allocates nothing there.
  */
 import { InvalidValueError } from "../base/errors.ts";
-import type { Launch } from "../device/device.ts";
+import { type Launch, viewOf } from "../device/device.ts";
 import { type Device, type DeviceTensor, openScope, type ScopedDevice } from "../device/mod.ts";
 import type { LayerState, MambaConfig } from "../layers/mod.ts";
 import { fromLanesInto, LANE, toLanesInto } from "../ops/_helpers/lanes.ts";
@@ -13,8 +13,7 @@ import { canStepFused, type MambaStepParams, packMambaWeights } from "../ops/mam
 import { mambaStep, matmul, rmsNorm, runInto } from "../ops/mod.ts";
 import type { AnyOp } from "../ops/op.ts";
 import { type OpInput, prepareOp } from "../ops/run.ts";
-import { type Shape, sizeOf } from "../tensor/shape.ts";
-import { asDtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
+import { asDtype, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { type Backbone, NORM_EPS } from "./backbone.ts";
 import type { BackboneConfig } from "./backbone_config.ts";
 import type { ServingPlan, ServingSamples } from "./serving_plan.ts";
@@ -217,12 +216,12 @@ class FusedServing implements ServingPlan {
     const batch = samples.slots.length;
     const size = this.#device.kind === "webgpu" ? batchClass(batch) : batch;
     this.#device.write(
-      this.#view(this.#rows, [size, this.#fields]),
+      viewOf(this.#rows, 0, [size, this.#fields]),
       this.#filled(size, samples, oldest),
     );
     if (this.#device.kind === "webgpu") this.#device.dispatch(this.#launchesOf(size));
     else this.#issue(size, (...call) => void runInto(this.#device, ...call));
-    return { y: this.#view(this.#outputs, [batch, this.#config.output.size]), isOwned: false };
+    return { y: viewOf(this.#outputs, 0, [batch, this.#config.output.size]), isOwned: false };
   }
 
   launches(batch: number): readonly Launch[] | undefined {
@@ -251,14 +250,6 @@ class FusedServing implements ServingPlan {
     return data;
   }
 
-  /** The leading rows of a buffer. */
-  #view(tensor: DeviceTensor, shape: Shape): DeviceTensor {
-    const device = this.#device;
-    if (device.kind === "webgpu") return { ...tensor, shape };
-    const data: FloatArray = device.dataOf(tensor).subarray(0, sizeOf(shape));
-    return device.upload(tensorOf(shape, data));
-  }
-
   #launchesOf(size: number): readonly Launch[] {
     const kept = this.#launches.get(size);
     if (kept !== undefined) return kept;
@@ -276,8 +267,8 @@ class FusedServing implements ServingPlan {
   #issue(size: number, issue: Issue): void {
     const { width, output } = this.#config;
     const weights = this.#weights;
-    const rows = this.#view(this.#rows, [size, this.#fields]);
-    const [first, second] = this.#features.map((tensor) => this.#view(tensor, [size, width]));
+    const rows = viewOf(this.#rows, 0, [size, this.#fields]);
+    const [first, second] = this.#features.map((tensor) => viewOf(tensor, 0, [size, width]));
     let [x, spare] = [first!, second!];
     const turn = () => [x, spare] = [spare, x];
     const linear = { transposeB: true };
@@ -293,7 +284,7 @@ class FusedServing implements ServingPlan {
       issue(rmsNorm, { x, weight: weights.norm }, { eps: NORM_EPS }, { out: spare });
       turn();
     }
-    const y = this.#view(this.#outputs, [size, output.size]);
+    const y = viewOf(this.#outputs, 0, [size, output.size]);
     issue(matmul, { a: x, b: weights.output, bias: weights.outputBias }, linear, { c: y });
   }
 }
