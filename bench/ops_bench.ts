@@ -29,7 +29,7 @@ import {
   type WebGpuDevice,
 } from "../src/device/mod.ts";
 import { OPS } from "../src/ops/mod.ts";
-import { compareWith, formatComparison } from "./compare.ts";
+import { compareWith, ComparisonError, formatComparison } from "./compare.ts";
 import { type Bound, type Ceilings, floorOf, measureCeilings } from "./ceilings.ts";
 import { type Cost, flopOf } from "./costs.ts";
 import { provenance } from "./machine.ts";
@@ -317,7 +317,7 @@ if (import.meta.main) {
   try {
     await main();
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
+    if (!(error instanceof RangeError || error instanceof ComparisonError)) throw error;
     console.error(error.message);
     Deno.exitCode = 1;
   }
