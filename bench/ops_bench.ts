@@ -83,7 +83,6 @@ async function gpuTiming(
 }
 
 function cpuMs(device: CpuDevice, scenario: Scenario): number {
-  const scope = openScope(device);
   const run = scenario.onCpu!(device);
   let least = Infinity;
   // The first is untimed where the others are short: the engine compiles.
@@ -94,7 +93,6 @@ function cpuMs(device: CpuDevice, scenario: Scenario): number {
     if (i > 0 || ms > CPU_PATIENCE_MS) least = Math.min(least, ms);
     if (ms > CPU_PATIENCE_MS) break;
   }
-  scope.release();
   return least;
 }
 
