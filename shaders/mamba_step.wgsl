@@ -8,7 +8,8 @@
 // the convolution and the recurrence an invocation owns inner feature d of HELD = STREAMS / SPLIT
 // streams, those whose number is i * SPLIT + part. In the projections to r, B, C and to the output
 // it owns one column and one of SLICES ranges of the inner features for all streams, so that each
-// weight is read once a workgroup; the ranges' sums meet in workgroup memory.
+// weight is read once a workgroup; the ranges' sums meet in workgroup memory. REACH is the vectors
+// of a range, COLUMNS the columns of the wider projection.
 //
 // `rows` says for each sample where its stream's state lies (a negative number: nowhere, the row is
 // padding), which of the window's PAST inputs is the oldest and gives its place to the new one, and
@@ -27,12 +28,9 @@ struct Dims { batch: u32, rows: u32, fields: u32, eps: f32 }
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 const GROUP = INNER * SPLIT;
-// Vectors along the sum of one range.
-const REACH = INNER / 4u / SLICES;
-const COLUMNS = max(SELECTED, FEATURE);
 
 /// Slot, place of the oldest input, elapsed time.
-var<workgroup> record: array<vec3f, STREAMS>;
+var<workgroup> record: array<vec4f, STREAMS>;
 /// Factor of the norm.
 var<workgroup> scale: array<f32, STREAMS>;
 var<workgroup> tileX: array<array<vec4f, ${FEATURE / 4}>, STREAMS>;
@@ -56,7 +54,7 @@ fn project(local: u32, first: u32, columns: u32) {
     var sum${s} = 0.0;
 #end
     let at = first + slice * REACH * columns + column;
-#for k in 0..INNER / 4 / SLICES
+#for k in 0..REACH
     {
       let w = weights[at + ${k}u * columns];
 #for s in 0..STREAMS
@@ -97,7 +95,7 @@ fn step(
     let row = first + local;
     let at = dims.fields * min(row, dims.batch - 1u);
     let isKnown = row < dims.batch && rows[at] >= 0.0 && rows[at] < f32(dims.rows);
-    record[local] = vec3f(select(-1.0, rows[at], isKnown), rows[at + 1u], rows[at + 2u]);
+    record[local] = vec4f(select(-1.0, rows[at], isKnown), rows[at + 1u], rows[at + 2u], 0.0);
   }
   workgroupBarrier();
 #for i in 0..STREAMS / SPLIT

@@ -50,6 +50,8 @@ const REGIMES: readonly [Regime, ...Regime[]] = [
 
 /** The most that one workgroup has; every device takes as many. */
 const INVOCATIONS_MAX = 256;
+/** Sums of an invocation in a projection, named one by one in the shader's text. */
+const STREAMS_MAX = 8;
 const SLICES_MAX = 4;
 const UNROLL_MAX = 16;
 
@@ -82,7 +84,8 @@ export function mambaTiles(
   const most = Math.min(INVOCATIONS_MAX, limits.invocationsMax);
   if (inner > most) return undefined;
   const regime = REGIMES.findLast(({ batchMin }) => batch >= batchMin) ?? REGIMES[0];
-  const split = largestPower(Math.min(most, regime.invocations) / inner);
+  const fitting = largestPower(Math.min(most, regime.invocations) / inner);
+  const split = Math.min(fitting, STREAMS_MAX / regime.held);
   const columns = Math.max(selectedOf(sizes), feature);
   const ranges = Math.min(SLICES_MAX, largestPower(inner * split / columns));
   const slices = powerDividing(inner / VECTOR, ranges);
@@ -131,6 +134,8 @@ export function mambaStepPlan(
     PAST: params.width - 1,
     RANKS: rankVectors(params),
     SELECTED: selectedOf(params),
+    REACH: params.inner / VECTOR / tiles.slices,
+    COLUMNS: Math.max(selectedOf(params), params.feature),
     NORM: params.norm ? 1 : 0,
     BIAS: params.bias ? 1 : 0,
     IN_AT: at.inProj,
