@@ -179,7 +179,7 @@ function matmul(inputs: Inputs, params: any): Outputs {
           const right = b!.data[firstB + (params.transposeB ? j * k + p : p * n + j)]!;
           sum += left * right;
         }
-        c.push(sum);
+        c.push(POINTWISE[params.activation ?? "identity"]!(sum, 1));
       }
     }
   }
