@@ -7,8 +7,8 @@
  * `GPU` is the device's own clock over the launches of a step. `latency` is one step after another:
  * samples up, the step, outputs down, awaited. `in flight` has several steps under way at once.
  * The floor is what reading and writing each stream's states once takes at the copy bandwidth that
- * is measured in the same run; checks that a step's outputs are those of `Backbone.step` first. On a CPU the
- * device is one core's, and `crossover` the least streams from which the GPU's latency is shorter.
+ * is measured in the same run. Outputs are compared with those of `Backbone.step` first. The CPU is
+ * one core's; the crossover is the count of streams that it serves in the GPU's least latency.
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
@@ -53,7 +53,7 @@ interface Row {
   readonly floorMs: number | null;
 }
 
-/** Bytes of all states of a stream, each read, and the recurrence's and one input in three written. */
+/** Bytes of a stream's step: states read and written, past inputs read and one of each written. */
 function bytesOfStep(model: Backbone): number {
   let bytes = 0;
   for (const [name, { data }] of Object.entries(model.initialState(1, "f32"))) {
@@ -120,7 +120,8 @@ async function measure(
   try {
     const samples = samplesOf(serving, streams);
     const latencies = await loop(() => serving.step(samples));
-    const count = Math.max(STEPS_MIN, Math.min(STEPS_MAX, Math.ceil(LOOP_MS / median(latencies))));
+    const wanted = Math.ceil(LOOP_MS / median(latencies));
+    const count = Math.max(STEPS_MIN, Math.min(STEPS_MAX, wanted));
     const flightMs = await inFlight(serving, samples, count);
     const launches = serving.launches(streams);
     const timed = gpu && launches && (device as WebGpuDevice).info.timestamps
@@ -139,7 +140,7 @@ async function measure(
   }
 }
 
-/** Streams at which the GPU's latency falls below the CPU's, both being lines between their rows. */
+/** Streams that the CPU serves in the least latency of the GPU. */
 function crossoverOf(rows: readonly Row[]): number | null {
   const cpuRows = rows.filter(({ device }) => device === "cpu");
   const gpuRows = rows.filter(({ device }) => device === "webgpu");

@@ -8,7 +8,8 @@
 // the convolution and the recurrence an invocation owns inner feature d of HELD = STREAMS / SPLIT
 // streams, those whose number is i * SPLIT + part. In the projections to r, B, C and to the output
 // it owns one column and one of SLICES ranges of the inner features for all streams, so that each
-// weight is read once a workgroup; the ranges' sums meet in workgroup memory.
+// weight is read once a workgroup; the ranges' sums meet in workgroup memory. REACH is the vectors
+// of a range, COLUMNS the columns of the wider projection.
 //
 // `rows` says for each sample where its stream's state lies (a negative number: nowhere, the row is
 // padding), which of the window's PAST inputs is the oldest and gives its place to the new one, and
@@ -18,27 +19,18 @@
 
 struct Dims { batch: u32, rows: u32, fields: u32, eps: f32 }
 
-#if HALF
-alias Four = vec2u;
-#else
-alias Four = vec4f;
-#end
-
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> rows: array<f32>;
 @group(0) @binding(2) var<storage, read> weights: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> state: array<Four>;
+@group(0) @binding(3) var<storage, read_write> state: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> window: array<f32>;
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 const GROUP = INNER * SPLIT;
-// Vectors along the sum of one range.
-const REACH = INNER / 4u / SLICES;
-const COLUMNS = max(SELECTED, FEATURE);
 
 /// Slot, place of the oldest input, elapsed time.
-var<workgroup> record: array<vec3f, STREAMS>;
+var<workgroup> record: array<vec4f, STREAMS>;
 /// Factor of the norm.
 var<workgroup> scale: array<f32, STREAMS>;
 var<workgroup> tileX: array<array<vec4f, ${FEATURE / 4}>, STREAMS>;
@@ -53,25 +45,6 @@ fn add4(w: vec4f, v: vec4f, total: f32) -> f32 {
   return fma(w.x, v.x, fma(w.y, v.y, fma(w.z, v.z, fma(w.w, v.w, total))));
 }
 
-#if HALF
-fn widened(four: vec2u) -> vec4f {
-  return vec4f(unpack2x16float(four.x), unpack2x16float(four.y));
-}
-
-fn narrowed(four: vec4f) -> vec2u {
-  let inside = clamp(four, vec4f(-65504.0), vec4f(65504.0));
-  return vec2u(pack2x16float(inside.xy), pack2x16float(inside.zw));
-}
-#else
-fn widened(four: vec4f) -> vec4f {
-  return four;
-}
-
-fn narrowed(four: vec4f) -> vec4f {
-  return four;
-}
-#end
-
 /// One column of a projection of tileV for all streams, over one range of it: into `sums`.
 fn project(local: u32, first: u32, columns: u32) {
   for (var i = local; i < columns * SLICES; i += GROUP) {
@@ -81,7 +54,7 @@ fn project(local: u32, first: u32, columns: u32) {
     var sum${s} = 0.0;
 #end
     let at = first + slice * REACH * columns + column;
-#for k in 0..INNER / 4 / SLICES
+#for k in 0..REACH
     {
       let w = weights[at + ${k}u * columns];
 #for s in 0..STREAMS
@@ -122,7 +95,7 @@ fn step(
     let row = first + local;
     let at = dims.fields * min(row, dims.batch - 1u);
     let isKnown = row < dims.batch && rows[at] >= 0.0 && rows[at] < f32(dims.rows);
-    record[local] = vec3f(select(-1.0, rows[at], isKnown), rows[at + 1u], rows[at + 2u]);
+    record[local] = vec4f(select(-1.0, rows[at], isKnown), rows[at + 1u], rows[at + 2u], 0.0);
   }
   workgroupBarrier();
 #for i in 0..STREAMS / SPLIT
@@ -215,7 +188,7 @@ fn step(
 #end
   workgroupBarrier();
 #for c in 0..STREAMS / SPLIT / CHUNK
-  // The next streams' states are under way while these are advanced: nothing is loaded after a store.
+  // The next streams' states are under way while these are advanced.
 #for i in (c + 1) * CHUNK..(c + 2) * CHUNK
 #if i < STREAMS / SPLIT
 #for n in 0..STATES / 4
@@ -236,11 +209,11 @@ fn step(
     let isKnown = record${i}.x >= 0.0;
 #for n in 0..STATES / 4
     {
-      let kept = exp2(dt * A${n}) * widened(held${i}_${n});
+      let kept = exp2(dt * A${n}) * held${i}_${n};
       let next = fma(vec4f(input), selected[stream][${RANKS + n}], kept);
       y = add4(selected[stream][${RANKS + STATES / 4 + n}], next, y);
       if (isKnown) {
-        state[bank${i} + ${n}u * INNER] = narrowed(next);
+        state[bank${i} + ${n}u * INNER] = next;
       }
     }
 #end

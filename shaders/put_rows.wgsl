@@ -19,9 +19,10 @@ fn put(
   if (i >= dims.count) {
     return;
   }
+  let column = i % dims.feature;
   let row = select(i / dims.feature, 0u, dims.given == 1u);
   let slot = slots[i / dims.feature];
   if (slot >= 0.0 && slot < f32(dims.rows)) {
-    next[u32(slot) * dims.feature + i % dims.feature] = values[row * dims.feature + i % dims.feature];
+    next[u32(slot) * dims.feature + column] = values[row * dims.feature + column];
   }
 }

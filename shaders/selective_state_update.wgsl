@@ -3,9 +3,9 @@
 //   dt = softplus(delta + deltaBias)     next = exp(dt A) next + dt B u
 //   y = (sum C next + D u) silu(z)
 //
-// An invocation holds one feature of one row: VECTORS vectors of four states. Neighbours in a
-// subgroup are neighbouring features, whose vectors lie next to one another. `next` holds the states
-// before and is advanced in place; row b's are those of row slots[b].
+// An invocation holds one feature of one row: VECTORS vectors of four states. Neighbouring
+// invocations have neighbouring features, whose vectors lie next to one another. `next` holds the
+// states before and is advanced in place; those of batch row b are its row slots[b].
 #import shared/activation
 #import shared/bounds
 

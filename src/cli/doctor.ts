@@ -4,11 +4,13 @@ import {
   type AdapterSummary,
   type Crossover,
   type CrossoverTable,
+  type GpuLimits,
   type Hardware,
   openCpu,
   openHardware,
 } from "../device/mod.ts";
 import { measureBacklogCrossover } from "../models/backlog_crossover.ts";
+import { measureServingCrossover } from "../models/serving_crossover.ts";
 import { measureCrossovers, type OpCheck, selfCheck, simdCheck } from "../ops/self_check.ts";
 import { type Command, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import { formatNumber, formatTable } from "./table.ts";
@@ -31,6 +33,10 @@ export interface DoctorReport {
   readonly backlog: Crossover | null;
   /** Waiting samples from which on the GPU is faster; null for never and without a GPU. */
   readonly backlogSamples: number | null;
+  /** A step of a model that serves, by the stream; null without a GPU. */
+  readonly serving: Crossover | null;
+  /** Streams in a batch from which on the GPU is faster; null for never and without a GPU. */
+  readonly servingStreams: number | null;
   readonly passed: boolean;
 }
 
@@ -52,6 +58,8 @@ export interface GpuReport {
   readonly serves: boolean;
   /** Median time to bring 4 KiB to the host. */
   readonly readbackMs: number | null;
+  /** What launch plans choose by; null without a GPU. */
+  readonly limits: GpuLimits | null;
 }
 
 /** The CPU's vector unit. */
@@ -88,6 +96,7 @@ export async function examine(options: ExamineOptions = {}): Promise<DoctorRepor
     let gpuChecks: OpCheck[] = [];
     let crossovers: CrossoverTable = {};
     let backlog: Crossover | null = null;
+    let serving: Crossover | null = null;
     if (gpu) {
       note(`Checking every op on ${gpu.info.description || gpu.info.device}`);
       gpuChecks = await selfCheck(gpu, twin, options.all);
@@ -95,6 +104,8 @@ export async function examine(options: ExamineOptions = {}): Promise<DoctorRepor
       crossovers = await measureCrossovers(cpu, gpu, clock, gpuChecks);
       note("Measuring the same for the samples that wait after a gap");
       backlog = await measureBacklogCrossover(cpu, gpu, clock);
+      note("Measuring the same for the streams of a step");
+      serving = await measureServingCrossover(cpu, gpu, clock);
     }
     return {
       runtime: runtimeReport(),
@@ -108,12 +119,19 @@ export async function examine(options: ExamineOptions = {}): Promise<DoctorRepor
       ),
       crossovers,
       backlog,
-      backlogSamples: backlog && isFinite(backlog.work) ? Math.ceil(backlog.work) : null,
+      backlogSamples: countFrom(backlog),
+      serving,
+      servingStreams: countFrom(serving),
       passed: [...cpuChecks, ...vector.checks, ...gpuChecks].every((check) => check.passed),
     };
   } finally {
     await hardware.close();
   }
+}
+
+/** The whole number of units from which on a GPU is faster; null for never. */
+function countFrom(crossover: Crossover | null): number | null {
+  return crossover && isFinite(crossover.work) ? Math.ceil(crossover.work) : null;
 }
 
 function runtimeReport(): RuntimeReport {
@@ -132,7 +150,7 @@ async function gpuReport(hardware: Hardware, clock: Clock): Promise<GpuReport> {
   const { gpu } = hardware;
   if (!gpu) {
     const unavailable = hardware.gpuUnavailable ?? "The GPU device was lost";
-    return { adapter: null, unavailable, serves: false, readbackMs: null };
+    return { adapter: null, unavailable, serves: false, readbackMs: null, limits: null };
   }
   const data = new Float32Array(READBACK_FLOATS);
   const tensor = gpu.upload({ shape: [data.length], dtype: "f32", data });
@@ -148,6 +166,7 @@ async function gpuReport(hardware: Hardware, clock: Clock): Promise<GpuReport> {
     unavailable: null,
     serves: !gpu.info.software,
     readbackMs: times[(READBACK_COUNT - 1) / 2]!,
+    limits: gpu.limits,
   };
 }
 
@@ -177,12 +196,21 @@ function opRows(report: DoctorReport): string[][] {
   });
 }
 
-/** What absorbing a backlog costs here. */
-function backlogLine({ cpu, gpu }: Crossover, samples: number | null): string {
+/** What a unit of work costs on each device, and from how many on the GPU is faster. */
+function costText({ cpu, gpu }: Crossover, from: number | null, unit: string): string {
   const micros = (ms: number) => formatNumber(1e3 * ms);
-  const from = samples === null ? "never faster" : `faster from ${samples} samples`;
-  return `Backlog   a sample: CPU ${micros(cpu.perWorkMs)} µs, GPU ${micros(gpu.perWorkMs)} µs ` +
-    `and ${formatNumber(gpu.fixedMs)} ms a run; GPU ${from} (4 Mamba layers of width 64)`;
+  const verdict = from === null ? "never faster" : `faster from ${from} ${unit}s`;
+  return `a ${unit}: CPU ${micros(cpu.perWorkMs)} µs, GPU ${micros(gpu.perWorkMs)} µs ` +
+    `and ${formatNumber(gpu.fixedMs)} ms a run; GPU ${verdict} (4 Mamba layers of width 64)`;
+}
+
+/** What variants of shaders are chosen by. */
+function featuresText({ subgroupSize, f16, workgroupBytesMax }: GpuLimits): string {
+  return [
+    subgroupSize > 0 ? `subgroups of ${subgroupSize}` : "no subgroups",
+    f16 ? "f16" : "no f16",
+    `${workgroupBytesMax / 1024} KiB a workgroup`,
+  ].join(", ");
 }
 
 /** The report as lines for people. */
@@ -202,6 +230,7 @@ export function formatReport(report: DoctorReport): string {
     lines.push(
       `GPU       ${gpu.adapter.description || gpu.adapter.device} (${role})`,
       `Readback  ${formatNumber(gpu.readbackMs ?? NaN)} ms for 4 KiB (map ${way})`,
+      ...(gpu.limits ? [`Shaders   ${featuresText(gpu.limits)}`] : []),
     );
   } else {
     lines.push(`GPU       none: ${gpu.unavailable}`);
@@ -216,7 +245,9 @@ export function formatReport(report: DoctorReport): string {
     "GPU fixed ms",
     "GPU from",
   ];
-  if (report.backlog) lines.push(backlogLine(report.backlog, report.backlogSamples));
+  const { backlog, serving } = report;
+  if (backlog) lines.push(`Backlog   ${costText(backlog, report.backlogSamples, "sample")}`);
+  if (serving) lines.push(`Serving   ${costText(serving, report.servingStreams, "stream")}`);
   lines.push("", formatTable(header, opRows(report)));
   for (const check of [...report.cpuChecks, ...report.simdChecks, ...report.gpuChecks]) {
     if (check.passed) continue;

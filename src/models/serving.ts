@@ -114,8 +114,8 @@ export class Serving {
   }
 
   /**
-   * Advances the streams of a batch by one sample each. Steps take effect in the order of the calls;
-   * up to {@linkcode SERVING_STEPS_MAX} may be under way.
+   * Advances the streams of a batch by one sample each. Steps take effect in the order of the
+   * calls; up to {@linkcode SERVING_STEPS_MAX} may be under way.
    *
    * @returns outputs, row by row                                             [batch, output]
    * @throws {InvalidValueError} a slot is not open or named twice, a number is not finite, or an

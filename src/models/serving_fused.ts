@@ -1,11 +1,11 @@
 /**
  * Serving a backbone of Mamba blocks: one run a block for the whole batch (`mamba_step`), states
  * advanced where they lie. A sample travels as one row of slot, oldest input, elapsed time and
- * features, all of them in one write a step. On a GPU the launches of a batch size are made once and
- * issued again and again, so that a step allocates nothing there.
+ * features, all of them in one write a step. On a GPU the launches of a batch size are made once
+ * and issued again and again, so that a step allocates nothing there.
  */
 import { InvalidValueError } from "../base/errors.ts";
-import type { GpuDevice, Launch } from "../device/device.ts";
+import { type Launch, viewOf } from "../device/device.ts";
 import { type Device, type DeviceTensor, openScope, type ScopedDevice } from "../device/mod.ts";
 import type { LayerState, MambaConfig } from "../layers/mod.ts";
 import { fromLanesInto, LANE, toLanesInto } from "../ops/_helpers/lanes.ts";
@@ -13,8 +13,7 @@ import { canStepFused, type MambaStepParams, packMambaWeights } from "../ops/mam
 import { mambaStep, matmul, rmsNorm, runInto } from "../ops/mod.ts";
 import type { AnyOp } from "../ops/op.ts";
 import { type OpInput, prepareOp } from "../ops/run.ts";
-import { type Shape, sizeOf } from "../tensor/shape.ts";
-import { asDtype, type FloatArray, reshape, type Tensor, tensorOf } from "../tensor/tensor.ts";
+import { asDtype, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { type Backbone, NORM_EPS } from "./backbone.ts";
 import type { BackboneConfig } from "./backbone_config.ts";
 import type { ServingPlan, ServingSamples } from "./serving_plan.ts";
@@ -219,17 +218,16 @@ class FusedServing implements ServingPlan {
     const batch = samples.slots.length;
     const size = this.#device.kind === "webgpu" ? batchClass(batch) : batch;
     this.#device.write(
-      this.#view(this.#rows, [size, this.#fields]),
+      viewOf(this.#rows, 0, [size, this.#fields]),
       this.#filled(size, samples, oldest),
     );
-    if (this.#device.kind === "webgpu") this.#device.dispatch(this.#launchesOf(this.#device, size));
+    if (this.#device.kind === "webgpu") this.#device.dispatch(this.#launchesOf(size));
     else this.#issue(size, (...call) => void runInto(this.#device, ...call));
-    return { y: this.#view(this.#outputs, [batch, this.#config.output.size]), isOwned: false };
+    return { y: viewOf(this.#outputs, 0, [batch, this.#config.output.size]), isOwned: false };
   }
 
   launches(batch: number): readonly Launch[] | undefined {
-    const device = this.#device;
-    return device.kind === "webgpu" ? this.#launchesOf(device, batchClass(batch)) : undefined;
+    return this.#device.kind === "webgpu" ? this.#launchesOf(batchClass(batch)) : undefined;
   }
 
   free(): void {
@@ -254,15 +252,7 @@ class FusedServing implements ServingPlan {
     return data;
   }
 
-  /** The leading rows of a buffer. */
-  #view(tensor: DeviceTensor, shape: Shape): DeviceTensor {
-    const device = this.#device;
-    if (device.kind === "webgpu") return { ...tensor, shape };
-    const data: FloatArray = device.dataOf(tensor).subarray(0, sizeOf(shape));
-    return device.upload(tensorOf(shape, data));
-  }
-
-  #launchesOf(device: GpuDevice, size: number): readonly Launch[] {
+  #launchesOf(size: number): readonly Launch[] {
     const kept = this.#launches.get(size);
     if (kept !== undefined) return kept;
     const launches: Launch[] = [];
@@ -279,8 +269,8 @@ class FusedServing implements ServingPlan {
   #issue(size: number, issue: Issue): void {
     const { width, output } = this.#config;
     const weights = this.#weights;
-    const rows = this.#view(this.#rows, [size, this.#fields]);
-    const [first, second] = this.#features.map((tensor) => this.#view(tensor, [size, width]));
+    const rows = viewOf(this.#rows, 0, [size, this.#fields]);
+    const [first, second] = this.#features.map((tensor) => viewOf(tensor, 0, [size, width]));
     let [x, spare] = [first!, second!];
     const turn = () => [x, spare] = [spare, x];
     const linear = { transposeB: true };
@@ -296,7 +286,7 @@ class FusedServing implements ServingPlan {
       issue(rmsNorm, { x, weight: weights.norm }, { eps: NORM_EPS }, { out: spare });
       turn();
     }
-    const y = this.#view(this.#outputs, [size, output.size]);
+    const y = viewOf(this.#outputs, 0, [size, output.size]);
     issue(matmul, { a: x, b: weights.output, bias: weights.outputBias }, linear, { c: y });
   }
 }

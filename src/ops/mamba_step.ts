@@ -92,7 +92,7 @@ function outputShapes(
   return { out: shapes.x, nextState: shapes.state, nextWindow: shapes.window };
 }
 
-/** A product with packed weights: `count` inputs to `columns` sums, from a part's first vector on. */
+/** A product with packed weights: inputs to `columns` sums, from a part's first vector on. */
 function product(
   weights: FloatArray,
   part: { readonly at: number; readonly columns: number },
@@ -248,7 +248,7 @@ function cpu(
 /** Whether a GPU with these limits can run a block of these sizes in one dispatch. */
 export function canStepFused(sizes: MambaSizes, limits: GpuLimits): boolean {
   const isVector = [sizes.feature, sizes.inner, sizes.state].every((size) => size % LANE === 0);
-  return isVector && mambaTiles(sizes, limits) !== undefined;
+  return isVector && mambaTiles(sizes, limits, 1) !== undefined;
 }
 
 type Case = OpCase<MambaStepParams, Input, never>;
@@ -322,8 +322,12 @@ const cases: readonly Case[] = [
   drawn("biases, no norm, wide rank", { ...SMALL, bias: true, norm: false, rank: 5, state: 8 }),
   drawn("no window", { ...SMALL, width: 1 }),
   drawn("a window of more than a vector", { ...SMALL, width: 6, feature: 4, inner: 12 }),
-  drawn("the sizes of the serving bench", {
-    ...{ feature: 64, inner: 128, state: 16, width: 4, rank: 4, bias: false },
+  drawn("many streams, of which a workgroup loads some at a time", {
+    ...{ feature: 4, inner: 8, state: 4, width: 2, rank: 1, bias: false },
+    capacity: 1600,
+  }),
+  drawn("several ranges and vectors", {
+    ...{ feature: 16, inner: 32, state: 8, width: 4, rank: 2, bias: false },
     capacity: 21,
   }),
 ];

@@ -8,6 +8,7 @@ import type {
   Launch,
 } from "../device/device.ts";
 import { LimitError } from "../base/errors.ts";
+import { storageOf } from "../device/pipelines.ts";
 import { invariant } from "../base/invariant.ts";
 import { expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type FloatArray, type Tensor } from "../tensor/tensor.ts";
@@ -16,12 +17,6 @@ import { copyWords, packLaunch } from "./_helpers/packing.ts";
 
 /** An input of {@linkcode runOp}: on the host, or already on the device. */
 export type OpInput = Tensor | DeviceTensor;
-
-/**
- * Tensors that a run fills instead of new ones, by output. For an output that is resident
- * ({@linkcode Op.resident}) it may be the input's own tensor, which the run then advances in place.
- */
-export type OpTargets<O extends string> = { readonly [key in O]?: DeviceTensor };
 
 function isOnDevice(input: OpInput): input is DeviceTensor {
   return "buffer" in input;
@@ -53,8 +48,10 @@ export function runOp<P, I extends string, Opt extends string, O extends string>
 
 /**
  * {@linkcode runOp} that fills tensors of the caller's where it is given some, with no record on a
- * tape: what stood in them is gone.
+ * tape: what stood in them is gone. For an output that is resident ({@linkcode Op.resident}) it may
+ * be the input's own tensor, which the run then advances in place.
  *
+ * @param targets  by output; others get memory of their own
  * @throws as {@linkcode runOp}; {ShapeError} a target has another shape than the output;
  *   {TypeError} a target is an input that its output does not go on from
  */
@@ -113,9 +110,20 @@ function arraysOf(
   return arrays;
 }
 
+/** Tensors that outputs are to be written into, by the outputs' names. */
+export type Homes = Readonly<Record<string, DeviceTensor>>;
+
+/** The same of one op. */
+export type OpTargets<O extends string> = { readonly [key in O]?: DeviceTensor };
+
 /** The input that an output goes on from, where it does. */
 function originOf(op: AnyOp, output: string): string | undefined {
   return op.resident?.[output];
+}
+
+/** The memory that a tensor lies in. */
+function memoryOf({ buffer }: DeviceTensor): number {
+  return buffer.view?.of ?? buffer.id;
 }
 
 /** @throws what {@linkcode runInto} says of targets */
@@ -123,31 +131,30 @@ function checkTargets(
   op: AnyOp,
   given: Readonly<Record<string, OpInput>>,
   shapes: Readonly<Record<string, Shape>>,
-  targets: Readonly<Record<string, DeviceTensor | undefined>>,
+  targets: Homes,
 ): void {
   for (const [name, target] of Object.entries(targets)) {
-    if (target === undefined) continue;
     expectShape(name, [], shapes[name] ?? [], target.shape);
     for (const [input, tensor] of Object.entries(given)) {
-      const isSame = isOnDevice(tensor) && tensor.buffer.id === target.buffer.id;
-      if (isSame && originOf(op, name) !== input) {
+      if (!isOnDevice(tensor) || memoryOf(tensor) !== memoryOf(target)) continue;
+      if (originOf(op, name) !== input || tensor.buffer.id !== target.buffer.id) {
         throw new TypeError(`Op ${op.name}: "${name}" cannot take the place of "${input}"`);
       }
     }
   }
 }
 
-/** Tensors of the given shapes, those given among them, and the arrays behind them. */
+/** Tensors of the given shapes, and the arrays behind them. */
 function allocArrays(
   device: CpuDevice,
   shapes: Readonly<Record<string, Shape>>,
   dtype: Dtype,
-  targets: Readonly<Record<string, DeviceTensor | undefined>> = {},
+  homes: Homes = {},
 ) {
   const tensors: Record<string, DeviceTensor> = {};
   const arrays: Record<string, FloatArray> = {};
   for (const [name, shape] of Object.entries(shapes)) {
-    const tensor = targets[name] ?? device.alloc(shape, dtype);
+    const tensor = homes[name] ?? device.alloc(shape, dtype);
     tensors[name] = tensor;
     arrays[name] = device.dataOf(tensor);
   }
@@ -182,9 +189,9 @@ function runOnCpu<P, I extends string, Opt extends string, O extends string>(
   const outputShapes = op.outputShapes(shapes as Named<I, Opt, Shape>, params);
   const { dtype } = given[op.inputs[0]!]!;
   const present = inputsOf(given, shapes);
-  checkTargets(op, present, outputShapes, targets);
+  checkTargets(op, present, outputShapes, targets as Homes);
   const arrays = arraysOf(device, op, present, dtype);
-  const outputs = allocArrays(device, outputShapes, dtype, targets);
+  const outputs = allocArrays(device, outputShapes, dtype, targets as Homes);
   for (const name of op.outputs) {
     const origin = originOf(op, name);
     if (origin === undefined || arrays[origin] === outputs.arrays[name]) continue;
@@ -253,9 +260,30 @@ export function prepareOp<P, I extends string, Opt extends string, O extends str
   const outputShapes = op.outputShapes(shapes as Named<I, Opt, Shape>, params);
   const plan = op.launch(shapes as Named<I, Opt, Shape>, params, device.limits);
   const present = inputsOf(given, shapes);
-  checkTargets(op, present, outputShapes, targets);
-  const prepared = prepare(device, op, present, outputShapes, plan, targets);
+  checkTargets(op, present, outputShapes, targets as Homes);
+  const prepared = prepare(device, op, present, outputShapes, plan, targets as Homes);
+  for (const [name, target] of Object.entries(targets)) {
+    invariant(prepared.outputs[name] === target, `op ${op.name} only reads its output "${name}"`);
+  }
   return prepared as PreparedOp<O>;
+}
+
+/**
+ * The homes that a plan may write: a launch must not write one view of a tensor and only read
+ * another, so what a pass only reads beside another home gets none.
+ */
+function writableHomes(op: AnyOp, { passes }: LaunchPlan, homes: Homes): Homes {
+  const left: Record<string, DeviceTensor> = { ...homes };
+  for (const pass of passes) {
+    const bound = pass.bindings.map((binding) => binding.split("="));
+    const atHome = bound.filter(([variable, name = variable!]) => left[name] !== undefined);
+    if (atHome.length < 2) continue;
+    const storage = storageOf(pass.shader ?? op.name, pass.constants);
+    for (const [variable, name = variable!] of atHome) {
+      if (!storage.get(variable!)!.writable) delete left[name];
+    }
+  }
+  return left;
 }
 
 /** Uploads and allocates what a plan touches, and binds it. */
@@ -265,8 +293,9 @@ function prepare(
   given: Readonly<Record<string, OpInput>>,
   outputShapes: Readonly<Record<string, Shape>>,
   plan: LaunchPlan,
-  targets: Readonly<Record<string, DeviceTensor | undefined>> = {},
+  wishedHomes: Homes,
 ): PreparedOp<string> {
+  const homes = writableHomes(op, plan, wishedHomes);
   const tensors: Record<string, DeviceTensor> = {};
   for (const [name, input] of Object.entries(given)) {
     tensors[name] = isOnDevice(input) ? input : device.upload(input);
@@ -280,7 +309,7 @@ function prepare(
   const outputs: Record<string, DeviceTensor> = {};
   const copies: Launch[] = [];
   for (const [name, shape] of Object.entries(outputShapes)) {
-    const output = targets[name] ?? device.alloc(shape, "f32");
+    const output = homes[name] ?? device.alloc(shape, "f32");
     outputs[name] = tensors[name] = output;
     const origin = originOf(op, name);
     if (origin === undefined || tensors[origin]!.buffer.id === output.buffer.id) continue;
@@ -342,9 +371,10 @@ export function prepareBackward(
   given: Readonly<Record<string, OpInput>>,
   shapes: Readonly<Record<string, Shape>>,
   params: unknown,
+  homes: Homes = {},
 ): PreparedOp<string> {
   const plan = backwardOf(op).launch(shapes, params, device.limits);
-  return prepare(device, op, given, gradientShapesOf(shapes), plan);
+  return prepare(device, op, given, gradientShapesOf(shapes), plan, homes);
 }
 
 /**
@@ -352,7 +382,9 @@ export function prepareBackward(
  *
  * @param given   the values that the op's backward needs and the gradient of every output, by name
  * @param shapes  of the inputs that the op was given
- * @returns       the gradients of those inputs, each with its input's shape, by gradient name
+ * @param homes   where gradients are wanted, by gradient name; others get memory of their own
+ * @returns       the gradients of those inputs, each with its input's shape, by gradient name: the
+ *                home itself, or a tensor of its own where the op's passes cannot write there
  * @throws {TypeError} the op has no backward, or dtypes differ on the CPU
  * @throws {LimitError} the gradients and the scratch do not fit into the device's budget
  */
@@ -362,14 +394,16 @@ export function runBackward(
   given: Readonly<Record<string, OpInput>>,
   shapes: Readonly<Record<string, Shape>>,
   params: unknown,
+  homes: Homes = {},
 ): Record<string, DeviceTensor> {
   const backward = backwardOf(op);
   const gradientShapes = gradientShapesOf(shapes);
   if (device.kind === "webgpu") {
-    return issue(device, (scope) => prepareBackward(scope, op, given, shapes, params)).outputs;
+    const ready = (scope: GpuDevice) => prepareBackward(scope, op, given, shapes, params, homes);
+    return issue(device, ready).outputs;
   }
   const { dtype } = given[gradientName(op.outputs[0])]!;
-  const gradients = allocArrays(device, gradientShapes, dtype);
+  const gradients = allocArrays(device, gradientShapes, dtype, homes);
   const arrays = arraysOf(device, op, given, dtype);
   const plan = isForSimd(device, dtype, op.work(shapes, params)) && backward.simd?.(shapes, params);
   if (plan && device.simd!.run(plan, arrays, gradients.arrays)) return gradients.tensors;

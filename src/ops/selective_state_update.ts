@@ -6,9 +6,9 @@
  *   y    = (Σ C·next + D·u)·silu(z)
  *
  * Mamba (arXiv 2312.00752) section 3.2 for a length of one, as `selective_step` of the published
- * code: what `selective_scan` is for a whole length. Row b of the inputs belongs to the stream whose
- * state is row slots[b] of the table, row b where there are no slots; a slot that is no row of the
- * table is padding, its y is 0. The slots of a run differ from one another.
+ * code: what `selective_scan` is for a whole length. Row b of the inputs belongs to the stream
+ * whose state is row slots[b] of the table, row b where there are no slots; a slot that is no row
+ * of the table is padding, its y is 0. The slots of a run differ from one another.
  *
  * States lie as `lanes`: four of them to a vector, the vectors of neighbouring features next to one
  * another, so that the invocations of a GPU read what lies together (measured on an H100, 65,536
@@ -156,7 +156,7 @@ function launch(
   };
 }
 
-/** One kernel, a task for every few rows; undefined where four features do not share their B and C. */
+/** One kernel; undefined where four neighbouring features do not share their B and C. */
 function simd(shapes: Shapes, params: SelectiveStateUpdateParams): SimdPlan | undefined {
   const { batch, feature, group, state } = sizesOf(shapes);
   if ((feature / group) % LANE !== 0) return undefined;

@@ -28,9 +28,13 @@ gpuTest("examine() measures the crossover of every op", () => {
   assert.equal(report.gpu.unavailable, null);
   assert.deepEqual(Object.keys(report.crossoverWork), OPS.map((op) => op.name));
   assert.ok(report.gpu.readbackMs! > 0);
+  const shaders = /^Shaders {3}(subgroups of \d+|no subgroups), (no )?f16, \d+ KiB a workgroup$/m;
+  assert.match(formatReport(report), shaders);
   assert.ok(report.gpuChecks.length >= OPS.length);
   assert.ok(report.backlog!.cpu.perWorkMs > 0);
   assert.match(formatReport(report), /^Backlog {3}a sample: CPU [\d.e-]+ µs, GPU [\d.e-]+ µs and/m);
+  assert.ok(report.serving!.cpu.perWorkMs > 0);
+  assert.match(formatReport(report), /^Serving {3}a stream: CPU [\d.e-]+ µs, GPU [\d.e-]+ µs and/m);
   // JSON has no infinity: an op for which the GPU never wins says null.
   assert.deepEqual(JSON.parse(JSON.stringify(report.crossoverWork)), report.crossoverWork);
 });
@@ -46,14 +50,22 @@ Deno.test("formatReport() names the check that failed and why there is no GPU", 
   };
   const text = formatReport({
     ...report,
-    gpu: { adapter: null, unavailable: "No WebGPU adapter", serves: false, readbackMs: null },
+    gpu: {
+      adapter: null,
+      unavailable: "No WebGPU adapter",
+      serves: false,
+      readbackMs: null,
+      limits: null,
+    },
     simd: { threads: 0, unavailable: "No SIMD on this processor" },
     gpuChecks: [failed],
     backlog: null,
     backlogSamples: null,
+    serving: null,
+    servingStreams: null,
     passed: false,
   });
-  assert.doesNotMatch(text, /Backlog/);
+  assert.doesNotMatch(text, /Backlog|Serving/);
   assert.match(text, /GPU +none: No WebGPU adapter/);
   assert.match(text, /SIMD +none: No SIMD on this processor/);
   assert.match(text, /FAILED add, case "same shape": out is off by 1/);

@@ -1,6 +1,6 @@
 /**
- * States as the step ops keep them on a device, `lanes`: the states of a feature in vectors of four,
- * the vectors of neighbouring features next to one another,
+ * States as the step ops keep them on a device, `lanes`: the states of a feature in vectors of
+ * four, the vectors of neighbouring features next to one another,
  *
  *   lanes[.., n/4, d, n%4] = states[.., d, n]
  */

@@ -18,7 +18,39 @@ export interface MambaTiles {
   readonly slices: number;
 }
 
+/** A size of batch from which on, and how a workgroup is then made. */
+interface Regime {
+  readonly batchMin: number;
+  readonly invocations: number;
+  /** Streams of an invocation, and those of which it loads the states at once. */
+  readonly held: number;
+  readonly chunk: number;
+}
+
+/**
+ * Measured on an H100 with 128 inner features, microseconds of one block by streams:
+ *
+ *   invocations, held, chunk      64   1,024   4,096   16,384   131,072
+ *   256, 2, 2                   10.3    14.3    45.6    157.7     1,149
+ *   128, 4, 2                   13.5    16.1    41.2    148.4       930
+ *   128, 4, 4                   13.5    16.6    42.9    148.2       924
+ *   256, 4, 4                   14.0    16.3    43.1    150.8     1,010
+ *   128, 8, 2                      -    20.4       -    170.9     1,029
+ *
+ * Few streams want many invocations each, since a workgroup's latency is what a step takes; many
+ * streams want small workgroups, of which several fit on a processor, one loading states while
+ * another multiplies. Both are slower with more streams a workgroup, though weights are then read
+ * less often.
+ */
+const REGIMES: readonly [Regime, ...Regime[]] = [
+  { batchMin: 0, invocations: 256, held: 2, chunk: 2 },
+  { batchMin: 1536, invocations: 128, held: 4, chunk: 2 },
+  { batchMin: 16_384, invocations: 128, held: 4, chunk: 4 },
+];
+
+/** The most that one workgroup has; every device takes as many. */
 const INVOCATIONS_MAX = 256;
+/** Sums of an invocation in a projection, named one by one in the shader's text. */
 const STREAMS_MAX = 8;
 const SLICES_MAX = 4;
 const UNROLL_MAX = 16;
@@ -38,17 +70,27 @@ function powerDividing(count: number, most: number): number {
   return power;
 }
 
-/** The tile for a block of these sizes, or undefined where a device's limits allow none. */
-export function mambaTiles(sizes: MambaSizes, limits: GpuLimits): MambaTiles | undefined {
+function largestPower(most: number): number {
+  return 2 ** Math.max(0, Math.floor(Math.log2(most)));
+}
+
+/** The tile for a batch of a block of these sizes; undefined where a device's limits allow none. */
+export function mambaTiles(
+  sizes: MambaSizes,
+  limits: GpuLimits,
+  batch: number,
+): MambaTiles | undefined {
   const { feature, inner } = sizes;
-  const invocations = Math.min(INVOCATIONS_MAX, limits.invocationsMax);
-  if (inner > invocations) return undefined;
+  const most = Math.min(INVOCATIONS_MAX, limits.invocationsMax);
+  if (inner > most) return undefined;
+  const regime = REGIMES.findLast(({ batchMin }) => batch >= batchMin) ?? REGIMES[0];
+  const fitting = largestPower(Math.min(most, regime.invocations) / inner);
+  const split = Math.min(fitting, STREAMS_MAX / regime.held);
   const columns = Math.max(selectedOf(sizes), feature);
-  let slices = powerDividing(inner / VECTOR, SLICES_MAX);
-  while (slices > 1 && slices * columns > 2 * invocations) slices /= 2;
-  for (let streams = STREAMS_MAX; streams >= 1; streams /= 2) {
-    const split = Math.min(streams, 2 * inner <= invocations ? 2 : 1);
-    const tiles = { streams, split, slices, chunk: Math.min(4, streams / split) };
+  const ranges = Math.min(SLICES_MAX, largestPower(inner * split / columns));
+  const slices = powerDividing(inner / VECTOR, ranges);
+  for (let held = regime.held; held >= 1; held /= 2) {
+    const tiles = { streams: held * split, split, slices, chunk: Math.min(held, regime.chunk) };
     if (bytesOf(sizes, tiles) <= limits.workgroupBytesMax) return tiles;
   }
   return undefined;
@@ -66,14 +108,16 @@ export interface MambaStepRun {
 /**
  * The launch plan of `mamba_step`.
  *
+ * @param forced  another tile than the one for the size of the run: for tests
  * @throws {InvalidValueError} a device with these limits cannot hold the inner features
  */
 export function mambaStepPlan(
   { batch, rows, fields }: MambaStepRun,
   params: MambaSizes & { readonly norm: boolean; readonly eps: number },
   limits: GpuLimits,
+  forced?: MambaTiles,
 ): LaunchPlan {
-  const tiles = mambaTiles(params, limits);
+  const tiles = forced ?? mambaTiles(params, limits, batch);
   if (tiles === undefined) {
     throw new InvalidValueError("inner", params.inner, `at most ${limits.invocationsMax}`);
   }
@@ -90,9 +134,10 @@ export function mambaStepPlan(
     PAST: params.width - 1,
     RANKS: rankVectors(params),
     SELECTED: selectedOf(params),
+    REACH: params.inner / VECTOR / tiles.slices,
+    COLUMNS: Math.max(selectedOf(params), params.feature),
     NORM: params.norm ? 1 : 0,
     BIAS: params.bias ? 1 : 0,
-    HALF: 0,
     IN_AT: at.inProj,
     CONV_AT: at.taps,
     LANE_AT: at.lane,
