@@ -1,20 +1,25 @@
 /**
- * Speed of the ops: the twin on one core, the SIMD kernels on one core and on all (copies to and
- * from their memory included), and the shaders by the GPU's own clock, beside the time
- * that moving the op's tensors once would take at the rate of the op `slice`, measured in the same
- * run. `slice` moves one f32 an invocation and does not reach the memory's bandwidth (843 GB/s of
- * about 2,950 on an H100), so the share says how an op stands to it, not to the hardware.
+ * Speed of every kernel, beside what the hardware allows and what others reach.
  *
- *   deno run -A bench/ops_bench.ts [--op NAME]... [--shapes small|large] [--history] [--json]
+ *   deno task bench [--group issue|ops|gradients|length|state]... [--op NAME]... [--shapes small|large]
+ *                   [--seconds 60] [--json] [--save FILE] [--history] [--compare REVISION]
  *
- * `large` shapes are those of the design's tables and need a real GPU; a software adapter gets the
- * small ones. GPU times are medians of timestamp queries after at least 60 ms of work, since idle
- * GPUs run at a fraction of their clock. `--history` appends to bench/history.ndjson.
+ * On a GPU each scenario of `scenarios.ts` is timed by the GPU's own clock after at least 60 ms of
+ * work (idle GPUs run at a fraction of their clock): the median of repeats and their spread. Its
+ * floor is the time that its bytes, its f32 instructions or its special functions take at the rates
+ * that small kernels reach in the same run, whichever is longest (`costs.ts`, `ceilings.ts`); the
+ * peer is the time recorded for the same work on the same model of card (`peers.json`).
+ *
+ * `small` shapes are for CPUs and software adapters; they add the twin on one core, the SIMD kernels
+ * on one core and on all. The default groups are `issue`, `ops` and `gradients`. `--seconds` is the
+ * time after which no scenario is begun, `--history` appends to bench/history.ndjson, `--save` writes
+ * the results that docs/performance.md is made from. `--compare` times this tree and another commit
+ * in turns (`compare.ts`).
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
 import { systemClock } from "../src/base/clock.ts";
-import { seedRandom } from "../src/base/random.ts";
+import { openProgress } from "../src/cli/progress.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
 import {
   type CpuDevice,
@@ -24,293 +29,303 @@ import {
   SIMD_THREADS_MAX,
   type WebGpuDevice,
 } from "../src/device/mod.ts";
-import { fftConv, linearScan, matmul, OPS, runOp, selectiveScan, slice } from "../src/ops/mod.ts";
-import type { AnyOp, OpCase } from "../src/ops/op.ts";
-import { prepareOp } from "../src/ops/run.ts";
-import { type Shape, sizeOf } from "../src/tensor/shape.ts";
-import { type Tensor, tensorOf } from "../src/tensor/tensor.ts";
+import { OPS } from "../src/ops/mod.ts";
+import { compareWith, formatComparison } from "./compare.ts";
+import { type Bound, type Ceilings, floorOf, measureCeilings } from "./ceilings.ts";
+import { type Cost, flopOf } from "./costs.ts";
+import { type Provenance, provenance } from "./machine.ts";
+import { peerOf } from "./peers.ts";
+import type { Group, Scenario } from "./scenario.ts";
+import { largeScenarios, smallScenarios } from "./scenarios.ts";
+import { type SpinUp, timeLaunches, type Timing } from "./timing.ts";
 
-/** Work of the small shapes: large enough to time, small enough for lavapipe. */
-const SMALL_WORK = 1 << 20;
-const WARM_UP_MS = 60;
-const REPEATS_MAX = 200;
 const CPU_REPEATS = 5;
-const COPY_FLOATS = 1 << 26;
-const COPY_FLOATS_SOFTWARE = 1 << 21;
-const BUDGET_BYTES = 48 * 2 ** 30;
+/** A CPU run this long is not repeated. */
+const CPU_PATIENCE_MS = 200;
+const BUDGET_BYTES = 64 * 2 ** 30;
+const GROUPS: readonly Group[] = ["issue", "ops", "gradients", "length", "state"];
+const DEFAULT_GROUPS: readonly Group[] = ["issue", "ops", "gradients"];
 
-interface Scenario {
-  readonly op: AnyOp;
+/** What was measured of one scenario. */
+export interface Row {
   readonly name: string;
-  readonly params: unknown;
-  inputs(): Record<string, Tensor>;
+  readonly group: Group;
+  readonly cost: Cost;
+  readonly gpu: Timing | null;
+  readonly floor: { readonly ms: number; readonly bound: Bound } | null;
+  readonly peer: { readonly name: string; readonly ms: number } | null;
+  /** Milliseconds of the twin, of SIMD kernels on one core, and on all. */
+  readonly cpu: { readonly twin: number; readonly simd: number; readonly threads: number } | null;
+  /** All that it took: drawing inputs, compiling, spinning up, timing. */
+  readonly wallMs: number;
+  /** Why the scenario could not be run. */
+  readonly problem?: string;
 }
 
-/** Cheap values without pattern enough for timing: a full random fill would take longer. */
-function waves(shape: Shape, low: number, high: number): Tensor {
-  const data = new Float32Array(sizeOf(shape));
-  const period = 4093;
-  const wave = Float32Array.from(
-    { length: period },
-    (_, i) => low + (high - low) * (0.5 + 0.5 * Math.sin(12.9898 * i * i)),
-  );
-  for (let at = 0; at < data.length; at += period) {
-    data.set(wave.subarray(0, Math.min(period, data.length - at)), at);
-  }
-  return tensorOf(shape, data);
+/** One run of the bench. */
+export interface Results extends Provenance {
+  readonly ceilings: Ceilings | null;
+  readonly rows: readonly Row[];
 }
 
-function selective(batch: number, feature: number, length: number, state: number): Scenario {
-  const rows = [batch, length, feature];
-  return {
-    op: selectiveScan,
-    name: `selective_scan B${batch} D${feature} L${length} N${state}`,
-    params: { softplus: true },
-    inputs: () => ({
-      u: waves(rows, -1, 1),
-      delta: waves(rows, -1, 1),
-      A: waves([feature, state], -4, -0.5),
-      B: waves([batch, length, 1, state], -1, 1),
-      C: waves([batch, length, 1, state], -1, 1),
-      D: waves([feature], -1, 1),
-      z: waves(rows, -1, 1),
-      deltaBias: waves([feature], -3, -1),
-    }),
-  };
-}
-
-function linear(batch: number, feature: number, length: number, state: number): Scenario {
-  const bank = [feature, state, 2];
-  return {
-    op: linearScan,
-    name: `linear_scan B${batch} D${feature} L${length} N${state}`,
-    params: { variant: "lti" },
-    inputs: () => ({
-      u: waves([batch, length, feature], -1, 1),
-      A: waves(bank, -0.6, 0.6),
-      B: waves(bank, -1, 1),
-      C: waves(bank, -1, 1),
-      D: waves([feature], -1, 1),
-    }),
-  };
-}
-
-function product(m: number, n: number, k: number): Scenario {
-  return {
-    op: matmul,
-    name: `matmul M${m} N${n} K${k}`,
-    params: {},
-    inputs: () => ({ a: waves([m, k], -1, 1), b: waves([k, n], -1, 1) }),
-  };
-}
-
-function convolution(batch: number, feature: number, length: number): Scenario {
-  return {
-    op: fftConv,
-    name: `fft_conv B${batch} D${feature} L${length}`,
-    params: {},
-    inputs: () => ({
-      u: waves([batch, length, feature], -1, 1),
-      kernel: waves([feature, length], -1, 1),
-    }),
-  };
-}
-
-function fromCase(op: AnyOp, testCase: OpCase<any, any, any>): Scenario {
-  return {
-    op,
-    name: `${op.name} ${testCase.name}`,
-    params: testCase.params,
-    inputs: () => testCase.inputs(seedRandom(1)) as Record<string, Tensor>,
-  };
-}
-
-function largeScenarios(): Scenario[] {
-  return [
-    selective(8, 2048, 2048, 16),
-    selective(1, 2048, 16384, 16),
-    selective(64, 256, 512, 16),
-    selective(1, 256, 65536, 16),
-    selective(64, 2048, 512, 16),
-    linear(8, 512, 1024, 32),
-    linear(8, 512, 2048, 32),
-    linear(8, 512, 4096, 32),
-    linear(1, 512, 16384, 32),
-    linear(1, 512, 65536, 32),
-    product(4096, 4096, 4096),
-    product(16384, 2048, 1024),
-    product(65536, 256, 256),
-    convolution(8, 512, 1024),
-    convolution(8, 512, 4096),
-    convolution(1, 512, 65536),
-    ...OPS.filter((op) => ![selectiveScan, linearScan, matmul, fftConv].includes(op))
-      .map((op) => fromCase(op, op.sized(1 << 26))),
-  ];
-}
-
-interface Row {
-  readonly name: string;
-  readonly work: number;
-  readonly bytes: number;
-  readonly cpuMs: number | null;
-  /** SIMD kernels on one core, and on all of them; null where the op has none. */
-  readonly simdMs: number | null;
-  readonly threadsMs: number | null;
-  readonly gpuMs: number | null;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
-}
-
-async function gpuMs(gpu: WebGpuDevice, scenario: Scenario): Promise<number> {
+async function gpuTiming(
+  gpu: WebGpuDevice,
+  scenario: Scenario,
+  spin: SpinUp | undefined,
+): Promise<Timing> {
   const scope = openScope(gpu);
   try {
     if (scope.kind !== "webgpu") throw new TypeError("the scope of a GPU is a GPU");
-    const { launches } = prepareOp(scope, scenario.op, scenario.inputs(), scenario.params);
-    const first = median(await gpu.time(launches, 2));
-    const repeats = Math.min(
-      REPEATS_MAX,
-      Math.max(5, Math.ceil(WARM_UP_MS / Math.max(first, 0.01))),
-    );
-    // Warm-up and measurement in one submit: between two, the clock could fall again.
-    const times = await gpu.time(launches, gpu.info.software ? 5 : 2 * repeats);
-    return median(times.slice(times.length >> 1));
+    return await timeLaunches(gpu, scenario.launches(scope), spin);
   } finally {
     scope.release();
   }
 }
 
-function cpuMs(cpu: CpuDevice, scenario: Scenario): number {
-  const inputs = scenario.inputs();
-  // Untimed: the engine compiles.
-  runOp(cpu, scenario.op, inputs, scenario.params);
-  const times = Array.from({ length: CPU_REPEATS }, () => {
+function cpuMs(device: CpuDevice, scenario: Scenario): number {
+  const scope = openScope(device);
+  const run = scenario.onCpu!(device);
+  let least = Infinity;
+  // The first is untimed where the others are short: the engine compiles.
+  for (let i = 0; i <= CPU_REPEATS; i++) {
     const start = systemClock.monotonicMs();
-    runOp(cpu, scenario.op, inputs, scenario.params);
-    return systemClock.monotonicMs() - start;
-  });
-  return Math.min(...times);
+    run();
+    const ms = systemClock.monotonicMs() - start;
+    if (i > 0 || ms > CPU_PATIENCE_MS) least = Math.min(least, ms);
+    if (ms > CPU_PATIENCE_MS) break;
+  }
+  scope.release();
+  return least;
+}
+
+/** What is timed on: the GPU with what raises its clock, and the CPU in three ways. */
+interface Machines {
+  readonly gpu: WebGpuDevice | undefined;
+  readonly ceilings: Ceilings | undefined;
+  readonly spin: SpinUp | undefined;
+  readonly cpu: Readonly<Record<"twin" | "simd" | "threads", CpuDevice>> | undefined;
+}
+
+async function measure(machines: Machines, scenario: Scenario): Promise<Row> {
+  const { gpu, ceilings, spin, cpu } = machines;
+  const start = systemClock.monotonicMs();
+  const peer = peerOf(scenario.name);
+  const cost = scenario.cost();
+  const common = {
+    name: scenario.name,
+    group: scenario.group,
+    cost,
+    floor: ceilings ? floorOf(cost, ceilings) : null,
+    peer: peer && ceilings ? { name: peer.peer, ms: peer.ms } : null,
+  };
+  try {
+    return {
+      ...common,
+      gpu: gpu ? await gpuTiming(gpu, scenario, spin) : null,
+      cpu: cpu && scenario.onCpu
+        ? {
+          twin: cpuMs(cpu.twin, scenario),
+          simd: cpuMs(cpu.simd, scenario),
+          threads: cpuMs(cpu.threads, scenario),
+        }
+        : null,
+      wallMs: systemClock.monotonicMs() - start,
+    };
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    return { ...common, gpu: null, cpu: null, wallMs: systemClock.monotonicMs() - start, problem };
+  }
 }
 
 /** Threads start at the first run that is long enough for them. */
 async function startThreads(device: CpuDevice): Promise<void> {
-  const { op, inputs, params } = product(512, 512, 512);
-  runOp(device, op, inputs(), params);
+  const scenario = smallScenarios().find(({ ops }) => ops.includes("matmul"))!;
+  const run = scenario.onCpu!(device);
   for (let i = 0; i < 1000 && device.simd!.threadsReady < device.simd!.threads; i++) {
+    run();
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
-/** Bytes of all inputs and outputs, each moved once. */
-function tensorBytes(op: AnyOp, shapes: Record<string, Shape>, params: unknown): number {
-  const outputs = op.outputShapes(shapes, params) as Record<string, Shape>;
-  const sizes = [...Object.values(shapes), ...Object.values(outputs)].map(sizeOf);
-  return 4 * sizes.reduce((a, b) => a + b, 0);
+function percent(share: number): string {
+  return Number.isFinite(share) ? `${Math.round(100 * share)} %` : "-";
 }
 
-/** Bytes per millisecond of reading and writing a large buffer once. */
-async function copyBandwidth(gpu: WebGpuDevice): Promise<number> {
-  const floats = gpu.info.software ? COPY_FLOATS_SOFTWARE : COPY_FLOATS;
-  const ms = await gpuMs(gpu, {
-    op: slice,
-    name: "copy",
-    params: { start: 0, count: 64 },
-    inputs: () => ({ x: waves([floats / 64, 64], -1, 1) }),
-  });
-  return 8 * floats / ms;
+function gpuRow({ name, cost, gpu, floor, peer, problem }: Row): string[] {
+  if (problem !== undefined) return [name, problem];
+  const ms = gpu?.ms ?? NaN;
+  return [
+    name,
+    formatNumber(Number(ms.toPrecision(4))),
+    percent(gpu?.spread ?? NaN),
+    formatNumber(Number((cost.bytes / 1e6).toPrecision(4))),
+    formatNumber(Number((flopOf(cost) / ms / 1e9).toPrecision(3))),
+    formatNumber(Number((floor?.ms ?? NaN).toPrecision(3))),
+    floor?.bound ?? "-",
+    percent((floor?.ms ?? NaN) / ms),
+    peer ? (ms / peer.ms).toFixed(2) : "-",
+    peer ? peer.name : "",
+  ];
 }
 
-async function commitName(): Promise<string> {
-  const { stdout } = await new Deno.Command("git", { args: ["rev-parse", "--short", "HEAD"] })
-    .output();
-  return new TextDecoder().decode(stdout).trim();
+function cpuRow({ name, cpu, gpu, problem }: Row): string[] {
+  if (problem !== undefined) return [name, problem];
+  const { twin = NaN, simd = NaN, threads = NaN } = cpu ?? {};
+  return [
+    name,
+    ...[twin, simd, twin / simd, threads, twin / threads, gpu?.ms ?? NaN]
+      .map((value) => formatNumber(Number(value.toPrecision(4)))),
+  ];
 }
 
-async function appendHistory(rows: readonly Row[], adapter: string): Promise<void> {
-  const common = {
-    date: new Date().toISOString(),
-    commit: await commitName(),
-    machine: `${cpus()[0]?.model ?? "unknown"} x${cpus().length}`,
-    adapter,
-    runtime: `deno ${Deno.version.deno}`,
-  };
-  const lines = rows.flatMap(({ name, cpuMs, simdMs, threadsMs, gpuMs }) =>
-    Object.entries({ cpu: cpuMs, simd: simdMs, threads: threadsMs, gpu: gpuMs })
-      .filter(([, value]) => value !== null)
-      .map(([device, value]) => ({ ...common, bench: `${name} ${device}`, unit: "ms", value }))
+function print(results: Results): void {
+  const { adapter, machine, ceilings, rows } = results;
+  if (ceilings) {
+    const tera = (perMs: number) => formatNumber(Number((perMs / 1e9).toPrecision(4)));
+    console.log(
+      `${adapter}: copy ${tera(ceilings.bytes)} TB/s, f32 ${tera(ceilings.instructions)} T ` +
+        `instructions/s, exp2 ${tera(ceilings.special)} T/s`,
+    );
+  } else console.log(machine);
+  if (rows.some(({ cpu }) => cpu !== null)) {
+    const header = ["scenario", "twin ms", "SIMD ms", "× twin", "threads ms", "× twin", "GPU ms"];
+    console.log(formatTable(header, rows.map(cpuRow)));
+    return;
+  }
+  const header = ["scenario", "GPU ms", "spread", "MB", "TFLOP/s", "floor ms", "bound", "of floor"];
+  console.log(formatTable([...header, "÷ peer", "peer"], rows.map(gpuRow)));
+}
+
+async function appendHistory({ rows, ...results }: Results): Promise<void> {
+  const { date, commit, machine, adapter, runtime } = results;
+  const lines = rows.flatMap(({ name, cpu, gpu }) =>
+    Object.entries({ ...cpu, ...(gpu ? { gpu: gpu.ms } : {}) })
+      .map(([device, value]) =>
+        JSON.stringify({
+          ...{ date, commit, machine, adapter, runtime },
+          ...{ bench: `${name} ${device}`, unit: "ms", value },
+        }) + "\n"
+      )
   );
-  const text = lines.map((line) => JSON.stringify(line) + "\n").join("");
   const path = new URL("./history.ndjson", import.meta.url);
-  await Deno.writeTextFile(path, text, { append: true });
+  await Deno.writeTextFile(path, lines.join(""), { append: true });
 }
 
-async function main(): Promise<void> {
+function groupsOf(given: readonly string[] | undefined): readonly Group[] {
+  for (const name of given ?? []) {
+    if (!GROUPS.includes(name as Group)) {
+      throw new RangeError(`--group "${name}" is none of ${GROUPS.join(", ")}`);
+    }
+  }
+  return (given as Group[] | undefined) ?? DEFAULT_GROUPS;
+}
+
+function scenariosFor(isLarge: boolean, groups: readonly Group[], ops: readonly string[]) {
+  for (const name of ops) {
+    if (!OPS.some((op) => op.name === name)) {
+      throw new RangeError(`--op "${name}" is no op of src/ops/mod.ts`);
+    }
+  }
+  return (isLarge ? largeScenarios() : smallScenarios()).filter((scenario) =>
+    groups.includes(scenario.group) &&
+    (ops.length === 0 || ops.some((name) => scenario.ops.includes(name)))
+  );
+}
+
+function parse() {
   const { values } = parseArgs({
     args: Deno.args,
     options: {
-      op: { type: "string", multiple: true },
+      op: { type: "string", multiple: true, default: [] },
+      group: { type: "string", multiple: true },
       shapes: { type: "string" },
+      seconds: { type: "string", default: "60" },
       history: { type: "boolean" },
+      save: { type: "string" },
+      compare: { type: "string" },
       json: { type: "boolean" },
     },
   });
+  if (values.shapes !== undefined && !["small", "large"].includes(values.shapes)) {
+    throw new RangeError(`--shapes "${values.shapes}" is neither small nor large`);
+  }
+  const seconds = Number(values.seconds);
+  if (!(seconds > 0)) throw new RangeError(`--seconds "${values.seconds}" is no positive number`);
+  const shapes = values.shapes as "small" | "large" | undefined;
+  return { ...values, shapes, seconds, groups: groupsOf(values.group) };
+}
+
+async function openMachines(gpu: WebGpuDevice | undefined, isLarge: boolean): Promise<Machines> {
+  const timed = gpu?.info.timestamps ? gpu : undefined;
+  const measured = timed ? await measureCeilings(timed) : undefined;
+  if (isLarge) return { gpu: timed, cpu: undefined, ...split(measured) };
+  const threads = Math.min(cpus().length, SIMD_THREADS_MAX);
+  const cpu = {
+    twin: openCpu({ simd: false }),
+    simd: openCpu(),
+    threads: openCpu({ simd: { threads } }),
+  };
+  await startThreads(cpu.threads);
+  return { gpu: timed, cpu, ...split(measured) };
+}
+
+function split(measured: Awaited<ReturnType<typeof measureCeilings>> | undefined) {
+  return { ceilings: measured?.ceilings, spin: measured?.spin };
+}
+
+async function compare(revision: string, options: ReturnType<typeof parse>): Promise<void> {
+  const opened = await openWebGpu();
+  const isReal = "device" in opened && !opened.device.info.software;
+  if ("device" in opened) await opened.device.close();
+  const shapes = options.shapes ?? (isReal ? "large" : "small");
+  const wanted = scenariosFor(shapes === "large", options.groups, options.op);
+  const names = new Set(wanted.map(({ name }) => name));
+  const found = await compareWith(revision, shapes, (name) => names.has(name), !options.json);
+  console.log(options.json ? JSON.stringify(found) : formatComparison(found));
+}
+
+async function main(): Promise<void> {
+  const options = parse();
+  if (options.compare !== undefined) return await compare(options.compare, options);
   const opened = await openWebGpu({ budgetBytes: BUDGET_BYTES });
   const gpu = "device" in opened ? opened.device : undefined;
-  const timed = gpu?.info.timestamps ? gpu : undefined;
-  const large = (values.shapes ?? (gpu && !gpu.info.software ? "large" : "small")) === "large";
-  const scenarios = (large ? largeScenarios() : OPS.map((op) => fromCase(op, op.sized(SMALL_WORK))))
-    .filter(({ op }) => values.op === undefined || values.op.includes(op.name));
-  const bandwidth = timed ? await copyBandwidth(timed) : undefined;
-  const twin = openCpu({ simd: false });
-  const single = openCpu();
-  const threaded = openCpu({ simd: { threads: Math.min(cpus().length, SIMD_THREADS_MAX) } });
-  await startThreads(threaded);
+  const isLarge = (options.shapes ?? (gpu && !gpu.info.software ? "large" : "small")) === "large";
+  const scenarios = scenariosFor(isLarge, options.groups, options.op);
+  const machines = await openMachines(gpu, isLarge);
+  const progress = await openProgress("bench", !options.json);
   const rows: Row[] = [];
+  const seconds = () => systemClock.monotonicMs() / 1000;
+  const end = seconds() + options.seconds;
   for (const scenario of scenarios) {
-    const inputs = scenario.inputs();
-    const shapes = Object.fromEntries(
-      Object.entries(inputs).filter(([, x]) => x).map(([name, x]) => [name, x.shape]),
-    );
-    rows.push({
-      name: scenario.name,
-      work: scenario.op.work(shapes, scenario.params),
-      bytes: tensorBytes(scenario.op, shapes, scenario.params),
-      // The twin would need minutes for the large shapes.
-      cpuMs: large ? null : cpuMs(twin, scenario),
-      simdMs: large || !scenario.op.simd ? null : cpuMs(single, scenario),
-      threadsMs: large || !scenario.op.simd ? null : cpuMs(threaded, scenario),
-      gpuMs: timed ? await gpuMs(timed, scenario) : null,
-    });
+    progress.update(rows.length, scenarios.length);
+    if (seconds() > end) break;
+    rows.push(await measure(machines, scenario));
+  }
+  progress.stop();
+  if (rows.length < scenarios.length) {
+    console.error(`Stopped after ${options.seconds} s: ${rows.length} of ${scenarios.length}`);
   }
   const adapter = gpu?.info.description || gpu?.info.device || "none";
-  if (values.history) await appendHistory(rows, adapter);
-  if (values.json) {
-    console.log(JSON.stringify({ adapter, copyBytesPerMs: bandwidth ?? null, rows }, null, 2));
-  } else {
-    console.log(`${adapter}; slice ${formatNumber((bandwidth ?? NaN) / 1e6)} GB/s`);
-    const { threadsReady: threads } = threaded.simd!;
-    console.log(formatTable(
-      [
-        ...["op", "twin ms", "SIMD ms", "x twin", `${threads} threads ms`, "x twin"],
-        ...["GPU ms", "GPU Munit/s", "% of slice's rate"],
-      ],
-      rows.map(({ name, work, bytes, cpuMs, simdMs, threadsMs, gpuMs }) => [
-        name,
-        formatNumber(cpuMs ?? NaN),
-        formatNumber(simdMs ?? NaN),
-        formatNumber((cpuMs ?? NaN) / (simdMs ?? NaN)),
-        formatNumber(threadsMs ?? NaN),
-        formatNumber((cpuMs ?? NaN) / (threadsMs ?? NaN)),
-        formatNumber(gpuMs ?? NaN),
-        formatNumber(work / 1e3 / (gpuMs ?? NaN)),
-        formatNumber(100 * bytes / (bandwidth ?? NaN) / (gpuMs ?? NaN)),
-      ]),
-    ));
-  }
-  await threaded.close();
+  const command = `deno task bench${Deno.args.length > 0 ? ` -- ${Deno.args.join(" ")}` : ""}`;
+  const results: Results = {
+    ...await provenance(adapter, command),
+    ceilings: machines.ceilings ?? null,
+    rows,
+  };
+  if (options.history) await appendHistory(results);
+  if (options.save) await Deno.writeTextFile(options.save, JSON.stringify(results, null, 1) + "\n");
+  if (options.json) console.log(JSON.stringify(results));
+  else print(results);
+  await machines.cpu?.threads.close();
   await gpu?.close();
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    console.error(error.message);
+    Deno.exitCode = 1;
+  }
+}

@@ -1,35 +1,42 @@
 /**
  * One training iteration on the GPU, taken apart: the host's time to issue it, the wall time of a
- * run of them, and the GPU's own time by shader entry.
+ * run of them, and the GPU's own time of the whole and by shader entry.
  *
  *   deno run -A bench/training_bench.ts [--shapes small|large] [--member NAME]... [--json]
+ *   deno run -A bench/training_bench.ts --model mamba4 [--batch 32] [--length 2048] [--width 256]
  *
- * The model is what the tasks train: blocks of x + member(rms_norm(x)) at width 64. `large` shapes
- * need a real GPU; a software adapter gets the small ones. Entries are timed one by one with their
- * own buffers, after the iterations have warmed the device up.
+ * Members stand in blocks of x + member(rms_norm(x)) at width 64, as the tasks train them. A model
+ * is a whole one, from a signal to quantiles of its next sample, trained as `driftline train` does:
+ * loss, gradients, their norm clipped, AdamW. `mamba4` is what bench/peers/mamba_training.py runs
+ * in torch. `large` shapes need a real GPU; a software adapter gets the small ones. Entries are
+ * timed one by one with their own buffers, after the iterations have warmed the device up.
  */
 import { parseArgs } from "node:util";
 import { seedRandom } from "../src/base/random.ts";
 import { openTape } from "../src/autodiff/tape.ts";
-import { formatNumber, formatTable } from "../src/cli/table.ts";
 import { type Device, openScope, openWebGpu, type WebGpuDevice } from "../src/device/mod.ts";
-import type { DeviceTensor, GpuDevice, Launch } from "../src/device/device.ts";
+import type { DeviceTensor } from "../src/device/device.ts";
 import { type AnyLayer, LAYERS } from "../src/layers/mod.ts";
+import { backboneOf } from "../src/models/backbone.ts";
+import { parseBackbone } from "../src/models/backbone_config.ts";
 import { add, rmsNorm, runOp } from "../src/ops/mod.ts";
 import { sizeOf } from "../src/tensor/shape.ts";
-import { type Tensor, tensorOf } from "../src/tensor/tensor.ts";
+import { asDtype, type Tensor, tensorOf } from "../src/tensor/tensor.ts";
+import { backboneObjective } from "../src/training/objective.ts";
 import { openOptimizer } from "../src/training/optimizer.ts";
+import { openTraining } from "../src/training/training.ts";
+import { type IterationReport, iterationText, measureIterations, spyOn } from "./iteration.ts";
 
 const BUDGET_BYTES = 64 * 2 ** 30;
-const WARM_UP_ITERATIONS = 3;
 const TIMED_ITERATIONS = 10;
-const TIMED_REPEATS = 5;
 const WIDTH = 64;
 const BLOCKS = 2;
+const QUANTILES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
 interface Shape3 {
   readonly batch: number;
   readonly length: number;
+  readonly width: number;
 }
 
 /** What each member is configured to; others take their first example, widened. */
@@ -56,38 +63,22 @@ const CONFIGS: Readonly<Record<string, Record<string, unknown>>> = {
   },
 };
 
+/** Whole models by name. */
+const MODELS: Readonly<Record<string, readonly string[]>> = {
+  mamba4: ["mamba", "mamba", "mamba", "mamba"],
+};
+
 function noise(shape: readonly number[], seed: number): Tensor {
   const data = new Float32Array(sizeOf(shape));
   for (let i = 0; i < data.length; i++) data[i] = Math.sin(12.9898 * ((i + seed) % 4093) ** 2);
   return tensorOf(shape, data);
 }
 
-/** The launches of a stretch of work, in order. */
-function spyOn(device: WebGpuDevice): { device: GpuDevice; launches: Launch[] } {
-  const launches: Launch[] = [];
-  const spy: GpuDevice = {
-    kind: "webgpu",
-    info: device.info,
-    limits: device.limits,
-    alloc: (shape, dtype) => device.alloc(shape, dtype),
-    upload: (tensor) => device.upload(tensor),
-    read: (tensor) => device.read(tensor),
-    free: (tensor) => device.free(tensor),
-    close: () => device.close(),
-    table: (key, make) => device.table(key, make),
-    dispatch(issued) {
-      launches.push(...issued);
-      device.dispatch(issued);
-    },
-  };
-  return { device: spy, launches };
-}
-
 function blocks(
   device: Device,
   member: AnyLayer,
   config: unknown,
-  tensors: Record<string, DeviceTensor>,
+  tensors: Readonly<Record<string, DeviceTensor>>,
   input: DeviceTensor,
 ): DeviceTensor {
   const scope = openScope(device);
@@ -107,113 +98,86 @@ function blocks(
   return x;
 }
 
-interface Report {
-  readonly member: string;
-  readonly shape: Shape3;
-  readonly launches: number;
-  readonly issueMs: number;
-  readonly wallMs: number;
-  readonly peakBytes: number;
-  readonly entries: readonly { entry: string; count: number; ms: number }[];
-}
-
-async function measure(
+async function measureMember(
   device: WebGpuDevice,
   member: AnyLayer,
   config: unknown,
-  shape: Shape3,
-): Promise<Report> {
-  const { device: spy, launches } = spyOn(device);
+  { batch, length, width }: Shape3,
+): Promise<IterationReport> {
+  const spy = spyOn(device);
   const random = seedRandom(1);
   let tensors: Record<string, DeviceTensor> = {};
   for (let block = 0; block < BLOCKS; block++) {
-    tensors[`${block}.norm`] = device.upload(
-      tensorOf([WIDTH], new Float64Array(WIDTH).fill(1)),
-    );
+    tensors[`${block}.norm`] = device.upload(tensorOf([width], new Float64Array(width).fill(1)));
     for (const [name, tensor] of Object.entries(member.init(config, random).tensors)) {
       tensors[`${block}.${name}`] = device.upload(tensor);
     }
   }
-  const dims = [shape.batch, shape.length, WIDTH];
+  const dims = [batch, length, width];
   const x = device.upload(noise(dims, 1));
   const seed = device.upload(noise(dims, 2));
-  const optimizer = openOptimizer(spy, { clipNorm: 1 });
-  let peakBytes = 0;
-  const iterate = (): void => {
-    const tape = openTape(spy);
-    for (const tensor of Object.values(tensors)) tape.watch(tensor);
-    const y = blocks(tape.device, member, config, tensors, x);
-    tape.backward([[y, seed]]);
-    tape.device.free(y);
-    const gradients = Object.fromEntries(
-      Object.entries(tensors).map(([name, tensor]) => [name, tape.gradient(tensor)]),
-    );
-    peakBytes = Math.max(peakBytes, device.memory.total);
-    tensors = optimizer.step(tensors, gradients, 1e-4);
-    tape.release();
-  };
-  const finish = () => device.read(Object.values(tensors)[0]!);
-  for (let i = 0; i < WARM_UP_ITERATIONS; i++) iterate();
-  await finish();
-  launches.length = 0;
-  const start = performance.now();
-  let issued = 0;
-  for (let i = 0; i < TIMED_ITERATIONS; i++) {
-    const from = performance.now();
-    iterate();
-    issued += performance.now() - from;
-    await Promise.resolve();
-  }
-  await finish();
-  const wallMs = (performance.now() - start) / TIMED_ITERATIONS;
-  const count = launches.length / TIMED_ITERATIONS;
-  const entries = new Map<string, { entry: string; count: number; ms: number }>();
-  if (device.info.timestamps) {
-    for (const launch of launches.slice(0, count)) {
-      const key = `${launch.shader}.${launch.entry}`;
-      const entry = entries.get(key) ?? { entry: key, count: 0, ms: 0 };
-      const times = await device.time([launch], TIMED_REPEATS);
-      entry.ms += times.sort((a, b) => a - b)[TIMED_REPEATS >> 1]!;
-      entry.count++;
-      entries.set(key, entry);
-    }
-  }
+  const optimizer = openOptimizer(spy.device, { clipNorm: 1 });
+  const report = await measureIterations(device, spy, {
+    name: `${member.name} ${batch}×${length}×${width}, ${BLOCKS} blocks`,
+    iterate() {
+      const tape = openTape(spy.device);
+      for (const tensor of Object.values(tensors)) tape.watch(tensor);
+      const y = blocks(tape.device, member, config, tensors, x);
+      tape.backward([[y, seed]]);
+      tape.device.free(y);
+      const gradients = Object.fromEntries(
+        Object.entries(tensors).map(([name, tensor]) => [name, tape.gradient(tensor)]),
+      );
+      tensors = optimizer.step(tensors, gradients, 1e-4);
+      tape.release();
+    },
+    finish: () => device.read(Object.values(tensors)[0]!),
+  }, TIMED_ITERATIONS);
   optimizer.release();
   for (const tensor of [x, seed, ...Object.values(tensors)]) device.free(tensor);
-  return {
-    member: member.name,
-    shape,
-    launches: count,
-    issueMs: issued / TIMED_ITERATIONS,
-    wallMs,
-    peakBytes,
-    entries: [...entries.values()].sort((a, b) => b.ms - a.ms),
-  };
+  return report;
 }
 
-function print(report: Report): void {
-  const { member, shape, launches, issueMs, wallMs, peakBytes, entries } = report;
-  const gpuMs = entries.reduce((sum, { ms }) => sum + ms, 0);
-  console.log(
-    `\n${member} ${shape.batch}×${shape.length}×${WIDTH}, ${BLOCKS} blocks: ` +
-      `${launches} launches, issue ${formatNumber(issueMs)} ms, wall ${formatNumber(wallMs)} ms, ` +
-      `GPU ${formatNumber(gpuMs)} ms, memory ${formatNumber(peakBytes / 2 ** 20)} MiB`,
+async function measureModel(
+  device: WebGpuDevice,
+  name: string,
+  { batch, length, width }: Shape3,
+): Promise<IterationReport> {
+  const spy = spyOn(device);
+  const model = backboneOf(parseBackbone({
+    input: { kind: "signal", feature: 1 },
+    width,
+    layers: MODELS[name],
+    output: { size: QUANTILES.length },
+  }));
+  const initial = Object.entries(model.init(seedRandom(1))).map(([key, tensor]) =>
+    [key, asDtype(tensor, "f32")] as const
   );
-  console.log(formatTable(
-    ["entry", "launches", "ms", "share"],
-    entries.map(({ entry, count, ms }) => [
-      entry,
-      `${count}`,
-      formatNumber(ms),
-      `${Math.round(100 * ms / gpuMs)} %`,
-    ]),
-  ));
+  const minibatch = { input: noise([batch, length, 1], 1), target: noise([batch, length], 2) };
+  const training = openTraining(spy.device, Object.fromEntries(initial), {
+    objective: backboneObjective(model, { kind: "quantile", quantiles: QUANTILES }),
+    minibatch: () => minibatch,
+    schedule: { kind: "constant", rate: 1e-4 },
+    seed: 1,
+    optimizer: { clipNorm: 1 },
+  });
+  const report = await measureIterations(device, spy, {
+    name: `${name} ${batch}×${length}×${width}`,
+    iterate: () => training.iterate(),
+    finish: () => training.settle(),
+  }, TIMED_ITERATIONS);
+  training.release();
+  return report;
 }
 
 const { values } = parseArgs({
   options: {
     shapes: { type: "string" },
     member: { type: "string", multiple: true },
+    model: { type: "string", multiple: true },
+    batch: { type: "string" },
+    length: { type: "string" },
+    width: { type: "string" },
     json: { type: "boolean" },
   },
 });
@@ -224,16 +188,29 @@ if ("unavailable" in opened) {
 }
 const { device } = opened;
 const isLarge = (values.shapes ?? (device.info.software ? "small" : "large")) === "large";
-const shapes: Shape3[] = isLarge
-  ? [{ batch: 64, length: 4096 }, { batch: 32, length: 256 }]
-  : [{ batch: 2, length: 128 }];
-const reports: Report[] = [];
-for (const name of values.member ?? Object.keys(CONFIGS)) {
+const reports: IterationReport[] = [];
+const note = (report: IterationReport) => {
+  reports.push(report);
+  if (!values.json) console.log(`\n${iterationText(report)}`);
+};
+for (const name of values.model ?? []) {
+  if (MODELS[name] === undefined) throw new RangeError(`--model: one of ${Object.keys(MODELS)}`);
+  note(
+    await measureModel(device, name, {
+      batch: Number(values.batch ?? (isLarge ? 32 : 2)),
+      length: Number(values.length ?? (isLarge ? 2048 : 64)),
+      width: Number(values.width ?? (isLarge ? 256 : 32)),
+    }),
+  );
+}
+const members = values.member ?? (values.model === undefined ? Object.keys(CONFIGS) : []);
+for (const name of members) {
   const member = LAYERS.find((each) => each.name === name)!;
+  const shapes = isLarge
+    ? [{ batch: 64, length: 4096 }, { batch: 32, length: 256 }]
+    : [{ batch: 2, length: 128 }];
   for (const shape of shapes) {
-    const report = await measure(device, member, CONFIGS[name], shape);
-    reports.push(report);
-    if (!values.json) print(report);
+    note(await measureMember(device, member, CONFIGS[name], { ...shape, width: WIDTH }));
   }
 }
 if (values.json) console.log(JSON.stringify(reports));

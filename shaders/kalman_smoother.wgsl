@@ -145,6 +145,15 @@ fn regress(
 #end
 }
 
+/// A number of the samples' elements, and one of the chunks'.
+fn number0(at: u32) -> f32 {
+  return elements[at];
+}
+
+fn number1(at: u32) -> f32 {
+  return spans[at];
+}
+
 #if IS_BACKWARD
 #import shared/kalman_smoother_flow
 #else
@@ -153,22 +162,23 @@ var<private> g: array<f32, STATES>;
 var<private> E: array<f32, STATES * STATES>;
 var<private> D: array<f32, STATES * STATES>;
 
-/// g and D of the sample before, from the element `at` of storage.
-fn passElement(at: u32) {
+/// g and D before a sample, or before a chunk, from the element `at` of its storage.
+#for source in 0..2
+fn pass${source}(at: u32) {
   var next: array<f32, STATES>;
 #for i in 0..STATES
   {
-    var sum = elements[at + ${i}];
+    var sum = number${source}(at + ${i});
 #for j in 0..STATES
     {
-      sum += elements[at + ${STATES + i * STATES + j}] * g[${j}];
+      sum += number${source}(at + ${STATES + i * STATES + j}) * g[${j}];
       var entry = 0.0;
 #for k in 0..STATES
-      entry += elements[at + ${STATES + i * STATES + k}] * D[${k * STATES + j}];
+      entry += number${source}(at + ${STATES + i * STATES + k}) * D[${k * STATES + j}];
 #end
       work[${i * STRIDE + j}] = entry;
       work[${i * STRIDE + STATES + j}] =
-        elements[at + ${STATES + STATES * STATES + i * STATES + j}];
+        number${source}(at + ${STATES + STATES * STATES + i * STATES + j});
     }
 #end
     next[${i}] = sum;
@@ -177,6 +187,7 @@ fn passElement(at: u32) {
   g = next;
   takeFactor();
 }
+#end
 
 /// D becomes the triangular factor of `work`.
 fn takeFactor() {
@@ -223,7 +234,7 @@ fn reduce_chunks(
     }
 #end
 #end
-    passElement(at);
+    pass0(at);
   }
   let out = (row * dims.chunks + chunk) * ELEMENT;
 #for i in 0..STATES
@@ -261,33 +272,9 @@ fn carry_chunks(
 #end
 #end
     if (chunk > 1u) {
-      passSpan((row * dims.chunks + chunk - 1u) * ELEMENT);
+      pass1((row * dims.chunks + chunk - 1u) * ELEMENT);
     }
   }
-}
-
-/// As `passElement`, over a whole chunk.
-fn passSpan(at: u32) {
-  var next: array<f32, STATES>;
-#for i in 0..STATES
-  {
-    var sum = spans[at + ${i}];
-#for j in 0..STATES
-    {
-      sum += spans[at + ${STATES + i * STATES + j}] * g[${j}];
-      var entry = 0.0;
-#for k in 0..STATES
-      entry += spans[at + ${STATES + i * STATES + k}] * D[${k * STATES + j}];
-#end
-      work[${i * STRIDE + j}] = entry;
-      work[${i * STRIDE + STATES + j}] = spans[at + ${STATES + STATES * STATES + i * STATES + j}];
-    }
-#end
-    next[${i}] = sum;
-  }
-#end
-  g = next;
-  takeFactor();
 }
 
 @compute @workgroup_size(GROUP)
@@ -313,7 +300,7 @@ fn smooth_chunks(
 #end
   for (var t = last; t > first; t--) {
     let sample = row * dims.length + t - 1u;
-    passElement(sample * ELEMENT);
+    pass0(sample * ELEMENT);
 #for i in 0..STATES
     smoothedMean[sample * STATES + ${i}] = g[${i}];
 #for j in 0..STATES

@@ -46,9 +46,12 @@ Deno.test("every module with behaviour has its mirror under tests/", () => {
 });
 
 Deno.test("no test mirrors a file that is gone", () => {
-  const paths = new Set(sources().map((file) => mirrorOf(file.path)));
+  const paths = new Set([
+    ...sources().map((file) => mirrorOf(file.path)),
+    ...list("bench/*.ts").map(mirrorOf),
+  ]);
   const shared =
-    /(^|\/)(laws|goldens|identities|crash|architecture|tidy|docs|e2e|browser|state_layout)_test\.ts$/;
+    /(^|\/)(laws|variants|goldens|identities|crash|architecture|tidy|docs|e2e|browser|state_layout)_test\.ts$/;
   const orphans = list("tests/**/*_test.ts").filter((path) =>
     !paths.has(path) && !shared.test(path)
   );

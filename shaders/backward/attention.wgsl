@@ -16,9 +16,9 @@
 // queries and keys against the first sample of the tile that a workgroup holds; its sums are turned
 // back at the end, so no angle grows with the length.
 //
-// The two columns that an invocation takes of a product are LANES apart in products over features,
-// side by side in those that give features, since these are turned in pairs.
-#import shared/attention_tiles
+// A product's left side lies in workgroup memory, four rows a vec4; an invocation takes four rows
+// and two columns: LANES apart in products over features, side by side in those that give features,
+// since these are turned in pairs.
 #import shared/bounds
 
 struct Dims {
@@ -49,65 +49,79 @@ struct Dims {
 @group(0) @binding(18) var<storage, read_write> gradSeen0: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
+/// Below every finite score.
+const LOWEST = -3.4028234e38;
+/// Between rows of a staged right side, so that neighbours lie in other banks.
+const STRIDE = TILE + 1u;
+
+/// Left side of a product: [term, row], four rows together.
+var<workgroup> left: array<vec4f, TILE * ROW_GROUPS>;
+/// The pairs of a tile of queries and one of keys as a left side.
+var<workgroup> paired: array<vec4f, TILE * ROW_GROUPS>;
+/// Right side of a product: [column, term], or [term, column] where the columns are features.
+var<workgroup> right: array<f32, TILE * STRIDE>;
 /// Sums of the queries of a tile.
 var<workgroup> own: array<vec4f, TILE>;
 var<workgroup> tops: array<vec4f, GROUP>;
 var<workgroup> totals: array<vec4f, GROUP>;
 var<workgroup> dots: array<vec4f, GROUP>;
 
-/// Where the row of a key or value begins; negative samples are carried.
-fn rowAt(batch: u32, sample: i32, group: u32) -> u32 {
+/// A sample of the queries or of their gradients.
+fn queryAt(batch: u32, sample: i32, head: u32) -> u32 {
+  return ((batch * dims.length + u32(sample)) * dims.head + head) * SIZE;
+}
+
+/// A key or value; negative samples are carried.
+fn keyAt(batch: u32, sample: i32, group: u32) -> u32 {
   let place = u32(sample + i32(dims.lead));
   return ((batch * (dims.lead + dims.length) + place) * dims.group + group) * SIZE;
 }
 
-fn keyAt(batch: u32, sample: i32, group: u32, s: u32) -> f32 {
-  return keys[rowAt(batch, sample, group) + s];
+#if ROTARY
+/// Feature s of R(distance) applied to a row of which `pair` are the features s and s ^ 1.
+fn turned(pair: vec2f, distance: i32, s: u32) -> f32 {
+  let turn = turns[u32(abs(distance)) * (SIZE / 2u) + s / 2u];
+  let sine = select(turn.y, -turn.y, distance < 0);
+  return pair.x * turn.x + pair.y * select(-sine, sine, s % 2u == 1u);
 }
+#end
 
-fn valueAt(batch: u32, sample: i32, group: u32, s: u32) -> f32 {
-  return values[rowAt(batch, sample, group) + s];
-}
-
-fn gradientOf(spot: Spot, sample: i32, s: u32) -> f32 {
+fn queryOf(batch: u32, sample: i32, head: u32, s: u32, frame: i32) -> f32 {
   if (sample >= i32(dims.length) || s >= SIZE) {
     return 0.0;
   }
-  return gradY[queryAt(spot.batch, sample, spot.head) + s];
-}
-
-// Product 0 gives the scores, product 1 the gradients of the weights.
-
-fn heldOf0(spot: Spot, sample: i32, s: u32) -> f32 {
-#if HOLDS_KEYS
-  return keyOf(spot, sample, s);
+  let at = queryAt(batch, sample, head);
+#if ROTARY
+  return turned(vec2f(q[at + s], q[at + (s ^ 1u)]), sample - frame, s);
 #else
-  return queryOf(spot, sample, s);
+  return q[at + s];
 #end
 }
 
-fn walkedOf0(spot: Spot, sample: i32, s: u32) -> f32 {
-#if HOLDS_KEYS
-  return queryOf(spot, sample, s);
+fn keyOf(batch: u32, sample: i32, group: u32, s: u32, frame: i32) -> f32 {
+  if (sample < -i32(dims.lead) || sample >= i32(dims.length) || s >= SIZE) {
+    return 0.0;
+  }
+  let at = keyAt(batch, sample, group);
+#if ROTARY
+  return turned(vec2f(keys[at + s], keys[at + (s ^ 1u)]), sample - frame, s);
 #else
-  return keyOf(spot, sample, s);
+  return keys[at + s];
 #end
 }
 
-fn heldOf1(spot: Spot, sample: i32, s: u32) -> f32 {
-#if HOLDS_KEYS
-  return valueOf(spot, sample, s);
-#else
-  return gradientOf(spot, sample, s);
-#end
+fn valueOf(batch: u32, sample: i32, group: u32, s: u32) -> f32 {
+  if (sample < -i32(dims.lead) || sample >= i32(dims.length) || s >= SIZE) {
+    return 0.0;
+  }
+  return values[keyAt(batch, sample, group) + s];
 }
 
-fn walkedOf1(spot: Spot, sample: i32, s: u32) -> f32 {
-#if HOLDS_KEYS
-  return gradientOf(spot, sample, s);
-#else
-  return valueOf(spot, sample, s);
-#end
+fn gradientOf(batch: u32, sample: i32, head: u32, s: u32) -> f32 {
+  if (sample >= i32(dims.length) || s >= SIZE) {
+    return 0.0;
+  }
+  return gradY[queryAt(batch, sample, head) + s];
 }
 
 @compute @workgroup_size(COPY_GROUP)
@@ -133,6 +147,14 @@ fn join_rows(
   joined[i] = rows[(batch * dims.length + place - dims.lead) * width + i % width];
 }
 
+/// First sample of the tile of keys, TILE·n away from the tile of queries, with which a walk over
+/// the keys begins.
+fn firstTile(queries: i32) -> i32 {
+  let first = max(queries - i32(dims.past), -i32(dims.lead));
+  let tiles = (queries - first + i32(TILE) - 1) / i32(TILE);
+  return queries - tiles * i32(TILE);
+}
+
 @compute @workgroup_size(GROUP)
 fn sum_scores(
   @builtin(workgroup_id) workgroup: vec3u,
@@ -140,8 +162,8 @@ fn sum_scores(
 ) {
   let batch = workgroup.z;
   let head = workgroup.y;
+  let group = head * dims.group / dims.head;
   let queries = i32(workgroup.x * TILE);
-  let spot = Spot(batch, head, head * dims.group / dims.head, queries);
   let r = local / LANES;
   let lane = local % LANES;
 #if HAS_PAST
@@ -151,8 +173,30 @@ fn sum_scores(
 #end
   var top = vec4f(LOWEST);
   var total = vec4f();
-  for (var tile = firstTile(queries, -i32(dims.lead)); tile <= queries; tile += i32(TILE)) {
-    let scores = product0(spot, local, tile);
+  for (var tile = firstTile(queries); tile <= queries; tile += i32(TILE)) {
+    var score0 = vec4f();
+    var score1 = vec4f();
+    for (var start = 0u; start < SIZE; start += TILE) {
+      workgroupBarrier();
+      for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
+        var four = vec4f();
+        for (var c = 0u; c < 4u; c++) {
+          let sample = queries + i32(e / TILE * 4u + c);
+          four[c] = queryOf(batch, sample, head, start + e % TILE, queries);
+        }
+        left[e % TILE * ROW_GROUPS + e / TILE] = four;
+      }
+      for (var e = local; e < TILE * TILE; e += GROUP) {
+        let key = keyOf(batch, tile + i32(e / TILE), group, start + e % TILE, queries);
+        right[e / TILE * STRIDE + e % TILE] = key;
+      }
+      workgroupBarrier();
+      for (var s = 0u; s < min(TILE, SIZE - start); s++) {
+        let four = left[s * ROW_GROUPS + r];
+        score0 += four * right[lane * STRIDE + s];
+        score1 += four * right[(lane + LANES) * STRIDE + s];
+      }
+    }
     for (var c = 0u; c < 4u; c++) {
       let query = queries + i32(4u * r + c);
       let first = max(query - i32(dims.past), -seen);
@@ -160,8 +204,8 @@ fn sum_scores(
       let key1 = key0 + i32(LANES);
       let isSeen0 = key0 >= first && key0 <= query;
       let isSeen1 = key1 >= first && key1 <= query;
-      let s0 = select(LOWEST, dims.scale * scores.of0[c], isSeen0);
-      let s1 = select(LOWEST, dims.scale * scores.of1[c], isSeen1);
+      let s0 = select(LOWEST, dims.scale * score0[c], isSeen0);
+      let s1 = select(LOWEST, dims.scale * score1[c], isSeen1);
       let highest = max(top[c], max(s0, s1));
       total[c] = total[c] * exp(top[c] - highest) +
         select(0.0, exp(s0 - highest), isSeen0) + select(0.0, exp(s1 - highest), isSeen1);
@@ -226,8 +270,8 @@ fn reach_queries(
   let batch = workgroup.z;
   let head = workgroup.y / dims.parts;
   let column = workgroup.y % dims.parts * BLOCKS * TILE;
+  let group = head * dims.group / dims.head;
   let queries = i32(workgroup.x * TILE);
-  let spot = Spot(batch, head, head * dims.group / dims.head, queries);
   let r = local / LANES;
   let lane = local % LANES;
   stageSums(local, batch, queries, head);
@@ -235,23 +279,69 @@ fn reach_queries(
   var even${b} = vec4f();
   var odd${b} = vec4f();
 #end
-  for (var tile = firstTile(queries, -i32(dims.lead)); tile <= queries; tile += i32(TILE)) {
-    let scores = product0(spot, local, tile);
-    let products = product1(spot, local, tile);
+  for (var tile = firstTile(queries); tile <= queries; tile += i32(TILE)) {
+    var score0 = vec4f();
+    var score1 = vec4f();
+    var product0 = vec4f();
+    var product1 = vec4f();
+    for (var start = 0u; start < SIZE; start += TILE) {
+      workgroupBarrier();
+      for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
+        var four = vec4f();
+        for (var c = 0u; c < 4u; c++) {
+          let sample = queries + i32(e / TILE * 4u + c);
+          four[c] = queryOf(batch, sample, head, start + e % TILE, queries);
+        }
+        left[e % TILE * ROW_GROUPS + e / TILE] = four;
+      }
+      for (var e = local; e < TILE * TILE; e += GROUP) {
+        let key = keyOf(batch, tile + i32(e / TILE), group, start + e % TILE, queries);
+        right[e / TILE * STRIDE + e % TILE] = key;
+      }
+      workgroupBarrier();
+      for (var s = 0u; s < min(TILE, SIZE - start); s++) {
+        let four = left[s * ROW_GROUPS + r];
+        score0 += four * right[lane * STRIDE + s];
+        score1 += four * right[(lane + LANES) * STRIDE + s];
+      }
+      workgroupBarrier();
+      for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
+        var four = vec4f();
+        for (var c = 0u; c < 4u; c++) {
+          let sample = queries + i32(e / TILE * 4u + c);
+          four[c] = gradientOf(batch, sample, head, start + e % TILE);
+        }
+        left[e % TILE * ROW_GROUPS + e / TILE] = four;
+      }
+      for (var e = local; e < TILE * TILE; e += GROUP) {
+        let sample = tile + i32(e / TILE);
+        right[e / TILE * STRIDE + e % TILE] = valueOf(batch, sample, group, start + e % TILE);
+      }
+      workgroupBarrier();
+      for (var s = 0u; s < min(TILE, SIZE - start); s++) {
+        let four = left[s * ROW_GROUPS + r];
+        product0 += four * right[lane * STRIDE + s];
+        product1 += four * right[(lane + LANES) * STRIDE + s];
+      }
+    }
     var slope0 = vec4f();
     var slope1 = vec4f();
     for (var c = 0u; c < 4u; c++) {
       let place = 4u * r + c;
       let query = queries + i32(place);
       let key = tile + i32(lane);
-      slope0[c] = weigh(query, place, key, scores.of0[c], products.of0[c]).y;
-      slope1[c] = weigh(query, place, key + i32(LANES), scores.of1[c], products.of1[c]).y;
+      slope0[c] = weigh(query, place, key, score0[c], product0[c]).y;
+      slope1[c] = weigh(query, place, key + i32(LANES), score1[c], product1[c]).y;
     }
     paired[lane * ROW_GROUPS + r] = slope0;
     paired[(lane + LANES) * ROW_GROUPS + r] = slope1;
 #for b in 0..BLOCKS
     workgroupBarrier();
-    stageWalked0(spot, local, tile, column + ${b}u * TILE);
+    for (var e = local; e < TILE * TILE; e += GROUP) {
+      let sample = tile + i32(e / TILE);
+      let s = column + ${b}u * TILE + e % TILE;
+      right[e / TILE * STRIDE + e % TILE] = keyOf(batch, sample, group, s, queries);
+    }
     workgroupBarrier();
     for (var j = 0u; j < TILE; j++) {
       let four = paired[j * ROW_GROUPS + r];
@@ -305,12 +395,52 @@ fn reach_keys(
 #end
   let last = min(i32(dims.length), tile + i32(TILE + dims.past));
   for (var head = group * perGroup; head < (group + 1u) * perGroup; head++) {
-    let spot = Spot(batch, head, group, tile);
     for (var queries = max(tile, 0); queries < last; queries += i32(TILE)) {
       workgroupBarrier();
       stageSums(local, batch, queries, head);
-      let scores = product0(spot, local, queries);
-      let products = product1(spot, local, queries);
+      var score0 = vec4f();
+      var score1 = vec4f();
+      var product0 = vec4f();
+      var product1 = vec4f();
+      for (var start = 0u; start < SIZE; start += TILE) {
+        workgroupBarrier();
+        for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
+          var four = vec4f();
+          for (var c = 0u; c < 4u; c++) {
+            let sample = tile + i32(e / TILE * 4u + c);
+            four[c] = keyOf(batch, sample, group, start + e % TILE, tile);
+          }
+          left[e % TILE * ROW_GROUPS + e / TILE] = four;
+        }
+        for (var e = local; e < TILE * TILE; e += GROUP) {
+          let query = queryOf(batch, queries + i32(e / TILE), head, start + e % TILE, tile);
+          right[e / TILE * STRIDE + e % TILE] = query;
+        }
+        workgroupBarrier();
+        for (var s = 0u; s < min(TILE, SIZE - start); s++) {
+          let four = left[s * ROW_GROUPS + r];
+          score0 += four * right[lane * STRIDE + s];
+          score1 += four * right[(lane + LANES) * STRIDE + s];
+        }
+        workgroupBarrier();
+        for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
+          var four = vec4f();
+          for (var c = 0u; c < 4u; c++) {
+            four[c] = valueOf(batch, tile + i32(e / TILE * 4u + c), group, start + e % TILE);
+          }
+          left[e % TILE * ROW_GROUPS + e / TILE] = four;
+        }
+        for (var e = local; e < TILE * TILE; e += GROUP) {
+          let sample = queries + i32(e / TILE);
+          right[e / TILE * STRIDE + e % TILE] = gradientOf(batch, sample, head, start + e % TILE);
+        }
+        workgroupBarrier();
+        for (var s = 0u; s < min(TILE, SIZE - start); s++) {
+          let four = left[s * ROW_GROUPS + r];
+          product0 += four * right[lane * STRIDE + s];
+          product1 += four * right[(lane + LANES) * STRIDE + s];
+        }
+      }
       // The left side of the values' gradient takes the place of the staged one.
       workgroupBarrier();
 #for c in 0..2
@@ -320,7 +450,7 @@ fn reach_keys(
         var slopes = vec4f();
         for (var c = 0u; c < 4u; c++) {
           let key = tile + i32(4u * r + c);
-          let found = weigh(queries + i32(place), place, key, scores.of${c}[c], products.of${c}[c]);
+          let found = weigh(queries + i32(place), place, key, score${c}[c], product${c}[c]);
           weights[c] = found.x;
           slopes[c] = found.y;
         }
@@ -330,7 +460,11 @@ fn reach_keys(
 #end
 #for b in 0..BLOCKS
       workgroupBarrier();
-      stageWalked0(spot, local, queries, column + ${b}u * TILE);
+      for (var e = local; e < TILE * TILE; e += GROUP) {
+        let sample = queries + i32(e / TILE);
+        let s = column + ${b}u * TILE + e % TILE;
+        right[e / TILE * STRIDE + e % TILE] = queryOf(batch, sample, head, s, tile);
+      }
       workgroupBarrier();
       for (var i = 0u; i < TILE; i++) {
         let four = paired[i * ROW_GROUPS + r];
@@ -338,7 +472,11 @@ fn reach_keys(
         odd${b} += four * right[i * STRIDE + 2u * lane + 1u];
       }
       workgroupBarrier();
-      stageWalked1(spot, local, queries, column + ${b}u * TILE);
+      for (var e = local; e < TILE * TILE; e += GROUP) {
+        let sample = queries + i32(e / TILE);
+        let s = column + ${b}u * TILE + e % TILE;
+        right[e / TILE * STRIDE + e % TILE] = gradientOf(batch, sample, head, s);
+      }
       workgroupBarrier();
       for (var i = 0u; i < TILE; i++) {
         let four = left[i * ROW_GROUPS + r];
@@ -353,7 +491,7 @@ fn reach_keys(
     let key = tile + i32(4u * r + c);
     let s = column + ${b}u * TILE + 2u * lane;
     if (key >= -i32(dims.lead) && key < i32(dims.length) && s < SIZE) {
-      let at = rowAt(batch, key, group) + s;
+      let at = keyAt(batch, key, group) + s;
       valueGradients[at] = evenOfValue${b}[c];
 #if ROTARY
       keyGradients[at] = turned(vec2f(even${b}[c], odd${b}[c]), tile - key, s);

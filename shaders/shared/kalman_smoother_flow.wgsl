@@ -37,7 +37,7 @@ fn addOutputs(sample: u32) {
 #end
 }
 
-/// The flow past a map of the later state, by name of its storage and its place.
+/// The flow past a map of the later state, that of a sample or of a chunk, by its place.
 #for source in 0..2
 fn pass${source}(at: u32) {
   var half: array<f32, STATES * STATES>;
@@ -47,18 +47,10 @@ fn pass${source}(at: u32) {
     var along = 0.0;
 #for i in 0..STATES
     {
-#if source == 0
-      along += elements[at + ${i * STATES + j}] * f[${i}];
-#else
-      along += spans[at + ${i * STATES + j}] * f[${i}];
-#end
+      along += number${source}(at + ${i * STATES + j}) * f[${i}];
       var sum = 0.0;
 #for k in 0..STATES
-#if source == 0
-      sum += Gamma[${i * STATES + k}] * elements[at + ${k * STATES + j}];
-#else
-      sum += Gamma[${i * STATES + k}] * spans[at + ${k * STATES + j}];
-#end
+      sum += Gamma[${i * STATES + k}] * number${source}(at + ${k * STATES + j});
 #end
       half[${i * STATES + j}] = sum;
     }
@@ -72,11 +64,7 @@ fn pass${source}(at: u32) {
   {
     var sum = 0.0;
 #for k in 0..STATES
-#if source == 0
-    sum += elements[at + ${k * STATES + i}] * half[${k * STATES + j}];
-#else
-    sum += spans[at + ${k * STATES + i}] * half[${k * STATES + j}];
-#end
+    sum += number${source}(at + ${k * STATES + i}) * half[${k * STATES + j}];
 #end
     Gamma[${i * STATES + j}] = sum;
   }

@@ -11,3 +11,4 @@ export { selective_scan } from "./selective_scan";
 export { selective_scan_backward } from "./selective_scan_backward";
 export { ssd } from "./ssd";
 export { ssd_backward } from "./ssd_backward";
+export { cov_times_row, subtract_outer, subtract_outer_times_row } from "./packed";

@@ -2,11 +2,13 @@ import { cpus, totalmem } from "node:os";
 import { type Clock, systemClock } from "../base/clock.ts";
 import {
   type AdapterSummary,
+  type Crossover,
   type CrossoverTable,
   type Hardware,
   openCpu,
   openHardware,
 } from "../device/mod.ts";
+import { measureBacklogCrossover } from "../models/backlog_crossover.ts";
 import { measureCrossovers, type OpCheck, selfCheck, simdCheck } from "../ops/self_check.ts";
 import { type Command, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import { formatNumber, formatTable } from "./table.ts";
@@ -25,6 +27,10 @@ export interface DoctorReport {
   /** By op: work from which on the GPU is faster, null for never; empty without a GPU. */
   readonly crossoverWork: Readonly<Record<string, number | null>>;
   readonly crossovers: CrossoverTable;
+  /** Absorbing a backlog of a model that serves, by the sample; null without a GPU. */
+  readonly backlog: Crossover | null;
+  /** Waiting samples from which on the GPU is faster; null for never and without a GPU. */
+  readonly backlogSamples: number | null;
   readonly passed: boolean;
 }
 
@@ -81,11 +87,14 @@ export async function examine(options: ExamineOptions = {}): Promise<DoctorRepor
     const vector = await simdCheck(twin, options.all);
     let gpuChecks: OpCheck[] = [];
     let crossovers: CrossoverTable = {};
+    let backlog: Crossover | null = null;
     if (gpu) {
       note(`Checking every op on ${gpu.info.description || gpu.info.device}`);
       gpuChecks = await selfCheck(gpu, twin, options.all);
       note("Measuring from which size on the GPU is faster");
       crossovers = await measureCrossovers(cpu, gpu, clock, gpuChecks);
+      note("Measuring the same for the samples that wait after a gap");
+      backlog = await measureBacklogCrossover(cpu, gpu, clock);
     }
     return {
       runtime: runtimeReport(),
@@ -98,6 +107,8 @@ export async function examine(options: ExamineOptions = {}): Promise<DoctorRepor
         Object.entries(crossovers).map(([op, { work }]) => [op, isFinite(work) ? work : null]),
       ),
       crossovers,
+      backlog,
+      backlogSamples: backlog && isFinite(backlog.work) ? Math.ceil(backlog.work) : null,
       passed: [...cpuChecks, ...vector.checks, ...gpuChecks].every((check) => check.passed),
     };
   } finally {
@@ -166,6 +177,14 @@ function opRows(report: DoctorReport): string[][] {
   });
 }
 
+/** What absorbing a backlog costs here. */
+function backlogLine({ cpu, gpu }: Crossover, samples: number | null): string {
+  const micros = (ms: number) => formatNumber(1e3 * ms);
+  const from = samples === null ? "never faster" : `faster from ${samples} samples`;
+  return `Backlog   a sample: CPU ${micros(cpu.perWorkMs)} µs, GPU ${micros(gpu.perWorkMs)} µs ` +
+    `and ${formatNumber(gpu.fixedMs)} ms a run; GPU ${from} (4 Mamba layers of width 64)`;
+}
+
 /** The report as lines for people. */
 export function formatReport(report: DoctorReport): string {
   const { runtime, gpu } = report;
@@ -197,6 +216,7 @@ export function formatReport(report: DoctorReport): string {
     "GPU fixed ms",
     "GPU from",
   ];
+  if (report.backlog) lines.push(backlogLine(report.backlog, report.backlogSamples));
   lines.push("", formatTable(header, opRows(report)));
   for (const check of [...report.cpuChecks, ...report.simdChecks, ...report.gpuChecks]) {
     if (check.passed) continue;

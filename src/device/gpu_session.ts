@@ -32,6 +32,7 @@ const SOFTWARE_ADAPTERS = /llvmpipe|lavapipe|swiftshader|software|softpipe|basic
 export interface SessionEvents {
   data(request: number, data: ArrayBuffer): void;
   times(request: number, milliseconds: number[]): void;
+  compiled(request: number, count: number): void;
   failed(request: number, message: string): void;
   fault(message: string): void;
 }
@@ -225,6 +226,9 @@ export class GpuSession {
         return await this.#launch(command.launches);
       case "read":
         return await this.#read(command.request, command.id, command.bytes);
+      case "compile":
+        if (command.program !== undefined) await this.#pipelineOf(command.program);
+        return this.#events.compiled(command.request, this.#pipelines.compiled);
       case "time":
         return await this.#time(command.request, command.launches, command.repeats);
       default:
@@ -252,7 +256,7 @@ export class GpuSession {
       if (spoilt !== undefined) throw new Error(spoilt);
       // Compiled before the first is recorded, so that a broken shader leaves no half-done op.
       const made: Pipeline[] = [];
-      for (const launch of launches) made.push(this.#made(launch) ?? await this.#compile(launch));
+      for (const { program } of launches) made.push(await this.#pipelineOf(program));
       launches.forEach((launch, i) => {
         // A dispatch of nothing is legal but costs a bind group; zero-sized tensors end here.
         if (launch.workgroups.every((count) => count > 0)) this.#add(launch, made[i]!);
@@ -267,12 +271,10 @@ export class GpuSession {
     }
   }
 
-  #made({ program }: WireLaunch): Pipeline | undefined {
-    return this.#pipelines.kept(program);
-  }
-
-  #compile({ program }: WireLaunch): Promise<Pipeline> {
-    return this.#pipelines.compile(program, this.#programs.get(program)!);
+  /** The pipeline of a program, compiled at its first use. */
+  #pipelineOf(program: number): Pipeline | Promise<Pipeline> {
+    return this.#pipelines.kept(program) ??
+      this.#pipelines.compile(program, this.#programs.get(program)!);
   }
 
   /** The bindings that launches write, by what their shader files declare. */
@@ -366,7 +368,7 @@ export class GpuSession {
   async #time(request: number, launches: readonly WireLaunch[], repeats: number): Promise<void> {
     this.#submit();
     const made: Pipeline[] = [];
-    for (const launch of launches) made.push(this.#made(launch) ?? await this.#compile(launch));
+    for (const { program } of launches) made.push(await this.#pipelineOf(program));
     const count = 2 * (repeats + 1);
     const querySet = this.#device.createQuerySet({ type: "timestamp", count });
     const resolved = this.#device.createBuffer({

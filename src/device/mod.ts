@@ -17,6 +17,8 @@ export type {
   GpuLimits,
 } from "./device.ts";
 export { Hardware, type HardwareOptions, openHardware } from "./hardware.ts";
+export { type PackedArea, type PackedKernels, packedUnit } from "./packed.ts";
+export { recordLaunches } from "./recorder.ts";
 export { SIMD_THREADS_MAX, type SimdOptions } from "./simd.ts";
 export { openScope, type ScopedDevice } from "./scope.ts";
 export { openWebGpu, WebGpuDevice, type WebGpuOptions } from "./webgpu.ts";

@@ -58,10 +58,16 @@ export class PipelineCache {
   readonly #device: GPUDevice;
   readonly #dimsLayout: GPUBindGroupLayout;
   readonly #kept = new Map<number, Pipeline>();
+  #compiled = 0;
 
   constructor(device: GPUDevice, dimsLayout: GPUBindGroupLayout) {
     this.#device = device;
     this.#dimsLayout = dimsLayout;
+  }
+
+  /** How many pipelines were compiled so far. */
+  get compiled(): number {
+    return this.#compiled;
   }
 
   /** The pipeline of a program that is compiled already. */
@@ -82,6 +88,7 @@ export class PipelineCache {
    */
   async compile(number: number, program: Program): Promise<Pipeline> {
     const made = await this.#compile(program);
+    this.#compiled++;
     this.#kept.set(number, made);
     if (this.#kept.size > PIPELINES_MAX) this.#kept.delete(this.#kept.keys().next().value!);
     return made;

@@ -38,6 +38,7 @@ export type Command =
   | { kind: "forgetPrograms" }
   | { kind: "launch"; launches: readonly WireLaunch[] }
   | { kind: "read"; request: number; id: number; bytes: number }
+  | { kind: "compile"; request: number; program?: number }
   | { kind: "time"; request: number; launches: readonly WireLaunch[]; repeats: number };
 
 /** To the Worker. */
@@ -54,6 +55,7 @@ export type Answer =
   | { kind: "unavailable"; reason: string }
   | { kind: "data"; request: number; data: ArrayBuffer }
   | { kind: "times"; request: number; milliseconds: number[] }
+  | { kind: "compiled"; request: number; count: number }
   | { kind: "failed"; request: number; message: string }
   | { kind: "fault"; message: string }
   | { kind: "lost"; generation: number; reason: string }

@@ -56,7 +56,7 @@ type Kernel = (begin: number, end: number, scratch: number, ...args: number[]) =
 let compiled: WebAssembly.Module | undefined;
 
 /** The module of the kernels, read and compiled once. */
-function simdModule(): WebAssembly.Module {
+export function simdModule(): WebAssembly.Module {
   compiled ??= new WebAssembly.Module(Deno.readFileSync(new URL("./simd.wasm", import.meta.url)));
   return compiled;
 }

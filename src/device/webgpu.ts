@@ -6,6 +6,8 @@ import { DeviceLostError, LimitError } from "../base/errors.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor/tensor.ts";
 import type { AdapterSummary, DeviceTensor, GpuDevice, GpuLimits, Launch } from "./device.ts";
+import { inTurn, prepareLinux } from "./driver.ts";
+import { PIPELINES_MAX } from "./pipelines.ts";
 import { BufferPool, POOL_BYTES_MAX } from "./pool.ts";
 import type { Answer, Command, Program, Request, WireLaunch } from "./protocol.ts";
 import { FAST_READBACK_RUNTIMES } from "./readback.ts";
@@ -46,7 +48,7 @@ export type OpenResult =
   | { readonly unavailable: string };
 
 interface Waiting {
-  resolve(value: ArrayBuffer | number[]): void;
+  resolve(value: ArrayBuffer | number[] | number): void;
   reject(error: Error): void;
 }
 
@@ -57,15 +59,6 @@ interface Waiting {
  */
 export function openWebGpu(options: WebGpuOptions = {}): Promise<OpenResult> {
   return inTurn(() => openNow(options));
-}
-
-let lastTurn: Promise<unknown> = Promise.resolve();
-
-/** Vulkan drivers load with the first device and unload with the last: never both at once. */
-function inTurn<T>(task: () => Promise<T>): Promise<T> {
-  const result = lastTurn.then(task);
-  lastTurn = result.catch(() => {});
-  return result;
 }
 
 async function openNow(options: WebGpuOptions): Promise<OpenResult> {
@@ -85,21 +78,6 @@ async function openNow(options: WebGpuOptions): Promise<OpenResult> {
     return { unavailable: error instanceof Error ? error.message : String(error) };
   } finally {
     clearTimeout(timer);
-  }
-}
-
-/**
- * On Linux only Vulkan counts: on Mesa's OpenGL, which the runtime falls back to, compute shaders
- * stood still. And Mesa complains on stderr unless XDG_RUNTIME_DIR names a folder.
- */
-function prepareLinux(): void {
-  if (Deno.build.os !== "linux") return;
-  const defaults = {
-    DENO_WEBGPU_BACKEND: "vulkan",
-    XDG_RUNTIME_DIR: Deno.env.get("TMPDIR") ?? "/tmp",
-  };
-  for (const [name, value] of Object.entries(defaults)) {
-    if (!Deno.env.get(name)) Deno.env.set(name, value);
   }
 }
 
@@ -255,6 +233,45 @@ export class WebGpuDevice implements GpuDevice {
   }
 
   /**
+   * Compiles what launches need before they are issued; `recordLaunches` gives those of work that
+   * has no data yet. A pipeline takes up to a second, and `createComputePipelineAsync` of this
+   * runtime compiles before it returns; so it happens in the GPU's Worker, one pipeline a message,
+   * and what is issued meanwhile takes its turn between two.
+   *
+   * @param onProgress  told how many of how many programs are ready
+   * @returns           how many were compiled; the others had been before
+   * @throws {LimitError} more programs than pipelines are kept, so that the first would go again
+   * @throws {Error} a shader does not compile
+   */
+  async compileAhead(
+    launches: readonly Launch[],
+    onProgress: (done: number, total: number) => void = () => {},
+  ): Promise<number> {
+    this.#refuseWhenGone();
+    this.#makeRoomForPrograms(launches.length);
+    const byProgram = new Map(launches.map((launch) => [this.#programOf(launch), launch]));
+    const total = byProgram.size;
+    if (total > PIPELINES_MAX) throw new LimitError("PIPELINES_MAX", PIPELINES_MAX, total);
+    const before = await this.pipelinesCompiled();
+    let count = before;
+    let done = 0;
+    for (const launch of byProgram.values()) {
+      onProgress(done++, total);
+      // Others may have sent so many programs meanwhile that all were forgotten.
+      this.#makeRoomForPrograms(1);
+      const program = this.#programOf(launch);
+      count = await this.#request((request) => ({ kind: "compile", request, program })) as number;
+    }
+    onProgress(total, total);
+    return count - before;
+  }
+
+  /** How many pipelines were compiled since the device was opened, or opened again after a loss. */
+  async pipelinesCompiled(): Promise<number> {
+    return await this.#request((request) => ({ kind: "compile", request })) as number;
+  }
+
+  /**
    * Closes the device after the work issued so far; resolves when its Worker's thread is over.
    *
    * A process that ended earlier would run the driver's exit handlers while that thread unloads the
@@ -328,17 +345,14 @@ export class WebGpuDevice implements GpuDevice {
 
   #wire(launch: Launch): WireLaunch {
     this.#refuseWhenGone();
-    const { shader, entry, constants, dims, packed = {}, workgroups } = launch;
-    const names = Object.keys(launch.bindings);
-    const bindings = names.map((name) => {
-      const { buffer, bytes } = launch.bindings[name]!;
+    const bindings = Object.entries(launch.bindings).map(([name, { buffer, bytes }]) => {
       if (buffer.generation !== this.#generation) {
         throw new DeviceLostError(`"${name}" was on a GPU device that has been lost`);
       }
       return { id: buffer.id, bytes };
     });
-    const program = this.#programOf({ shader, entry, constants, names, packed });
-    return { program, dims, bindings, workgroups };
+    const { dims, workgroups } = launch;
+    return { program: this.#programOf(launch), dims, bindings, workgroups };
   }
 
   /** Forgets all programs before launches that could be too many; numbers in use stay valid. */
@@ -349,12 +363,13 @@ export class WebGpuDevice implements GpuDevice {
   }
 
   /** The number of a program, which is sent at its first use. */
-  #programOf(program: Program): number {
-    const { shader, entry, constants, names, packed } = program;
+  #programOf({ shader, entry, constants, bindings, packed = {} }: Launch): number {
+    const names = Object.keys(bindings);
     const key = JSON.stringify([shader, entry, constants, names, packed]);
     const known = this.#programs.get(key);
     if (known !== undefined) return known;
     const number = this.#programs.size + 1;
+    const program: Program = { shader, entry, constants, names, packed };
     this.#programs.set(key, number);
     this.#push({ kind: "program", number, program });
     return number;
@@ -384,9 +399,9 @@ export class WebGpuDevice implements GpuDevice {
     this.#worker.postMessage(request, transfer);
   }
 
-  #request(make: (request: number) => Command): Promise<ArrayBuffer | number[]> {
+  #request(make: (request: number) => Command): Promise<ArrayBuffer | number[] | number> {
     const request = this.#nextRequest++;
-    const { promise, resolve, reject } = Promise.withResolvers<ArrayBuffer | number[]>();
+    const { promise, resolve, reject } = Promise.withResolvers<ArrayBuffer | number[] | number>();
     this.#waiting.set(request, { resolve, reject });
     this.#push(make(request));
     this.#flush();
@@ -410,6 +425,8 @@ export class WebGpuDevice implements GpuDevice {
         return this.#settle(answer.request)?.resolve(answer.data);
       case "times":
         return this.#settle(answer.request)?.resolve(answer.milliseconds);
+      case "compiled":
+        return this.#settle(answer.request)?.resolve(answer.count);
       case "failed":
         return this.#settle(answer.request)?.reject(new Error(answer.message));
       case "fault":

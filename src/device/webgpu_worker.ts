@@ -27,6 +27,7 @@ async function open(request: Extract<Request, { kind: "open" }>): Promise<void> 
     const opened = await GpuSession.open(request.fastReadback, {
       data: (id, data) => scope.postMessage({ kind: "data", request: id, data }, [data]),
       times: (id, milliseconds) => post({ kind: "times", request: id, milliseconds }),
+      compiled: (id, count) => post({ kind: "compiled", request: id, count }),
       failed: (id, message) => post({ kind: "failed", request: id, message }),
       fault: (message) => post({ kind: "fault", message }),
     });

@@ -15,7 +15,7 @@ import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
 import { ATTENTION_SIZE_MAX, ATTENTION_WINDOW_MAX } from "../ops/attention.ts";
-import { attention as attentionOp, matmul, runOp, slice } from "../ops/mod.ts";
+import { attention as attentionOp, matmul, runOp } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { plainDot, rotaryTable, rotatedDot } from "../ssm/rotary.ts";
 import {
@@ -29,7 +29,7 @@ import {
 } from "../tensor/tensor.ts";
 import { derived } from "./_helpers/derived.ts";
 import { checkSize, filled, uniform } from "./_helpers/init.ts";
-import { carried, need, operand } from "./_helpers/tensors.ts";
+import { carried, need, operand, parts } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
@@ -126,14 +126,14 @@ function forward(
   const scope = openScope(device);
   try {
     const x = project(scope, tensors, u, "in");
-    const part = (start: number, heads: number) => {
-      const { out } = runOp(scope, slice, { x }, { start: start * size, count: heads * size });
-      return reshape(out, [batch, length, heads, size]);
-    };
+    const heads = [head, group, group];
+    const [q, k, v] = parts(scope, x, heads.map((each) => each * size)).map((part, i) =>
+      reshape(part, [batch, length, heads[i]!, size])
+    );
     const attended = runOp(scope, attentionOp, {
-      q: part(0, head),
-      k: part(head, group),
-      v: part(head + group, group),
+      q: q!,
+      k: k!,
+      v: v!,
       keys0: carried(options.state?.["keys"], dtype),
       values0: carried(options.state?.["values"], dtype),
       seen0: carried(options.state?.["seen"], dtype),

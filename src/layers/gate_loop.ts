@@ -24,13 +24,13 @@ import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
 import { activation, add, contract, diagonalScan, gate, matmul, outer } from "../ops/mod.ts";
-import { runOp, slice } from "../ops/mod.ts";
+import { runOp } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { type Dtype, zeros } from "../tensor/tensor.ts";
 import { checkSize, filled, uniform } from "./_helpers/init.ts";
 import { asComplex, realPart } from "./_helpers/pairs.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
-import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
+import { carried, need, operand, parts, spreadSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
@@ -127,17 +127,17 @@ function forward(
   };
   try {
     const projected = linear(u, "inProj");
-    const part = (index: number) =>
-      runOp(scope, slice, { x: projected }, { start: index * feature, count: feature }).out;
-    const products = runOp(scope, outer, { a: part(2), b: part(1) }, { size }).out;
+    const sizes = Array.from({ length: PARTS }, () => feature);
+    const [z, v, k, q, g, w] = parts(scope, projected, sizes);
+    const products = runOp(scope, outer, { a: k!, b: v! }, { size }).out;
     const scanned = runOp(scope, diagonalScan, {
       v: asComplex(scope, products),
-      A: logTransitions(scope, params, [part(4), part(5)], options),
+      A: logTransitions(scope, params, [g!, w!], options),
       x0: carried(options.state?.["h"], dtype),
     }, { variant: "logs" });
     const states = realPart(scope, scanned.x);
-    const read = runOp(scope, contract, { q: part(3), s: states }, { size }).out;
-    const gated = runOp(scope, gate, { y: read, z: part(0) }, { activation: "silu" }).out;
+    const read = runOp(scope, contract, { q: q!, s: states }, { size }).out;
+    const gated = runOp(scope, gate, { y: read, z }, { activation: "silu" }).out;
     const y = linear(gated, "outProj");
     return { y: scope.keep(y), state: { h: scope.keep(scanned.state) } };
   } finally {

@@ -98,11 +98,18 @@ function init(config: KalmanConfig, random: RandomState): LayerParams<KalmanConf
   return { config, tensors: { logDeviation } };
 }
 
-/** W over `scale` periods where l = q = 1: the share of l, then that of q, each row by row. */
-function noiseOver(scale: number): { level: readonly number[]; slope: readonly number[] } {
+/** The entries of W over `scale` periods that are not 0, where l = q = 1. */
+function noiseOver(scale: number) {
   const root = Math.sqrt(scale);
-  const slope = [0, scale * root / Math.sqrt(3), 0, 0, Math.sqrt(3) / 2 * root, root / 2];
-  return { level: [root, 0, 0, 0, 0, 0], slope };
+  return {
+    /** l of the level's own walk. */
+    level: root,
+    /** q of the slope's first walk, in the level and in the slope. */
+    summed: scale * root / Math.sqrt(3),
+    shared: Math.sqrt(3) / 2 * root,
+    /** q of its second walk, in the slope alone. */
+    own: root / 2,
+  };
 }
 
 /**
@@ -119,9 +126,10 @@ function modelOver(scales: FloatArray, rows: number, dtype: Dtype) {
   scales.forEach((scale, i) => {
     transitions.set([1, scale, 0, 1], i * STATES * STATES);
     const [row, t] = [Math.floor(i / length), i % length];
-    const { level, slope } = noiseOver(scale);
-    shares.set(level, (row * DEVIATIONS * length + t) * STATES * NOISES);
-    shares.set(slope, ((row * DEVIATIONS + 1) * length + t) * STATES * NOISES);
+    const { level, summed, shared, own } = noiseOver(scale);
+    const at = (row * DEVIATIONS * length + t) * STATES * NOISES;
+    shares.set([level, 0, 0, 0, 0, 0], at);
+    shares.set([0, summed, 0, 0, shared, own], at + length * STATES * NOISES);
   });
   return {
     transitions: constant([rows, 1, length * STATES * STATES], transitions, dtype),
@@ -297,23 +305,29 @@ function step(
   });
   const { data: mean, dtype } = need(state, "mean");
   const { data: factor } = need(state, "factor");
-  const { level, slope } = noiseOver(dtScale);
+  const { level, summed, shared, own } = noiseOver(dtScale);
   const y = floatArray(dtype, u.length);
   for (let i = 0; i < u.length; i++) {
     const at = i % feature * DEVIATIONS;
-    const [l, q, r] = [deviations[at]!, deviations[at + 1]!, deviations[at + 2]!];
-    const [f00, f01] = [factor[4 * i]!, factor[4 * i + 1]!];
-    const [f10, f11] = [factor[4 * i + 2]!, factor[4 * i + 3]!];
+    const q = deviations[at + 1]!;
+    const r = deviations[at + 2]!;
+    const f10 = factor[4 * i + 2]!;
+    const f11 = factor[4 * i + 3]!;
     // The rows of [A·U, W] without their zeros: (p0, p1, p2, p3, ·) and (f10, f11, ·, s3, s4).
-    const [p0, p1] = [f00 + dtScale * f10, f01 + dtScale * f11];
-    const [p2, p3] = [l * level[0]!, q * slope[1]!];
-    const [s3, s4] = [q * slope[4]!, q * slope[5]!];
+    const p0 = factor[4 * i]! + dtScale * f10;
+    const p1 = factor[4 * i + 1]! + dtScale * f11;
+    const p2 = deviations[at]! * level;
+    const p3 = q * summed;
+    const s3 = q * shared;
+    const s4 = q * own;
     const a = Math.sqrt(p0 * p0 + p1 * p1 + p2 * p2 + p3 * p3);
     const b = (p0 * f10 + p1 * f11 + p3 * s3) / a;
     const share = b / a;
     // What of the second row is not along the first: no square is subtracted from another.
-    const [t0, t1] = [f10 - share * p0, f11 - share * p1];
-    const [t2, t3] = [share * p2, s3 - share * p3];
+    const t0 = f10 - share * p0;
+    const t1 = f11 - share * p1;
+    const t2 = share * p2;
+    const t3 = s3 - share * p3;
     const c = Math.sqrt(t0 * t0 + t1 * t1 + t2 * t2 + t3 * t3 + s4 * s4);
     const deviation = Math.sqrt(a * a + r * r);
     const forecast = mean[2 * i]! + dtScale * mean[2 * i + 1]!;

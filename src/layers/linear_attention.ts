@@ -31,7 +31,7 @@ import type { OpInput } from "../ops/mod.ts";
 import { type Dtype, reshape, type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
 import { checkSize, filled, uniform } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
-import { carried, need, operand, range, spreadSteps } from "./_helpers/tensors.ts";
+import { carried, need, operand, parts, spreadSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
@@ -72,12 +72,10 @@ function validate(config: LinearAttentionConfig): void {
   if (!(eps > 0)) throw new InvalidValueError("eps", eps, "a number above 0");
 }
 
-/** Where the parts of the input projection begin: z, v, k, q, g. */
-function partsOf({ feature, head, state, decay }: LinearAttentionConfig) {
-  const keys = 2 * feature;
-  const queries = keys + head * state;
-  const gates = queries + head * state;
-  return { values: feature, keys, queries, gates, rows: gates + (decay === "gated" ? head : 0) };
+/** Sizes of the parts of the input projection: z, v, k, q and, if gated, g. */
+function sizesOf({ feature, head, state, decay }: LinearAttentionConfig): number[] {
+  const own = [feature, feature, head * state, head * state];
+  return decay === "gated" ? [...own, head] : own;
 }
 
 /**
@@ -93,10 +91,11 @@ function init(
   validate(config);
   const { feature, head } = config;
   const bound = 1 / Math.sqrt(feature);
+  const rows = sizesOf(config).reduce((a, b) => a + b, 0);
   return {
     config,
     tensors: {
-      inProj: uniform(random, [partsOf(config).rows, feature], bound),
+      inProj: uniform(random, [rows, feature], bound),
       ...(config.decay === "gated" && { gateBias: filled([head], () => 0) }),
       normWeight: filled([feature], () => 1),
       outProj: uniform(random, [feature, feature], bound),
@@ -121,18 +120,19 @@ function ones(shape: readonly number[]): Tensor {
 function logDecays(
   device: Device,
   { config, tensors }: ForwardParams<LinearAttentionConfig>,
-  projected: DeviceTensor,
+  { g, shape: [batch, length] }: {
+    readonly g: DeviceTensor | undefined;
+    readonly shape: readonly [number, number];
+  },
+  dtype: Dtype,
   { dtScale }: ForwardOptions,
 ): OpInput {
   const { head, decay } = config;
-  const { dtype } = projected;
-  const [batch = 0, length = 0] = projected.shape;
   const elapsed = dtScale ?? ones([batch, length]);
   if (decay === "none") return spreadSteps(elapsed, new Float64Array(head), dtype);
   if (decay === "fixed") return spreadSteps(elapsed, retentionLogDecays(head), dtype);
-  const g = range(device, projected, partsOf(config).gates, head);
   const b = operand(need(tensors, "gateBias"), dtype);
-  const raw = runOp(device, add, { a: g, b }, {}).out;
+  const raw = runOp(device, add, { a: g!, b }, {}).out;
   const logs = runOp(device, activation, { x: raw }, { kind: "log_sigmoid" }).y;
   const roots = new Float64Array(head).fill(1 / GATE_ROOT);
   const z = spreadSteps(elapsed, roots, dtype);
@@ -149,25 +149,24 @@ function forward(
   const { feature, head, state } = config;
   const { dtype } = u;
   const [batch = 0, length = 0] = u.shape;
-  const parts = partsOf(config);
   const param = (name: string) => operand(need(params.tensors, name), dtype);
   const scope = openScope(device);
   try {
     const b = param("inProj");
     const projected = runOp(scope, matmul, { a: u, b }, { transposeB: true }).c;
-    const part = (start: number, size: number) =>
-      reshape(range(scope, projected, start, head * size), [batch, length, head, size]);
+    const [z, v, k, q, g] = parts(scope, projected, sizesOf(config));
+    const byHead = (x: DeviceTensor, size: number) => reshape(x, [batch, length, head, size]);
     const scanned = runOp(scope, ssd, {
-      u: part(parts.values, feature / head),
-      delta: logDecays(scope, params, projected, options),
-      B: part(parts.keys, state),
-      C: part(parts.queries, state),
+      u: byHead(v!, feature / head),
+      delta: logDecays(scope, params, { g, shape: [batch, length] }, dtype, options),
+      B: byHead(k!, state),
+      C: byHead(q!, state),
       x0: carried(options.state?.["ssm"], dtype),
     }, { chunk: config.chunk });
     const normed = runOp(scope, rmsNorm, {
       x: reshape(scanned.y, [batch, length, feature]),
       weight: param("normWeight"),
-      z: range(scope, projected, 0, feature),
+      z,
     }, { eps: config.eps, groupSize: feature / head, normBeforeGate: true }).out;
     const y = runOp(scope, matmul, { a: normed, b: param("outProj") }, { transposeB: true }).c;
     return { y: scope.keep(y), state: { ssm: scope.keep(scanned.state) } };

@@ -27,7 +27,7 @@ import { asDtype, type Dtype, type FloatArray, type Tensor, tensorOf } from "../
 import { floatArray, reshape, zeros } from "../tensor/tensor.ts";
 import { checkSize, checkSteps, drawStep, filled } from "./_helpers/init.ts";
 import { softplusInverse, uniform } from "./_helpers/init.ts";
-import { carried, need, operand, range, spreadSteps } from "./_helpers/tensors.ts";
+import { carried, need, operand, parts, range, spreadSteps } from "./_helpers/tensors.ts";
 import { transitionOf, transitionOn } from "./_helpers/transition.ts";
 import {
   bytesOfState,
@@ -143,23 +143,24 @@ function forward(
   const scope = openScope(device);
   try {
     const projected = linear(scope, params, u, "inProj", "inBias");
+    const [x, z] = parts(scope, projected, [inner, inner]);
     const convolved = runOp(scope, conv1d, {
-      u: range(scope, projected, 0, inner),
+      u: x!,
       weight: needed(params, "convWeight", dtype),
       bias: param(params, "convBias", dtype),
       x0: carried(options.state?.["conv"], dtype),
     }, { activation: "silu" });
     const selected = linear(scope, params, convolved.y, "xProj");
+    const [low, B, C] = parts(scope, selected, [config.dtRank, config.state, config.state]);
     const grouped = [batch, length, 1, config.state];
-    const part = (start: number) => reshape(range(scope, selected, start, config.state), grouped);
     const scanned = runOp(scope, selectiveScan, {
       u: convolved.y,
-      ...stepSizes(scope, params, range(scope, selected, 0, config.dtRank), options),
+      ...stepSizes(scope, params, low!, options),
       A: transitionOn(scope, need(params.tensors, "logA"), dtype),
-      B: part(config.dtRank),
-      C: part(config.dtRank + config.state),
+      B: reshape(B!, grouped),
+      C: reshape(C!, grouped),
       D: param(params, "D", dtype),
-      z: range(scope, projected, inner, inner),
+      z,
       x0: carried(options.state?.["ssm"], dtype),
     }, { softplus: options.dtScale === undefined });
     const y = linear(scope, params, scanned.y, "outProj", "outBias");

@@ -27,7 +27,7 @@ import { type Dtype, reshape, zeros } from "../tensor/tensor.ts";
 import { checkSize, checkSteps, drawStep, filled } from "./_helpers/init.ts";
 import { softplusInverse, uniform } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
-import { carried, need, operand, range, spreadSteps } from "./_helpers/tensors.ts";
+import { carried, need, operand, parts, spreadSteps } from "./_helpers/tensors.ts";
 import { transitionOn } from "./_helpers/transition.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
@@ -169,29 +169,29 @@ function forward(
   };
   try {
     const projected = linear(u, "inProj", "inBias");
+    const [z, x, raw] = parts(scope, projected, [inner, convolvedSize, heads]);
     const convolved = runOp(scope, conv1d, {
-      u: range(scope, projected, inner, convolvedSize),
+      u: x!,
       weight: param("convWeight"),
       bias: param("convBias"),
       x0: carried(options.state?.["conv"], dtype),
     }, { activation: "silu" });
     const grouped = [batch, length, config.group, config.state];
     const width = config.group * config.state;
-    const part = (start: number) => reshape(range(scope, convolved.y, start, width), grouped);
-    const raw = range(scope, projected, inner + convolvedSize, heads);
+    const [v, B, C] = parts(scope, convolved.y, [inner, width, width]);
     const scanned = runOp(scope, ssd, {
-      u: reshape(range(scope, convolved.y, 0, inner), [batch, length, heads, config.headSize]),
-      delta: stepSizes(scope, params, raw, options),
+      u: reshape(v!, [batch, length, heads, config.headSize]),
+      delta: stepSizes(scope, params, raw!, options),
       A: transitionOn(scope, need(params.tensors, "logA"), dtype),
-      B: part(inner),
-      C: part(inner + width),
+      B: reshape(B!, grouped),
+      C: reshape(C!, grouped),
       D: param("D"),
       x0: carried(options.state?.["ssm"], dtype),
     }, { chunk: config.chunk });
     const normed = runOp(scope, rmsNorm, {
       x: reshape(scanned.y, [batch, length, inner]),
       weight: param("normWeight"),
-      z: range(scope, projected, 0, inner),
+      z,
     }, {
       eps: config.eps,
       groupSize: inner / config.group,

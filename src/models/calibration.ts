@@ -1,4 +1,5 @@
 import { normalQuantile } from "./normal.ts";
+import { noSortedErrors, type SortedErrors, sortedErrors } from "./sorted_errors.ts";
 import { SCALE_OF_MEAN_ABS } from "./structural.ts";
 
 /**
@@ -83,6 +84,10 @@ function growth(lead: number): number {
 /** Sum over ±half neighbours, edges repeated. */
 function smoothAt(values: Float64Array, at: number, half: number): number {
   let sum = 0;
+  if (at >= half && at + half < values.length) {
+    for (let k = at - half; k <= at + half; k++) sum += values[k]!;
+    return sum;
+  }
   for (let k = at - half; k <= at + half; k++) {
     sum += values[Math.min(values.length - 1, Math.max(0, k))]!;
   }
@@ -121,17 +126,26 @@ function phaseHalfWidth(season: number): number {
   return Math.max(1, Math.floor(season / 24));
 }
 
+function sumOf(values: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]!;
+  return sum;
+}
+
 /** Relative error size at a slot's phase of the season; 1 without a profile. */
 export function phaseFactor(state: CalibrationState, slot: number): number {
+  return phaseFactorOf(state, slot, sumOf(state.phaseSum), sumOf(state.phaseCount));
+}
+
+/** {@linkcode phaseFactor} from the sums over the season. */
+function phaseFactorOf(
+  state: CalibrationState,
+  slot: number,
+  total: number,
+  count: number,
+): number {
   const season = state.phaseSum.length;
-  if (season === 0) return 1;
-  let total = 0;
-  let count = 0;
-  for (let i = 0; i < season; i++) {
-    total += state.phaseSum[i]!;
-    count += state.phaseCount[i]!;
-  }
-  if (count === 0) return 1;
+  if (season === 0 || count === 0) return 1;
   const mean = total / count + 1e-12;
   const half = phaseHalfWidth(season);
   let sum = 0;
@@ -167,9 +181,11 @@ export function conditionsInto(
   size: Float32Array,
   out: Float32Array,
 ): void {
+  const total = sumOf(state.phaseSum);
+  const count = sumOf(state.phaseCount);
   for (let l = 0; l < out.length; l++) {
     out[l] = levelFactor(state, size[l]!) * spreadFactor(state, l, spread[l]!) *
-      phaseFactor(state, slot + 1 + l);
+      phaseFactorOf(state, slot + 1 + l, total, count);
   }
 }
 
@@ -309,12 +325,15 @@ function sortedQuantile(sorted: Float32Array, quantile: number): number {
 
 /**
  * Quantiles of the standardised error: q(τ), 0 at the median.                          [quantile]
+ *
+ * @param kept  what was sorted at the last look, which is brought up to date
  */
 export function standardQuantiles(
   state: CalibrationState,
   quantiles: Float64Array,
+  kept: SortedErrors = noSortedErrors(),
 ): Float64Array {
-  const sorted = state.ring.slice(0, Math.min(state.ringCount, ERROR_RING_MAX)).sort();
+  const sorted = sortedErrors(kept, state);
   const blocks = state.spanSlots / Math.max(1, state.leadSum.length / 2);
   const share = sorted.length < RING_ERRORS_MIN ? 0 : blocks / (blocks + SHAPE_PSEUDO_BLOCKS);
   const shape = (quantile: number) =>

@@ -2,8 +2,10 @@ import { adaptiveObserve, type AdaptiveState, WATCHED_LEVELS } from "./adaptive_
 import { arObserve, type ArState } from "./ar_differences.ts";
 import { calibrationObserve, type CalibrationState, leadScale } from "./calibration.ts";
 import {
+  enterTrack,
   type FilterTrack,
   fromTrackUnits,
+  leaveTrack,
   openTrack,
   toTrackUnits,
   trackObserve,
@@ -22,7 +24,10 @@ import { meanObserve, type MeanState } from "./naive.ts";
 import type { Season } from "./season.ts";
 import type { SlotClock } from "./slot_clock.ts";
 import { GRID_SLOTS_MAX, pushSlot, type SlotGrid } from "./slot_grid.ts";
-import { forecastMeanAt, innovationScale, SCALE_OF_MEAN_ABS } from "./structural.ts";
+import { Residents } from "./packed_cov.ts";
+import { noSortedErrors, type SortedErrors } from "./sorted_errors.ts";
+import { innovationScale, SCALE_OF_MEAN_ABS } from "./structural.ts";
+import { forecastMeanAt } from "./structural_forecast.ts";
 
 /**
  * The members of a model at work on one channel between two refits: they advance with each sample
@@ -91,20 +96,39 @@ export type EnsembleRun = {
   readonly memberTracks: readonly (TrackRun | null)[];
   readonly buckets: readonly (readonly [number, number])[];
   readonly bucket: Uint8Array;
-  /** [member, lead] */
-  readonly forecasts: Float64Array;
+  /** [member][lead] */
+  readonly forecasts: readonly Float64Array[];
+  /** Seasonal naive forecasts, in place of those that fail.                              [lead] */
+  readonly naive: Float64Array;
+  /** Weighted mean of the members, and their disagreement around it.                    [lead] */
+  readonly mean: Float64Array;
+  readonly apart: Float64Array;
+  /** The same as a live forecast has them until its conditions are known.               [lead] */
+  readonly spread: Float32Array;
+  readonly size: Float32Array;
+  /** A judged forecast, whose arrays the next one takes over. */
+  spare: PendingForecast | null;
   /** Structural forecasts in track units.                                         [track][lead] */
   readonly bases: readonly Float64Array[];
   /** [bucket][member] */
   readonly weights: readonly Float64Array[];
+  /** Weight of an error in the losses, exp(−(lead + 1) / half).                           [lead] */
+  readonly lossWeights: Float64Array;
+  /** What a judged target counts: a bucket sees one origin's worth every stride.       [bucket] */
+  readonly judgedShares: Float64Array;
+  readonly sortedErrors: SortedErrors;
+  readonly residents: Residents;
 };
 
 /** Gives a state its scratch space. */
 export function openEnsemble(state: EnsembleState): EnsembleRun {
   const { horizon, seasons, length } = state;
-  const tracks = state.tracks.map((track) =>
-    openTrack(track, FILTER_KINDS[track.kind as FilterName], seasons, horizon, length)
-  );
+  const tracks: TrackRun[] = [];
+  for (const track of state.tracks) {
+    const kind = FILTER_KINDS[track.kind as FilterName];
+    // All tracks have the same seasons.
+    tracks.push(openTrack(track, kind, seasons, horizon, length, tracks[0]?.phases));
+  }
   const memberKinds = state.members.map((name): MemberKind => MEMBER_KINDS[name]);
   const buckets = leadBuckets(horizon);
   return {
@@ -118,10 +142,40 @@ export function openEnsemble(state: EnsembleState): EnsembleRun {
     ),
     buckets,
     bucket: bucketOfLead(horizon),
-    forecasts: new Float64Array(memberKinds.length * horizon),
+    forecasts: memberKinds.map(() => new Float64Array(horizon)),
+    naive: new Float64Array(horizon),
+    mean: new Float64Array(horizon),
+    apart: new Float64Array(horizon),
+    spread: new Float32Array(horizon),
+    size: new Float32Array(horizon),
+    spare: null,
     bases: tracks.map(() => new Float64Array(horizon)),
     weights: buckets.map(() => new Float64Array(memberKinds.length)),
+    lossWeights: Float64Array.from(
+      { length: horizon },
+      (_, lead) => Math.exp(-(lead + 1) / state.lossHalf),
+    ),
+    judgedShares: Float64Array.from(
+      buckets,
+      ([from, to]) => Math.min(1, liveStride(horizon) / (to - from)),
+    ),
+    sortedErrors: noSortedErrors(),
+    residents: new Residents(),
   };
+}
+
+/**
+ * Moves the covariances of all tracks to the SIMD kernels for a run of samples; the state is whole
+ * again after {@linkcode leaveEnsemble}. What is left out computes the same in plain loops.
+ */
+export function enterEnsemble(run: EnsembleRun): void {
+  for (const track of run.tracks) enterTrack(track, run.residents);
+}
+
+/** The end of {@linkcode enterEnsemble}. */
+export function leaveEnsemble(run: EnsembleRun): void {
+  run.residents.leaveAll();
+  for (const track of run.tracks) leaveTrack(track);
 }
 
 /** The newest whole slot. */
@@ -151,7 +205,7 @@ export function referenceAt(run: EnsembleRun, u: number): number {
   const { state } = run;
   const track = run.tracks[0];
   if (track !== undefined) {
-    return fromTrack(run, track, forecastMeanAt(track.model, track.track.filter, u));
+    return fromTrack(run, track, forecastMeanAt(track.model, track.track.filter, u, track.phases));
   }
   if (run.memberKinds[0]?.form === "mean") {
     return state.mean.count > 0 ? state.mean.sum / state.mean.count : 0;
@@ -264,7 +318,7 @@ function settle(
     const lead = slot - pending.slot - 1;
     if (lead < 0 || lead >= horizon) continue;
     const bucket = run.bucket[lead]!;
-    const weight = Math.exp(-(lead + 1) / state.lossHalf);
+    const weight = run.lossWeights[lead]!;
     const at = bucket * members.length;
     for (let i = 0; i < members.length; i++) {
       const error = Math.abs(pending.members[i * horizon + lead]! - z);
@@ -278,7 +332,10 @@ function settle(
   }
   if (state.calibration !== null) {
     state.calibration.spanSlots += elapsed;
-    state.pending = state.pending.filter((pending) => slot - pending.slot < horizon);
+    const { pending } = state;
+    while (pending.length > 0 && slot - pending[0]!.slot >= horizon) {
+      run.spare = pending.shift()!;
+    }
   }
 }
 
@@ -291,9 +348,7 @@ function judge(
 ): void {
   const { horizon } = run.state;
   const bucket = run.bucket[lead]!;
-  const [from, to] = run.buckets[bucket]!;
-  // Each bucket sees about one origin's worth of errors for every stride of slots.
-  const share = Math.min(1, liveStride(horizon) / (to - from));
+  const share = run.judgedShares[bucket]!;
   for (let k = 0; k < WATCHED_LEVELS.length; k++) {
     const lower = pending.bounds[2 * k * horizon + lead]!;
     const upper = pending.bounds[(2 * k + 1) * horizon + lead]!;

@@ -24,87 +24,131 @@ const RANGE_CUT_TRANSFORMED = 0.4;
 
 /** All members' forecasts from the newest slot, normalised and cut to the plausible range. */
 function forecastMembers(run: EnsembleRun): void {
-  const { state, forecasts, bases } = run;
-  const { horizon, grid, seasons, length } = state;
+  const { state, forecasts, bases, naive } = run;
+  const { horizon, grid, seasons } = state;
   const slot = newestSlot(state);
-  run.tracks.forEach((track, k) => trackBaseInto(track, slot, bases[k]!));
-  const naive = new Float64Array(horizon);
+  for (let k = 0; k < bases.length; k++) trackBaseInto(run.tracks[k]!, slot, bases[k]!);
   seasonalNaiveInto(grid, seasons[0]?.slots ?? 1, naive);
-  run.memberKinds.forEach((kind, i) => {
-    const out = forecasts.subarray(i * horizon, (i + 1) * horizon);
-    const season = seasons[0]?.slots ?? 1;
-    switch (kind.form) {
-      case "seasonal_naive":
-        seasonalNaiveInto(grid, seasons[kind.season]?.slots ?? 1, out);
-        break;
-      case "mean":
-        meanInto(state.mean, out);
-        break;
-      case "ar_differences":
-        arForecastInto(state.ar!, grid, out);
-        break;
-      case "analog": {
-        const shape = analogShapeOf(kind.long, length, season, horizon);
-        analogForecastInto(grid, shape, season, out);
-        break;
-      }
-      case "structural":
-      case "readout": {
-        const track = run.memberTracks[i]!;
-        out.set(bases[run.tracks.indexOf(track)]!);
-        if (kind.form === "readout") trackReadoutAdd(track, kind.full, out);
-        if (track.track.units.transform !== "none") {
-          for (let l = 0; l < horizon; l++) out[l] = fromTrack(run, track, out[l]!);
-        }
-        break;
-      }
-      default:
-        kind satisfies never;
-    }
+  for (let i = 0; i < run.memberKinds.length; i++) {
+    const out = forecasts[i]!;
+    forecastMemberInto(run, i, out);
     const share = isTransformed(state.members[i]!) ? RANGE_CUT_TRANSFORMED : RANGE_CUT;
+    const room = share * (state.high - state.low);
+    const low = state.low - room;
+    const high = state.high + room;
     for (let l = 0; l < horizon; l++) {
-      out[l] = cut(run, Number.isNaN(out[l]!) ? naive[l]! : out[l]!, share);
+      const value = out[l]!;
+      out[l] = Math.min(high, Math.max(low, Number.isNaN(value) ? naive[l]! : value));
     }
-  });
+  }
+}
+
+/** One member's forecast, normalised.                                                     [lead] */
+function forecastMemberInto(run: EnsembleRun, member: number, out: Float64Array): void {
+  const { state } = run;
+  const { horizon, grid, seasons, length } = state;
+  const kind = run.memberKinds[member]!;
+  const season = seasons[0]?.slots ?? 1;
+  switch (kind.form) {
+    case "seasonal_naive":
+      seasonalNaiveInto(grid, seasons[kind.season]?.slots ?? 1, out);
+      break;
+    case "mean":
+      meanInto(state.mean, out);
+      break;
+    case "ar_differences":
+      arForecastInto(state.ar!, grid, out);
+      break;
+    case "analog":
+      analogForecastInto(grid, analogShapeOf(kind.long, length, season, horizon), season, out);
+      break;
+    case "structural":
+    case "readout": {
+      const track = run.memberTracks[member]!;
+      out.set(run.bases[run.tracks.indexOf(track)]!);
+      if (kind.form === "readout") trackReadoutAdd(track, kind.full, out);
+      if (track.track.units.transform !== "none") {
+        for (let l = 0; l < horizon; l++) out[l] = fromTrack(run, track, out[l]!);
+      }
+      break;
+    }
+    default:
+      kind satisfies never;
+  }
 }
 
 /** Sets the members' weights from their past errors. */
 function weighMembers(run: EnsembleRun): void {
-  run.buckets.forEach(([from, to], bucket) =>
-    memberWeightsInto(run.state.losses, bucket, to - from, run.weights[bucket]!)
-  );
+  for (let bucket = 0; bucket < run.buckets.length; bucket++) {
+    const [from, to] = run.buckets[bucket]!;
+    memberWeightsInto(run.state.losses, bucket, to - from, run.weights[bucket]!);
+  }
 }
 
+/** What a forecast is made of before its conditions are known. */
+type Outlook = Pick<PendingForecast, "members" | "point" | "spread" | "size">;
+
 /** Members, weighted mean and disagreement from the newest slot. */
-export function forecastFromNewest(run: EnsembleRun): PendingForecast {
+function outlookInto(run: EnsembleRun, out: Outlook): void {
   forecastMembers(run);
   weighMembers(run);
-  const { state, forecasts } = run;
+  const { state, forecasts, mean, apart } = run;
   const { horizon } = state;
-  const point = new Float32Array(horizon);
-  const spread = new Float32Array(horizon);
-  const size = new Float32Array(horizon);
-  for (let l = 0; l < horizon; l++) {
-    const weights = run.weights[run.bucket[l]!]!;
-    let mean = 0;
-    for (let i = 0; i < weights.length; i++) mean += weights[i]! * forecasts[i * horizon + l]!;
-    let apart = 0;
+  mean.fill(0);
+  apart.fill(0);
+  for (let b = 0; b < run.buckets.length; b++) {
+    const [from, to] = run.buckets[b]!;
+    const weights = run.weights[b]!;
     for (let i = 0; i < weights.length; i++) {
-      apart += weights[i]! * Math.abs(forecasts[i * horizon + l]! - mean);
+      addWeighted(forecasts[i]!, weights[i]!, from, to, mean);
     }
-    point[l] = mean;
-    spread[l] = apart;
-    size[l] = Math.abs(denormalised(state, mean));
+    for (let i = 0; i < weights.length; i++) {
+      addDistances(forecasts[i]!, weights[i]!, mean, from, to, apart);
+    }
   }
-  return {
-    slot: newestSlot(state),
-    members: Float32Array.from(forecasts),
-    point,
-    spread,
-    size,
+  out.point.set(mean);
+  out.spread.set(apart);
+  for (let l = 0; l < horizon; l++) out.size[l] = Math.abs(denormalised(state, mean[l]!));
+  for (let i = 0; i < forecasts.length; i++) out.members.set(forecasts[i]!, i * horizon);
+}
+
+function addWeighted(
+  forecast: Float64Array,
+  weight: number,
+  from: number,
+  to: number,
+  mean: Float64Array,
+): void {
+  for (let l = from; l < to; l++) mean[l] = mean[l]! + weight * forecast[l]!;
+}
+
+function addDistances(
+  forecast: Float64Array,
+  weight: number,
+  mean: Float64Array,
+  from: number,
+  to: number,
+  apart: Float64Array,
+): void {
+  for (let l = from; l < to; l++) {
+    apart[l] = apart[l]! + weight * Math.abs(forecast[l]! - mean[l]!);
+  }
+}
+
+/** A forecast from the newest slot that nobody has seen yet. */
+export function forecastFromNewest(run: EnsembleRun): PendingForecast {
+  const { horizon } = run.state;
+  const pending = {
+    slot: newestSlot(run.state),
+    members: new Float32Array(run.forecasts.length * horizon),
+    point: new Float32Array(horizon),
+    spread: new Float32Array(horizon),
+    size: new Float32Array(horizon),
     condition: new Float32Array(0),
     bounds: new Float32Array(0),
   };
+  outlookInto(run, pending);
+  return pending;
 }
 
 /** Gives a forecast the conditions that the calibration sees in it, and drops what they need. */
@@ -122,26 +166,53 @@ const WATCHED_QUANTILES = Float64Array.from(
   WATCHED_LEVELS.flatMap((level) => [0.5 - level / 2, 0.5 + level / 2]),
 );
 
+const NONE = new Float32Array(0);
+
+/** A live forecast to be filled: the arrays of a judged one where it had the same. */
+function livePending(run: EnsembleRun): PendingForecast {
+  const { spare, state: { horizon } } = run;
+  run.spare = null;
+  const boundsLength = WATCHED_QUANTILES.length * horizon;
+  if (spare !== null && spare.bounds.length === boundsLength) return spare;
+  return {
+    slot: NaN,
+    members: new Float32Array(run.forecasts.length * horizon),
+    point: new Float32Array(horizon),
+    spread: NONE,
+    size: NONE,
+    condition: new Float32Array(horizon),
+    bounds: new Float32Array(boundsLength),
+  };
+}
+
 /** Issues a live forecast from the newest slot when it is time for one. */
 export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
-  const { state } = run;
+  const { state, spread, size } = run;
   const { horizon, calibration } = state;
   const slot = newestSlot(state);
   if (calibration === null || slot - state.originSlot < liveStride(horizon)) return;
   state.originSlot = slot;
-  const pending = forecastFromNewest(run);
-  conditionForecast(state, pending);
-  const shape = standardQuantiles(calibration, WATCHED_QUANTILES);
-  pending.bounds = new Float32Array(WATCHED_QUANTILES.length * horizon);
-  for (let l = 0; l < horizon; l++) {
-    const width = leadScale(calibration, l) * pending.condition[l]!;
+  const pending = livePending(run);
+  const { members, point, condition, bounds } = pending;
+  pending.slot = slot;
+  outlookInto(run, { members, point, spread, size });
+  conditionsInto(calibration, slot, spread, size, condition);
+  const scales = run.apart;
+  for (let l = 0; l < horizon; l++) scales[l] = leadScale(calibration, l);
+  const shape = standardQuantiles(calibration, WATCHED_QUANTILES, run.sortedErrors);
+  for (let bucket = 0; bucket < run.buckets.length; bucket++) {
+    const [from, to] = run.buckets[bucket]!;
     for (let k = 0; k < WATCHED_QUANTILES.length; k++) {
-      const factor = widthFactor(adaptive, run.bucket[l]!, WATCHED_QUANTILES[k]!);
-      pending.bounds[k * horizon + l] = pending.point[l]! + shape[k]! * factor * width;
+      const factor = shape[k]! * widthFactor(adaptive, bucket, WATCHED_QUANTILES[k]!);
+      const at = k * horizon;
+      for (let l = from; l < to; l++) {
+        const width = scales[l]! * condition[l]!;
+        bounds[at + l] = point[l]! + factor * width;
+      }
     }
   }
   state.pending.push(pending);
-  if (state.pending.length > PENDING_MAX) state.pending.shift();
+  if (state.pending.length > PENDING_MAX) run.spare = state.pending.shift()!;
 }
 
 /**
@@ -165,7 +236,7 @@ export function ensembleQuantiles(
   conditionForecast(state, now);
   const out = new Float64Array(us.length * quantiles.length);
   if (calibration === null) return out.fill(NaN);
-  const shape = standardQuantiles(calibration, quantiles);
+  const shape = standardQuantiles(calibration, quantiles, run.sortedErrors);
   const scales = Float64Array.from(
     { length: horizon },
     (_, l) => leadScale(calibration, l) * now.condition[l]!,

@@ -19,7 +19,6 @@ import {
 import type { Season } from "./season.ts";
 import { type SlotGrid, slotKnown, slotValue } from "./slot_grid.ts";
 import {
-  forecastMeansInto,
   type Innovation,
   observe,
   predictTo,
@@ -28,12 +27,16 @@ import {
   structuralStart,
   type StructuralState,
 } from "./structural.ts";
+import { forecastMeansInto } from "./structural_forecast.ts";
 import {
   observationRowInto,
+  type SeasonPhases,
+  seasonPhases,
   type StructuralKind,
   type StructuralLayout,
   structuralLayout,
 } from "./structural_layout.ts";
+import { type PackedWork, plainWork, type Residents } from "./packed_cov.ts";
 import { applyTransform, invertTransform, type Transform } from "./transform.ts";
 
 /**
@@ -108,13 +111,14 @@ export type TrackRun = {
   readonly horizon: number;
   readonly length: number;
   readonly groups: readonly (readonly [number, number])[];
-  readonly row: Float64Array;
-  readonly column: Float64Array;
-  readonly gain: Float64Array;
+  readonly phases: SeasonPhases;
+  /** Of the filter, and of the full readout: features of an origin and their gain. */
+  work: PackedWork;
+  readoutWork: PackedWork;
+  readonly plain: { readonly work: PackedWork; readonly readoutWork: PackedWork };
   readonly errors: Float64Array;
   readonly base: Float64Array;
   readonly innovation: Innovation;
-  readonly originFeatures: Float64Array;
 };
 
 /** How a track is made. */
@@ -184,15 +188,21 @@ function waitingOrigins(horizon: number): number {
   return Math.ceil((horizon + 1) / originStride(horizon)) + 1;
 }
 
-/** Gives a track its scratch space and what follows from its parameters. */
+/**
+ * Gives a track its scratch space and what follows from its parameters.
+ *
+ * @param phases  those of another track of the same seasons, to compute them once for both
+ */
 export function openTrack(
   track: FilterTrack,
   kind: StructuralKind,
   seasons: readonly Season[],
   horizon: number,
   length: number,
+  phases?: SeasonPhases,
 ): TrackRun {
   const layout = structuralLayout(kind, seasons);
+  const plain = { work: plainWork(layout.size), readoutWork: plainWork(track.features.length) };
   return {
     track,
     kind,
@@ -203,14 +213,29 @@ export function openTrack(
     horizon,
     length,
     groups: leadGroups(horizon),
-    row: new Float64Array(layout.size),
-    column: new Float64Array(layout.size),
-    gain: new Float64Array(track.features.length),
+    phases: phases ?? seasonPhases(layout),
+    ...plain,
+    plain,
     errors: new Float64Array(horizon),
     base: new Float64Array(horizon),
     innovation: { value: NaN, variance: NaN },
-    originFeatures: new Float64Array(track.features.length),
   };
+}
+
+/** Moves a track's covariances to the SIMD kernels, where that pays, until `leaveTrack`. */
+export function enterTrack(run: TrackRun, residents: Residents): void {
+  const { track, layout } = run;
+  run.work = residents.enter(track.filter, layout.size, 1) ?? run.plain.work;
+  if (track.full === null) return;
+  const groups = run.groups.length;
+  run.readoutWork = residents.enter(track.full, track.features.length, groups) ??
+    run.plain.readoutWork;
+}
+
+/** Goes back to plain loops; the residents have left. */
+export function leaveTrack(run: TrackRun): void {
+  run.work = run.plain.work;
+  run.readoutWork = run.plain.readoutWork;
 }
 
 /** A value as the filter sees it. */
@@ -225,10 +250,10 @@ export function fromTrackUnits(units: TrackUnits, value: number): number {
 
 /** Measurement update at slot time `u` with a value in the track's units. */
 export function trackObserve(run: TrackRun, u: number, value: number): void {
-  const { track, model, layout, row, column, innovation } = run;
+  const { track, model, layout, work, innovation } = run;
   predictTo(model, track.filter, u);
-  observationRowInto(layout, track.filter.u, row);
-  observe(track.filter, row, column, value, innovation);
+  observationRowInto(layout, track.filter.u, work.row, run.phases);
+  observe(track.filter, work, value, innovation);
   track.deviation = Math.sqrt(innovation.variance);
   const dt = Number.isNaN(track.lastU) ? 1 : u - track.lastU;
   track.lastU = u;
@@ -289,7 +314,7 @@ function keepOrigin(run: TrackRun, slot: number): void {
   origins.slots[at] = slot;
   origins.learned[at] = 0;
   origins.features.set(features, at * features.length);
-  forecastMeansInto(run.model, track.filter, slot, run.base);
+  forecastMeansInto(run.model, track.filter, slot, run.base, run.phases);
   origins.base.set(run.base, at * horizon);
 }
 
@@ -315,7 +340,8 @@ function learnGroup(
   at: number,
   group: readonly [number, number],
 ): void {
-  const { track, horizon, errors, gain, originFeatures } = run;
+  const { track, horizon, errors } = run;
+  const { row: originFeatures, column: gain, kernels } = run.readoutWork;
   const { origins } = track;
   const groupIndex = origins.learned[at]!;
   const size = track.features.length;
@@ -338,13 +364,13 @@ function learnGroup(
   if (track.full !== null) {
     targetErrors();
     const kind = fullReadout(run.kind);
-    readoutLearn(kind, track.full, groupIndex, group, originFeatures, errors, gain);
+    readoutLearn(kind, track.full, groupIndex, group, originFeatures, errors, gain, kernels);
   }
 }
 
 /** Structural forecasts from the newest slot, in the track's units.                       [lead] */
 export function trackBaseInto(run: TrackRun, slot: number, out: Float64Array): void {
-  forecastMeansInto(run.model, run.track.filter, slot, out);
+  forecastMeansInto(run.model, run.track.filter, slot, out, run.phases);
 }
 
 /** Adds the light or the full readout's correction.                                       [lead] */

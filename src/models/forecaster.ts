@@ -7,7 +7,9 @@ import {
   ensembleObserve,
   type EnsembleRun,
   type EnsembleState,
+  enterEnsemble,
   expectation,
+  leaveEnsemble,
   openEnsemble,
   PENDING_MAX,
 } from "./ensemble.ts";
@@ -266,19 +268,27 @@ function absorbInto(
   oneStep: OneStep | undefined,
 ): void {
   let run: EnsembleRun | null = state.ensemble === null ? null : runOf(state.ensemble);
-  for (let i = 0; i < timesS.length; i++) {
-    const time = timesS[i]!;
-    const value = values[i]!;
-    if (isBlurred(state, time)) continue;
-    if (oneStep !== undefined) expectInto(state, run, time, i, oneStep);
-    if (!takeSample(state, time, value)) continue;
-    if (run !== null) {
-      const u = sampleSlotTime(run.state.clock, time);
-      if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
+  if (run !== null) enterEnsemble(run);
+  try {
+    for (let i = 0; i < timesS.length; i++) {
+      const time = timesS[i]!;
+      const value = values[i]!;
+      if (isBlurred(state, time)) continue;
+      if (oneStep !== undefined) expectInto(state, run, time, i, oneStep);
+      if (!takeSample(state, time, value)) continue;
+      if (run !== null) {
+        const u = sampleSlotTime(run.state.clock, time);
+        if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
+      }
+      if (state.seen < state.nextRefit) continue;
+      if (run !== null) leaveEnsemble(run);
+      run = null;
+      refitState(members, state, []);
+      run = runOf(state.ensemble!);
+      enterEnsemble(run);
     }
-    if (state.seen < state.nextRefit) continue;
-    refitState(members, state, []);
-    run = runOf(state.ensemble!);
+  } finally {
+    if (run !== null) leaveEnsemble(run);
   }
 }
 

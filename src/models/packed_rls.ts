@@ -1,4 +1,5 @@
-import { covTimesRow } from "./structural.ts";
+import type { PackedKernels } from "../device/mod.ts";
+import { PLAIN_PACKED } from "./packed_cov.ts";
 
 /**
  * One step of recursive least squares on a packed covariance, shared by many targets.
@@ -13,6 +14,7 @@ import { covTimesRow } from "./structural.ts";
  * @param x            regressor                                                        [size]
  * @param gain         receives k/s                                                     [size]
  * @param diagonalMax  largest variance allowed per coefficient
+ * @param kernels      those that can reach `cov`, `x` and `gain`
  */
 export function rlsStep(
   cov: Float64Array,
@@ -20,18 +22,14 @@ export function rlsStep(
   gain: Float64Array,
   forgetting: number,
   diagonalMax: number,
+  kernels: PackedKernels = PLAIN_PACKED,
 ): void {
   const size = x.length;
-  covTimesRow(cov, x, gain, size);
+  kernels.covTimesRow(cov, x, gain, size);
   let s = forgetting;
   for (let i = 0; i < size; i++) s += gain[i]! * x[i]!;
   const inverse = 1 / s;
-  const grow = 1 / forgetting;
-  let at = 0;
-  for (let i = 0; i < size; i++) {
-    const scaled = gain[i]! * inverse;
-    for (let j = 0; j <= i; j++, at++) cov[at] = (cov[at]! - scaled * gain[j]!) * grow;
-  }
+  kernels.subtractOuter(cov, gain, inverse, 1 / forgetting, size);
   for (let i = 0; i < size; i++) gain[i] = gain[i]! * inverse;
   if (forgetting === 1) return;
   for (let i = 0, diagonal = 0; i < size; i++, diagonal += i + 1) {

@@ -1,3 +1,5 @@
+import type { PackedKernels } from "../device/mod.ts";
+import { PLAIN_PACKED } from "./packed_cov.ts";
 import { packedDiagonal, rlsStep } from "./packed_rls.ts";
 
 /**
@@ -66,6 +68,7 @@ export function readoutStart(
  * @param features  as they stood at the origin                                      [feature]
  * @param errors    target minus base by lead; NaN where the target is missing; overwritten [lead]
  * @param gain      scratch                                                          [feature]
+ * @param kernels   those that can reach the covariance, `features` and `gain`
  */
 export function readoutLearn(
   kind: ReadoutKind,
@@ -75,6 +78,7 @@ export function readoutLearn(
   features: Float64Array,
   errors: Float64Array,
   gain: Float64Array,
+  kernels: PackedKernels = PLAIN_PACKED,
 ): void {
   const size = features.length;
   const horizon = errors.length;
@@ -100,7 +104,8 @@ export function readoutLearn(
     errorSum[l] = ERROR_FORGETTING * errorSum[l]! + clipped;
   }
   const cov = state.cov.subarray(group * packed, (group + 1) * packed);
-  rlsStep(cov, features, gain, kind.forgetting, WIND_UP_MAX * PRIOR_VARIANCE / kind.ridge);
+  const diagonalMax = WIND_UP_MAX * PRIOR_VARIANCE / kind.ridge;
+  rlsStep(cov, features, gain, kind.forgetting, diagonalMax, kernels);
   for (let i = 0; i < size; i++) {
     const g = gain[i]!;
     const row = i * horizon;

@@ -4,6 +4,8 @@ import {
   ensembleObserve,
   type EnsembleRun,
   type EnsembleState,
+  enterEnsemble,
+  leaveEnsemble,
   liveStride,
   newestSlot,
   openEnsemble,
@@ -12,6 +14,7 @@ import {
 } from "./ensemble.ts";
 import { conditionForecast, forecastFromNewest } from "./ensemble_forecast.ts";
 import {
+  enterTrack,
   type FilterTrack,
   openTrack,
   toTrackUnits,
@@ -23,6 +26,7 @@ import {
 } from "./filter_track.ts";
 import { leadBuckets, lossStart } from "./losses.ts";
 import { FILTER_KINDS, readoutsOf } from "./members.ts";
+import { Residents } from "./packed_cov.ts";
 import { deviationOf, FIT_SAMPLES_MIN, type FitRecord, type Setting } from "./refit_setting.ts";
 import { emptyGrid, pushSlot } from "./slot_grid.ts";
 import type { StructuralState } from "./structural.ts";
@@ -74,6 +78,8 @@ function measureTrack(
   const pass = (innovationDeviation: number, visit: (out: Float64Array) => void) => {
     const track = trackStart({ ...plan, innovationDeviation });
     const run = openTrack(track, plan.kind, plan.seasons, plan.horizon, plan.length);
+    const residents = new Residents();
+    enterTrack(run, residents);
     const grid = emptyGrid(Math.round(us[0]!));
     const raw = new Float64Array(features);
     innovations.length = 0;
@@ -87,6 +93,7 @@ function measureTrack(
       trackRawFeatures(run, grid, setting, raw);
       visit(raw);
     }
+    residents.leaveAll();
   };
   const sums = new Float64Array(features);
   const squares = new Float64Array(features);
@@ -170,9 +177,12 @@ function filterAfter(
   const plan = { ...trackPlan(setting, k, theta, bare), light: false, full: false };
   const track = trackStart(plan);
   const run = openTrack(track, plan.kind, plan.seasons, plan.horizon, plan.length);
+  const residents = new Residents();
+  enterTrack(run, residents);
   for (let i = 0; i < count; i++) {
     trackObserve(run, setting.us[i]!, toTrackUnits(plan.units, setting.input.values[i]!));
   }
+  residents.leaveAll();
   return track.filter;
 }
 
@@ -202,11 +212,14 @@ export function replay(
   let run = openEnsemble(state);
   const origins = replayOrigins(us.length);
   const past: PendingForecast[] = [];
+  enterEnsemble(run);
   for (let i = 0; i < us.length; i++) {
     const next = switches.slice(1).find(({ at }) => at === i);
     if (next !== undefined) {
+      leaveEnsemble(run);
       switchParameters(setting, state, next.thetas, i);
       run = openEnsemble(state);
+      enterEnsemble(run);
     }
     if (origins.has(i) && newestSlot(state) !== past.at(-1)?.slot) {
       const forecast = forecastFromNewest(run);
@@ -215,6 +228,7 @@ export function replay(
     }
     ensembleObserve(run, us[i]!, input.values[i]!, null);
   }
+  leaveEnsemble(run);
   if (switches.length > 1) {
     switchParameters(setting, state, switches.at(-1)!.thetas, us.length);
     run = openEnsemble(state);

@@ -1,3 +1,4 @@
+import type { PackedWork } from "./packed_cov.ts";
 import { type StructuralLayout, THETA } from "./structural_layout.ts";
 
 /** An innovation beyond this many running scales is clipped. */
@@ -71,7 +72,7 @@ export function structuralModel(layout: StructuralLayout, theta: Float64Array): 
 }
 
 /** Share of the slope that reaches the level over `dt` slots: phi·(1 − phi^dt) / (1 − phi). */
-function slopeGain(damping: number, dt: number): number {
+export function slopeGain(damping: number, dt: number): number {
   return damping * (1 - damping ** dt) / (1 - damping);
 }
 
@@ -189,40 +190,6 @@ export function advanceCov(model: StructuralModel, cov: Float64Array): void {
   }
 }
 
-/** out = P·row for a packed symmetric P. */
-export function covTimesRow(
-  cov: Float64Array,
-  row: Float64Array,
-  out: Float64Array,
-  size: number,
-): void {
-  let at = 0;
-  for (let i = 0; i < size; i++) {
-    const ci = row[i]!;
-    let sum = 0;
-    for (let j = 0; j < i; j++) {
-      const p = cov[at++]!;
-      sum += p * row[j]!;
-      out[j] = out[j]! + p * ci;
-    }
-    out[i] = sum + cov[at++]! * ci;
-  }
-}
-
-/** P −= factor·column·columnᵀ on the packed lower triangle. */
-function subtractOuter(
-  cov: Float64Array,
-  column: Float64Array,
-  factor: number,
-  size: number,
-): void {
-  let at = 0;
-  for (let i = 0; i < size; i++) {
-    const scaled = column[i]! * factor;
-    for (let j = 0; j <= i; j++, at++) cov[at] = cov[at]! - scaled * column[j]!;
-  }
-}
-
 /** Time update of a state to slot time `u` (not earlier than the state's). */
 export function predictTo(model: StructuralModel, state: StructuralState, u: number): void {
   const dt = u - state.u;
@@ -251,28 +218,28 @@ export type Innovation = {
 /**
  * Robust measurement update at the state's slot time.
  *
- * @param row      the observation row there                                             [size]
- * @param column   scratch                                                               [size]
- * @param out      receives the unclipped innovation and its variance
+ * @param work  the observation row there in `row`, scratch in `column`, and the kernels for `cov`
+ * @param out   receives the unclipped innovation and its variance
  */
 export function observe(
   state: StructuralState,
-  row: Float64Array,
-  column: Float64Array,
+  work: PackedWork,
   value: number,
   out: Innovation,
 ): void {
-  const size = state.mean.length;
-  covTimesRow(state.cov, row, column, size);
+  const { mean, cov } = state;
+  const { kernels, row, column } = work;
+  const size = mean.length;
+  kernels.covTimesRow(cov, row, column, size);
   let variance = 1;
   for (let i = 0; i < size; i++) variance += column[i]! * row[i]!;
-  const innovation = value - observedMean(state.mean, row);
+  const innovation = value - observedMean(mean, row);
   out.value = innovation;
   out.variance = variance;
   const used = clipInnovation(state, innovation, Math.sqrt(variance));
   const gain = used / variance;
-  for (let i = 0; i < size; i++) state.mean[i] = state.mean[i]! + column[i]! * gain;
-  subtractOuter(state.cov, column, 1 / variance, size);
+  for (let i = 0; i < size; i++) mean[i] = mean[i]! + column[i]! * gain;
+  kernels.subtractOuter(cov, column, 1 / variance, 1, size);
 }
 
 /** Clips an innovation at the running scale, which it then updates. */
@@ -299,79 +266,4 @@ export function clipInnovation(
 /** Running scale of the innovations, in units of their own deviation. */
 export function innovationScale(state: StructuralState): number {
   return SCALE_OF_MEAN_ABS * state.scaleSum / (state.scaleWeight + 1e-12);
-}
-
-/** Mean forecast at one later slot time, exact for any distance. */
-export function forecastMeanAt(
-  model: StructuralModel,
-  state: StructuralState,
-  u: number,
-): number {
-  const { layout, damping } = model;
-  const { mean } = state;
-  const dt = u - state.u;
-  let sum = mean[0]!;
-  if (layout.kind.slope) sum += slopeGain(damping, dt) * mean[1]!;
-  for (let k = 0; k < layout.kind.tausSlots.length; k++) {
-    sum += Math.exp(-dt / layout.kind.tausSlots[k]!) * mean[layout.ouStart + k]!;
-  }
-  const { omegas, sines, seasonStart } = layout;
-  for (let i = 0; i < omegas.length; i++) {
-    const angle = omegas[i]! * u;
-    sum += mean[seasonStart + i]! * (sines[i] === 1 ? Math.sin(angle) : Math.cos(angle));
-  }
-  return sum;
-}
-
-/**
- * Mean forecasts at the whole slots `slot + 1 … slot + out.length`.
- *
- * Each harmonic runs by the recurrence s(l + 1) = 2 cos(w)·s(l) − s(l − 1), two operations a lead.
- */
-export function forecastMeansInto(
-  model: StructuralModel,
-  state: StructuralState,
-  slot: number,
-  out: Float64Array,
-): void {
-  const { layout, damping } = model;
-  const { mean } = state;
-  const { omegas, sines, seasonStart } = layout;
-  const dt = slot + 1 - state.u;
-  let level = mean[0]!;
-  let slope = 0;
-  if (layout.kind.slope) {
-    level += slopeGain(damping, dt) * mean[1]!;
-    slope = damping ** dt * mean[1]!;
-  }
-  for (let l = 0; l < out.length; l++) {
-    out[l] = level;
-    slope *= damping;
-    level += slope;
-  }
-  for (let k = 0; k < layout.kind.tausSlots.length; k++) {
-    const tau = layout.kind.tausSlots[k]!;
-    const decay = Math.exp(-1 / tau);
-    let value = Math.exp(-dt / tau) * mean[layout.ouStart + k]!;
-    for (let l = 0; l < out.length; l++) {
-      out[l] = out[l]! + value;
-      value *= decay;
-    }
-  }
-  for (let i = 0; i < omegas.length; i++) {
-    const omega = omegas[i]!;
-    const a = mean[seasonStart + i]!;
-    const paired = i + 1 < omegas.length && sines[i + 1] === 1;
-    const b = paired ? mean[seasonStart + i + 1]! : 0;
-    const twice = 2 * Math.cos(omega);
-    let before = a * Math.cos(omega * slot) + b * Math.sin(omega * slot);
-    let now = a * Math.cos(omega * (slot + 1)) + b * Math.sin(omega * (slot + 1));
-    for (let l = 0; l < out.length; l++) {
-      out[l] = out[l]! + now;
-      const next = twice * now - before;
-      before = now;
-      now = next;
-    }
-    if (paired) i++;
-  }
 }

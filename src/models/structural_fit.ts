@@ -1,3 +1,4 @@
+import { type PackedWork, plainWork, Residents } from "./packed_cov.ts";
 import {
   advanceCov,
   advanceMean,
@@ -6,6 +7,7 @@ import {
   type StructuralModel,
   structuralModel,
   structuralStart,
+  type StructuralState,
 } from "./structural.ts";
 import {
   observationRowInto,
@@ -91,49 +93,6 @@ function criterionOrigins(count: number, horizon: number): number[] {
   return origins;
 }
 
-/**
- * P −= factor·column·columnᵀ and out = P·row in one pass over the packed covariance.
- *
- * One pass instead of two takes a third off the time of a fit, which is bound by this loop.
- */
-function subtractOuterTimesRow(
-  cov: Float64Array,
-  column: Float64Array,
-  factor: number,
-  row: Float64Array,
-  out: Float64Array,
-  size: number,
-): void {
-  let at = 0;
-  for (let i = 0; i < size; i++) {
-    const scaled = column[i]! * factor;
-    const ci = row[i]!;
-    let even = 0;
-    let odd = 0;
-    let j = 0;
-    for (; j + 1 < i; j += 2) {
-      const p = cov[at]! - scaled * column[j]!;
-      const q = cov[at + 1]! - scaled * column[j + 1]!;
-      cov[at] = p;
-      cov[at + 1] = q;
-      at += 2;
-      even += p * row[j]!;
-      odd += q * row[j + 1]!;
-      out[j] = out[j]! + p * ci;
-      out[j + 1] = out[j + 1]! + q * ci;
-    }
-    if (j < i) {
-      const p = cov[at]! - scaled * column[j]!;
-      cov[at++] = p;
-      even += p * row[j]!;
-      out[j] = out[j]! + p * ci;
-    }
-    const p = cov[at]! - scaled * column[i]!;
-    cov[at++] = p;
-    out[i] = even + odd + p * ci;
-  }
-}
-
 /** Fᵀ·row: what the row sees of the state before the time update. */
 function rowBeforeInto(model: StructuralModel, row: Float64Array, out: Float64Array): void {
   out.set(row);
@@ -197,17 +156,33 @@ function originError(
  *   c  = (1 − s)·c1 + s·log mean(|e_{o,l}| / √l)              s: the kind's multi-step share
  */
 export function structuralCriterion(series: FitSeries, theta: Float64Array): number {
+  const { layout, us } = series;
+  const model = structuralModel(layout, theta);
+  const start = structuralStart(model, us[0]! - 1, series.startLevel);
+  const residents = new Residents();
+  const work = residents.enter(start, layout.size, 1) ?? plainWork(layout.size);
+  try {
+    return criterionOf(series, model, start, work);
+  } finally {
+    residents.leaveAll();
+  }
+}
+
+/** The criterion of a model from its start; `work` reaches the start's covariance. */
+function criterionOf(
+  series: FitSeries,
+  model: StructuralModel,
+  start: StructuralState,
+  work: PackedWork,
+): number {
   const { layout, us, values, rows } = series;
   const count = us.length;
   const { size } = layout;
-  const model = structuralModel(layout, theta);
-  const start = structuralStart(model, us[0]! - 1, series.startLevel);
   const { mean, cov } = start;
+  const { kernels, row: rowBefore, column: previous, out: column } = work;
   const share = layout.kind.multiStepShare;
   const origins = share > 0 ? criterionOrigins(count, series.horizon) : [];
-  const rowBefore = new Float64Array(size);
-  const previous = new Float64Array(size);
-  const column = new Float64Array(size);
+  previous.fill(0);
   const scratch = new Float64Array(size);
   let factor = 0;
   let logSum = 0;
@@ -225,7 +200,7 @@ export function structuralCriterion(series: FitSeries, theta: Float64Array): num
     setTransition(model, us[t]! - (t === 0 ? start.u : us[t - 1]!));
     const row = rows.subarray(t * size, (t + 1) * size);
     rowBeforeInto(model, row, rowBefore);
-    subtractOuterTimesRow(cov, previous, factor, rowBefore, column, size);
+    kernels.subtractOuterTimesRow(cov, previous, factor, rowBefore, column, size);
     advanceCov(model, cov);
     columnAfter(model, row, column);
     advanceMean(model, mean);

@@ -41,6 +41,8 @@ export type StructuralLayout = {
   readonly seasonStart: number;
   /** Angular frequency per slot of each season state.                       [size − seasonStart] */
   readonly omegas: Float64Array;
+  /** 2·cos of them: what a harmonic is continued by.                       [size − seasonStart] */
+  readonly twiceCosines: Float64Array;
   /** 0 for a cosine, 1 for a sine state.                                    [size − seasonStart] */
   readonly sines: Uint8Array;
   /** Which season each state belongs to.                                    [size − seasonStart] */
@@ -128,20 +130,63 @@ export function structuralLayout(
     ouStart,
     seasonStart,
     omegas: Float64Array.from(omegas),
+    twiceCosines: Float64Array.from(omegas, (omega) => 2 * Math.cos(omega)),
     sines: Uint8Array.from(sines),
     seasonIndex: Uint8Array.from(seasonIndex),
     startVariance: Float64Array.from(startVariance),
   };
 }
 
+/**
+ * Cosines and sines of a layout's seasons at the two slot times last asked for: a sample's own and
+ * the one ahead, which is mostly the next sample's.
+ */
+export type SeasonPhases = {
+  u: number;
+  /** [size − seasonStart] */
+  values: Float64Array;
+  otherU: number;
+  /** [size − seasonStart] */
+  others: Float64Array;
+};
+
+/** Phases at no time yet. */
+export function seasonPhases(layout: StructuralLayout): SeasonPhases {
+  const count = layout.omegas.length;
+  return {
+    u: NaN,
+    values: new Float64Array(count),
+    otherU: NaN,
+    others: new Float64Array(count),
+  };
+}
+
+/** The phases at slot time `u`, good until two other times are asked for.  [size − seasonStart] */
+export function phasesAt(layout: StructuralLayout, phases: SeasonPhases, u: number): Float64Array {
+  if (phases.u === u) return phases.values;
+  const { otherU, others } = phases;
+  phases.otherU = phases.u;
+  phases.others = phases.values;
+  phases.u = u;
+  phases.values = others;
+  if (otherU === u) return others;
+  const { omegas, sines } = layout;
+  for (let i = 0; i < others.length; i++) {
+    const angle = omegas[i]! * u;
+    others[i] = sines[i] === 1 ? Math.sin(angle) : Math.cos(angle);
+  }
+  return others;
+}
+
 /** Writes the observation row at slot time `u`.                                          [size] */
-export function observationRowInto(layout: StructuralLayout, u: number, row: Float64Array): void {
+export function observationRowInto(
+  layout: StructuralLayout,
+  u: number,
+  row: Float64Array,
+  phases: SeasonPhases = seasonPhases(layout),
+): void {
   row[0] = 1;
   if (layout.kind.slope) row[1] = 0;
   for (let i = layout.ouStart; i < layout.seasonStart; i++) row[i] = 1;
-  const { omegas, sines, seasonStart } = layout;
-  for (let i = 0; i < omegas.length; i++) {
-    const angle = omegas[i]! * u;
-    row[seasonStart + i] = sines[i] === 1 ? Math.sin(angle) : Math.cos(angle);
-  }
+  row.set(phasesAt(layout, phases, u), layout.seasonStart);
 }

@@ -179,7 +179,7 @@ function launch(shapes: Shapes, params: AttentionParams, limits: GpuLimits): Lau
   const { batch, length, head, group, size, past } = sizesOf(shapes, params);
   const isCarried = shapes.keys0 !== undefined;
   const tiles = attentionTiles(size, params);
-  const constants = { ...tiles.constants, HAS_PAST: isCarried ? 1 : 0, PRODUCTS: 1 };
+  const constants = { ...tiles.constants, HAS_PAST: isCarried ? 1 : 0 };
   const dims = { batch, length, head, group, past, parts: tiles.parts, scale: tiles.scale };
   const before = isCarried ? ["keys0", "values0", "seen0"] : [];
   const copied = Math.max(batch * past * group * size, batch);

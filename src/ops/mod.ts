@@ -22,6 +22,7 @@ import { fftConv } from "./fft_conv.ts";
 import { gate } from "./gate.ts";
 import { gaussianCrps } from "./gaussian_crps.ts";
 import { gaussianLoss } from "./gaussian_loss.ts";
+import { gatherRows } from "./gather_rows.ts";
 import { half } from "./half.ts";
 import { kalmanFilter } from "./kalman_filter.ts";
 import { kalmanSmoother } from "./kalman_smoother.ts";
@@ -41,6 +42,7 @@ import { shiftTaps } from "./shift_taps.ts";
 import { sharedScan } from "./shared_scan.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
+import { split } from "./split.ts";
 import { squaredError } from "./squared_error.ts";
 import { squaredNorm } from "./squared_norm.ts";
 import { ssd } from "./ssd.ts";
@@ -73,6 +75,7 @@ export {
   embedding,
   fftConv,
   gate,
+  gatherRows,
   gaussianCrps,
   gaussianLoss,
   half,
@@ -93,6 +96,7 @@ export {
   shiftTaps,
   slice,
   softmax,
+  split,
   squaredError,
   squaredNorm,
   ssd,
@@ -125,6 +129,7 @@ export const OPS: readonly AnyOp[] = [
   embedding,
   fftConv,
   gate,
+  gatherRows,
   gaussianCrps,
   gaussianLoss,
   half,
@@ -145,6 +150,7 @@ export const OPS: readonly AnyOp[] = [
   sharedScan,
   slice,
   softmax,
+  split,
   squaredError,
   squaredNorm,
   ssd,

@@ -255,6 +255,35 @@ function issue<T extends PreparedOp<string>>(
   }
 }
 
+function backwardOf(op: AnyOp): NonNullable<AnyOp["backward"]> {
+  if (op.backward === undefined) throw new TypeError(`Op ${op.name} has no backward`);
+  return op.backward;
+}
+
+/** Gradients have their input's shape. */
+function gradientShapesOf(shapes: Readonly<Record<string, Shape>>): Record<string, Shape> {
+  return Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => [gradientName(name), shape]),
+  );
+}
+
+/**
+ * Makes the backward of an op ready on a GPU without running it, as {@linkcode prepareOp} does for
+ * the op.
+ *
+ * @throws as {@linkcode runBackward}
+ */
+export function prepareBackward(
+  device: GpuDevice,
+  op: AnyOp,
+  given: Readonly<Record<string, OpInput>>,
+  shapes: Readonly<Record<string, Shape>>,
+  params: unknown,
+): PreparedOp<string> {
+  const plan = backwardOf(op).launch(shapes, params, device.limits);
+  return prepare(device, op, given, gradientShapesOf(shapes), plan);
+}
+
 /**
  * Passes gradients back through an op: from those of its outputs to those of all its inputs.
  *
@@ -271,14 +300,10 @@ export function runBackward(
   shapes: Readonly<Record<string, Shape>>,
   params: unknown,
 ): Record<string, DeviceTensor> {
-  const { backward } = op;
-  if (backward === undefined) throw new TypeError(`Op ${op.name} has no backward`);
-  const gradientShapes = Object.fromEntries(
-    Object.entries(shapes).map(([name, shape]) => [gradientName(name), shape]),
-  );
+  const backward = backwardOf(op);
+  const gradientShapes = gradientShapesOf(shapes);
   if (device.kind === "webgpu") {
-    const plan = backward.launch(shapes, params, device.limits);
-    return issue(device, (scope) => prepare(scope, op, given, gradientShapes, plan)).outputs;
+    return issue(device, (scope) => prepareBackward(scope, op, given, shapes, params)).outputs;
   }
   const { dtype } = given[gradientName(op.outputs[0])]!;
   const gradients = allocArrays(device, gradientShapes, dtype);

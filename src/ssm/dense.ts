@@ -3,6 +3,7 @@
  * caller. Sizes here are a state's (tens), so plain loops are the right tool; nothing in this file
  * is on the path of a sample.
  */
+import type { FloatArray } from "../tensor/tensor.ts";
 
 /** The identity matrix.                                                          [size, size] */
 export function identity(size: number): Float64Array {
@@ -19,8 +20,8 @@ export function identity(size: number): Float64Array {
  * @returns                                                                       [rows, cols]
  */
 export function multiply(
-  left: Float64Array,
-  right: Float64Array,
+  left: FloatArray,
+  right: FloatArray,
   rows: number,
   inner: number,
   cols: number,
@@ -39,7 +40,7 @@ export function multiply(
 }
 
 /** The transpose of a matrix `[rows, cols]`.                                     [cols, rows] */
-export function transpose(matrix: Float64Array, rows: number, cols: number): Float64Array {
+export function transpose(matrix: FloatArray, rows: number, cols: number): Float64Array {
   const out = new Float64Array(rows * cols);
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < cols; j++) out[j * rows + i] = matrix[i * cols + j]!;

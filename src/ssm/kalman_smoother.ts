@@ -8,7 +8,7 @@
 import { addScaled, congruence, invertCov, multiply, transpose } from "./dense.ts";
 import { maxAbs, symmetrizeInto } from "./dense.ts";
 import { covAt, diffuseInverse, type KalmanFiltered, meanAt } from "./kalman.ts";
-import type { KalmanSlice, KalmanSystem, ObservedRows } from "./kalman_system.ts";
+import type { KalmanSizes, KalmanSlice, KalmanSystem, ObservedRows } from "./kalman_system.ts";
 import { observedRows, sliceAt } from "./kalman_system.ts";
 
 /** The state and the disturbances given all observations. */
@@ -69,9 +69,23 @@ export function kalmanSmoother(
   filtered: KalmanFiltered,
   observations: Float64Array,
 ): KalmanSmoothed {
-  const { state, observed, noise } = system.sizes;
+  const { sizes } = system;
   const { length } = filtered;
-  const out: KalmanSmoothed = {
+  const out = emptySmoothed(length, sizes);
+  walkBack({ system, filtered, observations }, length, zeroBackward(sizes.state), (visit) => {
+    processNoiseInto(out, visit, sizes);
+    observationNoiseInto(out, visit, sizes);
+    stateInto(out, visit.t, filtered, visit.before);
+  });
+  return out;
+}
+
+/** What a smoother pass fills, all 0. */
+export function emptySmoothed(
+  length: number,
+  { state, observed, noise }: KalmanSizes,
+): KalmanSmoothed {
+  return {
     mean: new Float64Array(length * state),
     cov: new Float64Array(length * state * state),
     processNoise: new Float64Array(length * noise),
@@ -79,12 +93,6 @@ export function kalmanSmoother(
     observationNoise: new Float64Array(length * observed),
     observationNoiseCov: new Float64Array(length * observed * observed),
   };
-  walkBack({ system, filtered, observations }, length, zeroBackward(state), (visit) => {
-    processNoiseInto(out, visit, system.sizes);
-    observationNoiseInto(out, visit, system.sizes);
-    stateInto(out, visit.t, filtered, visit.before);
-  });
-  return out;
 }
 
 /** The backward sums after the last time. */

@@ -29,6 +29,8 @@ gpuTest("examine() measures the crossover of every op", () => {
   assert.deepEqual(Object.keys(report.crossoverWork), OPS.map((op) => op.name));
   assert.ok(report.gpu.readbackMs! > 0);
   assert.ok(report.gpuChecks.length >= OPS.length);
+  assert.ok(report.backlog!.cpu.perWorkMs > 0);
+  assert.match(formatReport(report), /^Backlog {3}a sample: CPU [\d.e-]+ µs, GPU [\d.e-]+ µs and/m);
   // JSON has no infinity: an op for which the GPU never wins says null.
   assert.deepEqual(JSON.parse(JSON.stringify(report.crossoverWork)), report.crossoverWork);
 });
@@ -47,8 +49,11 @@ Deno.test("formatReport() names the check that failed and why there is no GPU", 
     gpu: { adapter: null, unavailable: "No WebGPU adapter", serves: false, readbackMs: null },
     simd: { threads: 0, unavailable: "No SIMD on this processor" },
     gpuChecks: [failed],
+    backlog: null,
+    backlogSamples: null,
     passed: false,
   });
+  assert.doesNotMatch(text, /Backlog/);
   assert.match(text, /GPU +none: No WebGPU adapter/);
   assert.match(text, /SIMD +none: No SIMD on this processor/);
   assert.match(text, /FAILED add, case "same shape": out is off by 1/);

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { DeviceLostError, LimitError } from "../../src/base/errors.ts";
 import { openWebGpu, PROGRAMS_MAX, REOPENS_MAX, TABLES_MAX } from "../../src/device/webgpu.ts";
+import { seedRandom } from "../../src/base/random.ts";
+import type { Device, DeviceTensor } from "../../src/device/device.ts";
+import { PIPELINES_MAX } from "../../src/device/pipelines.ts";
+import { recordLaunches } from "../../src/device/recorder.ts";
+import { backboneOf } from "../../src/models/backbone.ts";
+import { parseBackbone } from "../../src/models/backbone_config.ts";
 import { add } from "../../src/ops/add.ts";
 import { runOp } from "../../src/ops/run.ts";
 import { tensorOf } from "../../src/tensor/tensor.ts";
@@ -67,6 +73,66 @@ gpuTest("WebGpuDevice sends its programs again beyond PROGRAMS_MAX of them", asy
   assert.deepEqual([...(await gpu.read(out)).data], [2, 2, 2, 2]);
   [x, out].forEach((tensor) => gpu.free(tensor));
 });
+
+/** A backbone's forward over a row of samples. */
+function forwardOn(device: Device): DeviceTensor {
+  const model = backboneOf(parseBackbone({
+    input: { kind: "signal", feature: 1 },
+    width: 8,
+    layers: ["mamba"],
+    output: { size: 1, pool: "none" },
+  }));
+  const input = device.upload(tensorOf([1, 16, 1], new Float32Array(16).fill(0.5)));
+  return model.forward(device, model.init(seedRandom(1)), input).y;
+}
+
+gpuTest("WebGpuDevice.compileAhead() leaves nothing to compile to the run after it", async () => {
+  const device = await open();
+  const launches = await recordLaunches(device.limits, (recorder) => void forwardOn(recorder));
+  const told: number[] = [];
+  const compiled = await device.compileAhead(launches, (done) => told.push(done));
+  assert.ok(compiled > 5, `${compiled} pipelines`);
+  assert.deepEqual(told, Array.from({ length: compiled + 1 }, (_, i) => i));
+  const before = await device.pipelinesCompiled();
+  const output = await device.read(forwardOn(device));
+  assert.ok(output.data.every(Number.isFinite));
+  assert.equal(await device.pipelinesCompiled(), before);
+  assert.equal(await device.compileAhead(launches), 0);
+  await device.close();
+});
+
+gpuTest("WebGpuDevice.compileAhead() lets other work through between two pipelines", async () => {
+  const device = await open();
+  const launches = await recordLaunches(device.limits, (recorder) => void forwardOn(recorder));
+  let done = 0;
+  const ahead = device.compileAhead(launches, (count) => done = count);
+  const tensor = device.upload(ones(4));
+  await device.read(tensor);
+  assert.ok(done < 3, `the read waited for ${done} pipelines`);
+  await ahead;
+  await device.close();
+});
+
+gpuTest(
+  "WebGpuDevice.compileAhead() refuses more than are kept, and a broken shader",
+  async (gpu) => {
+    const buffer = { id: 1, bytes: 16, generation: 0 };
+    const launch = (tag: number, entry = "add") => ({
+      shader: "add",
+      entry,
+      constants: { GROUP: 64, TAG: tag },
+      dims: {},
+      bindings: Object.fromEntries(["a", "b", "out"].map((name) => [name, { buffer, bytes: 16 }])),
+      workgroups: [1, 1, 1] as const,
+    });
+    const many = Array.from({ length: PIPELINES_MAX + 1 }, (_, i) => launch(i));
+    await assert.rejects(
+      gpu.compileAhead(many),
+      (error) => error instanceof LimitError && error.limitName === "PIPELINES_MAX",
+    );
+    await assert.rejects(gpu.compileAhead([launch(0, "no_entry")]), /Shader add, entry no_entry/);
+  },
+);
 
 gpuTest("WebGpuDevice.table() uploads once and keeps a bounded number", async (gpu) => {
   let made = 0;

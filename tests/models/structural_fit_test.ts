@@ -6,6 +6,7 @@ import {
   structuralModel,
   structuralStart,
 } from "../../src/models/structural.ts";
+import { plainWork } from "../../src/models/packed_cov.ts";
 import { fitSeries, fitStructural, structuralCriterion } from "../../src/models/structural_fit.ts";
 import { observationRowInto, structuralLayout, THETA } from "../../src/models/structural_layout.ts";
 import { noise, seasonalWalk } from "./_series.ts";
@@ -29,15 +30,14 @@ Deno.test("structuralCriterion() is the filter's own likelihood, run in one pass
   const series = fitSeries(layout, us, values, 6, 10);
   const model = structuralModel(layout, startTheta());
   const state = structuralStart(model, us[0]! - 1, 6);
-  const row = new Float64Array(layout.size);
-  const column = new Float64Array(layout.size);
+  const work = plainWork(layout.size);
   const innovation = { value: 0, variance: 0 };
   let logs = 0;
   let sizes = 0;
   for (let t = 0; t < 120; t++) {
     predictTo(model, state, us[t]!);
-    observationRowInto(layout, us[t]!, row);
-    observe(state, row, column, values[t]!, innovation);
+    observationRowInto(layout, us[t]!, work.row);
+    observe(state, work, values[t]!, innovation);
     logs += 0.5 * Math.log(innovation.variance);
     sizes += Math.abs(innovation.value) / Math.sqrt(innovation.variance);
   }

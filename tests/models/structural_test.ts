@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { FILTER_KINDS } from "../../src/models/members.ts";
+import { plainWork } from "../../src/models/packed_cov.ts";
 import {
   clipInnovation,
-  forecastMeanAt,
-  forecastMeansInto,
   type Innovation,
   observe,
   predictTo,
@@ -12,6 +11,7 @@ import {
   structuralStart,
   type StructuralState,
 } from "../../src/models/structural.ts";
+import { forecastMeanAt } from "../../src/models/structural_forecast.ts";
 import { observationRowInto, structuralLayout, THETA } from "../../src/models/structural_layout.ts";
 import { noise } from "./_series.ts";
 
@@ -109,12 +109,11 @@ function step(
   u: number,
   value: number,
 ): Innovation {
-  const row = new Float64Array(model.layout.size);
-  const column = new Float64Array(model.layout.size);
+  const work = plainWork(model.layout.size);
   const out = { value: 0, variance: 0 };
   predictTo(model, state, u);
-  observationRowInto(model.layout, u, row);
-  observe(state, row, column, value, out);
+  observationRowInto(model.layout, u, work.row);
+  observe(state, work, value, out);
   return out;
 }
 
@@ -162,24 +161,6 @@ Deno.test("predictTo() over two half steps is one whole step", () => {
   predictTo(model, halves, 15);
   whole.mean.forEach((value, i) => assert.ok(Math.abs(value - halves.mean[i]!) < 1e-13));
   whole.cov.forEach((value, i) => assert.ok(Math.abs(value - halves.cov[i]!) < 1e-12));
-});
-
-Deno.test("forecastMeansInto() and forecastMeanAt() agree with stepping the filter", () => {
-  const model = modelOf();
-  const state = structuralStart(model, 0, 1);
-  for (let t = 1; t <= 12; t++) step(model, state, t + 0.1 * (t % 3), Math.sin(t));
-  const out = new Float64Array(200);
-  forecastMeansInto(model, state, 12, out);
-  const row = new Float64Array(model.layout.size);
-  const ahead = structuredClone(state);
-  for (let l = 0; l < out.length; l++) {
-    predictTo(model, ahead, 13 + l);
-    observationRowInto(model.layout, 13 + l, row);
-    const stepped = row.reduce((sum, c, i) => sum + c * ahead.mean[i]!, 0);
-    // The recurrence of a harmonic gathers rounding with the square of the lead.
-    assert.ok(Math.abs(out[l]! - stepped) < 1e-10, `lead ${l + 1}`);
-    assert.ok(Math.abs(forecastMeanAt(model, state, 13 + l) - stepped) < 1e-12);
-  }
 });
 
 Deno.test("clipInnovation() clips beyond four running scales, once it knows one", () => {

@@ -397,4 +397,27 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
     const inRange = (i: number) => i % width >= start && i % width < start + count;
     return { out: [...x!.data].filter((_, i) => inRange(i)) };
   },
+  gather_rows: ({ a, b, rows }) => {
+    const all = [...a!.data, ...(b?.data ?? [])];
+    const width = a!.data.length / a!.shape[0]!;
+    const last = all.length / width - 1;
+    return {
+      out: [...rows!.data].flatMap((row) => {
+        const at = Math.min(last, Math.max(0, Math.floor(row + 0.5))) * width;
+        return all.slice(at, at + width);
+      }),
+    };
+  },
+  split: ({ x }, { sizes }) => {
+    const width = x!.shape.at(-1)!;
+    const parts: Record<string, number[]> = {};
+    let start = 0;
+    for (let p = 0; p < 6; p++) {
+      const end = start + (sizes[p] ?? 0);
+      const from = start;
+      parts[`part${p}`] = [...x!.data].filter((_, i) => i % width >= from && i % width < end);
+      start = end;
+    }
+    return parts;
+  },
 };

@@ -4,14 +4,12 @@
  * milliseconds, on machines without a GPU too.
  */
 import { LimitError } from "../../base/errors.ts";
-import { invariant } from "../../base/invariant.ts";
-import type { DeviceTensor, GpuDevice, GpuLimits, Launch } from "../../device/device.ts";
+import type { GpuDevice, GpuLimits, Launch } from "../../device/device.ts";
 import { packShader } from "../../device/packing.ts";
 import { shaderFile } from "../../device/pipelines.ts";
+import { openRecorder } from "../../device/recorder.ts";
 import { expandShader, interfaceOf } from "../../device/wgsl.ts";
 import type { OpRun } from "../../ops/run.ts";
-import { type Shape, sizeOf } from "../../tensor/shape.ts";
-import { DTYPE_BYTES, zeros } from "../../tensor/tensor.ts";
 import { type WorkgroupNeeds, workgroupNeeds } from "./workgroup.ts";
 
 /** The limits that WebGPU guarantees (its specification, section 3.6.2, default values). */
@@ -85,45 +83,18 @@ function checkLaunch(launch: Launch, limits: GpuLimits): void {
  * launch binds no more buffers than the limits allow is checked where ops are run.
  */
 export function openPlanner(limits: GpuLimits): Planner {
-  let nextId = 1;
   let launches = 0;
   let buffers = 0;
   const runs: OpRun[] = [];
-  const tables = new Map<string, DeviceTensor>();
-  const alloc = (shape: Shape): DeviceTensor => ({
-    shape,
-    dtype: "f32",
-    buffer: { id: nextId++, bytes: sizeOf(shape) * DTYPE_BYTES.f32, generation: 0 },
+  const recorder = openRecorder(limits, (issued) => {
+    for (const launch of issued) {
+      checkLaunch(launch, limits);
+      buffers = Math.max(buffers, Object.keys(launch.bindings).length);
+    }
+    launches += issued.length;
   });
   const device: GpuDevice & { record(run: OpRun): void } = {
-    kind: "webgpu",
-    info: {
-      vendor: "",
-      device: "",
-      description: "none: plans only",
-      software: true,
-      fastReadback: false,
-      timestamps: false,
-    },
-    limits,
-    alloc,
-    upload: ({ shape }) => alloc(shape),
-    read: ({ shape }) => Promise.resolve(zeros(shape, "f32")),
-    free() {},
-    close: () => Promise.resolve(),
-    dispatch(issued) {
-      for (const launch of issued) {
-        checkLaunch(launch, limits);
-        buffers = Math.max(buffers, Object.keys(launch.bindings).length);
-      }
-      launches += issued.length;
-    },
-    table(key, make) {
-      if (!tables.has(key)) tables.set(key, alloc([make().length]));
-      const table = tables.get(key);
-      invariant(table, "a table is kept under its key");
-      return table;
-    },
+    ...recorder,
     record: (run) => void runs.push(run),
   };
   return {

@@ -17,7 +17,7 @@ import {
   meanAt,
   predictInto,
 } from "../../ssm/kalman.ts";
-import { type KalmanSmoothed, processNoiseInto } from "../../ssm/kalman_smoother.ts";
+import { emptySmoothed, type KalmanSmoothed, processNoiseInto } from "../../ssm/kalman_smoother.ts";
 import { smoothHeadInto } from "../../ssm/kalman_parallel.ts";
 import {
   type KalmanSlice,
@@ -58,7 +58,7 @@ export async function answerByOps(
 ): Promise<KalmanAnswer> {
   const { state, observed } = system.sizes;
   const { out, diffuseLength: head } = beginFilter(system, start, observations);
-  const smoothed = emptySmoothed(system, out.length);
+  const smoothed = emptySmoothed(out.length, system.sizes);
   if (head < out.length) {
     const inputs = inputsOf(system, out, head, observations);
     const cast = Object.fromEntries(
@@ -90,18 +90,6 @@ export async function answerByOps(
     observationNoiseInto(smoothed, t, system, meanAt(observations, t, observed));
   }
   return { filtered, smoothed };
-}
-
-function emptySmoothed(system: KalmanSystem, length: number): KalmanSmoothed {
-  const { state, observed, noise } = system.sizes;
-  return {
-    mean: new Float64Array(length * state),
-    cov: new Float64Array(length * state * state),
-    processNoise: new Float64Array(length * noise),
-    processNoiseCov: new Float64Array(length * noise * noise),
-    observationNoise: new Float64Array(length * observed),
-    observationNoiseCov: new Float64Array(length * observed * observed),
-  };
 }
 
 /** factor·factorᵀ of each of a stack. */

@@ -1,7 +1,7 @@
 /** Reading the tensors of a layer by name. */
 import { InvalidValueError } from "../../base/errors.ts";
 import type { Device, DeviceTensor } from "../../device/mod.ts";
-import { type OpInput, runOp, slice, stepSizes } from "../../ops/mod.ts";
+import { type OpInput, runOp, slice, split, stepSizes } from "../../ops/mod.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor } from "../../tensor/tensor.ts";
 
 /**
@@ -28,6 +28,12 @@ export function carried(input: OpInput | undefined, dtype: Dtype): OpInput | und
 /** Elements start … start + count − 1 of the last axis. */
 export function range(device: Device, x: OpInput, start: number, count: number): DeviceTensor {
   return runOp(device, slice, { x }, { start, count }).out;
+}
+
+/** All parts of the last axis, in order; the tensors are to be freed as any op's. */
+export function parts(device: Device, x: OpInput, sizes: readonly number[]): DeviceTensor[] {
+  const made = runOp(device, split, { x }, { sizes });
+  return Object.values<DeviceTensor>(made).slice(0, sizes.length);
 }
 
 /**

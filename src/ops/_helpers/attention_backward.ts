@@ -172,21 +172,9 @@ export function attentionBackwardPlan(
   const tiles = attentionTiles(size, params);
   const { parts, turns } = tiles;
   const dims = { batch, length, head, group, past, lead, parts, scale: tiles.scale };
-  const pass = (
-    entry: string,
-    bindings: string[],
-    workgroups: Pass["workgroups"],
-    holdsKeys = 0,
-  ): Pass => ({
-    shader: "backward/attention",
-    entry,
-    constants: {
-      ...tiles.constants,
-      HAS_PAST: isCarried ? 1 : 0,
-      PRODUCTS: 2,
-      HOLDS_KEYS: holdsKeys,
-    },
-    ...{ dims, bindings, workgroups },
+  const constants = { ...tiles.constants, HAS_PAST: isCarried ? 1 : 0 };
+  const pass = (entry: string, bindings: string[], workgroups: Pass["workgroups"]): Pass => ({
+    ...{ shader: "backward/attention", entry, constants, dims, bindings, workgroups },
   });
   const rows = batch * (lead + length) * group * size;
   const before = (name: string) => isCarried ? [`before=${name}`] : [];
@@ -219,7 +207,6 @@ export function attentionBackwardPlan(
         "reach_keys",
         [...["q", "keys", "values", ...turns, "gradY", "sums"], "keyGradients", "valueGradients"],
         [keyTiles, group * parts, batch],
-        1,
       ),
       ...(["Keys", "Values"] as const).map((name) =>
         pass(

@@ -1,4 +1,5 @@
 /** The twin of the backward of `kalman_filter`; equations in that file. */
+import { addScaled, congruence, identity, multiply, transpose } from "../../ssm/dense.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 import { gradientName, type GradientOf, type Some } from "../op.ts";
 import {
@@ -92,15 +93,7 @@ export function kalmanFilterBackward(
 
 /** 2·symmetric·factor: the gradient by a factor from that by its covariance.  [size, cols] */
 function twice(symmetric: Float64Array, factor: FloatArray, size: number, cols: number) {
-  const out = new Float64Array(size * cols);
-  for (let i = 0; i < size; i++) {
-    for (let j = 0; j < cols; j++) {
-      let sum = 0;
-      for (let k = 0; k < size; k++) sum += symmetric[i * size + k]! * factor[k * cols + j]!;
-      out[i * cols + j] = 2 * sum;
-    }
-  }
-  return out;
+  return multiply(symmetric, factor, size, size, cols).map((value) => 2 * value);
 }
 
 function addOutputsInto(flow: Flow, given: Given, at: number, { run, filtered }: FilterStep): void {
@@ -160,14 +153,8 @@ function updateBackInto(
 ): void {
   const { state: n, observed: p } = step.run;
   const { gain: K, weights: w, covInverse } = gainOf(step);
-  const covK = new Float64Array(n * p);
-  const ofGain = new Float64Array(p);
-  for (let j = 0; j < p; j++) {
-    for (let i = 0; i < n; i++) {
-      ofGain[j]! += K[i * p + j]! * flow.mean[i]!;
-      for (let k = 0; k < n; k++) covK[i * p + j]! += flow.cov[i * n + k]! * K[k * p + j]!;
-    }
-  }
+  const covK = multiply(flow.cov, K, n, n, p);
+  const ofGain = multiply(transpose(K, n, p), flow.mean, p, n, 1);
   const S = new Float64Array(p * p);
   const R = new Float64Array(p * p);
   const forecast = new Float64Array(p);
@@ -187,33 +174,18 @@ function updateBackInto(
   }
   sample.model.observationFactor.set(twice(R, V, p, p));
   observationMatrixInto(sample.model.C, step, flow, { w, covK, S, forecast });
-  const keep = new Float64Array(n * n);
+  const keep = addScaled(identity(n), multiply(K, C, n, p, n), -1);
+  const Ct = transpose(C, p, n);
+  const z = multiply(Ct, w, n, p, 1);
+  const ofPrediction = congruence(Ct, S, n, p);
+  const pulled = congruence(transpose(keep, n, n), flow.cov, n, n);
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < n; j++) {
-      let sum = i === j ? 1 : 0;
-      for (let k = 0; k < p; k++) sum -= K[i * p + k]! * C[k * n + j]!;
-      keep[i * n + j] = sum;
+      const mixed = (flow.mean[i]! * z[j]! + z[i]! * flow.mean[j]!) / 2;
+      flow.cov[i * n + j] = pulled[i * n + j]! + mixed + ofPrediction[i * n + j]!;
     }
   }
-  const z = new Float64Array(n);
-  const SC = new Float64Array(p * n);
-  for (let j = 0; j < n; j++) {
-    for (let i = 0; i < p; i++) {
-      z[j]! += C[i * n + j]! * w[i]!;
-      for (let k = 0; k < p; k++) SC[i * n + j]! += S[i * p + k]! * C[k * n + j]!;
-    }
-  }
-  const pulled = sandwich(keep, flow.cov, n);
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < n; j++) {
-      let sum = pulled[i * n + j]! + (flow.mean[i]! * z[j]! + z[i]! * flow.mean[j]!) / 2;
-      for (let k = 0; k < p; k++) sum += C[k * n + i]! * SC[k * n + j]!;
-      flow.cov[i * n + j] = sum;
-    }
-  }
-  for (let i = 0; i < n; i++) {
-    for (let k = 0; k < p; k++) flow.mean[i]! += C[k * n + i]! * forecast[k]!;
-  }
+  flow.mean.set(addScaled(flow.mean, multiply(Ct, forecast, n, p, 1)));
 }
 
 /** forecast·meanᵀ + w·(P·flow)ᵀ + 2·S·C·P − 2·(covK)ᵀ·filtered covariance. */
@@ -251,23 +223,6 @@ function observationMatrixInto(
   }
 }
 
-/** leftᵀ·middle·left. */
-function sandwich(left: FloatArray, middle: Float64Array, n: number): Float64Array {
-  const half = new Float64Array(n * n);
-  const out = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < n; j++) {
-      for (let k = 0; k < n; k++) half[i * n + j]! += middle[i * n + k]! * left[k * n + j]!;
-    }
-  }
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < n; j++) {
-      for (let k = 0; k < n; k++) out[i * n + j]! += left[k * n + i]! * half[k * n + j]!;
-    }
-  }
-  return out;
-}
-
 /** Back through the step: the flow by the predicted belief becomes that by the one before. */
 function predictBackInto(
   flow: Flow,
@@ -298,11 +253,7 @@ function predictBackInto(
       sample.A[i * n + j] = sum;
     }
   }
-  const before = flow.mean.slice();
-  for (let j = 0; j < n; j++) {
-    let sum = 0;
-    for (let i = 0; i < n; i++) sum += A[i * n + j]! * before[i]!;
-    flow.mean[j] = sum;
-  }
-  flow.cov.set(sandwich(A, flow.cov, n));
+  const At = transpose(A, n, n);
+  flow.mean.set(multiply(At, flow.mean, n, n, 1));
+  flow.cov.set(congruence(At, flow.cov, n, n));
 }

@@ -2,6 +2,7 @@
 import { InvalidValueError, ShapeError } from "../../base/errors.ts";
 import { expectShape, type Shape } from "../../tensor/shape.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
+import { chunkOf, groupsFor } from "./plan.ts";
 
 /**
  * Most states of the shaders, which are written out in full, matrix element by matrix element, and
@@ -17,7 +18,10 @@ export const KALMAN_OBSERVED_MAX = 4;
  * Shortest chunk of the length. Crossing a chunk takes some steps' work, and its code as much of a
  * compiler's time as all the rest, which a series of one chunk is spared.
  */
-export const KALMAN_CHUNK_MIN = 64;
+const CHUNK_MIN = 64;
+
+/** Invocations of a workgroup whose invocations each run a chunk in their own memory. */
+export const KALMAN_CHUNK_GROUP = 32;
 
 /** Sizes of a run of a filter or a smoother. */
 export interface KalmanRun {
@@ -26,6 +30,12 @@ export interface KalmanRun {
   readonly state: number;
   readonly observed: number;
   readonly noise: number;
+}
+
+/** How the shaders cut the length: samples of a chunk, and how many chunks. */
+export function kalmanChunks({ batch, length }: KalmanRun): { chunk: number; chunks: number } {
+  const chunk = Math.max(CHUNK_MIN, chunkOf(length, batch));
+  return { chunk, chunks: groupsFor(length, chunk) };
 }
 
 /** The arrays of a model, in the order in which a GPU packs them. */

@@ -5,14 +5,15 @@ import type { LaunchPlan, Pass } from "../op.ts";
 import { collectSlices } from "./kalman_collect.ts";
 import {
   expectGpuSizes,
-  KALMAN_CHUNK_MIN,
+  KALMAN_CHUNK_GROUP,
   KALMAN_GRADIENT_STATES_MAX,
   KALMAN_STATES_MAX,
+  kalmanChunks,
   type KalmanRun,
   type ModelPart,
   type ModelPlace,
 } from "./kalman_model.ts";
-import { chunkOf, groupsFor, POINTWISE_GROUP, spreadGroups } from "./plan.ts";
+import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./plan.ts";
 import { joinPlans } from "./reduce.ts";
 
 /** What a plan is made for. */
@@ -25,9 +26,6 @@ export interface KalmanLaunch {
   readonly limits: GpuLimits;
 }
 
-/** Invocations of a workgroup whose invocations each run a chunk in their own memory. */
-const CHUNK_GROUP = 32;
-
 /** Sizes that all passes of a plan share. */
 function layoutOf({ run, places, shapes, start }: KalmanLaunch) {
   const { batch, length, state, observed, noise } = run;
@@ -36,8 +34,7 @@ function layoutOf({ run, places, shapes, start }: KalmanLaunch) {
     ModelPlace
   >;
   const hasMask = shapes["mask"] === undefined ? 0 : 1;
-  const chunk = Math.max(KALMAN_CHUNK_MIN, chunkOf(length, batch));
-  const chunks = groupsFor(length, chunk);
+  const { chunk, chunks } = kalmanChunks(run);
   const axes = Math.max(...places.map((at) => at.axes));
   const modelRows = axes === 0 ? 1 : axes === 1 ? batch : batch * length;
   const width = places.reduce((sum, { size }) => sum + size, 0);
@@ -129,7 +126,7 @@ const PHASES: Readonly<Record<string, number>> = {
 function passesOf(layout: Layout, limits: GpuLimits): PassOf {
   return (entry, bindings, count) => {
     const phase = PHASES[entry] ?? 0;
-    const size = phase > 0 ? CHUNK_GROUP : POINTWISE_GROUP;
+    const size = phase > 0 ? KALMAN_CHUNK_GROUP : POINTWISE_GROUP;
     const own = phase === 0 ? layout.packingConstants : {};
     // Only what crosses chunks is compiled twice.
     const isChunked = entry.startsWith("carry_") && layout.chunks > 1 ? 1 : 0;

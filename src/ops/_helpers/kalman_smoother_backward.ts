@@ -1,4 +1,5 @@
 /** The twin of the backward of `kalman_smoother`; equations in that file. */
+import { congruence, multiply, transpose } from "../../ssm/dense.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 import { gradientName, type GradientOf, type Some } from "../op.ts";
 import { type KalmanRun, type ModelPlace, modelReader, sliceIndex } from "./kalman_model.ts";
@@ -42,7 +43,7 @@ export function kalmanSmootherBackward(
       );
       if (t + 1 === length) {
         gradients.gradMean!.set(f, at * n);
-        gradients.gradFactor!.set(product(twice(Gamma), U, n, n, n), at * n * n);
+        gradients.gradFactor!.set(multiply(twice(Gamma), U, n, n, n), at * n * n);
         continue;
       }
       const mean = rows(given.mean!, at, n);
@@ -59,9 +60,9 @@ export function kalmanSmootherBackward(
         const base = sliceIndex(axes, b, t + 1, length) * size;
         back[part].forEach((value, j) => totals[i]![base + j]! += value);
       });
-      const { E } = regression;
-      Gamma = around(E, Gamma, n);
-      f = product(transposed(E, n, n), f, n, n, 1);
+      const Et = transpose(regression.E, n, n);
+      Gamma = congruence(Et, Gamma, n, n);
+      f = multiply(Et, f, n, n, 1);
     }
   }
   parts.forEach(({ part }, i) => gradients[gradientName(part)]!.set(totals[i]!));
@@ -84,38 +85,39 @@ function stepBack(
   const { state: n, noise } = run;
   const Phi = new Float64Array(n * n);
   for (let i = 0; i < n; i++) Phi.set(lower.subarray(i * columns, i * columns + n), i * n);
-  const P = product(U, transposed(U, n, n), n, n, n);
-  const predicted = product(Phi, transposed(Phi, n, n), n, n, n);
-  const gained = product(next.factor, transposed(next.factor, n, n), n, n, n)
+  const P = multiply(U, transpose(U, n, n), n, n, n);
+  const predicted = multiply(Phi, transpose(Phi, n, n), n, n, n);
+  const gained = multiply(next.factor, transpose(next.factor, n, n), n, n, n)
     .map((value, i) => value - predicted[i]!);
   // M: gradient by E, times the inverse of the predicted covariance.
-  const M = product(twice(Gamma), product(E, gained, n, n, n), n, n, n);
+  const M = multiply(twice(Gamma), multiply(E, gained, n, n, n), n, n, n);
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < n; j++) M[i * n + j]! += f[i]! * (next.mean[j]! - ahead[j]!);
   }
   solveRight(M, Phi, n);
-  const Et = transposed(E, n, n);
-  const pulled = around(E, Gamma, n);
-  const EM = product(Et, M, n, n, n);
+  const Et = transpose(E, n, n);
+  const pulled = congruence(Et, Gamma, n, n);
+  const EM = multiply(Et, M, n, n, n);
   const B = pulled.map((value, i) => {
     const mirrored = (i % n) * n + Math.floor(i / n);
     return -value - (EM[i]! + EM[mirrored]!) / 2;
   });
-  const e = product(Et, f, n, n, 1);
-  const AP = product(A, P, n, n, n);
-  const ofA = product(twice(B), AP, n, n, n);
-  const MP = product(transposed(M, n, n), P, n, n, n);
-  const MA = product(M, A, n, n, n);
-  const ofCov = around(A, B, n).map((value, i) => {
+  const e = multiply(Et, f, n, n, 1);
+  const At = transpose(A, n, n);
+  const AP = multiply(A, P, n, n, n);
+  const ofA = multiply(twice(B), AP, n, n, n);
+  const MP = multiply(transpose(M, n, n), P, n, n, n);
+  const MA = multiply(M, A, n, n, n);
+  const ofCov = congruence(At, B, n, n).map((value, i) => {
     const mirrored = (i % n) * n + Math.floor(i / n);
     return 2 * (value + Gamma[i]! + (MA[i]! + MA[mirrored]!) / 2);
   });
-  const Ae = product(transposed(A, n, n), e, n, n, 1);
+  const Ae = multiply(At, e, n, n, 1);
   return {
     mean: f.map((value, i) => value - Ae[i]!),
-    factor: product(ofCov, U, n, n, n),
+    factor: multiply(ofCov, U, n, n, n),
     A: ofA.map((value, i) => value + MP[i]! - e[Math.floor(i / n)]! * mean[i % n]!),
-    processFactor: product(twice(B), W, n, n, noise),
+    processFactor: multiply(twice(B), W, n, n, noise),
     stateIntercept: e.map((value) => -value),
   };
 }
@@ -140,34 +142,4 @@ function solveRight(right: Float64Array, Phi: Float64Array, n: number): void {
 
 function twice(matrix: Float64Array): Float64Array {
   return matrix.map((value) => 2 * value);
-}
-
-function transposed(matrix: FloatArray, rows: number, cols: number): Float64Array {
-  const out = new Float64Array(rows * cols);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < cols; j++) out[j * rows + i] = matrix[i * cols + j]!;
-  }
-  return out;
-}
-
-function product(
-  left: FloatArray,
-  right: FloatArray,
-  rows: number,
-  inner: number,
-  cols: number,
-): Float64Array {
-  const out = new Float64Array(rows * cols);
-  for (let i = 0; i < rows; i++) {
-    for (let k = 0; k < inner; k++) {
-      const factor = left[i * inner + k]!;
-      for (let j = 0; j < cols; j++) out[i * cols + j]! += factor * right[k * cols + j]!;
-    }
-  }
-  return out;
-}
-
-/** outerᵀ·middle·outer. */
-function around(outer: FloatArray, middle: Float64Array, n: number): Float64Array {
-  return product(transposed(outer, n, n), product(middle, outer, n, n, n), n, n, n);
 }

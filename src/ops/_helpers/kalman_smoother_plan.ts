@@ -1,14 +1,11 @@
 /** Launch plan of `kalman_smoother`; phases at the head of its shader. */
 import type { GpuLimits } from "../../device/device.ts";
 import type { LaunchPlan, Pass } from "../op.ts";
-import { KALMAN_CHUNK_MIN } from "./kalman_model.ts";
+import { KALMAN_CHUNK_GROUP, kalmanChunks } from "./kalman_model.ts";
 import type { KalmanRun, ModelPart, ModelPlace } from "./kalman_model.ts";
 import { collectSlices } from "./kalman_collect.ts";
-import { chunkOf, groupsFor, spreadGroups } from "./plan.ts";
+import { groupsFor, spreadGroups } from "./plan.ts";
 import { joinPlans } from "./reduce.ts";
-
-/** Invocations of a workgroup whose invocations each run a chunk in their own memory. */
-const CHUNK_GROUP = 32;
 
 /** Distances of a model's slices between streams and between samples, in elements. */
 function stridesOf({ axes, size }: ModelPlace, length: number) {
@@ -24,8 +21,7 @@ function layoutOf(
 ) {
   const { batch, length, state, noise } = run;
   const place = (part: ModelPart) => places.find((at) => at.part === part)!;
-  const chunk = Math.max(KALMAN_CHUNK_MIN, chunkOf(length, batch));
-  const chunks = groupsFor(length, chunk);
+  const { chunk, chunks } = kalmanChunks(run);
   const columns = Math.max(2 * state, state + noise);
   const [stepBatch = 0, stepTime = 0] = stridesOf(place("A"), length);
   const [noiseBatch = 0, noiseTime = 0] = stridesOf(place("processFactor"), length);
@@ -35,7 +31,7 @@ function layoutOf(
   const belief = state + state * state;
   const width = places.reduce((sum, { size }) => sum + size, 0);
   const constants = {
-    GROUP: CHUNK_GROUP,
+    GROUP: KALMAN_CHUNK_GROUP,
     STATES: state,
     NOISE: noise,
     HAS_SHIFT: hasShift ? 1 : 0,
@@ -73,7 +69,7 @@ function layoutOf(
     constants: { ...constants, IS_CHUNKED: entry === "carry_flows" && chunks > 1 ? 1 : 0 },
     dims,
     bindings,
-    workgroups: spreadGroups(groupsFor(count, CHUNK_GROUP), limits),
+    workgroups: spreadGroups(groupsFor(count, KALMAN_CHUNK_GROUP), limits),
   });
   return {
     pass,

@@ -5,8 +5,16 @@ import type { GpuLimits } from "../../device/device.ts";
 /** Invocations of the pointwise shaders' workgroups. */
 export const POINTWISE_GROUP = 64;
 
+/** Invocations of the workgroups of shaders that only move memory. */
+export const WIDE_GROUP = 256;
+
 /** Invocations of a workgroup that reduces one row. */
 export const ROW_GROUP = 64;
+
+/** Floats that an invocation moves at a time: 4 or 2 where all the sizes are multiples, else 1. */
+export function vectorOf(...sizes: readonly number[]): number {
+  return [4, 2].find((vector) => sizes.every((size) => size % vector === 0)) ?? 1;
+}
 
 /** Groups of `size` that cover `count`. */
 export function groupsFor(count: number, size: number): number {

@@ -1,0 +1,86 @@
+import type { CalibrationState } from "./calibration.ts";
+
+/**
+ * The errors of a calibration's ring in order, kept from one look at its quantiles to the next.
+ *
+ * Between two looks a live stream puts a few errors into a ring of a thousand, so each is moved to
+ * its place in what was sorted before: 1 us in place of the 45 us of sorting anew. Scratch space,
+ * which goes with an open ensemble: all of it can be recomputed from the ring.
+ */
+export type SortedErrors = {
+  /** The ring it was made from, and the errors ever put into it then. */
+  ring: Float32Array;
+  count: number;
+  /** The ring as it was then: what has been overwritten since.                           [error] */
+  seen: Float32Array;
+  /** [error] */
+  sorted: Float32Array;
+};
+
+/** New errors from which on sorting anew is as fast. */
+const INSERTED_MAX = 128;
+
+/** Nothing was looked at yet; memory is taken at the first look. */
+export function noSortedErrors(): SortedErrors {
+  const empty = new Float32Array(0);
+  return { ring: empty, count: 0, seen: empty, sorted: empty };
+}
+
+/** Whether a number's place follows from `<` alone: not that of NaN nor that of a signed zero. */
+function isOrdered(value: number): boolean {
+  return value < 0 || value > 0;
+}
+
+/** First position in `sorted`, not empty, that is not below `value`. */
+function lowerBound(sorted: Float32Array, value: number): number {
+  let low = 0;
+  // A sum in place of a branch, which no processor could foresee.
+  for (let count = sorted.length; count > 1;) {
+    const half = count >> 1;
+    low += Number(sorted[low + half - 1]! < value) * half;
+    count -= half;
+  }
+  return low + Number(sorted[low]! < value);
+}
+
+/** Takes `old` out of a sorted array and puts `value` in. */
+function replaceInto(sorted: Float32Array, old: number, value: number): void {
+  const from = lowerBound(sorted, old);
+  const to = lowerBound(sorted, value);
+  if (to > from) {
+    sorted.copyWithin(from, from + 1, to);
+    sorted[to - 1] = value;
+  } else {
+    sorted.copyWithin(to + 1, to, from);
+    sorted[to] = value;
+  }
+}
+
+function sortAnew(kept: SortedErrors, calibration: CalibrationState): Float32Array {
+  const { ring, ringCount } = calibration;
+  kept.ring = ring;
+  kept.count = ringCount;
+  kept.seen = ring.slice();
+  kept.sorted = ring.slice(0, Math.min(ringCount, ring.length)).sort();
+  return kept.sorted;
+}
+
+/** The errors in the ring, as TypedArray.prototype.sort() orders them; not to be changed. */
+export function sortedErrors(kept: SortedErrors, calibration: CalibrationState): Float32Array {
+  const { ring, ringCount } = calibration;
+  const length = ring.length;
+  const inserted = ringCount - kept.count;
+  const isKnown = kept.ring === ring && kept.count >= length && inserted >= 0;
+  if (!isKnown || inserted > INSERTED_MAX) return sortAnew(kept, calibration);
+  const { seen, sorted } = kept;
+  for (let count = kept.count; count < ringCount; count++) {
+    const at = count % length;
+    const old = seen[at]!;
+    const value = ring[at]!;
+    if (!isOrdered(old) || !isOrdered(value)) return sortAnew(kept, calibration);
+    replaceInto(sorted, old, value);
+    seen[at] = value;
+  }
+  kept.count = ringCount;
+  return sorted;
+}

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { commitOf, compareWith, formatComparison } from "../../bench/compare.ts";
+
+/** Trees of comparisons under way. */
+async function worktrees(): Promise<string[]> {
+  const { stdout } = await new Deno.Command("git", { args: ["worktree", "list"] }).output();
+  const all = new TextDecoder().decode(stdout).split("\n");
+  return all.filter((line) => line.includes("driftline_compare_"));
+}
+
+Deno.test("commitOf() refuses a revision that is none", async () => {
+  await assert.rejects(commitOf("no-such-revision"), {
+    name: "RangeError",
+    message: '--compare "no-such-revision" is no revision of this repository',
+  });
+});
+
+Deno.test("compareWith() times both trees in turns and leaves nothing behind", async () => {
+  const before = await worktrees();
+  const found = await compareWith("HEAD", "small", (name) => name === "add small");
+  assert.deepEqual(found.skipped, []);
+  assert.equal(found.rows[0]!.name, "add small");
+  assert.equal(found.rows[0]!.device, "cpu");
+  for (const { baseMs, hereMs } of found.rows) assert.ok(baseMs > 0 && hereMs > 0);
+  assert.deepEqual(await worktrees(), before);
+  assert.match(formatComparison(found), /add small +cpu/);
+});
+
+Deno.test("formatComparison() says which is faster", () => {
+  const text = formatComparison({
+    revision: "abc",
+    adapter: "none",
+    rows: [
+      { name: "a", device: "cpu", baseMs: 1, hereMs: 0.5 },
+      { name: "b", device: "cpu", baseMs: 1, hereMs: 1.01 },
+      { name: "c", device: "cpu", baseMs: 1, hereMs: 2 },
+    ],
+    skipped: [{ name: "d", problem: "no such op" }],
+  });
+  assert.match(text, /a +cpu +1 +0.5 +0.500 +faster/);
+  assert.match(text, /b +cpu +1 +1.01 +1.010\n/);
+  assert.match(text, /c .* slower/);
+  assert.match(text, /not compared: d: no such op/);
+  assert.match(text, /geometric mean 1.003/);
+});
