@@ -8,7 +8,7 @@
 //   y[i]  = exp(s[i]) before C[i] + sum over j <= i of exp(s[i] - s[j]) (C[i].B[j]) w[j] u[j]
 //   after = exp(S) before + sum over j of exp(S - s[j]) w[j] u[j] B[j]^T
 //
-// turn_rows     B or C with the samples of a chunk side by side
+// turn_rows     C with the samples of a chunk side by side
 // stage_rates   s (as two numbers), w and exp(S - s) of every sample
 // score_pairs   C[i].B[j], once for all heads of a group
 // reduce_runs   walks over the chunks of a run, whose length all rows and heads together decide,
@@ -49,17 +49,18 @@ alias Row = f32;
 /// u, and what `dots` multiplies the outputs of the carried state with.
 @group(0) @binding(0) var<storage, read> samples0: array<Row>;
 @group(0) @binding(1) var<storage, read> samples1: array<Row>;
-@group(0) @binding(2) var<storage, read> enters: array<Row>;
-@group(0) @binding(3) var<storage, read_write> y: array<Row>;
+/// B, by which samples enter the state, and C.
+@group(0) @binding(2) var<storage, read> rows0: array<Row>;
+@group(0) @binding(3) var<storage, read> rows1: array<Row>;
+@group(0) @binding(11) var<storage, read_write> y: array<Row>;
 @group(0) @binding(4) var<storage, read> delta: array<f32>;
 @group(0) @binding(5) var<storage, read> A: array<f32>;
 @group(0) @binding(6) var<storage, read> D: array<f32>;
 @group(0) @binding(7) var<storage, read> x0: array<f32>;
 @group(0) @binding(8) var<storage, read_write> state: array<f32>;
-/// B or C as it comes, and turned: [batch, chunk, group, states, CHUNK].
+/// C as it comes, and turned: [batch, chunk, group, states, CHUNK].
 @group(0) @binding(9) var<storage, read> rows: array<f32>;
 @group(0) @binding(10) var<storage, read_write> turned: array<vec4f>;
-@group(0) @binding(11) var<storage, read> turnedB: array<vec4f>;
 @group(0) @binding(12) var<storage, read> turnedC: array<vec4f>;
 /// C[i].B[j] as [batch, chunk, group, j, i].
 @group(0) @binding(13) var<storage, read_write> scores: array<vec4f>;
@@ -86,6 +87,8 @@ const RATE_PIECES = 8u;
 const LOG_LEAST = -1000.0;
 
 var<workgroup> pieces: array<vec2f, RATE_HEADS * RATE_PIECES>;
+/// The rates of the chunk.
+var<workgroup> own: array<vec4f, CHUNK>;
 /// Shares of neighbours in the dots of their rows.
 var<workgroup> shares: array<f32, ROWS * 8u>;
 
@@ -112,6 +115,12 @@ fn turn_rows(
   let k = e / dims.states * 4u;
   let block = (batch * dims.chunks + workgroup.y) * dims.group + group;
   turned[(block * dims.states + n) * (CHUNK / 4u) + k / 4u] = four;
+}
+
+fn stageRates(place: Place, local: u32) {
+  for (var k = local; k < CHUNK; k += ROWS) {
+    own[k] = rate[place.index * RATES + k];
+  }
 }
 
 /// Logarithm of the decay of a sample of the chunk, as two numbers, and weight of its input.
@@ -175,22 +184,18 @@ fn stage_rates(
 }
 
 /// Slots of both sides of the scores: states are the terms.
-fn fetchScores(block: u32, local: u32, first: u32, row: u32, column: u32) -> Staged {
+fn fetchScores(place: Place, local: u32, first: u32, row: u32, column: u32) -> Staged {
   var staged = Staged();
 #for i in 0..STEPS / 4
   {
-    let slot = leftSlot(local, ${i}u);
-    let n = block * dims.states + first + slot.x;
-    staged.left${i} = turnedB[n * (CHUNK / 4u) + row / 4u + slot.y];
+    let slot = leftSlotTurned(local, ${i}u);
+    staged.left${i} = statesOf0(place, row + slot.y, first / 4u + slot.x);
   }
 #end
 #for i in 0..8 * VECTORS * STEPS / ROWS
   {
-    let slot = rightSlot(local, ${i}u);
-    let n = block * dims.states + first + slot.x;
-    if (column / 4u + slot.y < CHUNK / 4u) {
-      staged.right${i} = turnedC[n * (CHUNK / 4u) + column / 4u + slot.y];
-    }
+    let slot = rightSlotTurned(local, ${i}u);
+    staged.right${i} = statesOf1(place, column + slot.y, first / 4u + slot.x);
   }
 #end
   return staged;
@@ -202,7 +207,7 @@ fn score_pairs(
   @builtin(local_invocation_index) local: u32,
 ) {
   let chunk = workgroup.x / (SAMPLE_PARTS * PAIR_PARTS);
-  let block = (workgroup.z * dims.chunks + chunk) * dims.group + workgroup.y;
+  let place = placeOf(workgroup.z, chunk, workgroup.y * (dims.head / dims.group));
   let row = workgroup.x % SAMPLE_PARTS * ROWS;
   let column = workgroup.x / SAMPLE_PARTS % PAIR_PARTS * COLUMNS;
   // Pairs that no sum takes are left as they are.
@@ -216,21 +221,21 @@ fn score_pairs(
   }
 #end
   var tile = Tile();
-  var staged = fetchScores(block, local, 0u, row, column);
+  var staged = fetchScores(place, local, 0u, row, column);
   for (var first = 0u; first < dims.states; first += STEPS) {
     workgroupBarrier();
-    keepLeft(local, staged);
-    keepRight(local, staged);
+    keepLeftTurned(local, staged);
+    keepRightTurned(local, staged);
     workgroupBarrier();
     if (first + STEPS < dims.states) {
-      staged = fetchScores(block, local, first + STEPS, row, column);
+      staged = fetchScores(place, local, first + STEPS, row, column);
     }
     addStaged(local, &tile);
   }
 #for r in 0..8
 #for v in 0..VECTORS
   if (column / 4u + fourOfTile(local, ${v}u) < CHUNK / 4u) {
-    let at = (block * CHUNK + row + rowOfTile(local, ${r}u)) * (CHUNK / 4u);
+    let at = (place.group * CHUNK + row + rowOfTile(local, ${r}u)) * (CHUNK / 4u);
     scores[at + column / 4u + fourOfTile(local, ${v}u)] = tile.at${r}_${v};
   }
 #end
@@ -243,22 +248,33 @@ fn fetchInputs(place: Place, local: u32, first: u32, row: u32, four: u32) -> Sta
 #for i in 0..STEPS / 4
   {
     let slot = leftSlot(local, ${i}u);
-    staged.left${i} = statesOf(place, first + slot.x, row / 4u + slot.y);
+    staged.left${i} = statesOf0(place, first + slot.x, row / 4u + slot.y);
   }
 #end
 #for i in 0..8 * VECTORS * STEPS / ROWS
   {
     let slot = rightSlot(local, ${i}u);
-    let here = rate[place.index * RATES + first + slot.x];
+    staged.right${i} = featuresOf0(place, first + slot.x, four + slot.y);
+  }
+#end
+  return staged;
+}
+
+/// Keeps the inputs, each with what is left of it at the end of the chunk.
+fn keepInputs(local: u32, first: u32, staged: Staged) {
+  keepLeft(local, staged);
+#for i in 0..8 * VECTORS * STEPS / ROWS
+  {
+    let slot = rightSlot(local, ${i}u);
+    let here = own[first + slot.x];
 #if BACK
     let scale = exp(here.x + here.y);
 #else
     let scale = here.z * here.w;
 #end
-    staged.right${i} = scale * featuresOf0(place, first + slot.x, four + slot.y);
+    right[slot.x][slot.y] = scale * staged.right${i};
   }
 #end
-  return staged;
 }
 
 @compute @workgroup_size(ROWS)
@@ -304,14 +320,14 @@ fn reduce_runs(
     let place = placeOf(workgroup.z, firstChunk + c, workgroup.y);
 #end
     var staged = fetchInputs(place, local, 0u, row, four);
+    stageRates(place, local);
     keepBlock(local, place.index, row, four, tile, lead);
     let decay = exp(rate[place.index * RATES + CHUNK].x);
     lead *= decay;
     scaleTile(&tile, decay);
     for (var first = 0u; first < place.count; first += STEPS) {
       workgroupBarrier();
-      keepLeft(local, staged);
-      keepRight(local, staged);
+      keepInputs(local, first, staged);
       workgroupBarrier();
       if (first + STEPS < place.count) {
         staged = fetchInputs(place, local, first + STEPS, row, four);
@@ -325,14 +341,19 @@ fn reduce_runs(
 /// Keeps a workgroup's part of a block of states, and the decay that goes with it.
 fn keepBlock(local: u32, index: u32, row: u32, four: u32, tile: Tile, decay: f32) {
 #for r in 0..8
-  if (row + rowOfTile(local, ${r}u) < dims.states) {
-    let at = index * blockSize() + (row + rowOfTile(local, ${r}u)) * dims.fours + four;
 #for v in 0..VECTORS
-    if (four + fourOfTile(local, ${v}u) < dims.fours) {
-      ends[at + fourOfTile(local, ${v}u)] = tile.at${r}_${v};
+  {
+    let n = row + rowOfTile(local, ${r}u);
+    let column = four + fourOfTile(local, ${v}u);
+#if !WHOLE
+    if (n < dims.states && column < dims.fours) {
+#end
+      ends[index * blockSize() + n * dims.fours + column] = tile.at${r}_${v};
+#if !WHOLE
     }
 #end
   }
+#end
 #end
   if (local == 0u && row == 0u && four == 0u) {
     ends[index * blockSize() + blockSize() - 1u] = vec4f(decay);
@@ -348,6 +369,10 @@ fn carry_runs(
   if (e >= blockSize() - 1u) {
     return;
   }
+  // Neighbours take neighbouring states, which lie side by side in the final one.
+  let n = e % dims.states;
+  let four = e / dims.states;
+  let at = n * dims.fours + four;
   var carried = vec4f();
   for (var r = 0u; r < dims.runs; r++) {
 #if BACK
@@ -355,81 +380,116 @@ fn carry_runs(
 #else
     let block = runAt(workgroup.z, r, workgroup.y) * blockSize();
 #end
-    let end = ends[block + e];
-    ends[block + e] = carried;
+    let end = ends[block + at];
+    ends[block + at] = carried;
     carried = ends[block + blockSize() - 1u].x * carried + end;
   }
 #if HAS_STATE
-  let n = e / dims.fours;
 #for q in 0..4
   {
-    let p = e % dims.fours * 4u + ${q}u;
+    let p = 4u * four + ${q}u;
     if (n < dims.state && p < dims.feature) {
-      let at = (workgroup.z * dims.head + workgroup.y) * dims.feature + p;
-      state[at * dims.state + n] = carried[${q}];
+      let row = (workgroup.z * dims.head + workgroup.y) * dims.feature + p;
+      state[row * dims.state + n] = carried[${q}];
     }
   }
 #end
 #end
 }
 
-/// What an invocation of apply_chunks reads by: the first row and vec4 of columns of its workgroup,
-/// the block of the run of its chunk and the decay from its start, and s of the rows of its slots.
-struct Reader {
-  row: u32, four: u32, run: u32, lead: f32, coarse: vec4f, fine: vec4f,
-}
-
 /// Slots of both sides of the outputs of the state before the chunk: states are the terms.
-fn fetchFar(place: Place, reader: Reader, local: u32, first: u32) -> Staged {
+fn fetchFar(place: Place, local: u32, first: u32, row: u32, four: u32) -> Staged {
   var staged = Staged();
 #for i in 0..STEPS / 4
   {
     let slot = leftSlot(local, ${i}u);
     let n = place.group * dims.states + first + slot.x;
-    staged.left${i} = turnedC[n * (CHUNK / 4u) + reader.row / 4u + slot.y];
+    staged.left${i} = turnedC[n * (CHUNK / 4u) + row / 4u + slot.y];
+  }
+#end
+#for i in 0..8 * VECTORS * STEPS / ROWS
+  staged.right${i} = stateOf(place.index, rightSlot(local, ${i}u), first, four);
+#end
+  return staged;
+}
+
+/// Four features of a state of a block; 0 past the last.
+fn stateOf(index: u32, slot: vec2u, first: u32, four: u32) -> vec4f {
+  let at = index * blockSize() + (first + slot.x) * dims.fours + four + slot.y;
+#if WHOLE
+  return befores[at];
+#else
+  if (four + slot.y < dims.fours) {
+    return befores[at];
+  }
+  return vec4f();
+#end
+}
+
+#if HAS_RUNS
+/// The right slots of the state before the run.
+struct Carried {
+#for i in 0..8 * VECTORS * STEPS / ROWS
+  right${i}: vec4f,
+#end
+}
+
+fn fetchCarried(run: u32, local: u32, first: u32, four: u32) -> Carried {
+  var carried = Carried();
+#for i in 0..8 * VECTORS * STEPS / ROWS
+  carried.right${i} = stateOf(run, rightSlot(local, ${i}u), first, four);
+#end
+  return carried;
+}
+
+/// Keeps the state before the chunk, with what is left of that before its run.
+fn keepStates(local: u32, staged: Staged, carried: Carried, lead: f32) {
+#for i in 0..8 * VECTORS * STEPS / ROWS
+  {
+    let slot = rightSlot(local, ${i}u);
+    right[slot.x][slot.y] = staged.right${i} + lead * carried.right${i};
+  }
+#end
+}
+#end
+
+/// Slots of both sides of the outputs of the chunk's own samples, which are the terms.
+fn fetchNear(place: Place, local: u32, first: u32, row: u32, four: u32) -> Staged {
+  var staged = Staged();
+#for i in 0..STEPS / 4
+  {
+    let slot = leftSlot(local, ${i}u);
+    let at = (place.group * CHUNK + first + slot.x) * (CHUNK / 4u) + row / 4u + slot.y;
+    staged.left${i} = pairs[at];
   }
 #end
 #for i in 0..8 * VECTORS * STEPS / ROWS
   {
     let slot = rightSlot(local, ${i}u);
-    if (reader.four + slot.y < dims.fours) {
-      let at = (first + slot.x) * dims.fours + reader.four + slot.y;
-      staged.right${i} = befores[place.index * blockSize() + at];
-      if (reader.lead != 0.0) {
-        staged.right${i} += reader.lead * befores[reader.run * blockSize() + at];
-      }
-    }
+    staged.right${i} = featuresOf0(place, first + slot.x, four + slot.y);
   }
 #end
   return staged;
 }
 
-/// Slots of both sides of the outputs of the chunk's own samples, which are the terms.
-fn fetchNear(place: Place, reader: Reader, local: u32, first: u32) -> Staged {
-  var staged = Staged();
+/// Keeps the pairs with the decay between their samples, and 0 where a sum does not take them.
+/// `coarse` and `fine` are s of the rows of all slots.
+fn keepPairs(local: u32, first: u32, row: u32, staged: Staged, coarse: vec4f, fine: vec4f) {
 #for i in 0..STEPS / 4
   {
     let slot = leftSlot(local, ${i}u);
     let j = first + slot.x;
-    let here = rate[place.index * RATES + j];
-    let at = (place.group * CHUNK + j) * (CHUNK / 4u) + reader.row / 4u + slot.y;
-    let rows = vec4u(0u, 1u, 2u, 3u) + reader.row + 4u * slot.y;
+    let here = own[j];
+    let rows = vec4u(0u, 1u, 2u, 3u) + row + 4u * slot.y;
 #if BACK
-    let decay = exp((here.x - reader.coarse) + (here.y - reader.fine));
-    staged.left${i} = select(vec4f(), decay * pairs[at], rows <= vec4u(j));
+    let decay = exp((here.x - coarse) + (here.y - fine));
+    left[slot.x][slot.y] = select(vec4f(), decay * staged.left${i}, rows <= vec4u(j));
 #else
-    let decay = here.z * exp((reader.coarse - here.x) + (reader.fine - here.y));
-    staged.left${i} = select(vec4f(), decay * pairs[at], rows >= vec4u(j));
+    let decay = here.z * exp((coarse - here.x) + (fine - here.y));
+    left[slot.x][slot.y] = select(vec4f(), decay * staged.left${i}, rows >= vec4u(j));
 #end
   }
 #end
-#for i in 0..8 * VECTORS * STEPS / ROWS
-  {
-    let slot = rightSlot(local, ${i}u);
-    staged.right${i} = featuresOf0(place, first + slot.x, reader.four + slot.y);
-  }
-#end
-  return staged;
 }
 
 /// Keeps the products of the tile's rows and those of samples1.
@@ -463,16 +523,8 @@ fn apply_chunks(
   let four = part * COLUMN_FOURS;
   let place = placeOf(workgroup.z, workgroup.x / (SAMPLE_PARTS * dims.featureParts), workgroup.y);
   let run = runAt(workgroup.z, place.chunk / dims.chunksOfRun, workgroup.y);
-  let lead = befores[place.index * blockSize() + blockSize() - 1u].x;
-  var reader = Reader(row, four, run, lead, vec4f(), vec4f());
+  stageRates(place, local);
 #if HAS_NEAR
-#for q in 0..4
-  {
-    let here = rate[place.index * RATES + row + 4u * leftSlot(local, 0u).y + ${q}u];
-    reader.coarse[${q}] = here.x;
-    reader.fine[${q}] = here.y;
-  }
-#end
 #if BACK
   let start = row;
   let end = place.count;
@@ -488,19 +540,47 @@ fn apply_chunks(
 #end
   let ownRow = row + local / 32u * 32u;
   var tile = Tile();
-  var staged = fetchFar(place, reader, local, 0u);
+  var staged = fetchFar(place, local, 0u, row, four);
+#if HAS_RUNS
+  let lead = befores[(place.index + 1u) * blockSize() - 1u].x;
+  var carried = fetchCarried(run, local, 0u, four);
+#end
+  workgroupBarrier();
+#if HAS_NEAR
+  // s of the rows of all slots of this invocation.
+  let rates0 = own[row + 4u * leftSlot(local, 0u).y];
+  let rates1 = own[row + 4u * leftSlot(local, 0u).y + 1u];
+  let rates2 = own[row + 4u * leftSlot(local, 0u).y + 2u];
+  let rates3 = own[row + 4u * leftSlot(local, 0u).y + 3u];
+  let coarse = vec4f(rates0.x, rates1.x, rates2.x, rates3.x);
+  let fine = vec4f(rates0.y, rates1.y, rates2.y, rates3.y);
+#end
   for (var first = 0u; first < terms; first += STEPS) {
     workgroupBarrier();
-    keepLeft(local, staged);
-    keepRight(local, staged);
+    if (first < dims.states) {
+      keepLeft(local, staged);
+#if HAS_RUNS
+      keepStates(local, staged, carried, lead);
+#else
+      keepRight(local, staged);
+#end
+#if HAS_NEAR
+    } else {
+      keepPairs(local, start + first - dims.states, row, staged, coarse, fine);
+      keepRight(local, staged);
+#end
+    }
     workgroupBarrier();
     let next = first + STEPS;
     if (next < dims.states) {
-      staged = fetchFar(place, reader, local, next);
+      staged = fetchFar(place, local, next, row, four);
+#if HAS_RUNS
+      carried = fetchCarried(run, local, next, four);
+#end
     }
 #if HAS_NEAR
     if (next >= dims.states && next < terms) {
-      staged = fetchNear(place, reader, local, start + next - dims.states);
+      staged = fetchNear(place, local, start + next - dims.states, row, four);
     }
     // Rows of these neighbours have none of the samples on the other side of the diagonal.
 #if BACK
@@ -514,7 +594,7 @@ fn apply_chunks(
     addStaged(local, &tile);
 #end
     if (next == dims.states) {
-      reachRows(place, local, row, &tile);
+      reachRows(local, row, &tile);
 #if HAS_DOTS
       keepDots(place, local, row, four, tile, part);
 #end
@@ -526,7 +606,7 @@ fn apply_chunks(
   {
     let k = row + rowOfTile(local, ${r}u);
 #if BACK
-    let weight = rate[place.index * RATES + k].z;
+    let weight = own[k].z;
 #else
     let weight = 1.0;
 #end
@@ -543,10 +623,10 @@ fn apply_chunks(
 }
 
 /// Brings what the state before the chunk adds to the samples of the tile.
-fn reachRows(place: Place, local: u32, row: u32, tile: ptr<function, Tile>) {
+fn reachRows(local: u32, row: u32, tile: ptr<function, Tile>) {
 #for r in 0..8
   {
-    let here = rate[place.index * RATES + row + rowOfTile(local, ${r}u)];
+    let here = own[row + rowOfTile(local, ${r}u)];
 #if BACK
     let reach = here.w;
 #else
@@ -562,6 +642,9 @@ fn reachRows(place: Place, local: u32, row: u32, tile: ptr<function, Tile>) {
 /// Keeps four features of a sample of the chunk, where they are there.
 fn keepOutput(place: Place, k: u32, four: u32, value: vec4f) {
   let row = sampleAt(place, k);
+#if WHOLE
+  y[row * dims.fours + four] = value;
+#else
   if (k >= place.count) {
     return;
   }
@@ -574,6 +657,7 @@ fn keepOutput(place: Place, k: u32, four: u32, value: vec4f) {
   if (4u * four + ${q}u < dims.feature) {
     y[row * dims.feature + 4u * four + ${q}u] = value[${q}];
   }
+#end
 #end
 #end
 }

@@ -47,8 +47,9 @@ alias Row = f32;
 /// u, and gradY; reach_rows takes gradY for u where it gives gradC.
 @group(0) @binding(0) var<storage, read> samples0: array<Row>;
 @group(0) @binding(1) var<storage, read> samples1: array<Row>;
-/// C, or B where reach_rows gives gradC.
-@group(0) @binding(2) var<storage, read> enters: array<Row>;
+/// C, or B where reach_rows gives gradC; the second is not read.
+@group(0) @binding(2) var<storage, read> rows0: array<Row>;
+@group(0) @binding(15) var<storage, read> rows1: array<Row>;
 @group(0) @binding(3) var<storage, read> rate: array<vec4f>;
 /// C[i].B[j] as [batch, chunk, group, i, j].
 @group(0) @binding(4) var<storage, read> pairs: array<vec4f>;
@@ -290,7 +291,7 @@ fn fetchNear(place: Place, local: u32, first: u32, row: u32, column: u32) -> Sta
 #for i in 0..8 * VECTORS * STEPS / ROWS
   {
     let slot = rightSlot(local, ${i}u);
-    staged.right${i} = statesOf(place, first + slot.x, column / 4u + slot.y);
+    staged.right${i} = statesOf0(place, first + slot.x, column / 4u + slot.y);
   }
 #end
   return staged;

@@ -1,6 +1,7 @@
 // A chunk of one head of state-space duality, and how its samples are read; for the op and its way
 // back. The shader that imports this declares `dims`, `samples0`, `samples1` [batch, length, head,
-// feature] and `enters` [batch, length, group, state].
+// feature], `rows0` and `rows1` [batch, length, group, state]. Where all tiles are WHOLE, nothing is past an
+// end; else a load is left out there, since to choose after it would wait for it.
 
 /// vec4s of a chunk in `rates`.
 const RATES = ${CHUNK + 1}u;
@@ -34,6 +35,9 @@ fn sampleAt(place: Place, k: u32) -> u32 {
 #for i in 0..2
 /// Four features of a sample of the chunk; 0 past the last of either.
 fn featuresOf${i}(place: Place, k: u32, four: u32) -> vec4f {
+#if WHOLE
+  return samples${i}[sampleAt(place, k) * dims.fours + four];
+#else
 #if ALIGNED
   if (k < place.count && four < dims.fours) {
     return samples${i}[sampleAt(place, k) * dims.fours + four];
@@ -48,25 +52,32 @@ fn featuresOf${i}(place: Place, k: u32, four: u32) -> vec4f {
 #end
   return value;
 #end
+#end
 }
 #end
 
-/// Four states of a row of `enters`; 0 past the last of either.
-fn statesOf(place: Place, k: u32, four: u32) -> vec4f {
+#for i in 0..2
+/// Four states of a row; 0 past the last of either.
+fn statesOf${i}(place: Place, k: u32, four: u32) -> vec4f {
   let group = place.head * dims.group / dims.head;
   let row = (place.batch * dims.length + place.start + k) * dims.group + group;
+#if WHOLE
+  return rows${i}[row * (dims.state / 4u) + four];
+#else
 #if ALIGNED
   if (k < place.count && four < dims.state / 4u) {
-    return enters[row * (dims.state / 4u) + four];
+    return rows${i}[row * (dims.state / 4u) + four];
   }
   return vec4f();
 #else
   var value = vec4f();
 #for q in 0..4
   if (k < place.count && 4u * four + ${q}u < dims.state) {
-    value[${q}] = enters[row * dims.state + 4u * four + ${q}u];
+    value[${q}] = rows${i}[row * dims.state + 4u * four + ${q}u];
   }
 #end
   return value;
 #end
+#end
 }
+#end

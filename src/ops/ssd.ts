@@ -113,13 +113,11 @@ export function ssdPlan(shapes: Shapes, sizes: SsdSizes, geometry: SsdGeometry):
   return {
     scratch: {
       rates: scratch.rates,
-      turnedB: scratch.turned,
       turnedC: scratch.turned,
       scores: scratch.scores,
       ends: scratch.ends,
     },
     passes: [
-      passes.turn("B"),
       passes.turn("C"),
       passes.rates(),
       passes.scores("scores"),

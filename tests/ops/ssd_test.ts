@@ -178,9 +178,9 @@ gpuTest("ssd() is the same on a GPU in chunks and runs of any number", async (gp
   );
   const exactGradients = await gradientsOn(cpu, ssd, testCase, "f64");
   const geometries: readonly SsdGeometry[] = [
-    { chunk: 32, steps: 16, runs: 1 },
-    { chunk: 64, steps: 8, runs: 3 },
-    { chunk: 256, steps: 16, runs: 2 },
+    { chunk: 32, steps: 16, runs: 1, rows: 64 },
+    { chunk: 64, steps: 8, runs: 3, rows: 64 },
+    { chunk: 256, steps: 16, runs: 2, rows: 64 },
   ];
   for (const geometry of geometries) {
     const op = cutBy(geometry);
@@ -213,9 +213,9 @@ Deno.test("ssd() walks over the chunks in as many runs as fill a GPU", () => {
       {},
       DEFAULT_LIMITS,
     ).passes.find(({ entry }) => entry === "reduce_runs")!.workgroups;
-  assert.deepEqual(groupsOf(8, 2048), [2, 32, 8]);
-  assert.deepEqual(groupsOf(1, 16384), [16, 32, 1]);
-  // Enough rows: one run. Few chunks: no more runs than those.
-  assert.deepEqual(groupsOf(64, 2048), [1, 32, 64]);
-  assert.deepEqual(groupsOf(1, 256), [2, 32, 1]);
+  // Enough rows: one run.
+  assert.deepEqual(groupsOf(8, 2048), [1, 32, 8]);
+  assert.deepEqual(groupsOf(1, 16384), [8, 32, 1]);
+  // Few chunks: no more runs than those.
+  assert.deepEqual(groupsOf(1, 256), [4, 32, 1]);
 });

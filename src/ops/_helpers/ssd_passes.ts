@@ -11,23 +11,29 @@ export interface SsdGeometry {
   readonly steps: number;
   /** Runs of chunks that are walked over side by side. */
   readonly runs: number;
+  /** Rows of a tile of products, at most: so many invocations have a workgroup; 32, 64 or 128. */
+  readonly rows: number;
 }
 
-/** Rows of a tile of products, at most: so many invocations have a workgroup. */
 const ROWS_MAX = 128;
 /** Rows that 32 neighbours hold. */
 const ROWS_MIN = 32;
-/** Longest chunk that is chosen; from 256 on, pairs that no sum takes cost more than states. */
-const CHUNK_MAX = 128;
+/**
+ * Samples of a chunk, and of the only chunk of a short call. On an H100 at 8 rows of 2,048 samples,
+ * 32 heads of 64 features and 128 states, 64 take 0.79 ms, 128 take 0.92 and 256 take 1.00: more
+ * pairs are computed that no sum takes, and larger workgroups wait longer for each other.
+ */
+const CHUNK = 64;
+const CHUNK_SHORT = 32;
 const STEPS = 16;
 /** Heads that a workgroup of the pass over the rates takes. */
 const RATE_HEADS = 32;
-/** Workgroups that fill a GPU: four on each multiprocessor of an H100. */
-const GROUPS_ENOUGH = 512;
+/** Workgroups of the walk over the chunks that fill a GPU: two on each multiprocessor of an H100. */
+const GROUPS_ENOUGH = 256;
 
 /** Rows of a workgroup for so many in all. */
-function rowsFor(count: number): number {
-  return Math.min(ROWS_MAX, Math.max(ROWS_MIN, powerOfTwoAtLeast(count)));
+function rowsFor(count: number, most: number): number {
+  return Math.min(most, Math.max(ROWS_MIN, powerOfTwoAtLeast(count)));
 }
 
 /** vec4s of columns of an invocation. */
@@ -43,13 +49,13 @@ function statesOf({ state }: SsdSizes): number {
 /** The geometry for a call. */
 export function ssdGeometry(sizes: SsdSizes): SsdGeometry {
   const { batch, length, head, feature } = sizes;
-  const chunk = Math.min(CHUNK_MAX, Math.max(ROWS_MIN, powerOfTwoAtLeast(length)));
+  const chunk = length > CHUNK_SHORT ? CHUNK : CHUNK_SHORT;
   const chunks = groupsFor(length, chunk);
   const states = statesOf(sizes);
-  const parts = groupsFor(states, rowsFor(states)) *
+  const parts = groupsFor(states, rowsFor(states, ROWS_MAX)) *
     groupsFor(feature, 32 * vectorsFor(feature));
   const runs = groupsFor(GROUPS_ENOUGH, Math.max(1, batch * head * parts));
-  return { chunk, steps: STEPS, runs: Math.max(1, Math.min(chunks, runs)) };
+  return { chunk, steps: STEPS, runs: Math.max(1, Math.min(chunks, runs)), rows: ROWS_MAX };
 }
 
 /** Which of the optional tensors that rates are made of there are. */
@@ -67,17 +73,23 @@ function layoutOf(sizes: SsdSizes, geometry: SsdGeometry) {
   const states = statesOf(sizes);
   const vectors = vectorsFor(feature);
   const featureParts = groupsFor(feature, 32 * vectors);
-  const stateRows = rowsFor(states);
+  const stateRows = rowsFor(states, geometry.rows);
   return {
     ...{ chunks, runs, states, vectors, featureParts, stateRows },
-    sampleRows: rowsFor(geometry.chunk),
+    sampleRows: rowsFor(geometry.chunk, geometry.rows),
     dims: {
       ...{ batch, length, head, feature, group, state, states, chunks, runs, chunksOfRun },
       ...{ fours: groupsFor(feature, 4), featureParts, stateParts: groupsFor(states, stateRows) },
     },
     isAligned: feature % 4 === 0 && state % 4 === 0,
+    /** Every tile is full. */
+    isWhole: length % geometry.chunk === 0 && feature % (32 * vectors) === 0 &&
+      state % stateRows === 0,
   };
 }
+
+/** The constants that passes without tiles do not read: one program serves all calls. */
+const UNREAD = { ROWS: ROWS_MIN, VECTORS: 1, STEPS, ALIGNED: 0, WHOLE: 0 };
 
 /** What may differ between passes of an entry. */
 interface PassOptions {
@@ -110,11 +122,13 @@ export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometr
       COPY_GROUP: POINTWISE_GROUP,
       CHUNK: chunk,
       ALIGNED: layout.isAligned ? 1 : 0,
+      WHOLE: layout.isWhole ? 1 : 0,
       BACK: back ? 1 : 0,
       HAS_A: 0,
       HAS_D: 0,
       HAS_X0: 0,
       HAS_STATE: 0,
+      HAS_RUNS: 0,
       HAS_NEAR: 0,
       HAS_DOTS: 0,
       ...flags,
@@ -130,23 +144,21 @@ export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometr
         groupsFor(states * chunk / 4, POINTWISE_GROUP),
         chunks,
         batch * group,
-      ]),
+      ], { flags: UNREAD }),
     rates: () =>
       pass(
         "stage_rates",
         ["delta", ...(given.A ? ["A"] : []), ...(given.D ? ["D"] : []), "rates"],
         [groupsFor(head, RATE_HEADS), chunks, batch],
-        { flags: { HAS_A: given.A ? 1 : 0, HAS_D: given.D ? 1 : 0 } },
+        { flags: { ...UNREAD, HAS_A: given.A ? 1 : 0, HAS_D: given.D ? 1 : 0 } },
       ),
     /** C[i].B[j] of all pairs, or with `back` for the sums over i. */
     scores: (scores: string, back = false) =>
       pass(
         "score_pairs",
-        back
-          ? ["turnedB=turnedC", "turnedC=turnedB", `scores=${scores}`]
-          : ["turnedB", "turnedC", `scores=${scores}`],
+        [...(back ? ["rows0=C", "rows1=B"] : ["rows0=B", "rows1=C"]), `scores=${scores}`],
         [chunks * sampleParts * groupsFor(chunk, 32 * vectors), group, batch],
-        { back },
+        { back, flags: { PAD: 1 } },
       ),
     /** The states before the chunks and after the runs, `ends`. */
     reduce: (
@@ -161,7 +173,7 @@ export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometr
       pass(
         "reduce_runs",
         [
-          ...[`samples0=${names.u}`, `enters=${names.B}`, "rate=rates", `ends=${names.ends}`],
+          ...[`samples0=${names.u}`, `rows0=${names.B}`, "rate=rates", `ends=${names.ends}`],
           ...(names.x0 ? [`x0=${names.x0}`] : []),
         ],
         [runs * featureParts * groupsFor(states, stateRows), head, batch],
@@ -173,7 +185,7 @@ export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometr
         "carry_runs",
         [`ends=${names.ends}`, ...(names.state ? [`state=${names.state}`] : [])],
         [groupsFor(block - 1, POINTWISE_GROUP), head, batch],
-        { back, flags: { HAS_STATE: names.state ? 1 : 0 } },
+        { back, flags: { ...UNREAD, CHUNK: CHUNK_SHORT, HAS_STATE: names.state ? 1 : 0 } },
       ),
     /** The outputs, with `dots` the products of those of the carried state with `other`. */
     apply: (
@@ -194,7 +206,14 @@ export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometr
           ),
         ],
         [chunks * sampleParts * featureParts, head, batch],
-        { back, flags: { HAS_NEAR: names.near ? 1 : 0, HAS_DOTS: names.dots ? 1 : 0 } },
+        {
+          back,
+          flags: {
+            HAS_RUNS: runs > 1 ? 1 : 0,
+            HAS_NEAR: names.near ? 1 : 0,
+            HAS_DOTS: names.dots ? 1 : 0,
+          },
+        },
       ),
     chunks,
     scratch: {
@@ -236,6 +255,7 @@ export function ssdBackwardPasses(sizes: SsdSizes, geometry: SsdGeometry, given:
       PAD: 1,
       CHUNK: chunk,
       ALIGNED: isAligned ? 1 : 0,
+      WHOLE: 0,
       HAS_A: 0,
       HAS_D: 0,
       OF_C: 0,
@@ -258,7 +278,7 @@ export function ssdBackwardPasses(sizes: SsdSizes, geometry: SsdGeometry, given:
     /** The gradient of B or of C. */
     rows: (
       name: "B" | "C",
-      names: { readonly samples0: string; readonly enters: string; readonly befores: string },
+      names: { readonly samples0: string; readonly rows0: string; readonly befores: string },
     ) =>
       pass(
         "reach_rows",
