@@ -13,8 +13,9 @@
 // score_pairs   C[i].B[j], once for all heads of a group
 // reduce_runs   walks over the chunks of a run, whose length all rows and heads together decide,
 //               and keeps the state before each, from a start of zero (x0 in the first run)
-// carry_runs    across the runs: the state before each of them; the final state
-// apply_chunks  y, where the state before a chunk is the kept one and the decayed one before its run
+// carry_runs    where there are several runs: the state before each of them; the final state
+// apply_chunks  y, where the state before a chunk is the kept one and what is left of that before
+//               its run
 //
 // The way back is of the same form, and BACK runs it: gradients of y take the place of u, B and C
 // are changed for each other, and the walk goes from the last sample to the first:
@@ -25,8 +26,8 @@
 // with `after` the gradient of the state that leaves the chunk. In what follows u, B and C stand
 // for what takes their place.
 //
-// s is two numbers, a multiple of 1/64, of which sums and differences are exact, and the rest, which
-// stays small: so a difference of two sums is as near as the sum between them.
+// s is two numbers, a multiple of 1/64, of which sums and differences are exact, and the rest,
+// which stays small: so a difference of two sums is as near as the sum between them.
 //
 // States lie as [state, feature]; their number is rounded up to whole stages, features to vec4s.
 #import shared/register_tile
@@ -65,7 +66,7 @@ alias Row = f32;
 /// C[i].B[j] as [batch, chunk, group, j, i].
 @group(0) @binding(13) var<storage, read_write> scores: array<vec4f>;
 @group(0) @binding(14) var<storage, read> pairs: array<vec4f>;
-/// s in 64ths, the rest of s, w, exp(S - s) of a sample, as [batch, chunk, head, CHUNK + 1]; the last
+/// s in 64ths, the rest of s, w, exp(S - s) of a sample: [batch, chunk, head, CHUNK + 1]; the last
 /// of a chunk is S, D, A.
 @group(0) @binding(15) var<storage, read_write> rates: array<vec4f>;
 @group(0) @binding(16) var<storage, read> rate: array<vec4f>;
@@ -335,7 +336,27 @@ fn reduce_runs(
       addStaged(local, &tile);
     }
   }
+#if HAS_STATE
+  // There is one run, so this is the final state.
+  let lastRow = (workgroup.z * dims.head + workgroup.y) * dims.feature;
+#for v in 0..VECTORS
+#for q in 0..4
+  {
+    let p = 4u * (four + fourOfTile(local, ${v}u)) + ${q}u;
+#for r in 0..8
+    {
+      let n = row + rowOfTile(local, ${r}u);
+      if (n < dims.state && p < dims.feature) {
+        state[(lastRow + p) * dims.state + n] = tile.at${r}_${v}[${q}];
+      }
+    }
+#end
+  }
+#end
+#end
+#else
   keepBlock(local, runAt(workgroup.z, run, workgroup.y), row, four, tile, lead);
+#end
 }
 
 /// Keeps a workgroup's part of a block of states, and the decay that goes with it.
@@ -369,10 +390,6 @@ fn carry_runs(
   if (e >= blockSize() - 1u) {
     return;
   }
-  // Neighbours take neighbouring states, which lie side by side in the final one.
-  let n = e % dims.states;
-  let four = e / dims.states;
-  let at = n * dims.fours + four;
   var carried = vec4f();
   for (var r = 0u; r < dims.runs; r++) {
 #if BACK
@@ -380,14 +397,15 @@ fn carry_runs(
 #else
     let block = runAt(workgroup.z, r, workgroup.y) * blockSize();
 #end
-    let end = ends[block + at];
-    ends[block + at] = carried;
+    let end = ends[block + e];
+    ends[block + e] = carried;
     carried = ends[block + blockSize() - 1u].x * carried + end;
   }
 #if HAS_STATE
+  let n = e / dims.fours;
 #for q in 0..4
   {
-    let p = 4u * four + ${q}u;
+    let p = e % dims.fours * 4u + ${q}u;
     if (n < dims.state && p < dims.feature) {
       let row = (workgroup.z * dims.head + workgroup.y) * dims.feature + p;
       state[row * dims.state + n] = carried[${q}];

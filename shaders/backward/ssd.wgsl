@@ -383,8 +383,14 @@ fn reach_steps(
   stageRates(place, local);
   var product = vec4f();
   for (var e = local; e < size - 1u; e += GROUP) {
-    let before = befores[place.index * size + e] + leadOfBefore * befores[run * size + e];
-    let after = afters[place.index * size + e] + leadOfAfter * afters[run * size + e];
+    var before = befores[place.index * size + e];
+    if (leadOfBefore != 0.0) {
+      before += leadOfBefore * befores[run * size + e];
+    }
+    var after = afters[place.index * size + e];
+    if (leadOfAfter != 0.0) {
+      after += leadOfAfter * afters[run * size + e];
+    }
     product += before * after;
   }
   let whole = rate[place.index * RATES + CHUNK];

@@ -1,21 +1,30 @@
 // A chunk of one head of state-space duality, and how its samples are read; for the op and its way
 // back. The shader that imports this declares `dims`, `samples0`, `samples1` [batch, length, head,
-// feature], `rows0` and `rows1` [batch, length, group, state]. Where all tiles are WHOLE, nothing is past an
-// end; else a load is left out there, since to choose after it would wait for it.
+// feature] and `rows0`, `rows1` [batch, length, group, state]. Where all tiles are WHOLE, nothing
+// is past an end; else a load is left out there, since to choose after it would wait for it.
 
 /// vec4s of a chunk in `rates`.
 const RATES = ${CHUNK + 1}u;
 /// Parts of the samples of a chunk.
 const SAMPLE_PARTS = ${CHUNK / ROWS}u;
 
-/// Samples, group of rows of B and C, and index among all chunks and heads.
-struct Place { batch: u32, chunk: u32, head: u32, start: u32, count: u32, group: u32, index: u32 }
+/// First sample and how many there are; the index among all chunks and groups, and among all chunks
+/// and heads; and where the first sample lies among all samples of heads, and of groups.
+struct Place {
+  batch: u32, chunk: u32, head: u32, start: u32, count: u32,
+  group: u32, index: u32, sample: u32, row: u32
+}
 
 fn placeOf(batch: u32, chunk: u32, head: u32) -> Place {
   let start = chunk * CHUNK;
-  let group = (batch * dims.chunks + chunk) * dims.group + head * dims.group / dims.head;
+  let count = min(CHUNK, dims.length - start);
+  let ofGroup = head * dims.group / dims.head;
+  let group = (batch * dims.chunks + chunk) * dims.group + ofGroup;
   let index = (batch * dims.chunks + chunk) * dims.head + head;
-  return Place(batch, chunk, head, start, min(CHUNK, dims.length - start), group, index);
+  let first = batch * dims.length + start;
+  let sample = first * dims.head + head;
+  let row = first * dims.group + ofGroup;
+  return Place(batch, chunk, head, start, count, group, index, sample, row);
 }
 
 /// vec4s of a block of states and their decay.
@@ -29,7 +38,7 @@ fn runAt(batch: u32, run: u32, head: u32) -> u32 {
 }
 
 fn sampleAt(place: Place, k: u32) -> u32 {
-  return (place.batch * dims.length + place.start + k) * dims.head + place.head;
+  return place.sample + k * dims.head;
 }
 
 #for i in 0..2
@@ -59,8 +68,7 @@ fn featuresOf${i}(place: Place, k: u32, four: u32) -> vec4f {
 #for i in 0..2
 /// Four states of a row; 0 past the last of either.
 fn statesOf${i}(place: Place, k: u32, four: u32) -> vec4f {
-  let group = place.head * dims.group / dims.head;
-  let row = (place.batch * dims.length + place.start + k) * dims.group + group;
+  let row = place.row + k * dims.group;
 #if WHOLE
   return rows${i}[row * (dims.state / 4u) + four];
 #else

@@ -121,8 +121,10 @@ export function ssdPlan(shapes: Shapes, sizes: SsdSizes, geometry: SsdGeometry):
       passes.turn("C"),
       passes.rates(),
       passes.scores("scores"),
-      passes.reduce({ u: "u", B: "B", ends: "ends", ...(x0 && { x0: "x0" }) }),
-      passes.carry({ ends: "ends", state: "state" }),
+      ...passes.reduce({
+        ...{ u: "u", B: "B", ends: "ends", state: "state" },
+        ...(x0 && { x0: "x0" }),
+      }),
       passes.apply({
         turnedC: "turnedC",
         befores: "ends",

@@ -148,8 +148,8 @@ function flowBack(
 
 /**
  * The passes on a GPU: the states before the chunks as in the op itself, the gradient's flow across
- * the chunks by the same passes walked backwards, the pairs of samples of each chunk, and from these
- * the gradients, as matrix products. Every pass binds at most eight buffers.
+ * the chunks by the same passes walked backwards, the pairs of samples of each chunk, and from
+ * these the gradients, as matrix products. Every pass binds at most eight buffers.
  */
 export function ssdBackwardPlan(
   sizes: SsdSizes,
@@ -192,10 +192,11 @@ export function ssdBackwardPlan(
         forward.turn("C"),
         forward.rates(),
         forward.scores("pairs", true),
-        forward.reduce({ u: "u", B: "B", ends: "ends", ...x0 }),
-        forward.reduce({ u: "gradY", B: "C", ends: "flows", x0: "gradState" }, true),
-        forward.carry({ ends: "ends" }),
-        forward.carry({ ends: "flows", ...gradX0 }, true),
+        ...forward.reduce({ u: "u", B: "B", ends: "ends", ...x0 }),
+        ...forward.reduce(
+          { u: "gradY", B: "C", ends: "flows", x0: "gradState", ...gradX0 },
+          true,
+        ),
         back.pairs(),
         forward.apply({
           turnedC: "turnedC",

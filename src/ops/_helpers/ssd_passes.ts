@@ -19,16 +19,15 @@ const ROWS_MAX = 128;
 /** Rows that 32 neighbours hold. */
 const ROWS_MIN = 32;
 /**
- * Samples of a chunk, and of the only chunk of a short call. On an H100 at 8 rows of 2,048 samples,
- * 32 heads of 64 features and 128 states, 64 take 0.79 ms, 128 take 0.92 and 256 take 1.00: more
- * pairs are computed that no sum takes, and larger workgroups wait longer for each other.
+ * Samples of a chunk. On an H100 at 8 rows of 2,048 samples, 32 heads of 64 features and 128
+ * states, 64 take 0.78 ms, 128 take 0.84 and 256 take 1.00: more pairs are computed that no sum
+ * takes, and larger workgroups wait longer for each other.
  */
 const CHUNK = 64;
-const CHUNK_SHORT = 32;
 const STEPS = 16;
 /** Heads that a workgroup of the pass over the rates takes. */
 const RATE_HEADS = 32;
-/** Workgroups of the walk over the chunks that fill a GPU: two on each multiprocessor of an H100. */
+/** Workgroups of the walk over the chunks that fill a GPU: two on each unit of an H100. */
 const GROUPS_ENOUGH = 256;
 
 /** Rows of a workgroup for so many in all. */
@@ -49,13 +48,12 @@ function statesOf({ state }: SsdSizes): number {
 /** The geometry for a call. */
 export function ssdGeometry(sizes: SsdSizes): SsdGeometry {
   const { batch, length, head, feature } = sizes;
-  const chunk = length > CHUNK_SHORT ? CHUNK : CHUNK_SHORT;
-  const chunks = groupsFor(length, chunk);
+  const chunks = groupsFor(length, CHUNK);
   const states = statesOf(sizes);
   const parts = groupsFor(states, rowsFor(states, ROWS_MAX)) *
     groupsFor(feature, 32 * vectorsFor(feature));
   const runs = groupsFor(GROUPS_ENOUGH, Math.max(1, batch * head * parts));
-  return { chunk, steps: STEPS, runs: Math.max(1, Math.min(chunks, runs)), rows: ROWS_MAX };
+  return { chunk: CHUNK, steps: STEPS, runs: Math.max(1, Math.min(chunks, runs)), rows: ROWS_MAX };
 }
 
 /** Which of the optional tensors that rates are made of there are. */
@@ -160,33 +158,39 @@ export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometr
         [chunks * sampleParts * groupsFor(chunk, 32 * vectors), group, batch],
         { back, flags: { PAD: 1 } },
       ),
-    /** The states before the chunks and after the runs, `ends`. */
+    /** The states before the chunks, and before the runs: `ends`; the last state. */
     reduce: (
       names: {
         readonly u: string;
         readonly B: string;
         readonly ends: string;
         readonly x0?: string;
+        /** The last state, which the walk itself finds where there is one run. */
+        readonly state?: string;
       },
       back = false,
-    ) =>
+    ) => [
       pass(
         "reduce_runs",
         [
           ...[`samples0=${names.u}`, `rows0=${names.B}`, "rate=rates", `ends=${names.ends}`],
           ...(names.x0 ? [`x0=${names.x0}`] : []),
+          ...(names.state && runs === 1 ? [`state=${names.state}`] : []),
         ],
         [runs * featureParts * groupsFor(states, stateRows), head, batch],
-        { back, rows: stateRows, flags: { HAS_X0: names.x0 ? 1 : 0 } },
+        {
+          back,
+          rows: stateRows,
+          flags: { HAS_X0: names.x0 ? 1 : 0, HAS_STATE: names.state && runs === 1 ? 1 : 0 },
+        },
       ),
-    /** The states before the runs, and the last one. */
-    carry: (names: { readonly ends: string; readonly state?: string }, back = false) =>
-      pass(
+      ...(runs === 1 ? [] : [pass(
         "carry_runs",
         [`ends=${names.ends}`, ...(names.state ? [`state=${names.state}`] : [])],
         [groupsFor(block - 1, POINTWISE_GROUP), head, batch],
-        { back, flags: { ...UNREAD, CHUNK: CHUNK_SHORT, HAS_STATE: names.state ? 1 : 0 } },
-      ),
+        { back, flags: { ...UNREAD, CHUNK, HAS_STATE: names.state ? 1 : 0 } },
+      )]),
+    ],
     /** The outputs, with `dots` the products of those of the carried state with `other`. */
     apply: (
       names: {
