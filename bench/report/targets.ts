@@ -74,6 +74,16 @@ function overTwin(ops: readonly string[]) {
     });
 }
 
+/** Updates a second of a model between refits, in `unit`. */
+function onlineRates({ models }: Stored, model: string, unit: number): Value[] {
+  return ["level", "day"].map((series): Value => {
+    const row = models?.data.rows.find((candidate) =>
+      candidate.name.split(",")[0] === model && candidate.series === series
+    );
+    return [series === "day" ? "one season" : "none", row && row.onlinePerS / unit];
+  });
+}
+
 const percent = (value: number) => `${Math.round(100 * value)} %`;
 const times = (value: number) => `${Number(value.toPrecision(3))} ×`;
 
@@ -153,6 +163,16 @@ const GOALS: readonly Goal[] = [
     item: "twin ÷ SIMD kernels, matrix product",
     ...{ better: "higher", atLeast: 6, reach: 6, format: times },
     values: overTwin(["matmul"]),
+  },
+  {
+    item: "structural filter on one core, M updates/s, without a season and with one",
+    ...{ better: "higher", atLeast: 0.5, reach: 0.5 },
+    values: (stored) => onlineRates(stored, "filter", 1e6),
+  },
+  {
+    item: "online readout on one core, k updates/s, the same",
+    ...{ better: "higher", atLeast: 20, reach: 20 },
+    values: (stored) => onlineRates(stored, "readout", 1e3),
   },
   {
     item: "JSON columns of 100 samples through HTTP, M samples/s",
