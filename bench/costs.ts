@@ -185,6 +185,13 @@ export const ARITHMETIC: Readonly<Record<string, { forward?: Count; backward?: C
         plus(selectiveEdges(shapes, params), times(sizeOf(shapes["u"]!), { single: 8 })),
       ),
   },
+  selective_state_update: {
+    forward: (shapes, params) =>
+      plus(
+        times(sizeOf(shapes["state"]!), { fused: 2, single: 2, special: 1 }),
+        selectiveEdges(shapes, params),
+      ),
+  },
   shared_scan: { forward: each("u", { fused: 2 }) },
   softmax: {
     forward: each("x", { special: 1, single: 3 }),
