@@ -186,11 +186,11 @@ const S4D: readonly Four[] = [
   [1, 512, 16_384, 32],
   [1, 512, 65_536, 32],
 ];
-const PRODUCTS: readonly (readonly [number, number, number])[] = [[4096, 4096, 4096], [
-  16_384,
-  2048,
-  1024,
-], [65_536, 256, 256]];
+const PRODUCTS: readonly (readonly [number, number, number])[] = [
+  [4096, 4096, 4096],
+  [16_384, 2048, 1024],
+  [65_536, 256, 256],
+];
 
 function issueScenarios(): Scenario[] {
   return [
@@ -202,9 +202,14 @@ function issueScenarios(): Scenario[] {
     ...both("issue", "ssd 8,2048,32,64,128", ssd(8, 2048, 32, 64, 128)),
     ...both("issue", "ssd 1,16384,32,64,128", ssd(1, 16_384, 32, 64, 128)),
     ...both("issue", "selective_scan 8,2048,2048,128", selective(8, 2048, 2048, 128)),
-    ...both("issue", "selective_state_update 65536,128,16", stateUpdate(65_536, 128, 16)),
-    ...both("issue", "selective_state_update 16384,128,16", stateUpdate(16_384, 128, 16)),
     ...both("issue", "attention 8,2048,8,64", attention(8, 2048, 8, 64)),
+    ...[65_536, 16_384, 1024].map((streams) =>
+      forward(
+        "issue",
+        `selective_state_update ${streams},128,16`,
+        stateUpdate(streams, 128, 16),
+      )
+    ),
   ];
 }
 

@@ -125,7 +125,6 @@ export const RECORDS: Readonly<Record<keyof Stored, readonly string[]>> = {
   memory: ["memory_bench.ts"],
   backlog: ["backlog_bench.ts"],
   serving: ["serving_bench.ts"],
-  smoother: ["smoother_bench.ts"],
   models: ["models_bench.ts"],
   ingest: ["ingest_bench.ts", "--model", "structural"],
 };
