@@ -115,8 +115,11 @@ export interface Stored {
   readonly ingest?: Recorded<IngestData>;
 }
 
+/** What can be recorded. */
+export type RecordName = Exclude<keyof Stored, "smoother">;
+
 /** What is run for each: a file of `bench/` and its arguments. */
-export const RECORDS: Readonly<Record<keyof Stored, readonly string[]>> = {
+export const RECORDS: Readonly<Record<RecordName, readonly string[]>> = {
   kernels: ["ops_bench.ts", "--history"],
   curves: ["ops_bench.ts", "--group", "length", "--group", "state"],
   cpu: ["ops_bench.ts", "--shapes", "small"],
