@@ -128,6 +128,7 @@ class Recorder {
     const shared = {
       alloc: (shape: Shape, dtype: Dtype) => base.alloc(shape, dtype),
       upload: (tensor: Tensor) => base.upload(tensor),
+      write: (tensor: DeviceTensor, data: Float32Array<ArrayBuffer>) => base.write(tensor, data),
       read: (tensor: DeviceTensor) => base.read(tensor),
       close: () => base.close(),
       free,

@@ -1,5 +1,5 @@
 import { type FloatArray, floatArray, type Tensor } from "../tensor/tensor.ts";
-import { sizeOf } from "../tensor/shape.ts";
+import { expectAxis, sizeOf } from "../tensor/shape.ts";
 import type { BufferHandle, CpuDevice, DeviceTensor } from "./device.ts";
 import { openSimd, type SimdOptions } from "./simd.ts";
 
@@ -47,6 +47,10 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
       return wrap({ shape, dtype, data });
     },
     upload: wrap,
+    write(tensor, data) {
+      expectAxis("elements", sizeOf(tensor.shape), data.length);
+      dataOf(tensor).set(data);
+    },
     read: (tensor) =>
       Promise.resolve({ shape: tensor.shape, dtype: tensor.dtype, data: dataOf(tensor) }),
     free() {},

@@ -57,6 +57,13 @@ export interface DeviceBase {
   alloc(shape: Shape, dtype: Dtype): DeviceTensor;
   /** Copies a host tensor to the device (WebGPU: as f32). @throws {LimitError} over the budget */
   upload(tensor: Tensor): DeviceTensor;
+  /**
+   * Overwrites a tensor's elements after all work issued so far. The array belongs to the device
+   * from then on.
+   *
+   * @throws {ShapeError} another number of elements than the tensor's
+   */
+  write(tensor: DeviceTensor, data: Float32Array<ArrayBuffer>): void;
   /** Copies a tensor to the host after all work issued so far. @throws {DeviceLostError} */
   read(tensor: DeviceTensor): Promise<Tensor>;
   /** Gives memory back; views of the same buffer die with it. */

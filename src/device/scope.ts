@@ -23,6 +23,7 @@ export function openScope(device: Device): ScopedDevice {
     alloc: (shape: DeviceTensor["shape"], dtype: DeviceTensor["dtype"]) =>
       own(device.alloc(shape, dtype)),
     upload: (tensor: Parameters<Device["upload"]>[0]) => own(device.upload(tensor)),
+    write: (tensor: DeviceTensor, data: Float32Array<ArrayBuffer>) => device.write(tensor, data),
     read: (tensor: DeviceTensor) => device.read(tensor),
     free(tensor: DeviceTensor) {
       owned.delete(tensor.buffer.id);
