@@ -129,6 +129,7 @@ export function ingestTable({ ingest }: Stored): string {
     ["server", ({ server }) => server],
     ["requests/s", ({ measured }) => digits(measured.requestsPerS)],
     ["samples/s", ({ measured }) => digits(measured.samplesPerS)],
+    ["applied/s", ({ measured }) => digits(measured.appliedPerS ?? NaN)],
     ["p50, ms", ({ measured }) => digits(measured.p50Ms)],
     ["p99, ms", ({ measured }) => digits(measured.p99Ms)],
   ]);

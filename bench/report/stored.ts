@@ -69,6 +69,8 @@ export interface IngestData {
     readonly measured: {
       readonly requestsPerS: number;
       readonly samplesPerS: number;
+      /** Until the states have absorbed them, too; null for a bare route. */
+      readonly appliedPerS: number | null;
       readonly p50Ms: number;
       readonly p99Ms: number;
     };

@@ -219,13 +219,14 @@ const GOALS: readonly Goal[] = [
     values: (stored) => onlineRates(stored, "readout", 1e3),
   },
   {
-    item: "JSON columns of 100 samples through HTTP, M samples/s",
+    item: "JSON columns of 100 samples through HTTP to a log and a state, M samples/s",
     ...{ better: "higher", atLeast: 0.5, reach: 0.5 },
     values: ({ ingest }) => {
-      const row = ingest?.data.rows.find(({ scenario, server }) =>
-        scenario === "hundred" && server.startsWith("driftline")
+      const rows = (ingest?.data.rows ?? []).filter(({ scenario, server }) =>
+        scenario.startsWith("hundred") && server.startsWith("driftline")
       );
-      return [["hundred", row && row.measured.samplesPerS / 1e6]];
+      if (rows.length === 0) return [["hundred", undefined]];
+      return rows.map(({ scenario, measured }) => [scenario, (measured.appliedPerS ?? NaN) / 1e6]);
     },
   },
 ];

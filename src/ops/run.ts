@@ -7,7 +7,6 @@ import type {
   GpuDevice,
   Launch,
 } from "../device/device.ts";
-import { LimitError } from "../base/errors.ts";
 import { storageOf } from "../device/pipelines.ts";
 import { invariant } from "../base/invariant.ts";
 import { expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
