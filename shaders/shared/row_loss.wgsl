@@ -3,9 +3,9 @@
 // a factor and returns that of its target. Both find number j of the prediction by
 // `predictionAt(first + j)`, all of which are read before the first `setGradient(first + j, ..)`.
 //
-// An invocation has a row. Where rows are narrow (STAGED) a workgroup brings GROUP of them to
-// workgroup memory and back, so that neighbours move neighbouring numbers: apart by a row each, nine
-// columns reached a quarter of the memory's bandwidth on the way back.
+// An invocation has a row. Where rows are narrow (STAGED) a workgroup brings GROUP of them to its
+// memory and back, so that neighbours move neighbouring numbers: apart by a row each, nine columns
+// reached a quarter of the device memory's bandwidth on the way back.
 #import shared/bounds
 #import shared/row_sum
 
