@@ -30,6 +30,7 @@ import { layerNorm } from "./layer_norm.ts";
 import { legsScan } from "./legs_scan.ts";
 import { linearScan } from "./linear_scan.ts";
 import { matmul } from "./matmul.ts";
+import { normMatmul } from "./norm_matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
 import { outer } from "./outer.ts";
@@ -86,6 +87,7 @@ export {
   linearScan,
   matmul,
   mimoSystem,
+  normMatmul,
   outer,
   poles,
   pool,
@@ -139,6 +141,7 @@ export const OPS: readonly AnyOp[] = [
   legsScan,
   linearScan,
   matmul,
+  normMatmul,
   mimoSystem,
   outer,
   poles,

@@ -23,12 +23,25 @@ export interface ProductNames {
   readonly bias?: string | undefined;
   /** The gradient of act(a·b + bias): the output is then that of a·b + bias. */
   readonly gradC?: string | undefined;
+  /** Weights of the RMS norm of a's rows, of which each is a factor of one step.          [k] */
+  readonly norm?: string | undefined;
   /** Receives the product. */
   readonly target: string;
 }
 
+/** What else a product is told. */
+export interface How {
+  /** Code of the activation that is applied to the sums; 0, the default, is the identity. */
+  readonly kind?: number;
+  /** Added to the mean of squares where there is a norm. */
+  readonly eps?: number;
+  /** The tile, in place of the one that the sizes choose: for tests and measurements. */
+  readonly tile?: Tile;
+  readonly groups?: number;
+}
+
 /** Sizes of a tile: constants of the shader, whose head says what they mean. */
-interface Tile {
+export interface Tile {
   readonly ROWS: number;
   readonly COLUMNS: number;
   readonly STEPS: number;
@@ -38,36 +51,33 @@ interface Tile {
   readonly PATCH_COLUMNS: number;
 }
 
-/** 32×32 outputs, 4×4 an invocation: for the smallest matrices. */
-const SMALL: Tile = {
-  ROWS: 32,
-  COLUMNS: 32,
-  STEPS: 8,
-  BLOCK_ROWS: 4,
-  BLOCK_COLUMNS: 4,
-  PATCH_ROWS: 4,
-  PATCH_COLUMNS: 8,
-};
-/** 64×64 outputs, 4×4 an invocation. */
-const MIDDLE: Tile = {
-  ROWS: 64,
-  COLUMNS: 64,
-  STEPS: 16,
-  BLOCK_ROWS: 4,
-  BLOCK_COLUMNS: 4,
-  PATCH_ROWS: 4,
-  PATCH_COLUMNS: 8,
-};
-/** 128×128 outputs, 8×8 an invocation. */
-const LARGE: Tile = {
-  ROWS: 128,
-  COLUMNS: 128,
-  STEPS: 16,
-  BLOCK_ROWS: 8,
-  BLOCK_COLUMNS: 8,
-  PATCH_ROWS: 4,
-  PATCH_COLUMNS: 8,
-};
+function tile(ROWS: number, COLUMNS: number, block: readonly [number, number], STEPS = 16): Tile {
+  const [BLOCK_ROWS, BLOCK_COLUMNS] = block;
+  const across = COLUMNS / BLOCK_COLUMNS;
+  const PATCH_COLUMNS = Math.min(8, across & -across);
+  return {
+    ROWS,
+    COLUMNS,
+    STEPS,
+    BLOCK_ROWS,
+    BLOCK_COLUMNS,
+    PATCH_ROWS: 32 / PATCH_COLUMNS,
+    PATCH_COLUMNS,
+  };
+}
+
+/** The tiles that products are cut into, by name. */
+export const TILES = {
+  largest: tile(128, 256, [8, 16]),
+  large: tile(128, 128, [8, 8]),
+  tall: tile(256, 64, [8, 8]),
+  narrow: tile(256, 48, [8, 12]),
+  strip: tile(128, 64, [8, 8]),
+  middle: tile(64, 64, [4, 4]),
+  flat: tile(64, 128, [8, 8]),
+  block: tile(64, 64, [8, 8]),
+  small: tile(32, 32, [4, 4], 8),
+} as const;
 
 /** From this many outputs on, large tiles still fill a GPU. */
 const LARGE_OUTPUTS_MIN = 1 << 20;
@@ -83,69 +93,70 @@ const PART_STEPS_MIN = 256;
 function tileOf(m: number, n: number, limits: GpuLimits): Tile {
   const side = Math.min(m, n);
   const fits = limits.workgroupBytesMax >= 16_384 && limits.invocationsMax >= 256;
-  if (!fits || side < MIDDLE_SIDE_MIN) return SMALL;
-  if (side >= LARGE_SIDE_MIN && m * n >= LARGE_OUTPUTS_MIN) return LARGE;
-  return MIDDLE;
+  if (!fits || side < MIDDLE_SIDE_MIN) return TILES.small;
+  if (side >= LARGE_SIDE_MIN && m * n >= LARGE_OUTPUTS_MIN) return TILES.large;
+  return TILES.middle;
 }
 
-/** Vectors that one store of a warp to a turned operand's tile spans, and the banks hold. */
-const BANK_VECTORS = 8;
+const VECTOR_BYTES = 16;
 
 /**
- * By how many vectors the next four steps of a turned operand are swapped: a warp stores values of
- * of each of STEPS / 4 such steps at once. None where a tile is too narrow for the swap to stay
- * among the vectors that lie side by side.
+ * Vectors of padding after each step's row of an operand's tile: one for operands that are turned,
+ * as far as workgroup memory has room for it.
  */
-function swizzleOf(side: number, steps: number): number {
-  return side % BANK_VECTORS === 0 ? 4 * BANK_VECTORS / steps : 0;
+function paddingOf({ transposeA, transposeB }: Product, tile: Tile, limits: GpuLimits) {
+  const turned = (transposeA ? 0 : 1) + (transposeB ? 1 : 0);
+  const vectors = (tile.ROWS + tile.COLUMNS) / 4 + turned;
+  const hasRoom = vectors * tile.STEPS * VECTOR_BYTES <= limits.workgroupBytesMax;
+  return { PAD_A: hasRoom && !transposeA ? 1 : 0, PAD_B: hasRoom && transposeB ? 1 : 0 };
 }
 
 /**
  * The passes of one product. Few outputs with a long inner axis (the gradient of a weight: as long
  * as batch times length) take parts of it in parallel, whose sums are added in a fixed order;
  * where more is done to a sum than adding the bias, it is taken whole.
- *
- * @param kind  code of the activation that is applied to the sums; 0 is the identity
  */
 export function multiplyPlan(
   product: Product,
   names: ProductNames,
-  kind: number,
+  { kind = 0, eps = 1, ...how }: How,
   limits: GpuLimits,
 ): Pick<LaunchPlan, "scratch" | "passes"> {
   const { pairs, m, n, k, transposeA, transposeB } = product;
-  const { a, b, bias, gradC, target } = names;
-  const tile = tileOf(m, n, limits);
+  const { a, b, bias, gradC, norm, target } = names;
+  const tile = how.tile ?? tileOf(m, n, limits);
   const invocations = tile.ROWS / tile.BLOCK_ROWS * (tile.COLUMNS / tile.BLOCK_COLUMNS);
   const groups = [groupsFor(n, tile.COLUMNS), groupsFor(m, tile.ROWS)] as const;
-  const isWhole = kind !== 0 || gradC !== undefined;
-  const wanted = Math.floor(GROUPS_ENOUGH / Math.max(1, groups[0] * groups[1] * pairs));
+  const isWhole = [gradC, norm].some((name) => name !== undefined) || kind !== 0;
+  const wanted = Math.floor(
+    (how.groups ?? GROUPS_ENOUGH) / Math.max(1, groups[0] * groups[1] * pairs),
+  );
   const most = isWhole ? 1 : Math.max(1, Math.min(wanted, Math.floor(k / PART_STEPS_MIN)));
   const kOfPart = Math.max(1, groupsFor(groupsFor(k, most), tile.STEPS) * tile.STEPS);
   const parts = Math.max(1, groupsFor(k, kOfPart));
   const scratch = `${target}OfParts`;
-  const named = Object.entries({ a, b, bias, gradC });
+  const named = Object.entries({ a, b, bias, gradC, norm });
   const pass: Pass = {
     shader: "matmul",
     entry: "multiply",
     constants: {
       ...tile,
-      SWIZZLE_A: transposeA ? 0 : swizzleOf(tile.ROWS / tile.BLOCK_ROWS, tile.STEPS),
-      SWIZZLE_B: transposeB ? swizzleOf(tile.COLUMNS / tile.BLOCK_COLUMNS, tile.STEPS) : 0,
+      ...paddingOf(product, tile, limits),
       INVOCATIONS: invocations,
       LOADS_A: groupsFor(tile.ROWS * tile.STEPS / 4, invocations),
       LOADS_B: groupsFor(tile.COLUMNS * tile.STEPS / 4, invocations),
       TRANSPOSE_A: transposeA ? 1 : 0,
       TRANSPOSE_B: transposeB ? 1 : 0,
-      WIDE_A: (transposeA ? m : k) % 4 === 0 ? 1 : 0,
-      WIDE_B: (transposeB ? k : n) % 4 === 0 ? 1 : 0,
+      WIDE_A: transposeA && m % 4 === 0 ? 1 : 0,
+      WIDE_B: !transposeB && n % 4 === 0 ? 1 : 0,
       WIDE_C: n % 4 === 0 ? 1 : 0,
       EVEN: k % tile.STEPS === 0 ? 1 : 0,
       HAS_BIAS: bias === undefined ? 0 : 1,
+      NORM: norm === undefined ? 0 : 1,
       SLOPE: gradC === undefined ? 0 : 1,
       KIND: kind,
     },
-    dims: { m, n, k, kOfPart, pairs },
+    dims: { m, n, k, kOfPart, pairs, eps },
     bindings: [
       ...named.flatMap(([variable, name]) => name === undefined ? [] : [`${variable}=${name}`]),
       `c=${parts > 1 ? scratch : target}`,
