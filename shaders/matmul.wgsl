@@ -1,6 +1,6 @@
 // Matrix product: c = act(a b + bias), for each of several pairs of matrices (or one b for all
-// rows); where the inner axis is split, each part of it has a c of its own, and a later pass adds
-// them. With SLOPE it is c = gradC act'(a b + bias): how the way back of act begins. With NORM a row
+// rows); where the inner axis is split, each part has a c of its own, and a later pass adds them.
+// With SLOPE it is c = gradC act'(a b + bias): how the way back of act begins. With NORM a row
 // of a is a / sqrt(mean(a^2) + eps) times the weight of each step: squares are summed as a is
 // staged, and the root is a factor of the finished sums.
 //

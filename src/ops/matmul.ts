@@ -25,7 +25,8 @@ import { expectAxis, expectShape, type Shape, sizeOf } from "../tensor/shape.ts"
 import type { FloatArray } from "../tensor/tensor.ts";
 import { type Activation, activationCode, activationOf, slopeOf } from "./_helpers/activation.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
-import { multiplyPlan, type Product } from "./_helpers/matmul_plan.ts";
+import { multiplyPlan } from "./_helpers/matmul_plan.ts";
+import type { Product } from "./_helpers/matmul_tiles.ts";
 import { multiplyInto } from "./_helpers/matmul_twin.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
 import { SIMD_BLOCK, sumColumns } from "./_helpers/simd.ts";

@@ -6,8 +6,8 @@
  *   gradN = gradC·b,   from which gradX and gradWeight as in `rms_norm`
  *   gradB = gradCᵀ·(x·r·weight),   gradBias = Σ_i gradC[i, j]
  *
- * RMSNorm (arXiv 1910.07467) eq. 4 before a linear layer. On a GPU r is a factor of a row of outputs:
- * the product sums the squares of the rows that it stages and multiplies in the end, so that the
+ * RMSNorm (arXiv 1910.07467) eq. 4 before a linear layer. On a GPU r is a factor of a row of sums:
+ * the product adds up the squares of the rows that it stages and multiplies in the end, so that the
  * normalised rows are in no memory. The way back makes them again, and a tape keeps x alone.
  *
  * Tolerance: that of a product, 1e-5.
@@ -17,7 +17,8 @@ import type { GpuLimits, SimdPlan } from "../device/device.ts";
 import { expectShape, lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { normal } from "./_helpers/cases.ts";
-import { multiplyPlan, type Product } from "./_helpers/matmul_plan.ts";
+import { multiplyPlan } from "./_helpers/matmul_plan.ts";
+import type { Product } from "./_helpers/matmul_tiles.ts";
 import { multiplyInto } from "./_helpers/matmul_twin.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
 import { normalizeBackwardPlan, normalizePlan, type RmsCall } from "./_helpers/rms_norm_plan.ts";

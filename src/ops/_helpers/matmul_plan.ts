@@ -2,19 +2,8 @@
 import type { GpuLimits } from "../../device/device.ts";
 import type { LaunchPlan, Pass } from "../op.ts";
 import { groupsFor } from "./plan.ts";
+import { type Cut, cutOf, type Product, type Tile } from "./matmul_tiles.ts";
 import { columnSums, joinPlans } from "./reduce.ts";
-
-/** One product of matrices, or of `pairs` of them. */
-export interface Product {
-  readonly pairs: number;
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  /** The left operand is stored as [k, m]. */
-  readonly transposeA: boolean;
-  /** The right operand is stored as [n, k]. */
-  readonly transposeB: boolean;
-}
 
 /** Names of the tensors of a product; of what is absent there is none. */
 export interface ProductNames {
@@ -35,67 +24,8 @@ export interface How {
   readonly kind?: number;
   /** Added to the mean of squares where there is a norm. */
   readonly eps?: number;
-  /** The tile, in place of the one that the sizes choose: for tests and measurements. */
-  readonly tile?: Tile;
-  readonly groups?: number;
-}
-
-/** Sizes of a tile: constants of the shader, whose head says what they mean. */
-export interface Tile {
-  readonly ROWS: number;
-  readonly COLUMNS: number;
-  readonly STEPS: number;
-  readonly BLOCK_ROWS: number;
-  readonly BLOCK_COLUMNS: number;
-  readonly PATCH_ROWS: number;
-  readonly PATCH_COLUMNS: number;
-}
-
-function tile(ROWS: number, COLUMNS: number, block: readonly [number, number], STEPS = 16): Tile {
-  const [BLOCK_ROWS, BLOCK_COLUMNS] = block;
-  const across = COLUMNS / BLOCK_COLUMNS;
-  const PATCH_COLUMNS = Math.min(8, across & -across);
-  return {
-    ROWS,
-    COLUMNS,
-    STEPS,
-    BLOCK_ROWS,
-    BLOCK_COLUMNS,
-    PATCH_ROWS: 32 / PATCH_COLUMNS,
-    PATCH_COLUMNS,
-  };
-}
-
-/** The tiles that products are cut into, by name. */
-export const TILES = {
-  largest: tile(128, 256, [8, 16]),
-  large: tile(128, 128, [8, 8]),
-  tall: tile(256, 64, [8, 8]),
-  narrow: tile(256, 48, [8, 12]),
-  strip: tile(128, 64, [8, 8]),
-  middle: tile(64, 64, [4, 4]),
-  flat: tile(64, 128, [8, 8]),
-  block: tile(64, 64, [8, 8]),
-  small: tile(32, 32, [4, 4], 8),
-} as const;
-
-/** From this many outputs on, large tiles still fill a GPU. */
-const LARGE_OUTPUTS_MIN = 1 << 20;
-/** Narrower matrices waste the larger tiles. */
-const MIDDLE_SIDE_MIN = 33;
-const LARGE_SIDE_MIN = 65;
-/** Workgroups that fill a GPU: with fewer tiles of outputs the inner axis is split, too. */
-const GROUPS_ENOUGH = 1024;
-/** The shortest part of a split inner axis. */
-const PART_STEPS_MIN = 256;
-
-/** The tile for a product of m×n outputs. */
-function tileOf(m: number, n: number, limits: GpuLimits): Tile {
-  const side = Math.min(m, n);
-  const fits = limits.workgroupBytesMax >= 16_384 && limits.invocationsMax >= 256;
-  if (!fits || side < MIDDLE_SIDE_MIN) return TILES.small;
-  if (side >= LARGE_SIDE_MIN && m * n >= LARGE_OUTPUTS_MIN) return TILES.large;
-  return TILES.middle;
+  /** Tile and parts, in place of those that the sizes choose: for tests and measurements. */
+  readonly cut?: Cut;
 }
 
 const VECTOR_BYTES = 16;
@@ -119,21 +49,15 @@ function paddingOf({ transposeA, transposeB }: Product, tile: Tile, limits: GpuL
 export function multiplyPlan(
   product: Product,
   names: ProductNames,
-  { kind = 0, eps = 1, ...how }: How,
+  { kind = 0, eps = 1, cut }: How,
   limits: GpuLimits,
 ): Pick<LaunchPlan, "scratch" | "passes"> {
   const { pairs, m, n, k, transposeA, transposeB } = product;
   const { a, b, bias, gradC, norm, target } = names;
-  const tile = how.tile ?? tileOf(m, n, limits);
+  const isWhole = [gradC, norm].some((name) => name !== undefined) || kind !== 0;
+  const { tile, parts, kOfPart } = cut ?? cutOf(product, isWhole, limits);
   const invocations = tile.ROWS / tile.BLOCK_ROWS * (tile.COLUMNS / tile.BLOCK_COLUMNS);
   const groups = [groupsFor(n, tile.COLUMNS), groupsFor(m, tile.ROWS)] as const;
-  const isWhole = [gradC, norm].some((name) => name !== undefined) || kind !== 0;
-  const wanted = Math.floor(
-    (how.groups ?? GROUPS_ENOUGH) / Math.max(1, groups[0] * groups[1] * pairs),
-  );
-  const most = isWhole ? 1 : Math.max(1, Math.min(wanted, Math.floor(k / PART_STEPS_MIN)));
-  const kOfPart = Math.max(1, groupsFor(groupsFor(k, most), tile.STEPS) * tile.STEPS);
-  const parts = Math.max(1, groupsFor(k, kOfPart));
   const scratch = `${target}OfParts`;
   const named = Object.entries({ a, b, bias, gradC, norm });
   const pass: Pass = {

@@ -1,6 +1,6 @@
 /** The matrix product in double precision: the definition that the twins share. */
 import type { FloatArray } from "../../tensor/tensor.ts";
-import type { Product } from "./matmul_plan.ts";
+import type { Product } from "./matmul_tiles.ts";
 
 /** c = a·b + bias for each pair of matrices; sums are in f64. */
 export function multiplyInto(

@@ -70,7 +70,7 @@ export function normalizePlan(
 }
 
 /**
- * The passes from the gradient of `out` to those of x, of the weight (shares of it in scratch, which
+ * The passes from the gradient of `out` to those of x, of the weight (shares of it in scratch that
  * are then summed) and of z.
  */
 export function normalizeBackwardPlan(
