@@ -168,6 +168,20 @@ const SCANS: readonly Four[] = [
   [1, 256, 65_536, 16],
   [64, 2048, 512, 16],
 ];
+/** One sample for each of so many streams, their states advanced where they lie. */
+function stateUpdate(batch: number, feature: number, state: number): Call {
+  const rows = [batch, feature];
+  return call("selective_state_update", {
+    u: drawn(rows),
+    delta: drawn(rows),
+    A: drawn([state / 4, feature, 4], -4, -0.5),
+    B: drawn([batch, 1, state]),
+    C: drawn([batch, 1, state]),
+    state: drawn([batch, state / 4, feature, 4]),
+    D: drawn([feature]),
+  }, { softplus: true });
+}
+
 const S4D: readonly Four[] = [
   [8, 512, 1024, 32],
   [8, 512, 2048, 32],
@@ -192,6 +206,13 @@ function issueScenarios(): Scenario[] {
     ...both("issue", "ssd 1,16384,32,64,128", ssd(1, 16_384, 32, 64, 128)),
     ...both("issue", "selective_scan 8,2048,2048,128", selective(8, 2048, 2048, 128)),
     ...both("issue", "attention 8,2048,8,64", attention(8, 2048, 8, 64)),
+    ...[65_536, 16_384, 1024].map((streams) =>
+      forward(
+        "issue",
+        `selective_state_update ${streams},128,16`,
+        stateUpdate(streams, 128, 16),
+      )
+    ),
   ];
 }
 

@@ -128,6 +128,7 @@ class Recorder {
     const shared = {
       alloc: (shape: Shape, dtype: Dtype) => base.alloc(shape, dtype),
       upload: (tensor: Tensor) => base.upload(tensor),
+      write: (tensor: DeviceTensor, data: Float32Array<ArrayBuffer>) => base.write(tensor, data),
       read: (tensor: DeviceTensor) => base.read(tensor),
       close: () => base.close(),
       free,
@@ -237,9 +238,14 @@ class Recorder {
         throw new TypeError("A seed's tensor does not come from a watched one, or no more");
       }
       if ("buffer" in gradient) this.#sums.handForeign(node, gradient);
-      else this.#sums.add(node, this.#base.upload(gradient));
+      else this.#sums.add(node, this.#base.upload(this.#ownSeed(gradient)));
     }
     this.#replay();
+  }
+
+  /** A host tensor that may be written: uploading to the CPU does not copy. */
+  #ownSeed(seed: Tensor): Tensor {
+    return this.#base.kind === "cpu" ? { ...seed, data: seed.data.slice() } : seed;
   }
 
   /** The way back from the gradients that nodes have. */

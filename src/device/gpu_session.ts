@@ -212,7 +212,7 @@ export class GpuSession {
         if (this.#touched.has(command.id)) this.#submit();
         this.#spoilt.delete(command.id);
         if (command.data.byteLength > 0) {
-          this.#device.queue.writeBuffer(this.#buffer(command.id), 0, command.data);
+          this.#device.queue.writeBuffer(this.#buffer(command.id), command.offset, command.data);
         }
         return;
       case "program":

@@ -3,7 +3,7 @@
  * commands in batches to the Worker that owns the GPU.
  */
 import { DeviceLostError, LimitError } from "../base/errors.ts";
-import { type Shape, sizeOf } from "../tensor/shape.ts";
+import { expectAxis, type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor/tensor.ts";
 import type { AdapterSummary, DeviceTensor, GpuDevice, GpuLimits, Launch } from "./device.ts";
 import { inTurn, prepareLinux } from "./driver.ts";
@@ -182,6 +182,12 @@ export class WebGpuDevice implements GpuDevice {
     return tensor;
   }
 
+  write(tensor: DeviceTensor, data: Float32Array<ArrayBuffer>): void {
+    expectAxis("elements", sizeOf(tensor.shape), data.length);
+    this.#refuseDead(tensor);
+    this.#fill(tensor, data);
+  }
+
   async read(tensor: DeviceTensor): Promise<Tensor> {
     this.#refuseDead(tensor);
     const from = wireBinding(tensor.buffer, sizeOf(tensor.shape) * DTYPE_BYTES.f32);
@@ -321,7 +327,8 @@ export class WebGpuDevice implements GpuDevice {
   }
 
   #fill(tensor: DeviceTensor, data: Float32Array<ArrayBuffer>): void {
-    this.#push({ kind: "write", id: tensor.buffer.id, data: data.buffer });
+    const { id, offset } = wireBinding(tensor.buffer, data.byteLength);
+    this.#push({ kind: "write", id, offset, data: data.buffer });
     this.#transfer.push(data.buffer);
     this.#batchBytes += data.byteLength;
     if (this.#batchBytes > BATCH_BYTES_MAX) this.#flush();

@@ -10,10 +10,10 @@ import type {
 import { LimitError } from "../base/errors.ts";
 import { storageOf } from "../device/pipelines.ts";
 import { invariant } from "../base/invariant.ts";
-import { type Shape, sizeOf } from "../tensor/shape.ts";
+import { expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type FloatArray, type Tensor } from "../tensor/tensor.ts";
 import { type AnyOp, gradientName, type LaunchPlan, type Named, type Op, type Pass } from "./op.ts";
-import { packLaunch } from "./_helpers/packing.ts";
+import { copyWords, packLaunch } from "./_helpers/packing.ts";
 
 /** An input of {@linkcode runOp}: on the host, or already on the device. */
 export type OpInput = Tensor | DeviceTensor;
@@ -41,11 +41,30 @@ export function runOp<P, I extends string, Opt extends string, O extends string>
   inputs: Named<I, Opt, OpInput>,
   params: P,
 ): { readonly [key in O]: DeviceTensor } {
-  const outputs = device.kind === "webgpu"
-    ? runOnGpu(device, op, inputs, params)
-    : runOnCpu(device, op, inputs, params);
+  const outputs = runInto(device, op, inputs, params, {});
   (device as RecordingDevice).record?.({ op, inputs, params, outputs });
   return outputs;
+}
+
+/**
+ * {@linkcode runOp} that fills tensors of the caller's where it is given some, with no record on a
+ * tape: what stood in them is gone. For an output that is resident ({@linkcode Op.resident}) it may
+ * be the input's own tensor, which the run then advances in place.
+ *
+ * @param targets  by output; others get memory of their own
+ * @throws as {@linkcode runOp}; {ShapeError} a target has another shape than the output;
+ *   {TypeError} a target is an input that its output does not go on from
+ */
+export function runInto<P, I extends string, Opt extends string, O extends string>(
+  device: Device,
+  op: Op<P, I, Opt, O>,
+  inputs: Named<I, Opt, OpInput>,
+  params: P,
+  targets: OpTargets<O>,
+): { readonly [key in O]: DeviceTensor } {
+  return device.kind === "webgpu"
+    ? issue(device, (scope) => prepareOp(scope, op, inputs, params, targets)).outputs
+    : runOnCpu(device, op, inputs, params, targets);
 }
 
 /** One run of an op, as a tape takes it down. */
@@ -94,6 +113,37 @@ function arraysOf(
 /** Tensors that outputs are to be written into, by the outputs' names. */
 export type Homes = Readonly<Record<string, DeviceTensor>>;
 
+/** The same of one op. */
+export type OpTargets<O extends string> = { readonly [key in O]?: DeviceTensor };
+
+/** The input that an output goes on from, where it does. */
+function originOf(op: AnyOp, output: string): string | undefined {
+  return op.resident?.[output];
+}
+
+/** The memory that a tensor lies in. */
+function memoryOf({ buffer }: DeviceTensor): number {
+  return buffer.view?.of ?? buffer.id;
+}
+
+/** @throws what {@linkcode runInto} says of targets */
+function checkTargets(
+  op: AnyOp,
+  given: Readonly<Record<string, OpInput>>,
+  shapes: Readonly<Record<string, Shape>>,
+  targets: Homes,
+): void {
+  for (const [name, target] of Object.entries(targets)) {
+    expectShape(name, [], shapes[name] ?? [], target.shape);
+    for (const [input, tensor] of Object.entries(given)) {
+      if (!isOnDevice(tensor) || memoryOf(tensor) !== memoryOf(target)) continue;
+      if (originOf(op, name) !== input || tensor.buffer.id !== target.buffer.id) {
+        throw new TypeError(`Op ${op.name}: "${name}" cannot take the place of "${input}"`);
+      }
+    }
+  }
+}
+
 /** Tensors of the given shapes, and the arrays behind them. */
 function allocArrays(
   device: CpuDevice,
@@ -132,13 +182,21 @@ function runOnCpu<P, I extends string, Opt extends string, O extends string>(
   op: Op<P, I, Opt, O>,
   inputs: Named<I, Opt, OpInput>,
   params: P,
+  targets: OpTargets<O>,
 ): { readonly [key in O]: DeviceTensor } {
   const given = inputs as Record<string, OpInput | undefined>;
   const shapes = shapesOf(op, given);
   const outputShapes = op.outputShapes(shapes as Named<I, Opt, Shape>, params);
   const { dtype } = given[op.inputs[0]!]!;
-  const arrays = arraysOf(device, op, inputsOf(given, shapes), dtype);
-  const outputs = allocArrays(device, outputShapes, dtype);
+  const present = inputsOf(given, shapes);
+  checkTargets(op, present, outputShapes, targets as Homes);
+  const arrays = arraysOf(device, op, present, dtype);
+  const outputs = allocArrays(device, outputShapes, dtype, targets as Homes);
+  for (const name of op.outputs) {
+    const origin = originOf(op, name);
+    if (origin === undefined || arrays[origin] === outputs.arrays[name]) continue;
+    outputs.arrays[name]!.set(arrays[origin]!);
+  }
   const work = op.work(shapes as Named<I, Opt, Shape>, params);
   const plan = isForSimd(device, dtype, work) && op.simd?.(shapes as Named<I, Opt, Shape>, params);
   if (plan && device.simd!.run(plan, arrays, outputs.arrays)) {
@@ -184,22 +242,29 @@ export interface PreparedOp<O extends string> {
 
 /**
  * Makes an op ready on a GPU without running it: uploads host inputs, allocates scratch and
- * outputs. For loops that repeat the same launches (benches, training iterations). Everything stays
- * allocated; pass a scope to give it back together.
+ * outputs. For loops that repeat the same launches (benches, training iterations, serving).
+ * Everything stays allocated; pass a scope to give it back together.
  *
- * @throws as {@linkcode runOp}
+ * @param targets  tensors of the caller's to fill instead of new ones
+ * @throws as {@linkcode runInto}
  */
 export function prepareOp<P, I extends string, Opt extends string, O extends string>(
   device: GpuDevice,
   op: Op<P, I, Opt, O>,
   inputs: Named<I, Opt, OpInput>,
   params: P,
+  targets: OpTargets<O> = {},
 ): PreparedOp<O> {
   const given = inputs as Record<string, OpInput | undefined>;
   const shapes = shapesOf(op, given);
   const outputShapes = op.outputShapes(shapes as Named<I, Opt, Shape>, params);
   const plan = op.launch(shapes as Named<I, Opt, Shape>, params, device.limits);
-  const prepared = prepare(device, op, inputsOf(given, shapes), outputShapes, plan, {});
+  const present = inputsOf(given, shapes);
+  checkTargets(op, present, outputShapes, targets as Homes);
+  const prepared = prepare(device, op, present, outputShapes, plan, targets as Homes);
+  for (const [name, target] of Object.entries(targets)) {
+    invariant(prepared.outputs[name] === target, `op ${op.name} only reads its output "${name}"`);
+  }
   return prepared as PreparedOp<O>;
 }
 
@@ -242,8 +307,15 @@ function prepare(
     tensors[name] = device.table(table.key, table.make);
   }
   const outputs: Record<string, DeviceTensor> = {};
+  const copies: Launch[] = [];
   for (const [name, shape] of Object.entries(outputShapes)) {
-    outputs[name] = tensors[name] = homes[name] ?? device.alloc(shape, "f32");
+    const output = homes[name] ?? device.alloc(shape, "f32");
+    outputs[name] = tensors[name] = output;
+    const origin = originOf(op, name);
+    if (origin === undefined || tensors[origin]!.buffer.id === output.buffer.id) continue;
+    const count = sizeOf(shape);
+    const bindings = { words: bind(tensors[origin]!), copied: bind(output) };
+    if (count > 0) copies.push(copyWords(device, bindings, { count, wordsAt: 0, copiedAt: 0 }));
   }
   const launches = plan.passes.flatMap((pass) =>
     packLaunch(device, {
@@ -255,16 +327,7 @@ function prepare(
       workgroups: pass.workgroups,
     })
   );
-  return { launches, outputs };
-}
-
-function runOnGpu<P, I extends string, Opt extends string, O extends string>(
-  device: GpuDevice,
-  op: Op<P, I, Opt, O>,
-  inputs: Named<I, Opt, OpInput>,
-  params: P,
-): { readonly [key in O]: DeviceTensor } {
-  return issue(device, (scope) => prepareOp(scope, op, inputs, params)).outputs;
+  return { launches: [...copies, ...launches], outputs };
 }
 
 /** Runs what was prepared in a scope; only its outputs outlive the run. */
