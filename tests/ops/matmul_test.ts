@@ -110,3 +110,8 @@ Deno.test("cutOf() splits long inner axes of few outputs, and keeps tiles within
     assert.ok(Math.ceil(m! / tile.ROWS) <= DEFAULT_LIMITS.workgroupsPerAxisMax);
   }
 });
+
+Deno.test("cutOf() names the limit that a product's rows are beyond", () => {
+  const product = { pairs: 1, m: 10_000_000, n: 1, k: 4, transposeA: false, transposeB: false };
+  assert.throws(() => cutOf(product, false, DEFAULT_LIMITS), { name: "LimitError" });
+});
