@@ -73,8 +73,8 @@ interface Rate {
 }
 
 /**
- * Fitted to what was measured (GPU timestamps, one H100, ms; operands as in a linear layer's forward
- * pass, or TN as in its weight's gradient, sums of parts included):
+ * Fitted to what was measured (GPU timestamps, one H100, ms; operands as in a linear layer's way
+ * forward, or TN as in its weight's gradient, sums of parts included):
  *
  *   m, n, k             largest  large   strip   narrow  block   middle  small
  *   4096, 4096, 4096    2.79     3.08
@@ -92,9 +92,9 @@ interface Rate {
  *   512, 16, 65536 TN                                            0.147   0.093
  *
  * Left out, since they were best nowhere: 256x64, 64x128 and 256x128 outputs; 8 or 32 steps; two
- * tiles in turns in twice the workgroup memory (46 against 49 TFLOP/s at 4096^3, the barriers it
- * saves cost less than the processors it empties); operands staged as they lie, read along the inner
- * axis (40); turned operands swapped by an exclusive or instead of padded (47).
+ * tiles in turns in twice the workgroup memory (46 against 49 TFLOP/s at 4096^3); operands staged as
+ * they lie, read along the inner axis (40); turned operands swapped by an exclusive or in place of
+ * padding (47).
  */
 const RATES: Readonly<Record<TileName, Rate>> = {
   largest: { mega: 24.5, held: 1, edges: 48 },
