@@ -91,10 +91,9 @@ interface Rate {
  *   48, 512, 65536 TN                    0.216           0.117   0.146
  *   512, 16, 65536 TN                                            0.147   0.093
  *
- * Left out, since they were best nowhere: 256x64, 64x128 and 256x128 outputs; 8 or 32 steps; two
- * tiles in turns in twice the workgroup memory (46 against 49 TFLOP/s at 4096^3); operands staged as
- * they lie, read along the inner axis (40); turned operands swapped by an exclusive or in place of
- * padding (47).
+ * Best nowhere, and so left out: 256x64, 64x128 and 256x128 outputs; 8 or 32 steps; two tiles in
+ * turns in twice the workgroup memory (46 against 49 TFLOP/s at 4096^3); operands staged as they lie,
+ * read along the inner axis (40); turned operands swapped by an exclusive or, not padded (47).
  */
 const RATES: Readonly<Record<TileName, Rate>> = {
   largest: { mega: 24.5, held: 1, edges: 48 },
