@@ -91,9 +91,10 @@ interface Rate {
  *   48, 512, 65536 TN                    0.216           0.117   0.146
  *   512, 16, 65536 TN                                            0.147   0.093
  *
- * Best nowhere, and so left out: 256x64, 64x128 and 256x128 outputs; 8 or 32 steps; two tiles in
- * turns in twice the workgroup memory (46 against 49 TFLOP/s at 4096^3); operands that are staged as
- * they lie, along the inner axis (40); turned operands swapped by an exclusive or, not padded (47).
+ * Best nowhere, and so left out: 256x64, 64x128 and 256x128 outputs; 8 or 32 steps; two tiles
+ * in turns in twice the workgroup memory (46 against 49 TFLOP/s at 4096^3); operands that are
+ * staged as they lie, along the inner axis (40); turned operands swapped by an exclusive or,
+ * not padded (47).
  */
 const RATES: Readonly<Record<TileName, Rate>> = {
   largest: { mega: 24.5, held: 1, edges: 48 },
