@@ -20,8 +20,11 @@ export function openScope(device: Device): ScopedDevice {
     return tensor;
   };
   const scope = {
-    alloc: (shape: DeviceTensor["shape"], dtype: DeviceTensor["dtype"]) =>
-      own(device.alloc(shape, dtype)),
+    alloc: (
+      shape: DeviceTensor["shape"],
+      dtype: DeviceTensor["dtype"],
+      use?: "resident",
+    ) => own(device.alloc(shape, dtype, use)),
     upload: (tensor: Parameters<Device["upload"]>[0]) => own(device.upload(tensor)),
     write: (tensor: DeviceTensor, data: Float32Array<ArrayBuffer>) => device.write(tensor, data),
     read: (tensor: DeviceTensor) => device.read(tensor),

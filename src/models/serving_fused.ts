@@ -158,7 +158,9 @@ function uploadWeights(
         outBias: optional("outBias"),
         normWeight: tensors[`${prefix}norm.weight`],
       });
-      return upload(tensorOf([packed.length], packed));
+      const tensor = device.alloc([packed.length], "f32", "resident");
+      device.write(tensor, new Float32Array(packed));
+      return tensor;
     }),
     norm: config.norm === "rms" ? upload(need("norm.weight")) : undefined,
     output: upload(need("output.weight")),

@@ -59,7 +59,7 @@ export class StateTables {
     try {
       for (const spec of specs) {
         const shape = [capacity, ...spec.deviceShape];
-        this.#tensors.set(spec.name, device.alloc(shape, "f32"));
+        this.#tensors.set(spec.name, device.alloc(shape, "f32", "resident"));
         this.#initial.set(spec.name, device.upload(this.#encoded(spec, initial)));
       }
     } catch (error) {

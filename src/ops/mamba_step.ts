@@ -26,6 +26,7 @@ import { type FloatArray, tensorOf } from "../tensor/tensor.ts";
 import { silu, softplus } from "./_helpers/activation.ts";
 import { constant, fill, normal, uniform } from "./_helpers/cases.ts";
 import { LANE } from "./_helpers/lanes.ts";
+import { mambaStepSimd } from "./_helpers/mamba_step_simd.ts";
 import { mambaStepPlan, mambaTiles } from "./_helpers/mamba_step_plan.ts";
 import {
   mambaOffsets,
@@ -353,6 +354,11 @@ export const mambaStep = defineOp<
       limits,
     );
   },
+  simd: (shapes, params) =>
+    mambaStepSimd(
+      { batch: shapes.x[0]!, rows: shapes.state[0]!, fields: shapes.rows[1]! },
+      params,
+    ),
   work: ({ x, weights }) => x[0]! * sizeOf(weights),
   sized(work) {
     const perStream = LANE * mambaOffsets(SMALL).end;
