@@ -218,7 +218,7 @@ function bind(tensor: DeviceTensor): Binding {
 function bindPass(
   device: GpuDevice,
   pass: Pass,
-  tensors: Record<string, DeviceTensor>,
+  tensors: Readonly<Record<string, DeviceTensor>>,
 ): Record<string, Binding> {
   const axisMax = device.limits.workgroupsPerAxisMax;
   for (const count of pass.workgroups) {
@@ -318,16 +318,25 @@ function prepare(
     if (count > 0) copies.push(copyWords(device, bindings, { count, wordsAt: 0, copiedAt: 0 }));
   }
   const launches = plan.passes.flatMap((pass) =>
-    packLaunch(device, {
-      shader: pass.shader ?? op.name,
-      entry: pass.entry,
-      constants: pass.constants,
-      dims: pass.dims,
-      bindings: bindPass(device, pass, tensors),
-      workgroups: pass.workgroups,
-    })
+    preparePass(device, { shader: op.name, ...pass }, tensors)
   );
   return { launches: [...copies, ...launches], outputs };
+}
+
+/**
+ * Makes one pass ready on tensors of the caller's: for states that stay in a layout of the pass's
+ * own, between the passes that bring them there and back.
+ *
+ * @throws {LimitError} it needs more than the device has
+ */
+export function preparePass(
+  device: GpuDevice,
+  pass: Pass & { readonly shader: string },
+  tensors: Readonly<Record<string, DeviceTensor>>,
+): Launch[] {
+  const { shader, entry, constants, dims, workgroups } = pass;
+  const bindings = bindPass(device, pass, tensors);
+  return packLaunch(device, { shader, entry, constants, dims, bindings, workgroups });
 }
 
 /** Runs what was prepared in a scope; only its outputs outlive the run. */
