@@ -174,6 +174,8 @@ export interface Launch {
   /** Variables that lie in the buffers of others; their offsets are among `dims`. */
   readonly packed?: Packed;
   readonly workgroups: readonly [number, number, number];
+  /** Launches that share it differ in nothing but the buffers that they bind. */
+  readonly template?: object;
 }
 
 /** A buffer's leading bytes, as a shader sees them. */

@@ -91,7 +91,7 @@ export class Readback {
     this.#pending.add(settled);
   }
 
-  /** A buffer that takes a copy of so many bytes, in whole words, until the next one is asked for. */
+  /** A buffer that takes a copy of so many bytes, until the next one is asked for. */
   async stagingFor(bytes: number): Promise<GPUBuffer> {
     let size = STAGING_BYTES_MIN;
     while (size < bytes) size *= 2;
