@@ -32,6 +32,7 @@ import { linearScan } from "./linear_scan.ts";
 import { mambaStep } from "./mamba_step.ts";
 import { mambaStepHalf } from "./mamba_step_half.ts";
 import { matmul } from "./matmul.ts";
+import { normMatmul } from "./norm_matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
 import { outer } from "./outer.ts";
@@ -92,6 +93,7 @@ export {
   mambaStepHalf,
   matmul,
   mimoSystem,
+  normMatmul,
   outer,
   poles,
   pool,
@@ -149,6 +151,7 @@ export const OPS: readonly AnyOp[] = [
   mambaStep,
   mambaStepHalf,
   matmul,
+  normMatmul,
   mimoSystem,
   outer,
   poles,
