@@ -14,10 +14,11 @@
 //
 // reduce_flows   every chunk: the flow it passes back from a zero start, and its decay
 // carry_flows    across the chunks: the flow into chunk c replaces what it passes on
-// apply_flows    every chunk again from its true flow: the flow of every sample
-// sum_flows      products of flows and states: gradients of the poles, the steps and the drive
+// apply_flows    every chunk again from its true flow, and its products with the states: the
+//                gradients of the drive, the steps and the poles
 //
-// An invocation holds one state of one row of the batch.
+// An invocation holds one state of one row of the batch, and loads AHEAD steps before it takes the
+// first of them: a load waits for memory, a step for the step before, and so neither for both.
 #import shared/discretize_mode
 
 struct Dims { length: u32, states: u32, rows: u32, chunk: u32, chunks: u32 }
@@ -32,7 +33,6 @@ struct Dims { length: u32, states: u32, rows: u32, chunk: u32, chunks: u32 }
 @group(0) @binding(6) var<storage, read_write> ends: array<vec4f>;
 @group(0) @binding(7) var<storage, read> gradX: array<vec2f>;
 @group(0) @binding(8) var<storage, read> gradState: array<vec2f>;
-/// The flow between apply_flows and sum_flows.
 @group(0) @binding(9) var<storage, read_write> gradV: array<vec2f>;
 @group(0) @binding(10) var<storage, read_write> gradDt: array<f32>;
 @group(0) @binding(11) var<storage, read_write> gradX0: array<vec2f>;
@@ -76,6 +76,15 @@ fn modeAt(a: vec2f, at: u32) -> vec4f {
 #end
 }
 
+/// What a mode takes in of its drive.
+fn driveOf(mode: vec4f, drive: vec2f) -> vec2f {
+#if PER_STEP
+  return complexMul(mode.zw, drive);
+#else
+  return drive;
+#end
+}
+
 @compute @workgroup_size(GROUP)
 fn reduce_chunks(
   @builtin(workgroup_id) group: vec3u,
@@ -88,11 +97,16 @@ fn reduce_chunks(
   let a = poleOf(row);
   var end = vec2f(0.0);
   var decay = vec2f(1.0, 0.0);
-  for (var k = group.y * dims.chunk; k < (group.y + 1u) * dims.chunk; k++) {
-    let at = elementAt(row, k);
-    let mode = modeAt(a, at);
-    end = complexMul(mode.xy, end) + complexMul(mode.zw, v[at]);
-    decay = complexMul(mode.xy, decay);
+  for (var k = group.y * dims.chunk; k < (group.y + 1u) * dims.chunk; k += AHEAD) {
+#for j in 0..AHEAD
+    let at${j} = elementAt(row, k + ${j}u);
+    let drive${j} = v[at${j}];
+    let mode${j} = modeAt(a, at${j});
+#end
+#for j in 0..AHEAD
+    end = complexMul(mode${j}.xy, end) + driveOf(mode${j}, drive${j});
+    decay = complexMul(mode${j}.xy, decay);
+#end
   }
   ends[group.y * dims.rows + row] = vec4f(end, decay);
 }
@@ -111,10 +125,16 @@ fn carry_chunks(
 #else
   var carried = vec2f(0.0);
 #end
-  for (var c = 0u; c < dims.chunks - 1u; c++) {
-    let chunk = ends[c * dims.rows + row];
-    carried = complexMul(chunk.zw, carried) + chunk.xy;
-    ends[c * dims.rows + row] = vec4f(carried, 0.0, 0.0);
+  for (var c = 0u; c < dims.chunks - 1u; c += AHEAD) {
+#for j in 0..AHEAD
+    let chunk${j} = ends[(c + ${j}u) * dims.rows + row];
+#end
+#for j in 0..AHEAD
+    if (c + ${j}u < dims.chunks - 1u) {
+      carried = complexMul(chunk${j}.zw, carried) + chunk${j}.xy;
+      ends[(c + ${j}u) * dims.rows + row] = vec4f(carried, 0.0, 0.0);
+    }
+#end
   }
 }
 
@@ -141,11 +161,18 @@ fn apply_chunks(
 #end
   let start = group.y * dims.chunk;
   let end = min(start + dims.chunk, dims.length);
-  for (var k = start; k < end; k++) {
-    let at = elementAt(row, k);
-    let mode = modeAt(a, at);
-    carried = complexMul(mode.xy, carried) + complexMul(mode.zw, v[at]);
-    x[at] = carried;
+  for (var k = start; k < end; k += AHEAD) {
+#for j in 0..AHEAD
+    let at${j} = elementAt(row, min(k + ${j}u, end - 1u));
+    let drive${j} = v[at${j}];
+    let mode${j} = modeAt(a, at${j});
+#end
+#for j in 0..AHEAD
+    if (k + ${j}u < end) {
+      carried = complexMul(mode${j}.xy, carried) + driveOf(mode${j}, drive${j});
+      x[at${j}] = carried;
+    }
+#end
   }
   if (group.y + 1u == dims.chunks) {
     state[row] = carried;
@@ -170,11 +197,19 @@ fn reduce_flows(
   let start = chunk * dims.chunk;
   var flow = vec2f(0.0);
   var decay = vec2f(1.0, 0.0);
-  for (var k = min(start + dims.chunk, dims.length); k > start; k--) {
-    let at = elementAt(row, k - 1u);
-    let back = complexConj(modeAt(a, at).xy);
-    flow = complexMul(back, flow + gradX[at]);
-    decay = complexMul(back, decay);
+  let steps = min(dims.chunk, dims.length - start);
+  for (var back = 0u; back < steps; back += AHEAD) {
+#for j in 0..AHEAD
+    let at${j} = elementAt(row, start + steps - 1u - min(back + ${j}u, steps - 1u));
+    let arrived${j} = gradX[at${j}];
+    let abar${j} = complexConj(modeAt(a, at${j}).xy);
+#end
+#for j in 0..AHEAD
+    if (back + ${j}u < steps) {
+      flow = complexMul(abar${j}, flow + arrived${j});
+      decay = complexMul(abar${j}, decay);
+    }
+#end
   }
   flows[chunk * dims.rows + row] = vec4f(flow, decay);
 }
@@ -189,11 +224,17 @@ fn carry_flows(
     return;
   }
   var flow = gradState[row];
-  for (var c = dims.chunks - 1u; c > 0u; c--) {
-    let at = c * dims.rows + row;
-    let chunk = flows[at];
-    flows[at] = vec4f(flow, 0.0, 0.0);
-    flow = complexMul(chunk.zw, flow) + chunk.xy;
+  for (var back = 1u; back < dims.chunks; back += AHEAD) {
+#for j in 0..AHEAD
+    let at${j} = (dims.chunks - min(back + ${j}u, dims.chunks)) * dims.rows + row;
+    let chunk${j} = flows[at${j}];
+#end
+#for j in 0..AHEAD
+    if (back + ${j}u < dims.chunks) {
+      flows[at${j}] = vec4f(flow, 0.0, 0.0);
+      flow = complexMul(chunk${j}.zw, flow) + chunk${j}.xy;
+    }
+#end
   }
 #if HAS_X0
   let first = flows[row];
@@ -213,57 +254,51 @@ fn apply_flows(
   }
   let a = poleOf(row);
   let start = group.y * dims.chunk;
-  var flow = flows[group.y * dims.rows + row].xy;
-  for (var k = min(start + dims.chunk, dims.length); k > start; k--) {
-    let at = elementAt(row, k - 1u);
-    flow += gradX[at];
-    gradV[at] = flow;
-    flow = complexMul(complexConj(modeAt(a, at).xy), flow);
-  }
-}
-
-@compute @workgroup_size(GROUP)
-fn sum_flows(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let row = group.x * GROUP + local;
-  if (row >= dims.rows) {
-    return;
-  }
-  let start = group.y * dims.chunk;
-  let end = min(start + dims.chunk, dims.length);
-  var before = vec2f(0.0);
+  let steps = min(dims.chunk, dims.length - start);
+  var entered = vec2f(0.0);
 #if HAS_X0
-  before = x0[row];
+  entered = x0[row];
 #end
   if (start > 0u) {
-    before = x[elementAt(row, start - 1u)];
+    entered = x[elementAt(row, start - 1u)];
   }
-#if PER_STEP
-  let a = poleOf(row);
-#end
+  var flow = flows[group.y * dims.rows + row].xy;
   var sum = vec2f(0.0);
-  for (var k = start; k < end; k++) {
-    let at = elementAt(row, k);
-    let flow = gradV[at];
-    let ofAbar = complexMul(complexConj(before), flow);
+  for (var back = 0u; back < steps; back += AHEAD) {
+#for j in 0..AHEAD
+    let step${j} = steps - 1u - min(back + ${j}u, steps - 1u);
+    let at${j} = elementAt(row, start + step${j});
+    let arrived${j} = gradX[at${j}];
+    let earlier${j} = x[elementAt(row, start + max(step${j}, 1u) - 1u)];
+    let before${j} = select(entered, earlier${j}, step${j} > 0u);
+    let mode${j} = modeAt(a, at${j});
 #if PER_STEP
-    let mode = discretizeMode(a, dt[at]);
-    let slopes = slopesOfMode(a, dt[at], mode.xy);
-    let ofFactor = complexMul(complexConj(v[at]), flow);
-    gradV[at] = complexMul(complexConj(mode.zw), flow);
-    gradDt[at] = dot(slopes.abarByStep, ofAbar) + dot(slopes.factorByStep, ofFactor);
-    sum += complexMul(complexConj(slopes.abarByLambda), ofAbar)
-      + complexMul(complexConj(slopes.factorByLambda), ofFactor);
+    let drive${j} = v[at${j}];
+#end
+#end
+#for j in 0..AHEAD
+    if (back + ${j}u < steps) {
+      flow += arrived${j};
+      let ofAbar = complexMul(complexConj(before${j}), flow);
+#if PER_STEP
+      let step = dt[at${j}];
+      let slopes = slopesOfMode(a, step, mode${j}.xy);
+      let ofFactor = complexMul(complexConj(drive${j}), flow);
+      gradV[at${j}] = complexMul(complexConj(mode${j}.zw), flow);
+      gradDt[at${j}] = dot(slopes.abarByStep, ofAbar) + dot(slopes.factorByStep, ofFactor);
+      sum += complexMul(complexConj(slopes.abarByLambda), ofAbar)
+        + complexMul(complexConj(slopes.factorByLambda), ofFactor);
 #else
+      gradV[at${j}] = flow;
 #if LOGS
-    gradA[at] = complexMul(complexConj(complexExp(A[at])), ofAbar);
+      gradA[at${j}] = complexMul(complexConj(mode${j}.xy), ofAbar);
 #else
-    sum += ofAbar;
+      sum += ofAbar;
 #end
 #end
-    before = x[at];
+      flow = complexMul(complexConj(mode${j}.xy), flow);
+    }
+#end
   }
 #if !LOGS
   let place = row / dims.states * dims.chunks + group.y;

@@ -129,6 +129,11 @@ function exponentialInto(mode: Float64Array, re: number, im: number): void {
   mode[1] = size * Math.sin(im);
 }
 
+/** Steps whose values are loaded before the first of them is taken. */
+const AHEAD = 8;
+/** The same where the system of every step is made of them: its values fill the registers. */
+const AHEAD_MADE = 4;
+
 /** What the passes of both directions share. */
 function geometryOf(shapes: Shapes, params: DiagonalScanParams) {
   const [batch, length, states] = shapes.v as [number, number, number, number];
@@ -137,6 +142,7 @@ function geometryOf(shapes: Shapes, params: DiagonalScanParams) {
   const chunks = Math.max(1, groupsFor(length, chunk));
   const constants = {
     GROUP: POINTWISE_GROUP,
+    AHEAD: params.variant === "lti" ? AHEAD : AHEAD_MADE,
     CHUNKED: chunks > 1 ? 1 : 0,
     PER_STEP: params.variant === "perStep" ? 1 : 0,
     LOGS: params.variant === "logs" ? 1 : 0,
@@ -199,8 +205,7 @@ function simdPlan(shapes: Shapes, params: DiagonalScanParams): SimdPlan {
  * are made per step.
  * The states are the op's output, so nothing is stored for the way back.
  *
- * On a GPU the flow crosses chunks as the state does, backwards; gradV holds it between the pass
- * that finds it and the pass that sums its products, so that no pass binds more than 8 buffers.
+ * On a GPU the flow crosses chunks as the state does, backwards.
  */
 const backward: Backward<DiagonalScanParams, Input, OptionalInput, "x" | "state"> = {
   needs: ["v", "A", "dt", "x0", "x"],
@@ -216,11 +221,10 @@ const backward: Backward<DiagonalScanParams, Input, OptionalInput, "x" | "state"
       ? ["A", "gradA"]
       : dt.length > 0
       ? ["v", "A", "dt", "gradDt", "sums"]
-      : ["sums"];
+      : ["A", "sums"];
     const passes = [
       pass("carry_flows", ["gradState", "flows", ...(shapes.x0 ? ["gradX0"] : [])], 1),
-      pass("apply_flows", ["A", ...dt, "gradX", "flows", "gradV"], chunks),
-      pass("sum_flows", [...modes, "x", ...x0, "gradV"], chunks),
+      pass("apply_flows", [...modes, "gradX", "flows", "x", ...x0, "gradV"], chunks),
     ];
     if (reduced > 0) {
       passes.unshift(pass("reduce_flows", ["A", ...dt, "gradX", "flows"], reduced));
