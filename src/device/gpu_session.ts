@@ -225,7 +225,7 @@ export class GpuSession {
       case "launch":
         return await this.#launch(command.launches);
       case "read":
-        return await this.#read(command.request, command.id, command.bytes);
+        return await this.#read(command.request, command.from);
       case "compile":
         if (command.program !== undefined) await this.#pipelineOf(command.program);
         return this.#events.compiled(command.request, this.#pipelines.compiled);
@@ -316,20 +316,20 @@ export class GpuSession {
 
   #bind({ program, bindings }: WireLaunch, made: Pipeline): GPUBindGroup {
     let key = `${program}`;
-    for (const { id, bytes } of bindings) {
+    for (const { id, offset, bytes } of bindings) {
       this.#touched.add(id);
-      key += `,${id}:${bytes}`;
+      key += `,${id}:${offset}:${bytes}`;
     }
     let group = this.#groups.get(key);
     if (group !== undefined) return group;
     group = this.#device.createBindGroup({
       layout: made.storageLayout,
-      entries: bindings.map(({ id, bytes }, i) => {
+      entries: bindings.map(({ id, offset, bytes }, i) => {
         const { binding } = made.shader.storage.get(made.program.names[i]!)!;
         // WebGPU has no empty bindings, and none smaller than one element of the variable.
         return {
           binding,
-          resource: { buffer: this.#buffer(id), size: Math.max(BINDING_BYTES_MIN, bytes) },
+          resource: { buffer: this.#buffer(id), offset, size: Math.max(BINDING_BYTES_MIN, bytes) },
         };
       }),
     });
@@ -353,11 +353,11 @@ export class GpuSession {
     this.#condemned = [];
   }
 
-  async #read(request: number, id: number, bytes: number): Promise<void> {
+  async #read(request: number, { id, offset, bytes }: WireBinding): Promise<void> {
     this.#submit();
     const spoilt = this.#spoilt.get(id);
     if (spoilt !== undefined) return this.#events.failed(request, spoilt);
-    const data = await this.#readback.read(this.#buffer(id), bytes);
+    const data = await this.#readback.read(this.#buffer(id), bytes, offset);
     const fault = this.#fault;
     this.#fault = undefined;
     if (fault !== undefined) this.#events.failed(request, fault);

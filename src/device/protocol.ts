@@ -1,5 +1,6 @@
 /** Messages between a GPU device on the caller's thread and the Worker that owns the GPU. */
-import type { AdapterSummary, GpuLimits } from "./device.ts";
+import { DTYPE_BYTES } from "../tensor/tensor.ts";
+import type { AdapterSummary, BufferHandle, GpuLimits } from "./device.ts";
 import type { Packed } from "./packing.ts";
 
 /** What a pipeline is compiled from; sent once, then named by its number. */
@@ -26,7 +27,14 @@ export interface WireLaunch {
 /** A buffer as a launch sees it. */
 export interface WireBinding {
   readonly id: number;
+  /** First byte. */
+  readonly offset: number;
   readonly bytes: number;
+}
+
+/** Leading bytes of a buffer, or of a view of one. */
+export function wireBinding({ id, view }: BufferHandle, bytes: number): WireBinding {
+  return { id: view?.of ?? id, offset: (view?.start ?? 0) * DTYPE_BYTES.f32, bytes };
 }
 
 /** One step of a batch; steps run in order. */
@@ -37,7 +45,7 @@ export type Command =
   | { kind: "program"; number: number; program: Program }
   | { kind: "forgetPrograms" }
   | { kind: "launch"; launches: readonly WireLaunch[] }
-  | { kind: "read"; request: number; id: number; bytes: number }
+  | { kind: "read"; request: number; from: WireBinding }
   | { kind: "compile"; request: number; program?: number }
   | { kind: "time"; request: number; launches: readonly WireLaunch[]; repeats: number };
 

@@ -10,6 +10,7 @@ import { inTurn, prepareLinux } from "./driver.ts";
 import { PIPELINES_MAX } from "./pipelines.ts";
 import { BufferPool, POOL_BYTES_MAX } from "./pool.ts";
 import type { Answer, Command, Program, Request, WireLaunch } from "./protocol.ts";
+import { wireBinding } from "./protocol.ts";
 import { FAST_READBACK_RUNTIMES } from "./readback.ts";
 import { threadEnded } from "./threads.ts";
 
@@ -180,9 +181,9 @@ export class WebGpuDevice implements GpuDevice {
   }
 
   async read(tensor: DeviceTensor): Promise<Tensor> {
-    const id = this.#alive(tensor);
-    const bytes = sizeOf(tensor.shape) * DTYPE_BYTES.f32;
-    const data = await this.#request((request) => ({ kind: "read", request, id, bytes }));
+    this.#refuseDead(tensor);
+    const from = wireBinding(tensor.buffer, sizeOf(tensor.shape) * DTYPE_BYTES.f32);
+    const data = await this.#request((request) => ({ kind: "read", request, from }));
     return {
       shape: tensor.shape,
       dtype: "f32",
@@ -331,12 +332,11 @@ export class WebGpuDevice implements GpuDevice {
     if (this.#batchBytes > BATCH_BYTES_MAX) this.#flush();
   }
 
-  #alive(tensor: DeviceTensor): number {
+  #refuseDead(tensor: DeviceTensor): void {
     this.#refuseWhenGone();
     if (tensor.buffer.generation !== this.#generation) {
       throw new DeviceLostError("The tensor was on a GPU device that has been lost");
     }
-    return tensor.buffer.id;
   }
 
   #refuseWhenGone(): void {
@@ -349,7 +349,7 @@ export class WebGpuDevice implements GpuDevice {
       if (buffer.generation !== this.#generation) {
         throw new DeviceLostError(`"${name}" was on a GPU device that has been lost`);
       }
-      return { id: buffer.id, bytes };
+      return wireBinding(buffer, bytes);
     });
     const { dims, workgroups } = launch;
     return { program: this.#programOf(launch), dims, bindings, workgroups };

@@ -41,6 +41,7 @@ const backward: Backward<AddParams, "a" | "b", never, "out"> = {
     const sums = columnSums({ target: "gradB", left: "gradOut", rows, columns: repeat });
     return joinPlans({ scratch: {}, passes: [copy("gradA")] }, sums);
   },
+  handsOn: ({ a, b }) => sizeOf(a) === sizeOf(b) ? ["a", "b"] : ["a"],
   tolerance: 1e-6,
 };
 
