@@ -29,6 +29,11 @@ async function adapterName(): Promise<string> {
   return description || device;
 }
 
+/** Six digits are more than repeats agree on. */
+function rounded(_key: string, value: unknown): unknown {
+  return typeof value === "number" ? Number(value.toPrecision(6)) : value;
+}
+
 async function record(name: string, folder: string): Promise<void> {
   const [file, ...args] = RECORDS[name as keyof Stored];
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
@@ -40,7 +45,7 @@ async function record(name: string, folder: string): Promise<void> {
   const command = ["deno run -A", `bench/${file}`, ...args].join(" ");
   const stored = { ...await provenance(data.adapter ?? await adapterName(), command), data };
   await Deno.mkdir(folder, { recursive: true });
-  await Deno.writeTextFile(`${folder}/${name}.json`, JSON.stringify(stored, null, 1) + "\n");
+  await Deno.writeTextFile(`${folder}/${name}.json`, JSON.stringify(stored, rounded, 1) + "\n");
 }
 
 /** Files of the page that differ from what is stored, by name; writes them where asked to. */

@@ -2,40 +2,18 @@
 import { PEER_SOURCE } from "../peers.ts";
 import { flopOf } from "../costs.ts";
 import type { Row } from "../ops_bench.ts";
+import { digits, markdownTable, MISSING, percent, source } from "./format.ts";
 import { lineChart, type Series } from "./line_chart.ts";
-import type { Recorded, Stored } from "./stored.ts";
+import {
+  backlogTable,
+  ingestTable,
+  memoryTable,
+  modelsTable,
+  scanMemoryTable,
+  trainingTable,
+} from "./sections.ts";
+import type { Stored } from "./stored.ts";
 import { verdicts } from "./targets.ts";
-
-const MISSING = "_Nothing is stored._";
-
-/** A Markdown table. */
-export function markdownTable(
-  header: readonly string[],
-  rows: readonly (readonly string[])[],
-): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const rule = header.map((_, i) => i === 0 ? "---" : "--:");
-  return [line(header), line(rule), ...rows.map(line)].join("\n");
-}
-
-function digits(value: number | undefined, count = 3): string {
-  if (value === undefined || !Number.isFinite(value)) return "–";
-  const rounded = Number(value.toPrecision(count));
-  return Math.abs(rounded) >= 1e21 ? `${rounded}` : rounded.toLocaleString("en", {
-    maximumFractionDigits: 6,
-    useGrouping: true,
-  });
-}
-
-function percent(value: number): string {
-  return Number.isFinite(value) ? `${Math.round(100 * value)} %` : "–";
-}
-
-/** Where figures come from, under their table. */
-function source({ command, adapter, machine, runtime, date, commit }: Recorded<unknown>): string {
-  const on = adapter === "none" ? machine : `${adapter} (${machine})`;
-  return `\`${command}\` on ${on}, ${runtime}, ${date.slice(0, 10)} at ${commit}.`;
-}
 
 function targetsTable(stored: Stored): string {
   return markdownTable(
@@ -158,6 +136,12 @@ export function pageOf(template: string, stored: Stored): Page {
     curves: () => stored.curves ? source(stored.curves) : MISSING,
     crossover: () => crossoverText(stored),
     cpu: () => cpuTable(stored),
+    training: () => trainingTable(stored),
+    memory: () => memoryTable(stored),
+    scanMemory: () => scanMemoryTable(stored),
+    backlog: () => backlogTable(stored),
+    models: () => modelsTable(stored),
+    ingest: () => ingestTable(stored),
   };
   const text = template.replace(/\{\{(\w+)\}\}/g, (_, name: string) => {
     const part = parts[name];

@@ -65,12 +65,34 @@ function ratio(over: string, under: string) {
   };
 }
 
+/** The twin's time ÷ the SIMD kernels' on one core. */
+function overTwin(ops: readonly string[]) {
+  return ({ cpu }: Stored) =>
+    ops.map((op): Value => {
+      const times = cpu?.data.rows.find(({ name }) => name === `${op} small`)?.cpu;
+      return [op, times ? times.twin / times.simd : undefined];
+    });
+}
+
+/** Updates a second of a model between refits, in `unit`. */
+function onlineRates({ models }: Stored, model: string, unit: number): Value[] {
+  return ["level", "day"].map((series): Value => {
+    const row = models?.data.rows.find((candidate) =>
+      candidate.name.split(",")[0] === model && candidate.series === series
+    );
+    return [series === "day" ? "one season" : "none", row && row.onlinePerS / unit];
+  });
+}
+
 const percent = (value: number) => `${Math.round(100 * value)} %`;
 const times = (value: number) => `${Number(value.toPrecision(3))} ×`;
 
 const FOUR = ["8,2048,2048,16", "1,2048,16384,16", "64,256,512,16", "1,256,65536,16"];
 const S4D = ["8,512,1024,32", "8,512,2048,32", "8,512,4096,32", "1,512,16384,32", "1,512,65536,32"];
 const PRODUCTS = ["4096,4096,4096", "16384,2048,1024", "65536,256,256"];
+
+/** The whole model's iteration that the peer trains, too. */
+const ITERATION = "mamba4 32×2048×256";
 
 const GOALS: readonly Goal[] = [
   {
@@ -122,6 +144,45 @@ const GOALS: readonly Goal[] = [
     item: "selective scan ÷ SSD, 128 states",
     ...{ better: "higher", atLeast: 2, reach: 8, format: times },
     values: ratio("selective_scan 8,2048,2048,128", "ssd 8,2048,32,64,128"),
+  },
+  {
+    item: `training iteration ÷ torch, ${ITERATION}`,
+    ...{ better: "lower", atLeast: 1.2, reach: 1 },
+    values: ({ training }) => {
+      const ours = training?.data.find(({ name }) => name.startsWith(ITERATION))?.wallMs;
+      const peer = PEER_TIMES.find(({ scenario }) => scenario === ITERATION)!.ms;
+      return [[ITERATION, ours === undefined ? undefined : ours / peer]];
+    },
+  },
+  {
+    item: "twin ÷ SIMD kernels, scans",
+    ...{ better: "higher", atLeast: 4, reach: 4, format: times },
+    values: overTwin(["selective_scan", "linear_scan", "diagonal_scan", "shared_scan", "ssd"]),
+  },
+  {
+    item: "twin ÷ SIMD kernels, matrix product",
+    ...{ better: "higher", atLeast: 6, reach: 6, format: times },
+    values: overTwin(["matmul"]),
+  },
+  {
+    item: "structural filter on one core, M updates/s, without a season and with one",
+    ...{ better: "higher", atLeast: 0.5, reach: 0.5 },
+    values: (stored) => onlineRates(stored, "filter", 1e6),
+  },
+  {
+    item: "online readout on one core, k updates/s, the same",
+    ...{ better: "higher", atLeast: 20, reach: 20 },
+    values: (stored) => onlineRates(stored, "readout", 1e3),
+  },
+  {
+    item: "JSON columns of 100 samples through HTTP, M samples/s",
+    ...{ better: "higher", atLeast: 0.5, reach: 0.5 },
+    values: ({ ingest }) => {
+      const row = ingest?.data.rows.find(({ scenario, server }) =>
+        scenario === "hundred" && server.startsWith("driftline")
+      );
+      return [["hundred", row && row.measured.samplesPerS / 1e6]];
+    },
   },
 ];
 

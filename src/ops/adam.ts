@@ -216,6 +216,17 @@ const cases: readonly Case[] = [
   full("many runs", [640]),
   full("decay in the gradient", [65], { params: { ...TYPICAL, decayInGradient: true } }),
   {
+    name: "settings without largest variance",
+    params: TYPICAL,
+    inputs: (random) => ({
+      parameter: normal(random, [200]),
+      gradient: normal(random, [200]),
+      mean: normal(random, [200], 0.1),
+      variance: uniform(random, [200], 0.01, 1),
+      settings: settingsOf(4),
+    }),
+  },
+  {
     name: "plain first step",
     params: { ...TYPICAL, step: 1, decay: 0 },
     inputs: (random) => ({

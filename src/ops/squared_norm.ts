@@ -73,6 +73,7 @@ export const squaredNorm = defineOp<SquaredNormParams, "x", "total", "norm">({
   cases: [
     drawn("one element", [1]),
     drawn("several axes", [3, 5, 7], true),
+    drawn("an even count", [66]),
     drawn("a run and one", [RUN + 1]),
     {
       name: "after another tensor",

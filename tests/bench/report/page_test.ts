@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
-import { markdownTable, pageOf } from "../../../bench/report/page.ts";
+import { pageOf } from "../../../bench/report/page.ts";
 import type { Stored } from "../../../bench/report/stored.ts";
 import { stored } from "./_stored.ts";
-
-Deno.test("markdownTable() has a rule, numbers to the right", () => {
-  assert.equal(
-    markdownTable(["a", "b"], [["x", "1"]]),
-    "| a | b |\n| --- | --: |\n| x | 1 |",
-  );
-});
 
 Deno.test("pageOf() fills the template with tables and their source", () => {
   const { text, images } = pageOf("# T\n\n{{issue}}\n{{targets}}\n{{ceilings}}", stored);
