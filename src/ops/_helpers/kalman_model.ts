@@ -32,6 +32,14 @@ export interface KalmanRun {
   readonly noise: number;
 }
 
+/** From this many states on the shaders leave the rows of their matrices to loops. */
+const ROLLED_STATES_MIN = 5;
+
+/** Whether the shaders' rows are loops: 1, or 0 where they are written out. */
+export function isRolled({ state }: KalmanRun): number {
+  return state >= ROLLED_STATES_MIN ? 1 : 0;
+}
+
 /** How the shaders cut the length: samples of a chunk, and how many chunks. */
 export function kalmanChunks({ batch, length }: KalmanRun): { chunk: number; chunks: number } {
   const chunk = Math.max(CHUNK_MIN, chunkOf(length, batch));
