@@ -153,6 +153,17 @@ export const ARITHMETIC: Readonly<Record<string, { forward?: Count; backward?: C
     forward: (shapes) => times(linearStates(shapes), { fused: 6 }),
     backward: (shapes) => times(linearStates(shapes), { fused: 16 }),
   },
+  mamba_step: {
+    // The four projections, and the recurrence.
+    forward: ({ x }, { feature, inner, state, width, rank }) =>
+      times(
+        x![0]! * inner,
+        plus(
+          { fused: 3 * feature + 2 * rank + 2 * state + width, single: 3 },
+          plus(times(state, { fused: 2, single: 2, special: 1 }), { special: 6 }),
+        ),
+      ),
+  },
   matmul: {
     forward: (shapes, params) => ({ fused: product(shapes, params) }),
     backward: (shapes, params) => ({ fused: 2 * product(shapes, params) }),
@@ -183,6 +194,13 @@ export const ARITHMETIC: Readonly<Record<string, { forward?: Count; backward?: C
       plus(
         times(selectiveStates(shapes), { fused: 6, single: 6, special: 1 }),
         plus(selectiveEdges(shapes, params), times(sizeOf(shapes["u"]!), { single: 8 })),
+      ),
+  },
+  selective_state_update: {
+    forward: (shapes, params) =>
+      plus(
+        times(sizeOf(shapes["u"]!) * shapes["B"]![2]!, { fused: 2, single: 2, special: 1 }),
+        selectiveEdges(shapes, params),
       ),
   },
   shared_scan: { forward: each("u", { fused: 2 }) },

@@ -75,6 +75,23 @@ function ssd(batch: number, length: number, head: number, feature: number, state
   });
 }
 
+/** One sample of the selective recurrence for many streams, states in place. */
+function stateUpdate(streams: number, feature: number, state: number): Call {
+  const rows = [streams, feature];
+  const lanes = [state / 4, feature, 4];
+  return call("selective_state_update", {
+    u: drawn(rows),
+    delta: drawn(rows),
+    A: drawn(lanes, -4, -0.5),
+    B: drawn([streams, 1, state]),
+    C: drawn([streams, 1, state]),
+    state: drawn([streams, ...lanes]),
+    D: drawn([feature]),
+    z: drawn(rows),
+    deltaBias: drawn([feature], -3, -1),
+  }, { softplus: true });
+}
+
 function product(m: number, n: number, k: number): Call {
   return call("matmul", { a: drawn([m, k]), b: drawn([k, n]) });
 }
@@ -169,11 +186,11 @@ const S4D: readonly Four[] = [
   [1, 512, 16_384, 32],
   [1, 512, 65_536, 32],
 ];
-const PRODUCTS: readonly (readonly [number, number, number])[] = [[4096, 4096, 4096], [
-  16_384,
-  2048,
-  1024,
-], [65_536, 256, 256]];
+const PRODUCTS: readonly (readonly [number, number, number])[] = [
+  [4096, 4096, 4096],
+  [16_384, 2048, 1024],
+  [65_536, 256, 256],
+];
 
 function issueScenarios(): Scenario[] {
   return [
@@ -186,6 +203,13 @@ function issueScenarios(): Scenario[] {
     ...both("issue", "ssd 1,16384,32,64,128", ssd(1, 16_384, 32, 64, 128)),
     ...both("issue", "selective_scan 8,2048,2048,128", selective(8, 2048, 2048, 128)),
     ...both("issue", "attention 8,2048,8,64", attention(8, 2048, 8, 64)),
+    ...[65_536, 16_384, 1024].map((streams) =>
+      forward(
+        "issue",
+        `selective_state_update ${streams},128,16`,
+        stateUpdate(streams, 128, 16),
+      )
+    ),
   ];
 }
 

@@ -10,15 +10,18 @@ export interface Program {
   readonly constants: Readonly<Record<string, number | string>>;
   /** The shader variables that a launch binds, in its order. */
   readonly names: readonly string[];
+  /** The sizes that a launch has, in its order. */
+  readonly dims: readonly string[];
   /** The variables that lie in the buffers of these. */
   readonly packed: Packed;
 }
 
-/** A launch whose buffers are ids: what {@linkcode Launch} becomes on its way to the Worker. */
+/** A launch as the Worker sees it; `launch_code.ts` says how it travels. */
 export interface WireLaunch {
   /** Number of a program that was sent before. */
   readonly program: number;
-  readonly dims: Readonly<Record<string, number>>;
+  /** Sizes in the order of the program. */
+  readonly dims: readonly number[];
   /** A buffer for each of the program's variables, and how many of its bytes. */
   readonly bindings: readonly WireBinding[];
   readonly workgroups: readonly [number, number, number];
@@ -37,22 +40,28 @@ export function wireBinding({ id, view }: BufferHandle, bytes: number): WireBind
   return { id: view?.of ?? id, offset: (view?.start ?? 0) * DTYPE_BYTES.f32, bytes };
 }
 
+/** Some of a batch's launches: how many from which number on. */
+export interface LaunchRange {
+  readonly at: number;
+  readonly count: number;
+}
+
 /** One step of a batch; steps run in order. */
 export type Command =
   | { kind: "create"; id: number; bytes: number }
   | { kind: "destroy"; id: number }
-  | { kind: "write"; id: number; data: ArrayBuffer }
+  | { kind: "write"; id: number; offset: number; data: ArrayBuffer }
   | { kind: "program"; number: number; program: Program }
   | { kind: "forgetPrograms" }
-  | { kind: "launch"; launches: readonly WireLaunch[] }
+  | { kind: "launch"; range: LaunchRange }
   | { kind: "read"; request: number; from: WireBinding }
   | { kind: "compile"; request: number; program?: number }
-  | { kind: "time"; request: number; launches: readonly WireLaunch[]; repeats: number };
+  | { kind: "time"; request: number; range: LaunchRange; repeats: number };
 
 /** To the Worker. */
 export type Request =
   | { kind: "open"; generation: number; fastReadback: boolean }
-  | { kind: "batch"; generation: number; commands: Command[] }
+  | { kind: "batch"; generation: number; commands: Command[]; numbers: Float64Array<ArrayBuffer> }
   | { kind: "lose" }
   | { kind: "close" };
 

@@ -3,13 +3,15 @@
  * commands in batches to the Worker that owns the GPU.
  */
 import { DeviceLostError, LimitError } from "../base/errors.ts";
-import { type Shape, sizeOf } from "../tensor/shape.ts";
+import { expectAxis, type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor/tensor.ts";
 import type { AdapterSummary, DeviceTensor, GpuDevice, GpuLimits, Launch } from "./device.ts";
 import { inTurn, prepareLinux } from "./driver.ts";
 import { PIPELINES_MAX } from "./pipelines.ts";
+import { ProgramNumbers } from "./programs.ts";
 import { BufferPool, POOL_BYTES_MAX } from "./pool.ts";
-import type { Answer, Command, Program, Request, WireLaunch } from "./protocol.ts";
+import { LaunchWriter } from "./launch_code.ts";
+import type { Answer, Command, LaunchRange, Request } from "./protocol.ts";
 import { wireBinding } from "./protocol.ts";
 import { FAST_READBACK_RUNTIMES } from "./readback.ts";
 import { threadEnded } from "./threads.ts";
@@ -18,8 +20,6 @@ import { threadEnded } from "./threads.ts";
 export const BATCH_COMMANDS_MAX = 1024;
 /** Bytes of uploads sent at once, about. */
 export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
-/** Programs that the Worker knows by number; all are sent again when there are more. */
-export const PROGRAMS_MAX = 2048;
 /** Constant tables kept on the device; the oldest goes first. */
 export const TABLES_MAX = 64;
 /** Times that a lost device is opened again before it is given up. */
@@ -90,8 +90,11 @@ export class WebGpuDevice implements GpuDevice {
   readonly #pool: BufferPool;
   readonly #tables = new Map<string, DeviceTensor>();
   readonly #waiting = new Map<number, Waiting>();
-  readonly #programs = new Map<string, number>();
+  readonly #programs = new ProgramNumbers((number, program) =>
+    this.#push({ kind: "program", number, program })
+  );
   #commands: Command[] = [];
+  readonly #launches = new LaunchWriter();
   #transfer: ArrayBuffer[] = [];
   #batchBytes = 0;
   #flushPlanned = false;
@@ -168,7 +171,7 @@ export class WebGpuDevice implements GpuDevice {
   alloc(shape: Shape, _dtype: Dtype): DeviceTensor {
     const tensor = this.#take(shape);
     if (this.#options.poison) {
-      this.#write(tensor, new Float32Array(sizeOf(shape)).fill(NaN));
+      this.#fill(tensor, new Float32Array(sizeOf(shape)).fill(NaN));
     }
     return tensor;
   }
@@ -176,8 +179,14 @@ export class WebGpuDevice implements GpuDevice {
   upload(source: Tensor): DeviceTensor {
     const tensor = this.#take(source.shape);
     // Always a copy, so the caller may go on writing; f64 is rounded here.
-    this.#write(tensor, new Float32Array(source.data));
+    this.#fill(tensor, new Float32Array(source.data));
     return tensor;
+  }
+
+  write(tensor: DeviceTensor, data: Float32Array<ArrayBuffer>): void {
+    expectAxis("elements", sizeOf(tensor.shape), data.length);
+    this.#refuseDead(tensor);
+    this.#fill(tensor, data);
   }
 
   async read(tensor: DeviceTensor): Promise<Tensor> {
@@ -196,8 +205,7 @@ export class WebGpuDevice implements GpuDevice {
   }
 
   dispatch(launches: readonly Launch[]): void {
-    this.#makeRoomForPrograms(launches.length);
-    this.#push({ kind: "launch", launches: launches.map((launch) => this.#wire(launch)) });
+    this.#push({ kind: "launch", range: this.#encode(launches) });
   }
 
   table(key: string, make: () => Float32Array): DeviceTensor {
@@ -222,14 +230,8 @@ export class WebGpuDevice implements GpuDevice {
    */
   async time(launches: readonly Launch[], repeats: number): Promise<number[]> {
     if (!this.info.timestamps) throw new TypeError("This adapter has no timestamp queries");
-    this.#makeRoomForPrograms(launches.length);
-    const wire = launches.map((launch) => this.#wire(launch));
-    const times = await this.#request((request) => ({
-      kind: "time",
-      request,
-      launches: wire,
-      repeats,
-    }));
+    const range = this.#encode(launches);
+    const times = await this.#request((request) => ({ kind: "time", request, range, repeats }));
     return times as number[];
   }
 
@@ -250,7 +252,7 @@ export class WebGpuDevice implements GpuDevice {
   ): Promise<number> {
     this.#refuseWhenGone();
     this.#makeRoomForPrograms(launches.length);
-    const byProgram = new Map(launches.map((launch) => [this.#programOf(launch), launch]));
+    const byProgram = new Map(launches.map((launch) => [this.#programs.numberOf(launch), launch]));
     const total = byProgram.size;
     if (total > PIPELINES_MAX) throw new LimitError("PIPELINES_MAX", PIPELINES_MAX, total);
     const before = await this.pipelinesCompiled();
@@ -260,7 +262,7 @@ export class WebGpuDevice implements GpuDevice {
       onProgress(done++, total);
       // Others may have sent so many programs meanwhile that all were forgotten.
       this.#makeRoomForPrograms(1);
-      const program = this.#programOf(launch);
+      const program = this.#programs.numberOf(launch);
       count = await this.#request((request) => ({ kind: "compile", request, program })) as number;
     }
     onProgress(total, total);
@@ -325,8 +327,9 @@ export class WebGpuDevice implements GpuDevice {
     return { shape, dtype: "f32", buffer: { id, bytes, generation: this.#generation } };
   }
 
-  #write(tensor: DeviceTensor, data: Float32Array<ArrayBuffer>): void {
-    this.#push({ kind: "write", id: tensor.buffer.id, data: data.buffer });
+  #fill(tensor: DeviceTensor, data: Float32Array<ArrayBuffer>): void {
+    const { id, offset } = wireBinding(tensor.buffer, data.byteLength);
+    this.#push({ kind: "write", id, offset, data: data.buffer });
     this.#transfer.push(data.buffer);
     this.#batchBytes += data.byteLength;
     if (this.#batchBytes > BATCH_BYTES_MAX) this.#flush();
@@ -343,36 +346,27 @@ export class WebGpuDevice implements GpuDevice {
     if (this.#gone !== undefined) throw new DeviceLostError(this.#gone);
   }
 
-  #wire(launch: Launch): WireLaunch {
+  /** Writes launches into the batch; the command that names them has to follow at once. */
+  #encode(launches: readonly Launch[]): LaunchRange {
     this.#refuseWhenGone();
-    const bindings = Object.entries(launch.bindings).map(([name, { buffer, bytes }]) => {
-      if (buffer.generation !== this.#generation) {
+    this.#makeRoomForPrograms(launches.length);
+    // All of them before the first launch is written, since a full batch is sent in between.
+    const programs = launches.map((launch) => this.#programs.numberOf(launch));
+    const range = { at: this.#launches.at, count: launches.length };
+    launches.forEach((launch, i) => {
+      this.#launches.add(programs[i]!, launch, (name, { generation }) => {
+        if (generation === this.#generation) return;
         throw new DeviceLostError(`"${name}" was on a GPU device that has been lost`);
-      }
-      return wireBinding(buffer, bytes);
+      });
     });
-    const { dims, workgroups } = launch;
-    return { program: this.#programOf(launch), dims, bindings, workgroups };
+    return range;
   }
 
   /** Forgets all programs before launches that could be too many; numbers in use stay valid. */
   #makeRoomForPrograms(launches: number): void {
-    if (this.#programs.size + launches <= PROGRAMS_MAX) return;
+    if (this.#programs.hasRoomFor(launches)) return;
     this.#programs.clear();
     this.#push({ kind: "forgetPrograms" });
-  }
-
-  /** The number of a program, which is sent at its first use. */
-  #programOf({ shader, entry, constants, bindings, packed = {} }: Launch): number {
-    const names = Object.keys(bindings);
-    const key = JSON.stringify([shader, entry, constants, names, packed]);
-    const known = this.#programs.get(key);
-    if (known !== undefined) return known;
-    const number = this.#programs.size + 1;
-    const program: Program = { shader, entry, constants, names, packed };
-    this.#programs.set(key, number);
-    this.#push({ kind: "program", number, program });
-    return number;
   }
 
   #push(command: Command): void {
@@ -388,11 +382,12 @@ export class WebGpuDevice implements GpuDevice {
     this.#flushPlanned = false;
     if (this.#commands.length === 0) return;
     const commands = this.#commands;
-    const transfer = this.#transfer;
+    const numbers = this.#launches.take();
+    const transfer = [...this.#transfer, numbers.buffer];
     this.#commands = [];
     this.#transfer = [];
     this.#batchBytes = 0;
-    this.#send({ kind: "batch", generation: this.#generation, commands }, transfer);
+    this.#send({ kind: "batch", generation: this.#generation, commands, numbers }, transfer);
   }
 
   #send(request: Request, transfer: Transferable[] = []): void {
@@ -464,6 +459,7 @@ export class WebGpuDevice implements GpuDevice {
   /** Drops all state of the present generation and fails what waits for it. */
   #forget(reason: string): void {
     this.#commands = [];
+    this.#launches.take();
     this.#transfer = [];
     this.#batchBytes = 0;
     this.#tables.clear();

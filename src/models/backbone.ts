@@ -36,7 +36,7 @@ import { type BackboneConfig, memberNamed } from "./backbone_config.ts";
 import { initialShapes, initialTensors, type Placed } from "./backbone_init.ts";
 
 /** Added to the mean of squares or the variance in every norm. */
-const NORM_EPS = 1e-5;
+export const NORM_EPS = 1e-5;
 
 /** Parameters by flat name, on the host or on a device. */
 export type BackboneTensors = Readonly<Record<string, OpInput>>;
@@ -364,7 +364,7 @@ export function backboneOf(config: BackboneConfig): Backbone {
 }
 
 /** @throws {InvalidValueError} the configuration has no recurrent form */
-function refuseStep(config: BackboneConfig): void {
+export function refuseStep(config: BackboneConfig): void {
   if (config.output.pool === "mean") {
     throw new InvalidValueError("output.pool", "mean", "none or last in a step");
   }
