@@ -42,7 +42,7 @@ function layoutOf(
     AT_W: place("processFactor").offset,
     AT_SHIFT: place("stateIntercept").offset,
     // What is made triangular: a regression, a belief.
-    ROLLED: isRolled(run),
+    ROLLED: isRolled(run, limits),
     ROWS_0: 2 * state,
     COLS_0: columns,
     ROWS_1: state,
