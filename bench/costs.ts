@@ -168,6 +168,10 @@ export const ARITHMETIC: Readonly<Record<string, { forward?: Count; backward?: C
     forward: (shapes, params) => ({ fused: product(shapes, params) }),
     backward: (shapes, params) => ({ fused: 2 * product(shapes, params) }),
   },
+  norm_matmul: {
+    forward: (shapes) => ({ fused: sizeOf(shapes["x"]!) * (shapes["b"]![0]! + 2) }),
+    backward: (shapes) => ({ fused: sizeOf(shapes["x"]!) * (2 * shapes["b"]![0]! + 4) }),
+  },
   outer: {
     forward: (shapes, { size }) => times(sizeOf(shapes["a"]!) * size, { single: 1 }),
     backward: (shapes, { size }) => times(sizeOf(shapes["a"]!) * size, { fused: 2 }),

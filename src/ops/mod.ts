@@ -31,6 +31,7 @@ import { legsScan } from "./legs_scan.ts";
 import { linearScan } from "./linear_scan.ts";
 import { mambaStep } from "./mamba_step.ts";
 import { matmul } from "./matmul.ts";
+import { normMatmul } from "./norm_matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
 import { outer } from "./outer.ts";
@@ -90,6 +91,7 @@ export {
   mambaStep,
   matmul,
   mimoSystem,
+  normMatmul,
   outer,
   poles,
   pool,
@@ -146,6 +148,7 @@ export const OPS: readonly AnyOp[] = [
   linearScan,
   mambaStep,
   matmul,
+  normMatmul,
   mimoSystem,
   outer,
   poles,
