@@ -4,8 +4,8 @@
  *   #import shared/NAME        the text of another file, once
  *   #if EXPR … #else … #end    kept or dropped by the constants
  *   #for i in LOW..HIGH … #end repeated for i = LOW … HIGH−1 (GPUs want it unrolled, people do not)
- *   #loop i in LOW..HIGH … #end  the same, but a loop of the shader where the constant ROLLED is not
- *                              0: compilers take minutes over what is too long written out
+ *   #loop i in LOW..HIGH … #end  the same, but a loop of the shader where the constant ROLLED
+ *                              is not 0: compilers take minutes over what is too long written out
  *   ${EXPR}                    the value of an expression, also inside a name: x${i}
  *
  * Expressions know integers, the constants, the loop variables, `+ − * / %` (division rounds down),
