@@ -30,6 +30,7 @@ import { layerNorm } from "./layer_norm.ts";
 import { legsScan } from "./legs_scan.ts";
 import { linearScan } from "./linear_scan.ts";
 import { mambaStep } from "./mamba_step.ts";
+import { mambaStepHalf } from "./mamba_step_half.ts";
 import { matmul } from "./matmul.ts";
 import { normMatmul } from "./norm_matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
@@ -89,6 +90,7 @@ export {
   legsScan,
   linearScan,
   mambaStep,
+  mambaStepHalf,
   matmul,
   mimoSystem,
   normMatmul,
@@ -147,6 +149,7 @@ export const OPS: readonly AnyOp[] = [
   legsScan,
   linearScan,
   mambaStep,
+  mambaStepHalf,
   matmul,
   normMatmul,
   mimoSystem,
