@@ -129,6 +129,12 @@ const TRAINING: readonly Call[] = [
   call("gate", { y: drawn(WIDE), z: drawn(WIDE) }, { activation: "silu" }),
   call("half", { x: drawn(WIDE) }),
   call("layer_norm", { x: drawn(ROWS), weight: drawn([256]), bias: drawn([256]) }, { eps: 1e-5 }),
+  call("matmul", { a: drawn(ROWS), b: drawn([1024, 256]), bias: drawn([1024]) }, {
+    transposeB: true,
+  }),
+  call("norm_matmul", { x: drawn(ROWS), weight: drawn([256]), b: drawn([1024, 256]) }, {
+    eps: 1e-5,
+  }),
   call("pool", { x: drawn(ROWS) }, { kind: "mean" }),
   call("quantile_loss", { predictions: drawn([1 << 22, 9]), targets: drawn([1 << 22]) }, {
     quantiles: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],

@@ -73,12 +73,18 @@ export function textOf(value: unknown): string {
   }
 }
 
-function readyPass(op: AnyOp, pass: Pass, limits: GpuLimits): ReadyPass {
+/**
+ * A pass without its tensors.
+ *
+ * @param own  the shader of a pass that names none
+ * @throws {LimitError} it needs more workgroups than the device takes
+ */
+export function readyPass(own: string, pass: Pass, limits: GpuLimits): ReadyPass {
   const axisMax = limits.workgroupsPerAxisMax;
   for (const count of pass.workgroups) {
     if (count > axisMax) throw new LimitError("workgroupsPerAxisMax", axisMax, count, pass.entry);
   }
-  const { shader = op.name, entry, constants, dims, workgroups } = pass;
+  const { shader = own, entry, constants, dims, workgroups } = pass;
   const bound = pass.bindings.map((binding) => {
     const [variable, name = variable] = binding.split("=") as [string, string?];
     return [variable, name] as const;
@@ -96,7 +102,7 @@ function ready(
     outputShapes,
     scratch: Object.entries(scratch).map(([name, count]) => [name, [count]]),
     tables: Object.entries(tables),
-    passes: passes.map((pass) => readyPass(op, pass, limits)),
+    passes: passes.map((pass) => readyPass(op.name, pass, limits)),
   };
 }
 

@@ -11,9 +11,9 @@ import { storageOf } from "../device/pipelines.ts";
 import { invariant } from "../base/invariant.ts";
 import { expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type FloatArray, type Tensor } from "../tensor/tensor.ts";
-import { type AnyOp, gradientName, type Named, type Op } from "./op.ts";
+import { type AnyOp, gradientName, type Named, type Op, type Pass } from "./op.ts";
 import { copyWords, packLaunch } from "./_helpers/packing.ts";
-import { planOf, type ReadyPlan } from "./plan_cache.ts";
+import { planOf, type ReadyPass, readyPass, type ReadyPlan } from "./plan_cache.ts";
 
 /** An input of {@linkcode runOp}: on the host, or already on the device. */
 export type OpInput = Tensor | DeviceTensor;
@@ -292,16 +292,37 @@ function prepare(
     const bindings = { words: bind(tensors[origin]!), copied: bind(output) };
     if (count > 0) copies.push(copyWords(device, bindings, { count, wordsAt: 0, copiedAt: 0 }));
   }
-  const launches = plan.passes.flatMap(({ launch, bound }) => {
-    const bindings: Record<string, Binding> = {};
-    for (const [variable, name] of bound) {
-      const tensor = tensors[name];
-      invariant(tensor, `pass ${launch.entry} binds "${name}", which the op does not have`);
-      bindings[variable] = bind(tensor);
-    }
-    return packLaunch(device, { ...launch, bindings });
-  });
+  const launches = plan.passes.flatMap((pass) => bindPass(device, pass, tensors));
   return { launches: [...copies, ...launches], outputs };
+}
+
+/** Launches of a pass on its tensors. */
+function bindPass(
+  device: GpuDevice,
+  { launch, bound }: ReadyPass,
+  tensors: Readonly<Record<string, DeviceTensor>>,
+): Launch[] {
+  const bindings: Record<string, Binding> = {};
+  for (const [variable, name] of bound) {
+    const tensor = tensors[name];
+    invariant(tensor, `pass ${launch.entry} binds "${name}", which the op does not have`);
+    bindings[variable] = bind(tensor);
+  }
+  return packLaunch(device, { ...launch, bindings });
+}
+
+/**
+ * Makes one pass ready on tensors of the caller's: for states that stay in a layout of the pass's
+ * own, between the passes that bring them there and back.
+ *
+ * @throws {LimitError} it needs more than the device has
+ */
+export function preparePass(
+  device: GpuDevice,
+  pass: Pass & { readonly shader: string },
+  tensors: Readonly<Record<string, DeviceTensor>>,
+): Launch[] {
+  return bindPass(device, readyPass(pass.shader, pass, device.limits), tensors);
 }
 
 /** Runs what was prepared in a scope; only its outputs outlive the run. */
