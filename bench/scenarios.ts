@@ -25,7 +25,7 @@ import {
 /** Work of the small shapes: large enough to time, small enough for lavapipe. */
 const SMALL_WORK = 1 << 18;
 /** An op without a line is timed at about this many bytes: its inputs are drawn on the host. */
-const SIZED_BYTES = 1 << 24;
+const SIZED_BYTES = 1 << 23;
 /** Work at which its bytes are looked at, and the most that follows from them. */
 const SIZED_WORK_FIRST = 1 << 16;
 const SIZED_WORK_MAX = 1 << 27;

@@ -117,11 +117,8 @@ export interface Stored {
   readonly ingest?: Recorded<IngestData>;
 }
 
-/** What can be recorded. */
-export type RecordName = Exclude<keyof Stored, "smoother">;
-
 /** What is run for each: a file of `bench/` and its arguments. */
-export const RECORDS: Readonly<Record<RecordName, readonly string[]>> = {
+export const RECORDS: Readonly<Record<keyof Stored, readonly string[]>> = {
   kernels: ["ops_bench.ts", "--history"],
   curves: ["ops_bench.ts", "--group", "length", "--group", "state"],
   cpu: ["ops_bench.ts", "--shapes", "small"],
@@ -130,6 +127,7 @@ export const RECORDS: Readonly<Record<RecordName, readonly string[]>> = {
   memory: ["memory_bench.ts"],
   backlog: ["backlog_bench.ts"],
   serving: ["serving_bench.ts"],
+  smoother: ["smoother_bench.ts", "--states", "8", "--lengths", "1024,8192,65536,1048576"],
   models: ["models_bench.ts"],
   ingest: ["ingest_bench.ts", "--model", "structural"],
 };
