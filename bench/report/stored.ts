@@ -104,7 +104,10 @@ export interface SmootherData {
 
 /** Results by name; each may be missing. */
 export interface Stored {
+  /** At the peers' shapes. */
   readonly kernels?: Recorded<Results>;
+  /** At those of a training iteration. */
+  readonly ops?: Recorded<Results>;
   readonly curves?: Recorded<Results>;
   readonly cpu?: Recorded<Results>;
   readonly crossover?: Recorded<CrossoverData>;
@@ -119,7 +122,8 @@ export interface Stored {
 
 /** What is run for each: a file of `bench/` and its arguments. */
 export const RECORDS: Readonly<Record<keyof Stored, readonly string[]>> = {
-  kernels: ["ops_bench.ts", "--history"],
+  kernels: ["ops_bench.ts", "--group", "issue", "--history"],
+  ops: ["ops_bench.ts", "--group", "ops", "--group", "gradients", "--history"],
   curves: ["ops_bench.ts", "--group", "length", "--group", "state"],
   cpu: ["ops_bench.ts", "--shapes", "small"],
   crossover: ["crossover_bench.ts"],
