@@ -93,7 +93,7 @@ function blocks(
     );
     const { out: y } = runOp(scope, rmsNorm, { x, weight: own["norm"]! }, { eps: 1e-5 });
     const mixed = member.forward(scope, { config, tensors: own }, y);
-    x = runOp(scope, add, { a: x, b: scope.keep(mixed.y) }, {}).out;
+    x = runOp(scope, add, { a: x, b: mixed.y }, {}).out;
   }
   scope.keep(x);
   scope.release();

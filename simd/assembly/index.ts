@@ -5,6 +5,7 @@ export { column_sums, multiply, pack } from "./matmul";
 export { conv1d, conv1d_backward } from "./conv1d";
 export { diagonal_scan, linear_scan } from "./linear_scan";
 export { diagonal_scan_backward } from "./diagonal_scan_backward";
+export { kalman_filter, kalman_smoother } from "./kalman";
 export { layer_norm, layer_norm_backward, rms_norm, rms_norm_backward } from "./norm";
 export { linear_scan_backward } from "./linear_scan_backward";
 export { selective_scan } from "./selective_scan";

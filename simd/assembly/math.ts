@@ -110,7 +110,7 @@ export function expm1(x: v128): v128 {
 /** log(x) for normal x > 0. */
 // @ts-ignore: decorator
 @inline
-function log(x: v128): v128 {
+export function log(x: v128): v128 {
   // x = m·2^e with m from √½ to √2.
   const bits = i32x4.sub(x, i32x4.splat(0x3f3504f3));
   const e = f32x4.convert_i32x4_s(i32x4.shr_s(bits, 23));

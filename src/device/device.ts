@@ -198,6 +198,11 @@ export interface GpuLimits {
   readonly subgroupSize: number;
   /** Shaders may `enable f16;`. */
   readonly f16: boolean;
+  /**
+   * The adapter runs on the CPU: its compiler takes what is written out in full, and minutes over
+   * arrays that loops index, where a GPU's is the other way round.
+   */
+  readonly isSoftware?: boolean;
 }
 
 /** Who the adapter is. */

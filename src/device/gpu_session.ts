@@ -149,7 +149,7 @@ export class GpuSession {
       fastReadback: readback.fast,
       timestamps,
     };
-    const limits = { ...limitsOf(most), subgroupSize, f16 };
+    const limits = { ...limitsOf(most), subgroupSize, f16, isSoftware: software };
     return new GpuSession(device, info, limits, readback, events);
   }
 
