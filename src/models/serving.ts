@@ -5,6 +5,7 @@
  *   const serving = openServing(device, backbone, tensors, { capacity: 10_000 });
  *   const [a, b] = serving.open(2);
  *   const y = await serving.step({ slots: [a, b], inputs: [0.3, 1.7] });
+ *   await serving.absorb([a], [{ input: thousandsOfSamples }]);
  *
  * A step gives what `Backbone.step` gives on the CPU and `Backbone.forward` over the whole sequence
  * (within 1e-4 of the largest output in f32; `tests/models/serving_test.ts`), and a stream's state
@@ -19,6 +20,8 @@ import type { Device } from "../device/mod.ts";
 import type { LayerState } from "../layers/mod.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Backbone, refuseStep } from "./backbone.ts";
+import type { Backlog } from "./backlog.ts";
+import { absorbFrom, joinStates, stateOf } from "./serving_absorb.ts";
 import { openChain } from "./serving_chain.ts";
 import { fusedObstacle, openFused } from "./serving_fused.ts";
 import type { ServingPlan, ServingSamples } from "./serving_plan.ts";
@@ -54,7 +57,10 @@ export class Serving {
   readonly obstacle: string | undefined;
   readonly #device: Device;
   readonly #backbone: Backbone;
+  readonly #tensors: Readonly<Record<string, Tensor>>;
   readonly #plan: ServingPlan;
+  /** Slots whose states a backlog changes. */
+  readonly #absorbing = new Set<number>();
   /** Slots that are not open, the next one last. */
   readonly #free: number[];
   readonly #isOpen: Uint8Array;
@@ -67,11 +73,13 @@ export class Serving {
   #isClosed = false;
 
   constructor(device: Device, backbone: Backbone, plan: ServingPlan, options: {
+    readonly tensors: Readonly<Record<string, Tensor>>;
     readonly capacity: number;
     readonly obstacle: string | undefined;
   }) {
     this.#device = device;
     this.#backbone = backbone;
+    this.#tensors = options.tensors;
     this.#plan = plan;
     this.capacity = options.capacity;
     this.obstacle = options.obstacle;
@@ -153,6 +161,41 @@ export class Serving {
   }
 
   /**
+   * Advances streams by many samples each, by the parallel form: what waits after a restart or a
+   * gap, or a backfill. Takes effect after all steps issued so far; until it is done its streams
+   * take no step. It fails as a whole: no stream is advanced then.
+   *
+   * @param backlogs one for each slot, in time order
+   * @returns output after each stream's last sample, NaN for one without samples  [slot, output]
+   * @throws {InvalidValueError} a slot is not open, named twice or absorbing already, or a backlog
+   *   is none (see `absorbBacklogs`)
+   * @throws {ShapeError} an axis of a backlog differs
+   * @throws {LimitError} the device has no room for the run
+   * @throws {DeviceLostError} the states are gone with the device
+   */
+  async absorb(slots: ArrayLike<number>, backlogs: readonly Backlog[]): Promise<Float32Array> {
+    this.#refuseWhenClosed();
+    expectCount("backlogs", slots.length, backlogs.length);
+    this.#expectDistinct(slots);
+    if (slots.length === 0) return new Float32Array(0);
+    const own = Array.from(slots);
+    for (const slot of own) this.#absorbing.add(slot);
+    try {
+      const read = own.map((slot) => this.#plan.tables.read(slot, this.#oldest[slot]!));
+      const before = joinStates(await Promise.all(read));
+      const parts = [this.#device, this.#backbone, this.#tensors] as const;
+      const { y, states } = await absorbFrom(...parts, backlogs, before);
+      own.forEach((slot, i) => {
+        this.#plan.tables.write(slot, stateOf(states, i));
+        this.#oldest[slot] = 0;
+      });
+      return y;
+    } finally {
+      for (const slot of own) this.#absorbing.delete(slot);
+    }
+  }
+
+  /**
    * Copies a stream's state to the host, after all steps issued so far.
    *
    * @returns f32, a batch of one in the layout of `Backbone.initialState`
@@ -200,6 +243,9 @@ export class Serving {
 
   #openSlot(slot: number, field: string): number {
     if (this.#isOpen[slot] !== 1) throw new InvalidValueError(field, slot, "the slot of a stream");
+    if (this.#absorbing.size > 0 && this.#absorbing.has(slot)) {
+      throw new InvalidValueError(field, slot, "a slot that absorbs no backlog");
+    }
     return slot;
   }
 
@@ -208,14 +254,7 @@ export class Serving {
     const feature = input.kind === "tokens" ? 1 : input.feature;
     expectCount("inputs", slots.length * feature, inputs.length);
     if (elapsed !== undefined) expectCount("elapsed", slots.length, elapsed.length);
-    const step = this.#nextStep();
-    for (let i = 0; i < slots.length; i++) {
-      const slot = this.#openSlot(slots[i]!, `slots[${i}]`);
-      if (this.#named[slot] === step) {
-        throw new InvalidValueError(`slots[${i}]`, slot, "a slot that the batch names once");
-      }
-      this.#named[slot] = step;
-    }
+    this.#expectDistinct(slots);
     for (let i = 0; i < inputs.length; i++) {
       if (!Number.isFinite(inputs[i]!)) {
         throw new InvalidValueError(`inputs[${i}]`, inputs[i], "a finite number");
@@ -226,6 +265,17 @@ export class Serving {
       if (!(elapsed[i]! >= 0 && elapsed[i]! < Infinity)) {
         throw new InvalidValueError(`elapsed[${i}]`, elapsed[i], "a finite number of at least 0");
       }
+    }
+  }
+
+  #expectDistinct(slots: ArrayLike<number>): void {
+    const step = this.#nextStep();
+    for (let i = 0; i < slots.length; i++) {
+      const slot = this.#openSlot(slots[i]!, `slots[${i}]`);
+      if (this.#named[slot] === step) {
+        throw new InvalidValueError(`slots[${i}]`, slot, "a slot that the batch names once");
+      }
+      this.#named[slot] = step;
     }
   }
 
@@ -275,5 +325,5 @@ export function openServing(
   const opened = obstacle === undefined
     ? openFused(device, backbone, tensors, { capacity, states })
     : openChain(device, backbone, tensors, capacity);
-  return new Serving(device, backbone, opened, { capacity, obstacle });
+  return new Serving(device, backbone, opened, { tensors, capacity, obstacle });
 }
