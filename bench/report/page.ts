@@ -149,6 +149,8 @@ export interface Page {
  * @throws {SyntaxError} the template has a place for which there is nothing
  */
 export function pageOf(template: string, stored: Stored): Page {
+  const images = imagesOf(stored);
+  const chart = (file: string, alt: string) => file in images ? `![${alt}](img/${file})` : MISSING;
   const parts: Readonly<Record<string, () => string>> = {
     targets: () => targetsTable(stored),
     peerSource: () => PEER_SOURCE,
@@ -156,6 +158,10 @@ export function pageOf(template: string, stored: Stored): Page {
     issue: () => kernelTable(stored, "issue"),
     ops: () => kernelTable(stored, "ops"),
     gradients: () => kernelTable(stored, "gradients"),
+    lengthChart: () => chart("perf_length.svg", "Time of a sample against the length"),
+    stateChart: () => chart("perf_state.svg", "Time against the size of the state"),
+    streamsChart: () => chart("perf_streams.svg", "Time of a step against the streams"),
+    crossoverChart: () => chart("perf_crossover.svg", "CPU and GPU from host to host"),
     curves: () => stored.curves ? source(stored.curves) : MISSING,
     crossover: () => crossoverText(stored),
     cpu: () => cpuTable(stored),
@@ -173,7 +179,7 @@ export function pageOf(template: string, stored: Stored): Page {
     if (part === undefined) throw new SyntaxError(`The page has no part "${name}"`);
     return part();
   });
-  return { text, images: imagesOf(stored) };
+  return { text, images };
 }
 
 function imagesOf(stored: Stored): Record<string, string> {

@@ -11,7 +11,7 @@
  * Tolerance: WGSL may round to either neighbour; 1e-3 of the largest state.
  */
 import { sizeOf } from "../tensor/shape.ts";
-import { roundedToHalf } from "./_helpers/half_storage.ts";
+import { halfVectorOf, roundedToHalf } from "./_helpers/half_storage.ts";
 import {
   MAMBA_CASES,
   type MambaInput,
@@ -22,7 +22,7 @@ import {
   mambaWork,
 } from "./_helpers/mamba_step_block.ts";
 import { mambaHalfPass } from "./_helpers/mamba_step_plan.ts";
-import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { groupsFor, spreadGroups, WIDE_GROUP } from "./_helpers/plan.ts";
 import { defineOp, type Pass } from "./op.ts";
 
 /** One sample of a Mamba block, states as binary16; equation at the head of this file. */
@@ -45,13 +45,15 @@ export const mambaStepHalf = defineOp<
   launch(shapes, params, limits) {
     const run = { batch: shapes.x[0]!, rows: shapes.state[0]!, fields: shapes.rows[1]! };
     const count = sizeOf(shapes.state);
+    const vector = halfVectorOf(count);
+    const invocations = vector === 4 ? count / 4 : Math.ceil(count / 2);
     const half = (entry: string, bindings: readonly string[]): Pass => ({
       shader: "half",
       entry,
-      constants: { GROUP: POINTWISE_GROUP },
-      dims: { count },
+      constants: { GROUP: WIDE_GROUP, VECTOR: vector },
+      dims: { count: count / vector },
       bindings,
-      workgroups: spreadGroups(groupsFor(count / 2, POINTWISE_GROUP), limits),
+      workgroups: spreadGroups(groupsFor(invocations, WIDE_GROUP), limits),
     });
     return {
       scratch: { words: count / 2 },

@@ -6,7 +6,7 @@ import { normal } from "../../src/ops/_helpers/cases.ts";
 import { matmul } from "../../src/ops/matmul.ts";
 import { runOp } from "../../src/ops/run.ts";
 import { relativeError } from "../../src/ops/self_check.ts";
-import { type Shape } from "../../src/tensor/shape.ts";
+import type { Shape } from "../../src/tensor/shape.ts";
 import { asDtype, type Tensor } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../_gpu.ts";
 import { DEFAULT_LIMITS, filled, run, t } from "./_run.ts";
