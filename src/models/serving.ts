@@ -33,6 +33,10 @@ export const SERVING_STEPS_MAX = 16;
 /** What a caller who sends too many steps is told to wait. */
 const RETRY_AFTER_S = 1;
 
+/** A slot whose stream takes steps, and one whose state a backlog changes; others are 0. */
+const OPEN = 1;
+const ABSORBING = 2;
+
 /** Options of {@linkcode openServing}. */
 export interface ServingOptions {
   /** Streams that may be open at once, at most {@linkcode SERVING_CAPACITY_MAX}. */
@@ -59,8 +63,6 @@ export class Serving {
   readonly #backbone: Backbone;
   readonly #tensors: Readonly<Record<string, Tensor>>;
   readonly #plan: ServingPlan;
-  /** Slots whose states a backlog changes. */
-  readonly #absorbing = new Set<number>();
   /** Slots that are not open, the next one last. */
   readonly #free: number[];
   readonly #isOpen: Uint8Array;
@@ -107,7 +109,7 @@ export class Serving {
     }
     const slots = Int32Array.from({ length: count }, () => this.#free.pop()!);
     for (const slot of slots) {
-      this.#isOpen[slot] = 1;
+      this.#isOpen[slot] = OPEN;
       this.#oldest[slot] = 0;
     }
     if (count > 0) this.#plan.tables.reset(Float32Array.from(slots));
@@ -146,8 +148,11 @@ export class Serving {
     if (samples.slots.length === 0) return new Float32Array(0);
     const { y, isOwned } = this.#plan.step(samples, this.#oldest);
     const { slots } = samples;
+    const oldest = this.#oldest;
+    const { ring } = this.#plan;
     for (let i = 0; i < slots.length; i++) {
-      this.#oldest[slots[i]!] = (this.#oldest[slots[i]!]! + 1) % this.#plan.ring;
+      const next = oldest[slots[i]!]! + 1;
+      oldest[slots[i]!] = next === ring ? 0 : next;
     }
     this.#waiting++;
     try {
@@ -176,10 +181,10 @@ export class Serving {
   async absorb(slots: ArrayLike<number>, backlogs: readonly Backlog[]): Promise<Float32Array> {
     this.#refuseWhenClosed();
     expectCount("backlogs", slots.length, backlogs.length);
-    this.#expectDistinct(slots);
+    this.#markSlots(slots);
     if (slots.length === 0) return new Float32Array(0);
     const own = Array.from(slots);
-    for (const slot of own) this.#absorbing.add(slot);
+    for (const slot of own) this.#isOpen[slot] = ABSORBING;
     try {
       const read = own.map((slot) => this.#plan.tables.read(slot, this.#oldest[slot]!));
       const before = joinStates(await Promise.all(read));
@@ -191,7 +196,7 @@ export class Serving {
       });
       return y;
     } finally {
-      for (const slot of own) this.#absorbing.delete(slot);
+      for (const slot of own) this.#isOpen[slot] = OPEN;
     }
   }
 
@@ -242,11 +247,10 @@ export class Serving {
   }
 
   #openSlot(slot: number, field: string): number {
-    if (this.#isOpen[slot] !== 1) throw new InvalidValueError(field, slot, "the slot of a stream");
-    if (this.#absorbing.size > 0 && this.#absorbing.has(slot)) {
-      throw new InvalidValueError(field, slot, "a slot that absorbs no backlog");
-    }
-    return slot;
+    const state = this.#isOpen[slot];
+    if (state === OPEN) return slot;
+    const wanted = state === ABSORBING ? "a slot that absorbs no backlog" : "the slot of a stream";
+    throw new InvalidValueError(field, slot, wanted);
   }
 
   #check({ slots, inputs, elapsed }: ServingSamples): void {
@@ -254,28 +258,28 @@ export class Serving {
     const feature = input.kind === "tokens" ? 1 : input.feature;
     expectCount("inputs", slots.length * feature, inputs.length);
     if (elapsed !== undefined) expectCount("elapsed", slots.length, elapsed.length);
-    this.#expectDistinct(slots);
-    for (let i = 0; i < inputs.length; i++) {
-      if (!Number.isFinite(inputs[i]!)) {
-        throw new InvalidValueError(`inputs[${i}]`, inputs[i], "a finite number");
-      }
+    this.#markSlots(slots);
+    const wrongInput = firstWrong(inputs, -Infinity);
+    if (wrongInput >= 0) {
+      throw new InvalidValueError(`inputs[${wrongInput}]`, inputs[wrongInput], "a finite number");
     }
-    if (elapsed === undefined) return;
-    for (let i = 0; i < elapsed.length; i++) {
-      if (!(elapsed[i]! >= 0 && elapsed[i]! < Infinity)) {
-        throw new InvalidValueError(`elapsed[${i}]`, elapsed[i], "a finite number of at least 0");
-      }
-    }
+    const wrongElapsed = elapsed === undefined ? -1 : firstWrong(elapsed, 0);
+    if (wrongElapsed < 0) return;
+    const field = `elapsed[${wrongElapsed}]`;
+    throw new InvalidValueError(field, elapsed![wrongElapsed], "a finite number of at least 0");
   }
 
-  #expectDistinct(slots: ArrayLike<number>): void {
+  /** Requires open slots, each of them once. */
+  #markSlots(slots: ArrayLike<number>): void {
     const step = this.#nextStep();
+    const [isOpen, named] = [this.#isOpen, this.#named];
     for (let i = 0; i < slots.length; i++) {
-      const slot = this.#openSlot(slots[i]!, `slots[${i}]`);
-      if (this.#named[slot] === step) {
+      const slot = slots[i]!;
+      if (isOpen[slot] !== OPEN) this.#openSlot(slot, `slots[${i}]`);
+      if (named[slot] === step) {
         throw new InvalidValueError(`slots[${i}]`, slot, "a slot that the batch names once");
       }
-      this.#named[slot] = step;
+      named[slot] = step;
     }
   }
 
@@ -288,6 +292,15 @@ export class Serving {
     }
     return this.#steps;
   }
+}
+
+/** The first number that is below `least` or not finite; -1 where there is none. */
+function firstWrong(values: ArrayLike<number>, least: number): number {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (!(value >= least && value < Infinity && value > -Infinity)) return i;
+  }
+  return -1;
 }
 
 function expectCount(field: string, expected: number, actual: number): void {
