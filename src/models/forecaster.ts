@@ -16,6 +16,7 @@ import {
 import { ensembleQuantiles, issueWhenDue, memberShares } from "./ensemble_forecast.ts";
 import { WAITING_FORECASTS_MAX } from "./filter_track.ts";
 import { filtersOf, type MemberName, readoutsOf } from "./members.ts";
+import { KeptRuns } from "./kept_runs.ts";
 import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
 import { refit } from "./refit.ts";
 import type { FitRecord } from "./refit_setting.ts";
@@ -82,18 +83,12 @@ const CONTEXT_PREFIXES = [0.5, 0.75];
 const COLD_WIDENING = 4;
 
 /**
- * Ensembles that are open, so that a stream fed sample by sample does not lay out its filters anew
- * each time (70 us of 150). All in a run can be recomputed from its state, with which it goes.
+ * Ensembles that stay open in a thread, so that a stream fed sample by sample does not lay out its
+ * filters anew each time (70 us). Open, one holds 40 kB beside its state.
  */
-const openRuns = new WeakMap<EnsembleState, EnsembleRun>();
+export const OPEN_ENSEMBLES_MAX = 2048;
 
-function runOf(ensemble: EnsembleState): EnsembleRun {
-  const known = openRuns.get(ensemble);
-  if (known !== undefined) return known;
-  const run = openEnsemble(ensemble);
-  openRuns.set(ensemble, run);
-  return run;
-}
+const openRuns = new KeptRuns(OPEN_ENSEMBLES_MAX, openEnsemble);
 
 /** An upper bound of the packed state, from the limits of its parts. */
 function stateBytesMax(members: readonly MemberName[]): number {
@@ -267,7 +262,7 @@ function absorbInto(
   values: Float64Array,
   oneStep: OneStep | undefined,
 ): void {
-  let run: EnsembleRun | null = state.ensemble === null ? null : runOf(state.ensemble);
+  let run: EnsembleRun | null = state.ensemble === null ? null : openRuns.of(state.ensemble);
   if (run !== null) enterEnsemble(run);
   try {
     for (let i = 0; i < timesS.length; i++) {
@@ -284,7 +279,7 @@ function absorbInto(
       if (run !== null) leaveEnsemble(run);
       run = null;
       refitState(members, state, []);
-      run = runOf(state.ensemble!);
+      run = openRuns.of(state.ensemble!);
       enterEnsemble(run);
     }
   } finally {
@@ -319,7 +314,7 @@ function summaryOf(state: ForecasterState): ModelSummary {
       const count = adaptive.seen[k]!;
       return { level, value: count > 0 ? adaptive.inside[k]! / count : NaN, count };
     }),
-    weights: ensemble === null ? {} : memberShares(runOf(ensemble)),
+    weights: ensemble === null ? {} : memberShares(openRuns.of(ensemble)),
   };
 }
 
@@ -346,7 +341,7 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
       }
       let rows: Float64Array | null = null;
       if (state.ensemble !== null) {
-        const run = runOf(state.ensemble);
+        const run = openRuns.of(state.ensemble);
         const us = timesS.map((time) => slotTime(run.state.clock, time));
         rows = ensembleQuantiles(run, us, quantiles, state.adaptive);
       }
