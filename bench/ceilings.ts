@@ -16,8 +16,8 @@ export interface Ceilings {
 
 const GROUP = 256;
 const ACCUMULATORS = 8;
-const BLOCK = 8;
-const TURNS = 100;
+const BLOCK = 16;
+const TURNS = 50;
 const GROUPS = 132 * 16;
 const COPY_VECTORS = 1 << 25;
 const SOFTWARE = { turns: 4, groups: 64, vectors: 1 << 19 };

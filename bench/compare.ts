@@ -15,6 +15,11 @@ const REPEATS = 4;
 /** Scenarios whose least times differ by less are as fast. */
 const ALIKE = 0.03;
 
+/** Why two revisions could not be compared, in words for a user. */
+export class ComparisonError extends Error {
+  override readonly name = "ComparisonError";
+}
+
 /** One scenario on one device. */
 export interface Compared {
   readonly name: string;
@@ -65,15 +70,18 @@ async function overlay(folder: string): Promise<void> {
 
 /** A process that times scenarios in one tree. */
 class Side {
+  readonly #name: string;
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #lines: AsyncGenerator<string>;
   readonly #errors: Promise<string>;
 
-  constructor(folder: string, shapes: string) {
+  constructor(name: string, folder: string, shapes: string) {
+    this.#name = name;
     this.#child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", `${folder}/bench/compare_side.ts`, shapes],
       cwd: folder,
+      env: { NO_COLOR: "1" },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -83,12 +91,12 @@ class Side {
     this.#errors = new Response(this.#child.stderr).text();
   }
 
-  /** @throws {Error} the process ended without an answer; the message has its first complaint */
+  /** @throws {ComparisonError} the process ended without an answer; says its first complaint */
   async next<T>(): Promise<T> {
     const { value, done } = await this.#lines.next();
     if (!done) return JSON.parse(value) as T;
-    const complaint = (await this.#errors).split("\n").find((line) => /error/i.test(line));
-    throw new Error(`A side of the comparison ended: ${complaint ?? "without a word"}`);
+    const complaint = (await this.#errors).split("\n").find((line) => /^error/i.test(line));
+    throw new ComparisonError(`${this.#name} cannot run this bench: ${complaint ?? "no word"}`);
   }
 
   async time(name: string): Promise<SideTimes> {
@@ -145,7 +153,7 @@ async function compareOne(base: Side, here: Side, name: string) {
  * @param shapes  of the scenarios: `small` or `large`
  * @param wanted  chooses among the scenarios that both sides have, by name
  * @throws {RangeError} the revision is none
- * @throws {Error} the revision cannot run this bench
+ * @throws {ComparisonError} the revision cannot be checked out, or cannot run this bench
  */
 export async function compareWith(
   revision: string,
@@ -167,12 +175,12 @@ export async function compareWith(
   Deno.addSignalListener("SIGINT", interrupted);
   try {
     const added = await git("worktree", "add", "--detach", "--force", folder, commit);
-    if (!added.ok) throw new Error(`No tree of ${revision}: ${added.text}`);
+    if (!added.ok) throw new ComparisonError(`No tree of ${revision}: ${added.text}`);
     await overlay(folder);
-    const base = new Side(folder, shapes);
+    const base = new Side(revision, folder, shapes);
     sides.push(base);
     const there = await base.next<Greeting>();
-    const here = new Side(ROOT, shapes);
+    const here = new Side("This tree", ROOT, shapes);
     sides.push(here);
     const greeting = await here.next<Greeting>();
     const names = greeting.names.filter((name) => there.names.includes(name) && wanted(name));

@@ -2,7 +2,7 @@
  * Speed of every kernel, beside what the hardware allows and what others reach.
  *
  *   deno task bench [--group issue|ops|gradients|length|state]... [--op NAME]... [--shapes small|large]
- *                   [--seconds 60] [--json] [--save FILE] [--history] [--compare REVISION]
+ *                   [--seconds 60] [--json] [--history] [--compare REVISION]
  *
  * On a GPU each scenario of `scenarios.ts` is timed by the GPU's own clock after at least 60 ms of
  * work (idle GPUs run at a fraction of their clock): the median of repeats and their spread. Its
@@ -12,9 +12,8 @@
  *
  * `small` shapes are for CPUs and software adapters; they add the twin on one core, the SIMD kernels
  * on one core and on all. The default groups are `issue`, `ops` and `gradients`. `--seconds` is the
- * time after which no scenario is begun, `--history` appends to bench/history.ndjson, `--save` writes
- * the results that docs/performance.md is made from. `--compare` times this tree and another commit
- * in turns (`compare.ts`).
+ * time after which no scenario is begun, `--history` appends to bench/history.ndjson, `--compare`
+ * times this tree and another commit in turns (`compare.ts`).
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
@@ -30,10 +29,10 @@ import {
   type WebGpuDevice,
 } from "../src/device/mod.ts";
 import { OPS } from "../src/ops/mod.ts";
-import { compareWith, formatComparison } from "./compare.ts";
+import { compareWith, ComparisonError, formatComparison } from "./compare.ts";
 import { type Bound, type Ceilings, floorOf, measureCeilings } from "./ceilings.ts";
 import { type Cost, flopOf } from "./costs.ts";
-import { type Provenance, provenance } from "./machine.ts";
+import { provenance } from "./machine.ts";
 import { peerOf } from "./peers.ts";
 import type { Group, Scenario } from "./scenario.ts";
 import { largeScenarios, smallScenarios } from "./scenarios.ts";
@@ -63,7 +62,8 @@ export interface Row {
 }
 
 /** One run of the bench. */
-export interface Results extends Provenance {
+export interface Results {
+  readonly adapter: string;
   readonly ceilings: Ceilings | null;
   readonly rows: readonly Row[];
 }
@@ -83,7 +83,6 @@ async function gpuTiming(
 }
 
 function cpuMs(device: CpuDevice, scenario: Scenario): number {
-  const scope = openScope(device);
   const run = scenario.onCpu!(device);
   let least = Infinity;
   // The first is untimed where the others are short: the engine compiles.
@@ -94,7 +93,6 @@ function cpuMs(device: CpuDevice, scenario: Scenario): number {
     if (i > 0 || ms > CPU_PATIENCE_MS) least = Math.min(least, ms);
     if (ms > CPU_PATIENCE_MS) break;
   }
-  scope.release();
   return least;
 }
 
@@ -179,14 +177,14 @@ function cpuRow({ name, cpu, gpu, problem }: Row): string[] {
 }
 
 function print(results: Results): void {
-  const { adapter, machine, ceilings, rows } = results;
+  const { adapter, ceilings, rows } = results;
   if (ceilings) {
     const tera = (perMs: number) => formatNumber(Number((perMs / 1e9).toPrecision(4)));
     console.log(
       `${adapter}: copy ${tera(ceilings.bytes)} TB/s, f32 ${tera(ceilings.instructions)} T ` +
         `instructions/s, exp2 ${tera(ceilings.special)} T/s`,
     );
-  } else console.log(machine);
+  }
   if (rows.some(({ cpu }) => cpu !== null)) {
     const header = ["scenario", "twin ms", "SIMD ms", "× twin", "threads ms", "× twin", "GPU ms"];
     console.log(formatTable(header, rows.map(cpuRow)));
@@ -196,8 +194,8 @@ function print(results: Results): void {
   console.log(formatTable([...header, "÷ peer", "peer"], rows.map(gpuRow)));
 }
 
-async function appendHistory({ rows, ...results }: Results): Promise<void> {
-  const { date, commit, machine, adapter, runtime } = results;
+async function appendHistory({ rows, adapter }: Results): Promise<void> {
+  const { date, commit, machine, runtime } = await provenance(adapter, "");
   const lines = rows.flatMap(({ name, cpu, gpu }) =>
     Object.entries({ ...cpu, ...(gpu ? { gpu: gpu.ms } : {}) })
       .map(([device, value]) =>
@@ -241,7 +239,6 @@ function parse() {
       shapes: { type: "string" },
       seconds: { type: "string", default: "60" },
       history: { type: "boolean" },
-      save: { type: "string" },
       compare: { type: "string" },
       json: { type: "boolean" },
     },
@@ -306,14 +303,8 @@ async function main(): Promise<void> {
     console.error(`Stopped after ${options.seconds} s: ${rows.length} of ${scenarios.length}`);
   }
   const adapter = gpu?.info.description || gpu?.info.device || "none";
-  const command = `deno task bench${Deno.args.length > 0 ? ` -- ${Deno.args.join(" ")}` : ""}`;
-  const results: Results = {
-    ...await provenance(adapter, command),
-    ceilings: machines.ceilings ?? null,
-    rows,
-  };
+  const results: Results = { adapter, ceilings: machines.ceilings ?? null, rows };
   if (options.history) await appendHistory(results);
-  if (options.save) await Deno.writeTextFile(options.save, JSON.stringify(results, null, 1) + "\n");
   if (options.json) console.log(JSON.stringify(results));
   else print(results);
   await machines.cpu?.threads.close();
@@ -324,7 +315,7 @@ if (import.meta.main) {
   try {
     await main();
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
+    if (!(error instanceof RangeError || error instanceof ComparisonError)) throw error;
     console.error(error.message);
     Deno.exitCode = 1;
   }

@@ -106,35 +106,36 @@ async function measureMember(
 ): Promise<IterationReport> {
   const spy = spyOn(device);
   const random = seedRandom(1);
-  let tensors: Record<string, DeviceTensor> = {};
+  const initial: Record<string, Tensor> = {};
   for (let block = 0; block < BLOCKS; block++) {
-    tensors[`${block}.norm`] = device.upload(tensorOf([width], new Float64Array(width).fill(1)));
+    initial[`${block}.norm`] = tensorOf([width], new Float64Array(width).fill(1));
     for (const [name, tensor] of Object.entries(member.init(config, random).tensors)) {
-      tensors[`${block}.${name}`] = device.upload(tensor);
+      initial[`${block}.${name}`] = tensor;
     }
   }
   const dims = [batch, length, width];
   const x = device.upload(noise(dims, 1));
   const seed = device.upload(noise(dims, 2));
-  const optimizer = openOptimizer(spy.device, { clipNorm: 1 });
+  const optimizer = openOptimizer(spy.device, initial, { clipNorm: 1 });
   const report = await measureIterations(device, spy, {
     name: `${member.name} ${batch}×${length}×${width}, ${BLOCKS} blocks`,
     iterate() {
       const tape = openTape(spy.device);
-      for (const tensor of Object.values(tensors)) tape.watch(tensor);
+      const tensors = optimizer.parameters;
+      for (const [key, tensor] of Object.entries(tensors)) tape.watch(tensor, optimizer.homes[key]);
       const y = blocks(tape.device, member, config, tensors, x);
       tape.backward([[y, seed]]);
       tape.device.free(y);
       const gradients = Object.fromEntries(
         Object.entries(tensors).map(([name, tensor]) => [name, tape.gradient(tensor)]),
       );
-      tensors = optimizer.step(tensors, gradients, 1e-4);
+      optimizer.step(gradients, 1e-4);
       tape.release();
     },
-    finish: () => device.read(Object.values(tensors)[0]!),
+    finish: () => device.read(Object.values(optimizer.parameters)[0]!),
   }, TIMED_ITERATIONS);
   optimizer.release();
-  for (const tensor of [x, seed, ...Object.values(tensors)]) device.free(tensor);
+  for (const tensor of [x, seed]) device.free(tensor);
   return report;
 }
 

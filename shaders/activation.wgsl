@@ -1,13 +1,14 @@
-// Pointwise nonlinearity: y = act(x), and back: gradX = gradY act'(x). One invocation an element.
+// Pointwise nonlinearity: y = act(x), and back: gradX = gradY act'(x).
+// One invocation an element; an element is VECTOR values, and so are counts.
 #import shared/bounds
-#import shared/activation_kind
+#import shared/activation_vector
 
 struct Dims { count: u32, beta: f32 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(0) @binding(2) var<storage, read> gradY: array<f32>;
-@group(0) @binding(3) var<storage, read_write> gradX: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read_write> y: array<Element>;
+@group(0) @binding(2) var<storage, read> gradY: array<Element>;
+@group(0) @binding(3) var<storage, read_write> gradX: array<Element>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 @compute @workgroup_size(GROUP)
@@ -18,7 +19,7 @@ fn activate(
 ) {
   let i = elementIndex(group, groups, local, GROUP);
   if (i < dims.count) {
-    y[i] = act(x[i], dims.beta);
+    y[i] = actOf(x[i], dims.beta);
   }
 }
 
@@ -30,6 +31,6 @@ fn activate_backward(
 ) {
   let i = elementIndex(group, groups, local, GROUP);
   if (i < dims.count) {
-    gradX[i] = gradY[i] * actSlope(x[i], dims.beta);
+    gradX[i] = gradY[i] * actSlopeOf(x[i], dims.beta);
   }
 }

@@ -1,11 +1,12 @@
-// Sum: out = a + b, b repeated over the leading axes of a.
+// Sum: out = a + b, b repeated over the leading axes of a. One invocation an Element.
 #import shared/bounds
+#import shared/vector
 
 struct Dims { count: u32, repeat: u32 }
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(0) var<storage, read> a: array<Element>;
+@group(0) @binding(1) var<storage, read> b: array<Element>;
+@group(0) @binding(2) var<storage, read_write> out: array<Element>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 @compute @workgroup_size(GROUP)
@@ -16,7 +17,11 @@ fn add(
 ) {
   let i = elementIndex(group, groups, local, GROUP);
   if (i < dims.count) {
+#if REPEATS
     out[i] = a[i] + b[i % dims.repeat];
+#else
+    out[i] = a[i] + b[i];
+#end
   }
 }
 

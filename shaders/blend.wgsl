@@ -1,11 +1,12 @@
-// Moving average: out = a + share·(b − a).
+// Moving average: out = a + share·(b − a). One invocation an Element.
 #import shared/bounds
+#import shared/vector
 
 struct Dims { count: u32, share: f32 }
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(0) var<storage, read> a: array<Element>;
+@group(0) @binding(1) var<storage, read> b: array<Element>;
+@group(0) @binding(2) var<storage, read_write> out: array<Element>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 @compute @workgroup_size(GROUP)

@@ -1,43 +1,74 @@
-// Matrix product: c = a b + bias, for each of several pairs of matrices (or one b for all rows);
-// where the inner axis is split, each part of it has a c of its own, and a later pass adds them.
+// Matrix product: c = act(a b + bias), for each of several pairs of matrices (or one b
+// for all rows); where the inner axis is split, each part of it has a c of its own, and a later
+// pass adds them. With SLOPE it is c = gradC act'(a b + bias): how the way back of act begins.
 //
 // A workgroup computes ROWS x COLUMNS outputs; it stages STEPS of the inner axis of both operands
-// in workgroup memory, a by columns. An invocation keeps (4 VECTORS) x (4 VECTORS) outputs in
-// named vec4f registers.
+// in workgroup memory, four rows or four columns to a vector. An invocation keeps BLOCK_ROWS x
+// BLOCK_COLUMNS outputs in named vec4f registers: its vectors of rows and columns lie DOWN and
+// ACROSS vectors apart, and invocations form patches of PATCH_ROWS x PATCH_COLUMNS, so that a warp
+// reads few and neighbouring vectors. While a tile is multiplied, the next one is under way from
+// global memory to registers. An operand stored along the inner axis is turned when it is staged;
+// the vectors of four steps are then swapped by an exclusive or, so that neighbouring invocations
+// store to different banks.
+#import shared/activation_kind
 
 struct Dims { m: u32, n: u32, k: u32, kOfPart: u32, pairs: u32 }
 
+// Operands whose contiguous axis is a multiple of four are read in fours, and so is c written.
+#if WIDE_A
+@group(0) @binding(0) var<storage, read> a: array<vec4f>;
+#else
 @group(0) @binding(0) var<storage, read> a: array<f32>;
+#end
+#if WIDE_B
+@group(0) @binding(1) var<storage, read> b: array<vec4f>;
+#else
 @group(0) @binding(1) var<storage, read> b: array<f32>;
+#end
+#if WIDE_C
+alias Output = vec4f;
+#else
+alias Output = f32;
+#end
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> c: array<f32>;
+@group(0) @binding(3) var<storage, read> gradC: array<Output>;
+@group(0) @binding(4) var<storage, read_write> c: array<Output>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
-const SIDE = ${4 * VECTORS}u;
-const ROW_VECTORS = ${ROWS / 4}u;
-const COLUMN_VECTORS = ${COLUMNS / 4}u;
+const DOWN = ${ROWS / BLOCK_ROWS}u;
+const ACROSS = ${COLUMNS / BLOCK_COLUMNS}u;
+const PATCH = ${PATCH_ROWS * PATCH_COLUMNS}u;
+const PATCHES_ACROSS = ${COLUMNS / BLOCK_COLUMNS / PATCH_COLUMNS}u;
 
-var<workgroup> tileA: array<array<vec4f, ROW_VECTORS>, STEPS>;
-var<workgroup> tileB: array<array<vec4f, COLUMN_VECTORS>, STEPS>;
+var<workgroup> tileA: array<array<vec4f, ${ROWS / 4}>, STEPS>;
+var<workgroup> tileB: array<array<vec4f, ${COLUMNS / 4}>, STEPS>;
 
-/// One element of a, 0 outside of it and from step `end` on.
-fn aAt(first: u32, i: u32, p: u32, end: u32) -> f32 {
-#if TRANSPOSE_A
-  let at = first + p * dims.m + i;
+/// Four neighbours of a, from its element `at` on.
+fn fourOfA(at: u32) -> vec4f {
+#if WIDE_A
+  return a[at / 4u];
 #else
-  let at = first + i * dims.k + p;
+  return vec4f(a[at], a[at + 1u], a[at + 2u], a[at + 3u]);
 #end
-  return select(0.0, a[at], i < dims.m && p < end);
 }
 
-/// One element of b, 0 outside of it and from step `end` on.
-fn bAt(first: u32, p: u32, j: u32, end: u32) -> f32 {
-#if TRANSPOSE_B
-  let at = first + j * dims.k + p;
+/// Four neighbours of b.
+fn fourOfB(at: u32) -> vec4f {
+#if WIDE_B
+  return b[at / 4u];
 #else
-  let at = first + p * dims.n + j;
+  return vec4f(b[at], b[at + 1u], b[at + 2u], b[at + 3u]);
 #end
-  return select(0.0, b[at], p < end && j < dims.n);
+}
+
+/// Four values that lie `apart` steps from each other, the first at step p; 0 from step `end` on.
+/// Rows and columns outside of a matrix may hold anything: they reach no output that is written.
+fn inside(value: vec4f, p: u32, apart: u32, end: u32) -> vec4f {
+#if EVEN
+  return value;
+#else
+  return select(vec4f(0.0), value, vec4u(p) + apart * vec4u(0u, 1u, 2u, 3u) < vec4u(end));
+#end
 }
 
 @compute @workgroup_size(INVOCATIONS)
@@ -48,86 +79,161 @@ fn multiply(
   let pair = group.z % dims.pairs;
   let start = group.z / dims.pairs * dims.kOfPart;
   let end = min(start + dims.kOfPart, dims.k);
-  let firstA = pair * dims.m * dims.k;
-  let firstB = pair * dims.k * dims.n;
   let row0 = group.y * ROWS;
   let column0 = group.x * COLUMNS;
-  // The invocation's block: vectors of rows and columns lie a whole tile part apart, so that
-  // neighbours read neighbouring workgroup memory.
-  let blockRow = local / (COLUMNS / SIDE);
-  let blockColumn = local % (COLUMNS / SIDE);
-#for r in 0..4 * VECTORS
-#for v in 0..VECTORS
+  let blockRow = local / PATCH / PATCHES_ACROSS * PATCH_ROWS + local % PATCH / PATCH_COLUMNS;
+  let blockColumn = local / PATCH % PATCHES_ACROSS * PATCH_COLUMNS + local % PATCH_COLUMNS;
+
+  // What the invocation stages of each tile: its place there, and the address of what it reads.
+  // In place of rows and columns outside of a matrix it reads the last ones.
+#for i in 0..LOADS_A
+  let itemA${i} = local + ${i * INVOCATIONS}u;
+#if TRANSPOSE_A
+  let stepA${i} = itemA${i} / ${ROWS / 4}u;
+  let rowA${i} = itemA${i} % ${ROWS / 4}u * 4u;
+  var atA${i} = (pair * dims.k + start + stepA${i}) * dims.m + min(row0 + rowA${i}, dims.m - 1u);
+#else
+  let stepA${i} = itemA${i} % ${STEPS / 4}u * 4u;
+  let rowA${i} = itemA${i} / ${STEPS / 4}u;
+  let turnedA${i} = rowA${i} / 4u ^ stepA${i} / 4u * SWIZZLE_A;
+  var atA${i} = (pair * dims.m + min(row0 + rowA${i}, dims.m - 1u)) * dims.k + start + stepA${i};
+#end
+  var nextA${i} = fourOfA(atA${i});
+#end
+#for i in 0..LOADS_B
+  let itemB${i} = local + ${i * INVOCATIONS}u;
+#if TRANSPOSE_B
+  let stepB${i} = itemB${i} % ${STEPS / 4}u * 4u;
+  let columnB${i} = itemB${i} / ${STEPS / 4}u;
+  let turnedB${i} = columnB${i} / 4u ^ stepB${i} / 4u * SWIZZLE_B;
+  let sourceB${i} = min(column0 + columnB${i}, dims.n - 1u);
+  var atB${i} = (pair * dims.n + sourceB${i}) * dims.k + start + stepB${i};
+#else
+  let stepB${i} = itemB${i} / ${COLUMNS / 4}u;
+  let columnB${i} = itemB${i} % ${COLUMNS / 4}u * 4u;
+  let sourceB${i} = min(column0 + columnB${i}, dims.n - 1u);
+  var atB${i} = (pair * dims.k + start + stepB${i}) * dims.n + sourceB${i};
+#end
+  var nextB${i} = fourOfB(atB${i});
+#end
+#for g in 0..STEPS / 4
+  let placeA${g} = blockRow ^ ${g}u * SWIZZLE_A;
+  let placeB${g} = blockColumn ^ ${g}u * SWIZZLE_B;
+#end
+  let strideA = select(STEPS, STEPS * dims.m, TRANSPOSE_A == 1u);
+  let strideB = select(STEPS * dims.n, STEPS, TRANSPOSE_B == 1u);
+
+#for r in 0..BLOCK_ROWS
+#for v in 0..BLOCK_COLUMNS / 4
   var sum${r}_${v} = vec4f(0.0);
 #end
 #end
   for (var base = start; base < end; base += STEPS) {
     workgroupBarrier();
-    for (var i = local; i < ROW_VECTORS * STEPS; i += INVOCATIONS) {
+#for i in 0..LOADS_A
+    if (itemA${i} < ${ROWS * STEPS / 4}u) {
+      let value = inside(nextA${i}, base + stepA${i}, 1u - TRANSPOSE_A, end);
 #if TRANSPOSE_A
-      let p = i / ROW_VECTORS;
-      let q = i % ROW_VECTORS;
+      tileA[stepA${i}][rowA${i} / 4u] = value;
 #else
-      let p = i % STEPS;
-      let q = i / STEPS;
+#for e in 0..4
+      tileA[stepA${i} + ${e}u][turnedA${i}][rowA${i} % 4u] = value[${e}];
 #end
-      let row = row0 + 4u * q;
-      tileA[p][q] = vec4f(
-        aAt(firstA, row, base + p, end),
-        aAt(firstA, row + 1u, base + p, end),
-        aAt(firstA, row + 2u, base + p, end),
-        aAt(firstA, row + 3u, base + p, end),
-      );
+#end
     }
-    for (var i = local; i < COLUMN_VECTORS * STEPS; i += INVOCATIONS) {
+#end
+#for i in 0..LOADS_B
+    if (itemB${i} < ${COLUMNS * STEPS / 4}u) {
+      let value = inside(nextB${i}, base + stepB${i}, TRANSPOSE_B, end);
 #if TRANSPOSE_B
-      let p = i % STEPS;
-      let q = i / STEPS;
-#else
-      let p = i / COLUMN_VECTORS;
-      let q = i % COLUMN_VECTORS;
+#for e in 0..4
+      tileB[stepB${i} + ${e}u][turnedB${i}][columnB${i} % 4u] = value[${e}];
 #end
-      let column = column0 + 4u * q;
-      tileB[p][q] = vec4f(
-        bAt(firstB, base + p, column, end),
-        bAt(firstB, base + p, column + 1u, end),
-        bAt(firstB, base + p, column + 2u, end),
-        bAt(firstB, base + p, column + 3u, end),
-      );
+#else
+      tileB[stepB${i}][columnB${i} / 4u] = value;
+#end
     }
+#end
     workgroupBarrier();
+    if (base + STEPS < end) {
+      // Nothing here may use what is loaded, or it would be waited for before the products.
+#for i in 0..LOADS_A
+      atA${i} += strideA;
+      nextA${i} = fourOfA(atA${i});
+#end
+#for i in 0..LOADS_B
+      atB${i} += strideB;
+      nextB${i} = fourOfB(atB${i});
+#end
+    }
 #for p in 0..STEPS
     {
-#for v in 0..VECTORS
-      let left${v} = tileA[${p}][blockRow + ${v}u * (ROWS / SIDE)];
-      let right${v} = tileB[${p}][blockColumn + ${v}u * (COLUMNS / SIDE)];
+#for q in 0..BLOCK_ROWS / 4
+      let left${q} = tileA[${p}][placeA${p / 4} + ${q}u * DOWN];
 #end
-#for r in 0..4 * VECTORS
-#for v in 0..VECTORS
-      sum${r}_${v} += left${r / 4}[${r % 4}] * right${v};
+#for v in 0..BLOCK_COLUMNS / 4
+      let right${v} = tileB[${p}][placeB${p / 4} + ${v}u * ACROSS];
+#end
+#for r in 0..BLOCK_ROWS
+#for v in 0..BLOCK_COLUMNS / 4
+      sum${r}_${v} = fma(vec4f(left${r / 4}[${r % 4}]), right${v}, sum${r}_${v});
 #end
 #end
     }
 #end
   }
-#for r in 0..4 * VECTORS
+
+#for r in 0..BLOCK_ROWS
   {
-    let row = row0 + 4u * (blockRow + ${r / 4}u * (ROWS / SIDE)) + ${r % 4}u;
-    let first = group.z * dims.m * dims.n + row * dims.n;
-#for v in 0..VECTORS
-#for e in 0..4
-    {
-      let column = column0 + 4u * (blockColumn + ${v}u * (COLUMNS / SIDE)) + ${e}u;
-      if (row < dims.m && column < dims.n) {
-#if HAS_BIAS
-        c[first + column] = sum${r}_${v}[${e}] + select(0.0, bias[column], start == 0u);
-#else
-        c[first + column] = sum${r}_${v}[${e}];
+    let row = row0 + 4u * (blockRow + ${r / 4}u * DOWN) + ${r % 4}u;
+    if (row < dims.m) {
+#for v in 0..BLOCK_COLUMNS / 4
+      let column${r}_${v} = column0 + 4u * (blockColumn + ${v}u * ACROSS);
+      finish(group.z * dims.m + row, column${r}_${v}, start, sum${r}_${v});
 #end
-      }
     }
+  }
 #end
+}
+
+/// The bias of a column; it goes to the first part of a split inner axis.
+fn biasAt(column: u32, start: u32) -> f32 {
+#if HAS_BIAS
+  return select(0.0, bias[min(column, dims.n - 1u)], start == 0u);
+#else
+  return 0.0;
+#end
+}
+
+/// Writes four neighbouring sums of a row.
+fn finish(row: u32, column: u32, start: u32, sums: vec4f) {
+#for e in 0..4
+  let sum${e} = sums[${e}] + biasAt(column + ${e}u, start);
+#end
+  let at = row * dims.n + column;
+#if WIDE_C
+  if (column < dims.n) {
+#if SLOPE
+    let gradients = gradC[at / 4u];
+    c[at / 4u] = vec4f(
+      gradients.x * actSlope(sum0, 1.0),
+      gradients.y * actSlope(sum1, 1.0),
+      gradients.z * actSlope(sum2, 1.0),
+      gradients.w * actSlope(sum3, 1.0),
+    );
+#else
+    c[at / 4u] = vec4f(act(sum0, 1.0), act(sum1, 1.0), act(sum2, 1.0), act(sum3, 1.0));
 #end
   }
+#else
+#for e in 0..4
+  if (column + ${e}u < dims.n) {
+#if SLOPE
+    c[at + ${e}u] = gradC[at + ${e}u] * actSlope(sum${e}, 1.0);
+#else
+    c[at + ${e}u] = act(sum${e}, 1.0);
+#end
+  }
+#end
 #end
 }

@@ -1,10 +1,11 @@
 // Sums of runs of elements or of their squares (SQUARES), the last one with a total that was
-// there before. One workgroup a run.
+// there before. One workgroup a run; `count` and `run` are in Elements.
 #import shared/row_sum
+#import shared/vector
 
 struct Dims { count: u32, run: u32 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Element>;
 @group(0) @binding(1) var<storage, read_write> sums: array<f32>;
 @group(0) @binding(2) var<storage, read> total: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
@@ -15,7 +16,7 @@ fn sum_run(
   @builtin(local_invocation_index) local: u32,
 ) {
   let first = group.x * dims.run;
-  var sum = 0.0;
+  var sum = Element();
   for (var i = first + local; i < min(first + dims.run, dims.count); i += GROUP) {
 #if SQUARES
     sum += x[i] * x[i];
@@ -23,7 +24,16 @@ fn sum_run(
     sum += x[i];
 #end
   }
-  var all = rowSum(local, sum);
+#if VECTOR == 1
+  let own = sum;
+#else
+#if VECTOR == 2
+  let own = sum.x + sum.y;
+#else
+  let own = (sum.x + sum.y) + (sum.z + sum.w);
+#end
+#end
+  var all = rowSum(local, own);
 #if HAS_TOTAL
   all += total[0];
 #end

@@ -48,7 +48,7 @@ Deno.test("every module with behaviour has its mirror under tests/", () => {
 Deno.test("no test mirrors a file that is gone", () => {
   const paths = new Set([
     ...sources().map((file) => mirrorOf(file.path)),
-    ...list("bench/*.ts").map(mirrorOf),
+    ...list("bench/**/*.ts").map(mirrorOf),
   ]);
   const shared =
     /(^|\/)(laws|variants|goldens|identities|crash|architecture|tidy|docs|e2e|browser|state_layout)_test\.ts$/;

@@ -1,6 +1,6 @@
 """One training iteration of the model `mamba4` of bench/training_bench.ts, in torch.
 
-    python3 bench/peers/mamba_training.py [--scan sequential|none] [--compile]
+    python3 bench/peers/mamba_training.py [--scan sequential|chunked|none] [--compile]
         [--batch 32] [--length 2048] [--width 256] [--layers 4] [--iterations 2] [--device cuda]
 
 A signal, four blocks x + mamba(rms_norm(x)) (expand 2, 16 states, 4 taps, rank width/16), a norm,
@@ -11,6 +11,9 @@ tf32 off. The selective scan is torch's own operations and no kernel of its own:
                 (`selective_scan_ref`): one fused multiply-add a sample; the length stands first and
                 `unbind` takes the samples apart, so that the way back does not fill a tensor of the
                 whole length with zeros for every sample, as indexing would
+    chunked     all chunks of 64 samples abreast, each from a state of 0, with the product of its
+                decays; then the states from chunk to chunk; then both together. 96 steps in a row
+                instead of 2,048, and no kernel of its own either
     none        y = u + delta + B·C, which is no scan: what all the rest takes. With the time of a
                 CUDA kernel of the scan added, it says what torch with that kernel would take
 
@@ -38,9 +41,43 @@ def sequential_scan(u, delta, A, B, C):
     return torch.einsum("lbdn,lbn->lbd", torch.stack(states), C)
 
 
+def chunked_scan(u, delta, A, B, C, chunk=64):
+    """The same; chunks abreast, [chunk count, batch, feature, state] a step."""
+    length = u.shape[0]
+    chunk = min(chunk, length)
+
+    def steps(x):
+        return x.view(length // chunk, chunk, *x.shape[1:]).unbind(1)
+
+    decay = torch.exp(delta.unsqueeze(-1) * A)
+    drive = (delta * u).unsqueeze(-1) * B.unsqueeze(2)
+    x = torch.zeros_like(steps(drive)[0])
+    product = torch.ones_like(x)
+    states, products = [], []
+    for a, b in zip(steps(decay), steps(drive)):
+        x = torch.addcmul(b, a, x)
+        product = product * a
+        states.append(x)
+        products.append(product)
+    carry = torch.zeros_like(x[0])
+    carries = []
+    for end, whole in zip(x.unbind(0), product.unbind(0)):
+        carries.append(carry)
+        carry = torch.addcmul(end, whole, carry)
+    carry = torch.stack(carries)
+    rows = [
+        torch.einsum("cbdn,cbn->cbd", torch.addcmul(x, p, carry), c)
+        for x, p, c in zip(states, products, steps(C))
+    ]
+    return torch.stack(rows, 1).view_as(u)
+
+
 def no_scan(u, delta, A, B, C):
     """Reads and writes what a scan does, and remembers nothing."""
     return u + delta + (B * C).sum(-1, keepdim=True) + A.sum(-1)
+
+
+SCANS = {"sequential": sequential_scan, "chunked": chunked_scan, "none": no_scan}
 
 
 class Mamba(nn.Module):
@@ -88,7 +125,7 @@ class Model(nn.Module):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--scan", choices=["sequential", "none"], default="sequential")
+    parser.add_argument("--scan", choices=list(SCANS), default="sequential")
     parser.add_argument("--compile", action="store_true")
     for name, value in {"batch": 32, "length": 2048, "width": 256, "layers": 4}.items():
         parser.add_argument(f"--{name}", type=int, default=value)
@@ -98,7 +135,7 @@ def main():
     torch.manual_seed(1)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    scan = sequential_scan if args.scan == "sequential" else no_scan
+    scan = SCANS[args.scan]
     levels = torch.arange(1, 10, device=args.device) / 10
     model = Model(args.width, args.layers, len(levels), scan).to(args.device)
     forward = torch.compile(model) if args.compile else model

@@ -13,12 +13,12 @@
 import { openScope } from "../device/scope.ts";
 import type { Device, DeviceTensor } from "../device/device.ts";
 import { packHalf, unpackHalf } from "../ops/_helpers/half_storage.ts";
-import { add } from "../ops/add.ts";
 import { gradientName, needsOf } from "../ops/op.ts";
-import { slice } from "../ops/slice.ts";
-import { type OpInput, type OpRun, type RecordingDevice, runBackward, runOp } from "../ops/run.ts";
+import type { Homes, OpInput, OpRun, RecordingDevice } from "../ops/run.ts";
+import { runBackward } from "../ops/run.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
-import { type Dtype, reshape, type Tensor, zeros } from "../tensor/tensor.ts";
+import { type Dtype, reshape, type Tensor } from "../tensor/tensor.ts";
+import { GradientSums, type Held, type Holder } from "./gradients.ts";
 import { HALF_ELEMENTS_MIN, mayBeHalf } from "./half.ts";
 
 /** A tensor and the gradient of the loss with respect to it, of the same size. */
@@ -28,8 +28,14 @@ export type Seed = readonly [output: DeviceTensor, gradient: OpInput];
 export interface Tape {
   /** The device that records: runs everything on the tape's device, and takes ops down. */
   readonly device: Device;
-  /** Marks a tensor as one whose gradient is wanted. @returns the same tensor */
-  watch<T extends DeviceTensor>(tensor: T): T;
+  /**
+   * Marks a tensor as one whose gradient is wanted.
+   *
+   * @param home  memory of the caller's for the gradient, of the tensor's size: ops write there
+   *              what they can, and {@linkcode Tape.gradient} gives a tensor beside it where not
+   * @returns     the same tensor
+   */
+  watch<T extends DeviceTensor>(tensor: T, home?: DeviceTensor): T;
   /**
    * Runs a segment without keeping what its own backward needs, and runs it again on the way back:
    * its memory for a second forward.
@@ -59,9 +65,9 @@ export interface Tape {
 }
 
 /** A tensor that takes part in the recording. */
-interface Node {
+interface Node extends Holder {
   readonly tensor: DeviceTensor;
-  gradient: DeviceTensor | undefined;
+  home: DeviceTensor | undefined;
   /** Recorded steps that will read its value. */
   readers: number;
   isFreed: boolean;
@@ -69,9 +75,6 @@ interface Node {
   isExact: boolean;
   /** Its value in half precision, in place of the tensor, which is given back. */
   packed: DeviceTensor | undefined;
-  /** Its gradient is the caller's own seed, which the tape reads and never frees. */
-  isSeed: boolean;
-  /** Its gradient is wanted by the caller. */
   isWatched: boolean;
   /** Watched or computed from what is; a tensor that is only kept for its value is not. */
   isTracked: boolean;
@@ -95,7 +98,7 @@ export function openTape(base: Device, precision: Precision = "f32"): Tape {
   const recorder = new Recorder(base, precision);
   return {
     device: recorder.device,
-    watch: (tensor) => recorder.watch(tensor),
+    watch: (tensor, home) => recorder.watch(tensor, home),
     checkpoint: (inputs, segment) => recorder.checkpoint(inputs, segment),
     backward: (seeds) => recorder.backward(seeds),
     gradient: (tensor) => recorder.gradient(tensor),
@@ -114,11 +117,11 @@ class Recorder {
   #steps: Step[] = [];
   /** Whether a segment is running: what it records would be lost, so that it may hold no other. */
   #isInSegment = false;
-  /** Zeros for outputs that no loss depends on, by size; kept for the whole way back. */
-  readonly #zeros = new Map<string, DeviceTensor>();
+  readonly #sums: GradientSums;
 
   constructor(base: Device, precision: Precision) {
     this.#base = base;
+    this.#sums = new GradientSums(base);
     this.#precision = precision;
     const record: RecordingDevice["record"] = (run) => this.#record(run);
     const free = (tensor: DeviceTensor) => this.#free(tensor);
@@ -147,17 +150,17 @@ class Recorder {
       } as RecordingDevice;
   }
 
-  watch<T extends DeviceTensor>(tensor: T): T {
-    const node = this.#tracked(tensor);
-    if (node === undefined) this.#addNode(tensor, { isWatched: true, isTracked: true });
-    else node.isWatched = true;
+  watch<T extends DeviceTensor>(tensor: T, home?: DeviceTensor): T {
+    const node = this.#tracked(tensor) ?? this.#addNode(tensor);
+    node.isWatched = true;
+    node.home = home;
     return tensor;
   }
 
   gradient(tensor: DeviceTensor): DeviceTensor | undefined {
     const gradient = this.#nodes.get(tensor.buffer.id)?.gradient;
     // Ops may have seen the tensor as a view of another shape.
-    return gradient && reshape(gradient, tensor.shape);
+    return gradient && reshape(gradient.tensor, tensor.shape);
   }
 
   checkpoint<O extends Readonly<Record<string, DeviceTensor>>>(
@@ -184,19 +187,22 @@ class Recorder {
       back: () => {
         const inner = new Recorder(this.#base, this.#precision);
         try {
-          for (const { tensor } of sources) inner.watch(tensor);
+          for (const { tensor, home, gradient } of sources) {
+            inner.watch(tensor, gradient === undefined ? home : undefined);
+          }
           const again = Object.values(this.#runSegment(inner.device, segment));
-          const seeds = made.flatMap(({ gradient }, i): Seed[] =>
-            gradient && inner.#tracked(again[i]) ? [[again[i]!, gradient]] : []
-          );
+          made.forEach(({ gradient }, i) => {
+            const node = inner.#tracked(again[i]);
+            if (gradient !== undefined && node !== undefined) inner.#sums.hand(node, gradient);
+          });
           try {
-            inner.backward(seeds);
+            inner.#replay();
           } finally {
             for (const tensor of again) inner.#free(tensor);
           }
           for (const source of sources) {
-            const gradient = inner.#takeGradient(source.tensor);
-            if (gradient !== undefined) this.#accumulate(source, gradient);
+            const held = inner.#takeGradient(source.tensor);
+            if (held !== undefined) this.#sums.addHeld(source, held);
           }
         } finally {
           inner.release();
@@ -230,16 +236,14 @@ class Recorder {
       if (node === undefined) {
         throw new TypeError("A seed's tensor does not come from a watched one, or no more");
       }
-      if (!("buffer" in gradient)) {
-        this.#accumulate(node, this.#base.upload(gradient));
-      } else if (node.gradient === undefined && !node.isWatched) {
-        node.gradient = gradient;
-        node.isSeed = true;
-      } else {
-        // What outlives this call, or adds up, has to be the tape's own.
-        this.#accumulate(node, this.#sum(gradient, this.#zero(gradient.shape, gradient.dtype)));
-      }
+      if ("buffer" in gradient) this.#sums.handForeign(node, gradient);
+      else this.#sums.add(node, this.#base.upload(gradient));
     }
+    this.#replay();
+  }
+
+  /** The way back from the gradients that nodes have. */
+  #replay(): void {
     while (this.#steps.length > 0) {
       // Left in the list until it is done, so that release() finds its gradients where it fails.
       const step = this.#steps.at(-1)!;
@@ -249,7 +253,7 @@ class Recorder {
       for (const node of step.made) this.#detach(node);
       this.#steps.pop();
     }
-    this.#freeZeros();
+    this.#sums.freeZeros();
   }
 
   /** The way back of what an op made is forgotten: from here on it is a value like any other. */
@@ -259,37 +263,32 @@ class Recorder {
     if (!node.isFreed) this.#forget(node);
   }
 
-  #freeZeros(): void {
-    for (const tensor of this.#zeros.values()) this.#base.free(tensor);
-    this.#zeros.clear();
-  }
-
   release(): void {
     for (const { made } of this.#steps) {
-      for (const node of made) this.#freeGradient(node);
+      for (const node of made) this.#sums.drop(node);
     }
     this.#steps = [];
     for (const node of this.#nodes.values()) {
-      this.#freeGradient(node);
+      this.#sums.drop(node);
       if (node.isFreed) this.#base.free(node.tensor);
     }
     this.#nodes.clear();
     for (const node of this.#packed) {
-      this.#freeGradient(node);
+      this.#sums.drop(node);
       this.#base.free(node.packed!);
     }
     this.#packed.clear();
-    this.#freeZeros();
+    this.#sums.freeZeros();
   }
 
-  #addNode(tensor: DeviceTensor, { isWatched = false, isTracked = true } = {}): Node {
-    const fresh = { gradient: undefined, readers: 0, isFreed: false, isSeed: false };
+  #addNode(tensor: DeviceTensor, isTracked = true): Node {
+    const fresh = { gradient: undefined, readers: 0, isFreed: false, isExact: false };
     const node: Node = {
       ...fresh,
-      isExact: false,
+      home: undefined,
       packed: undefined,
       tensor,
-      isWatched,
+      isWatched: false,
       isTracked,
     };
     this.#nodes.set(tensor.buffer.id, node);
@@ -306,7 +305,7 @@ class Recorder {
   /** The node that keeps a value alive; host tensors need none. */
   #keeper(value: OpInput): Node | undefined {
     if (!("buffer" in value)) return undefined;
-    return this.#nodes.get(value.buffer.id) ?? this.#addNode(value, { isTracked: false });
+    return this.#nodes.get(value.buffer.id) ?? this.#addNode(value, false);
   }
 
   #record(run: OpRun): void {
@@ -335,6 +334,16 @@ class Recorder {
       keeps,
       made,
       back: () => {
+        const [first] = made;
+        const handed = op.backward!.handsOn?.(shapes) ?? [];
+        names.forEach((name, i) => {
+          const source = sources[i];
+          if (source === undefined || !handed.includes(name)) return;
+          // Where no loss depends on the first output, nothing is to be added.
+          if (first!.gradient !== undefined) this.#sums.hand(source, first!.gradient);
+        });
+        const rest = sources.map((source, i) => handed.includes(names[i]!) ? undefined : source);
+        if (rest.every((source) => source === undefined)) return;
         const given = { ...values };
         const scope = openScope(this.#base);
         try {
@@ -347,15 +356,15 @@ class Recorder {
           }
           op.outputs.forEach((name: string, i: number) => {
             const { shape, dtype } = outputs[name]!;
-            const gradient = made[i]!.gradient ?? this.#zero(shape, dtype);
+            const gradient = made[i]!.gradient?.tensor ?? this.#sums.zero(shape, dtype);
             given[gradientName(name)] = reshape(gradient, shape);
           });
-          const gradients = runBackward(scope, op, given, shapes, params);
+          const gradients = runBackward(scope, op, given, shapes, params, homesOf(names, rest));
           for (const tensor of unpacked) scope.free(tensor);
           names.forEach((name, i) => {
-            const source = sources[i];
+            const source = rest[i];
             if (source === undefined) return;
-            this.#accumulate(source, scope.keep(gradients[gradientName(name)]!));
+            this.#sums.add(source, scope.keep(gradients[gradientName(name)]!));
           });
         } finally {
           scope.release();
@@ -404,64 +413,23 @@ class Recorder {
     if (this.#nodes.get(node.tensor.buffer.id) === node) this.#nodes.delete(node.tensor.buffer.id);
   }
 
-  #accumulate(node: Node, gradient: DeviceTensor): void {
-    if (node.gradient === undefined) {
-      node.gradient = gradient;
-      return;
-    }
-    try {
-      const sum = this.#sum(node.gradient, gradient);
-      this.#freeGradient(node);
-      node.gradient = sum;
-    } finally {
-      this.#base.free(gradient);
-    }
-  }
-
-  #freeGradient(node: Node): void {
-    if (node.gradient !== undefined && !node.isSeed) this.#base.free(node.gradient);
-    node.gradient = undefined;
-    node.isSeed = false;
-  }
-
-  #sum(a: DeviceTensor, b: DeviceTensor): DeviceTensor {
-    const flat = [sizeOf(a.shape)];
-    const { out } = runOp(this.#base, add, { a: reshape(a, flat), b: reshape(b, flat) }, {});
-    return reshape(out, a.shape);
-  }
-
   #dropGradient(node: Node): void {
-    if (!node.isWatched) this.#freeGradient(node);
+    if (!node.isWatched) this.#sums.drop(node);
   }
 
-  #takeGradient(tensor: DeviceTensor): DeviceTensor | undefined {
+  #takeGradient(tensor: DeviceTensor): Held | undefined {
     const node = this.#nodes.get(tensor.buffer.id);
-    const gradient = node?.gradient;
-    if (node !== undefined) node.gradient = undefined;
-    return gradient;
+    return node && this.#sums.take(node);
   }
+}
 
-  #zero(shape: Shape, dtype: Dtype): DeviceTensor {
-    const size = sizeOf(shape);
-    const key = `${dtype}/${size}`;
-    let tensor = this.#zeros.get(key);
-    if (tensor === undefined) {
-      tensor = this.#makeZeros(size, dtype);
-      this.#zeros.set(key, tensor);
-    }
-    return reshape(tensor, shape);
-  }
-
-  /** Made on the device: a cache of keys and values has megabytes, too many to send each time. */
-  #makeZeros(size: number, dtype: Dtype): DeviceTensor {
-    const gradOut = this.#base.upload(zeros([Math.min(size, 1)], dtype));
-    if (size <= 1) return gradOut;
-    // The gradient of a range is 0 beside it.
-    const params = { start: 0, count: 1 };
-    try {
-      return runBackward(this.#base, slice, { gradOut }, { x: [size] }, params).gradX!;
-    } finally {
-      this.#base.free(gradOut);
-    }
-  }
+/** Where an op may write gradients: homes of inputs that have none yet, given once. */
+function homesOf(names: readonly string[], sources: readonly (Node | undefined)[]): Homes {
+  const homes: Record<string, DeviceTensor> = {};
+  sources.forEach((source, i) => {
+    if (source?.home === undefined || source.gradient !== undefined) return;
+    if (sources.indexOf(source) !== i) return;
+    homes[gradientName(names[i]!)] = source.home;
+  });
+  return homes;
 }

@@ -4,6 +4,7 @@ import {
   type AdapterSummary,
   type Crossover,
   type CrossoverTable,
+  type GpuLimits,
   type Hardware,
   openCpu,
   openHardware,
@@ -52,6 +53,8 @@ export interface GpuReport {
   readonly serves: boolean;
   /** Median time to bring 4 KiB to the host. */
   readonly readbackMs: number | null;
+  /** What launch plans choose by; null without a GPU. */
+  readonly limits: GpuLimits | null;
 }
 
 /** The CPU's vector unit. */
@@ -132,7 +135,7 @@ async function gpuReport(hardware: Hardware, clock: Clock): Promise<GpuReport> {
   const { gpu } = hardware;
   if (!gpu) {
     const unavailable = hardware.gpuUnavailable ?? "The GPU device was lost";
-    return { adapter: null, unavailable, serves: false, readbackMs: null };
+    return { adapter: null, unavailable, serves: false, readbackMs: null, limits: null };
   }
   const data = new Float32Array(READBACK_FLOATS);
   const tensor = gpu.upload({ shape: [data.length], dtype: "f32", data });
@@ -148,6 +151,7 @@ async function gpuReport(hardware: Hardware, clock: Clock): Promise<GpuReport> {
     unavailable: null,
     serves: !gpu.info.software,
     readbackMs: times[(READBACK_COUNT - 1) / 2]!,
+    limits: gpu.limits,
   };
 }
 
@@ -185,6 +189,15 @@ function backlogLine({ cpu, gpu }: Crossover, samples: number | null): string {
     `and ${formatNumber(gpu.fixedMs)} ms a run; GPU ${from} (4 Mamba layers of width 64)`;
 }
 
+/** What variants of shaders are chosen by. */
+function featuresText({ subgroupSize, f16, workgroupBytesMax }: GpuLimits): string {
+  return [
+    subgroupSize > 0 ? `subgroups of ${subgroupSize}` : "no subgroups",
+    f16 ? "f16" : "no f16",
+    `${workgroupBytesMax / 1024} KiB a workgroup`,
+  ].join(", ");
+}
+
 /** The report as lines for people. */
 export function formatReport(report: DoctorReport): string {
   const { runtime, gpu } = report;
@@ -202,6 +215,7 @@ export function formatReport(report: DoctorReport): string {
     lines.push(
       `GPU       ${gpu.adapter.description || gpu.adapter.device} (${role})`,
       `Readback  ${formatNumber(gpu.readbackMs ?? NaN)} ms for 4 KiB (map ${way})`,
+      ...(gpu.limits ? [`Shaders   ${featuresText(gpu.limits)}`] : []),
     );
   } else {
     lines.push(`GPU       none: ${gpu.unavailable}`);

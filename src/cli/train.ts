@@ -138,6 +138,7 @@ async function trainOn(opened: Opened, asked: Asked, output: CommandOutput) {
   if (watched.page) output.note(`The training shows itself at ${watched.page.url}`);
   for (const line of folder.known) watched.feed.add(line);
   const interrupts = watchInterrupts(output);
+  const compiling = await openProgress("Compiling shaders", output.isProgressShown);
   const progress = await openProgress(`Training on ${opened.name}`, output.isProgressShown);
   const total = Math.min(stopAt ?? Infinity, config.training.steps);
   let state = "failed";
@@ -146,12 +147,17 @@ async function trainOn(opened: Opened, asked: Asked, output: CommandOutput) {
       ...{ device: opened.device, config, data, folder, checkpoint },
       clock: systemClock,
       isInterrupted: (step) => interrupts.isPressed() || step === stopAt,
+      onCompile: (done, programs) => {
+        compiling.update(done, programs);
+        if (done === programs) compiling.stop();
+      },
       onStep: (step) => progress.update(step, total),
       onLine: (line) => watched.feed.add(line),
     });
     state = result.end;
     return { ...result, parameters };
   } finally {
+    compiling.stop();
     progress.stop();
     interrupts.stop();
     await watched.close(state);

@@ -32,7 +32,9 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
   }
   function dataOf(tensor: DeviceTensor): FloatArray {
     if (!isCpuBuffer(tensor.buffer)) throw new TypeError("Tensor is not on the CPU device");
-    return tensor.buffer.data;
+    const { data, view } = tensor.buffer;
+    if (view === undefined) return data;
+    return data.subarray(view.start, view.start + sizeOf(tensor.shape));
   }
   const { simd = {}, poison = false } = options;
   const unit = simd === false ? undefined : openSimd({ poison, ...simd });

@@ -7,21 +7,48 @@
  * record a whole iteration.
  */
 import type { Packed } from "./packing.ts";
+import { InvalidValueError } from "../base/errors.ts";
+import { type Shape, sizeOf } from "../tensor/shape.ts";
 import type { Dtype, FloatArray, Tensor } from "../tensor/tensor.ts";
-import type { Shape } from "../tensor/shape.ts";
 
 /** Memory on a device. `generation` grows when the device is reopened; older handles are dead. */
 export interface BufferHandle {
   readonly id: number;
   readonly bytes: number;
   readonly generation: number;
+  /** Where a view's elements lie; see {@linkcode viewOf}. */
+  readonly view?: { readonly of: number; readonly start: number };
 }
 
-/** A tensor whose elements live on a device. Views made by `reshape` share the buffer. */
+/** A tensor whose elements live on a device. Tensors made by `reshape` share the buffer. */
 export interface DeviceTensor {
   readonly shape: Shape;
   readonly dtype: Dtype;
   readonly buffer: BufferHandle;
+}
+
+/** Views begin at multiples of this many elements: 256 bytes of f32, WebGPU's least alignment. */
+export const VIEW_ELEMENTS = 64;
+
+/** Views have ids below those of all memory, so that freeing one frees nothing. */
+let nextViewId = -1;
+
+/**
+ * Some elements of a tensor as a tensor of their own in the same memory, which they die with. A
+ * launch may not write one view while it only reads another of the same tensor.
+ *
+ * @param start  first element, a multiple of {@linkcode VIEW_ELEMENTS}
+ * @throws {InvalidValueError} start is no such multiple, or the view reaches past the tensor
+ */
+export function viewOf(tensor: DeviceTensor, start: number, shape: Shape): DeviceTensor {
+  const { id, view } = tensor.buffer;
+  if (!(Number.isInteger(start) && start >= 0 && start % VIEW_ELEMENTS === 0)) {
+    throw new InvalidValueError("start", start, `a multiple of ${VIEW_ELEMENTS}`);
+  }
+  const most = sizeOf(tensor.shape) - start;
+  if (sizeOf(shape) > most) throw new InvalidValueError("shape", `[${shape}]`, `${most} elements`);
+  const place = { of: view?.of ?? id, start: (view?.start ?? 0) + start };
+  return { ...tensor, shape, buffer: { ...tensor.buffer, id: nextViewId--, view: place } };
 }
 
 /** What every device does. */

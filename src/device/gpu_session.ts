@@ -8,7 +8,8 @@ import { DeviceLostError } from "../base/errors.ts";
 import type { AdapterSummary, GpuLimits } from "./device.ts";
 import { probeSubgroups, requestFeatured } from "./features.ts";
 import { type Pipeline, PipelineCache, shaderFile } from "./pipelines.ts";
-import type { Command, Program, WireBinding, WireLaunch } from "./protocol.ts";
+import { readLaunches } from "./launch_code.ts";
+import type { Command, LaunchRange, Program, WireBinding, WireLaunch } from "./protocol.ts";
 import { Readback } from "./readback.ts";
 import { interfaceOf, type ShaderInterface } from "./wgsl.ts";
 
@@ -150,11 +151,11 @@ export class GpuSession {
   }
 
   /** Runs the commands of one batch in order. Failures reach the events, never the caller. */
-  async run(commands: readonly Command[]): Promise<void> {
+  async run(commands: readonly Command[], numbers: Float64Array): Promise<void> {
     this.#device.pushErrorScope("out-of-memory");
     for (const command of commands) {
       try {
-        await this.#command(command);
+        await this.#command(command, numbers);
       } catch (error) {
         // A lost device shows first as odd errors; the loss itself then fails what waits.
         if (await this.#lostByNow()) return;
@@ -195,7 +196,7 @@ export class GpuSession {
     this.#events.fault(message);
   }
 
-  async #command(command: Command): Promise<void> {
+  async #command(command: Command, numbers: Float64Array): Promise<void> {
     switch (command.kind) {
       case "create":
         this.#buffers.set(command.id, this.#createBuffer(command.bytes));
@@ -223,17 +224,25 @@ export class GpuSession {
         this.#groups.clear();
         return;
       case "launch":
-        return await this.#launch(command.launches);
+        return await this.#launch(this.#launchesOf(command.range, numbers));
       case "read":
-        return await this.#read(command.request, command.id, command.bytes);
+        return await this.#read(command.request, command.from);
       case "compile":
         if (command.program !== undefined) await this.#pipelineOf(command.program);
         return this.#events.compiled(command.request, this.#pipelines.compiled);
       case "time":
-        return await this.#time(command.request, command.launches, command.repeats);
+        return await this.#time(
+          command.request,
+          this.#launchesOf(command.range, numbers),
+          command.repeats,
+        );
       default:
         command satisfies never;
     }
+  }
+
+  #launchesOf({ at, count }: LaunchRange, numbers: Float64Array): WireLaunch[] {
+    return readLaunches(numbers, at, count, this.#programs);
   }
 
   #createBuffer(bytes: number): GPUBuffer {
@@ -316,20 +325,20 @@ export class GpuSession {
 
   #bind({ program, bindings }: WireLaunch, made: Pipeline): GPUBindGroup {
     let key = `${program}`;
-    for (const { id, bytes } of bindings) {
+    for (const { id, offset, bytes } of bindings) {
       this.#touched.add(id);
-      key += `,${id}:${bytes}`;
+      key += `,${id}:${offset}:${bytes}`;
     }
     let group = this.#groups.get(key);
     if (group !== undefined) return group;
     group = this.#device.createBindGroup({
       layout: made.storageLayout,
-      entries: bindings.map(({ id, bytes }, i) => {
+      entries: bindings.map(({ id, offset, bytes }, i) => {
         const { binding } = made.shader.storage.get(made.program.names[i]!)!;
         // WebGPU has no empty bindings, and none smaller than one element of the variable.
         return {
           binding,
-          resource: { buffer: this.#buffer(id), size: Math.max(BINDING_BYTES_MIN, bytes) },
+          resource: { buffer: this.#buffer(id), offset, size: Math.max(BINDING_BYTES_MIN, bytes) },
         };
       }),
     });
@@ -353,11 +362,11 @@ export class GpuSession {
     this.#condemned = [];
   }
 
-  async #read(request: number, id: number, bytes: number): Promise<void> {
+  async #read(request: number, { id, offset, bytes }: WireBinding): Promise<void> {
     this.#submit();
     const spoilt = this.#spoilt.get(id);
     if (spoilt !== undefined) return this.#events.failed(request, spoilt);
-    const data = await this.#readback.read(this.#buffer(id), bytes);
+    const data = await this.#readback.read(this.#buffer(id), bytes, offset);
     const fault = this.#fault;
     this.#fault = undefined;
     if (fault !== undefined) this.#events.failed(request, fault);
@@ -426,14 +435,9 @@ function declaredStorage(shader: string): ShaderInterface["storage"] | undefined
 }
 
 /** Writes a launch's sizes in the order of the shader's `Dims`. */
-function writeDimsInto(view: DataView, slot: number, launch: WireLaunch, made: Pipeline): void {
-  made.shader.dims.forEach(({ name, float }, i) => {
-    const value = launch.dims[name];
-    if (value === undefined) {
-      throw new SyntaxError(
-        `Shader ${made.program.shader} wants size "${name}", the launch has none`,
-      );
-    }
+function writeDimsInto(view: DataView, slot: number, { dims }: WireLaunch, made: Pipeline): void {
+  made.dims.forEach(({ float, from }, i) => {
+    const value = dims[from]!;
     if (float) view.setFloat32(slot + 4 * i, value, true);
     else view.setUint32(slot + 4 * i, value, true);
   });

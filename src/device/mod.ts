@@ -16,6 +16,7 @@ export type {
   GpuDevice,
   GpuLimits,
 } from "./device.ts";
+export { VIEW_ELEMENTS, viewOf } from "./device.ts";
 export { Hardware, type HardwareOptions, openHardware } from "./hardware.ts";
 export { type PackedArea, type PackedKernels, packedUnit } from "./packed.ts";
 export { recordLaunches } from "./recorder.ts";

@@ -19,6 +19,8 @@ export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
   readonly storageLayout: GPUBindGroupLayout;
   readonly shader: ShaderInterface;
+  /** Fields of the shader's `Dims` in its order, and which of the launch's sizes each is. */
+  readonly dims: readonly { readonly float: boolean; readonly from: number }[];
 }
 
 const texts = new Map<string, string>();
@@ -130,6 +132,11 @@ export class PipelineCache {
     if (error) {
       throw new SyntaxError(`Shader ${program.shader}, entry ${program.entry}: ${error.message}`);
     }
-    return { program, pipeline, storageLayout, shader };
+    const dims = shader.dims.map(({ name, float }) => {
+      const from = program.dims.indexOf(name);
+      if (from >= 0) return { float, from };
+      throw new SyntaxError(`Shader ${program.shader} wants size "${name}", the launch has none`);
+    });
+    return { program, pipeline, storageLayout, shader, dims };
   }
 }

@@ -42,12 +42,12 @@ export class Readback {
     return this.#fast;
   }
 
-  /** Copies the first `bytes` of a buffer to the host, after all work submitted so far. */
-  async read(source: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
+  /** Copies `bytes` of a buffer to the host, after all work submitted so far. */
+  async read(source: GPUBuffer, bytes: number, offset = 0): Promise<ArrayBuffer> {
     const length = Math.max(WORD_BYTES, Math.ceil(bytes / WORD_BYTES) * WORD_BYTES);
     const staging = await this.#staging(length);
     const encoder = this.#device.createCommandEncoder();
-    encoder.copyBufferToBuffer(source, 0, staging, 0, length);
+    encoder.copyBufferToBuffer(source, offset, staging, 0, length);
     this.#device.queue.submit([encoder.finish()]);
     const range = await this.#map(staging, length);
     const data = range.slice(0, bytes);

@@ -9,7 +9,9 @@ import type { AdapterSummary, DeviceTensor, GpuDevice, GpuLimits, Launch } from 
 import { inTurn, prepareLinux } from "./driver.ts";
 import { PIPELINES_MAX } from "./pipelines.ts";
 import { BufferPool, POOL_BYTES_MAX } from "./pool.ts";
-import type { Answer, Command, Program, Request, WireLaunch } from "./protocol.ts";
+import { LaunchWriter } from "./launch_code.ts";
+import type { Answer, Command, LaunchRange, Program, Request } from "./protocol.ts";
+import { wireBinding } from "./protocol.ts";
 import { FAST_READBACK_RUNTIMES } from "./readback.ts";
 import { threadEnded } from "./threads.ts";
 
@@ -91,6 +93,7 @@ export class WebGpuDevice implements GpuDevice {
   readonly #waiting = new Map<number, Waiting>();
   readonly #programs = new Map<string, number>();
   #commands: Command[] = [];
+  readonly #launches = new LaunchWriter();
   #transfer: ArrayBuffer[] = [];
   #batchBytes = 0;
   #flushPlanned = false;
@@ -167,7 +170,7 @@ export class WebGpuDevice implements GpuDevice {
   alloc(shape: Shape, _dtype: Dtype): DeviceTensor {
     const tensor = this.#take(shape);
     if (this.#options.poison) {
-      this.#write(tensor, new Float32Array(sizeOf(shape)).fill(NaN));
+      this.#fill(tensor, new Float32Array(sizeOf(shape)).fill(NaN));
     }
     return tensor;
   }
@@ -175,14 +178,14 @@ export class WebGpuDevice implements GpuDevice {
   upload(source: Tensor): DeviceTensor {
     const tensor = this.#take(source.shape);
     // Always a copy, so the caller may go on writing; f64 is rounded here.
-    this.#write(tensor, new Float32Array(source.data));
+    this.#fill(tensor, new Float32Array(source.data));
     return tensor;
   }
 
   async read(tensor: DeviceTensor): Promise<Tensor> {
-    const id = this.#alive(tensor);
-    const bytes = sizeOf(tensor.shape) * DTYPE_BYTES.f32;
-    const data = await this.#request((request) => ({ kind: "read", request, id, bytes }));
+    this.#refuseDead(tensor);
+    const from = wireBinding(tensor.buffer, sizeOf(tensor.shape) * DTYPE_BYTES.f32);
+    const data = await this.#request((request) => ({ kind: "read", request, from }));
     return {
       shape: tensor.shape,
       dtype: "f32",
@@ -195,8 +198,7 @@ export class WebGpuDevice implements GpuDevice {
   }
 
   dispatch(launches: readonly Launch[]): void {
-    this.#makeRoomForPrograms(launches.length);
-    this.#push({ kind: "launch", launches: launches.map((launch) => this.#wire(launch)) });
+    this.#push({ kind: "launch", range: this.#encode(launches) });
   }
 
   table(key: string, make: () => Float32Array): DeviceTensor {
@@ -221,14 +223,8 @@ export class WebGpuDevice implements GpuDevice {
    */
   async time(launches: readonly Launch[], repeats: number): Promise<number[]> {
     if (!this.info.timestamps) throw new TypeError("This adapter has no timestamp queries");
-    this.#makeRoomForPrograms(launches.length);
-    const wire = launches.map((launch) => this.#wire(launch));
-    const times = await this.#request((request) => ({
-      kind: "time",
-      request,
-      launches: wire,
-      repeats,
-    }));
+    const range = this.#encode(launches);
+    const times = await this.#request((request) => ({ kind: "time", request, range, repeats }));
     return times as number[];
   }
 
@@ -324,35 +320,38 @@ export class WebGpuDevice implements GpuDevice {
     return { shape, dtype: "f32", buffer: { id, bytes, generation: this.#generation } };
   }
 
-  #write(tensor: DeviceTensor, data: Float32Array<ArrayBuffer>): void {
+  #fill(tensor: DeviceTensor, data: Float32Array<ArrayBuffer>): void {
     this.#push({ kind: "write", id: tensor.buffer.id, data: data.buffer });
     this.#transfer.push(data.buffer);
     this.#batchBytes += data.byteLength;
     if (this.#batchBytes > BATCH_BYTES_MAX) this.#flush();
   }
 
-  #alive(tensor: DeviceTensor): number {
+  #refuseDead(tensor: DeviceTensor): void {
     this.#refuseWhenGone();
     if (tensor.buffer.generation !== this.#generation) {
       throw new DeviceLostError("The tensor was on a GPU device that has been lost");
     }
-    return tensor.buffer.id;
   }
 
   #refuseWhenGone(): void {
     if (this.#gone !== undefined) throw new DeviceLostError(this.#gone);
   }
 
-  #wire(launch: Launch): WireLaunch {
+  /** Writes launches into the batch; the command that names them has to follow at once. */
+  #encode(launches: readonly Launch[]): LaunchRange {
     this.#refuseWhenGone();
-    const bindings = Object.entries(launch.bindings).map(([name, { buffer, bytes }]) => {
-      if (buffer.generation !== this.#generation) {
+    this.#makeRoomForPrograms(launches.length);
+    // All of them before the first launch is written, since a full batch is sent in between.
+    const programs = launches.map((launch) => this.#programOf(launch));
+    const range = { at: this.#launches.at, count: launches.length };
+    launches.forEach((launch, i) => {
+      this.#launches.add(programs[i]!, launch, (name, { generation }) => {
+        if (generation === this.#generation) return;
         throw new DeviceLostError(`"${name}" was on a GPU device that has been lost`);
-      }
-      return { id: buffer.id, bytes };
+      });
     });
-    const { dims, workgroups } = launch;
-    return { program: this.#programOf(launch), dims, bindings, workgroups };
+    return range;
   }
 
   /** Forgets all programs before launches that could be too many; numbers in use stay valid. */
@@ -363,13 +362,14 @@ export class WebGpuDevice implements GpuDevice {
   }
 
   /** The number of a program, which is sent at its first use. */
-  #programOf({ shader, entry, constants, bindings, packed = {} }: Launch): number {
-    const names = Object.keys(bindings);
-    const key = JSON.stringify([shader, entry, constants, names, packed]);
+  #programOf({ shader, entry, constants, packed = {}, ...launch }: Launch): number {
+    const names = Object.keys(launch.bindings);
+    const dims = Object.keys(launch.dims);
+    const key = JSON.stringify([shader, entry, constants, names, dims, packed]);
     const known = this.#programs.get(key);
     if (known !== undefined) return known;
     const number = this.#programs.size + 1;
-    const program: Program = { shader, entry, constants, names, packed };
+    const program: Program = { shader, entry, constants, names, dims, packed };
     this.#programs.set(key, number);
     this.#push({ kind: "program", number, program });
     return number;
@@ -388,11 +388,12 @@ export class WebGpuDevice implements GpuDevice {
     this.#flushPlanned = false;
     if (this.#commands.length === 0) return;
     const commands = this.#commands;
-    const transfer = this.#transfer;
+    const numbers = this.#launches.take();
+    const transfer = [...this.#transfer, numbers.buffer];
     this.#commands = [];
     this.#transfer = [];
     this.#batchBytes = 0;
-    this.#send({ kind: "batch", generation: this.#generation, commands }, transfer);
+    this.#send({ kind: "batch", generation: this.#generation, commands, numbers }, transfer);
   }
 
   #send(request: Request, transfer: Transferable[] = []): void {
@@ -464,6 +465,7 @@ export class WebGpuDevice implements GpuDevice {
   /** Drops all state of the present generation and fails what waits for it. */
   #forget(reason: string): void {
     this.#commands = [];
+    this.#launches.take();
     this.#transfer = [];
     this.#batchBytes = 0;
     this.#tables.clear();

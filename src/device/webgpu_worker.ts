@@ -51,7 +51,9 @@ async function handle(request: Request): Promise<void> {
       return await open(request);
     case "batch":
       // Work for a device that is gone is dropped: its reads were failed when it was lost.
-      if (session && request.generation === generation) await session.run(request.commands);
+      if (session && request.generation === generation) {
+        await session.run(request.commands, request.numbers);
+      }
       return;
     case "lose":
       return session?.lose();

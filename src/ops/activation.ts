@@ -21,7 +21,7 @@ import {
   slopeOf,
 } from "./_helpers/activation.ts";
 import { constant, denormal, fill, normal } from "./_helpers/cases.ts";
-import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { groupsFor, spreadGroups, vectorOf, WIDE_GROUP } from "./_helpers/plan.ts";
 import { SIMD_BLOCK, singlePass } from "./_helpers/simd.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
@@ -55,15 +55,20 @@ function cpu(
 }
 
 function launch(shapes: Shapes, params: ActivationParams, limits: GpuLimits): LaunchPlan {
-  const count = sizeOf(shapes.x);
+  const vector = vectorOf(sizeOf(shapes.x));
+  const count = sizeOf(shapes.x) / vector;
   return {
     scratch: {},
     passes: [{
       entry: "activate",
-      constants: { KIND: activationCode(params.kind), GROUP: POINTWISE_GROUP },
+      constants: {
+        KIND: activationCode(params.kind),
+        GROUP: WIDE_GROUP,
+        VECTOR: vector,
+      },
       dims: { count, beta: params.beta ?? 1 },
       bindings: ["x", "y"],
-      workgroups: spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
+      workgroups: spreadGroups(groupsFor(count, WIDE_GROUP), limits),
     }],
   };
 }
@@ -119,6 +124,16 @@ const cases: readonly Case[] = [
     params: { kind },
     inputs: () => ({ x: fill([65], (i) => 5 * (i - 32)) }),
   })),
+  {
+    name: "in fours, several workgroups",
+    params: { kind: "silu" },
+    inputs: (random) => ({ x: normal(random, [3, 100], 3) }),
+  },
+  {
+    name: "in pairs",
+    params: { kind: "gelu" },
+    inputs: (random) => ({ x: normal(random, [3, 50], 3) }),
+  },
   {
     name: "one element",
     params: { kind: "silu" },

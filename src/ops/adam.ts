@@ -1,5 +1,6 @@
 /**
- * One step of Adam on one tensor, with decoupled weight decay or with decay in the gradient.
+ * One step of Adam on one tensor, with decoupled weight decay or with decay in the gradient. The
+ * tensor may hold many parameters behind one another, so that a model's step is one launch.
  *
  *   g = gradient·min(1, clipNorm/(√squaredNorm + 1e-6))      where squaredNorm is given
  *   parameter ← parameter·(1 − rate·decay), or with `decayInGradient` g ← g + decay·parameter
@@ -11,14 +12,17 @@
  * al. 2018) the root takes the largest variance so far. Clipping divides by the norm plus 1e-6 as
  * torch does. The rate and the step change from run to run without another pipeline.
  *
+ * `settings` gives every run of {@linkcode ADAM_RUN} elements its own (factor of the rate, decay,
+ * takes part), [runs, 3], in place of `decay`; a run that takes no part stays as it is.
+ *
  * Tolerance: some roundings of each result, and the root of a variance; 2e-6.
  */
 import { InvalidValueError } from "../base/errors.ts";
 import type { GpuLimits } from "../device/device.ts";
 import { expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
-import type { FloatArray } from "../tensor/tensor.ts";
-import { constant, normal, uniform } from "./_helpers/cases.ts";
-import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import type { FloatArray, Tensor } from "../tensor/tensor.ts";
+import { constant, fill, normal, uniform } from "./_helpers/cases.ts";
+import { groupsFor, spreadGroups, vectorOf, WIDE_GROUP } from "./_helpers/plan.ts";
 import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode adam}. */
@@ -39,20 +43,27 @@ export interface AdamParams {
 }
 
 type Input = "parameter" | "gradient" | "mean" | "variance";
-type OptionalInput = "squaredNorm" | "largest";
+type OptionalInput = "squaredNorm" | "largest" | "settings";
 type Output = "nextParameter" | "nextMean" | "nextVariance" | "nextLargest";
 type Shapes = Named<Input, OptionalInput, Shape>;
+
+/** Elements that share a setting. */
+export const ADAM_RUN = 64;
+/** Numbers of a setting: factor of the rate, decay, and 1 where the run takes part, else 0. */
+export const ADAM_SETTING = 3;
 
 /** Keeps the clipping factor finite (torch's constant). */
 export const CLIP_EPS = 1e-6;
 
 function outputShapes(shapes: Shapes, params: AdamParams): { readonly [key in Output]: Shape } {
-  const { parameter, squaredNorm } = shapes;
+  const { parameter, squaredNorm, settings } = shapes;
   for (const name of ["gradient", "mean", "variance", "largest"] as const) {
     const shape = shapes[name];
     if (shape) expectShape(name, parameter.map((_, i) => `${i}`), parameter, shape);
   }
   if (squaredNorm) expectShape("squaredNorm", ["one"], [1], squaredNorm);
+  const runs = Math.ceil(sizeOf(parameter) / ADAM_RUN);
+  if (settings) expectShape("settings", ["run", "number"], [runs, ADAM_SETTING], settings);
   for (const name of ["rate", "decay", "eps"] as const) {
     const value = params[name];
     if (!(value >= 0)) throw new InvalidValueError(name, value, "a number of at least 0");
@@ -87,14 +98,24 @@ function cpu(
   _shapes: Shapes,
   params: AdamParams,
 ): void {
-  const { parameter, gradient, mean, variance, squaredNorm, largest } = inputs;
-  const { rate, beta1, beta2, eps, decay } = params;
+  const { parameter, gradient, mean, variance, squaredNorm, largest, settings } = inputs;
+  const { beta1, beta2, eps } = params;
   const factor = squaredNorm
     ? Math.min(1, params.clipNorm! / (Math.sqrt(squaredNorm[0]!) + CLIP_EPS))
     : 1;
-  const meanRate = rate / filledShare(beta1, params.step);
+  const meanShare = 1 / filledShare(beta1, params.step);
   const root = Math.sqrt(filledShare(beta2, params.step));
   for (let i = 0; i < parameter.length; i++) {
+    const setting = ADAM_SETTING * Math.floor(i / ADAM_RUN);
+    if (settings && settings[setting + 2] === 0) {
+      outputs.nextParameter[i] = parameter[i]!;
+      outputs.nextMean[i] = mean[i]!;
+      outputs.nextVariance[i] = variance[i]!;
+      if (largest) outputs.nextLargest[i] = largest[i]!;
+      continue;
+    }
+    const rate = settings ? params.rate * settings[setting]! : params.rate;
+    const decay = settings ? settings[setting + 1]! : params.decay;
     let g = factor * gradient[i]!;
     let p = parameter[i]!;
     if (params.decayInGradient) g += decay * p;
@@ -105,26 +126,31 @@ function cpu(
     outputs.nextMean[i] = m;
     outputs.nextVariance[i] = v;
     if (largest) outputs.nextLargest[i] = top;
-    outputs.nextParameter[i] = p - meanRate * m / (Math.sqrt(top) / root + eps);
+    outputs.nextParameter[i] = p - rate * meanShare * m / (Math.sqrt(top) / root + eps);
   }
 }
 
 function launch(shapes: Shapes, params: AdamParams, limits: GpuLimits): LaunchPlan {
   const { rate, beta1, beta2, eps, decay, step } = params;
-  const count = sizeOf(shapes.parameter);
+  const vector = vectorOf(sizeOf(shapes.parameter));
+  const count = sizeOf(shapes.parameter) / vector;
   return {
     scratch: {},
     passes: [{
       entry: "step",
       constants: {
-        GROUP: POINTWISE_GROUP,
+        GROUP: WIDE_GROUP,
+        VECTOR: vector,
+        RUN: ADAM_RUN,
+        HAS_SETTINGS: shapes.settings ? 1 : 0,
         DECAY_IN_GRADIENT: params.decayInGradient ? 1 : 0,
         HAS_NORM: shapes.squaredNorm ? 1 : 0,
         HAS_LARGEST: shapes.largest ? 1 : 0,
       },
       dims: {
         count,
-        meanRate: rate / filledShare(beta1, step),
+        rate,
+        meanShare: 1 / filledShare(beta1, step),
         inverseRoot: 1 / Math.sqrt(filledShare(beta2, step)),
         beta1,
         beta2,
@@ -133,7 +159,6 @@ function launch(shapes: Shapes, params: AdamParams, limits: GpuLimits): LaunchPl
         rest2: 1 - beta2,
         eps,
         decay,
-        shrink: 1 - rate * decay,
         clipNorm: params.clipNorm ?? 0,
       },
       bindings: [
@@ -141,8 +166,9 @@ function launch(shapes: Shapes, params: AdamParams, limits: GpuLimits): LaunchPl
         ...(shapes.squaredNorm ? ["squaredNorm"] : []),
         ...["nextParameter", "nextMean", "nextVariance"],
         ...(shapes.largest ? ["largest", "nextLargest"] : []),
+        ...(shapes.settings ? ["settings"] : []),
       ],
-      workgroups: spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
+      workgroups: spreadGroups(groupsFor(count, WIDE_GROUP), limits),
     }],
   };
 }
@@ -159,6 +185,15 @@ const TYPICAL: AdamParams = {
 
 type Case = OpCase<AdamParams, Input, OptionalInput>;
 
+/** Every third run stays as it is; the others have rates and decays of their own. */
+function settingsOf(runs: number): Tensor {
+  const at = [(run: number) => 0.25 * (1 + run % 5), (run: number) => 0.01 * (run % 4)];
+  return fill([runs, ADAM_SETTING], (i) => {
+    const run = Math.floor(i / ADAM_SETTING);
+    return at[i % ADAM_SETTING]?.(run) ?? (run % 3 === 1 ? 0 : 1);
+  });
+}
+
 function full(name: string, shape: Shape, change: Partial<Case> = {}): Case {
   return {
     name,
@@ -170,14 +205,27 @@ function full(name: string, shape: Shape, change: Partial<Case> = {}): Case {
       variance: uniform(random, shape, 0.01, 1),
       squaredNorm: constant([1], 7),
       largest: uniform(random, shape, 0.01, 1),
+      settings: settingsOf(Math.ceil(sizeOf(shape) / ADAM_RUN)),
     }),
     ...change,
   };
 }
 
 const cases: readonly Case[] = [
-  full("clipped, largest variance", [3, 43], { quick: true }),
+  full("clipped, largest variance, settings", [3, 43], { quick: true }),
+  full("many runs", [640]),
   full("decay in the gradient", [65], { params: { ...TYPICAL, decayInGradient: true } }),
+  {
+    name: "settings without largest variance",
+    params: TYPICAL,
+    inputs: (random) => ({
+      parameter: normal(random, [200]),
+      gradient: normal(random, [200]),
+      mean: normal(random, [200], 0.1),
+      variance: uniform(random, [200], 0.01, 1),
+      settings: settingsOf(4),
+    }),
+  },
   {
     name: "plain first step",
     params: { ...TYPICAL, step: 1, decay: 0 },
@@ -194,7 +242,7 @@ const cases: readonly Case[] = [
 export const adam = defineOp<AdamParams, Input, OptionalInput, Output>({
   name: "adam",
   inputs: ["parameter", "gradient", "mean", "variance"],
-  optional: ["squaredNorm", "largest"],
+  optional: ["squaredNorm", "largest", "settings"],
   outputs: ["nextParameter", "nextMean", "nextVariance", "nextLargest"],
   outputShapes,
   cpu,

@@ -9,14 +9,34 @@
  *
  * Tolerance: one rounding, 1e-7.
  */
+import type { GpuLimits } from "../device/device.ts";
 import { expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
 import { denormal, normal } from "./_helpers/cases.ts";
-import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
-import { type Backward, defineOp, type Pass } from "./op.ts";
+import { groupsFor, spreadGroups, vectorOf, WIDE_GROUP } from "./_helpers/plan.ts";
+import { type Backward, defineOp, type Named, type Pass } from "./op.ts";
 
 /** `add` takes no parameters. */
 export type AddParams = Record<string, never>;
+
+/** A pass over a; b is whole Elements too, so that each of its repetitions begins with one. */
+function pass(
+  entry: string,
+  bindings: readonly string[],
+  { a, b }: Named<"a" | "b", never, Shape>,
+  limits: GpuLimits,
+): Pass {
+  const vector = vectorOf(sizeOf(a), sizeOf(b));
+  const count = sizeOf(a) / vector;
+  const repeat = Math.max(1, sizeOf(b) / vector);
+  return {
+    entry,
+    constants: { GROUP: WIDE_GROUP, VECTOR: vector, REPEATS: repeat === count ? 0 : 1 },
+    dims: { count, repeat },
+    bindings,
+    workgroups: spreadGroups(groupsFor(count, WIDE_GROUP), limits),
+  };
+}
 
 const backward: Backward<AddParams, "a" | "b", never, "out"> = {
   needs: [],
@@ -29,18 +49,13 @@ const backward: Backward<AddParams, "a" | "b", never, "out"> = {
   launch(shapes, _params, limits) {
     const count = sizeOf(shapes.a);
     const repeat = sizeOf(shapes.b);
-    const copy = (target: string): Pass => ({
-      entry: "copy",
-      constants: { GROUP: POINTWISE_GROUP },
-      dims: { count, repeat: Math.max(1, repeat) },
-      bindings: ["a=gradOut", `out=${target}`],
-      workgroups: spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
-    });
+    const copy = (target: string) => pass("copy", ["a=gradOut", `out=${target}`], shapes, limits);
     if (repeat === count) return { scratch: {}, passes: [copy("gradA"), copy("gradB")] };
     const rows = repeat === 0 ? 0 : count / repeat;
     const sums = columnSums({ target: "gradB", left: "gradOut", rows, columns: repeat });
     return joinPlans({ scratch: {}, passes: [copy("gradA")] }, sums);
   },
+  handsOn: ({ a, b }) => sizeOf(a) === sizeOf(b) ? ["a", "b"] : ["a"],
   tolerance: 1e-6,
 };
 
@@ -63,19 +78,10 @@ export const add = defineOp<AddParams, "a" | "b", never, "out">({
       for (let i = 0; i < a.length; i++) out[i] = a[i]! + b[i % repeat]!;
     }
   },
-  launch(shapes, _params, limits) {
-    const count = sizeOf(shapes.a);
-    return {
-      scratch: {},
-      passes: [{
-        entry: "add",
-        constants: { GROUP: POINTWISE_GROUP },
-        dims: { count, repeat: Math.max(1, sizeOf(shapes.b as Shape)) },
-        bindings: ["a", "b", "out"],
-        workgroups: spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
-      }],
-    };
-  },
+  launch: (shapes, _params, limits) => ({
+    scratch: {},
+    passes: [pass("add", ["a", "b", "out"], shapes, limits)],
+  }),
   work: (shapes) => sizeOf(shapes.a),
   sized: (work) => ({
     name: `${work} elements`,
@@ -91,6 +97,11 @@ export const add = defineOp<AddParams, "a" | "b", never, "out">({
       quick: true,
       params: {},
       inputs: (random) => ({ a: normal(random, [3, 43]), b: normal(random, [3, 43]) }),
+    },
+    {
+      name: "trailing axes, four at a time",
+      params: {},
+      inputs: (random) => ({ a: normal(random, [3, 5, 8]), b: normal(random, [5, 8]) }),
     },
     {
       name: "trailing axes",

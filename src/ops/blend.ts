@@ -8,7 +8,7 @@
 import { InvalidValueError } from "../base/errors.ts";
 import { expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import { denormal, normal } from "./_helpers/cases.ts";
-import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { groupsFor, spreadGroups, vectorOf, WIDE_GROUP } from "./_helpers/plan.ts";
 import { defineOp, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode blend}. */
@@ -42,15 +42,16 @@ export const blend = defineOp<BlendParams, "a" | "b", never, "out">({
     for (let i = 0; i < a.length; i++) out[i] = a[i]! + share * (b[i]! - a[i]!);
   },
   launch({ a }, { share }, limits) {
-    const count = sizeOf(a);
+    const vector = vectorOf(sizeOf(a));
+    const count = sizeOf(a) / vector;
     return {
       scratch: {},
       passes: [{
         entry: "blend",
-        constants: { GROUP: POINTWISE_GROUP },
+        constants: { GROUP: WIDE_GROUP, VECTOR: vector },
         dims: { count, share },
         bindings: ["a", "b", "out"],
-        workgroups: spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
+        workgroups: spreadGroups(groupsFor(count, WIDE_GROUP), limits),
       }],
     };
   },

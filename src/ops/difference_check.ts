@@ -8,7 +8,7 @@ import { openCpu } from "../device/cpu.ts";
 import { openScope } from "../device/scope.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor } from "../tensor/tensor.ts";
 import { type AnyOp, gradientName, needsOf } from "./op.ts";
-import { runBackward, runOp } from "./run.ts";
+import { type Homes, runBackward, runOp } from "./run.ts";
 import { caseInputs } from "./self_check.ts";
 
 type Case = AnyOp["cases"][number];
@@ -27,18 +27,27 @@ function shapesOf(tensors: Record<string, Tensor>): Record<string, readonly numb
 }
 
 /** The loss's gradient with respect to each output: fixed random numbers. */
-function seedsOf(op: AnyOp, inputs: Record<string, Tensor>, params: unknown) {
+export function seedsOf(
+  op: AnyOp,
+  inputs: Record<string, Tensor>,
+  params: unknown,
+): Record<string, Tensor> {
   const random = seedRandom(SEED);
   const shapes = op.outputShapes(shapesOf(inputs), params) as Record<string, readonly number[]>;
   return Object.fromEntries(op.outputs.map((name) => [name, drawn(shapes[name]!, random)]));
 }
 
-/** Gradients of all inputs on a device, on the host. */
+/**
+ * Gradients of all inputs on a device, on the host.
+ *
+ * @param homesIn  memory that gradients are wanted in, by gradient name, within the case's scope
+ */
 export async function gradientsOn(
   device: Device,
   op: AnyOp,
   testCase: Case,
   dtype: Dtype,
+  homesIn: (scope: Device, inputs: Record<string, Tensor>) => Homes = () => ({}),
 ): Promise<Record<string, FloatArray>> {
   const { params } = testCase;
   const inputs = caseInputs(testCase, dtype);
@@ -51,7 +60,14 @@ export async function gradientsOn(
     if (values[name] !== undefined) given[name] = values[name];
   }
   for (const name of op.outputs) given[gradientName(name)] = asDtype(seeds[name]!, dtype);
-  const gradients = runBackward(scope, op, given, shapesOf(inputs), params);
+  const gradients = runBackward(
+    scope,
+    op,
+    given,
+    shapesOf(inputs),
+    params,
+    homesIn(scope, inputs),
+  );
   const read: Record<string, FloatArray> = {};
   for (const name of Object.keys(inputs)) {
     read[name] = (await scope.read(gradients[gradientName(name)]!)).data;

@@ -14,7 +14,7 @@ import { expectShape, lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/sha
 import type { FloatArray } from "../tensor/tensor.ts";
 import { type Activation, activationCode, activationOf, slopeOf } from "./_helpers/activation.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
-import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { groupsFor, spreadGroups, vectorOf, WIDE_GROUP } from "./_helpers/plan.ts";
 import { singlePass } from "./_helpers/simd.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
@@ -59,7 +59,10 @@ function cpu(
 }
 
 function launch(shapes: Shapes, params: GateParams, limits: GpuLimits): LaunchPlan {
-  const count = sizeOf(shapes.y) / (shapes.z ? 1 : 2);
+  const width = lastAxis("y", shapes.y) / 2;
+  const outputs = sizeOf(shapes.y) / (shapes.z ? 1 : 2);
+  const vector = shapes.z ? vectorOf(outputs) : vectorOf(width);
+  const count = outputs / vector;
   return {
     scratch: {},
     passes: [{
@@ -67,11 +70,12 @@ function launch(shapes: Shapes, params: GateParams, limits: GpuLimits): LaunchPl
       constants: {
         KIND: activationCode(params.activation),
         HALVES: shapes.z ? 0 : 1,
-        GROUP: POINTWISE_GROUP,
+        GROUP: WIDE_GROUP,
+        VECTOR: vector,
       },
-      dims: { count, width: Math.max(1, lastAxis("y", shapes.y) / 2) },
+      dims: { count, width: Math.max(1, Math.floor(width / vector)) },
       bindings: shapes.z ? ["y", "z", "out"] : ["y", "out"],
-      workgroups: spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
+      workgroups: spreadGroups(groupsFor(count, WIDE_GROUP), limits),
     }],
   };
 }
@@ -138,6 +142,16 @@ const cases: readonly Case[] = [
     name: "halves, gelu, one feature",
     params: { activation: "gelu" },
     inputs: (random) => ({ y: normal(random, [65, 2]) }),
+  },
+  {
+    name: "pair in fours, several workgroups",
+    params: { activation: "silu" },
+    inputs: (random) => ({ y: normal(random, [3, 100]), z: normal(random, [3, 100], 3) }),
+  },
+  {
+    name: "halves in fours",
+    params: { activation: "sigmoid" },
+    inputs: (random) => ({ y: normal(random, [9, 24]) }),
   },
   {
     name: "product",

@@ -13,8 +13,9 @@ import type { GpuLimits, SimdPlan } from "../device/device.ts";
 import { expectShape, lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal, uniform } from "./_helpers/cases.ts";
-import { ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { groupsFor, ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
+import { rowLanes, rowTurns } from "./_helpers/row_lanes.ts";
 import { SIMD_ROWS, singlePass, sumColumns } from "./_helpers/simd.ts";
 import {
   type Backward,
@@ -66,21 +67,32 @@ function cpu(
   }
 }
 
-function launch(shapes: Shapes, params: LayerNormParams, limits: GpuLimits): LaunchPlan {
+/** What the passes of a call share; `lanes` where its rows are held in registers. */
+function passOf(shapes: Shapes, params: LayerNormParams, limits: GpuLimits) {
   const rows = rowsOf(shapes.x);
+  const feature = lastAxis("x", shapes.x);
+  const lanes = rowLanes(feature, limits);
+  const constants = {
+    ...(lanes ?? { GROUP: ROW_GROUP }),
+    VECTOR: lanes ? 4 : 1,
+    HAS_WEIGHT: shapes.weight ? 1 : 0,
+    HAS_BIAS: shapes.bias ? 1 : 0,
+  };
+  const dims = { rows, feature: lanes ? feature / 4 : feature, turns: 1, eps: params.eps };
+  return { rows, feature, lanes, constants, dims };
+}
+
+function launch(shapes: Shapes, params: LayerNormParams, limits: GpuLimits): LaunchPlan {
+  const { rows, lanes, constants, dims } = passOf(shapes, params, limits);
   const named = (name: "weight" | "bias") => shapes[name] ? [name] : [];
   return {
     scratch: {},
     passes: [{
-      entry: "normalize",
-      constants: {
-        GROUP: ROW_GROUP,
-        HAS_WEIGHT: shapes.weight ? 1 : 0,
-        HAS_BIAS: shapes.bias ? 1 : 0,
-      },
-      dims: { rows, feature: lastAxis("x", shapes.x), eps: params.eps },
+      entry: lanes ? "normalize_rows" : "normalize",
+      constants,
+      dims,
       bindings: ["x", ...named("weight"), ...named("bias"), "out"],
-      workgroups: spreadGroups(rows, limits),
+      workgroups: spreadGroups(lanes ? groupsFor(rows, lanes.GROUP / lanes.LANES) : rows, limits),
     }],
   };
 }
@@ -132,23 +144,42 @@ const backward: Backward<LayerNormParams, "x", "weight" | "bias", "out"> = {
     gradBias?.set(biasSums);
   },
   launch(shapes, params, limits) {
-    const [pass] = launch(shapes, params, limits).passes;
-    const rows = rowsOf(shapes.x);
-    const columns = lastAxis("x", shapes.x);
-    const weighted = shapes.weight ? ["weight", "scaled"] : [];
-    const sums = (target: string, left: string) => columnSums({ target, left, rows, columns });
-    return joinPlans(
-      {
+    const { rows, feature: columns, lanes, constants, dims } = passOf(shapes, params, limits);
+    const weight = shapes.weight ? ["weight"] : [];
+    const sums = (target: string, left: string, rows: number) =>
+      columnSums({ target, left, rows, columns });
+    if (lanes === undefined) {
+      const own = {
         scratch: shapes.weight ? { scaled: rows * columns } : {},
         passes: [{
-          ...pass!,
           entry: "normalize_backward",
-          bindings: ["x", "gradOut", "gradX", ...weighted],
+          constants,
+          dims,
+          bindings: ["x", "gradOut", "gradX", ...weight, ...weight.map(() => "scaled")],
+          workgroups: spreadGroups(rows, limits),
         }],
-      },
-      ...(shapes.weight ? [sums("gradWeight", "scaled")] : []),
-      ...(shapes.bias ? [sums("gradBias", "gradOut")] : []),
-    );
+      };
+      return joinPlans(
+        own,
+        ...(shapes.weight ? [sums("gradWeight", "scaled", rows)] : []),
+        ...(shapes.bias ? [sums("gradBias", "gradOut", rows)] : []),
+      );
+    }
+    const { turns, groups } = rowTurns(rows, lanes);
+    const shared = (["weight", "bias"] as const).filter((name) => shapes[name]);
+    const shares = shared.map((name) => `${name}Shares`);
+    const own = {
+      scratch: Object.fromEntries(shares.map((name) => [name, groups * columns])),
+      passes: [{
+        entry: "normalize_rows_backward",
+        constants,
+        dims: { ...dims, turns },
+        bindings: ["x", "gradOut", "gradX", ...weight, ...shares],
+        workgroups: spreadGroups(groups, limits),
+      }],
+    };
+    const added = shared.map((name) => sums(gradientName(name), `${name}Shares`, groups));
+    return joinPlans(own, ...added);
   },
   simd(shapes, { eps }) {
     const [rows, columns] = [rowsOf(shapes.x), lastAxis("x", shapes.x)];
@@ -191,10 +222,19 @@ const cases: readonly Case[] = [
   normed("row", [2, 3, 64]),
   normed("row and one", [2, 3, 65], true),
   normed("several rows over", [3, 300]),
+  // Software Vulkan has subgroups of 8, so that these rows are held by 1, 8 and 64 invocations.
+  normed("rows of four", [7, 4]),
+  normed("rows in registers, several turns", [33_000, 32]),
+  normed("long rows in registers", [3, 1028]),
   {
     name: "plain",
     params: { eps: 1e-6 },
     inputs: (random) => ({ x: normal(random, [4, 130]) }),
+  },
+  {
+    name: "plain, rows in registers",
+    params: { eps: 1e-6 },
+    inputs: (random) => ({ x: normal(random, [5, 132]) }),
   },
   {
     name: "zeros and denormals",

@@ -1,16 +1,21 @@
 /**
- * Matrix product with optional transposes and bias.
+ * Matrix product with optional transposes and, in the same pass, bias and activation.
  *
- *   c[i, j] = Σ_k a[i, k]·b[k, j] + bias[j]
- *   gradA = gradC·bᵀ,  gradB = aᵀ·gradC,  gradBias = Σ_i gradC[i, j]
+ *   s[i, j] = Σ_k a[i, k]·b[k, j] + bias[j],   c = act(s),   gradS = gradC·act'(s)
+ *   gradA = gradS·bᵀ,  gradB = aᵀ·gradS,  gradBias = Σ_i gradS[i, j]
  *
  * With a matrix `b` all leading axes of `a` are rows (a linear layer over a sequence; torch's
  * `nn.Linear` weight is `b` with `transposeB`). With more axes, `b` has the leading axes of `a` and
  * each pair of matrices is multiplied.
  *
+ * With an activation the way back takes the product once more, since s is not kept: no memory is
+ * spent on it, at a third more multiply-adds than without. Where a training run has the memory, the
+ * product and the op `activation` apart are faster.
+ *
  * The shader is the classic two-level tile: a workgroup stages K steps of both operands in
  * workgroup memory, an invocation keeps a block of outputs in registers. Where there are too few
- * outputs to fill a GPU, workgroups share the inner axis (split-K) and a second pass adds.
+ * outputs to fill a GPU, workgroups share the inner axis (split-K) and a second pass adds. The
+ * tiles and what chose them are in `_helpers/matmul_plan.ts`.
  *
  * Tolerance: an f32 sum of K products is off by about √K·6e-8 of the norms; 1e-5 covers K ≤ 4096.
  */
@@ -18,10 +23,11 @@ import { InvalidValueError } from "../base/errors.ts";
 import type { GpuLimits, SimdPlan } from "../device/device.ts";
 import { expectAxis, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
+import { type Activation, activationCode, activationOf, slopeOf } from "./_helpers/activation.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
-import { groupsFor } from "./_helpers/plan.ts";
+import { multiplyPlan, type Product } from "./_helpers/matmul_plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
-import { sumColumns } from "./_helpers/simd.ts";
+import { SIMD_BLOCK, sumColumns } from "./_helpers/simd.ts";
 import { multiplyPasses } from "./_helpers/simd_matmul.ts";
 import {
   type Backward,
@@ -29,7 +35,7 @@ import {
   type LaunchPlan,
   type Named,
   type OpCase,
-  type Pass,
+  type Some,
 } from "./op.ts";
 
 /** Parameters of {@linkcode matmul}. */
@@ -38,6 +44,8 @@ export interface MatmulParams {
   readonly transposeA?: boolean;
   /** `b` is [.., n, k]. */
   readonly transposeB?: boolean;
+  /** Applied to each sum; default the identity. Softplus is the one of beta = 1. */
+  readonly activation?: Activation;
 }
 
 type Shapes = Named<"a" | "b", "bias", Shape>;
@@ -53,6 +61,7 @@ interface Sizes {
 
 function sizesOf(shapes: Shapes, params: MatmulParams): Sizes {
   const { a, b, bias } = shapes;
+  activationCode(kindOf(params));
   if (a.length < 2) throw new InvalidValueError("a.rank", a.length, "at least 2");
   if (b.length < 2) throw new InvalidValueError("b.rank", b.length, "at least 2");
   const [aRows, aColumns] = a.slice(-2) as [number, number];
@@ -78,14 +87,9 @@ function sizesOf(shapes: Shapes, params: MatmulParams): Sizes {
   return { pairs: sizeOf(leading), m: rows, n, k, out };
 }
 
-/** One product of matrices, as the twin and the shader both take it. */
-interface Product {
-  readonly pairs: number;
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  readonly transposeA: boolean;
-  readonly transposeB: boolean;
+/** The function that is applied to the sums. */
+function kindOf({ activation = "identity" }: MatmulParams): Activation {
+  return activation;
 }
 
 function productOf(shapes: Shapes, params: MatmulParams): Product {
@@ -103,12 +107,15 @@ function productOf(shapes: Shapes, params: MatmulParams): Product {
  *   c     [.., m, n]
  */
 function cpu(
-  inputs: Named<"a" | "b", "bias", FloatArray>,
-  outputs: { readonly c: FloatArray },
+  { a, b, bias }: Named<"a" | "b", "bias", FloatArray>,
+  { c }: { readonly c: FloatArray },
   shapes: Shapes,
   params: MatmulParams,
 ): void {
-  multiplyInto(outputs.c, inputs.a, inputs.b, productOf(shapes, params), inputs.bias);
+  multiplyInto(c, a, b, productOf(shapes, params), bias);
+  if (params.activation === undefined) return;
+  const act = activationOf(params.activation);
+  for (let i = 0; i < c.length; i++) c[i] = act(c[i]!);
 }
 
 function multiplyInto(
@@ -170,102 +177,40 @@ function addRowsInto(
   }
 }
 
-/** Tile settings; `ROWS`×`COLUMNS` outputs a workgroup, 4·`VECTORS` squared an invocation. */
-const SMALL_TILE = { ROWS: 32, COLUMNS: 32, STEPS: 8, VECTORS: 1 } as const;
-/** 64×64 outputs, 4×4 an invocation; 8 KiB of workgroup memory. */
-const MIDDLE_TILE = { ROWS: 64, COLUMNS: 64, STEPS: 16, VECTORS: 1 } as const;
-/** 128×128 outputs, 8×8 an invocation; 16 KiB of workgroup memory. */
-const LARGE_TILE = { ROWS: 128, COLUMNS: 128, STEPS: 16, VECTORS: 2 } as const;
-/** From this many outputs on, large tiles still fill a GPU. */
-const LARGE_TILE_OUTPUTS_MIN = 1 << 20;
-/** Narrower matrices waste the larger tiles. */
-const MIDDLE_TILE_SIDE_MIN = 33;
-const LARGE_TILE_SIDE_MIN = 65;
-/** Workgroups that fill a GPU: with fewer tiles of outputs the inner axis is split, too. */
-const GROUPS_ENOUGH = 1024;
-/** The shortest part of a split inner axis. */
-const PART_STEPS_MIN = 256;
-
-function tileOf(m: number, n: number, limits: GpuLimits) {
-  const side = Math.min(m, n);
-  const fits = limits.workgroupBytesMax >= 16384 && limits.invocationsMax >= 256;
-  if (!fits || side < MIDDLE_TILE_SIDE_MIN) return SMALL_TILE;
-  if (side >= LARGE_TILE_SIDE_MIN && m * n >= LARGE_TILE_OUTPUTS_MIN) return LARGE_TILE;
-  return MIDDLE_TILE;
-}
-
 function launch(shapes: Shapes, params: MatmulParams, limits: GpuLimits): LaunchPlan {
-  const bias = shapes.bias ? ["bias"] : [];
-  return multiplyPlan(productOf(shapes, params), ["a", "b", ...bias], "c", limits);
+  const names = { a: "a", b: "b", bias: shapes.bias && "bias", target: "c" };
+  return multiplyPlan(productOf(shapes, params), names, activationCode(kindOf(params)), limits);
 }
 
 /**
- * The passes of one product. Few outputs with a long inner axis (the gradient of a weight: as long
- * as batch times length) take parts of it in parallel, whose sums are added in a fixed order.
- *
- * @param operands bindings of `a`, `b` and perhaps `bias`
- * @param target   name of the tensor that receives the product
- */
-function multiplyPlan(
-  { pairs, m, n, k, transposeA, transposeB }: Product,
-  operands: readonly string[],
-  target: string,
-  limits: GpuLimits,
-): LaunchPlan {
-  const tile = tileOf(m, n, limits);
-  const side = 4 * tile.VECTORS;
-  const groups = [groupsFor(n, tile.COLUMNS), groupsFor(m, tile.ROWS)] as const;
-  const wanted = Math.floor(GROUPS_ENOUGH / Math.max(1, groups[0] * groups[1] * pairs));
-  const most = Math.max(1, Math.min(wanted, Math.floor(k / PART_STEPS_MIN)));
-  const kOfPart = Math.max(1, groupsFor(groupsFor(k, most), tile.STEPS) * tile.STEPS);
-  const parts = Math.max(1, groupsFor(k, kOfPart));
-  const scratch = `${target}OfParts`;
-  const pass: Pass = {
-    entry: "multiply",
-    constants: {
-      ...tile,
-      INVOCATIONS: tile.ROWS / side * (tile.COLUMNS / side),
-      TRANSPOSE_A: transposeA ? 1 : 0,
-      TRANSPOSE_B: transposeB ? 1 : 0,
-      HAS_BIAS: operands.length === 3 ? 1 : 0,
-    },
-    dims: { m, n, k, kOfPart, pairs },
-    bindings: [...operands, `c=${parts > 1 ? scratch : target}`],
-    workgroups: [...groups, pairs * parts],
-  };
-  const own = { scratch: {}, passes: [pass] };
-  if (parts === 1) return own;
-  const columns = pairs * m * n;
-  return joinPlans(
-    { scratch: { [scratch]: parts * columns }, passes: [pass] },
-    columnSums({ target, left: scratch, rows: parts, columns }),
-  );
-}
-
-/**
- * The two products of the way back, gradA = gradC·bᵀ and gradB = aᵀ·gradC, each with the operands
+ * The two products of the way back, gradA = gradS·bᵀ and gradB = aᵀ·gradS, each with the operands
  * and transposes that give the gradient in the order in which its operand is stored.
  */
 function gradientProducts(shapes: Shapes, params: MatmulParams): Record<GradientTarget, Share> {
   const { pairs, m, n, k, transposeA, transposeB } = productOf(shapes, params);
-  const a = { pairs, left: "a", right: "gradC" } as const;
-  const b = { pairs, left: "b", right: "gradC" } as const;
-  const gradC = { pairs, left: "gradC" } as const;
+  const a = { pairs, left: "a", right: "gradS" } as const;
+  const b = { pairs, left: "b", right: "gradS" } as const;
+  const gradS = { pairs, left: "gradS" } as const;
   return {
     gradA: transposeA
       ? { ...b, m: k, n: m, k: n, transposeA: transposeB, transposeB: true }
-      : { ...gradC, right: "b", m, n: k, k: n, transposeA: false, transposeB: !transposeB },
+      : { ...gradS, right: "b", m, n: k, k: n, transposeA: false, transposeB: !transposeB },
     gradB: transposeB
-      ? { ...gradC, right: "a", m: n, n: k, k: m, transposeA: true, transposeB: transposeA }
+      ? { ...gradS, right: "a", m: n, n: k, k: m, transposeA: true, transposeB: transposeA }
       : { ...a, m: k, n, k: m, transposeA: !transposeA, transposeB: false },
   };
 }
 
-/** About 0.08 ns a multiply-add. */
+/** About 0.08 ns a multiply-add, and 4 ns an activation. */
 function simdPlan(shapes: Shapes, params: MatmulParams): SimdPlan {
   const product = productOf(shapes, params);
   const { scratch, passes } = multiplyPasses(product, { a: "a", b: "b", c: "c", bias: "bias" });
-  return { scratch, passes, coreMs: 8e-8 * sizeOfProduct(product) };
+  const coreMs = 8e-8 * sizeOfProduct(product);
+  if (params.activation === undefined) return { scratch, passes, coreMs };
+  const count = product.pairs * product.m * product.n;
+  const args = ["c", "c", count, SIMD_BLOCK, activationCode(params.activation), 1];
+  const activate = { entry: "activation", args, tasks: Math.ceil(count / SIMD_BLOCK) };
+  return { scratch, passes: [...passes, activate], coreMs: coreMs + 4e-6 * count };
 }
 
 function sizeOfProduct({ pairs, m, n, k }: Product): number {
@@ -275,50 +220,97 @@ function sizeOfProduct({ pairs, m, n, k }: Product): number {
 type GradientTarget = "gradA" | "gradB";
 
 /** A product and the names of its operands. */
-type Share = Product & Record<"left" | "right", "a" | "b" | "gradC">;
+type Share = Product & Record<"left" | "right", Operand>;
+
+type Operand = "a" | "b" | "gradS";
 
 const backward: Backward<MatmulParams, "a" | "b", "bias", "c"> = {
-  needs: ["a", "b"],
+  needs: ["a", "b", "bias"],
+  needsWith: ({ activation }) => activation === undefined ? ["a", "b"] : ["a", "b", "bias"],
   cpu(given, { gradA, gradB, gradBias }, shapes, params) {
+    const gradS = sumGradient(given, shapes, params);
     const products = gradientProducts(shapes, params);
+    const operands = { a: given.a!, b: given.b!, gradS };
     const multiply = (out: FloatArray, share: Share) =>
-      multiplyInto(out, given[share.left]!, given[share.right]!, share);
+      multiplyInto(out, operands[share.left], operands[share.right], share);
     multiply(gradA!, products.gradA);
     multiply(gradB!, products.gradB);
     if (gradBias === undefined) return;
     const sums = new Float64Array(gradBias.length);
-    const { gradC } = given;
-    for (let i = 0; i < gradC!.length; i++) sums[i % sums.length]! += gradC![i]!;
+    for (let i = 0; i < gradS.length; i++) sums[i % sums.length]! += gradS[i]!;
     gradBias.set(sums);
   },
   launch(shapes, params, limits) {
+    const whole = productOf(shapes, params);
+    const { pairs, m, n } = whole;
     const products = gradientProducts(shapes, params);
+    const isPlain = params.activation === undefined;
+    const gradS = isPlain ? "gradC" : "gradS";
+    const nameOf = (name: Operand) => name === "gradS" ? gradS : name;
     const plans = (["gradA", "gradB"] as const).map((target) => {
       const { left, right } = products[target];
-      return multiplyPlan(products[target], [`a=${left}`, `b=${right}`], target, limits);
+      const names = { a: nameOf(left), b: nameOf(right), target };
+      return multiplyPlan(products[target], names, 0, limits);
     });
-    if (!shapes.bias) return joinPlans(...plans);
-    const { pairs, m, n } = productOf(shapes, params);
-    const sums = { target: "gradBias", left: "gradC", rows: pairs * m, columns: n };
-    return joinPlans(...plans, columnSums(sums));
+    if (shapes.bias) {
+      plans.push(
+        columnSums({ target: "gradBias", left: gradS, rows: pairs * m, columns: n }),
+      );
+    }
+    if (isPlain) return joinPlans(...plans);
+    const names = { a: "a", b: "b", bias: shapes.bias && "bias", gradC: "gradC", target: gradS };
+    const again = multiplyPlan(whole, names, activationCode(kindOf(params)), limits);
+    return joinPlans({ scratch: { gradS: pairs * m * n }, passes: again.passes }, ...plans);
   },
   simd(shapes, params) {
+    const whole = productOf(shapes, params);
+    const { pairs, m, n } = whole;
     const products = gradientProducts(shapes, params);
+    const isPlain = params.activation === undefined;
+    const gradS = isPlain ? "gradC" : "gradS";
+    const nameOf = (name: Operand) => name === "gradS" ? gradS : name;
     const plans = (["gradA", "gradB"] as const).map((target) => {
       const { left, right } = products[target];
-      return multiplyPasses(products[target], { a: left, b: right, c: target });
+      return multiplyPasses(products[target], { a: nameOf(left), b: nameOf(right), c: target });
     });
-    const { pairs, m, n } = productOf(shapes, params);
-    const sums = sumColumns({ target: "gradBias", left: "gradC", rows: pairs * m, columns: n });
+    const count = pairs * m * n;
+    const again = multiplyPasses(whole, { a: "a", b: "b", c: "sums", bias: "bias" });
+    const code = activationCode(kindOf(params));
+    const slope = {
+      entry: "activation_backward",
+      args: ["sums", "gradC", "gradS", count, SIMD_BLOCK, code, 1],
+      tasks: Math.ceil(count / SIMD_BLOCK),
+    };
+    const before = isPlain ? [] : [...again.passes, slope];
+    const sums = sumColumns({ target: "gradBias", left: gradS, rows: pairs * m, columns: n });
+    // One after the other, so the packed operands share their places.
+    const packed = largest([...plans, ...(isPlain ? [] : [again])].map(({ scratch }) => scratch));
     return {
-      // One after the other, so the packed operands share their places.
-      scratch: largest(plans.map(({ scratch }) => scratch)),
-      passes: [...plans.flatMap(({ passes }) => passes), ...(shapes.bias ? [sums] : [])],
-      coreMs: 16e-8 * sizeOfProduct(products.gradA),
+      scratch: { ...packed, ...(isPlain ? {} : { sums: count, gradS: count }) },
+      passes: [
+        ...before,
+        ...plans.flatMap(({ passes }) => passes),
+        ...(shapes.bias ? [sums] : []),
+      ],
+      coreMs: (isPlain ? 16e-8 : 24e-8) * sizeOfProduct(whole),
     };
   },
   tolerance: 1e-5,
 };
+
+/** gradC, or with an activation gradC·act'(s) with s computed again. */
+function sumGradient(
+  { a, b, bias, gradC }: Some<"a" | "b" | "bias" | "gradC", FloatArray>,
+  shapes: Shapes,
+  params: MatmulParams,
+): FloatArray {
+  if (params.activation === undefined) return gradC!;
+  const sums = new Float64Array(gradC!.length);
+  multiplyInto(sums, a!, b!, productOf(shapes, params), bias);
+  const slope = slopeOf(params.activation);
+  for (let i = 0; i < sums.length; i++) sums[i] = gradC![i]! * slope(sums[i]!);
+  return sums;
+}
 
 function largest(scratches: readonly Record<string, number>[]): Record<string, number> {
   const most: Record<string, number> = {};
@@ -376,6 +368,16 @@ const cases: readonly MatmulCase[] = [
     }),
   },
   product("large tiles", [1030, 3], [3, 1027]),
+  {
+    name: "bias and gelu",
+    params: { transposeB: true, activation: "gelu" },
+    inputs: (random) => ({
+      a: normal(random, [2, 19, 12], 0.3),
+      b: normal(random, [21, 12]),
+      bias: normal(random, [21]),
+    }),
+  },
+  product("silu, in fours", [40, 36], [36, 44], { params: { activation: "silu" } }),
   product("zeros and denormals", [9, 5], [5, 9], {
     inputs: (random) => ({ a: denormal(random, [9, 5]), b: constant([5, 9], 0) }),
   }),

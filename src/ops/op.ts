@@ -53,6 +53,11 @@ export interface Backward<P, I extends string, Opt extends string, O extends str
   ): void;
   /** How a GPU computes the same. */
   launch(shapes: Named<I, Opt, Shape>, params: P, limits: GpuLimits): LaunchPlan;
+  /**
+   * Inputs whose gradient is that of the first output as it is, element by element: a tape hands it
+   * on and does not copy it.
+   */
+  handsOn?(shapes: Named<I, Opt, Shape>): readonly (I | Opt)[];
   /** How SIMD kernels compute the same in f32; undefined: the twin does. */
   simd?(shapes: Named<I, Opt, Shape>, params: P): SimdPlan | undefined;
   /** Largest allowed max|x − ref| / max|ref| of a gradient in f32. */

@@ -15,8 +15,9 @@ import { expectShape, lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/sha
 import type { FloatArray } from "../tensor/tensor.ts";
 import { silu, siluSlope } from "./_helpers/activation.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
-import { ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { groupsFor, ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
+import { rowLanes, rowTurns } from "./_helpers/row_lanes.ts";
 import { SIMD_ROWS, singlePass, sumColumns } from "./_helpers/simd.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
@@ -71,24 +72,38 @@ function cpu(
   }
 }
 
-function launch(shapes: Shapes, params: RmsNormParams, limits: GpuLimits): LaunchPlan {
+/** What the passes of a call share; `lanes` where its groups of features are held in registers. */
+function passOf(shapes: Shapes, params: RmsNormParams, limits: GpuLimits) {
   const feature = lastAxis("x", shapes.x);
   const size = params.groupSize ?? feature;
   const groups = rowsOf(shapes.x) * (size > 0 ? feature / size : 0);
+  const lanes = rowLanes(size, limits);
+  const unit = lanes ? 4 : 1;
+  const constants = {
+    ...(lanes ?? { GROUP: ROW_GROUP }),
+    VECTOR: lanes ? 4 : 1,
+    HAS_WEIGHT: shapes.weight ? 1 : 0,
+    GATE_FIRST: shapes.z && !params.normBeforeGate ? 1 : 0,
+    GATE_LAST: shapes.z && params.normBeforeGate ? 1 : 0,
+  };
+  const dims = { groups, size: size / unit, feature: feature / unit, turns: 1, eps: params.eps };
+  return { groups, lanes, constants, dims };
+}
+
+function launch(shapes: Shapes, params: RmsNormParams, limits: GpuLimits): LaunchPlan {
+  const { groups, lanes, constants, dims } = passOf(shapes, params, limits);
   const named = (name: "weight" | "z") => shapes[name] ? [name] : [];
   return {
     scratch: {},
     passes: [{
-      entry: "normalize",
-      constants: {
-        GROUP: ROW_GROUP,
-        HAS_WEIGHT: shapes.weight ? 1 : 0,
-        GATE_FIRST: shapes.z && !params.normBeforeGate ? 1 : 0,
-        GATE_LAST: shapes.z && params.normBeforeGate ? 1 : 0,
-      },
-      dims: { groups, size, feature, eps: params.eps },
+      entry: lanes ? "normalize_rows" : "normalize",
+      constants,
+      dims,
       bindings: ["x", ...named("weight"), ...named("z"), "out"],
-      workgroups: spreadGroups(groups, limits),
+      workgroups: spreadGroups(
+        lanes ? groupsFor(groups, lanes.GROUP / lanes.LANES) : groups,
+        limits,
+      ),
     }],
   };
 }
@@ -155,21 +170,33 @@ const backward: Backward<RmsNormParams, "x", "weight" | "z", "out"> = {
     gradWeight?.set(weightSums);
   },
   launch(shapes, params, limits) {
-    const [pass] = launch(shapes, params, limits).passes;
     const rows = rowsOf(shapes.x);
     const columns = lastAxis("x", shapes.x);
-    const weighted = shapes.weight ? ["weight", "scaled"] : [];
+    const { groups, lanes, constants, dims } = passOf(shapes, params, limits);
     const gated = shapes.z ? ["z", "gradZ"] : [];
+    const bindings = ["x", "gradOut", "gradX", ...gated];
+    // The shares of the weight are those of whole rows.
+    const held = lanes && (!shapes.weight || dims.size === dims.feature) ? lanes : undefined;
+    const shares = held ? "weightShares" : "scaled";
+    const { turns, groups: workgroups } = held ? rowTurns(groups, held) : { turns: 1, groups };
+    const shareRows = held ? workgroups : rows;
+    const swept = { ...constants, GROUP: ROW_GROUP, VECTOR: 1 };
+    const sizes = { ...dims, size: params.groupSize ?? columns, feature: columns };
     const own = {
-      scratch: shapes.weight ? { scaled: rows * columns } : {},
+      scratch: shapes.weight ? { [shares]: shareRows * columns } : {},
       passes: [{
-        ...pass!,
-        entry: "normalize_backward",
-        bindings: ["x", "gradOut", "gradX", ...weighted, ...gated],
+        entry: held ? "normalize_rows_backward" : "normalize_backward",
+        constants: held ? constants : swept,
+        dims: held ? { ...dims, turns } : sizes,
+        bindings: [...bindings, ...(shapes.weight ? ["weight", shares] : [])],
+        workgroups: spreadGroups(workgroups, limits),
       }],
     };
     if (!shapes.weight) return own;
-    return joinPlans(own, columnSums({ target: "gradWeight", left: "scaled", rows, columns }));
+    return joinPlans(
+      own,
+      columnSums({ target: "gradWeight", left: shares, rows: shareRows, columns }),
+    );
   },
   simd(shapes, params) {
     const [own] = simdPlan(shapes, params).passes;
@@ -215,10 +242,19 @@ const cases: readonly Case[] = [
   { ...normed("row and one", [2, 3, 65]), quick: true },
   normed("groups", [3, 5, 12], { groupSize: 4 }),
   normed("groups, gate last", [3, 300], { groupSize: 100, normBeforeGate: true }),
+  // Software Vulkan has subgroups of 8, so that these rows are held by 1, 8 and 64 invocations.
+  normed("rows of four", [7, 4]),
+  normed("rows in registers, several turns", [33_000, 32]),
+  normed("long rows in registers, gate last", [3, 1028], { normBeforeGate: true }),
   {
     name: "plain",
     params: { eps: 1e-6 },
     inputs: (random) => ({ x: normal(random, [4, 130]) }),
+  },
+  {
+    name: "plain, rows in registers",
+    params: { eps: 1e-6 },
+    inputs: (random) => ({ x: normal(random, [5, 132]) }),
   },
   {
     name: "zeros and denormals",

@@ -8,6 +8,7 @@ import type {
   Launch,
 } from "../device/device.ts";
 import { LimitError } from "../base/errors.ts";
+import { storageOf } from "../device/pipelines.ts";
 import { invariant } from "../base/invariant.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type FloatArray, type Tensor } from "../tensor/tensor.ts";
@@ -90,12 +91,20 @@ function arraysOf(
   return arrays;
 }
 
+/** Tensors that outputs are to be written into, by the outputs' names. */
+export type Homes = Readonly<Record<string, DeviceTensor>>;
+
 /** Tensors of the given shapes, and the arrays behind them. */
-function allocArrays(device: CpuDevice, shapes: Readonly<Record<string, Shape>>, dtype: Dtype) {
+function allocArrays(
+  device: CpuDevice,
+  shapes: Readonly<Record<string, Shape>>,
+  dtype: Dtype,
+  homes: Homes = {},
+) {
   const tensors: Record<string, DeviceTensor> = {};
   const arrays: Record<string, FloatArray> = {};
   for (const [name, shape] of Object.entries(shapes)) {
-    const tensor = device.alloc(shape, dtype);
+    const tensor = homes[name] ?? device.alloc(shape, dtype);
     tensors[name] = tensor;
     arrays[name] = device.dataOf(tensor);
   }
@@ -190,8 +199,26 @@ export function prepareOp<P, I extends string, Opt extends string, O extends str
   const shapes = shapesOf(op, given);
   const outputShapes = op.outputShapes(shapes as Named<I, Opt, Shape>, params);
   const plan = op.launch(shapes as Named<I, Opt, Shape>, params, device.limits);
-  const prepared = prepare(device, op, inputsOf(given, shapes), outputShapes, plan);
+  const prepared = prepare(device, op, inputsOf(given, shapes), outputShapes, plan, {});
   return prepared as PreparedOp<O>;
+}
+
+/**
+ * The homes that a plan may write: a launch must not write one view of a tensor and only read
+ * another, so what a pass only reads beside another home gets none.
+ */
+function writableHomes(op: AnyOp, { passes }: LaunchPlan, homes: Homes): Homes {
+  const left: Record<string, DeviceTensor> = { ...homes };
+  for (const pass of passes) {
+    const bound = pass.bindings.map((binding) => binding.split("="));
+    const atHome = bound.filter(([variable, name = variable!]) => left[name] !== undefined);
+    if (atHome.length < 2) continue;
+    const storage = storageOf(pass.shader ?? op.name, pass.constants);
+    for (const [variable, name = variable!] of atHome) {
+      if (!storage.get(variable!)!.writable) delete left[name];
+    }
+  }
+  return left;
 }
 
 /** Uploads and allocates what a plan touches, and binds it. */
@@ -201,7 +228,9 @@ function prepare(
   given: Readonly<Record<string, OpInput>>,
   outputShapes: Readonly<Record<string, Shape>>,
   plan: LaunchPlan,
+  wishedHomes: Homes,
 ): PreparedOp<string> {
+  const homes = writableHomes(op, plan, wishedHomes);
   const tensors: Record<string, DeviceTensor> = {};
   for (const [name, input] of Object.entries(given)) {
     tensors[name] = isOnDevice(input) ? input : device.upload(input);
@@ -214,7 +243,7 @@ function prepare(
   }
   const outputs: Record<string, DeviceTensor> = {};
   for (const [name, shape] of Object.entries(outputShapes)) {
-    outputs[name] = tensors[name] = device.alloc(shape, "f32");
+    outputs[name] = tensors[name] = homes[name] ?? device.alloc(shape, "f32");
   }
   const launches = plan.passes.flatMap((pass) =>
     packLaunch(device, {
@@ -279,9 +308,10 @@ export function prepareBackward(
   given: Readonly<Record<string, OpInput>>,
   shapes: Readonly<Record<string, Shape>>,
   params: unknown,
+  homes: Homes = {},
 ): PreparedOp<string> {
   const plan = backwardOf(op).launch(shapes, params, device.limits);
-  return prepare(device, op, given, gradientShapesOf(shapes), plan);
+  return prepare(device, op, given, gradientShapesOf(shapes), plan, homes);
 }
 
 /**
@@ -289,7 +319,9 @@ export function prepareBackward(
  *
  * @param given   the values that the op's backward needs and the gradient of every output, by name
  * @param shapes  of the inputs that the op was given
- * @returns       the gradients of those inputs, each with its input's shape, by gradient name
+ * @param homes   where gradients are wanted, by gradient name; others get memory of their own
+ * @returns       the gradients of those inputs, each with its input's shape, by gradient name: the
+ *                home itself, or a tensor of its own where the op's passes cannot write there
  * @throws {TypeError} the op has no backward, or dtypes differ on the CPU
  * @throws {LimitError} the gradients and the scratch do not fit into the device's budget
  */
@@ -299,14 +331,16 @@ export function runBackward(
   given: Readonly<Record<string, OpInput>>,
   shapes: Readonly<Record<string, Shape>>,
   params: unknown,
+  homes: Homes = {},
 ): Record<string, DeviceTensor> {
   const backward = backwardOf(op);
   const gradientShapes = gradientShapesOf(shapes);
   if (device.kind === "webgpu") {
-    return issue(device, (scope) => prepareBackward(scope, op, given, shapes, params)).outputs;
+    const ready = (scope: GpuDevice) => prepareBackward(scope, op, given, shapes, params, homes);
+    return issue(device, ready).outputs;
   }
   const { dtype } = given[gradientName(op.outputs[0])]!;
-  const gradients = allocArrays(device, gradientShapes, dtype);
+  const gradients = allocArrays(device, gradientShapes, dtype, homes);
   const arrays = arraysOf(device, op, given, dtype);
   const plan = isForSimd(device, dtype, op.work(shapes, params)) && backward.simd?.(shapes, params);
   if (plan && device.simd!.run(plan, arrays, gradients.arrays)) return gradients.tensors;

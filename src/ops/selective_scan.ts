@@ -10,8 +10,11 @@
  * takes 2·Re(Σ C·x). `B` and `C` are per step and group (feature d belongs to group
  * ⌊d·group/feature⌋), or fixed `[feature, state]`.
  *
- * On a GPU the length is cut into chunks as in `linear_scan`; the decay over a chunk is
- * exp(A·Σdelta'), so the first pass stores the end state and one sum.
+ * On a GPU few rows are cut into chunks as in `linear_scan`; the decay over a chunk is
+ * exp(A·Σdelta'), so the first pass stores the end state and one sum. Real states that come by
+ * fours, with B and C by the step, take the tiled passes (`shaders/fast`), whose form goes by rows,
+ * length and states (`_helpers/selective_scan_forms.ts`); all others, and devices without
+ * subgroups, take the general ones.
  *
  * Tolerance: f32 exp is off by some ULP a step (WGSL allows 3 + 2|x| ULP) and a state sums its
  * memory's errors; 2e-5 of the largest output.
@@ -22,7 +25,7 @@ import { expectAxis, expectRank, expectShape, type Shape } from "../tensor/shape
 import type { FloatArray } from "../tensor/tensor.ts";
 import { silu, softplus } from "./_helpers/activation.ts";
 import { constant, denormal, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
-import { chunkOf, groupsFor } from "./_helpers/plan.ts";
+import { chunkOf } from "./_helpers/plan.ts";
 import {
   backwardPlan,
   offsetOf,
@@ -30,15 +33,11 @@ import {
   selectiveScanBackward,
   type Sizes,
 } from "./_helpers/selective_scan_backward.ts";
+import { backwardForms, forwardForms } from "./_helpers/selective_scan_forms.ts";
+import { generalPlan } from "./_helpers/selective_scan_general.ts";
 import { selectiveSimd, selectiveSimdBackward } from "./_helpers/selective_scan_simd.ts";
-import {
-  type Backward,
-  defineOp,
-  type LaunchPlan,
-  type Named,
-  type OpCase,
-  type Pass,
-} from "./op.ts";
+import { tiledBackwardPlan, tiledPlan } from "./_helpers/selective_scan_tiled.ts";
+import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode selectiveScan}. */
 export interface SelectiveScanParams {
@@ -194,111 +193,25 @@ function stepComplexInto(
   return 2 * y;
 }
 
-/** Steps that a workgroup stages at once. */
-const TILE = 8;
-/** States of one invocation; more of them are split over invocations. */
-const STATES_PER_THREAD = 8;
-const STATE_GROUPS_MAX = 8;
-const INVOCATIONS_MAX = 256;
-const CARRY_GROUP = 64;
-
-/** Features of a workgroup: all of one group, so that they share the staged rows of B and C. */
-function tileFeaturesOf(sizes: Sizes, stateGroups: number): number {
-  let tile = sizes.feature >= 32 ? 32 : 8;
-  while (tile * stateGroups > INVOCATIONS_MAX) tile /= 2;
-  for (const group of [sizes.groupB, sizes.groupC]) {
-    while (group > 1 && (sizes.feature / group) % tile !== 0) tile /= 2;
-  }
-  return tile;
-}
-
+/** The tiled passes where sizes and device allow them, else the general ones. */
 function launch(shapes: Shapes, params: SelectiveScanParams, limits: GpuLimits): LaunchPlan {
-  const { batch, length, feature } = sizesOf(shapes, params);
-  return chunked(shapes, params, limits, chunkOf(length, batch * feature));
+  const sizes = sizesOf(shapes, params);
+  const call = { sizes, shapes, softplus: params.softplus };
+  const forms = forwardForms(sizes, limits);
+  if (forms) return tiledPlan(call, forms);
+  return generalPlan(call, limits, chunkOf(sizes.length, sizes.batch * sizes.feature));
 }
 
-/** The three passes for a chunk of so many steps. */
-function chunked(
+function launchBackward(
   shapes: Shapes,
   params: SelectiveScanParams,
   limits: GpuLimits,
-  chunk: number,
 ): LaunchPlan {
   const sizes = sizesOf(shapes, params);
-  const { batch, length, feature, state, parts } = sizes;
-  const chunks = Math.max(1, Math.ceil(length / chunk));
-  let stateGroups = 1;
-  while (stateGroups < STATE_GROUPS_MAX && stateGroups * STATES_PER_THREAD < state) {
-    stateGroups *= 2;
-  }
-  const tileFeatures = tileFeaturesOf(sizes, stateGroups);
-  const bytes = 4 * TILE * (tileFeatures * (2 + stateGroups) + 2 * state * parts);
-  if (bytes > limits.workgroupBytesMax) {
-    throw new InvalidValueError(
-      "A.state",
-      state,
-      `at most what ${limits.workgroupBytesMax} B hold`,
-    );
-  }
-  const has = (shape: Shape | undefined) => shape ? 1 : 0;
-  const constants = {
-    STATES: state,
-    PARTS: parts,
-    COMPLEX: parts - 1,
-    STATE_GROUPS: stateGroups,
-    STATES_PER_THREAD: Math.max(1, Math.ceil(state / stateGroups)),
-    FEATURES: tileFeatures,
-    TILE,
-    CARRY_GROUP,
-    CHUNKED: chunks > 1 ? 1 : 0,
-    SOFTPLUS: params.softplus ? 1 : 0,
-    FIXED_B: sizes.groupB === 0 ? 1 : 0,
-    FIXED_C: sizes.groupC === 0 ? 1 : 0,
-    HAS_D: has(shapes.D),
-    HAS_Z: has(shapes.z),
-    HAS_BIAS: has(shapes.deltaBias),
-    HAS_X0: has(shapes.x0),
-  };
-  const dims = {
-    batch,
-    length,
-    feature,
-    chunk,
-    chunks,
-    groupB: Math.max(1, sizes.groupB),
-    groupC: Math.max(1, sizes.groupC),
-  };
-  const named = (name: OptionalInput) => shapes[name] ? [name] : [];
-  const tiles = groupsFor(feature, tileFeatures);
-  const passes: Pass[] = [];
-  if (chunks > 1) {
-    passes.push({
-      entry: "reduce_chunks",
-      constants,
-      dims,
-      bindings: ["u", "delta", "A", "B", ...named("deltaBias"), "ends", "spans"],
-      workgroups: [tiles, chunks - 1, batch],
-    }, {
-      entry: "carry_chunks",
-      constants,
-      dims,
-      bindings: ["A", ...named("x0"), "ends", "spans"],
-      workgroups: [groupsFor(feature * state, CARRY_GROUP), batch, 1],
-    });
-  }
-  passes.push({
-    entry: "apply_chunks",
-    constants,
-    dims,
-    bindings: [
-      ...["u", "delta", "A", "B", "C", ...named("D"), ...named("z"), ...named("deltaBias")],
-      ...[...named("x0"), ...(chunks > 1 ? ["ends"] : []), "y", "state"],
-    ],
-    workgroups: [tiles, chunks, batch],
-  });
-  const ends = batch * (chunks - 1) * feature * state * parts;
-  const scratch = chunks === 1 ? {} : { ends, spans: batch * (chunks - 1) * feature };
-  return { scratch, passes };
+  const call = { sizes, shapes, softplus: params.softplus };
+  const forms = backwardForms(sizes, limits);
+  if (forms) return tiledBackwardPlan(call, forms);
+  return backwardPlan(generalPlan(call, limits, SELECTIVE_CHUNK), sizes, shapes, limits);
 }
 
 /**
@@ -312,20 +225,14 @@ function chunked(
  *   gradDelta = softplus'·Re(Σ conj(A·exp(delta'·A))·flow·conj(x[k − 1]) + u·conj(B)·flow)
  *
  * As in the paper's algorithm (section 3.3.2, recomputation) the states are not kept: the GPU finds
- * each chunk's start again with the scan's own first passes and its states tile by tile. B and C
- * belong to many features: a workgroup adds those it holds, a later pass the workgroups.
+ * them again, one in eight (the tiled passes) or in 32 into scratch, those between in registers. B
+ * and C belong to many features: a workgroup adds those it holds, a later pass the workgroups.
  */
 const backward: Backward<SelectiveScanParams, Input, OptionalInput, "y" | "state"> = {
   needs: ["u", "delta", "A", "B", "C", "D", "z", "deltaBias", "x0"],
   cpu: (given, gradients, shapes, params) =>
     selectiveScanBackward(given, gradients, sizesOf(shapes, params), params.softplus),
-  launch: (shapes, params, limits) =>
-    backwardPlan(
-      chunked(shapes, params, limits, SELECTIVE_CHUNK),
-      sizesOf(shapes, params),
-      shapes,
-      limits,
-    ),
+  launch: launchBackward,
   simd: (shapes, params) =>
     params.complex ? undefined : selectiveSimdBackward(sizesOf(shapes, params), params.softplus),
   // Sums over the length of products of two scans, each with the tolerance of one.
@@ -387,6 +294,13 @@ const cases: readonly ScanCase[] = [
   fullCase("several chunks, odd sizes", { batch: 1, length: 149, feature: 37, state: 5 }),
   fullCase("long, wider chunks", { batch: 1, length: 4500, feature: 3, state: 2 }),
   fullCase("states over invocations", { batch: 1, length: 40, feature: 3, state: 19 }),
+  fullCase("two quads of states", { batch: 1, length: 45, feature: 10, state: 8 }),
+  fullCase("sixteen states", { batch: 2, length: 75, feature: 12, state: 16 }),
+  fullCase("sixteen states, two groups", { batch: 1, length: 21, feature: 12, state: 16 }, 2),
+  fullCase("four states, many features", { batch: 1, length: 20, feature: 16, state: 4 }),
+  fullCase("many chunks", { batch: 1, length: 800, feature: 2, state: 4 }),
+  fullCase("128 states", { batch: 1, length: 9, feature: 3, state: 128 }),
+  fullCase("sixty-four states", { batch: 1, length: 37, feature: 5, state: 64 }),
   fullCase("complex", { ...SMALL, length: 67 }, 1, { params: COMPLEX }),
   fullCase("complex, fixed B and C", { ...SMALL, length: 35 }, 0, { params: COMPLEX }),
   {

@@ -17,7 +17,8 @@ import type { GpuLimits } from "../device/device.ts";
 import { lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, fill, normal } from "./_helpers/cases.ts";
-import { ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { groupsFor, ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { rowLanes } from "./_helpers/row_lanes.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode softmax}. */
@@ -74,24 +75,40 @@ function cpu(
   }
 }
 
-function launch(shapes: Shapes, params: SoftmaxParams, limits: GpuLimits): LaunchPlan {
+/** One pass over all rows, held in registers or swept. */
+function rowPass(
+  way: { readonly suffix: string; readonly bindings: readonly string[] },
+  shapes: Shapes,
+  params: SoftmaxParams,
+  limits: GpuLimits,
+): LaunchPlan {
   const rows = rowsOf(shapes.x);
-  const dims = {
-    rows,
-    width: lastAxis("x", shapes.x),
-    queries: shapes.x.at(-2) ?? 1,
-    scale: params.scale ?? 1,
-  };
+  const width = lastAxis("x", shapes.x);
+  const lanes = rowLanes(width, limits);
+  const groups = lanes ? groupsFor(rows, lanes.GROUP / lanes.LANES) : rows;
   return {
     scratch: {},
     passes: [{
-      entry: "normalize",
-      constants: { GROUP: ROW_GROUP, CAUSAL: params.causal ? 1 : 0 },
-      dims,
-      bindings: ["x", "y", "logSumExp"],
-      workgroups: spreadGroups(rows, limits),
+      entry: `${lanes ? "normalize_rows" : "normalize"}${way.suffix}`,
+      constants: {
+        ...(lanes ?? { GROUP: ROW_GROUP }),
+        VECTOR: lanes ? 4 : 1,
+        CAUSAL: params.causal ? 1 : 0,
+      },
+      dims: {
+        rows,
+        width: lanes ? width / 4 : width,
+        queries: shapes.x.at(-2) ?? 1,
+        scale: params.scale ?? 1,
+      },
+      bindings: way.bindings,
+      workgroups: spreadGroups(groups, limits),
     }],
   };
+}
+
+function launch(shapes: Shapes, params: SoftmaxParams, limits: GpuLimits): LaunchPlan {
+  return rowPass({ suffix: "", bindings: ["x", "y", "logSumExp"] }, shapes, params, limits);
 }
 
 const backward: Backward<SoftmaxParams, "x", never, "y" | "logSumExp"> = {
@@ -108,12 +125,8 @@ const backward: Backward<SoftmaxParams, "x", never, "y" | "logSumExp"> = {
     }
   },
   launch(shapes, params, limits) {
-    const [pass] = launch(shapes, params, limits).passes;
     const bindings = ["y", "gradY", "gradLogSumExp", "gradX"];
-    return {
-      scratch: {},
-      passes: [{ ...pass!, entry: "normalize_backward", bindings }],
-    };
+    return rowPass({ suffix: "_backward", bindings }, shapes, params, limits);
   },
   tolerance: 5e-6,
 };
@@ -131,6 +144,10 @@ const cases: readonly Case[] = [
   rowsCase("row and one, causal", [2, 65, 65], { causal: true }, true),
   rowsCase("more columns than rows, causal", [2, 3, 70], { causal: true }),
   rowsCase("several rows over", [3, 300]),
+  // Software Vulkan has subgroups of 8, so that these rows are held by 1, 8 and 64 invocations.
+  rowsCase("rows of four, causal", [7, 4, 4], { causal: true }),
+  rowsCase("rows in registers, causal", [2, 9, 60], { causal: true, scale: 0.25 }),
+  rowsCase("long rows in registers", [3, 1028]),
   {
     name: "far apart",
     params: {},

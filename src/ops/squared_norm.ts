@@ -8,25 +8,31 @@
 import { expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
-import { ROW_GROUP } from "./_helpers/plan.ts";
+import { ROW_GROUP, vectorOf, WIDE_GROUP } from "./_helpers/plan.ts";
 import { defineOp, type LaunchPlan, type Named, type OpCase, type Pass } from "./op.ts";
 
 /** `squared_norm` takes no parameters. */
 export type SquaredNormParams = Record<string, never>;
 
-/** Elements that one workgroup adds up. */
+/** Elements that one workgroup adds up, a multiple of four. */
 const RUN = 4096;
 /** Workgroups of the first pass; longer inputs get longer runs. */
 const RUNS_MAX = 1024;
 
 function launch({ x, total }: Named<"x", "total", Shape>): LaunchPlan {
   const count = sizeOf(x);
-  const run = Math.max(RUN, Math.ceil(count / RUNS_MAX));
+  const vector = vectorOf(count);
+  const run = Math.max(RUN, vector * Math.ceil(count / vector / RUNS_MAX));
   const runs = Math.max(1, Math.ceil(count / run));
   const pass = (squares: boolean, last: boolean, bindings: string[]): Pass => ({
     entry: "sum_run",
-    constants: { GROUP: ROW_GROUP, SQUARES: squares ? 1 : 0, HAS_TOTAL: last && total ? 1 : 0 },
-    dims: squares ? { count, run } : { count: runs, run: runs },
+    constants: {
+      GROUP: squares ? WIDE_GROUP : ROW_GROUP,
+      VECTOR: squares ? vector : 1,
+      SQUARES: squares ? 1 : 0,
+      HAS_TOTAL: last && total ? 1 : 0,
+    },
+    dims: squares ? { count: count / vector, run: run / vector } : { count: runs, run: runs },
     bindings: [...bindings, ...(last && total ? ["total"] : [])],
     workgroups: [squares ? runs : 1, 1, 1],
   });
@@ -67,6 +73,7 @@ export const squaredNorm = defineOp<SquaredNormParams, "x", "total", "norm">({
   cases: [
     drawn("one element", [1]),
     drawn("several axes", [3, 5, 7], true),
+    drawn("an even count", [66]),
     drawn("a run and one", [RUN + 1]),
     {
       name: "after another tensor",

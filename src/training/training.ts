@@ -13,10 +13,11 @@ import { type Device, type DeviceTensor, openScope, type ScopedDevice } from "..
 import { blend, runOp } from "../ops/mod.ts";
 import { sameShape } from "../tensor/shape.ts";
 import { type Dtype, type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
+import { packed, readArenas, viewsOf } from "./arena.ts";
 import { MetricSums, type ObjectiveResult, tensorsOf } from "./metric_sums.ts";
 import { openOptimizer, type Optimizer, type OptimizerOptions } from "./optimizer.ts";
 import { rateAt, type Schedule } from "./schedule.ts";
-import { freeAll, readAll, type Tensors, uploadAll } from "./tensors.ts";
+import type { Tensors } from "./tensors.ts";
 
 export type { MetricSum, ObjectiveResult } from "./metric_sums.ts";
 
@@ -210,8 +211,8 @@ class RunningTraining<M> implements Training<M> {
   readonly #sums: MetricSums;
   /** 1/accumulate: the gradient of the step's loss by a minibatch's. */
   readonly #seed: DeviceTensor;
-  #weights: Tensors;
-  #ema: Tensors | undefined;
+  /** The arenas of the moving average, laid out as the optimizer's. */
+  #ema: readonly DeviceTensor[] | undefined;
   #step: number;
 
   constructor(
@@ -226,17 +227,17 @@ class RunningTraining<M> implements Training<M> {
     const tensors = saved?.tensors ?? {};
     // In the order of the first parameters, whatever the file's: sums over them keep their bits.
     const weights = saved === undefined ? initial : inOrderOf(initial, partOf(tensors, "weights/"));
-    this.#weights = uploadAll(device, weights);
-    if (options.emaDecay !== undefined) {
-      const ema = partOf(tensors, "ema/");
-      const hasAverage = Object.keys(ema).length > 0;
-      this.#ema = uploadAll(device, hasAverage ? inOrderOf(initial, ema) : weights);
-    }
     this.#optimizer = openOptimizer(
       device,
+      weights,
       options.optimizer,
       saved && { steps: saved.step, tensors: partOf(tensors, "optimizer/") },
     );
+    if (options.emaDecay !== undefined) {
+      const ema = partOf(tensors, "ema/");
+      const average = Object.keys(ema).length > 0 ? inOrderOf(initial, ema) : weights;
+      this.#ema = packed(this.#optimizer.layout, average).map((arena) => device.upload(arena));
+    }
     this.#sums = new MetricSums(device, saved);
     const dtype: Dtype = Object.values(weights)[0]?.dtype ?? "f32";
     const share = zeros([1], dtype);
@@ -249,21 +250,22 @@ class RunningTraining<M> implements Training<M> {
   }
 
   weights(kind: "last" | "ema" = "last"): Tensors {
-    return kind === "ema" && this.#ema !== undefined ? this.#ema : this.#weights;
+    const { layout, parameters } = this.#optimizer;
+    return kind === "ema" && this.#ema !== undefined ? viewsOf(layout, this.#ema) : parameters;
   }
 
   iterate(): void {
     const tape = openTape(this.#device, this.#options.precision);
     try {
-      for (const tensor of Object.values(this.#weights)) tape.watch(tensor);
+      const { parameters, homes } = this.#optimizer;
+      for (const [name, tensor] of Object.entries(parameters)) tape.watch(tensor, homes[name]);
       const { accumulate = 1 } = this.#options;
       for (let i = 0; i < accumulate; i++) this.#differentiate(tape, this.#step * accumulate + i);
       const gradients: Record<string, DeviceTensor | undefined> = {};
-      for (const [name, tensor] of Object.entries(this.#weights)) {
+      for (const [name, tensor] of Object.entries(parameters)) {
         gradients[name] = tape.gradient(tensor);
       }
-      const rate = rateAt(this.#options.schedule, this.#step);
-      this.#weights = this.#optimizer.step(this.#weights, gradients, rate);
+      this.#optimizer.step(gradients, rateAt(this.#options.schedule, this.#step));
     } finally {
       // Also where the device had no room or went away: the caller may go on with a smaller batch.
       tape.release();
@@ -278,7 +280,7 @@ class RunningTraining<M> implements Training<M> {
     const scope = openScope(tape.device);
     const kept: DeviceTensor[] = [];
     try {
-      const result = objective(scope, this.#weights, minibatch(index), {
+      const result = objective(scope, this.#optimizer.parameters, minibatch(index), {
         dropoutSeed: seedOf(seed, index),
         ...(recompute && { recompute: tape.checkpoint }),
       });
@@ -300,17 +302,16 @@ class RunningTraining<M> implements Training<M> {
   #average(): void {
     if (this.#ema === undefined) return;
     const share = 1 - emaDecayAt(this.#options.emaDecay!, this.#step);
-    const next: Record<string, DeviceTensor> = {};
+    const scope = openScope(this.#device);
     try {
-      for (const [name, b] of Object.entries(this.#weights)) {
-        next[name] = runOp(this.#device, blend, { a: this.#ema[name]!, b }, { share }).out;
-      }
-    } catch (error) {
-      freeAll(this.#device, next);
-      throw error;
+      const next = this.#ema.map((a, i) =>
+        runOp(scope, blend, { a, b: this.#optimizer.arenas[i]! }, { share }).out
+      );
+      for (const arena of this.#ema) this.#device.free(arena);
+      this.#ema = next.map((arena) => scope.keep(arena));
+    } finally {
+      scope.release();
     }
-    freeAll(this.#device, this.#ema);
-    this.#ema = next;
   }
 
   settle(): Promise<void> {
@@ -354,8 +355,8 @@ class RunningTraining<M> implements Training<M> {
 
   async save(): Promise<TrainingState> {
     const [weights, ema, optimizer, sums] = await Promise.all([
-      readAll(this.#device, this.#weights),
-      readAll(this.#device, this.#ema ?? {}),
+      this.#optimizer.read(),
+      this.#ema ? readArenas(this.#device, this.#optimizer.layout, this.#ema) : {},
       this.#optimizer.save(),
       this.#sums.tensors(),
     ]);

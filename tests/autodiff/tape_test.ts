@@ -67,6 +67,48 @@ Deno.test("a seed stays its owner's, also where several fall on one output", asy
   assert.ok(seeds.every((seed) => !freed.includes(seed.buffer.id)));
 });
 
+Deno.test("a gradient is written to the home of its tensor, and adds up there", () => {
+  const tape = openTape(cpu);
+  const home = cpu.upload(tensorOf([2], Float64Array.of(7, 7)));
+  const x = tape.watch(cpu.upload(tensorOf([2], Float64Array.of(2, 3))), home);
+  for (let i = 1; i <= 2; i++) {
+    const { out } = runOp(tape.device, gate, { y: x, z: x }, { activation: "identity" });
+    tape.backward([[out, ones([2])]]);
+    assert.equal(tape.gradient(x)!.buffer.id, home.buffer.id);
+    assert.deepEqual([...cpu.dataOf(home)], [4 * i, 6 * i]);
+  }
+  tape.release();
+  assert.deepEqual([...cpu.dataOf(home)], [8, 12]);
+});
+
+Deno.test("a segment's gradients go to the homes of its inputs", () => {
+  const tape = openTape(cpu);
+  const home = cpu.upload(tensorOf([2], Float64Array.of(7, 7)));
+  const x = tape.watch(cpu.upload(tensorOf([2], Float64Array.of(2, 3))), home);
+  const { out } = tape.checkpoint([x], (device) => ({
+    out: runOp(device, gate, { y: x, z: x }, { activation: "identity" }).out,
+  }));
+  tape.backward([[out, ones([2])]]);
+  assert.equal(tape.gradient(x)!.buffer.id, home.buffer.id);
+  assert.deepEqual([...cpu.dataOf(home)], [4, 6]);
+});
+
+Deno.test("a residual sum hands its gradient on without a copy", () => {
+  let made = 0;
+  const base: Device = { ...cpu, alloc: (shape, dtype) => (made++, cpu.alloc(shape, dtype)) };
+  const tape = openTape(base);
+  const x = tape.watch(cpu.upload(tensorOf([2], Float64Array.of(2, 3))));
+  const y = tape.watch(cpu.upload(tensorOf([2], Float64Array.of(4, 5))));
+  const { out } = runOp(tape.device, add, { a: x, b: y }, {});
+  const { out: square } = runOp(tape.device, gate, { y: out, z: out }, { activation: "identity" });
+  made = 0;
+  tape.backward([[square, ones([2])]]);
+  // The two gradients of the product alone.
+  assert.equal(made, 2);
+  assert.deepEqual([...cpu.dataOf(tape.gradient(x)!)], [12, 16]);
+  assert.deepEqual([...cpu.dataOf(tape.gradient(y)!)], [12, 16]);
+});
+
 Deno.test("gradients of several iterations add up until release()", async () => {
   const tape = openTape(cpu);
   const x = tape.watch(cpu.upload(tensorOf([1], Float64Array.of(4))));

@@ -26,6 +26,21 @@ Deno.test("compareWith() times both trees in turns and leaves nothing behind", a
   assert.match(formatComparison(found), /add small +cpu/);
 });
 
+Deno.test("compareWith() says so of a revision that is too old for this bench", async () => {
+  const { stdout } = await new Deno.Command("git", {
+    args: ["rev-list", "--max-parents=0", "HEAD"],
+  }).output();
+  const [first] = new TextDecoder().decode(stdout).trim().split("\n");
+  // A shallow clone has one commit, which is this one.
+  const { stdout: here } = await new Deno.Command("git", { args: ["rev-parse", "HEAD"] }).output();
+  if (new TextDecoder().decode(here).trim() === first) return;
+  await assert.rejects(compareWith(first!, "small", () => true), {
+    name: "ComparisonError",
+    message: /^[0-9a-f]{40} cannot run this bench: error/,
+  });
+  assert.deepEqual(await worktrees(), []);
+});
+
 Deno.test("formatComparison() says which is faster", () => {
   const text = formatComparison({
     revision: "abc",

@@ -28,6 +28,8 @@ gpuTest("examine() measures the crossover of every op", () => {
   assert.equal(report.gpu.unavailable, null);
   assert.deepEqual(Object.keys(report.crossoverWork), OPS.map((op) => op.name));
   assert.ok(report.gpu.readbackMs! > 0);
+  const shaders = /^Shaders {3}(subgroups of \d+|no subgroups), (no )?f16, \d+ KiB a workgroup$/m;
+  assert.match(formatReport(report), shaders);
   assert.ok(report.gpuChecks.length >= OPS.length);
   assert.ok(report.backlog!.cpu.perWorkMs > 0);
   assert.match(formatReport(report), /^Backlog {3}a sample: CPU [\d.e-]+ µs, GPU [\d.e-]+ µs and/m);
@@ -46,7 +48,13 @@ Deno.test("formatReport() names the check that failed and why there is no GPU", 
   };
   const text = formatReport({
     ...report,
-    gpu: { adapter: null, unavailable: "No WebGPU adapter", serves: false, readbackMs: null },
+    gpu: {
+      adapter: null,
+      unavailable: "No WebGPU adapter",
+      serves: false,
+      readbackMs: null,
+      limits: null,
+    },
     simd: { threads: 0, unavailable: "No SIMD on this processor" },
     gpuChecks: [failed],
     backlog: null,

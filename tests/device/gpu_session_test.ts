@@ -9,7 +9,7 @@ function addLaunch(a: DeviceTensor, b: DeviceTensor, out: DeviceTensor): Launch 
   return {
     shader: "add",
     entry: "add",
-    constants: { GROUP: 64 },
+    constants: { GROUP: 64, VECTOR: 1, REPEATS: 1 },
     dims: { count: a.shape[0]!, repeat: b.shape[0]! },
     bindings: { a: bind(a), b: bind(b), out: bind(out) },
     workgroups: [1, 1, 1],

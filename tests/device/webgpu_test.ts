@@ -64,7 +64,7 @@ gpuTest("WebGpuDevice sends its programs again beyond PROGRAMS_MAX of them", asy
     gpu.dispatch([{
       shader: "add",
       entry: "add",
-      constants: { GROUP: 64, TAG: i },
+      constants: { GROUP: 64, VECTOR: 1, REPEATS: 1, TAG: i },
       dims: { count: 4, repeat: 4 },
       bindings: { a: bind(x), b: bind(x), out: bind(out) },
       workgroups: [i === PROGRAMS_MAX ? 1 : 0, 1, 1],
@@ -120,7 +120,7 @@ gpuTest(
     const launch = (tag: number, entry = "add") => ({
       shader: "add",
       entry,
-      constants: { GROUP: 64, TAG: tag },
+      constants: { GROUP: 64, VECTOR: 1, REPEATS: 1, TAG: tag },
       dims: {},
       bindings: Object.fromEntries(["a", "b", "out"].map((name) => [name, { buffer, bytes: 16 }])),
       workgroups: [1, 1, 1] as const,

@@ -179,7 +179,7 @@ function matmul(inputs: Inputs, params: any): Outputs {
           const right = b!.data[firstB + (params.transposeB ? j * k + p : p * n + j)]!;
           sum += left * right;
         }
-        c.push(sum);
+        c.push(POINTWISE[params.activation ?? "identity"]!(sum, 1));
       }
     }
   }
@@ -346,10 +346,20 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
     }
     return { Abar, Bbar };
   },
-  adam: ({ parameter, gradient, mean, variance, squaredNorm, largest }, params) => {
-    const { rate, step, beta1, beta2, eps, decay, decayInGradient, clipNorm } = params;
+  adam: ({ parameter, gradient, mean, variance, squaredNorm, largest, settings }, params) => {
+    const { step, beta1, beta2, eps, decayInGradient, clipNorm } = params;
     const out: Outputs = { nextParameter: [], nextMean: [], nextVariance: [], nextLargest: [] };
     parameter!.data.forEach((weight, i) => {
+      const run = settings?.data.slice(3 * Math.floor(i / 64), 3 * Math.floor(i / 64) + 3);
+      if (run?.[2] === 0) {
+        out["nextMean"]!.push(mean!.data[i]!);
+        out["nextVariance"]!.push(variance!.data[i]!);
+        if (largest) out["nextLargest"]!.push(largest.data[i]!);
+        out["nextParameter"]!.push(weight);
+        return;
+      }
+      const rate = params.rate * (run?.[0] ?? 1);
+      const decay = run?.[1] ?? params.decay;
       let g = gradient!.data[i]!;
       if (squaredNorm) g *= Math.min(1, clipNorm / (Math.sqrt(squaredNorm.data[0]!) + 1e-6));
       if (decayInGradient) g += decay * weight;

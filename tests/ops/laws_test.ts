@@ -10,25 +10,33 @@
  * - gradients are central differences of the f64 twin, along random directions; in f32, twin and
  *   SIMD and GPU, they are those of the f64 twin within the backward's tolerance, poisoned and
  *   twice alike
+ * - gradients that are wanted in views of one tensor have the same bits
  * - on a GPU with WebGPU's default limits so are outputs and gradients of the quick cases, and of
  *   those that it plans otherwise
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { openCpu } from "../../src/device/cpu.ts";
-import type { Device, GpuLimits } from "../../src/device/device.ts";
+import { type Device, type GpuLimits, viewOf } from "../../src/device/device.ts";
 import { openScope } from "../../src/device/scope.ts";
 import {
   DIFFERENCE_TOLERANCE,
   differenceErrors,
   gradientsOn,
   isDifferentiable,
+  seedsOf,
 } from "../../src/ops/difference_check.ts";
 import { OPS, runOp } from "../../src/ops/mod.ts";
-import type { AnyOp } from "../../src/ops/op.ts";
+import { type AnyOp, gradientName } from "../../src/ops/op.ts";
 import { caseInputs, relativeError } from "../../src/ops/self_check.ts";
 import type { Shape } from "../../src/tensor/shape.ts";
-import { type Dtype, type FloatArray, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
+import {
+  asDtype,
+  type Dtype,
+  type FloatArray,
+  type Tensor,
+  tensorOf,
+} from "../../src/tensor/tensor.ts";
 import { gpuTest, takeFaults } from "../_gpu.ts";
 import { NAIVE } from "./_naive.ts";
 import { DEFAULT_LIMITS, withLimits } from "./_run.ts";
@@ -225,6 +233,19 @@ for (const op of OPS) {
     }
   };
 
+  if (backward.handsOn !== undefined) {
+    Deno.test(`${op.name}: what it hands on is the gradient of its first output`, async () => {
+      for (const testCase of op.cases) {
+        const inputs = caseInputs(testCase, "f32");
+        const gradients = await gradientsOn(cpu, op, testCase, "f32");
+        const seed = asDtype(seedsOf(op, inputs, testCase.params)[op.outputs[0]]!, "f32");
+        for (const name of backward.handsOn!(shapesOf(inputs))) {
+          assertSameBits(gradients[name]!, seed.data, `${testCase.name}: ${name}`);
+        }
+      }
+    });
+  }
+
   Deno.test(`${op.name}: f32 gradients are the f64 twin's within ${tolerance}`, async () => {
     for (const testCase of op.cases) await compare(cpu, testCase);
   });
@@ -238,6 +259,25 @@ for (const op of OPS) {
         assertSameBits(gradient, three[name]!, `${testCase.name}: gradient of ${name} on threads`);
       }
     }
+  });
+
+  gpuTest(`${op.name}: GPU gradients in views of one tensor have the same bits`, async (gpu) => {
+    const testCase = op.cases.find(({ quick }) => quick)!;
+    const inView = await gradientsOn(gpu, op, testCase, "f32", (scope, inputs) => {
+      const places = Object.entries(inputs).map(([name, { shape }]) => [name, shape] as const);
+      const sizeOf = (shape: Shape) => 64 * Math.ceil(shape.reduce((a, b) => a * b, 1) / 64);
+      const whole = scope.alloc([places.reduce((sum, [, shape]) => sum + sizeOf(shape), 0)], "f32");
+      let start = 0;
+      return Object.fromEntries(places.map(([name, shape]) => {
+        const view = viewOf(whole, start, shape);
+        start += sizeOf(shape);
+        return [gradientName(name), view];
+      }));
+    });
+    for (const [name, gradient] of Object.entries(await gradientsOn(gpu, op, testCase, "f32"))) {
+      assertSameBits(inView[name]!, gradient, `gradient of ${name}`);
+    }
+    assert.deepEqual(takeFaults(), []);
   });
 
   gpuTest(`${op.name}: GPU gradients are the f64 twin's within ${tolerance}`, async (gpu) => {

@@ -36,7 +36,7 @@ function failingAt(gpu: Device, n: number): Device {
 }
 
 /** Allocations of opening the training of these tests. */
-const ALLOCATIONS_OF_OPENING = 60;
+const ALLOCATIONS_OF_OPENING = 20;
 
 const WAYS = {
   plain: {},
@@ -57,7 +57,7 @@ for (const [way, change] of Object.entries(WAYS)) {
     first.release();
     const used = gpu.memory.used;
     let failures = 0;
-    for (let at = ALLOCATIONS_OF_OPENING;; at += 29) {
+    for (let at = ALLOCATIONS_OF_OPENING;; at += 13) {
       const training = openTraining(failingAt(gpu, at), initial(), options);
       try {
         training.iterate();

@@ -1,4 +1,4 @@
-import { type DeviceTensor, openScope } from "../../device/mod.ts";
+import { openScope } from "../../device/mod.ts";
 import { matmul, runOp } from "../../ops/mod.ts";
 import { reshape, type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import { clipFactor, clipValues, globalNorm } from "../../training/clip.ts";
@@ -44,7 +44,8 @@ async function trajectory(golden: GoldenCase, on: GoldenDevice): Promise<Compute
   const { betas, clip_norm: clip, amsgrad } = golden.scalars;
   if (!Array.isArray(betas) || betas.length !== 2) return { unsupported: `betas "${betas}"` };
   const [beta1 = 0, beta2 = 0] = betas as number[];
-  const optimizer = openOptimizer(device, {
+  const x0 = cast(fileTensor(golden, "x0"), dtype);
+  const optimizer = openOptimizer(device, { x: x0 }, {
     beta1,
     beta2,
     eps: numberOf(golden, "eps"),
@@ -58,25 +59,23 @@ async function trajectory(golden: GoldenCase, on: GoldenDevice): Promise<Compute
   const size = b.data.length;
   // The gradient of x'Hx/2 − b'x is H·x − b: a product with a bias.
   const bias = cast(tensorOf([size], Float64Array.from(b.data, (value) => -value)), dtype);
-  let x: DeviceTensor = device.upload(cast(fileTensor(golden, "x0"), dtype));
   const rates: number[] = [];
   const points: Tensor[] = [];
   const used: Tensor[] = [];
   const norms: number[] = [];
   for (let step = 0; step < numberOf(golden, "steps"); step++) {
     const scope = openScope(device);
-    const a = reshape(x, [1, size]);
+    const a = reshape(optimizer.parameters["x"]!, [1, size]);
     const gradient = runOp(scope, matmul, { a, b: H, bias }, { transposeB: true }).c;
     const flat = reshape(gradient, [size]);
     const rate = rateAt(schedule, step);
-    const next = optimizer.step({ x }, { x: flat }, rate);
+    optimizer.step({ x: flat }, rate);
     const norm = optimizer.squaredNorm();
     const host = await device.read(flat);
     const total = norm ? Math.sqrt((await device.read(norm)).data[0]!) : 0;
     const factor = typeof clip === "number" ? clipFactor(total, clip) : 1;
     const scaled = Float64Array.from(host.data, (value) => factor * value);
-    x = next["x"]!;
-    points.push(await device.read(x));
+    points.push(await device.read(optimizer.parameters["x"]!));
     used.push(tensorOf([size], scaled));
     rates.push(rate);
     norms.push(total);
@@ -84,7 +83,6 @@ async function trajectory(golden: GoldenCase, on: GoldenDevice): Promise<Compute
   }
   const { tensors } = await optimizer.save();
   optimizer.release();
-  device.free(x);
   return {
     values: {
       lr: rounded(Float64Array.from(rates), dtype),

@@ -11,11 +11,12 @@ import type { Checkpoint } from "../../models/checkpoint.ts";
 import { parseBy, shownAs } from "../../models/parse.ts";
 import { asDtype, type Tensor } from "../../tensor/tensor.ts";
 import type { Minibatch } from "../../training/examples.ts";
+import { compileIteration } from "../../training/compile_iteration.ts";
 import { byGroup } from "../../training/groups.ts";
 import { backboneObjective } from "../../training/objective.ts";
 import { type EvaluationLine, type MetricsLine, train } from "../../training/trainer.ts";
 import type { TrainerOptions, TrainerState, TrainingEnd } from "../../training/trainer.ts";
-import { openTraining, type TrainingState } from "../../training/training.ts";
+import { openTraining, type TrainingOptions, type TrainingState } from "../../training/training.ts";
 import { firstDifference, scheduleOf, type TrainConfig } from "./config.ts";
 import type { TrainingData } from "./data.ts";
 import type { RunFolder } from "./run_folder.ts";
@@ -34,6 +35,8 @@ export interface SessionOptions {
   /** Told of every line that goes into the metrics file. */
   readonly onLine?: (line: MetricsLine | EvaluationLine) => void;
   readonly onStep?: (step: number) => void;
+  /** Told how many of how many GPU programs are compiled, before the first step. */
+  readonly onCompile?: (done: number, total: number) => void;
 }
 
 /** How a run ended. */
@@ -167,7 +170,7 @@ export async function runSession(options: SessionOptions): Promise<SessionResult
   const model = backboneFor(config, data);
   const from = options.checkpoint && resumeStates(options.checkpoint, model, config);
   const initial = firstParameters(model, seed);
-  const training = openTraining(device, initial, {
+  const settings: TrainingOptions<Minibatch> = {
     objective: backboneObjective(model, data.loss),
     minibatch: data.minibatch,
     schedule: scheduleOf(config),
@@ -177,7 +180,10 @@ export async function runSession(options: SessionOptions): Promise<SessionResult
     recompute,
     optimizer: { ...optimizer, ofParameter: byGroup(systemRate) },
     ...(emaDecay !== undefined && { emaDecay }),
-  }, from?.training);
+  };
+  const open = (on: Device) => openTraining(on, initial, settings, from?.training);
+  await compileIteration(device, open, options.onCompile);
+  const training = open(device);
   let metrics: MetricsLine | undefined;
   let evaluation: EvaluationLine | undefined;
   const tell = (line: MetricsLine | EvaluationLine) => {

@@ -1,10 +1,19 @@
 /** Sums over rows: how the gradients of weights that many rows share are collected on a GPU. */
 import type { LaunchPlan, Pass } from "../op.ts";
-import { groupsFor, POINTWISE_GROUP } from "./plan.ts";
+import { groupsFor, powerOfTwoAtLeast, vectorOf } from "./plan.ts";
 
-/** Rows that one invocation adds; more of them are split into parts, added in a second pass. */
-const ROWS_PER_PART_MIN = 64;
-const PARTS_MAX = 256;
+/** Invocations of a workgroup that sums columns. */
+const GROUP = 256;
+/** Rows that an invocation has under way at once. */
+const LOADS = 4;
+/** Columns, or vectors of them, that a workgroup takes: what one load of a warp covers. */
+const ACROSS_MAX = 32;
+/** The same for the sum of parts, which has few rows: more of them at once. */
+const ACROSS_OF_PARTS_MAX = 8;
+/** Workgroups that fill a GPU several times over. */
+const GROUPS_ENOUGH = 1024;
+/** Turns of an invocation's loop from which on a part is worth another row of sums. */
+const TURNS_PER_PART_MIN = 2;
 /** Workgroups along one axis that every device takes; more columns go on along another axis. */
 const GROUPS_PER_AXIS_MAX = 65_535;
 
@@ -24,43 +33,79 @@ export interface ColumnSums {
   readonly offset?: number;
 }
 
+/** Sizes of one pass, in elements of the shader: columns, or vectors of them. */
+interface Sizes {
+  readonly rows: number;
+  readonly columns: number;
+  readonly stride: number;
+  readonly offset: number;
+}
+
 /**
  * Passes that compute target[c] = Σ_r left[r, offset + c]·right[r, offset + c], without atomics and
  * in a fixed order: partial sums of runs of rows, then the sum of those.
  */
 export function columnSums(sums: ColumnSums): Pick<LaunchPlan, "scratch" | "passes"> {
   const { target, left, right, rows, columns, stride = columns, offset = 0 } = sums;
-  const rowsPerPart = Math.max(ROWS_PER_PART_MIN, Math.ceil(rows / PARTS_MAX));
-  const parts = Math.max(1, Math.ceil(rows / rowsPerPart));
-  const groups = groupsFor(columns, POINTWISE_GROUP);
-  const layers = Math.max(1, groupsFor(groups, GROUPS_PER_AXIS_MAX));
-  const pass = (
-    bindings: readonly string[],
-    dims: Readonly<Record<string, number>>,
-    count: number,
-  ): Pass => ({
-    shader: "shared/column_sums",
-    entry: "sum_rows",
-    constants: { GROUP: POINTWISE_GROUP, HAS_RIGHT: bindings.length === 3 ? 1 : 0 },
-    dims: { columns, ...dims },
-    bindings,
-    workgroups: [groupsFor(groups, layers), count, layers],
-  });
+  const vector = vectorOf(columns, stride, offset);
+  const sizes: Sizes = {
+    rows,
+    columns: columns / vector,
+    stride: stride / vector,
+    offset: offset / vector,
+  };
+  const across = Math.min(ACROSS_MAX, powerOfTwoAtLeast(sizes.columns));
+  const rowsAtOnce = GROUP / across * LOADS;
+  const wanted = groupsFor(GROUPS_ENOUGH, Math.max(1, groupsFor(sizes.columns, across)));
+  const most = Math.max(1, Math.min(wanted, Math.floor(rows / (rowsAtOnce * TURNS_PER_PART_MIN))));
+  const rowsPerPart = Math.max(1, groupsFor(rows, most));
+  const parts = Math.max(1, groupsFor(rows, rowsPerPart));
   const factors = [`left=${left}`, ...(right === undefined ? [] : [`right=${right}`])];
-  const first = { rows, rowsPerPart, stride, offset };
   if (parts === 1) {
-    return { scratch: {}, passes: [pass([...factors, `sums=${target}`], first, 1)] };
+    return {
+      scratch: {},
+      passes: [sumPass([...factors, `sums=${target}`], sizes, { across, rowsPerPart, vector })],
+    };
   }
   const scratch = `${target}Parts`;
+  const ofParts = { rows: parts, columns: sizes.columns, stride: sizes.columns, offset: 0 };
   return {
     scratch: { [scratch]: parts * columns },
     passes: [
-      pass([...factors, `sums=${scratch}`], first, parts),
-      pass(
-        [`left=${scratch}`, `sums=${target}`],
-        { rows: parts, rowsPerPart: parts, stride: columns, offset: 0 },
-        1,
-      ),
+      sumPass([...factors, `sums=${scratch}`], sizes, { across, rowsPerPart, vector }),
+      sumPass([`left=${scratch}`, `sums=${target}`], ofParts, {
+        across: Math.min(ACROSS_OF_PARTS_MAX, across),
+        rowsPerPart: parts,
+        vector,
+      }),
+    ],
+  };
+}
+
+/** One pass of `shared/column_sums`. */
+function sumPass(
+  bindings: readonly string[],
+  sizes: Sizes,
+  { across, rowsPerPart, vector }: { across: number; rowsPerPart: number; vector: number },
+): Pass {
+  const groups = groupsFor(sizes.columns, across);
+  const layers = Math.max(1, groupsFor(groups, GROUPS_PER_AXIS_MAX));
+  return {
+    shader: "shared/column_sums",
+    entry: "sum_rows",
+    constants: {
+      GROUP,
+      LOADS,
+      ACROSS: across,
+      VECTOR: vector,
+      HAS_RIGHT: bindings.length === 3 ? 1 : 0,
+    },
+    dims: { ...sizes, rowsPerPart },
+    bindings,
+    workgroups: [
+      groupsFor(groups, layers),
+      Math.max(1, groupsFor(sizes.rows, rowsPerPart)),
+      layers,
     ],
   };
 }

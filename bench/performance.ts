@@ -1,0 +1,91 @@
+/**
+ * The page docs/performance.md: records what it is made from, writes it, or checks it.
+ *
+ *   deno task performance -- --record NAME...   runs benches here, stores bench/results/NAME.json
+ *                            [--out FOLDER]     stores them there instead
+ *   deno task performance -- --write            makes the page and its images from what is stored
+ *   deno task performance                       exit code 1 where the page is not what is stored
+ *
+ * A stored result carries date, commit, machine, adapter and command. `BENCH_COMMIT` names the
+ * commit where the tree is a copy without a history.
+ */
+import { parseArgs } from "node:util";
+import { openWebGpu } from "../src/device/mod.ts";
+import { provenance } from "./machine.ts";
+import { pageOf } from "./report/page.ts";
+import { readStored, RECORDS, type Stored } from "./report/stored.ts";
+
+const HERE = new URL("./", import.meta.url);
+const TEMPLATE = new URL("report/page.md", HERE);
+const PAGE = new URL("../docs/performance.md", HERE);
+const IMAGES = new URL("../docs/img/", HERE);
+const RESULTS = new URL("results/", HERE).pathname;
+
+async function adapterName(): Promise<string> {
+  const opened = await openWebGpu();
+  if (!("device" in opened)) return "none";
+  const { description, device } = opened.device.info;
+  await opened.device.close();
+  return description || device;
+}
+
+/** Six digits are more than repeats agree on. */
+function rounded(_key: string, value: unknown): unknown {
+  return typeof value === "number" ? Number(value.toPrecision(6)) : value;
+}
+
+async function record(name: string, folder: string): Promise<void> {
+  const [file, ...args] = RECORDS[name as keyof Stored];
+  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", new URL(file!, HERE).pathname, ...args, "--json"],
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new Error(`${file} failed`);
+  const data = JSON.parse(new TextDecoder().decode(stdout));
+  const command = ["deno run -A", `bench/${file}`, ...args].join(" ");
+  const stored = { ...await provenance(data.adapter ?? await adapterName(), command), data };
+  await Deno.mkdir(folder, { recursive: true });
+  await Deno.writeTextFile(`${folder}/${name}.json`, JSON.stringify(stored, rounded, 1) + "\n");
+}
+
+/** Files of the page that differ from what is stored, by name; writes them where asked to. */
+export async function staleFiles(isWritten: boolean): Promise<string[]> {
+  const { text, images } = pageOf(await Deno.readTextFile(TEMPLATE), readStored());
+  const files = [
+    [PAGE, text] as const,
+    ...Object.entries(images).map(([name, svg]) => [new URL(name, IMAGES), svg] as const),
+  ];
+  const stale: string[] = [];
+  for (const [file, wanted] of files) {
+    const found = await Deno.readTextFile(file).catch(() => undefined);
+    if (found === wanted) continue;
+    stale.push(file.pathname.slice(file.pathname.lastIndexOf("/docs/") + 1));
+    if (isWritten) await Deno.writeTextFile(file, wanted);
+  }
+  return stale;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      record: { type: "string", multiple: true, default: [] },
+      out: { type: "string", default: RESULTS },
+      write: { type: "boolean", default: false },
+    },
+  });
+  for (const name of values.record) {
+    if (!(name in RECORDS)) {
+      const names = Object.keys(RECORDS).join(", ");
+      console.error(`--record "${name}" is none of ${names}`);
+      Deno.exitCode = 1;
+      return;
+    }
+  }
+  for (const name of values.record) await record(name, values.out);
+  if (values.record.length > 0 && !values.write) return;
+  const stale = await staleFiles(values.write);
+  for (const file of stale) console.log(`${values.write ? "wrote" : "not current:"} ${file}`);
+  if (!values.write && stale.length > 0) Deno.exitCode = 1;
+}
+
+if (import.meta.main) await main();

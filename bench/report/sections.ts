@@ -1,0 +1,101 @@
+/** Tables of what the benches of whole paths print: a record's rows and the columns shown of them. */
+import { digits, markdownTable, MISSING, source } from "./format.ts";
+import type { Recorded, Stored } from "./stored.ts";
+
+/** A heading and how a row's cell is written. */
+type Column<R> = readonly [heading: string, cell: (row: R) => string];
+
+function section<T, R>(
+  recorded: Recorded<T> | undefined,
+  rowsOf: (data: T) => readonly R[],
+  columns: readonly Column<R>[],
+): string {
+  if (recorded === undefined) return MISSING;
+  const table = markdownTable(
+    columns.map(([heading]) => heading),
+    rowsOf(recorded.data).map((row) => columns.map(([, cell]) => cell(row))),
+  );
+  return `${table}\n\n${source(recorded)}`;
+}
+
+const mib = (bytes: number) => `${digits(bytes / 2 ** 20)} MiB`;
+
+/** An iteration's times, memory and dearest entries. */
+export function trainingTable({ training }: Stored): string {
+  return section(training, (data) => data, [
+    ["model, batch × length × width", ({ name }) => name],
+    ["launches", ({ launches }) => digits(launches, 6)],
+    ["issue, ms", ({ issueMs }) => digits(issueMs)],
+    ["wall, ms", ({ wallMs }) => digits(wallMs)],
+    ["GPU, ms", ({ gpuMs }) => digits(gpuMs ?? NaN)],
+    ["memory", ({ memoryBytes }) => mib(memoryBytes)],
+    [
+      "dearest entries, ms",
+      ({ entries }) =>
+        entries.slice(0, 3).map(({ entry, ms }) => `${entry} ${digits(ms)}`).join("; "),
+    ],
+  ]);
+}
+
+/** The peak of training by length, each length a column. */
+export function memoryTable({ memory }: Stored): string {
+  if (memory === undefined) return MISSING;
+  const { rows } = memory.data;
+  const members = [...new Set(rows.map(({ member }) => member))];
+  const lengths = [...new Set(rows.map(({ length }) => length))]
+    .filter((_, i, all) => i === 0 || i === all.length - 1 || i === all.length >> 1);
+  return section(memory, () => members.map((member) => rows.filter((r) => r.member === member)), [
+    ["member", (own) => own[0]!.member],
+    ...lengths.map((length): Column<typeof rows> => [
+      digits(length, 6),
+      (own) => mib(own.find((row) => row.length === length)?.peakBytes ?? NaN),
+    ]),
+    ["last doubling", (own) => `${digits(own.at(-1)!.growth ?? NaN)} ×`],
+    ["states if kept", (own) => `${digits(own.at(-1)!.stateBytes / own.at(-1)!.peakBytes, 2)} ×`],
+  ]);
+}
+
+/** The recomputing scan beside the storing one. */
+export function scanMemoryTable({ memory }: Stored): string {
+  return section(memory, ({ scans }) => scans, [
+    ["length", ({ length }) => digits(length, 6)],
+    ["recomputing", ({ recomputing }) => mib(recomputing)],
+    ["storing", ({ storing }) => mib(storing)],
+    ["states alone", ({ states }) => mib(states)],
+  ]);
+}
+
+/** A backlog by the parallel form beside stepping. */
+export function backlogTable({ backlog }: Stored): string {
+  return section(backlog, ({ rows }) => rows, [
+    ["member", ({ member }) => member],
+    ["streams × samples", ({ streams, length }) => `${digits(streams, 6)} × ${digits(length, 6)}`],
+    ["steps, s", ({ steppingMs }) => digits(steppingMs / 1e3)],
+    ["CPU, s", ({ cpuMs }) => digits(cpuMs / 1e3)],
+    ["GPU, s", ({ gpuMs }) => digits((gpuMs ?? NaN) / 1e3)],
+    ["steps ÷ GPU", ({ steppingMs, gpuMs }) => digits(steppingMs / (gpuMs ?? NaN))],
+  ]);
+}
+
+/** Updates per second of models, one core. */
+export function modelsTable({ models }: Stored): string {
+  return section(models, ({ rows }) => rows, [
+    ["model", ({ name }) => name],
+    ["seasons", ({ series }) => series === "level" ? "none" : series],
+    ["online, updates/s", ({ onlinePerS }) => digits(onlinePerS)],
+    ["with refits, updates/s", ({ refitsPerS }) => digits(refitsPerS ?? NaN)],
+    ["state, bytes", ({ stateBytes }) => digits(stateBytes, 6)],
+  ]);
+}
+
+/** Requests and samples per second through HTTP. */
+export function ingestTable({ ingest }: Stored): string {
+  return section(ingest, ({ rows }) => rows, [
+    ["request", ({ scenario }) => scenario],
+    ["server", ({ server }) => server],
+    ["requests/s", ({ measured }) => digits(measured.requestsPerS)],
+    ["samples/s", ({ measured }) => digits(measured.samplesPerS)],
+    ["p50, ms", ({ measured }) => digits(measured.p50Ms)],
+    ["p99, ms", ({ measured }) => digits(measured.p99Ms)],
+  ]);
+}

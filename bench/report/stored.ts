@@ -1,0 +1,117 @@
+/** The results that docs/performance.md is made from: `bench/results/NAME.json`. */
+import type { Provenance } from "../machine.ts";
+import type { IterationReport } from "../iteration.ts";
+import type { Results } from "../ops_bench.ts";
+
+/** What one bench printed, and where it comes from. */
+export interface Recorded<T> extends Provenance {
+  readonly data: T;
+}
+
+/** What `crossover_bench.ts` prints. */
+export interface CrossoverData {
+  readonly adapter: string;
+  readonly threads: number;
+  readonly points: readonly {
+    readonly op: string;
+    readonly work: number;
+    readonly cpuMs: number | null;
+    readonly gpuMs: number | null;
+  }[];
+  readonly crossings: readonly { readonly op: string; readonly work: number | null }[];
+}
+
+/** What `memory_bench.ts` prints. */
+export interface MemoryData {
+  readonly rows: readonly {
+    readonly member: string;
+    readonly length: number;
+    readonly peakBytes: number;
+    readonly growth: number | null;
+    readonly stateBytes: number;
+  }[];
+  readonly scans: readonly {
+    readonly length: number;
+    readonly recomputing: number;
+    readonly storing: number;
+    readonly states: number;
+  }[];
+}
+
+/** What `backlog_bench.ts` prints. */
+export interface BacklogData {
+  readonly rows: readonly {
+    readonly member: string;
+    readonly streams: number;
+    readonly length: number;
+    readonly steppingMs: number;
+    readonly cpuMs: number;
+    readonly gpuMs: number | null;
+  }[];
+}
+
+/** What `models_bench.ts` prints. */
+export interface ModelsData {
+  readonly rows: readonly {
+    readonly name: string;
+    readonly series: string;
+    readonly onlinePerS: number;
+    readonly refitsPerS: number | null;
+    readonly stateBytes: number;
+  }[];
+}
+
+/** What `ingest_bench.ts` prints. */
+export interface IngestData {
+  readonly rows: readonly {
+    readonly scenario: string;
+    readonly server: string;
+    readonly measured: {
+      readonly requestsPerS: number;
+      readonly samplesPerS: number;
+      readonly p50Ms: number;
+      readonly p99Ms: number;
+    };
+  }[];
+}
+
+/** Results by name; each may be missing. */
+export interface Stored {
+  readonly kernels?: Recorded<Results>;
+  readonly curves?: Recorded<Results>;
+  readonly cpu?: Recorded<Results>;
+  readonly crossover?: Recorded<CrossoverData>;
+  readonly training?: Recorded<readonly IterationReport[]>;
+  readonly memory?: Recorded<MemoryData>;
+  readonly backlog?: Recorded<BacklogData>;
+  readonly models?: Recorded<ModelsData>;
+  readonly ingest?: Recorded<IngestData>;
+}
+
+/** What is run for each: a file of `bench/` and its arguments. */
+export const RECORDS: Readonly<Record<keyof Stored, readonly string[]>> = {
+  kernels: ["ops_bench.ts", "--history"],
+  curves: ["ops_bench.ts", "--group", "length", "--group", "state"],
+  cpu: ["ops_bench.ts", "--shapes", "small"],
+  crossover: ["crossover_bench.ts"],
+  training: ["training_bench.ts", "--model", "mamba4", "--member", "mamba", "--member", "s4d"],
+  memory: ["memory_bench.ts"],
+  backlog: ["backlog_bench.ts"],
+  models: ["models_bench.ts"],
+  ingest: ["ingest_bench.ts", "--model", "structural"],
+};
+
+const FOLDER = new URL("../results/", import.meta.url);
+
+/** Reads what is stored. */
+export function readStored(folder: URL = FOLDER): Stored {
+  const stored: Record<string, unknown> = {};
+  for (const name of Object.keys(RECORDS)) {
+    try {
+      stored[name] = JSON.parse(Deno.readTextFileSync(new URL(`${name}.json`, folder)));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  return stored as Stored;
+}

@@ -1,0 +1,588 @@
+// The way back through a selective scan with real A, the states found again once.
+//
+// keep_states    every chunk from a zero start (the only chunk from x0): the state at the start of
+//                each tile of TILE steps, and with several chunks the chunk's end state, the sum of
+//                its dt, and the gradient's flow out of its start from none at its end. That flow
+//                needs no second exponential: it is the sum over k of grad[k] C[k] times the
+//                product of the decays up to k
+// (then          shared/chunk_carry, there and back: row c of starts becomes the state before
+//                chunk c, row c of flows the flow into its end)
+// apply_flows    every chunk from its last tile: the tile's states again, in registers, then the
+//                flow back through them, and all gradients
+//
+// Layout of the work, as in fast/selective_scan.wgsl: an invocation holds a Row of FEATURES
+// features and QUADS quads of their states, PARTS invocations share a Row's states, LANES Rows make
+// a workgroup. Gradients of B and C are sums over features: first those of a Row in registers, then
+// over TEAM Rows in a subgroup, each lane keeping a part of the result, then over the teams of a
+// workgroup in its memory, and at last over workgroups by another shader.
+#import shared/feature_rows
+
+struct Dims {
+  batch: u32, length: u32, rows: u32, chunk: u32, chunks: u32, tiles: u32, groupB: u32, groupC: u32
+}
+
+@group(0) @binding(0) var<storage, read> u: array<Row>;
+@group(0) @binding(1) var<storage, read> delta: array<Row>;
+@group(0) @binding(2) var<storage, read> A: array<vec4f>;
+@group(0) @binding(3) var<storage, read> B: array<vec4f>;
+@group(0) @binding(4) var<storage, read> C: array<vec4f>;
+@group(0) @binding(5) var<storage, read> D: array<Row>;
+@group(0) @binding(6) var<storage, read> z: array<Row>;
+@group(0) @binding(7) var<storage, read> deltaBias: array<Row>;
+@group(0) @binding(8) var<storage, read> x0: array<vec4f>;
+@group(0) @binding(9) var<storage, read> gradY: array<Row>;
+@group(0) @binding(10) var<storage, read> gradState: array<vec4f>;
+// The state at the start of each tile [batch, chunks * tiles, feature, state], and where the
+// chunks' starts come later the sum of dt from the chunk's start to there.
+@group(0) @binding(11) var<storage, read_write> kept: array<vec4f>;
+@group(0) @binding(12) var<storage, read_write> keptSpans: array<Row>;
+@group(0) @binding(13) var<storage, read_write> starts: array<vec4f>;
+@group(0) @binding(14) var<storage, read_write> flows: array<vec4f>;
+@group(0) @binding(15) var<storage, read_write> spans: array<Row>;
+@group(0) @binding(16) var<storage, read_write> gradU: array<Row>;
+@group(0) @binding(17) var<storage, read_write> gradDelta: array<Row>;
+@group(0) @binding(18) var<storage, read_write> gradZ: array<Row>;
+@group(0) @binding(19) var<storage, read_write> gradX0: array<vec4f>;
+// A row for each chunk of each batch: sums over its steps.
+@group(0) @binding(20) var<storage, read_write> sumsOfA: array<vec4f>;
+@group(0) @binding(21) var<storage, read_write> sumsOfD: array<Row>;
+@group(0) @binding(22) var<storage, read_write> sumsOfBias: array<Row>;
+// A row for each workgroup's features in their group: [batch, length, group, state].
+@group(0) @binding(23) var<storage, read_write> sharesOfB: array<f32>;
+@group(0) @binding(24) var<storage, read_write> sharesOfC: array<f32>;
+@group(1) @binding(0) var<uniform> dims: Dims;
+
+const INVOCATIONS = ${LANES * PARTS}u;
+/// Quads of all states of a feature: of a row of A, B or C.
+const WIDTH = ${QUADS * PARTS}u;
+const LOG2_E = 1.4426950408889634;
+const LN_2 = 0.6931471805599453;
+
+var<workgroup> tileStep: array<array<Step, LANES>, TILE>;
+#if FLOWS
+var<workgroup> tileGrad: array<array<Row, LANES>, TILE>;
+var<workgroup> tileC: array<array<vec4f, ${QUADS * PARTS}>, TILE>;
+#end
+var<workgroup> tileB: array<array<vec4f, ${QUADS * PARTS}>, TILE>;
+#if APPLY
+/// What each team gives to the gradients of B and of C in each step.
+var<workgroup> shares: array<array<array<f32, ${8 * QUADS * PARTS}>, TILE>, ${LANES / TEAM}>;
+#end
+
+/// Where an invocation stands: its Row among those of a step, its share of the states.
+struct Place { row: u32, known: bool, lane: u32, part: u32, first: u32, steps: u32 }
+
+fn placeOf(group: vec3u, local: u32) -> Place {
+  // The parts of a Row side by side: they meet in one subgroup.
+  let lane = local / PARTS;
+  let row = group.x * LANES + lane;
+  let start = group.y * dims.chunk;
+  let steps = min(dims.chunk, dims.length - start);
+  let first = group.z * dims.length + start;
+  let known = row < dims.rows;
+  return Place(min(row, dims.rows - 1u), known, lane, local % PARTS, first, steps);
+}
+
+/// What an invocation loads of a tile: every PARTS-th of its steps, and its share of B and C.
+struct Loaded {
+#for i in 0..TILE / PARTS
+  u${i}: Row,
+  delta${i}: Row,
+#if FLOWS
+  gradY${i}: Row,
+#if HAS_Z
+  z${i}: Row,
+#end
+#end
+#end
+#for i in 0..(TILE * QUADS * PARTS + LANES * PARTS - 1) / (LANES * PARTS)
+  b${i}: vec4f,
+#if FLOWS
+  c${i}: vec4f,
+#end
+#end
+}
+
+fn load(place: Place, group: vec3u, local: u32, base: u32) -> Loaded {
+  var loaded: Loaded;
+  let last = place.steps - 1u;
+#for i in 0..TILE / PARTS
+  {
+    let k = min(base + ${i * PARTS}u + place.part, last);
+    let at = (place.first + k) * dims.rows + place.row;
+    loaded.u${i} = u[at];
+    loaded.delta${i} = delta[at];
+#if FLOWS
+    loaded.gradY${i} = gradY[at];
+#if HAS_Z
+    loaded.z${i} = z[at];
+#end
+#end
+  }
+#end
+  let ownerOfB = group.x * LANES * dims.groupB / dims.rows;
+  let ownerOfC = group.x * LANES * dims.groupC / dims.rows;
+#for i in 0..(TILE * QUADS * PARTS + LANES * PARTS - 1) / (LANES * PARTS)
+  {
+    let quad = local + ${i}u * INVOCATIONS;
+    let k = place.first + min(base + quad / WIDTH, last);
+    loaded.b${i} = B[(k * dims.groupB + ownerOfB) * WIDTH + quad % WIDTH];
+#if FLOWS
+    loaded.c${i} = C[(k * dims.groupC + ownerOfC) * WIDTH + quad % WIDTH];
+#end
+  }
+#end
+  return loaded;
+}
+
+fn stageQuads(local: u32, now: Loaded) {
+#for i in 0..(TILE * QUADS * PARTS + LANES * PARTS - 1) / (LANES * PARTS)
+  {
+    let quad = local + ${i}u * INVOCATIONS;
+    if (quad < ${TILE * QUADS * PARTS}u) {
+      tileB[quad / WIDTH][quad % WIDTH] = now.b${i};
+#if FLOWS
+      tileC[quad / WIDTH][quad % WIDTH] = now.c${i};
+#end
+    }
+  }
+#end
+}
+
+#if !APPLY
+@compute @workgroup_size(INVOCATIONS)
+fn keep_states(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let place = placeOf(group, local);
+  let quads = place.part * QUADS;
+#for f in 0..FEATURES
+#for v in 0..QUADS
+  let a${f}_${v} = LOG2_E * A[(place.row * FEATURES + ${f}u) * WIDTH + quads + ${v}u];
+#if HAS_X0 && !CHUNKED
+  var x${f}_${v} =
+    x0[((group.z * dims.rows + place.row) * FEATURES + ${f}u) * WIDTH + quads + ${v}u];
+#else
+  var x${f}_${v} = vec4f();
+#end
+#if FLOWS
+  var reach${f}_${v} = vec4f(1.0);
+  var flow${f}_${v} = vec4f();
+#end
+#end
+#end
+#if HAS_BIAS
+  let bias = deltaBias[place.row];
+#end
+  var span = Row();
+  let chunk = group.z * dims.chunks + group.y;
+  var tile = chunk * dims.tiles;
+  var next = load(place, group, local, 0u);
+  for (var base = 0u; base < place.steps; base += TILE) {
+    let now = next;
+    if (place.known) {
+      let at = (tile * dims.rows + place.row) * FEATURES * WIDTH + quads;
+#for f in 0..FEATURES
+#for v in 0..QUADS
+      kept[at + ${f}u * WIDTH + ${v}u] = x${f}_${v};
+#end
+#end
+#if CHUNKED
+      if (place.part == 0u) {
+        keptSpans[tile * dims.rows + place.row] = span;
+      }
+#end
+    }
+    tile++;
+#for i in 0..TILE / PARTS
+    {
+      var dt = now.delta${i};
+#if HAS_BIAS
+      dt += bias;
+#end
+#if SOFTPLUS
+      dt = softplusOf(dt);
+#end
+      let inside = base + ${i * PARTS}u + place.part < place.steps;
+      dt = select(Row(), dt, inside);
+      tileStep[${i * PARTS}u + place.part][place.lane] = stepOf(dt, dt * now.u${i});
+#if FLOWS
+      var grad = now.gradY${i};
+#if HAS_Z
+      grad *= siluOf(now.z${i});
+#end
+      tileGrad[${i * PARTS}u + place.part][place.lane] = select(Row(), grad, inside);
+#end
+    }
+#end
+    stageQuads(local, now);
+    workgroupBarrier();
+    next = load(place, group, local, base + TILE);
+#for l in 0..TILE
+    {
+      let step = tileStep[${l}][place.lane];
+#if CHUNKED
+      span += dtOf(step);
+#end
+#if FLOWS
+      let grad = tileGrad[${l}][place.lane];
+#end
+#for v in 0..QUADS
+      {
+        let b = tileB[${l}][quads + ${v}u];
+#if FLOWS
+        let c = tileC[${l}][quads + ${v}u];
+#end
+#for f in 0..FEATURES
+        {
+          let decay = exp2(of${f}(dtOf(step)) * a${f}_${v});
+          x${f}_${v} = fma(decay, x${f}_${v}, of${f}(driveOf(step)) * b);
+#if FLOWS
+          reach${f}_${v} *= decay;
+          flow${f}_${v} = fma(reach${f}_${v}, of${f}(grad) * c, flow${f}_${v});
+#end
+        }
+#end
+      }
+#end
+    }
+#end
+    workgroupBarrier();
+  }
+#if CHUNKED
+  if (place.known) {
+    let at = (chunk * dims.rows + place.row) * FEATURES * WIDTH + quads;
+#for f in 0..FEATURES
+#for v in 0..QUADS
+    starts[at + ${f}u * WIDTH + ${v}u] = x${f}_${v};
+    flows[at + ${f}u * WIDTH + ${v}u] = flow${f}_${v};
+#end
+#end
+    if (place.part == 0u) {
+      spans[chunk * dims.rows + place.row] = span;
+    }
+  }
+#end
+}
+#end
+
+#if APPLY
+/// Adds what the teams gave to a tile's gradients of B and C, and writes it.
+fn writeShares(place: Place, group: vec3u, local: u32, base: u32) {
+  for (var i = local; i < ${TILE * 8 * QUADS * PARTS}u; i += INVOCATIONS) {
+    let l = i / ${8 * QUADS * PARTS}u;
+    let n = i % ${8 * QUADS * PARTS}u;
+    var sum = 0.0;
+#for team in 0..LANES / TEAM
+    sum += shares[${team}][l][n];
+#end
+    if (base + l < place.steps) {
+      // The first half is of B, the second of C.
+      let isC = n >= 4u * WIDTH;
+      let groups = select(dims.groupB, dims.groupC, isC);
+      let tilesOfGroup = (dims.rows + LANES - 1u) / LANES / groups;
+      let share = group.x % tilesOfGroup * dims.batch * dims.length + place.first + base + l;
+      let at = (share * groups + group.x / tilesOfGroup) * 4u * WIDTH + n % (4u * WIDTH);
+      if (isC) {
+        sharesOfC[at] = sum;
+      } else {
+        sharesOfB[at] = sum;
+      }
+    }
+  }
+}
+
+/// Sums over a team's Rows: each lane ends with a part of the quads of B and C, and stages it.
+fn shareQuads(place: Place, l: u32, quad: u32, ofB: vec4f, ofC: vec4f) {
+  let team = place.lane / TEAM;
+  let member = place.lane % TEAM;
+#if TEAM == 1
+  let at = 4u * quad;
+#for n in 0..4
+  shares[team][l][at + ${n}u] = ofB[${n}];
+  shares[team][l][at + 4u * WIDTH + ${n}u] = ofC[${n}];
+#end
+#else
+  let isC = (member & 1u) != 0u;
+  let four = select(ofB, ofC, isC) + subgroupShuffleXor(select(ofC, ofB, isC), ${PARTS}u);
+  let at = select(0u, 4u * WIDTH, isC) + 4u * quad;
+#if TEAM == 2
+#for n in 0..4
+  shares[team][l][at + ${n}u] = four[${n}];
+#end
+#else
+  let isLate = (member & 2u) != 0u;
+  let two = select(four.xy, four.zw, isLate)
+    + subgroupShuffleXor(select(four.zw, four.xy, isLate), ${2 * PARTS}u);
+  let atTwo = at + select(0u, 2u, isLate);
+#if TEAM == 4
+  shares[team][l][atTwo] = two.x;
+  shares[team][l][atTwo + 1u] = two.y;
+#else
+  let isOdd = (member & 4u) != 0u;
+  let one = select(two.x, two.y, isOdd)
+    + subgroupShuffleXor(select(two.y, two.x, isOdd), ${4 * PARTS}u);
+  shares[team][l][atTwo + select(0u, 1u, isOdd)] = one;
+#end
+#end
+#end
+}
+
+/// The sum over the parts of a Row, in each of them.
+fn overParts(value: Row) -> Row {
+  var sum = value;
+#if PARTS >= 2
+  sum += subgroupShuffleXor(sum, 1u);
+#end
+#if PARTS >= 4
+  sum += subgroupShuffleXor(sum, 2u);
+#end
+#if PARTS >= 8
+  sum += subgroupShuffleXor(sum, 4u);
+#end
+  return sum;
+}
+
+@compute @workgroup_size(INVOCATIONS)
+fn apply_flows(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let place = placeOf(group, local);
+  let quads = place.part * QUADS;
+  let bank = place.row * FEATURES * WIDTH + quads;
+  let width = dims.rows * FEATURES * WIDTH;
+  let chunk = group.z * dims.chunks + group.y;
+#for f in 0..FEATURES
+#for v in 0..QUADS
+  let a${f}_${v} = LOG2_E * A[bank + ${f}u * WIDTH + ${v}u];
+#if CHUNKED
+  let start${f}_${v} = starts[chunk * width + bank + ${f}u * WIDTH + ${v}u];
+  var flow${f}_${v} = flows[chunk * width + bank + ${f}u * WIDTH + ${v}u];
+#else
+  var flow${f}_${v} = gradState[group.z * width + bank + ${f}u * WIDTH + ${v}u];
+#end
+  // A Row past the last repeats it and must not count.
+  flow${f}_${v} = select(vec4f(), flow${f}_${v}, place.known);
+  var sumA${f}_${v} = vec4f();
+#end
+#end
+#if HAS_BIAS
+  let bias = deltaBias[place.row];
+#end
+#if HAS_D
+  let skip = D[place.row];
+#end
+  var sumD = Row();
+  var sumBias = Row();
+  let tiles = (place.steps + TILE - 1u) / TILE;
+  var next = load(place, group, local, (tiles - 1u) * TILE);
+  for (var turn = 0u; turn < tiles; turn++) {
+    let tile = tiles - 1u - turn;
+    let base = tile * TILE;
+    let now = next;
+    let keptAt = chunk * dims.tiles + tile;
+#for f in 0..FEATURES
+#for v in 0..QUADS
+    let x0_${f}_${v}Kept = kept[keptAt * width + bank + ${f}u * WIDTH + ${v}u];
+#end
+#end
+#if CHUNKED
+    let keptSpan = keptSpans[keptAt * dims.rows + place.row];
+#end
+#for i in 0..TILE / PARTS
+    let inside${i} = place.known && base + ${i * PARTS}u + place.part < place.steps;
+    var dt${i} = now.delta${i};
+#if HAS_BIAS
+    dt${i} += bias;
+#end
+#if SOFTPLUS
+    let slope${i} = softplusSlopeOf(dt${i});
+    dt${i} = softplusOf(dt${i});
+#end
+    dt${i} = select(Row(), dt${i}, inside${i});
+    var grad${i} = now.gradY${i};
+#if HAS_Z
+    grad${i} *= siluOf(now.z${i});
+#end
+    grad${i} = select(Row(), grad${i}, inside${i});
+    tileStep[${i * PARTS}u + place.part][place.lane] = stepOf(dt${i}, dt${i} * now.u${i});
+    tileGrad[${i * PARTS}u + place.part][place.lane] = grad${i};
+#end
+    stageQuads(local, now);
+    workgroupBarrier();
+    next = load(place, group, local, select(base - TILE, 0u, tile == 0u));
+#for f in 0..FEATURES
+#for v in 0..QUADS
+#if CHUNKED
+    let x0_${f}_${v} = fma(exp2(of${f}(keptSpan) * a${f}_${v}), start${f}_${v}, x0_${f}_${v}Kept);
+#else
+    let x0_${f}_${v} = x0_${f}_${v}Kept;
+#end
+#end
+#end
+    // The tile's states again: x_l before step l.
+#for l in 0..TILE
+    let step${l} = tileStep[${l}][place.lane];
+#for v in 0..QUADS
+    let b${l}_${v} = tileB[${l}][quads + ${v}u];
+#for f in 0..FEATURES
+    let decay${l}_${f}_${v} = exp2(of${f}(dtOf(step${l})) * a${f}_${v});
+    let x${l + 1}_${f}_${v} =
+      fma(decay${l}_${f}_${v}, x${l}_${f}_${v}, of${f}(driveOf(step${l})) * b${l}_${v});
+#end
+#end
+#end
+    // And back through it.
+#for i in 0..TILE / PARTS
+#for p in 0..PARTS
+    var input${TILE - 1 - i * PARTS - p} = Row();
+    var power${TILE - 1 - i * PARTS - p} = Row();
+    var y${TILE - 1 - i * PARTS - p} = Row();
+    {
+      let step = step${TILE - 1 - i * PARTS - p};
+      let grad = tileGrad[${TILE - 1 - i * PARTS - p}][place.lane];
+#for f in 0..FEATURES
+      var input_${f} = 0.0;
+      var power_${f} = 0.0;
+      var y_${f} = 0.0;
+#end
+#for v in 0..QUADS
+      {
+        let b = b${TILE - 1 - i * PARTS - p}_${v};
+        let c = tileC[${TILE - 1 - i * PARTS - p}][quads + ${v}u];
+        var ofB = vec4f();
+        var ofC = vec4f();
+#for f in 0..FEATURES
+        {
+          let after = x${TILE - i * PARTS - p}_${f}_${v};
+          let before = x${TILE - 1 - i * PARTS - p}_${f}_${v};
+          flow${f}_${v} = fma(vec4f(of${f}(grad)), c, flow${f}_${v});
+          input_${f} += dot(b, flow${f}_${v});
+          ofB = fma(vec4f(of${f}(driveOf(step))), flow${f}_${v}, ofB);
+          ofC = fma(vec4f(of${f}(grad)), after, ofC);
+#if HAS_Z
+          y_${f} += dot(c, after);
+#end
+          flow${f}_${v} *= decay${TILE - 1 - i * PARTS - p}_${f}_${v};
+          let ofPower = flow${f}_${v} * before;
+          power_${f} += dot(a${f}_${v}, ofPower);
+          sumA${f}_${v} = fma(vec4f(of${f}(dtOf(step))), ofPower, sumA${f}_${v});
+        }
+#end
+        shareQuads(place, ${TILE - 1 - i * PARTS - p}u, quads + ${v}u, ofB, ofC);
+      }
+#end
+#if FEATURES == 1
+      input${TILE - 1 - i * PARTS - p} = input_0;
+      power${TILE - 1 - i * PARTS - p} = power_0;
+      y${TILE - 1 - i * PARTS - p} = y_0;
+#else
+      input${TILE - 1 - i * PARTS - p} = Row(input_0, input_1);
+      power${TILE - 1 - i * PARTS - p} = Row(power_0, power_1);
+      y${TILE - 1 - i * PARTS - p} = Row(y_0, y_1);
+#end
+    }
+#end
+    {
+#if PARTS == 1
+      let input = input${TILE - 1 - i};
+      let power = LN_2 * power${TILE - 1 - i};
+      var y = y${TILE - 1 - i};
+#end
+#if PARTS == 2
+      let input = meet2(input${TILE - 2 - 2 * i}, input${TILE - 1 - 2 * i}, place.part);
+      let power = LN_2 * meet2(power${TILE - 2 - 2 * i}, power${TILE - 1 - 2 * i}, place.part);
+      var y = meet2(y${TILE - 2 - 2 * i}, y${TILE - 1 - 2 * i}, place.part);
+#end
+#if PARTS == 4
+      let input = meet4(
+        input${TILE - 4 - 4 * i}, input${TILE - 3 - 4 * i},
+        input${TILE - 2 - 4 * i}, input${TILE - 1 - 4 * i}, place.part,
+      );
+      let power = LN_2 * meet4(
+        power${TILE - 4 - 4 * i}, power${TILE - 3 - 4 * i},
+        power${TILE - 2 - 4 * i}, power${TILE - 1 - 4 * i}, place.part,
+      );
+      var y = meet4(
+        y${TILE - 4 - 4 * i}, y${TILE - 3 - 4 * i},
+        y${TILE - 2 - 4 * i}, y${TILE - 1 - 4 * i}, place.part,
+      );
+#end
+#if PARTS == 8
+      let input = meet8(
+        input${TILE - 8 - 8 * i}, input${TILE - 7 - 8 * i},
+        input${TILE - 6 - 8 * i}, input${TILE - 5 - 8 * i},
+        input${TILE - 4 - 8 * i}, input${TILE - 3 - 8 * i},
+        input${TILE - 2 - 8 * i}, input${TILE - 1 - 8 * i}, place.part,
+      );
+      let power = LN_2 * meet8(
+        power${TILE - 8 - 8 * i}, power${TILE - 7 - 8 * i},
+        power${TILE - 6 - 8 * i}, power${TILE - 5 - 8 * i},
+        power${TILE - 4 - 8 * i}, power${TILE - 3 - 8 * i},
+        power${TILE - 2 - 8 * i}, power${TILE - 1 - 8 * i}, place.part,
+      );
+      var y = meet8(
+        y${TILE - 8 - 8 * i}, y${TILE - 7 - 8 * i}, y${TILE - 6 - 8 * i}, y${TILE - 5 - 8 * i},
+        y${TILE - 4 - 8 * i}, y${TILE - 3 - 8 * i}, y${TILE - 2 - 8 * i}, y${TILE - 1 - 8 * i},
+        place.part,
+      );
+#end
+      // The step whose sums this invocation holds is one that it loaded.
+#for r in TILE / PARTS - 1 - i..TILE / PARTS - i
+      let at = (place.first + base + ${r * PARTS}u + place.part) * dims.rows + place.row;
+      var ofDelta = power + now.u${r} * input;
+#if SOFTPLUS
+      ofDelta *= slope${r};
+#end
+      var ofU = dt${r} * input;
+#if HAS_D
+      ofU += skip * grad${r};
+      sumD += grad${r} * now.u${r};
+#end
+#if HAS_BIAS
+      sumBias += select(Row(), ofDelta, inside${r});
+#end
+      if (inside${r}) {
+        gradU[at] = ofU;
+        gradDelta[at] = ofDelta;
+#if HAS_Z
+#if HAS_D
+        y += skip * now.u${r};
+#end
+        gradZ[at] = now.gradY${r} * y * siluSlopeOf(now.z${r});
+#end
+      }
+#end
+    }
+#end
+    workgroupBarrier();
+    writeShares(place, group, local, base);
+  }
+  if (place.known) {
+#for f in 0..FEATURES
+#for v in 0..QUADS
+    sumsOfA[chunk * width + bank + ${f}u * WIDTH + ${v}u] = sumA${f}_${v};
+#if HAS_X0
+    if (group.y == 0u) {
+      gradX0[group.z * width + bank + ${f}u * WIDTH + ${v}u] = flow${f}_${v};
+    }
+#end
+#end
+#end
+  }
+#if HAS_D
+  let ofD = overParts(sumD);
+  if (place.known && place.part == 0u) {
+    sumsOfD[chunk * dims.rows + place.row] = ofD;
+  }
+#end
+#if HAS_BIAS
+  let ofBias = overParts(sumBias);
+  if (place.known && place.part == 0u) {
+    sumsOfBias[chunk * dims.rows + place.row] = ofBias;
+  }
+#end
+}
+#end

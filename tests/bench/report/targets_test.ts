@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { verdicts } from "../../../bench/report/targets.ts";
+import { stored, storedWith } from "./_stored.ts";
+
+function verdict(item: RegExp) {
+  return verdicts(stored).find((candidate) => item.test(candidate.item))!;
+}
+
+Deno.test("verdicts() holds every value to its goal and to what was reached for", () => {
+  const { met, values, goal } = verdict(/SSD ÷ Triton/);
+  // 1 ms where the peer took 0.548.
+  assert.deepEqual([met, values, goal], ["no", "1.82", "≤ 1.80"]);
+  for (const [ms, expected] of [[0.9, "yes"], [0.7, "beyond"]] as const) {
+    const found = verdicts(storedWith(ms)).find(({ item }) => item.startsWith("SSD ÷ Triton"));
+    assert.equal(found!.met, expected);
+  }
+});
+
+Deno.test("verdicts() never takes what was not measured for reached", () => {
+  assert.equal(verdict(/selective scan ÷ CUDA/).met, "not measured");
+  // One of three shapes is stored.
+  assert.equal(verdict(/torch fp32 ÷ matrix/).met, "not measured");
+  assert.match(verdict(/torch fp32 ÷ matrix/).values, /^1.00 at 4096,4096,4096; – at /);
+  for (const { met } of verdicts({})) assert.equal(met, "not measured");
+});
