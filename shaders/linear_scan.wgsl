@@ -1,5 +1,5 @@
-// Diagonal complex linear scan with steps of sizes of their own, reduce-then-scan over chunks of the
-// length. Equal steps go by shared/lti_scan.wgsl.
+// Diagonal complex linear scan with steps of sizes of their own, reduce-then-scan over chunks of
+// the length. Equal steps go by shared/lti_scan.wgsl.
 //
 //   x[k] = Abar[k] x[k-1] + Bbar[k] u[k]       y[k] = scale Re(sum C x[k]) + D u[k]
 //

@@ -1,5 +1,5 @@
-// The way back through a diagonal linear scan with steps of sizes of their own, after the scan's own
-// reduce_chunks and carry_chunks have found the state at the start of every chunk again:
+// The way back through a diagonal linear scan with steps of sizes of their own, after the scan's
+// own reduce_chunks and carry_chunks have found the state at the start of every chunk again:
 //
 // reduce_flows   every chunk but the first: the gradient's flow out of its start, from none at its
 //                end, and the product of its Abar

@@ -58,7 +58,9 @@ var<workgroup> gradients: array<array<array<f32, FEATURES>, BLOCK>, ${PAGE / BLO
 
 /// Where the invocation stands: `first` is its first state in a bank, `origin` the chunk's first
 /// element of its feature in u. An invocation past the last feature goes along with that.
-struct Place { feature: u32, known: bool, lane: u32, part: u32, first: u32, origin: u32, steps: u32 }
+struct Place {
+  feature: u32, known: bool, lane: u32, part: u32, first: u32, origin: u32, steps: u32
+}
 
 fn placeOf(group: vec3u, local: u32) -> Place {
   let lane = local % FEATURES;

@@ -21,12 +21,12 @@
 //
 //   flow[k] = x[k+1] + b u[k]      x[k] = a flow[k]      y[k] = scale Re(sum c flow[k]) + D u[k]
 //
-// so g[j] has a^j and v[j] has a^(T-j). x0 and the state it leaves are read and written as conjugates.
+// so g[j] has a^j and v[j] has a^(T-j). x0 and the state it leaves are stored as conjugates.
 //
 // A workgroup holds FEATURES features; the states of a feature are split over PARTS invocations,
-// STATES_PER_PART in named registers of each. PAGE steps of u are staged at a time, loaded while the
-// page before is used. Of each tile of TILE steps every invocation makes its part's share of all
-// outputs, and adds up the shares of every PARTS-th of them, one tile later.
+// STATES_PER_PART in named registers of each. PAGE steps of u are staged at a time, loaded while
+// the page before is used. Of each tile of TILE steps every invocation makes its part's share of
+// all outputs, and adds up the shares of every PARTS-th of them, one tile later.
 #import shared/complex
 
 struct Dims {
@@ -51,7 +51,9 @@ var<workgroup> shares: array<array<array<array<vec4f, FEATURES>, ${TILE / 4}>, P
 
 /// Where the invocation stands: `first` is its first state in a bank, `origin` the chunk's first
 /// element of its feature in u and y. An invocation past the last feature goes along with that.
-struct Place { feature: u32, known: bool, lane: u32, part: u32, first: u32, origin: u32, steps: u32 }
+struct Place {
+  feature: u32, known: bool, lane: u32, part: u32, first: u32, origin: u32, steps: u32
+}
 
 fn placeOf(group: vec3u, local: u32, chunk: u32) -> Place {
   let lane = local % FEATURES;
