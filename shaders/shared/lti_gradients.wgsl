@@ -143,13 +143,15 @@ fn reduce_responses(
       let weighted${j} = ${BLOCK - 1 - j}.0 * u${j};
 #end
 #for s in 0..STATES_PER_PART
-    r${s} = complexMul(p${s}_${BLOCK}, r${s}) + complexMul(slope${s}, q${s});
-    q${s} = complexMul(p${s}_${BLOCK}, q${s});
-#for j in 0..BLOCK
-    q${s} = fma(p${s}_${BLOCK - 1 - j}, vec2f(u${j}), q${s});
+      r${s} = complexMul(p${s}_${BLOCK}, r${s}) + complexMul(slope${s}, q${s});
+      q${s} = complexMul(p${s}_${BLOCK}, q${s});
 #end
-#for j in 0..BLOCK - 1
-    r${s} = fma(p${s}_${BLOCK - 2 - j}, vec2f(weighted${j}), r${s});
+#for j in 0..BLOCK
+#for s in 0..STATES_PER_PART
+      q${s} = fma(p${s}_${BLOCK - 1 - j}, vec2f(u${j}), q${s});
+#if j + 1 < BLOCK
+      r${s} = fma(p${s}_${BLOCK - 2 - j}, vec2f(weighted${j}), r${s});
+#end
 #end
 #end
     }
@@ -279,32 +281,36 @@ fn sum_responses(
       let uWeighted${j} = ${BLOCK - 1 - j}.0 * u${j};
       let gWeighted${j} = ${j + 1}.0 * g${j};
 #end
+      // Conjugates of the header's near and far.
 #for s in 0..STATES_PER_PART
-    {
-      // Conjugates of the header's: near* and far*.
-      var near = vec2f(0.0);
-      var far = vec2f(0.0);
-#for j in 0..BLOCK
-      near = fma(p${s}_${j + 1}, vec2f(g${j}), near);
-      far = fma(p${s}_${j}, vec2f(gWeighted${j}), far);
+      var near${s} = vec2f(0.0);
+      var far${s} = vec2f(0.0);
 #end
-      sumQ${s} += conjMul(q${s}, complexConj(near));
-      sumR${s} += conjMul(r${s}, complexConj(near)) + conjMul(q${s}, complexConj(far));
+#for j in 0..BLOCK
+#for s in 0..STATES_PER_PART
+      near${s} = fma(p${s}_${j + 1}, vec2f(g${j}), near${s});
+      far${s} = fma(p${s}_${j}, vec2f(gWeighted${j}), far${s});
+#end
+#end
+#for s in 0..STATES_PER_PART
+      sumQ${s} += complexConj(complexMul(q${s}, near${s}));
+      sumR${s} += complexConj(complexMul(r${s}, near${s}) + complexMul(q${s}, far${s}));
 #if HAS_X0
-      sumE${s} += conjMul(e${s}, complexConj(near));
-      sumF${s} += conjMul(f${s}, complexConj(near)) + conjMul(e${s}, complexConj(far));
+      sumE${s} += complexConj(complexMul(e${s}, near${s}));
+      sumF${s} += complexConj(complexMul(f${s}, near${s}) + complexMul(e${s}, far${s}));
       f${s} = complexMul(p${s}_${BLOCK}, f${s}) + complexMul(slope${s}, e${s});
       e${s} = complexMul(p${s}_${BLOCK}, e${s});
 #end
       r${s} = complexMul(p${s}_${BLOCK}, r${s}) + complexMul(slope${s}, q${s});
       q${s} = complexMul(p${s}_${BLOCK}, q${s});
-#for j in 0..BLOCK
-      q${s} = fma(p${s}_${BLOCK - 1 - j}, vec2f(u${j}), q${s});
 #end
-#for j in 0..BLOCK - 1
+#for j in 0..BLOCK
+#for s in 0..STATES_PER_PART
+      q${s} = fma(p${s}_${BLOCK - 1 - j}, vec2f(u${j}), q${s});
+#if j + 1 < BLOCK
       r${s} = fma(p${s}_${BLOCK - 2 - j}, vec2f(uWeighted${j}), r${s});
 #end
-    }
+#end
 #end
     if (place.part == 0u) {
 #for i in 0..BLOCK

@@ -162,15 +162,12 @@ fn reduce_chunks(
 #end
 #for t in 0..TILE / BLOCK
 #for s in 0..STATES_PER_PART
-      {
-        var re = fma(p${s}_${BLOCK}.x, x_${s}.x, -p${s}_${BLOCK}.y * x_${s}.y);
-        var im = fma(p${s}_${BLOCK}.x, x_${s}.y, p${s}_${BLOCK}.y * x_${s}.x);
-#for j in 0..BLOCK
-        re = fma(v${s}_${j}.x, u${t * BLOCK + j}, re);
-        im = fma(v${s}_${j}.y, u${t * BLOCK + j}, im);
+      x_${s} = complexMul(p${s}_${BLOCK}, x_${s});
 #end
-        x_${s} = vec2f(re, im);
-      }
+#for j in 0..BLOCK
+#for s in 0..STATES_PER_PART
+      x_${s} = fma(v${s}_${j}, vec2f(u${t * BLOCK + j}), x_${s});
+#end
 #end
 #end
     }
@@ -323,22 +320,23 @@ fn apply_chunks(
 #end
 #for t in 0..TILE / BLOCK
 #for j in 0..BLOCK
-      var share${t * BLOCK + j} = 0.0;
+      var share${t * BLOCK + j} = g0_${j}.x * x_0.x;
+#end
 #for s in 0..STATES_PER_PART
+#for j in 0..BLOCK * (s > 0)
       share${t * BLOCK + j} = fma(g${s}_${j}.x, x_${s}.x, share${t * BLOCK + j});
+#end
+#for j in 0..BLOCK
       share${t * BLOCK + j} = fma(g${s}_${j}.y, x_${s}.y, share${t * BLOCK + j});
 #end
 #end
 #for s in 0..STATES_PER_PART
-      {
-        var re = fma(p${s}_${BLOCK}.x, x_${s}.x, -p${s}_${BLOCK}.y * x_${s}.y);
-        var im = fma(p${s}_${BLOCK}.x, x_${s}.y, p${s}_${BLOCK}.y * x_${s}.x);
-#for j in 0..BLOCK
-        re = fma(v${s}_${j}.x, u${t * BLOCK + j}, re);
-        im = fma(v${s}_${j}.y, u${t * BLOCK + j}, im);
+      x_${s} = complexMul(p${s}_${BLOCK}, x_${s});
 #end
-        x_${s} = vec2f(re, im);
-      }
+#for j in 0..BLOCK
+#for s in 0..STATES_PER_PART
+      x_${s} = fma(v${s}_${j}, vec2f(u${t * BLOCK + j}), x_${s});
+#end
 #end
 #end
 #for q in 0..TILE / 4

@@ -7,6 +7,13 @@ import { groupsFor } from "./plan.ts";
 import { columnSums, joinPlans } from "./reduce.ts";
 
 /**
+ * Invocations of a workgroup: those of one wait for each other once a page only, and whole lines of
+ * u and gradY are read. On an H100 the way back takes 0.56 ms with 256 and 0.69 with 64 (8 rows of
+ * 4,096 samples, 512 features, 32 states).
+ */
+const INVOCATIONS = 256;
+
+/**
  * The gradient of u, which is the scan itself walked from the end, then those of the bank by
  * `shaders/shared/lti_gradients.wgsl`; equations there.
  */
@@ -32,9 +39,9 @@ function bankPlan(
   limits: GpuLimits,
 ): LaunchPlan {
   const { batch, length, feature, states, scale } = sizes;
-  const geometry = ltiGeometry(sizes, limits);
+  const geometry = ltiGeometry(sizes, limits, INVOCATIONS);
   const tiles = groupsFor(feature, geometry.FEATURES);
-  const chunk = ltiChunkOf(length, tiles * batch);
+  const chunk = ltiChunkOf(length, batch * feature * geometry.PARTS);
   const chunks = Math.max(1, groupsFor(length, chunk));
   const several = chunks > 1;
   const pass = (

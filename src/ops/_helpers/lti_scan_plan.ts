@@ -31,7 +31,7 @@ export interface LtiSizes {
 
 /**
  * Invocations of a workgroup: few, since all of one wait for each other at every tile. On an H100
- * 8 features by 8 parts take 0.205 ms where 32 by 8 take 0.253 (8 rows of 4,096 samples, 512
+ * 8 features by 8 parts take 0.205 ms where 32 by 8 take 0.270 (8 rows of 4,096 samples, 512
  * features, 32 states).
  */
 const INVOCATIONS = 64;
@@ -44,20 +44,24 @@ const STATES_PER_PART_MAX = 16;
 const STATES_PER_PART = 4;
 /** Features of a workgroup at least: 32 bytes, the smallest piece that memory moves. */
 const FEATURES_MIN = 8;
-/** Steps of u that are staged at once. */
-const PAGE = 64;
+/** Steps of u that are staged at once, and those that one invocation loads of them, at most. */
+const PAGE_MAX = 64;
+const PAGE_ROWS_MAX = 16;
 /** Invocations of a workgroup that carries states over chunks. */
 export const CARRY_GROUP = 64;
 /** Chunks whose ends it loads together. */
 export const CARRY_AHEAD = 8;
-/** Steps between two meetings of the parts. */
+/** Steps between two meetings of the parts; 16 gain 4 % and double the text to be compiled. */
 const TILE = 8;
 const FLOAT_BYTES = 4;
 
-/** Workgroups from which on rows alone fill a GPU and chunks only cost work. */
-const GROUPS_SEQUENTIAL_MIN = 384;
-/** Workgroups beyond which more chunks add only work. */
-const GROUPS_ENOUGH = 1024;
+/** Invocations from which on rows alone fill a GPU and chunks only cost work. */
+const ALONE_MIN = 24_576;
+/**
+ * Invocations beyond which more chunks add only work. On an H100 one row of 16,384 samples takes
+ * 0.18 ms in chunks of 512 (twice this), 0.16 in chunks of 1,024 and 0.17 in chunks of 2,048.
+ */
+const ENOUGH = 65_536;
 const CHUNK_MIN = 32;
 /** Where a chunk's first loads and coefficients have become a small share of its time. */
 const CHUNK_MAX = 1024;
@@ -66,17 +70,20 @@ const CHUNK_MAX = 1024;
  * How a bank is spread over a workgroup. A block of T steps keeps 4T + 2 numbers of each state in
  * registers, of which an invocation has about 200 to give.
  */
-export function ltiGeometry(sizes: LtiSizes, limits: GpuLimits) {
+export function ltiGeometry(sizes: LtiSizes, limits: GpuLimits, invocations = INVOCATIONS) {
   const { feature, states } = sizes;
   const large = states > PARTS * STATES_PER_PART_MAX;
   const parts = large
     ? PARTS_LARGE
     : Math.min(PARTS, powerOfTwoAtLeast(Math.ceil(states / STATES_PER_PART)));
   const perPart = Math.max(1, Math.ceil(states / parts));
-  const block = perPart <= 4 ? 8 : perPart <= 8 ? 4 : perPart <= 16 ? 2 : 1;
+  const block = perPart <= 4 ? 8 : perPart <= 8 ? 4 : 2;
   const tile = Math.max(TILE, parts, block);
-  let features = Math.max(FEATURES_MIN, INVOCATIONS / parts);
-  const bytesWith = (buffers: number) => FLOAT_BYTES * features * (PAGE + buffers * parts * tile);
+  const page = Math.max(tile, Math.min(PAGE_MAX, PAGE_ROWS_MAX * parts));
+  let features = Math.max(FEATURES_MIN, invocations / parts);
+  // Of the scan, or of the sums of gradients, which stage two inputs.
+  const rowsWith = (buffers: number) => page + Math.max(page, buffers * parts * tile);
+  const bytesWith = (buffers: number) => FLOAT_BYTES * features * rowsWith(buffers);
   while (features >= 2 * FEATURES_MIN && features >= 2 * feature) features /= 2;
   while (features > 1 && bytesWith(1) > limits.workgroupBytesMax) features /= 2;
   return {
@@ -86,16 +93,20 @@ export function ltiGeometry(sizes: LtiSizes, limits: GpuLimits) {
     BLOCK: block,
     SPAN: Math.max(parts, block),
     TILE: tile,
-    PAGE,
+    PAGE: page,
     BUFFERS: bytesWith(2) <= limits.workgroupBytesMax ? 2 : 1,
   };
 }
 
-/** Steps of a chunk: a power of two of whole tiles, or the whole length. */
-export function ltiChunkOf(length: number, groups: number): number {
-  if (groups >= GROUPS_SEQUENTIAL_MIN) return Math.max(1, length);
+/**
+ * Steps of a chunk: a power of two of whole tiles, or the whole length.
+ *
+ * @param invocations  of all rows, in one chunk
+ */
+export function ltiChunkOf(length: number, invocations: number): number {
+  if (invocations >= ALONE_MIN) return Math.max(1, length);
   let chunk = CHUNK_MIN;
-  const isSmall = () => chunk * chunk < length || groups * length > GROUPS_ENOUGH * chunk;
+  const isSmall = () => chunk * chunk < length || invocations * length > ENOUGH * chunk;
   while (chunk < CHUNK_MAX && isSmall()) chunk *= 2;
   return chunk;
 }
@@ -109,7 +120,7 @@ export function ltiScanPlan(
   const { batch, length, feature, states, scale } = sizes;
   const geometry = ltiGeometry(sizes, limits);
   const tiles = groupsFor(feature, geometry.FEATURES);
-  const chunk = ltiChunkOf(length, tiles * batch);
+  const chunk = ltiChunkOf(length, batch * feature * geometry.PARTS);
   const chunks = Math.max(1, groupsFor(length, chunk));
   const several = chunks > 1;
   const rest = length % geometry.TILE;
