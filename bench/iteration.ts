@@ -30,6 +30,7 @@ export function spyOn(device: WebGpuDevice): Spy {
       info: device.info,
       limits: device.limits,
       alloc: (shape, dtype) => device.alloc(shape, dtype),
+      write: (tensor, data) => device.write(tensor, data),
       upload(tensor) {
         spy.uploadedBytes += 4 * tensor.data.length;
         return device.upload(tensor);

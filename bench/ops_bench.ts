@@ -2,7 +2,7 @@
  * Speed of every kernel, beside what the hardware allows and what others reach.
  *
  *   deno task bench [--group issue|ops|gradients|length|state]... [--op NAME]... [--shapes small|large]
- *                   [--seconds 60] [--json] [--history] [--compare REVISION]
+ *                   [--seconds 50] [--json] [--history] [--compare REVISION]
  *
  * On a GPU each scenario of `scenarios.ts` is timed by the GPU's own clock after at least 60 ms of
  * work (idle GPUs run at a fraction of their clock): the median of repeats and their spread. Its
@@ -34,11 +34,13 @@ import { type Bound, type Ceilings, floorOf, measureCeilings } from "./ceilings.
 import { type Cost, flopOf } from "./costs.ts";
 import { provenance } from "./machine.ts";
 import { peerOf } from "./peers.ts";
-import type { Group, Scenario } from "./scenario.ts";
+import { forward, type Group, opNamed, type Scenario, sizedCall } from "./scenario.ts";
 import { largeScenarios, smallScenarios } from "./scenarios.ts";
 import { type SpinUp, timeLaunches, type Timing } from "./timing.ts";
 
 const CPU_REPEATS = 5;
+/** A product that is long enough for threads to start. */
+const THREADS_WORK = 1 << 27;
 /** A CPU run this long is not repeated. */
 const CPU_PATIENCE_MS = 200;
 const BUDGET_BYTES = 64 * 2 ** 30;
@@ -137,8 +139,7 @@ async function measure(machines: Machines, scenario: Scenario): Promise<Row> {
 
 /** Threads start at the first run that is long enough for them. */
 async function startThreads(device: CpuDevice): Promise<void> {
-  const scenario = smallScenarios().find(({ ops }) => ops.includes("matmul"))!;
-  const run = scenario.onCpu!(device);
+  const run = forward("ops", "matmul", sizedCall(opNamed("matmul"), THREADS_WORK)).onCpu!(device);
   for (let i = 0; i < 1000 && device.simd!.threadsReady < device.simd!.threads; i++) {
     run();
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -219,11 +220,6 @@ function groupsOf(given: readonly string[] | undefined): readonly Group[] {
 }
 
 function scenariosFor(isLarge: boolean, groups: readonly Group[], ops: readonly string[]) {
-  for (const name of ops) {
-    if (!OPS.some((op) => op.name === name)) {
-      throw new RangeError(`--op "${name}" is no op of src/ops/mod.ts`);
-    }
-  }
   return (isLarge ? largeScenarios() : smallScenarios()).filter((scenario) =>
     groups.includes(scenario.group) &&
     (ops.length === 0 || ops.some((name) => scenario.ops.includes(name)))
@@ -237,7 +233,7 @@ function parse() {
       op: { type: "string", multiple: true, default: [] },
       group: { type: "string", multiple: true },
       shapes: { type: "string" },
-      seconds: { type: "string", default: "60" },
+      seconds: { type: "string", default: "50" },
       history: { type: "boolean" },
       compare: { type: "string" },
       json: { type: "boolean" },
@@ -248,6 +244,11 @@ function parse() {
   }
   const seconds = Number(values.seconds);
   if (!(seconds > 0)) throw new RangeError(`--seconds "${values.seconds}" is no positive number`);
+  for (const name of values.op) {
+    if (!OPS.some((op) => op.name === name)) {
+      throw new RangeError(`--op "${name}" is no op of src/ops/mod.ts`);
+    }
+  }
   const shapes = values.shapes as "small" | "large" | undefined;
   return { ...values, shapes, seconds, groups: groupsOf(values.group) };
 }

@@ -149,8 +149,12 @@ export function forward(group: Group, name: string, call: Call): Scenario {
     ops: [opName],
     cost: () => costOf(opNamed(opName), shapesOf(call.inputs()), params, "forward"),
     launches(gpu) {
+      const op = opNamed(opName);
       const inputs = onGpu(gpu, call.inputs());
-      return [...runner.prepareOp(gpu, opNamed(opName), inputs, params).launches];
+      // What may run where an input lies is timed there, as serving runs it.
+      const places = Object.entries(op.resident ?? {}) as [string, string][];
+      const targets = Object.fromEntries(places.map(([out, input]) => [out, inputs[input]!]));
+      return [...runner.prepareOp(gpu, op, inputs, params, targets).launches];
     },
     onCpu(device) {
       const inputs = onHost(call.inputs());
@@ -243,6 +247,7 @@ export function chain(
         limits: gpu.limits,
         alloc: (shape, dtype) => gpu.alloc(shape, dtype),
         upload: (tensor) => gpu.upload(tensor),
+        write: (tensor, data) => gpu.write(tensor, data),
         read: (tensor) => gpu.read(tensor),
         // Memory of a freed tensor would be given to another, whose values the repeats then spoil.
         free: () => {},

@@ -1,425 +1,442 @@
-// Gradients of state-space duality (Mamba-2) in chunks of the length, as small matrix products.
+// Gradients of state-space duality (Mamba-2) in chunks of the length, as matrix products.
 //
-// With g = gradY, x[k] the state after sample k, a the logarithm of a decay and w the weight of an
-// input (see ssd.wgsl), the gradient of x[k] is f[k] = g[k] C[k]^T + exp(a[k+1]) f[k+1]. For a
-// chunk of which `before` is the state before it and `after` the gradient that comes from behind:
+// With g = gradY, a the logarithm of a decay, w the weight of an input and s the sums of a (see
+// ssd.wgsl), the gradient of the state x[k] is f[k] = g[k] C[k]^T + exp(a[k+1]) f[k+1]. For a chunk
+// of which `before` is the state before it and `after` the gradient that comes from behind, with
+// L[i, j] = exp(s[i] - s[j]) for j <= i, and S the sum of a over the chunk:
 //
-//   M[i, j] = exp(a[j+1] + .. + a[i]) C[i].B[j]     K[i, j] = exp(a[j+1] + .. + a[i]) g[i].u[j]
-//   gradU[j] = w[j] (sum over i of M[i, j] g[i] + tail[j] after B[j]) + D g[j]
-//   gradB[j] = w[j] (sum over i of K[i, j] C[i] + tail[j] after^T u[j])
-//   gradC[i] =       sum over j of K[i, j] w[j] B[j] + reach[i] before^T g[i]
+//   gradB[j] = w[j] exp(S - s[j]) after^T u[j] + sum over i of W[i, j] C[i]
+//   gradC[i] =          exp(s[i]) before^T g[i] + sum over j of W[i, j] B[j]
 //
-// where reach leads from the chunk's start to a sample and tail from a sample to the chunk's end.
+// each summed over the heads of a group, where W is such a sum already: of L[i, j] w[j] g[i].u[j].
+// The passes of ssd.wgsl give `before`, `after` and gradU, and of the products of samples with what
+// the carried states add to them
 //
-// stage_rates   a, w, reach and tail of every sample
-// pair_samples  M and K, and what they add to the gradients of a and w
-// reduce_flows  what a chunk's own outputs give to the gradient of the state before it
-// carry_flows   across the chunks, from the last: flows[c] becomes `after` of chunk c
-// reach_inputs  gradU
-// reach_rows    gradB; and gradC, with u and g, B and C, after and before changed for each other
+//   ofBefore[i] = exp(s[i]) g[i].before C[i]        ofAfter[j] = exp(S - s[j]) u[j].after B[j]
+//
+// The gradient of a[k] is a sum over all pairs that have k between them: with the shares
+// h[i, j] = L[i, j] (C[i].B[j]) (g[i].u[j])
+//
+//   ofLog[k] = exp(S) after.before + sum over j < k of w[j] ofAfter[j]
+//            + sum over i >= k of (ofBefore[i] + sum over j < k of w[j] h[i, j])
+//
+// Differences of sums along rows and columns of w[j] h[i, j] would give the last sum with fewer
+// terms; where decays are strong, little would be left of them but rounding.
+//
+// pair_samples  W, and the sums of h along both sides
+// reach_rows    gradB; with OF_C gradC
 // reach_steps   gradDelta, and the chunk's shares of the gradients of A and D
-//
-// A workgroup holds one chunk of one head. A product's left side lies in workgroup memory, four
-// rows a vec4; an invocation takes four rows and COLUMNS columns, LANES apart. Sums of a run from j
-// to k, never as a difference.
+#import shared/register_tile
 #import shared/row_sum
 #import shared/ssd_chunk
 
 struct Dims {
-  batch: u32, length: u32, head: u32, feature: u32, group: u32, state: u32, chunks: u32
+  batch: u32, length: u32, head: u32, feature: u32, group: u32, state: u32,
+  /// `state` rounded up, and vec4s of `feature`.
+  states: u32, fours: u32,
+  chunks: u32, runs: u32, chunksOfRun: u32,
+  /// Workgroups side by side for the features of a head, and for its states.
+  featureParts: u32, stateParts: u32
 }
 
-/// u; reach_rows takes gradY for it where it gives gradC.
-@group(0) @binding(0) var<storage, read> samples: array<f32>;
-@group(0) @binding(1) var<storage, read> delta: array<f32>;
-@group(0) @binding(2) var<storage, read> A: array<f32>;
-@group(0) @binding(3) var<storage, read> B: array<f32>;
-@group(0) @binding(4) var<storage, read> C: array<f32>;
-@group(0) @binding(5) var<storage, read> D: array<f32>;
-@group(0) @binding(6) var<storage, read> gradY: array<f32>;
-@group(0) @binding(7) var<storage, read> gradState: array<f32>;
-@group(0) @binding(8) var<storage, read> ends: array<f32>;
-@group(0) @binding(9) var<storage, read> spans: array<f32>;
-/// a, w, reach and tail of a sample.
-@group(0) @binding(10) var<storage, read_write> rates: array<vec4f>;
-/// M of a chunk and head, then K: [i, j], four j together.
-@group(0) @binding(11) var<storage, read_write> pairs: array<vec4f>;
-/// Planes of one number a sample and head: see the constants below.
-@group(0) @binding(12) var<storage, read_write> steps: array<f32>;
-@group(0) @binding(13) var<storage, read_write> flows: array<f32>;
-@group(0) @binding(14) var<storage, read_write> gradU: array<f32>;
-@group(0) @binding(15) var<storage, read_write> gradDelta: array<f32>;
-@group(0) @binding(16) var<storage, read_write> gradX0: array<f32>;
+#if ALIGNED
+alias Row = vec4f;
+#else
+alias Row = f32;
+#end
+/// u, and gradY; reach_rows takes gradY for u where it gives gradC.
+@group(0) @binding(0) var<storage, read> samples0: array<Row>;
+@group(0) @binding(1) var<storage, read> samples1: array<Row>;
+/// C, or B where reach_rows gives gradC; the second is not read.
+@group(0) @binding(2) var<storage, read> rows0: array<Row>;
+@group(0) @binding(15) var<storage, read> rows1: array<Row>;
+@group(0) @binding(3) var<storage, read> rate: array<vec4f>;
+/// C[i].B[j] as [batch, chunk, group, i, j].
+@group(0) @binding(4) var<storage, read> pairs: array<vec4f>;
+/// W, of the same form.
+@group(0) @binding(5) var<storage, read_write> weights: array<vec4f>;
+@group(0) @binding(6) var<storage, read> weighed: array<vec4f>;
+/// Planes of [batch, chunk, head, CHUNK]: h[k, k]; g.u; for every tile of columns the sums over its
+/// j < k of w[j] h[k, j]; then for every tile of rows the sums over its i > k of h[i, k], and those
+/// over its i >= k and the j < k of k's own tile of columns of w[j] h[i, j].
+@group(0) @binding(7) var<storage, read_write> steps: array<f32>;
+/// Blocks of states: see `ends` of ssd.wgsl.
+@group(0) @binding(8) var<storage, read> befores: array<vec4f>;
+@group(0) @binding(9) var<storage, read> afters: array<vec4f>;
+@group(0) @binding(10) var<storage, read_write> rows: array<f32>;
+/// [part of the features, batch, chunk, head, CHUNK].
+@group(0) @binding(11) var<storage, read> ofBefore: array<f32>;
+@group(0) @binding(12) var<storage, read> ofAfter: array<f32>;
+@group(0) @binding(13) var<storage, read_write> gradDelta: array<f32>;
 /// A row for each batch and chunk: the heads' shares of gradA, then of gradD.
-@group(0) @binding(17) var<storage, read_write> sums: array<f32>;
-/// What reach_rows takes for B, or for C.
-@group(0) @binding(18) var<storage, read> own: array<f32>;
-@group(0) @binding(19) var<storage, read> other: array<f32>;
-@group(0) @binding(20) var<storage, read> states: array<f32>;
-/// Rows of gradB or gradC, apart for the heads of a group.
-@group(0) @binding(21) var<storage, read_write> rows: array<f32>;
+@group(0) @binding(14) var<storage, read_write> sums: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
-/// Planes of `steps`: of a, from the pairs; of w, from the pairs; of w, from `after`; of a, from
-/// `before`; and g.u, the gradient of D.
-const OF_LOGS = 0u;
-const OF_WEIGHTS = 1u;
-const FROM_AFTER = 2u;
-const FROM_BEFORE = 3u;
-const OF_SKIP = 4u;
+/// Planes of `steps`.
+const OF_SELF = 0u;
+const OF_SKIP = 1u;
+const ALONG_ROWS = 2u;
+const ALONG_COLUMNS = ALONG_ROWS + PAIR_PARTS;
+const BETWEEN = ALONG_COLUMNS + SAMPLE_PARTS;
+/// Columns of a tile of W, and how many of them there are side by side.
+const PAIR_SIDE = 32u;
+const PAIR_PARTS = CHUNK / PAIR_SIDE;
 
-var<workgroup> rate: array<vec4f, CHUNK>;
-/// Shares of the pairs in the gradient of a, summed along j.
-var<workgroup> shares: array<f32, CHUNK * (CHUNK + 1u)>;
-var<workgroup> dots: array<vec4f, GROUP>;
+/// The rates of the chunk.
+var<workgroup> own: array<vec4f, CHUNK>;
+/// For reach_steps: ofBefore and the sums over the tiles of columns before each, and ofAfter.
+var<workgroup> ahead: array<array<f32, CHUNK>, PAIR_PARTS>;
+var<workgroup> behind: array<f32, CHUNK>;
 
-// What shared/ssd_chunk takes.
-
-fn inputOf(at: u32) -> f32 {
-  return gradY[at];
-}
-
-fn scaleOf(k: u32) -> f32 {
-  return rate[k].z;
-}
-
-fn enterOf(at: u32) -> f32 {
-  return C[at];
-}
-
-fn leaveOf(at: u32) -> f32 {
-  return B[at];
-}
-
-fn stateOf(at: u32) -> f32 {
-  return flows[at];
-}
-
-/// Staged sides are zero past the last term, and a constant number of them unrolls.
-fn termsOf(_rest: u32) -> u32 {
-  return TILE;
-}
-
-fn keepState(at: u32, value: f32) {
-  flows[at] = value;
-}
-
-fn keepOutput(place: Place, k: u32, at: u32, near: f32, far: f32) {
-  var sum = rate[k].y * (near + rate[k].w * far);
-#if HAS_D
-  sum += D[place.head] * gradY[at];
-#end
-  gradU[at] = sum;
-}
-
-/// The samples, from feature `top` on, as a left side.
-fn stageSamples(place: Place, local: u32, top: u32) {
-  for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
-    let p = top + e % TILE;
-    var four = vec4f();
-    for (var q = 0u; q < 4u; q++) {
-      let k = e / TILE * 4u + q;
-      let inside = p < dims.feature && k < place.count;
-      four[q] = select(0.0, samples[inputAt(place, k) + p], inside);
-    }
-    left[e % TILE * ROW_GROUPS + e / TILE] = four;
+fn stageRates(place: Place, local: u32) {
+  for (var k = local; k < CHUNK; k += GROUP) {
+    own[k] = rate[place.index * RATES + k];
   }
 }
 
-/// Where the number of a sample lies in a plane of `steps`.
+/// Where the number of a sample lies in a plane of `steps`, `ofBefore` or `ofAfter`.
 fn stepAt(plane: u32, place: Place, k: u32) -> u32 {
   return (plane * dims.batch * dims.chunks * dims.head + place.index) * CHUNK + k;
 }
 
-/// Brings the rates of the chunk into workgroup memory; 0 after the last sample.
-fn stageRates(place: Place, local: u32) {
-  for (var k = local; k < CHUNK; k += GROUP) {
-    rate[k] = rates[place.index * CHUNK + k];
+/// Slots of both sides of g.u: features are the terms.
+fn fetchPairs(place: Place, local: u32, first: u32, row: u32, column: u32) -> Staged {
+  var staged = Staged();
+#for i in 0..STEPS / 4
+  {
+    let slot = leftSlotTurned(local, ${i}u);
+    staged.left${i} = featuresOf1(place, row + slot.y, first / 4u + slot.x);
   }
-  workgroupBarrier();
-}
-
-@compute @workgroup_size(GROUP)
-fn stage_rates(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let place = placeOf(group);
-  for (var k = local; k < CHUNK; k += GROUP) {
-    var logs = 0.0;
-    var step = 0.0;
-    if (k < place.count) {
-      step = delta[(place.batch * dims.length + place.start + k) * dims.head + place.head];
-#if HAS_A
-      logs = step * A[place.head];
-#else
-      logs = step;
-      step = 1.0;
 #end
-    }
-    rate[k] = vec4f(logs, step, 0.0, 0.0);
+#for i in 0..8 * VECTORS * STEPS / ROWS
+  {
+    let slot = rightSlotTurned(local, ${i}u);
+    staged.right${i} = featuresOf0(place, column + slot.y, first / 4u + slot.x);
   }
-  workgroupBarrier();
-  for (var k = local; k < CHUNK; k += GROUP) {
-    var reach = 0.0;
-    for (var i = 0u; i <= k; i++) {
-      reach += rate[i].x;
-    }
-    var tail = 0.0;
-    for (var i = k + 1u; i < place.count; i++) {
-      tail += rate[i].x;
-    }
-    rates[place.index * CHUNK + k] = vec4f(rate[k].xy, exp(reach), exp(tail));
-  }
+#end
+  return staged;
 }
 
 @compute @workgroup_size(GROUP)
 fn pair_samples(
-  @builtin(workgroup_id) group: vec3u,
+  @builtin(workgroup_id) workgroup: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let place = placeOf(group);
-  stageRates(place, local);
-  let r = local / LANES;
-  let lane = local % LANES;
-  let scores = scoresOf(place, local, 0u);
-  var products = Sums();
-  for (var top = 0u; top < dims.feature; top += TILE) {
-    workgroupBarrier();
-    for (var e = local; e < TILE * CHUNK; e += GROUP) {
-      let p = top + e % TILE;
-      let k = e / TILE;
-      let inside = p < dims.feature && k < place.count;
-      right[k * STRIDE + e % TILE] = select(0.0, gradY[inputAt(place, k) + p], inside);
-    }
-    stageSamples(place, local, top);
-    workgroupBarrier();
-    products = addStaged(local, TILE, products);
+  let row = workgroup.x % SAMPLE_PARTS * ROWS;
+  let part = workgroup.x / SAMPLE_PARTS % PAIR_PARTS;
+  let chunk = workgroup.x / (SAMPLE_PARTS * PAIR_PARTS);
+  let perGroup = dims.head / dims.group;
+  let block = (workgroup.z * dims.chunks + chunk) * dims.group + workgroup.y;
+  let ownRow = row + local / 32u * 32u;
+  let lane = local % 8u;
+  // An invocation's columns, and the same as places of `own`.
+  let first = part * PAIR_SIDE + 4u * lane;
+  let columns = first + vec4u(0u, 1u, 2u, 3u);
+  var total = Tile();
+  var scores = Tile();
+#for r in 0..8
+  if (row + ROWS > part * PAIR_SIDE) {
+    let i = row + rowOfTile(local, ${r}u);
+    scores.at${r}_0 = pairs[(block * CHUNK + i) * (CHUNK / 4u) + first / 4u];
   }
-  let base = 2u * place.index * CHUNK * ROW_GROUPS;
-#for c in 0..COLUMNS
+#end
+  for (var h = 0u; h < perGroup; h++) {
+    let place = placeOf(workgroup.z, chunk, workgroup.y * perGroup + h);
+    var tile = Tile();
+    var staged = fetchPairs(place, local, 0u, row, part * PAIR_SIDE);
+    for (var top = 0u; top < dims.feature; top += STEPS) {
+      workgroupBarrier();
+      if (top == 0u) {
+        stageRates(place, local);
+      }
+      keepLeftTurned(local, staged);
+      keepRightTurned(local, staged);
+      workgroupBarrier();
+      if (top + STEPS < dims.feature) {
+        staged = fetchPairs(place, local, top + STEPS, row, part * PAIR_SIDE);
+      }
+      if (ownRow + 32u > part * PAIR_SIDE) {
+        addStaged(local, &tile);
+      }
+    }
+    let rates0 = own[first];
+    let rates1 = own[first + 1u];
+    let rates2 = own[first + 2u];
+    let rates3 = own[first + 3u];
+    let coarse = vec4f(rates0.x, rates1.x, rates2.x, rates3.x);
+    let fine = vec4f(rates0.y, rates1.y, rates2.y, rates3.y);
+    let weight = vec4f(rates0.z, rates1.z, rates2.z, rates3.z);
+    // Sums along the columns of an invocation, row by row, and along its rows.
+    var along0 = vec4f();
+    var along1 = vec4f();
+    var down = vec4f();
+#for r in 0..8
+    {
+      let i = row + rowOfTile(local, ${r}u);
+      let decay = exp((own[i].x - coarse) + (own[i].y - fine));
+      let product = select(vec4f(), decay * tile.at${r}_0, columns <= vec4u(i));
+      total.at${r}_0 += weight * product;
+      let share = product * scores.at${r}_0;
+#for q in 0..4
+      if (first + ${q}u == i) {
+        steps[stepAt(OF_SELF, place, i)] = share[${q}];
+        steps[stepAt(OF_SKIP, place, i)] = product[${q}];
+      }
+#end
+      let apart = select(vec4f(), share, columns < vec4u(i));
+      down += apart;
+      tile.at${r}_0 = weight * apart;
+      along${r / 4}[${r % 4}] = dot(weight, apart);
+    }
+#end
+    workgroupBarrier();
+    // The staged sides have been read, and their place is free.
+    left[lane][rowOfTile(local, 0u) / 4u] = along0;
+    left[lane][rowOfTile(local, 4u) / 4u] = along1;
+    left[8u + lane][local / 8u] = down;
+    workgroupBarrier();
+    // Sums over the columns before, those of other invocations first.
+    var before0 = vec4f();
+    var before1 = vec4f();
+#for l in 0..7
+    before0 += select(vec4f(), left[${l}][rowOfTile(local, 0u) / 4u], ${l}u < lane);
+    before1 += select(vec4f(), left[${l}][rowOfTile(local, 4u) / 4u], ${l}u < lane);
+#end
+    var between = vec4f();
+#for r in 0..8
+    {
+      let i = row + rowOfTile(local, ${r}u);
+      let x = before${r / 4}[${r % 4}];
+      let y = x + tile.at${r}_0.x;
+      let z = y + tile.at${r}_0.y;
+      let before = vec4f(x, y, z, z + tile.at${r}_0.z);
+      between += select(vec4f(), before, columns <= vec4u(i));
+    }
+#end
+    right[local / 8u][lane] = between;
+    workgroupBarrier();
+    var along = 0.0;
+#for l in 0..8
+    along += left[${l}][local / 4u][local % 4u];
+#end
+    steps[stepAt(ALONG_ROWS + part, place, row + local)] = along;
+    if (local < PAIR_SIDE) {
+      var ofColumn = 0.0;
+      var ofBetween = 0.0;
+      for (var t = 0u; t < ROWS / 8u; t++) {
+        ofColumn += left[8u + local / 4u][t][local % 4u];
+        ofBetween += right[t][local / 4u][local % 4u];
+      }
+      let k = part * PAIR_SIDE + local;
+      steps[stepAt(ALONG_COLUMNS + workgroup.x % SAMPLE_PARTS, place, k)] = ofColumn;
+      steps[stepAt(BETWEEN + workgroup.x % SAMPLE_PARTS, place, k)] = ofBetween;
+    }
+  }
+#for r in 0..8
   {
-    let i = lane + ${c}u * LANES;
-    var m = vec4f();
-    var k = vec4f();
-    for (var q = 0u; q < 4u; q++) {
-      let j = 4u * r + q;
-      var share = 0.0;
-      if (j <= i && i < place.count) {
-        var logs = 0.0;
-        for (var t = j + 1u; t <= i; t++) {
-          logs += rate[t].x;
-        }
-        m[q] = exp(logs) * scores.of${c}[q];
-        k[q] = exp(logs) * products.of${c}[q];
-        share = m[q] * products.of${c}[q];
-      }
-      shares[i * (CHUNK + 1u) + j] = share;
-      if (i == j) {
-        steps[stepAt(OF_SKIP, place, i)] = products.of${c}[q];
-      }
-    }
-    pairs[base + i * ROW_GROUPS + r] = m;
-    pairs[base + (CHUNK + i) * ROW_GROUPS + r] = k;
+    let i = row + rowOfTile(local, ${r}u);
+    weights[(block * CHUNK + i) * (CHUNK / 4u) + first / 4u] = total.at${r}_0;
   }
 #end
-  workgroupBarrier();
-  for (var j = local; j < CHUNK; j += GROUP) {
-    var sum = 0.0;
-    for (var i = j; i < place.count; i++) {
-      sum += shares[i * (CHUNK + 1u) + j];
-    }
-    steps[stepAt(OF_WEIGHTS, place, j)] = sum;
+}
+
+/// Slots of both sides of what the states give to the rows, of one head: features are the terms.
+fn fetchFar(place: Place, local: u32, first: u32, row: u32, column: u32) -> Staged {
+  let run = runAt(place.batch, place.chunk / dims.chunksOfRun, place.head);
+  let lead = befores[(place.index + 1u) * blockSize() - 1u].x;
+  var staged = Staged();
+#for i in 0..STEPS / 4
+  {
+    let slot = leftSlotTurned(local, ${i}u);
+    let here = rate[place.index * RATES + row + slot.y];
+#if OF_C
+    let scale = exp(here.x + here.y);
+#else
+    let scale = here.z * here.w;
+#end
+    staged.left${i} = scale * featuresOf0(place, row + slot.y, first / 4u + slot.x);
   }
-  workgroupBarrier();
-  // Sums along j, up to and with it.
-  for (var i = local; i < CHUNK; i += GROUP) {
-    var sum = 0.0;
-    for (var j = 0u; j <= i; j++) {
-      sum += shares[i * (CHUNK + 1u) + j] * rate[j].y;
-      shares[i * (CHUNK + 1u) + j] = sum;
-    }
-  }
-  workgroupBarrier();
-  // Every pair that spans sample k: j < k <= i.
-  for (var k = local; k < CHUNK; k += GROUP) {
-    var sum = 0.0;
-    if (k > 0u) {
-      for (var i = k; i < place.count; i++) {
-        sum += shares[i * (CHUNK + 1u) + k - 1u];
+#end
+#for i in 0..8 * VECTORS * STEPS / ROWS
+  {
+    let slot = rightSlotTurned(local, ${i}u);
+    let four = first / 4u + slot.x;
+    if (column + slot.y < dims.states && four < dims.fours) {
+      let at = (column + slot.y) * dims.fours + four;
+      staged.right${i} = befores[place.index * blockSize() + at];
+      if (lead != 0.0) {
+        staged.right${i} += lead * befores[run * blockSize() + at];
       }
     }
-    steps[stepAt(OF_LOGS, place, k)] = sum;
   }
-}
-
-@compute @workgroup_size(GROUP)
-fn reduce_flows(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let place = placeOf(group);
-  stageRates(place, local);
-  reduceChunk(place, local);
-}
-
-@compute @workgroup_size(GROUP)
-fn carry_flows(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let width = dims.feature * dims.state;
-  let e = group.x * GROUP + local;
-  if (e >= width) {
-    return;
-  }
-  let carried = (group.z * dims.head + group.y) * width + e;
-  var flow = gradState[carried];
-  for (var c = dims.chunks; c > 0u; c--) {
-    let index = (group.z * dims.chunks + c - 1u) * dims.head + group.y;
-    let given = flows[index * width + e];
-    flows[index * width + e] = flow;
-    flow = exp(spans[index]) * flow + given;
-  }
-#if HAS_X0
-  gradX0[carried] = flow;
 #end
+  return staged;
 }
 
-@compute @workgroup_size(GROUP)
-fn reach_inputs(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let place = placeOf(group);
-  stageRates(place, local);
-  let base = 2u * place.index * CHUNK * ROW_GROUPS;
-  for (var e = local; e < CHUNK * ROW_GROUPS; e += GROUP) {
-    paired[e] = pairs[base + e];
+/// Slots of both sides of what the chunk's samples give: the samples are the terms.
+fn fetchNear(place: Place, local: u32, first: u32, row: u32, column: u32) -> Staged {
+  var staged = Staged();
+#for i in 0..STEPS / 4
+  {
+#if OF_C
+    let slot = leftSlotTurned(local, ${i}u);
+    let at = (place.group * CHUNK + row + slot.y) * (CHUNK / 4u) + first / 4u + slot.x;
+#else
+    let slot = leftSlot(local, ${i}u);
+    let at = (place.group * CHUNK + first + slot.x) * (CHUNK / 4u) + row / 4u + slot.y;
+#end
+    staged.left${i} = weighed[at];
   }
-  workgroupBarrier();
-  applyChunk(place, local);
+#end
+#for i in 0..8 * VECTORS * STEPS / ROWS
+  {
+    let slot = rightSlot(local, ${i}u);
+    staged.right${i} = statesOf0(place, first + slot.x, column / 4u + slot.y);
+  }
+#end
+  return staged;
 }
 
 @compute @workgroup_size(GROUP)
 fn reach_rows(
-  @builtin(workgroup_id) group: vec3u,
+  @builtin(workgroup_id) workgroup: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let place = placeOf(group);
-  stageRates(place, local);
-  let r = local / LANES;
-  let lane = local % LANES;
-  let base = (2u * place.index + 1u) * CHUNK * ROW_GROUPS;
-  for (var e = local; e < CHUNK * ROW_GROUPS; e += GROUP) {
-#if OF_C
-    let j = e / ROW_GROUPS;
-    let i = e % ROW_GROUPS * 4u;
-    var four = vec4f();
-    for (var q = 0u; q < 4u; q++) {
-      four[q] = rate[j].y * pairs[base + (i + q) * ROW_GROUPS + j / 4u][j % 4u];
-    }
-    paired[e] = four;
-#else
-    paired[e] = pairs[base + e];
-#end
-  }
-  workgroupBarrier();
-  // Heads of a group write apart.
+  let row = workgroup.x % SAMPLE_PARTS * ROWS;
+  let column = workgroup.x / SAMPLE_PARTS % dims.stateParts * COLUMNS;
+  let chunk = workgroup.x / (SAMPLE_PARTS * dims.stateParts);
   let perGroup = dims.head / dims.group;
-  let plane = place.head % perGroup * dims.batch * dims.length * dims.group * dims.state;
-  var dot = vec4f();
-  for (var first = 0u; first < dims.state; first += LANES * COLUMNS) {
-#for c in 0..COLUMNS
-    let n${c} = min(first + ${c}u * LANES + lane, dims.state - 1u);
-    var near${c} = vec4f();
-    var far${c} = vec4f();
+  let head = workgroup.y * perGroup;
+  let ownPlace = placeOf(workgroup.z, chunk, head);
+  // The features of a head in whole stages.
+  let features = (dims.feature + STEPS - 1u) / STEPS * STEPS;
+#if OF_C
+  let start = 0u;
+  let end = min(ownPlace.count, row + ROWS);
+#else
+  let start = row;
+  let end = max(ownPlace.count, row);
 #end
-    for (var k = 0u; k < place.count; k++) {
-      let row = rowAt(place, k);
-#for c in 0..COLUMNS
-      near${c} += paired[k * ROW_GROUPS + r] * other[row + n${c}];
+  let ownRow = row + local / 32u * 32u;
+  let far = perGroup * features;
+  var tile = Tile();
+  var staged = fetchFar(ownPlace, local, 0u, row, column);
+  for (var first = 0u; first < far + end - start; first += STEPS) {
+    workgroupBarrier();
+    if (first < far) {
+      keepLeftTurned(local, staged);
+      keepRightTurned(local, staged);
+    } else {
+#if OF_C
+      keepLeftTurned(local, staged);
+#else
+      keepLeft(local, staged);
 #end
+      keepRight(local, staged);
     }
-    for (var top = 0u; top < dims.feature; top += TILE) {
-      workgroupBarrier();
-      stageSamples(place, local, top);
-      workgroupBarrier();
-      for (var t = 0u; t < min(TILE, dims.feature - top); t++) {
-        let at = (place.index * dims.feature + top + t) * dims.state;
-#for c in 0..COLUMNS
-        far${c} += left[t * ROW_GROUPS + r] * states[at + n${c}];
+    workgroupBarrier();
+    let next = first + STEPS;
+    if (next < far) {
+      let place = placeOf(workgroup.z, chunk, head + next / features);
+      staged = fetchFar(place, local, next % features, row, column);
+    } else if (next < far + end - start) {
+      staged = fetchNear(ownPlace, local, start + next - far, row, column);
+    }
+    // W is 0 for samples on the other side of the diagonal.
+#if OF_C
+    if (first < far || start + first - far < ownRow + 32u) {
+#else
+    if (first < far || start + next - far > ownRow) {
 #end
+      addStaged(local, &tile);
+    }
+  }
+  let group = dims.group;
+#for r in 0..8
+  {
+    let k = row + rowOfTile(local, ${r}u);
+    let at = (workgroup.z * dims.length + chunk * CHUNK + k) * group + workgroup.y;
+#for v in 0..VECTORS
+#for q in 0..4
+    {
+      let n = column + 4u * fourOfTile(local, ${v}u) + ${q}u;
+      if (k < ownPlace.count && n < dims.state) {
+        rows[at * dims.state + n] = tile.at${r}_${v}[${q}];
       }
     }
-#for c in 0..COLUMNS
-    for (var q = 0u; q < 4u; q++) {
-      let k = 4u * r + q;
-      if (k < place.count && first + ${c}u * LANES + lane < dims.state) {
-        let at = rowAt(place, k) + n${c};
-#if OF_C
-        let distant = rate[k].z * far${c}[q];
-        rows[plane + at] = near${c}[q] + distant;
-#else
-        let distant = rate[k].w * far${c}[q];
-        rows[plane + at] = rate[k].y * (near${c}[q] + distant);
 #end
-        dot[q] += distant * own[at];
-      }
-    }
 #end
   }
-  dots[local] = dot;
-  workgroupBarrier();
-  for (var k = local; k < CHUNK; k += GROUP) {
-    var sum = 0.0;
-    for (var i = 0u; i < LANES; i++) {
-      sum += dots[k / 4u * LANES + i][k % 4u];
-    }
-#if OF_C
-    steps[stepAt(FROM_BEFORE, place, k)] = sum;
-#else
-    steps[stepAt(FROM_AFTER, place, k)] = sum;
 #end
-  }
 }
 
 @compute @workgroup_size(GROUP)
 fn reach_steps(
-  @builtin(workgroup_id) group: vec3u,
+  @builtin(workgroup_id) workgroup: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let place = placeOf(group);
+  let place = placeOf(workgroup.z, workgroup.x, workgroup.y);
+  let size = blockSize();
+  let run = runAt(place.batch, place.chunk / dims.chunksOfRun, place.head);
+  let leadOfBefore = befores[(place.index + 1u) * size - 1u].x;
+  let leadOfAfter = afters[(place.index + 1u) * size - 1u].x;
   stageRates(place, local);
-  let width = dims.feature * dims.state;
-  var product = 0.0;
-  for (var e = local; e < width; e += GROUP) {
-    product += flows[place.index * width + e] * ends[place.index * width + e];
+  var product = vec4f();
+  for (var e = local; e < size - 1u; e += GROUP) {
+    var before = befores[place.index * size + e];
+    if (leadOfBefore != 0.0) {
+      before += leadOfBefore * befores[run * size + e];
+    }
+    var after = afters[place.index * size + e];
+    if (leadOfAfter != 0.0) {
+      after += leadOfAfter * afters[run * size + e];
+    }
+    product += before * after;
   }
+  let whole = rate[place.index * RATES + CHUNK];
   // What passes through the whole chunk.
-  let through = rowSum(local, product) * rate[place.count - 1u].z;
+  let through = exp(whole.x) * rowSum(local, product.x + product.y + product.z + product.w);
+  for (var k = local; k < CHUNK; k += GROUP) {
+    var sum = 0.0;
+    var fromAfter = 0.0;
+    for (var part = 0u; part < dims.featureParts; part++) {
+      sum += ofBefore[stepAt(part, place, k)];
+      fromAfter += ofAfter[stepAt(part, place, k)];
+    }
+    for (var part = 0u; part < PAIR_PARTS; part++) {
+      ahead[part][k] = sum;
+      sum += steps[stepAt(ALONG_ROWS + part, place, k)];
+    }
+    behind[k] = fromAfter;
+  }
+  workgroupBarrier();
   var ofA = 0.0;
   var ofD = 0.0;
   for (var k = local; k < place.count; k += GROUP) {
-    var ofLog = steps[stepAt(OF_LOGS, place, k)] + through;
+    var ofLog = through;
     for (var i = k; i < place.count; i++) {
-      ofLog += steps[stepAt(FROM_BEFORE, place, i)];
+      ofLog += ahead[k / PAIR_SIDE][i];
     }
     for (var j = 0u; j < k; j++) {
-      ofLog += rate[j].y * steps[stepAt(FROM_AFTER, place, j)];
+      ofLog += own[j].z * behind[j];
     }
-    let at = (place.batch * dims.length + place.start + k) * dims.head + place.head;
+    for (var part = 0u; part < SAMPLE_PARTS; part++) {
+      ofLog += steps[stepAt(BETWEEN + part, place, k)];
+    }
+    var ofWeight = steps[stepAt(OF_SELF, place, k)] + behind[k];
+    for (var part = 0u; part < SAMPLE_PARTS; part++) {
+      ofWeight += steps[stepAt(ALONG_COLUMNS + part, place, k)];
+    }
 #if HAS_A
-    let ofWeight = steps[stepAt(OF_WEIGHTS, place, k)] + steps[stepAt(FROM_AFTER, place, k)];
-    gradDelta[at] = A[place.head] * ofLog + ofWeight;
+    gradDelta[sampleAt(place, k)] = whole.z * ofLog + ofWeight;
 #else
-    gradDelta[at] = ofLog;
+    gradDelta[sampleAt(place, k)] = ofLog;
 #end
-    ofA += rate[k].y * ofLog;
+    ofA += own[k].z * ofLog;
     ofD += steps[stepAt(OF_SKIP, place, k)];
   }
 #if HAS_A || HAS_D
-  let row = (group.z * dims.chunks + group.x) * 2u * dims.head + place.head;
+  let row = (workgroup.z * dims.chunks + workgroup.x) * 2u * dims.head + place.head;
   let totalA = rowSum(local, ofA);
   let totalD = rowSum(local, ofD);
   if (local == 0u) {

@@ -10,6 +10,7 @@ import {
   openHardware,
 } from "../device/mod.ts";
 import { measureBacklogCrossover } from "../models/backlog_crossover.ts";
+import { measureServingCrossover } from "../models/serving_crossover.ts";
 import { measureCrossovers, type OpCheck, selfCheck, simdCheck } from "../ops/self_check.ts";
 import { type Command, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import { formatNumber, formatTable } from "./table.ts";
@@ -32,6 +33,10 @@ export interface DoctorReport {
   readonly backlog: Crossover | null;
   /** Waiting samples from which on the GPU is faster; null for never and without a GPU. */
   readonly backlogSamples: number | null;
+  /** A step of a model that serves, by the stream; null without a GPU. */
+  readonly serving: Crossover | null;
+  /** Streams in a batch from which on the GPU is faster; null for never and without a GPU. */
+  readonly servingStreams: number | null;
   readonly passed: boolean;
 }
 
@@ -91,6 +96,7 @@ export async function examine(options: ExamineOptions = {}): Promise<DoctorRepor
     let gpuChecks: OpCheck[] = [];
     let crossovers: CrossoverTable = {};
     let backlog: Crossover | null = null;
+    let serving: Crossover | null = null;
     if (gpu) {
       note(`Checking every op on ${gpu.info.description || gpu.info.device}`);
       gpuChecks = await selfCheck(gpu, twin, options.all);
@@ -98,6 +104,8 @@ export async function examine(options: ExamineOptions = {}): Promise<DoctorRepor
       crossovers = await measureCrossovers(cpu, gpu, clock, gpuChecks);
       note("Measuring the same for the samples that wait after a gap");
       backlog = await measureBacklogCrossover(cpu, gpu, clock);
+      note("Measuring the same for the streams of a step");
+      serving = await measureServingCrossover(cpu, gpu, clock);
     }
     return {
       runtime: runtimeReport(),
@@ -111,12 +119,19 @@ export async function examine(options: ExamineOptions = {}): Promise<DoctorRepor
       ),
       crossovers,
       backlog,
-      backlogSamples: backlog && isFinite(backlog.work) ? Math.ceil(backlog.work) : null,
+      backlogSamples: countFrom(backlog),
+      serving,
+      servingStreams: countFrom(serving),
       passed: [...cpuChecks, ...vector.checks, ...gpuChecks].every((check) => check.passed),
     };
   } finally {
     await hardware.close();
   }
+}
+
+/** The whole number of units from which on a GPU is faster; null for never. */
+function countFrom(crossover: Crossover | null): number | null {
+  return crossover && isFinite(crossover.work) ? Math.ceil(crossover.work) : null;
 }
 
 function runtimeReport(): RuntimeReport {
@@ -181,12 +196,12 @@ function opRows(report: DoctorReport): string[][] {
   });
 }
 
-/** What absorbing a backlog costs here. */
-function backlogLine({ cpu, gpu }: Crossover, samples: number | null): string {
+/** What a unit of work costs on each device, and from how many on the GPU is faster. */
+function costText({ cpu, gpu }: Crossover, from: number | null, unit: string): string {
   const micros = (ms: number) => formatNumber(1e3 * ms);
-  const from = samples === null ? "never faster" : `faster from ${samples} samples`;
-  return `Backlog   a sample: CPU ${micros(cpu.perWorkMs)} µs, GPU ${micros(gpu.perWorkMs)} µs ` +
-    `and ${formatNumber(gpu.fixedMs)} ms a run; GPU ${from} (4 Mamba layers of width 64)`;
+  const verdict = from === null ? "never faster" : `faster from ${from} ${unit}s`;
+  return `a ${unit}: CPU ${micros(cpu.perWorkMs)} µs, GPU ${micros(gpu.perWorkMs)} µs ` +
+    `and ${formatNumber(gpu.fixedMs)} ms a run; GPU ${verdict} (4 Mamba layers of width 64)`;
 }
 
 /** What variants of shaders are chosen by. */
@@ -230,7 +245,9 @@ export function formatReport(report: DoctorReport): string {
     "GPU fixed ms",
     "GPU from",
   ];
-  if (report.backlog) lines.push(backlogLine(report.backlog, report.backlogSamples));
+  const { backlog, serving } = report;
+  if (backlog) lines.push(`Backlog   ${costText(backlog, report.backlogSamples, "sample")}`);
+  if (serving) lines.push(`Serving   ${costText(serving, report.servingStreams, "stream")}`);
   lines.push("", formatTable(header, opRows(report)));
   for (const check of [...report.cpuChecks, ...report.simdChecks, ...report.gpuChecks]) {
     if (check.passed) continue;

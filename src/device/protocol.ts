@@ -50,7 +50,7 @@ export interface LaunchRange {
 export type Command =
   | { kind: "create"; id: number; bytes: number }
   | { kind: "destroy"; id: number }
-  | { kind: "write"; id: number; data: ArrayBuffer }
+  | { kind: "write"; id: number; offset: number; data: ArrayBuffer }
   | { kind: "program"; number: number; program: Program }
   | { kind: "forgetPrograms" }
   | { kind: "launch"; range: LaunchRange }

@@ -29,15 +29,20 @@ import { kalmanSmoother } from "./kalman_smoother.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { legsScan } from "./legs_scan.ts";
 import { linearScan } from "./linear_scan.ts";
+import { mambaStep } from "./mamba_step.ts";
+import { mambaStepHalf } from "./mamba_step_half.ts";
 import { matmul } from "./matmul.ts";
+import { normMatmul } from "./norm_matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
 import { outer } from "./outer.ts";
 import { poles } from "./poles.ts";
 import { pool } from "./pool.ts";
+import { putRows } from "./put_rows.ts";
 import { quantileLoss } from "./quantile_loss.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { selectiveScan } from "./selective_scan.ts";
+import { selectiveStateUpdate } from "./selective_state_update.ts";
 import { shiftTaps } from "./shift_taps.ts";
 import { sharedScan } from "./shared_scan.ts";
 import { slice } from "./slice.ts";
@@ -51,8 +56,8 @@ import { studentTLoss } from "./student_t_loss.ts";
 import { transpose } from "./transpose.ts";
 import { vandermonde } from "./vandermonde.ts";
 
-export { runOp } from "./run.ts";
-export type { OpInput } from "./run.ts";
+export { runInto, runOp } from "./run.ts";
+export type { OpInput, OpTargets } from "./run.ts";
 export {
   activation,
   adam,
@@ -84,14 +89,19 @@ export {
   layerNorm,
   legsScan,
   linearScan,
+  mambaStep,
+  mambaStepHalf,
   matmul,
   mimoSystem,
+  normMatmul,
   outer,
   poles,
   pool,
+  putRows,
   quantileLoss,
   rmsNorm,
   selectiveScan,
+  selectiveStateUpdate,
   sharedScan,
   shiftTaps,
   slice,
@@ -138,14 +148,19 @@ export const OPS: readonly AnyOp[] = [
   layerNorm,
   legsScan,
   linearScan,
+  mambaStep,
+  mambaStepHalf,
   matmul,
+  normMatmul,
   mimoSystem,
   outer,
   poles,
   pool,
+  putRows,
   quantileLoss,
   rmsNorm,
   selectiveScan,
+  selectiveStateUpdate,
   shiftTaps,
   sharedScan,
   slice,

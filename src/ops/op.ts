@@ -3,7 +3,8 @@
  * claimed again by a shader; `tests/ops/laws_test.ts` holds every member to it.
  *
  * An op is pure: outputs are a function of inputs and params, inputs are never written, every
- * element of every output is.
+ * element of every output is. A caller may pass an input's own tensor as the output that goes on
+ * from it ({@linkcode Op.resident}); then, and only then, the run takes place where the input lay.
  *
  * An op that can be trained through also says how gradients pass back: its {@linkcode Backward} is
  * written and checked in the same two ways, as a twin and as passes of the op's shader.
@@ -104,6 +105,13 @@ export interface Op<P, I extends string, Opt extends string, O extends string> {
   launch(shapes: Named<I, Opt, Shape>, params: P, limits: GpuLimits): LaunchPlan;
   /** How SIMD kernels compute the same in f32; undefined: the twin does. */
   simd?(shapes: Named<I, Opt, Shape>, params: P): SimdPlan | undefined;
+  /**
+   * Outputs that begin as a copy of an input of the same shape: output -> input. The runner makes
+   * the copy, and none where the caller gives the input's own tensor for the output; the op's forms
+   * find the values in the output, advance what they advance there, and never touch the input. So
+   * states of many streams stay where they are on a device.
+   */
+  readonly resident?: { readonly [key in O]?: I | Opt };
   /** Elementary operations, in the op's own unit: what the crossover is measured against. */
   work(shapes: Named<I, Opt, Shape>, params: P): number;
   /** A case of about this much work: for benches and for the crossover between devices. */

@@ -7,13 +7,13 @@ import type {
   GpuDevice,
   Launch,
 } from "../device/device.ts";
-import { LimitError } from "../base/errors.ts";
 import { storageOf } from "../device/pipelines.ts";
 import { invariant } from "../base/invariant.ts";
-import { type Shape, sizeOf } from "../tensor/shape.ts";
+import { expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type FloatArray, type Tensor } from "../tensor/tensor.ts";
-import { type AnyOp, gradientName, type LaunchPlan, type Named, type Op, type Pass } from "./op.ts";
-import { packLaunch } from "./_helpers/packing.ts";
+import { type AnyOp, gradientName, type Named, type Op, type Pass } from "./op.ts";
+import { copyWords, packLaunch } from "./_helpers/packing.ts";
+import { planOf, type ReadyPass, readyPass, type ReadyPlan } from "./plan_cache.ts";
 
 /** An input of {@linkcode runOp}: on the host, or already on the device. */
 export type OpInput = Tensor | DeviceTensor;
@@ -41,11 +41,30 @@ export function runOp<P, I extends string, Opt extends string, O extends string>
   inputs: Named<I, Opt, OpInput>,
   params: P,
 ): { readonly [key in O]: DeviceTensor } {
-  const outputs = device.kind === "webgpu"
-    ? runOnGpu(device, op, inputs, params)
-    : runOnCpu(device, op, inputs, params);
+  const outputs = runInto(device, op, inputs, params, {});
   (device as RecordingDevice).record?.({ op, inputs, params, outputs });
   return outputs;
+}
+
+/**
+ * {@linkcode runOp} that fills tensors of the caller's where it is given some, with no record on a
+ * tape: what stood in them is gone. For an output that is resident ({@linkcode Op.resident}) it may
+ * be the input's own tensor, which the run then advances in place.
+ *
+ * @param targets  by output; others get memory of their own
+ * @throws as {@linkcode runOp}; {ShapeError} a target has another shape than the output;
+ *   {TypeError} a target is an input that its output does not go on from
+ */
+export function runInto<P, I extends string, Opt extends string, O extends string>(
+  device: Device,
+  op: Op<P, I, Opt, O>,
+  inputs: Named<I, Opt, OpInput>,
+  params: P,
+  targets: OpTargets<O>,
+): { readonly [key in O]: DeviceTensor } {
+  return device.kind === "webgpu"
+    ? issue(device, (scope) => prepareOp(scope, op, inputs, params, targets)).outputs
+    : runOnCpu(device, op, inputs, params, targets);
 }
 
 /** One run of an op, as a tape takes it down. */
@@ -94,6 +113,37 @@ function arraysOf(
 /** Tensors that outputs are to be written into, by the outputs' names. */
 export type Homes = Readonly<Record<string, DeviceTensor>>;
 
+/** The same of one op. */
+export type OpTargets<O extends string> = { readonly [key in O]?: DeviceTensor };
+
+/** The input that an output goes on from, where it does. */
+function originOf(op: AnyOp, output: string): string | undefined {
+  return op.resident?.[output];
+}
+
+/** The memory that a tensor lies in. */
+function memoryOf({ buffer }: DeviceTensor): number {
+  return buffer.view?.of ?? buffer.id;
+}
+
+/** @throws what {@linkcode runInto} says of targets */
+function checkTargets(
+  op: AnyOp,
+  given: Readonly<Record<string, OpInput>>,
+  shapes: Readonly<Record<string, Shape>>,
+  targets: Homes,
+): void {
+  for (const [name, target] of Object.entries(targets)) {
+    expectShape(name, [], shapes[name] ?? [], target.shape);
+    for (const [input, tensor] of Object.entries(given)) {
+      if (!isOnDevice(tensor) || memoryOf(tensor) !== memoryOf(target)) continue;
+      if (originOf(op, name) !== input || tensor.buffer.id !== target.buffer.id) {
+        throw new TypeError(`Op ${op.name}: "${name}" cannot take the place of "${input}"`);
+      }
+    }
+  }
+}
+
 /** Tensors of the given shapes, and the arrays behind them. */
 function allocArrays(
   device: CpuDevice,
@@ -132,13 +182,21 @@ function runOnCpu<P, I extends string, Opt extends string, O extends string>(
   op: Op<P, I, Opt, O>,
   inputs: Named<I, Opt, OpInput>,
   params: P,
+  targets: OpTargets<O>,
 ): { readonly [key in O]: DeviceTensor } {
   const given = inputs as Record<string, OpInput | undefined>;
   const shapes = shapesOf(op, given);
   const outputShapes = op.outputShapes(shapes as Named<I, Opt, Shape>, params);
   const { dtype } = given[op.inputs[0]!]!;
-  const arrays = arraysOf(device, op, inputsOf(given, shapes), dtype);
-  const outputs = allocArrays(device, outputShapes, dtype);
+  const present = inputsOf(given, shapes);
+  checkTargets(op, present, outputShapes, targets as Homes);
+  const arrays = arraysOf(device, op, present, dtype);
+  const outputs = allocArrays(device, outputShapes, dtype, targets as Homes);
+  for (const name of op.outputs) {
+    const origin = originOf(op, name);
+    if (origin === undefined || arrays[origin] === outputs.arrays[name]) continue;
+    outputs.arrays[name]!.set(arrays[origin]!);
+  }
   const work = op.work(shapes as Named<I, Opt, Shape>, params);
   const plan = isForSimd(device, dtype, work) && op.simd?.(shapes as Named<I, Opt, Shape>, params);
   if (plan && device.simd!.run(plan, arrays, outputs.arrays)) {
@@ -157,25 +215,6 @@ function bind(tensor: DeviceTensor): Binding {
   return { buffer: tensor.buffer, bytes: sizeOf(tensor.shape) * DTYPE_BYTES.f32 };
 }
 
-function bindPass(
-  device: GpuDevice,
-  pass: Pass,
-  tensors: Record<string, DeviceTensor>,
-): Record<string, Binding> {
-  const axisMax = device.limits.workgroupsPerAxisMax;
-  for (const count of pass.workgroups) {
-    if (count > axisMax) throw new LimitError("workgroupsPerAxisMax", axisMax, count, pass.entry);
-  }
-  const bindings: Record<string, Binding> = {};
-  for (const binding of pass.bindings) {
-    const [variable, name = variable] = binding.split("=") as [string, string?];
-    const tensor = tensors[name];
-    invariant(tensor, `pass ${pass.entry} binds "${name}", which the op does not have`);
-    bindings[variable] = bind(tensor);
-  }
-  return bindings;
-}
-
 /** An op made ready on a GPU: launches that may be issued again and again, and what they fill. */
 export interface PreparedOp<O extends string> {
   readonly launches: readonly Launch[];
@@ -184,22 +223,28 @@ export interface PreparedOp<O extends string> {
 
 /**
  * Makes an op ready on a GPU without running it: uploads host inputs, allocates scratch and
- * outputs. For loops that repeat the same launches (benches, training iterations). Everything stays
- * allocated; pass a scope to give it back together.
+ * outputs. For loops that repeat the same launches (benches, training iterations, serving).
+ * Everything stays allocated; pass a scope to give it back together.
  *
- * @throws as {@linkcode runOp}
+ * @param targets  tensors of the caller's to fill instead of new ones
+ * @throws as {@linkcode runInto}
  */
 export function prepareOp<P, I extends string, Opt extends string, O extends string>(
   device: GpuDevice,
   op: Op<P, I, Opt, O>,
   inputs: Named<I, Opt, OpInput>,
   params: P,
+  targets: OpTargets<O> = {},
 ): PreparedOp<O> {
   const given = inputs as Record<string, OpInput | undefined>;
   const shapes = shapesOf(op, given);
-  const outputShapes = op.outputShapes(shapes as Named<I, Opt, Shape>, params);
-  const plan = op.launch(shapes as Named<I, Opt, Shape>, params, device.limits);
-  const prepared = prepare(device, op, inputsOf(given, shapes), outputShapes, plan, {});
+  const plan = planOf(op, "forward", shapes, params, device.limits);
+  const present = inputsOf(given, shapes);
+  checkTargets(op, present, plan.outputShapes, targets as Homes);
+  const prepared = prepare(device, op, present, plan, targets as Homes);
+  for (const [name, target] of Object.entries(targets)) {
+    invariant(prepared.outputs[name] === target, `op ${op.name} only reads its output "${name}"`);
+  }
   return prepared as PreparedOp<O>;
 }
 
@@ -207,15 +252,15 @@ export function prepareOp<P, I extends string, Opt extends string, O extends str
  * The homes that a plan may write: a launch must not write one view of a tensor and only read
  * another, so what a pass only reads beside another home gets none.
  */
-function writableHomes(op: AnyOp, { passes }: LaunchPlan, homes: Homes): Homes {
+function writableHomes({ passes }: ReadyPlan, homes: Homes): Homes {
+  if (Object.keys(homes).length < 2) return homes;
   const left: Record<string, DeviceTensor> = { ...homes };
-  for (const pass of passes) {
-    const bound = pass.bindings.map((binding) => binding.split("="));
-    const atHome = bound.filter(([variable, name = variable!]) => left[name] !== undefined);
+  for (const { launch, bound } of passes) {
+    const atHome = bound.filter(([, name]) => left[name] !== undefined);
     if (atHome.length < 2) continue;
-    const storage = storageOf(pass.shader ?? op.name, pass.constants);
-    for (const [variable, name = variable!] of atHome) {
-      if (!storage.get(variable!)!.writable) delete left[name];
+    const storage = storageOf(launch.shader, launch.constants);
+    for (const [variable, name] of atHome) {
+      if (!storage.get(variable)!.writable) delete left[name];
     }
   }
   return left;
@@ -226,45 +271,58 @@ function prepare(
   device: GpuDevice,
   op: AnyOp,
   given: Readonly<Record<string, OpInput>>,
-  outputShapes: Readonly<Record<string, Shape>>,
-  plan: LaunchPlan,
+  plan: ReadyPlan,
   wishedHomes: Homes,
 ): PreparedOp<string> {
-  const homes = writableHomes(op, plan, wishedHomes);
+  const homes = writableHomes(plan, wishedHomes);
   const tensors: Record<string, DeviceTensor> = {};
   for (const [name, input] of Object.entries(given)) {
     tensors[name] = isOnDevice(input) ? input : device.upload(input);
   }
-  for (const [name, count] of Object.entries(plan.scratch)) {
-    tensors[name] = device.alloc([count], "f32");
-  }
-  for (const [name, table] of Object.entries(plan.tables ?? {})) {
-    tensors[name] = device.table(table.key, table.make);
-  }
+  for (const [name, shape] of plan.scratch) tensors[name] = device.alloc(shape, "f32");
+  for (const [name, { key, make }] of plan.tables) tensors[name] = device.table(key, make);
   const outputs: Record<string, DeviceTensor> = {};
-  for (const [name, shape] of Object.entries(outputShapes)) {
-    outputs[name] = tensors[name] = homes[name] ?? device.alloc(shape, "f32");
+  const copies: Launch[] = [];
+  for (const [name, shape] of Object.entries(plan.outputShapes)) {
+    const output = homes[name] ?? device.alloc(shape, "f32");
+    outputs[name] = tensors[name] = output;
+    const origin = originOf(op, name);
+    if (origin === undefined || tensors[origin]!.buffer.id === output.buffer.id) continue;
+    const count = sizeOf(shape);
+    const bindings = { words: bind(tensors[origin]!), copied: bind(output) };
+    if (count > 0) copies.push(copyWords(device, bindings, { count, wordsAt: 0, copiedAt: 0 }));
   }
-  const launches = plan.passes.flatMap((pass) =>
-    packLaunch(device, {
-      shader: pass.shader ?? op.name,
-      entry: pass.entry,
-      constants: pass.constants,
-      dims: pass.dims,
-      bindings: bindPass(device, pass, tensors),
-      workgroups: pass.workgroups,
-    })
-  );
-  return { launches, outputs };
+  const launches = plan.passes.flatMap((pass) => bindPass(device, pass, tensors));
+  return { launches: [...copies, ...launches], outputs };
 }
 
-function runOnGpu<P, I extends string, Opt extends string, O extends string>(
+/** Launches of a pass on its tensors. */
+function bindPass(
   device: GpuDevice,
-  op: Op<P, I, Opt, O>,
-  inputs: Named<I, Opt, OpInput>,
-  params: P,
-): { readonly [key in O]: DeviceTensor } {
-  return issue(device, (scope) => prepareOp(scope, op, inputs, params)).outputs;
+  { launch, bound }: ReadyPass,
+  tensors: Readonly<Record<string, DeviceTensor>>,
+): Launch[] {
+  const bindings: Record<string, Binding> = {};
+  for (const [variable, name] of bound) {
+    const tensor = tensors[name];
+    invariant(tensor, `pass ${launch.entry} binds "${name}", which the op does not have`);
+    bindings[variable] = bind(tensor);
+  }
+  return packLaunch(device, { ...launch, bindings });
+}
+
+/**
+ * Makes one pass ready on tensors of the caller's: for states that stay in a layout of the pass's
+ * own, between the passes that bring them there and back.
+ *
+ * @throws {LimitError} it needs more than the device has
+ */
+export function preparePass(
+  device: GpuDevice,
+  pass: Pass & { readonly shader: string },
+  tensors: Readonly<Record<string, DeviceTensor>>,
+): Launch[] {
+  return bindPass(device, readyPass(pass.shader, pass, device.limits), tensors);
 }
 
 /** Runs what was prepared in a scope; only its outputs outlive the run. */
@@ -310,8 +368,8 @@ export function prepareBackward(
   params: unknown,
   homes: Homes = {},
 ): PreparedOp<string> {
-  const plan = backwardOf(op).launch(shapes, params, device.limits);
-  return prepare(device, op, given, gradientShapesOf(shapes), plan, homes);
+  backwardOf(op);
+  return prepare(device, op, given, planOf(op, "backward", shapes, params, device.limits), homes);
 }
 
 /**

@@ -16,9 +16,8 @@
  *
  * In chunks, only a chunk's own samples are paired and a state carries the chunks before; step by
  * step it is the recurrence. The twin is the recurrence, or with `chunk` the chunked form; the
- * quadratic one is `ssdQuadraticInto` of `src/ssm/ssd.ts`. A GPU always runs the chunked form,
- * since its sums are small matrix products. Sums of logarithms run from j to k, so no difference of
- * large sums is taken.
+ * quadratic one is `ssdQuadraticInto` of `src/ssm/ssd.ts`. A GPU always runs the chunked form, in
+ * chunks of its own choice, since its sums are matrix products; `shaders/ssd.wgsl` has its passes.
  *
  * Tolerance: f32 exp is off by some ULP (WGSL allows 3 + 2|x|) and a state sums its memory's
  * errors; 2e-5 of the largest output.
@@ -29,20 +28,16 @@ import { ssdChunkedInto, ssdRecurrenceInto, type SsdSizes } from "../ssm/ssd.ts"
 import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal, uniform } from "./_helpers/cases.ts";
-import { groupsFor } from "./_helpers/plan.ts";
-import { COLUMNS_MAX, columnsFor, LANES, ROWS } from "./_helpers/ssd_tiles.ts";
 import { SIMD_TILE, singlePass, sumColumns, tiledTasks } from "./_helpers/simd.ts";
-import { SSD_BACKWARD_CHUNK, ssdBackward, ssdBackwardPlan } from "./_helpers/ssd_backward.ts";
+import { type SsdGeometry, ssdGeometry, ssdPasses } from "./_helpers/ssd_passes.ts";
+import { ssdBackward, ssdBackwardPlan } from "./_helpers/ssd_backward.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode ssd}. */
 export interface SsdParams {
-  /** Samples of a chunk; a GPU takes at most {@linkcode SSD_CHUNK_MAX}. The result is the same. */
+  /** Samples of a chunk of the twin; a GPU takes its own. The result is the same. */
   readonly chunk?: number;
 }
-
-/** Longest chunk on a GPU, whose weights of all pairs lie in workgroup memory. */
-export const SSD_CHUNK_MAX = 32;
 
 type Input = "u" | "delta" | "B" | "C";
 type OptionalInput = "A" | "D" | "x0";
@@ -107,51 +102,41 @@ function simdPlan(shapes: Shapes, params: SsdParams): SimdPlan {
   }, 6e-7 * batch * length * head * feature * state);
 }
 
-function launch(shapes: Shapes, params: SsdParams): LaunchPlan {
-  const { batch, length, head, feature, group, state } = sizesOf(shapes, params);
-  const chunk = Math.min(params.chunk ?? SSD_CHUNK_MAX, SSD_CHUNK_MAX);
-  const chunks = groupsFor(length, chunk);
-  const rowGroups = groupsFor(chunk, ROWS);
-  const dims = { length, head, feature, group, state, chunks };
-  const named = (name: OptionalInput) => shapes[name] ? [name] : [];
-  const pass = (entry: string, bindings: string[], groups: number, columns = 1) => ({
-    entry,
-    constants: {
-      GROUP: rowGroups * LANES,
-      CHUNK: chunk,
-      LANES,
-      ROW_GROUPS: rowGroups,
-      COLUMNS: columns,
-      HAS_A: shapes.A ? 1 : 0,
-      HAS_D: shapes.D ? 1 : 0,
-      HAS_X0: shapes.x0 ? 1 : 0,
-    },
-    dims,
-    bindings,
-    workgroups: [groups, head, batch] as const,
-  });
+/** The passes on a GPU, for one way to cut a call into pieces. */
+export function ssdPlan(shapes: Shapes, sizes: SsdSizes, geometry: SsdGeometry): LaunchPlan {
+  const { A, D, x0 } = shapes;
+  const { scratch, ...passes } = ssdPasses(
+    sizes,
+    { A: A !== undefined, D: D !== undefined },
+    geometry,
+  );
   return {
-    scratch: { ends: batch * chunks * head * feature * state, spans: batch * chunks * head },
+    scratch: {
+      rates: scratch.rates,
+      turnedC: scratch.turned,
+      scores: scratch.scores,
+      ends: scratch.ends,
+    },
     passes: [
-      pass(
-        "reduce_chunks",
-        ["u", "delta", ...named("A"), "B", "ends", "spans"],
-        chunks,
-        columnsFor(state, COLUMNS_MAX),
-      ),
-      pass(
-        "carry_chunks",
-        [...named("x0"), "ends", "spans", "state"],
-        groupsFor(feature * state, rowGroups * LANES),
-      ),
-      pass(
-        "apply_chunks",
-        ["u", "delta", ...named("A"), "B", "C", ...named("D"), "ends", "y"],
-        chunks,
-        columnsFor(feature, COLUMNS_MAX / 2),
-      ),
+      passes.turn("C"),
+      passes.rates(),
+      passes.scores("scores"),
+      ...passes.reduce({
+        ...{ u: "u", B: "B", ends: "ends", state: "state" },
+        ...(x0 && { x0: "x0" }),
+      }),
+      passes.apply({
+        turnedC: "turnedC",
+        befores: "ends",
+        near: { samples0: "u", pairs: "scores", y: "y" },
+      }),
     ],
   };
+}
+
+function launch(shapes: Shapes, params: SsdParams): LaunchPlan {
+  const sizes = sizesOf(shapes, params);
+  return ssdPlan(shapes, sizes, ssdGeometry(sizes));
 }
 
 /**
@@ -164,18 +149,17 @@ function launch(shapes: Shapes, params: SsdParams): LaunchPlan {
  *   gradW[k] = ⟨u[k], f[k]·B[k]⟩                      gradLog[k] = exp(a[k])·⟨f[k], x[k−1]⟩
  *
  * The twin is this recurrence. A GPU takes the chunked form, whose equations are in the shader: it
- * keeps the state at chunk starts only, finds it again with the op's own first passes, and passes
- * gradients inside a chunk through its pairs of samples (paper, section 6 read backwards).
+ * keeps the state at chunk starts only, finds it again with the op's own passes, runs the same
+ * passes backwards for f and gradU, and passes what is left inside a chunk through its pairs of
+ * samples (paper, section 6 read backwards).
  */
 const backward: Backward<SsdParams, Input, OptionalInput, "y" | "state"> = {
   needs: ["u", "delta", "B", "C", "A", "D", "x0"],
   cpu: (given, gradients, shapes, params) => ssdBackward(given, gradients, sizesOf(shapes, params)),
-  launch: (shapes, params) =>
-    ssdBackwardPlan(
-      launch(shapes, { ...params, chunk: SSD_BACKWARD_CHUNK }),
-      sizesOf(shapes, params),
-      shapes,
-    ),
+  launch(shapes, params) {
+    const sizes = sizesOf(shapes, params);
+    return ssdBackwardPlan(sizes, shapes, ssdGeometry(sizes));
+  },
   simd(shapes, params) {
     const { batch, length, head, feature, group, state } = sizesOf(shapes, params);
     const tensors = ["u", "delta", "B", "C", "A", "D", "x0", "gradY", "gradState"];
@@ -246,6 +230,9 @@ const cases: readonly SsdCase[] = [
   fullCase("several chunks, odd sizes", [1, 149, 3, 7], [1, 19], { params: { chunk: 13 } }),
   fullCase("many states", [1, 40, 1, 9], [1, 130]),
   fullCase("wide heads", [1, 35, 2, 70], [1, 33]),
+  fullCase("several chunks of a GPU", [1, 270, 2, 5], [1, 6]),
+  fullCase("rows of vec4s", [1, 70, 4, 8], [2, 20]),
+  fullCase("whole tiles", [1, 128, 1, 32], [1, 32]),
   {
     name: "discrete, nothing optional",
     params: {},

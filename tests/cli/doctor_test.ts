@@ -33,6 +33,8 @@ gpuTest("examine() measures the crossover of every op", () => {
   assert.ok(report.gpuChecks.length >= OPS.length);
   assert.ok(report.backlog!.cpu.perWorkMs > 0);
   assert.match(formatReport(report), /^Backlog {3}a sample: CPU [\d.e-]+ µs, GPU [\d.e-]+ µs and/m);
+  assert.ok(report.serving!.cpu.perWorkMs > 0);
+  assert.match(formatReport(report), /^Serving {3}a stream: CPU [\d.e-]+ µs, GPU [\d.e-]+ µs and/m);
   // JSON has no infinity: an op for which the GPU never wins says null.
   assert.deepEqual(JSON.parse(JSON.stringify(report.crossoverWork)), report.crossoverWork);
 });
@@ -59,9 +61,11 @@ Deno.test("formatReport() names the check that failed and why there is no GPU", 
     gpuChecks: [failed],
     backlog: null,
     backlogSamples: null,
+    serving: null,
+    servingStreams: null,
     passed: false,
   });
-  assert.doesNotMatch(text, /Backlog/);
+  assert.doesNotMatch(text, /Backlog|Serving/);
   assert.match(text, /GPU +none: No WebGPU adapter/);
   assert.match(text, /SIMD +none: No SIMD on this processor/);
   assert.match(text, /FAILED add, case "same shape": out is off by 1/);

@@ -6,6 +6,7 @@ import type { Tensor } from "../../src/tensor/tensor.ts";
 import { NAIVE_FAMILY } from "./_naive_family.ts";
 import { naiveKalmanFilter, naiveKalmanSmoother } from "./_naive_kalman.ts";
 import { legsScan, sharedScan } from "./_naive_memory.ts";
+import { NAIVE_STEPS } from "./_naive_steps.ts";
 import { NAIVE_SYSTEMS } from "./_naive_systems.ts";
 import { NAIVE_LOSSES } from "./_naive_losses.ts";
 
@@ -311,6 +312,7 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
   ...NAIVE_FAMILY,
   kalman_filter: naiveKalmanFilter,
   kalman_smoother: naiveKalmanSmoother,
+  ...NAIVE_STEPS,
   ...NAIVE_SYSTEMS,
   ...NAIVE_LOSSES,
   legs_scan: legsScan,
@@ -318,6 +320,11 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
   linear_scan: linearScan,
   selective_scan: selectiveScan,
   matmul,
+  norm_matmul: ({ x, weight, b, bias }, params) => {
+    const { out } = rmsNorm({ x: x!, weight: weight! }, params);
+    const a = { ...x!, data: Float64Array.from(out!) };
+    return matmul({ a, b: b!, ...(bias && { bias }) }, { transposeB: true });
+  },
   conv1d,
   fft_conv: fftConv,
   vandermonde,

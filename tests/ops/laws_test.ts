@@ -10,6 +10,7 @@
  * - gradients are central differences of the f64 twin, along random directions; in f32, twin and
  *   SIMD and GPU, they are those of the f64 twin within the backward's tolerance, poisoned and
  *   twice alike
+ * - where an output goes on from an input, a run in its place gives the bits of one that copies
  * - gradients that are wanted in views of one tensor have the same bits
  * - on a GPU with WebGPU's default limits so are outputs and gradients of the quick cases, and of
  *   those that it plans otherwise
@@ -26,7 +27,7 @@ import {
   isDifferentiable,
   seedsOf,
 } from "../../src/ops/difference_check.ts";
-import { OPS, runOp } from "../../src/ops/mod.ts";
+import { OPS, runInto, runOp } from "../../src/ops/mod.ts";
 import { type AnyOp, gradientName } from "../../src/ops/op.ts";
 import { caseInputs, relativeError } from "../../src/ops/self_check.ts";
 import type { Shape } from "../../src/tensor/shape.ts";
@@ -181,6 +182,51 @@ for (const op of OPS) {
     const work = op.work(shapes, sized.params);
     // Sizes are integers of some axis, so a factor of eight either way is what "about" means.
     assert.ok(work >= 5000 / 8 && work <= 5000 * 8, `sized(5000) gives ${work}`);
+  });
+}
+
+/** The outputs of an op that advances its resident inputs where they are. */
+async function inPlaceOn(
+  device: Device,
+  op: AnyOp,
+  testCase: AnyOp["cases"][number],
+  dtype: Dtype,
+): Promise<Record<string, FloatArray>> {
+  const scope = openScope(device);
+  const inputs = Object.fromEntries(
+    // A CPU device does not copy what is uploaded.
+    Object.entries(caseInputs(testCase, dtype)).map(([name, x]) => [name, scope.upload(x)]),
+  );
+  const targets = Object.fromEntries(
+    Object.entries(op.resident!).map(([output, input]) => [output, inputs[input as string]!]),
+  );
+  const outputs = runInto(scope, op, inputs, testCase.params, targets);
+  const read: Record<string, FloatArray> = {};
+  for (const name of op.outputs) read[name] = (await scope.read(outputs[name]!)).data;
+  scope.release();
+  return read;
+}
+
+for (const op of OPS) {
+  if (op.resident === undefined) continue;
+  const check = async (device: Device, dtype: Dtype) => {
+    for (const testCase of op.cases) {
+      const copied = await outputsOn(device, op, testCase, dtype);
+      const inPlace = await inPlaceOn(device, op, testCase, dtype);
+      for (const name of op.outputs) {
+        assertSameBits(inPlace[name]!, copied[name]!, `${testCase.name}: ${name} in place`);
+      }
+    }
+  };
+
+  Deno.test(`${op.name}: a run in place gives the same bits`, async () => {
+    for (const dtype of ["f64", "f32"] as const) await check(cpu, dtype);
+    await check(simd, "f32");
+  });
+
+  gpuTest(`${op.name}: a run in place on the GPU gives the same bits`, async (gpu) => {
+    await check(gpu, "f32");
+    assert.deepEqual(takeFaults(), []);
   });
 }
 

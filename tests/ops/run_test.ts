@@ -5,7 +5,8 @@ import { openScope } from "../../src/device/scope.ts";
 import { activation } from "../../src/ops/activation.ts";
 import { add } from "../../src/ops/add.ts";
 import { matmul } from "../../src/ops/matmul.ts";
-import { prepareOp, runBackward, runOp } from "../../src/ops/run.ts";
+import { putRows } from "../../src/ops/put_rows.ts";
+import { prepareOp, runBackward, runInto, runOp } from "../../src/ops/run.ts";
 import { type FloatArray, tensorOf } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../_gpu.ts";
 import { withLimits } from "./_run.ts";
@@ -80,6 +81,8 @@ Deno.test("runOp() takes SIMD kernels for f32 from their size on, else the twin"
     threadsReady: 1,
     unavailable: undefined,
     close() {},
+    hold: () => undefined,
+    release() {},
     run({ passes }: SimdPlan, inputs: Readonly<Record<string, FloatArray>>) {
       ran.push(`${passes[0]!.entry} ${Object.keys(inputs)}`);
       // As for arrays that are too large: the twin must do it.
@@ -101,3 +104,45 @@ Deno.test("runOp() takes SIMD kernels for f32 from their size on, else the twin"
   runBackward(device, activation, { x, gradY: x }, { x: [8] }, { kind: "relu" });
   assert.deepEqual(ran, ["activation x", "activation_backward x,gradY"]);
 });
+
+Deno.test("runInto() fills the caller's tensors and refuses what is in its way", async () => {
+  const cpu = openCpu();
+  const [a, b, out] = [[1, 2], [3, 4], [0, 0]].map((values) => cpu.upload(f32([2], values)));
+  const result = runInto(cpu, add, { a: a!, b: b! }, {}, { out: out! });
+  assert.equal(result.out, out);
+  assert.deepEqual([...(await cpu.read(out!)).data], [4, 6]);
+  assert.throws(
+    () => runInto(cpu, add, { a: a!, b: b! }, {}, { out: a! }),
+    new TypeError('Op add: "out" cannot take the place of "a"'),
+  );
+  const long = cpu.alloc([3], "f32");
+  assert.throws(() => runInto(cpu, add, { a: a!, b: b! }, {}, { out: long }), /out\.0/);
+});
+
+gpuTest(
+  "runInto() advances a resident input where it lies and copies it elsewhere",
+  async (gpu) => {
+    const scope = openScope(gpu);
+    const table = scope.upload(f32([2, 1], [1, 2]));
+    const [slots, values] = [scope.upload(f32([1], [1])), scope.upload(f32([1, 1], [7]))];
+    const { next } = runOp(scope, putRows, { table, slots, values }, {});
+    assert.deepEqual([...(await scope.read(next)).data], [1, 7]);
+    assert.deepEqual([...(await scope.read(table)).data], [1, 2]);
+    const used = gpu.memory.used;
+    runInto(scope, putRows, { table, slots, values }, {}, { next: table });
+    assert.equal(gpu.memory.used, used);
+    assert.deepEqual([...(await scope.read(table)).data], [1, 7]);
+    assert.throws(
+      () =>
+        runInto(
+          scope,
+          putRows,
+          { table: next, slots, values },
+          {},
+          { next: table, other: slots } as any,
+        ),
+      /rank of other/,
+    );
+    scope.release();
+  },
+);

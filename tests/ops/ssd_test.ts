@@ -2,8 +2,18 @@ import assert from "node:assert/strict";
 import { seedRandom } from "../../src/base/random.ts";
 import { normal, uniform } from "../../src/ops/_helpers/cases.ts";
 import { selectiveScan } from "../../src/ops/selective_scan.ts";
-import { ssd } from "../../src/ops/ssd.ts";
+import { ssdBackwardPlan } from "../../src/ops/_helpers/ssd_backward.ts";
+import type { SsdGeometry } from "../../src/ops/_helpers/ssd_passes.ts";
+import { gradientsOn } from "../../src/ops/difference_check.ts";
+import { type AnyOp, defineOp, type OpCase } from "../../src/ops/op.ts";
+import { runOp } from "../../src/ops/run.ts";
+import { caseInputs, relativeError } from "../../src/ops/self_check.ts";
+import { ssd, ssdPlan } from "../../src/ops/ssd.ts";
 import { asDtype, reshape, type Tensor } from "../../src/tensor/tensor.ts";
+import { gpuTest, takeFaults } from "../_gpu.ts";
+import type { DeviceTensor } from "../../src/device/device.ts";
+import { openCpu } from "../../src/device/cpu.ts";
+import { openScope } from "../../src/device/scope.ts";
 import { buffersOf, DEFAULT_LIMITS, distance, filled, run, scratchOf, steps } from "./_run.ts";
 
 const random = seedRandom(12);
@@ -126,4 +136,85 @@ Deno.test("ssd() goes back in memory that grows with the length, binding eight b
   // All states would be 2·8·64·128 numbers a sample; an eighth of them is kept at most.
   assert.ok(long < 4096 * 2 * 8 * 64 * 128 / 8, `${long}`);
   assert.ok(buffersOf(planOf(1024)) <= 8);
+});
+
+/** The op with one way to cut its calls into pieces on a GPU. */
+function cutBy(geometry: SsdGeometry): AnyOp {
+  const sizesOf = (shapes: Parameters<typeof ssd.launch>[0]) => {
+    const [batch, length, head, feature] = shapes.u as [number, number, number, number];
+    const [, , group, state] = shapes.B as [number, number, number, number];
+    return { batch, length, head, feature, group, state };
+  };
+  return defineOp({
+    ...ssd,
+    launch: (shapes) => ssdPlan(shapes, sizesOf(shapes), geometry),
+    backward: {
+      ...ssd.backward!,
+      launch: (shapes) => ssdBackwardPlan(sizesOf(shapes), shapes, geometry),
+    },
+  });
+}
+
+gpuTest("ssd() is the same on a GPU in chunks and runs of any number", async (gpu) => {
+  const cpu = openCpu({ simd: false });
+  const testCase: OpCase<object, string, string> = {
+    name: "seven chunks of 64",
+    params: {},
+    inputs: (random) => ({
+      u: normal(random, [1, 430, 2, 6]),
+      delta: uniform(random, [1, 430, 2], 0.001, 0.3),
+      A: uniform(random, [2], -4, -0.5),
+      B: normal(random, [1, 430, 1, 5]),
+      C: normal(random, [1, 430, 1, 5]),
+      D: normal(random, [2]),
+      x0: normal(random, [1, 2, 6, 5]),
+    }),
+  };
+  const exact: Record<string, DeviceTensor> = runOp<object, string, string, string>(
+    cpu,
+    ssd as AnyOp,
+    caseInputs(testCase, "f64"),
+    {},
+  );
+  const exactGradients = await gradientsOn(cpu, ssd, testCase, "f64");
+  const geometries: readonly SsdGeometry[] = [
+    { chunk: 32, steps: 16, runs: 1, rows: 32 },
+    { chunk: 128, steps: 16, runs: 2, rows: 64 },
+  ];
+  for (const geometry of geometries) {
+    const op = cutBy(geometry);
+    const scope = openScope(gpu);
+    const outputs = runOp(scope, op, caseInputs(testCase, "f32"), {});
+    for (const name of ["y", "state"]) {
+      const [x, reference] = [await scope.read(outputs[name]!), await cpu.read(exact[name]!)];
+      const error = relativeError(x.data, reference.data);
+      assert.ok(error <= ssd.tolerance, `${JSON.stringify(geometry)}: ${name} is off by ${error}`);
+    }
+    scope.release();
+    for (const [name, gradient] of Object.entries(await gradientsOn(gpu, op, testCase, "f32"))) {
+      const error = relativeError(gradient, exactGradients[name]!);
+      const place = `${JSON.stringify(geometry)}: gradient of ${name}`;
+      assert.ok(error <= ssd.backward!.tolerance, `${place} is off by ${error}`);
+    }
+  }
+  assert.deepEqual(takeFaults(), []);
+});
+
+Deno.test("ssd() walks over the chunks in as many runs as fill a GPU", () => {
+  const groupsOf = (batch: number, length: number) =>
+    ssd.launch(
+      {
+        u: [batch, length, 32, 64],
+        delta: [batch, length, 32],
+        B: [batch, length, 1, 128],
+        C: [batch, length, 1, 128],
+      },
+      {},
+      DEFAULT_LIMITS,
+    ).passes.find(({ entry }) => entry === "reduce_runs")!.workgroups;
+  // Enough rows: one run.
+  assert.deepEqual(groupsOf(8, 2048), [1, 32, 8]);
+  assert.deepEqual(groupsOf(1, 16384), [8, 32, 1]);
+  // Few chunks: no more runs than those.
+  assert.deepEqual(groupsOf(1, 256), [4, 32, 1]);
 });

@@ -54,7 +54,8 @@ function packsOf(launch: Launch, members: readonly Member[], most: number): Memb
   return packs;
 }
 
-function copyWords(
+/** A copy of `count` words of one buffer into another, from and to any place in them. */
+export function copyWords(
   { limits }: GpuDevice,
   bindings: { readonly words: Binding; readonly copied: Binding },
   dims: { readonly count: number; readonly wordsAt: number; readonly copiedAt: number },
@@ -115,9 +116,10 @@ export function packLaunch(device: GpuDevice, launch: Launch): Launch[] {
     }
     bindings[host] = whole;
   }
+  const { template: _, ...rest } = launch;
   return [
     ...before,
-    { ...launch, bindings, packed, dims: { ...launch.dims, ...offsets } },
+    { ...rest, bindings, packed, dims: { ...launch.dims, ...offsets } },
     ...after,
   ];
 }

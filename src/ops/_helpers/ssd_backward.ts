@@ -2,10 +2,10 @@
 import type { SsdSizes } from "../../ssm/ssd.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 import type { Shape } from "../../tensor/shape.ts";
-import type { GradientOf, LaunchPlan, Pass, Some } from "../op.ts";
+import type { GradientOf, LaunchPlan, Some } from "../op.ts";
 import { groupsFor } from "./plan.ts";
 import { columnSums, joinPlans } from "./reduce.ts";
-import { COLUMNS_MAX, columnsFor, LANES, ROWS } from "./ssd_tiles.ts";
+import { ssdBackwardPasses, type SsdGeometry, ssdPasses } from "./ssd_passes.ts";
 
 type Input = "u" | "delta" | "B" | "C" | "A" | "D" | "x0";
 type Given = Some<Input | GradientOf<"y" | "state">, FloatArray>;
@@ -146,91 +146,23 @@ function flowBack(
   }
 }
 
-/** Samples of a chunk on a GPU: two matrices of all its pairs lie in workgroup memory. */
-export const SSD_BACKWARD_CHUNK = 32;
-const GROUP = SSD_BACKWARD_CHUNK / ROWS * LANES;
-/** Planes of `steps`, one number a sample and head each; the shader's order. */
-const STEP_PLANES = 5;
-
 /**
- * The passes on a GPU: the chunks' starting states as in the op itself, the pairs of samples of
- * each chunk, the gradient's flow across the chunks, and from these the gradients, as matrix
- * products. Every pass binds at most eight buffers.
- *
- * @param forward  the op's own plan with chunks of {@linkcode SSD_BACKWARD_CHUNK}
+ * The passes on a GPU: the states before the chunks as in the op itself, the gradient's flow across
+ * the chunks by the same passes walked backwards, the pairs of samples of each chunk, and from
+ * these the gradients, as matrix products. Every pass binds at most eight buffers.
  */
 export function ssdBackwardPlan(
-  forward: LaunchPlan,
   sizes: SsdSizes,
   shapes: Some<Input, Shape>,
+  geometry: SsdGeometry,
 ): LaunchPlan {
-  const { batch, length, head, feature, group, state } = sizes;
-  const chunks = groupsFor(length, SSD_BACKWARD_CHUNK);
-  const places = batch * chunks * head;
-  const width = feature * state;
-  const [reduce, carry] = forward.passes as readonly [Pass, Pass];
-  const named = (...names: Input[]) => names.filter((name) => shapes[name]);
-  const pass = (
-    entry: string,
-    bindings: readonly string[],
-    columns = 1,
-    change: Record<string, number> = {},
-  ): Pass => ({
-    shader: "backward/ssd",
-    entry,
-    constants: {
-      GROUP,
-      CHUNK: SSD_BACKWARD_CHUNK,
-      LANES,
-      ROW_GROUPS: SSD_BACKWARD_CHUNK / ROWS,
-      COLUMNS: columns,
-      OF_C: 0,
-      HAS_A: shapes.A ? 1 : 0,
-      HAS_D: shapes.D ? 1 : 0,
-      HAS_X0: shapes.x0 ? 1 : 0,
-      ...change,
-    },
-    dims: { batch, length, head, feature, group, state, chunks },
-    bindings,
-    workgroups: [chunks, head, batch],
-  });
-  const perGroup = head / group;
-  const rowsOf = (name: "B" | "C") => perGroup > 1 ? `sharesOf${name}` : `grad${name}`;
-  const passes: Pass[] = [
-    reduce,
-    { ...carry, bindings: carry.bindings.map((name) => name === "state" ? "state=last" : name) },
-    pass("stage_rates", ["delta", ...named("A"), "rates"]),
-    pass("pair_samples", ["samples=u", "B", "C", "gradY", "rates", "pairs", "steps"], 2),
-    pass("reduce_flows", ["C", "gradY", "rates", "flows"], columnsFor(state, COLUMNS_MAX)),
-    {
-      ...pass("carry_flows", ["gradState", "spans", "flows", ...(shapes.x0 ? ["gradX0"] : [])]),
-      workgroups: [groupsFor(width, GROUP), head, batch],
-    },
-    pass(
-      "reach_inputs",
-      ["B", ...named("D"), "gradY", "rates", "pairs", "flows", "gradU"],
-      columnsFor(feature, COLUMNS_MAX / 2),
-    ),
-    pass("reach_rows", [
-      ...["samples=u", "own=B", "other=C", "states=flows", "rates", "pairs", "steps"],
-      `rows=${rowsOf("B")}`,
-    ], columnsFor(state, COLUMNS_MAX)),
-    pass(
-      "reach_rows",
-      [
-        ...["samples=gradY", "own=C", "other=B", "states=ends", "rates", "pairs", "steps"],
-        `rows=${rowsOf("C")}`,
-      ],
-      columnsFor(state, COLUMNS_MAX),
-      { OF_C: 1 },
-    ),
-    pass("reach_steps", [
-      ...[...named("A"), "rates", "steps", "flows", "ends", "gradDelta"],
-      ...(shapes.A || shapes.D ? ["sums"] : []),
-    ]),
-  ];
-  const rows = batch * length * group * state;
-  const shared = perGroup > 1;
+  const { batch, head } = sizes;
+  const given = { A: shapes.A !== undefined, D: shapes.D !== undefined };
+  const { chunks, scratch, ...forward } = ssdPasses(sizes, given, geometry);
+  const back = ssdBackwardPasses(sizes, geometry, given);
+  const hasSums = given.A || given.D;
+  const x0 = shapes.x0 === undefined ? {} : { x0: "x0" };
+  const gradX0 = shapes.x0 === undefined ? {} : { state: "gradX0" };
   const sum = (target: string, offset: number) =>
     columnSums({
       target,
@@ -240,24 +172,49 @@ export function ssdBackwardPlan(
       stride: 2 * head,
       offset,
     });
-  const shares = (name: "B" | "C") =>
-    columnSums({ target: `grad${name}`, left: `sharesOf${name}`, rows: perGroup, columns: rows });
   return joinPlans(
     {
       scratch: {
-        ...forward.scratch,
-        last: batch * head * width,
-        rates: 4 * places * SSD_BACKWARD_CHUNK,
-        pairs: 2 * places * SSD_BACKWARD_CHUNK ** 2,
-        steps: STEP_PLANES * places * SSD_BACKWARD_CHUNK,
-        flows: places * width,
-        ...(shared && { sharesOfB: perGroup * rows, sharesOfC: perGroup * rows }),
-        ...((shapes.A || shapes.D) && { sums: 2 * batch * chunks * head }),
+        rates: scratch.rates,
+        turnedB: scratch.turned,
+        turnedC: scratch.turned,
+        pairs: scratch.scores,
+        weights: scratch.scores,
+        ends: scratch.ends,
+        flows: scratch.ends,
+        ofBefore: scratch.dots,
+        ofAfter: scratch.dots,
+        steps: back.planes * batch * chunks * head * geometry.chunk,
+        ...(hasSums && { sums: 2 * batch * chunks * head }),
       },
-      passes,
+      passes: [
+        forward.turn("B"),
+        forward.turn("C"),
+        forward.rates(),
+        forward.scores("pairs", true),
+        ...forward.reduce({ u: "u", B: "B", ends: "ends", ...x0 }),
+        ...forward.reduce(
+          { u: "gradY", B: "C", ends: "flows", x0: "gradState", ...gradX0 },
+          true,
+        ),
+        back.pairs(),
+        forward.apply({
+          turnedC: "turnedC",
+          befores: "ends",
+          dots: { samples1: "gradY", dots: "ofBefore" },
+        }),
+        forward.apply({
+          turnedC: "turnedB",
+          befores: "flows",
+          near: { samples0: "gradY", pairs: "pairs", y: "gradU" },
+          dots: { samples1: "u", dots: "ofAfter" },
+        }, true),
+        back.rows("B", { samples0: "u", rows0: "C", befores: "flows" }),
+        back.rows("C", { samples0: "gradY", rows0: "B", befores: "ends" }),
+        back.steps(hasSums),
+      ],
     },
-    ...(shared ? [shares("B"), shares("C")] : []),
-    ...(shapes.A ? [sum("gradA", 0)] : []),
-    ...(shapes.D ? [sum("gradD", head)] : []),
+    ...(given.A ? [sum("gradA", 0)] : []),
+    ...(given.D ? [sum("gradD", head)] : []),
   );
 }

@@ -1,0 +1,234 @@
+/**
+ * Serving a backbone to many streams: four Mamba blocks of width 64 (128 inner features, 16 states,
+ * convolution of 4, rank 4) and 9 outputs, 38.9 KB of state a stream in f32.
+ *
+ *   deno run -A bench/serving_bench.ts [--streams 64,1024] [--device cpu|gpu]... [--states f16]
+ *     [--json]
+ *
+ * `GPU` is the device's own clock over the launches of a step. `latency` is one step after another:
+ * samples up, the step, outputs down, awaited. `in flight` has several steps under way at once.
+ * The floor is what reading and writing each stream's states once takes at the copy bandwidth that
+ * is measured in the same run. Outputs are compared with those of `Backbone.step` first. The CPU is
+ * one core's; the crossover is the count of streams that it serves in the GPU's least latency.
+ */
+import { parseArgs } from "node:util";
+import { cpus } from "node:os";
+import { systemClock } from "../src/base/clock.ts";
+import { nextNormal, seedRandom } from "../src/base/random.ts";
+import { formatNumber, formatTable } from "../src/cli/table.ts";
+import { type Device, openCpu, openWebGpu, type WebGpuDevice } from "../src/device/mod.ts";
+import { type Backbone, backboneOf } from "../src/models/backbone.ts";
+import { parseBackbone } from "../src/models/backbone_config.ts";
+import { openServing, type Serving, type ServingSamples } from "../src/models/serving.ts";
+import type { Tensor } from "../src/tensor/tensor.ts";
+import { type Ceilings, measureCeilings } from "./ceilings.ts";
+import { provenance } from "./machine.ts";
+import { median, type SpinUp, timeLaunches } from "./timing.ts";
+
+const BUDGET_BYTES = 40 * 2 ** 30;
+const STREAMS = [64, 256, 1024, 4096, 16_384, 65_536, 131_072];
+const STREAMS_SOFTWARE = [8, 64];
+const STREAMS_CPU = [8, 64, 256];
+const IN_FLIGHT = 4;
+/** Time that each loop takes about, after a warm-up of a third of it. */
+const LOOP_MS = 400;
+const STEPS_MIN = 6;
+const STEPS_MAX = 400;
+const CLOSE = { f32: 1e-4, f16: 1e-2 };
+
+type States = "f32" | "f16";
+
+function modelOf(): Backbone {
+  return backboneOf(parseBackbone({
+    input: { kind: "signal", feature: 1 },
+    width: 64,
+    layers: Array.from({ length: 4 }, () => "mamba"),
+    output: { size: 9 },
+  }));
+}
+
+interface Row {
+  readonly device: string;
+  readonly streams: number;
+  readonly gpuMs: number | null;
+  readonly latencyMs: number;
+  readonly flightMs: number;
+  readonly floorMs: number | null;
+}
+
+/** Bytes of a stream's step: states read and written, past inputs read and one of each written. */
+function bytesOfStep(model: Backbone, states: States): number {
+  let bytes = 0;
+  for (const [name, { data }] of Object.entries(model.initialState(1, "f32"))) {
+    const moved = name.endsWith("ssm") ? (states === "f16" ? 4 : 8) : 16 / 3;
+    bytes += moved * data.length;
+  }
+  return bytes;
+}
+
+function samplesOf(serving: Serving, streams: number): ServingSamples {
+  const random = seedRandom(2);
+  const inputs = Float32Array.from({ length: streams }, () => nextNormal(random));
+  return { slots: serving.open(streams), inputs };
+}
+
+/** The outputs of two steps are those of `Backbone.step`. */
+async function check(
+  model: Backbone,
+  tensors: Record<string, Tensor>,
+  device: Device,
+  states: States,
+) {
+  const serving = openServing(device, model, tensors, { capacity: 40, states });
+  const samples = samplesOf(serving, 37);
+  const state = model.initialState(37);
+  for (let i = 0; i < 2; i++) {
+    const y = await serving.step(samples);
+    const expected = model.step(tensors, Float64Array.from(samples.inputs), state);
+    const scale = Math.max(...Array.from(expected, Math.abs));
+    const error = Math.max(...Array.from(y, (v, k) => Math.abs(v - expected[k]!))) / scale;
+    if (!(error < CLOSE[states])) throw new Error(`Outputs of step ${i} are off by ${error}`);
+  }
+  serving.close();
+}
+
+/** Milliseconds of each call, after a warm-up. */
+async function loop(step: () => Promise<unknown>): Promise<number[]> {
+  const times: number[] = [];
+  let spentMs = -LOOP_MS / 3;
+  while ((spentMs < LOOP_MS || times.length < STEPS_MIN) && times.length < STEPS_MAX) {
+    const startMs = systemClock.monotonicMs();
+    await step();
+    const ms = systemClock.monotonicMs() - startMs;
+    if (spentMs > 0) times.push(ms);
+    spentMs += ms;
+  }
+  return times;
+}
+
+/** Milliseconds a step with several under way. */
+async function inFlight(serving: Serving, samples: ServingSamples, count: number): Promise<number> {
+  const waiting: Promise<unknown>[] = [];
+  const startMs = systemClock.monotonicMs();
+  for (let i = 0; i < count; i++) {
+    if (waiting.length === IN_FLIGHT) await waiting.shift();
+    waiting.push(serving.step(samples));
+  }
+  await Promise.all(waiting);
+  return (systemClock.monotonicMs() - startMs) / count;
+}
+
+async function measure(
+  device: Device,
+  model: Backbone,
+  tensors: Record<string, Tensor>,
+  streams: number,
+  gpu: { readonly ceilings: Ceilings; readonly spin: SpinUp | undefined } | undefined,
+  states: States,
+): Promise<Row> {
+  const serving = openServing(device, model, tensors, { capacity: streams, states });
+  try {
+    const samples = samplesOf(serving, streams);
+    const latencies = await loop(() => serving.step(samples));
+    const wanted = Math.ceil(LOOP_MS / median(latencies));
+    const count = Math.max(STEPS_MIN, Math.min(STEPS_MAX, wanted));
+    const flightMs = await inFlight(serving, samples, count);
+    const launches = serving.launches(streams);
+    const timed = gpu && launches && (device as WebGpuDevice).info.timestamps
+      ? (await timeLaunches(device as WebGpuDevice, launches, gpu.spin)).ms
+      : null;
+    return {
+      device: device.kind,
+      streams,
+      gpuMs: timed,
+      latencyMs: median(latencies),
+      flightMs,
+      floorMs: gpu ? streams * bytesOfStep(model, states) / gpu.ceilings.bytes : null,
+    };
+  } finally {
+    serving.close();
+  }
+}
+
+/** Streams that the CPU serves in the least latency of the GPU. */
+function crossoverOf(rows: readonly Row[]): number | null {
+  const cpuRows = rows.filter(({ device }) => device === "cpu");
+  const gpuRows = rows.filter(({ device }) => device === "webgpu");
+  if (cpuRows.length === 0 || gpuRows.length === 0) return null;
+  // On a CPU each stream costs the same.
+  const perStream = cpuRows.at(-1)!.latencyMs / cpuRows.at(-1)!.streams;
+  return gpuRows[0]!.latencyMs / perStream;
+}
+
+function printTable(rows: readonly Row[]): void {
+  const rate = (streams: number, ms: number | null) => formatNumber(streams / 1e3 / (ms ?? NaN));
+  console.log(formatTable(
+    [
+      ...["device", "streams", "GPU ms", "M updates/s", "% of floor", "latency ms"],
+      ...["M updates/s", "in flight ms", "M updates/s"],
+    ],
+    rows.map(({ device, streams, gpuMs, latencyMs, flightMs, floorMs }) => [
+      device,
+      String(streams),
+      formatNumber(gpuMs ?? NaN),
+      rate(streams, gpuMs),
+      formatNumber(100 * (floorMs ?? NaN) / (gpuMs ?? NaN)),
+      formatNumber(latencyMs),
+      rate(streams, latencyMs),
+      formatNumber(flightMs),
+      rate(streams, flightMs),
+    ]),
+  ));
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    args: Deno.args,
+    options: {
+      streams: { type: "string" },
+      device: { type: "string", multiple: true },
+      states: { type: "string", default: "f32" },
+      json: { type: "boolean" },
+    },
+  });
+  const given = values.streams?.split(",").map(Number);
+  const wanted = values.device ?? ["gpu", "cpu"];
+  const model = modelOf();
+  const tensors = model.init(seedRandom(1));
+  const states: States = values.states === "f16" ? "f16" : "f32";
+  const rows: Row[] = [];
+  let adapter = "none";
+  if (wanted.includes("gpu")) {
+    const opened = await openWebGpu({ budgetBytes: BUDGET_BYTES });
+    if ("device" in opened) {
+      const { device } = opened;
+      adapter = device.info.description || device.info.device;
+      await check(model, tensors, device, states);
+      const ceilings = await measureCeilings(device);
+      for (const streams of given ?? (device.info.software ? STREAMS_SOFTWARE : STREAMS)) {
+        rows.push(await measure(device, model, tensors, streams, ceilings, states));
+      }
+      await device.close();
+    } else console.error(opened.unavailable);
+  }
+  if (wanted.includes("cpu")) {
+    const device = openCpu();
+    await check(model, tensors, device, states);
+    for (const streams of given ?? STREAMS_CPU) {
+      rows.push(await measure(device, model, tensors, streams, undefined, states));
+    }
+    await device.close();
+  }
+  const crossover = crossoverOf(rows);
+  if (values.json) {
+    const command = `bench/serving_bench.ts ${Deno.args.join(" ")}`.trim();
+    const source = await provenance(adapter, command);
+    console.log(JSON.stringify({ ...source, crossover, rows }, null, 2));
+    return;
+  }
+  console.log(`${adapter}; ${cpus()[0]?.model ?? "unknown"}`);
+  printTable(rows);
+  if (crossover !== null) console.log(`The GPU is faster from ${formatNumber(crossover)} streams`);
+}
+
+if (import.meta.main) await main();

@@ -1,0 +1,279 @@
+/**
+ * Serving one backbone to many streams at once: their states stay on a device, and a step advances
+ * those streams of which a sample has come, at the same cost for each whatever its past.
+ *
+ *   const serving = openServing(device, backbone, tensors, { capacity: 10_000 });
+ *   const [a, b] = serving.open(2);
+ *   const y = await serving.step({ slots: [a, b], inputs: [0.3, 1.7] });
+ *
+ * A step gives what `Backbone.step` gives on the CPU and `Backbone.forward` over the whole sequence
+ * (within 1e-4 of the largest output in f32; `tests/models/serving_test.ts`), and a stream's state
+ * may move between them: {@linkcode Serving.read} and {@linkcode Serving.write} use the layout of
+ * `Backbone.initialState`.
+ *
+ * Backbones of Mamba blocks are served by one fused run a block, all others op by op.
+ */
+import { InvalidValueError, LimitError, OverloadError } from "../base/errors.ts";
+import type { Launch } from "../device/device.ts";
+import type { Device } from "../device/mod.ts";
+import type { LayerState } from "../layers/mod.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type Backbone, refuseStep } from "./backbone.ts";
+import { openChain } from "./serving_chain.ts";
+import { fusedObstacle, openFused } from "./serving_fused.ts";
+import type { ServingPlan, ServingSamples } from "./serving_plan.ts";
+
+/** Most streams of one serving; slots travel as f32 and stay exact far beyond. */
+export const SERVING_CAPACITY_MAX = 1 << 20;
+/** Steps that may wait for their outputs at once. */
+export const SERVING_STEPS_MAX = 16;
+/** What a caller who sends too many steps is told to wait. */
+const RETRY_AFTER_S = 1;
+
+/** Options of {@linkcode openServing}. */
+export interface ServingOptions {
+  /** Streams that may be open at once, at most {@linkcode SERVING_CAPACITY_MAX}. */
+  readonly capacity: number;
+  /** `chain` serves op by op what could be served by fused steps; for tests. Default `auto`. */
+  readonly plan?: "auto" | "chain";
+  /**
+   * How the states of Mamba blocks are kept; default `f32`. `f16` halves their memory on a GPU and
+   * the time of a large step, and rounds them after every step: a state that decays by less than
+   * 2^-11 a step takes small inputs no more. For models that were found to bear it.
+   */
+  readonly states?: "f32" | "f16";
+}
+
+export type { ServingSamples };
+
+/** A backbone whose streams' states are on a device. Made by {@linkcode openServing}. */
+export class Serving {
+  /** Streams that may be open at once. */
+  readonly capacity: number;
+  /** Whether blocks run as fused steps, and if not, why. */
+  readonly obstacle: string | undefined;
+  readonly #device: Device;
+  readonly #backbone: Backbone;
+  readonly #plan: ServingPlan;
+  /** Slots that are not open, the next one last. */
+  readonly #free: number[];
+  readonly #isOpen: Uint8Array;
+  /** Where the rings of each slot's last inputs begin. */
+  readonly #oldest: Uint8Array;
+  /** The step that last named a slot. */
+  readonly #named: Uint32Array;
+  #steps = 0;
+  #waiting = 0;
+  #isClosed = false;
+
+  constructor(device: Device, backbone: Backbone, plan: ServingPlan, options: {
+    readonly capacity: number;
+    readonly obstacle: string | undefined;
+  }) {
+    this.#device = device;
+    this.#backbone = backbone;
+    this.#plan = plan;
+    this.capacity = options.capacity;
+    this.obstacle = options.obstacle;
+    this.#free = Array.from({ length: this.capacity }, (_, i) => this.capacity - 1 - i);
+    this.#isOpen = new Uint8Array(this.capacity);
+    this.#oldest = new Uint8Array(this.capacity);
+    this.#named = new Uint32Array(this.capacity);
+  }
+
+  /** Streams that are open. */
+  get size(): number {
+    return this.capacity - this.#free.length;
+  }
+
+  /**
+   * Opens streams, each in the state before its first sample.
+   *
+   * @returns their slots
+   * @throws {LimitError} more than `capacity` streams would be open; none is opened
+   */
+  open(count = 1): Int32Array {
+    this.#refuseWhenClosed();
+    if (count > this.#free.length) {
+      throw new LimitError("capacity", this.capacity, this.size + count);
+    }
+    const slots = Int32Array.from({ length: count }, () => this.#free.pop()!);
+    for (const slot of slots) {
+      this.#isOpen[slot] = 1;
+      this.#oldest[slot] = 0;
+    }
+    if (count > 0) this.#plan.tables.reset(Float32Array.from(slots));
+    return slots;
+  }
+
+  /**
+   * Closes streams: their states are gone, their slots free.
+   *
+   * @throws {InvalidValueError} a slot is not open; those before it are closed
+   */
+  release(slots: ArrayLike<number>): void {
+    for (let i = 0; i < slots.length; i++) {
+      const slot = this.#openSlot(slots[i]!, `slots[${i}]`);
+      this.#isOpen[slot] = 0;
+      this.#free.push(slot);
+    }
+  }
+
+  /**
+   * Advances the streams of a batch by one sample each. Steps take effect in the order of the
+   * calls; up to {@linkcode SERVING_STEPS_MAX} may be under way.
+   *
+   * @returns outputs, row by row                                             [batch, output]
+   * @throws {InvalidValueError} a slot is not open or named twice, a number is not finite, or an
+   *   elapsed time is negative: no stream is advanced
+   * @throws {OverloadError} too many steps are under way: no stream is advanced
+   * @throws {DeviceLostError} the states are gone with the device
+   */
+  async step(samples: ServingSamples): Promise<Float32Array> {
+    this.#refuseWhenClosed();
+    this.#check(samples);
+    if (this.#waiting >= SERVING_STEPS_MAX) {
+      throw new OverloadError(`${SERVING_STEPS_MAX} steps are under way`, RETRY_AFTER_S);
+    }
+    if (samples.slots.length === 0) return new Float32Array(0);
+    const { y, isOwned } = this.#plan.step(samples, this.#oldest);
+    const { slots } = samples;
+    for (let i = 0; i < slots.length; i++) {
+      this.#oldest[slots[i]!] = (this.#oldest[slots[i]!]! + 1) % this.#plan.ring;
+    }
+    this.#waiting++;
+    try {
+      // On the CPU the next step may write where this one's outputs lie.
+      if (this.#device.kind === "cpu") return Float32Array.from(this.#device.dataOf(y));
+      return (await this.#device.read(y)).data as Float32Array;
+    } finally {
+      this.#waiting--;
+      if (isOwned) this.#device.free(y);
+    }
+  }
+
+  /**
+   * Copies a stream's state to the host, after all steps issued so far.
+   *
+   * @returns f32, a batch of one in the layout of `Backbone.initialState`
+   * @throws {InvalidValueError} the slot is not open
+   */
+  read(slot: number): Promise<LayerState> {
+    this.#refuseWhenClosed();
+    this.#openSlot(slot, "slot");
+    return this.#plan.tables.read(slot, this.#oldest[slot]!);
+  }
+
+  /**
+   * Overwrites a stream's state, after all steps issued so far.
+   *
+   * @param state  a batch of one in the layout of `Backbone.initialState`, of any dtype
+   * @throws {InvalidValueError} the slot is not open
+   * @throws {ShapeError} a tensor is absent or has another shape
+   */
+  write(slot: number, state: LayerState): void {
+    this.#refuseWhenClosed();
+    this.#openSlot(slot, "slot");
+    this.#plan.tables.write(slot, state);
+    this.#oldest[slot] = 0;
+  }
+
+  /**
+   * What a step of so many samples launches on a GPU, of the samples of the last step: for benches.
+   * Undefined on a CPU and where blocks run op by op.
+   */
+  launches(batch: number): readonly Launch[] | undefined {
+    this.#refuseWhenClosed();
+    return this.#plan.launches?.(batch);
+  }
+
+  /** Gives the device's memory back. The device stays open. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#plan.free();
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#isClosed) throw new TypeError("The serving is closed");
+  }
+
+  #openSlot(slot: number, field: string): number {
+    if (this.#isOpen[slot] !== 1) throw new InvalidValueError(field, slot, "the slot of a stream");
+    return slot;
+  }
+
+  #check({ slots, inputs, elapsed }: ServingSamples): void {
+    const { input } = this.#backbone.config;
+    const feature = input.kind === "tokens" ? 1 : input.feature;
+    expectCount("inputs", slots.length * feature, inputs.length);
+    if (elapsed !== undefined) expectCount("elapsed", slots.length, elapsed.length);
+    const step = this.#nextStep();
+    for (let i = 0; i < slots.length; i++) {
+      const slot = this.#openSlot(slots[i]!, `slots[${i}]`);
+      if (this.#named[slot] === step) {
+        throw new InvalidValueError(`slots[${i}]`, slot, "a slot that the batch names once");
+      }
+      this.#named[slot] = step;
+    }
+    for (let i = 0; i < inputs.length; i++) {
+      if (!Number.isFinite(inputs[i]!)) {
+        throw new InvalidValueError(`inputs[${i}]`, inputs[i], "a finite number");
+      }
+    }
+    if (elapsed === undefined) return;
+    for (let i = 0; i < elapsed.length; i++) {
+      if (!(elapsed[i]! >= 0 && elapsed[i]! < Infinity)) {
+        throw new InvalidValueError(`elapsed[${i}]`, elapsed[i], "a finite number of at least 0");
+      }
+    }
+  }
+
+  /** Counts checks, so that a slot's mark of an earlier one needs no clearing. */
+  #nextStep(): number {
+    this.#steps = (this.#steps + 1) >>> 0;
+    if (this.#steps === 0) {
+      this.#named.fill(0);
+      this.#steps = 1;
+    }
+    return this.#steps;
+  }
+}
+
+function expectCount(field: string, expected: number, actual: number): void {
+  if (actual !== expected) throw new InvalidValueError(`${field}.length`, actual, `${expected}`);
+}
+
+/**
+ * Opens a backbone for serving on a device, with room for so many streams.
+ *
+ * @param tensors  parameters by flat name, as `Backbone.init` or a checkpoint gives them
+ * @throws {InvalidValueError} the capacity is no whole number from 1 on, the backbone has no
+ *   recurrent form, or it is not of Mamba blocks and states shall be f16
+ * @throws {LimitError} the capacity is over {@linkcode SERVING_CAPACITY_MAX}, or the states do not
+ *   fit on the device
+ */
+export function openServing(
+  device: Device,
+  backbone: Backbone,
+  tensors: Readonly<Record<string, Tensor>>,
+  { capacity, plan = "auto", states = "f32" }: ServingOptions,
+): Serving {
+  refuseStep(backbone.config);
+  if (!Number.isInteger(capacity) || capacity < 1) {
+    throw new InvalidValueError("capacity", capacity, "a whole number of at least 1");
+  }
+  if (capacity > SERVING_CAPACITY_MAX) {
+    throw new LimitError("SERVING_CAPACITY_MAX", SERVING_CAPACITY_MAX, capacity);
+  }
+  const obstacle = plan === "chain"
+    ? "the chain was asked for"
+    : fusedObstacle(backbone.config, device);
+  if (states === "f16" && obstacle !== undefined) {
+    throw new InvalidValueError("states", states, `f32, since ${obstacle}`);
+  }
+  const opened = obstacle === undefined
+    ? openFused(device, backbone, tensors, { capacity, states })
+    : openChain(device, backbone, tensors, capacity);
+  return new Serving(device, backbone, opened, { capacity, obstacle });
+}

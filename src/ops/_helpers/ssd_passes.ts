@@ -1,0 +1,309 @@
+/** The passes of `shaders/ssd.wgsl`, which the op and its way back share, and their geometry. */
+import type { SsdSizes } from "../../ssm/ssd.ts";
+import type { Pass } from "../op.ts";
+import { groupsFor, POINTWISE_GROUP, powerOfTwoAtLeast } from "./plan.ts";
+
+/** How `ssd` is cut into pieces on a GPU; every choice gives the same result. */
+export interface SsdGeometry {
+  /** Samples of a chunk: 32, 64, 128 or 256. */
+  readonly chunk: number;
+  /** Terms of a product that are staged at once: 8 or 16. */
+  readonly steps: number;
+  /** Runs of chunks that are walked over side by side. */
+  readonly runs: number;
+  /** Rows of a tile of products, at most: so many invocations have a workgroup; 32, 64 or 128. */
+  readonly rows: number;
+}
+
+const ROWS_MAX = 128;
+/** Rows that 32 neighbours hold. */
+const ROWS_MIN = 32;
+/**
+ * Samples of a chunk. On an H100 at 8 rows of 2,048 samples, 32 heads of 64 features and 128
+ * states, 64 take 0.78 ms, 128 take 0.84 and 256 take 1.00: more pairs are computed that no sum
+ * takes, and larger workgroups wait longer for each other.
+ */
+const CHUNK = 64;
+const STEPS = 16;
+/** Heads that a workgroup of the pass over the rates takes. */
+const RATE_HEADS = 32;
+/** Workgroups of the walk over the chunks that fill a GPU: two on each unit of an H100. */
+const GROUPS_ENOUGH = 256;
+
+/** Rows of a workgroup for so many in all. */
+function rowsFor(count: number, most: number): number {
+  return Math.min(most, Math.max(ROWS_MIN, powerOfTwoAtLeast(count)));
+}
+
+/** vec4s of columns of an invocation. */
+function vectorsFor(feature: number): number {
+  return feature > 32 ? 2 : 1;
+}
+
+/** Numbers of states in blocks: a multiple of the staged terms. */
+function statesOf({ state }: SsdSizes): number {
+  return STEPS * groupsFor(state, STEPS);
+}
+
+/** The geometry for a call. */
+export function ssdGeometry(sizes: SsdSizes): SsdGeometry {
+  const { batch, length, head, feature } = sizes;
+  const chunks = groupsFor(length, CHUNK);
+  const states = statesOf(sizes);
+  const parts = groupsFor(states, rowsFor(states, ROWS_MAX)) *
+    groupsFor(feature, 32 * vectorsFor(feature));
+  const runs = groupsFor(GROUPS_ENOUGH, Math.max(1, batch * head * parts));
+  return { chunk: CHUNK, steps: STEPS, runs: Math.max(1, Math.min(chunks, runs)), rows: ROWS_MAX };
+}
+
+/** Which of the optional tensors that rates are made of there are. */
+export interface SsdGiven {
+  readonly A: boolean;
+  readonly D: boolean;
+}
+
+/** The counts and sizes that all passes of one call share. */
+function layoutOf(sizes: SsdSizes, geometry: SsdGeometry) {
+  const { batch, length, head, feature, group, state } = sizes;
+  const chunks = groupsFor(length, geometry.chunk);
+  const chunksOfRun = Math.max(1, groupsFor(chunks, geometry.runs));
+  const runs = Math.max(1, groupsFor(chunks, chunksOfRun));
+  const states = statesOf(sizes);
+  const vectors = vectorsFor(feature);
+  const featureParts = groupsFor(feature, 32 * vectors);
+  const stateRows = rowsFor(states, geometry.rows);
+  return {
+    ...{ chunks, runs, states, vectors, featureParts, stateRows },
+    sampleRows: rowsFor(geometry.chunk, geometry.rows),
+    dims: {
+      ...{ batch, length, head, feature, group, state, states, chunks, runs, chunksOfRun },
+      ...{ fours: groupsFor(feature, 4), featureParts, stateParts: groupsFor(states, stateRows) },
+    },
+    isAligned: feature % 4 === 0 && state % 4 === 0,
+    /** Every tile is full. */
+    isWhole: length % geometry.chunk === 0 && feature % (32 * vectors) === 0 &&
+      state % stateRows === 0,
+  };
+}
+
+/** The constants that passes without tiles do not read: one program serves all calls. */
+const UNREAD = { ROWS: ROWS_MIN, VECTORS: 1, STEPS, ALIGNED: 0, WHOLE: 0 };
+
+/** What may differ between passes of an entry. */
+interface PassOptions {
+  readonly back?: boolean;
+  readonly rows?: number;
+  readonly flags?: Readonly<Record<string, number>>;
+}
+
+/** The makers of the passes for one call, and the sizes of what they fill. */
+export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometry) {
+  const { batch, head, group } = sizes;
+  const { chunk, steps } = geometry;
+  const layout = layoutOf(sizes, geometry);
+  const { chunks, runs, states, vectors, featureParts, stateRows, sampleRows, dims } = layout;
+  const sampleParts = chunk / sampleRows;
+  const block = states * dims.fours + 1;
+  const pass = (
+    entry: string,
+    bindings: readonly string[],
+    workgroups: readonly [number, number, number],
+    { back = false, rows = sampleRows, flags = {} }: PassOptions = {},
+  ): Pass => ({
+    shader: "ssd",
+    entry,
+    constants: {
+      ROWS: rows,
+      VECTORS: vectors,
+      STEPS: steps,
+      PAD: 0,
+      COPY_GROUP: POINTWISE_GROUP,
+      CHUNK: chunk,
+      ALIGNED: layout.isAligned ? 1 : 0,
+      WHOLE: layout.isWhole ? 1 : 0,
+      BACK: back ? 1 : 0,
+      HAS_A: 0,
+      HAS_D: 0,
+      HAS_X0: 0,
+      HAS_STATE: 0,
+      HAS_RUNS: 0,
+      HAS_NEAR: 0,
+      HAS_DOTS: 0,
+      ...flags,
+    },
+    dims,
+    bindings,
+    workgroups,
+  });
+  return {
+    /** Samples side by side: `turned${name}` of `name`. */
+    turn: (name: "B" | "C") =>
+      pass("turn_rows", [`rows=${name}`, `turned=turned${name}`], [
+        groupsFor(states * chunk / 4, POINTWISE_GROUP),
+        chunks,
+        batch * group,
+      ], { flags: UNREAD }),
+    rates: () =>
+      pass(
+        "stage_rates",
+        ["delta", ...(given.A ? ["A"] : []), ...(given.D ? ["D"] : []), "rates"],
+        [groupsFor(head, RATE_HEADS), chunks, batch],
+        { flags: { ...UNREAD, HAS_A: given.A ? 1 : 0, HAS_D: given.D ? 1 : 0 } },
+      ),
+    /** C[i].B[j] of all pairs, or with `back` for the sums over i. */
+    scores: (scores: string, back = false) =>
+      pass(
+        "score_pairs",
+        [...(back ? ["rows0=C", "rows1=B"] : ["rows0=B", "rows1=C"]), `scores=${scores}`],
+        [chunks * sampleParts * groupsFor(chunk, 32 * vectors), group, batch],
+        { back, flags: { PAD: 1 } },
+      ),
+    /** The states before the chunks, and before the runs: `ends`; the last state. */
+    reduce: (
+      names: {
+        readonly u: string;
+        readonly B: string;
+        readonly ends: string;
+        readonly x0?: string;
+        /** The last state, which the walk itself finds where there is one run. */
+        readonly state?: string;
+      },
+      back = false,
+    ) => [
+      pass(
+        "reduce_runs",
+        [
+          ...[`samples0=${names.u}`, `rows0=${names.B}`, "rate=rates", `ends=${names.ends}`],
+          ...(names.x0 ? [`x0=${names.x0}`] : []),
+          ...(names.state && runs === 1 ? [`state=${names.state}`] : []),
+        ],
+        [runs * featureParts * groupsFor(states, stateRows), head, batch],
+        {
+          back,
+          rows: stateRows,
+          flags: { HAS_X0: names.x0 ? 1 : 0, HAS_STATE: names.state && runs === 1 ? 1 : 0 },
+        },
+      ),
+      ...(runs === 1 ? [] : [pass(
+        "carry_runs",
+        [`ends=${names.ends}`, ...(names.state ? [`state=${names.state}`] : [])],
+        [groupsFor(block - 1, POINTWISE_GROUP), head, batch],
+        { back, flags: { ...UNREAD, CHUNK, HAS_STATE: names.state ? 1 : 0 } },
+      )]),
+    ],
+    /** The outputs, with `dots` the products of those of the carried state with `other`. */
+    apply: (
+      names: {
+        readonly turnedC: string;
+        readonly befores: string;
+        readonly near?: { readonly samples0: string; readonly pairs: string; readonly y: string };
+        readonly dots?: { readonly samples1: string; readonly dots: string };
+      },
+      back = false,
+    ) =>
+      pass(
+        "apply_chunks",
+        [
+          ...[`turnedC=${names.turnedC}`, `befores=${names.befores}`, "rate=rates"],
+          ...Object.entries({ ...names.near, ...names.dots }).map(([key, name]) =>
+            `${key}=${name}`
+          ),
+        ],
+        [chunks * sampleParts * featureParts, head, batch],
+        {
+          back,
+          flags: {
+            HAS_RUNS: runs > 1 ? 1 : 0,
+            HAS_NEAR: names.near ? 1 : 0,
+            HAS_DOTS: names.dots ? 1 : 0,
+          },
+        },
+      ),
+    chunks,
+    scratch: {
+      rates: 4 * batch * chunks * head * (chunk + 1),
+      turned: batch * chunks * group * states * chunk,
+      scores: batch * chunks * group * chunk * chunk,
+      ends: 4 * batch * head * (chunks + runs) * block,
+      dots: featureParts * batch * chunks * head * chunk,
+    },
+  };
+}
+
+/** The makers of the passes of `shaders/backward/ssd.wgsl` for one call. */
+export function ssdBackwardPasses(sizes: SsdSizes, geometry: SsdGeometry, given: SsdGiven) {
+  const { batch, head, group, state } = sizes;
+  const { chunk } = geometry;
+  const { chunks, sampleRows, dims, isAligned } = layoutOf(sizes, geometry);
+  const sampleParts = chunk / sampleRows;
+  const rowVectors = vectorsFor(state);
+  const stateParts = groupsFor(state, 32 * rowVectors);
+  // Narrow tiles, since an invocation keeps a second one, the sum over the heads.
+  const pairVectors = 1;
+  const pairColumns = groupsFor(chunk, 32 * pairVectors);
+  const pass = (
+    entry: string,
+    bindings: readonly string[],
+    workgroups: readonly [number, number, number],
+    vectors: number,
+    flags: Readonly<Record<string, number>> = {},
+  ): Pass => ({
+    shader: "backward/ssd",
+    entry,
+    constants: {
+      GROUP: sampleRows,
+      ROWS: sampleRows,
+      VECTORS: vectors,
+      // The sums along rows and columns take a staged side's place of so many terms.
+      STEPS,
+      PAD: 1,
+      CHUNK: chunk,
+      ALIGNED: isAligned ? 1 : 0,
+      WHOLE: 0,
+      HAS_A: 0,
+      HAS_D: 0,
+      OF_C: 0,
+      ...flags,
+    },
+    dims: { ...dims, stateParts },
+    bindings,
+    workgroups,
+  });
+  return {
+    /** Planes of `steps`. */
+    planes: 2 + pairColumns + 2 * sampleParts,
+    pairs: () =>
+      pass(
+        "pair_samples",
+        ["samples0=u", "samples1=gradY", "rate=rates", "pairs", "weights", "steps"],
+        [chunks * sampleParts * pairColumns, group, batch],
+        pairVectors,
+      ),
+    /** The gradient of B or of C. */
+    rows: (
+      name: "B" | "C",
+      names: { readonly samples0: string; readonly rows0: string; readonly befores: string },
+    ) =>
+      pass(
+        "reach_rows",
+        [
+          ...Object.entries(names).map(([key, name]) => `${key}=${name}`),
+          ...["rate=rates", "weighed=weights", `rows=grad${name}`],
+        ],
+        [chunks * sampleParts * stateParts, group, batch],
+        rowVectors,
+        { OF_C: name === "C" ? 1 : 0 },
+      ),
+    steps: (hasSums: boolean) =>
+      pass(
+        "reach_steps",
+        [
+          ...["rate=rates", "steps", "ofBefore", "ofAfter", "befores=ends", "afters=flows"],
+          ...["gradDelta", ...(hasSums ? ["sums"] : [])],
+        ],
+        [chunks, head, batch],
+        pairVectors,
+        { HAS_A: given.A ? 1 : 0, HAS_D: given.D ? 1 : 0 },
+      ),
+  };
+}
