@@ -138,8 +138,11 @@ export class Serving {
     if (samples.slots.length === 0) return new Float32Array(0);
     const { y, isOwned } = this.#plan.step(samples, this.#oldest);
     const { slots } = samples;
+    const oldest = this.#oldest;
+    const { ring } = this.#plan;
     for (let i = 0; i < slots.length; i++) {
-      this.#oldest[slots[i]!] = (this.#oldest[slots[i]!]! + 1) % this.#plan.ring;
+      const next = oldest[slots[i]!]! + 1;
+      oldest[slots[i]!] = next === ring ? 0 : next;
     }
     this.#waiting++;
     try {
@@ -208,24 +211,28 @@ export class Serving {
     const feature = input.kind === "tokens" ? 1 : input.feature;
     expectCount("inputs", slots.length * feature, inputs.length);
     if (elapsed !== undefined) expectCount("elapsed", slots.length, elapsed.length);
+    this.#markSlots(slots);
+    const wrongInput = firstWrong(inputs, -Infinity);
+    if (wrongInput >= 0) {
+      throw new InvalidValueError(`inputs[${wrongInput}]`, inputs[wrongInput], "a finite number");
+    }
+    const wrongElapsed = elapsed === undefined ? -1 : firstWrong(elapsed, 0);
+    if (wrongElapsed < 0) return;
+    const field = `elapsed[${wrongElapsed}]`;
+    throw new InvalidValueError(field, elapsed![wrongElapsed], "a finite number of at least 0");
+  }
+
+  /** Requires open slots, each of them once. */
+  #markSlots(slots: ArrayLike<number>): void {
     const step = this.#nextStep();
+    const [isOpen, named] = [this.#isOpen, this.#named];
     for (let i = 0; i < slots.length; i++) {
-      const slot = this.#openSlot(slots[i]!, `slots[${i}]`);
-      if (this.#named[slot] === step) {
+      const slot = slots[i]!;
+      if (isOpen[slot] !== 1) this.#openSlot(slot, `slots[${i}]`);
+      if (named[slot] === step) {
         throw new InvalidValueError(`slots[${i}]`, slot, "a slot that the batch names once");
       }
-      this.#named[slot] = step;
-    }
-    for (let i = 0; i < inputs.length; i++) {
-      if (!Number.isFinite(inputs[i]!)) {
-        throw new InvalidValueError(`inputs[${i}]`, inputs[i], "a finite number");
-      }
-    }
-    if (elapsed === undefined) return;
-    for (let i = 0; i < elapsed.length; i++) {
-      if (!(elapsed[i]! >= 0 && elapsed[i]! < Infinity)) {
-        throw new InvalidValueError(`elapsed[${i}]`, elapsed[i], "a finite number of at least 0");
-      }
+      named[slot] = step;
     }
   }
 
@@ -238,6 +245,15 @@ export class Serving {
     }
     return this.#steps;
   }
+}
+
+/** The first number that is below `least` or not finite; -1 where there is none. */
+function firstWrong(values: ArrayLike<number>, least: number): number {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (!(value >= least && value < Infinity && value > -Infinity)) return i;
+  }
+  return -1;
 }
 
 function expectCount(field: string, expected: number, actual: number): void {
