@@ -30,7 +30,7 @@ import { discretizeModeInto } from "./_helpers/discretize_mode.ts";
 import { linearBackwardPlan, linearScanBackward } from "./_helpers/linear_scan_backward.ts";
 import { BACKWARD_CHUNK } from "./_helpers/scan_backward.ts";
 import { chunkOf, groupsFor } from "./_helpers/plan.ts";
-import { SIMD_TILE, simdRule, singlePass, tiledTasks } from "./_helpers/simd.ts";
+import { SIMD_ROWS, SIMD_TILE, simdRule, singlePass, tiledTasks } from "./_helpers/simd.ts";
 import {
   type Backward,
   defineOp,
@@ -224,7 +224,8 @@ function simdPlan(shapes: Shapes, params: LinearScanParams): SimdPlan {
     entry: "linear_scan",
     args: ["u", "A", "B", "C", "D", "dt", "x0", "y", "state", ...sizes],
     tasks: tiledTasks(batch, feature),
-    threadFloats: 8 * states * SIMD_TILE,
+    // Eight banks of parts, inputs and sums of a run of samples.
+    threadFloats: 8 * states * SIMD_TILE + 8 * SIMD_ROWS,
   }, (rule === 0 ? 2e-6 : 15e-6) * batch * length * feature * states);
 }
 
