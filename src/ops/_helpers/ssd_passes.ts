@@ -181,7 +181,11 @@ export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometr
         {
           back,
           rows: stateRows,
-          flags: { HAS_X0: names.x0 ? 1 : 0, HAS_STATE: names.state && runs === 1 ? 1 : 0 },
+          flags: {
+            HAS_X0: names.x0 ? 1 : 0,
+            HAS_RUNS: runs > 1 ? 1 : 0,
+            HAS_STATE: names.state && runs === 1 ? 1 : 0,
+          },
         },
       ),
       ...(runs === 1 ? [] : [pass(
