@@ -15,7 +15,14 @@ import { cpus } from "node:os";
 import { systemClock } from "../src/base/clock.ts";
 import { nextNormal, seedRandom } from "../src/base/random.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
-import { type Device, openCpu, openWebGpu, SIMD_THREADS_MAX } from "../src/device/mod.ts";
+import {
+  type CpuDevice,
+  type Device,
+  openCpu,
+  openWebGpu,
+  SIMD_THREADS_MAX,
+  type WebGpuDevice,
+} from "../src/device/mod.ts";
 import { absorbBacklogs, type Backlog } from "../src/models/backlog.ts";
 import { type Backbone, backboneOf } from "../src/models/backbone.ts";
 import { parseBackbone } from "../src/models/backbone_config.ts";
@@ -25,6 +32,7 @@ const HOURS_OF_A_YEAR = 8760;
 const LENGTH_SOFTWARE = 200;
 const STEPS = 300;
 const EVERY = 24;
+const MEMBERS = ["mamba", "s4d", "mamba2"];
 const REPEATS = 2;
 const CPU_SAMPLES_MAX = 16_384;
 
@@ -132,8 +140,32 @@ async function main(): Promise<void> {
   const length = Number(values.length ?? (isHardware ? HOURS_OF_A_YEAR : LENGTH_SOFTWARE));
   const counts = (values.streams ?? (isHardware ? "1,16,256" : "1,16")).split(",").map(Number);
   const cpu = openCpu({ simd: { threads: Math.min(cpus().length, SIMD_THREADS_MAX) } });
+  try {
+    await compare(cpu, gpu, {
+      members: values.member ?? MEMBERS,
+      counts,
+      length,
+      json: values.json ?? false,
+    });
+  } finally {
+    // A process that ends with the GPU's Worker under way may crash in the driver.
+    await cpu.close();
+    await gpu?.close();
+  }
+}
+
+async function compare(
+  cpu: CpuDevice,
+  gpu: WebGpuDevice | undefined,
+  { members, counts, length, json }: {
+    readonly members: readonly string[];
+    readonly counts: readonly number[];
+    readonly length: number;
+    readonly json: boolean;
+  },
+): Promise<void> {
   const rows = [];
-  for (const member of values.member ?? ["mamba", "s4d", "mamba2"]) {
+  for (const member of members) {
     const model = modelOf(member);
     const tensors = Object.fromEntries(
       Object.entries(model.init(seedRandom(1))).map(([name, t]) => [name, asDtype(t, "f32")]),
@@ -158,7 +190,7 @@ async function main(): Promise<void> {
     }
   }
   const adapter = gpu?.info.description || gpu?.info.device || "none";
-  if (values.json) {
+  if (json) {
     console.log(JSON.stringify({ adapter, cpu: cpus()[0]?.model, rows }, null, 2));
   } else {
     console.log(`${adapter}; ${cpus().length} cores; ${length} samples of each stream`);
@@ -174,8 +206,6 @@ async function main(): Promise<void> {
       ]),
     ));
   }
-  await cpu.close();
-  await gpu?.close();
 }
 
 if (import.meta.main) await main();

@@ -108,6 +108,16 @@ function linearStates(shapes: Shapes): number {
   return sizeOf(shapes["u"]!) * shapes["A"]![1]!;
 }
 
+/** The four projections of a Mamba block, its recurrence, and the functions round it. */
+const mambaProducts: Count = ({ x }, { feature, inner, state, width, rank }) =>
+  times(
+    x![0]! * inner,
+    plus(
+      { fused: 3 * feature + 2 * rank + 2 * state + width, single: 3 },
+      plus(times(state, { fused: 2, single: 2, special: 1 }), { special: 6 }),
+    ),
+  );
+
 /** Arithmetic by op; `backward` where it is counted. */
 export const ARITHMETIC: Readonly<Record<string, { forward?: Count; backward?: Count }>> = {
   activation: { forward: each("x", GATE), backward: each("x", { special: 2, single: 5 }) },
@@ -153,20 +163,15 @@ export const ARITHMETIC: Readonly<Record<string, { forward?: Count; backward?: C
     forward: (shapes) => times(linearStates(shapes), { fused: 6 }),
     backward: (shapes) => times(linearStates(shapes), { fused: 16 }),
   },
-  mamba_step: {
-    // The four projections, and the recurrence.
-    forward: ({ x }, { feature, inner, state, width, rank }) =>
-      times(
-        x![0]! * inner,
-        plus(
-          { fused: 3 * feature + 2 * rank + 2 * state + width, single: 3 },
-          plus(times(state, { fused: 2, single: 2, special: 1 }), { special: 6 }),
-        ),
-      ),
-  },
+  mamba_step: { forward: mambaProducts },
+  mamba_step_half: { forward: mambaProducts },
   matmul: {
     forward: (shapes, params) => ({ fused: product(shapes, params) }),
     backward: (shapes, params) => ({ fused: 2 * product(shapes, params) }),
+  },
+  norm_matmul: {
+    forward: (shapes) => ({ fused: sizeOf(shapes["x"]!) * (shapes["b"]![0]! + 2) }),
+    backward: (shapes) => ({ fused: sizeOf(shapes["x"]!) * (2 * shapes["b"]![0]! + 4) }),
   },
   outer: {
     forward: (shapes, { size }) => times(sizeOf(shapes["a"]!) * size, { single: 1 }),

@@ -2,40 +2,73 @@
  * Load generator: what the service takes in, by the kind of request, beside a bare Hono route that
  * only reads the body, in the same run on the same machine. Every 2xx of the service is fsynced.
  *
- *   deno run -A bench/ingest_bench.ts [--seconds 5] [--connections 64] [--model mean] [--json]
+ *   deno run -A bench/ingest_bench.ts [--seconds 5] [--connections 64] [--model mean]
+ *       [--scenario NAME]... [--json]
+ *
+ * `samples/s` is what was acknowledged; `applied/s` also waits until the states of all streams have
+ * absorbed it. A young stream is refitted each time it has grown by half, so "hundred" measures
+ * refits above all; "hundred, old streams" has fewer streams that have had 50,000 samples before.
  *
  * Requests go over raw keep-alive connections, one request in flight on each, since a client made
  * of `fetch` would cost more than the server. Server and generator share the machine's cores.
  */
 import { parseArgs } from "node:util";
+import { loadavg } from "node:os";
+import { nextNormal, seedRandom } from "../src/base/random.ts";
 import { formatTable } from "../src/cli/table.ts";
 
 interface Scenario {
   readonly name: string;
+  /** Name of its streams; a bare route has none. */
+  readonly stream: string;
   readonly samples: number;
-  /** The n-th request of a connection. */
-  request(connection: number, n: number): { path: string; contentType: string; body: string };
+  /** Samples that each stream has before anything is measured. */
+  readonly history: number;
+  /** Most connections, each with a stream of its own. */
+  readonly connectionsMax: number;
+  /** A request with the samples from `first` on. */
+  request(connection: number, first: number, count: number): Sent;
+}
+
+interface Sent {
+  readonly path: string;
+  readonly contentType: string;
+  readonly body: string;
 }
 
 const START_MS = Date.UTC(2026, 0, 1);
 const STEP_MS = 1_000;
+/** Samples of a request that makes history. */
+const HISTORY_SAMPLES = 2_000;
+const HISTORY = 50_000;
+const OLD_STREAMS = 16;
 
-function times(n: number, count: number): number[] {
-  return Array.from({ length: count }, (_, i) => START_MS + (n * count + i) * STEP_MS);
-}
+/** Values as they are sent: an hour's wave and noise, over and over. */
+const VALUES = (() => {
+  const random = seedRandom(1);
+  return Array.from(
+    { length: 3_600 },
+    (_, i) => (20 + 5 * Math.sin(2 * Math.PI * i / 3_600) + 0.2 * nextNormal(random)).toFixed(3),
+  );
+})();
 
-const wave = (ms: number) => Number((20 + 5 * Math.sin(ms / 3.6e6)).toFixed(3));
+const valueAt = (index: number) => VALUES[index % VALUES.length]!;
 
-function columns(name: string, count: number): Scenario {
+function columns(name: string, count: number, history = 0, connectionsMax = Infinity): Scenario {
+  const stream = history > 0 ? `${count}-old` : `${count}`;
   return {
-    name,
-    samples: count,
-    request(connection, n) {
-      const timestamps = times(n, count);
+    ...{ name, stream, samples: count, history, connectionsMax },
+    request(connection, first, samples) {
+      let timestamps = `${START_MS + first * STEP_MS}`;
+      let values = valueAt(first);
+      for (let i = first + 1; i < first + samples; i++) {
+        timestamps += `,${START_MS + i * STEP_MS}`;
+        values += `,${valueAt(i)}`;
+      }
       return {
-        path: `/v1/streams/${name}-${connection}/observations`,
+        path: `/v1/streams/${stream}-${connection}/observations`,
         contentType: "application/json",
-        body: JSON.stringify({ timestamps, values: timestamps.map(wave) }),
+        body: `{"timestamps":[${timestamps}],"values":[${values}]}`,
       };
     },
   };
@@ -44,18 +77,23 @@ function columns(name: string, count: number): Scenario {
 const SCENARIOS: readonly Scenario[] = [
   columns("single", 1),
   columns("hundred", 100),
+  columns("hundred, old streams", 100, HISTORY, OLD_STREAMS),
   {
-    name: "line",
-    samples: 100,
-    request(connection, n) {
-      const lines = times(n, 100).map((ms) => `line,c=${connection} v=${wave(ms)} ${ms}`);
-      return { path: "/write?precision=ms", contentType: "text/plain", body: lines.join("\n") };
+    ...{ name: "line", stream: "line", samples: 100, history: 0, connectionsMax: Infinity },
+    request(connection, first, samples) {
+      let body = "";
+      for (let i = first; i < first + samples; i++) {
+        body += `line,c=${connection} v=${valueAt(i)} ${START_MS + i * STEP_MS}\n`;
+      }
+      return { path: "/write?precision=ms", contentType: "text/plain", body };
     },
   },
 ];
 
-/** No connection sends more requests than this while warming up. */
-const WARM_UP_REQUESTS_MAX = 1_000_000;
+function streamId(scenario: Scenario, connection: number): string {
+  const { name, stream } = scenario;
+  return name === "line" ? `line,c=${connection}` : `${stream}-${connection}`;
+}
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -92,42 +130,98 @@ class Connection {
 interface Measured {
   readonly requestsPerS: number;
   readonly samplesPerS: number;
+  /** Null for a bare route. */
+  readonly appliedPerS: number | null;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly failed: number;
 }
 
-async function measure(
-  port: number,
-  scenario: Scenario,
-  load: { connections: number; seconds: number; first: number },
-): Promise<Measured> {
-  const latencies: number[] = [];
-  let failed = 0;
-  const startMs = performance.now();
-  const endMs = startMs + load.seconds * 1_000;
-  const drive = async (index: number) => {
-    const connection = new Connection(await Deno.connect({ hostname: "127.0.0.1", port }));
-    for (let n = load.first; performance.now() < endMs; n++) {
-      const { path, contentType, body } = scenario.request(index, n);
-      const bytes = encoder.encode(
-        `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: ${contentType}\r\n` +
-          `Content-Length: ${body.length}\r\n\r\n${body}`,
-      );
-      const sentMs = performance.now();
-      const status = await connection.send(bytes);
-      latencies.push(performance.now() - sentMs);
-      if (status >= 300) failed++;
+/** Connections to one server, and how far each stream has come. */
+class Load {
+  readonly #port: number;
+  readonly #scenario: Scenario;
+  readonly #sent: number[];
+
+  constructor(port: number, scenario: Scenario, connections: number) {
+    this.#port = port;
+    this.#scenario = scenario;
+    this.#sent = new Array<number>(Math.min(connections, scenario.connectionsMax)).fill(0);
+  }
+
+  get streams(): readonly string[] {
+    return this.#sent.map((_, index) => streamId(this.#scenario, index));
+  }
+
+  /** Sends requests of `samples` samples on every connection while `isWanted` says so. */
+  async drive(
+    samples: number,
+    isWanted: (sent: number) => boolean,
+  ): Promise<{ latencies: number[]; failed: number }> {
+    const latencies: number[] = [];
+    let failed = 0;
+    await Promise.all(this.#sent.map(async (_, index) => {
+      const socket = await Deno.connect({ hostname: "127.0.0.1", port: this.#port });
+      const connection = new Connection(socket);
+      while (isWanted(this.#sent[index]!)) {
+        const first = this.#sent[index]!;
+        const { path, contentType, body } = this.#scenario.request(index, first, samples);
+        this.#sent[index] = first + samples;
+        const bytes = encoder.encode(
+          `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: ${contentType}\r\n` +
+            `Content-Length: ${body.length}\r\n\r\n${body}`,
+        );
+        const sentMs = performance.now();
+        const status = await connection.send(bytes);
+        latencies.push(performance.now() - sentMs);
+        if (status >= 300) failed++;
+      }
+      connection.close();
+    }));
+    return { latencies, failed };
+  }
+
+  /** Resolves when the state of every stream has absorbed what its log holds. */
+  async applied(): Promise<void> {
+    for (const id of this.streams) {
+      const url = `http://127.0.0.1:${this.#port}/v1/streams/${encodeURIComponent(id)}`;
+      for (;;) {
+        const response = await fetch(url);
+        await response.body?.cancel();
+        if (response.ok) break;
+        // 503: the state is still behind its log.
+        if (response.status !== 503) throw new Error(`${url}: ${response.status}`);
+      }
     }
-    connection.close();
+  }
+}
+
+async function measure(
+  load: Load,
+  scenario: Scenario,
+  { seconds, isBare }: { seconds: number; isBare: boolean },
+): Promise<Measured> {
+  if (!isBare && scenario.history > 0) {
+    await load.drive(HISTORY_SAMPLES, (sent) => sent < scenario.history);
+    await load.applied();
+  }
+  const during = (forMs: number) => {
+    const endMs = performance.now() + forMs;
+    return () => performance.now() < endMs;
   };
-  await Promise.all(Array.from({ length: load.connections }, (_, index) => drive(index)));
+  await load.drive(scenario.samples, during(1_000));
+  if (!isBare) await load.applied();
+  const startMs = performance.now();
+  const { latencies, failed } = await load.drive(scenario.samples, during(1_000 * seconds));
   const elapsedS = (performance.now() - startMs) / 1_000;
+  if (!isBare) await load.applied();
+  const appliedS = (performance.now() - startMs) / 1_000;
   latencies.sort((a, b) => a - b);
-  const requestsPerS = (latencies.length - failed) / elapsedS;
+  const requests = latencies.length - failed;
   return {
-    requestsPerS,
-    samplesPerS: requestsPerS * scenario.samples,
+    requestsPerS: requests / elapsedS,
+    samplesPerS: requests * scenario.samples / elapsedS,
+    appliedPerS: isBare ? null : requests * scenario.samples / appliedS,
     p50Ms: latencies[Math.floor(latencies.length * 0.5)] ?? NaN,
     p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? NaN,
     failed,
@@ -172,43 +266,40 @@ async function main(): Promise<void> {
       seconds: { type: "string", default: "5" },
       connections: { type: "string", default: "64" },
       model: { type: "string", default: "committee" },
+      scenario: { type: "string", multiple: true },
       json: { type: "boolean", default: false },
     },
   });
-  const load = { seconds: Number(values.seconds), connections: Number(values.connections) };
+  const [seconds, connections] = [Number(values.seconds), Number(values.connections)];
+  const scenarios = SCENARIOS.filter(({ name }) => values.scenario?.includes(name) ?? true);
+  const load = loadavg()[0]!;
   const rows: { scenario: string; server: string; measured: Measured }[] = [];
-  const run = async (server: string, port: number, scenario: Scenario) => {
-    // Warm-up and measurement send other samples: a duplicate is cheaper than a new one.
-    await measure(port, scenario, { ...load, seconds: 1, first: 0 });
-    const measured = await measure(port, scenario, { ...load, first: WARM_UP_REQUESTS_MAX });
+  const run = async (server: string, port: number, scenario: Scenario, isBare: boolean) => {
+    const driven = new Load(port, scenario, connections);
+    if (!isBare) await configure(port, driven.streams, values.model);
+    const measured = await measure(driven, scenario, { seconds, isBare });
     rows.push({ scenario: scenario.name, server, measured });
   };
   const bare = await start(["eval", "--ext=ts", BARE]);
-  for (const scenario of SCENARIOS) await run("bare hono", bare.port, scenario);
+  for (const scenario of scenarios) await run("bare hono", bare.port, scenario, true);
   await bare.stop();
   // Each scenario has a fresh store, so that none inherits another's queue.
-  for (const scenario of SCENARIOS) {
+  for (const scenario of scenarios) {
     const data = await Deno.makeTempDir({ prefix: "driftline-bench-" });
     const arguments_ = ["--port", "0", "--data", data, "--log-level", "error", "--json"];
     const server = await start(["run", "-A", "--no-check", "main.ts", "serve", ...arguments_]);
-    await configure(server.port, scenario, load.connections, values.model);
-    await run(`driftline (${values.model})`, server.port, scenario);
+    await run(`driftline (${values.model})`, server.port, scenario, false);
     await server.stop();
     await Deno.remove(data, { recursive: true });
   }
-  if (values.json) return console.log(JSON.stringify({ ...load, rows }));
+  if (values.json) return console.log(JSON.stringify({ seconds, connections, load, rows }));
+  console.log(`load before ${load.toFixed(1)}`);
   print(rows);
 }
 
 /** Names the model of every stream before the first sample comes. */
-async function configure(
-  port: number,
-  scenario: Scenario,
-  connections: number,
-  model: string,
-): Promise<void> {
-  for (let index = 0; index < connections; index++) {
-    const id = scenario.name === "line" ? `line,c=${index}` : `${scenario.name}-${index}`;
+async function configure(port: number, ids: readonly string[], model: string): Promise<void> {
+  for (const id of ids) {
     const url = `http://127.0.0.1:${port}/v1/streams/${encodeURIComponent(id)}`;
     const response = await fetch(url, {
       method: "PUT",
@@ -221,7 +312,8 @@ async function configure(
 }
 
 function print(rows: readonly { scenario: string; server: string; measured: Measured }[]): void {
-  const header = ["request", "server", "req/s", "samples/s", "p50 ms", "p99 ms", "failed", "ratio"];
+  const header = ["request", "server", "req/s", "samples/s", "applied/s"];
+  header.push("p50 ms", "p99 ms", "failed", "ratio");
   const table = rows.map(({ scenario, server, measured }) => {
     const bare = rows.find((row) => row.scenario === scenario)!.measured;
     return [
@@ -229,6 +321,7 @@ function print(rows: readonly { scenario: string; server: string; measured: Meas
       server,
       measured.requestsPerS.toFixed(0),
       measured.samplesPerS.toFixed(0),
+      measured.appliedPerS?.toFixed(0) ?? "",
       measured.p50Ms.toFixed(2),
       measured.p99Ms.toFixed(2),
       String(measured.failed),

@@ -2,7 +2,7 @@
  * Speed of every kernel, beside what the hardware allows and what others reach.
  *
  *   deno task bench [--group issue|ops|gradients|length|state]... [--op NAME]... [--shapes small|large]
- *                   [--seconds 60] [--json] [--history] [--compare REVISION]
+ *                   [--seconds 50] [--json] [--history] [--compare REVISION]
  *
  * On a GPU each scenario of `scenarios.ts` is timed by the GPU's own clock after at least 60 ms of
  * work (idle GPUs run at a fraction of their clock): the median of repeats and their spread. Its
@@ -233,7 +233,7 @@ function parse() {
       op: { type: "string", multiple: true, default: [] },
       group: { type: "string", multiple: true },
       shapes: { type: "string" },
-      seconds: { type: "string", default: "60" },
+      seconds: { type: "string", default: "50" },
       history: { type: "boolean" },
       compare: { type: "string" },
       json: { type: "boolean" },

@@ -2,6 +2,7 @@
  * The page docs/performance.md: records what it is made from, writes it, or checks it.
  *
  *   deno task performance -- --record NAME...   runs benches here, stores bench/results/NAME.json
+ *                            [--from FILE]      of what the bench printed with --json, here
  *                            [--out FOLDER]     stores them there instead
  *   deno task performance -- --write            makes the page and its images from what is stored
  *   deno task performance                       exit code 1 where the page is not what is stored
@@ -13,7 +14,7 @@ import { parseArgs } from "node:util";
 import { openWebGpu } from "../src/device/mod.ts";
 import { provenance } from "./machine.ts";
 import { pageOf } from "./report/page.ts";
-import { readStored, RECORDS, type Stored } from "./report/stored.ts";
+import { readStored, type RecordName, RECORDS } from "./report/stored.ts";
 
 const HERE = new URL("./", import.meta.url);
 const TEMPLATE = new URL("report/page.md", HERE);
@@ -34,14 +35,22 @@ function rounded(_key: string, value: unknown): unknown {
   return typeof value === "number" ? Number(value.toPrecision(6)) : value;
 }
 
-async function record(name: string, folder: string): Promise<void> {
-  const [file, ...args] = RECORDS[name as keyof Stored];
+/** What a bench prints as JSON. */
+async function printedBy([file, ...args]: readonly string[]): Promise<string> {
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", new URL(file!, HERE).pathname, ...args, "--json"],
     stderr: "inherit",
   }).output();
   if (!success) throw new Error(`${file} failed`);
-  const data = JSON.parse(new TextDecoder().decode(stdout));
+  return new TextDecoder().decode(stdout);
+}
+
+async function record(name: string, folder: string, from: string | undefined): Promise<void> {
+  const [file, ...args] = RECORDS[name as RecordName];
+  const text = from === undefined
+    ? await printedBy([file!, ...args])
+    : await Deno.readTextFile(from);
+  const data = JSON.parse(text);
   const command = ["deno run -A", `bench/${file}`, ...args].join(" ");
   const stored = { ...await provenance(data.adapter ?? await adapterName(), command), data };
   await Deno.mkdir(folder, { recursive: true });
@@ -69,6 +78,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       record: { type: "string", multiple: true, default: [] },
+      from: { type: "string" },
       out: { type: "string", default: RESULTS },
       write: { type: "boolean", default: false },
     },
@@ -81,7 +91,7 @@ async function main(): Promise<void> {
       return;
     }
   }
-  for (const name of values.record) await record(name, values.out);
+  for (const name of values.record) await record(name, values.out, values.from);
   if (values.record.length > 0 && !values.write) return;
   const stale = await staleFiles(values.write);
   for (const file of stale) console.log(`${values.write ? "wrote" : "not current:"} ${file}`);

@@ -75,6 +75,23 @@ function ssd(batch: number, length: number, head: number, feature: number, state
   });
 }
 
+/** One sample of the selective recurrence for many streams, states in place. */
+function stateUpdate(streams: number, feature: number, state: number): Call {
+  const rows = [streams, feature];
+  const lanes = [state / 4, feature, 4];
+  return call("selective_state_update", {
+    u: drawn(rows),
+    delta: drawn(rows),
+    A: drawn(lanes, -4, -0.5),
+    B: drawn([streams, 1, state]),
+    C: drawn([streams, 1, state]),
+    state: drawn([streams, ...lanes]),
+    D: drawn([feature]),
+    z: drawn(rows),
+    deltaBias: drawn([feature], -3, -1),
+  }, { softplus: true });
+}
+
 function product(m: number, n: number, k: number): Call {
   return call("matmul", { a: drawn([m, k]), b: drawn([k, n]) });
 }
@@ -112,6 +129,12 @@ const TRAINING: readonly Call[] = [
   call("gate", { y: drawn(WIDE), z: drawn(WIDE) }, { activation: "silu" }),
   call("half", { x: drawn(WIDE) }),
   call("layer_norm", { x: drawn(ROWS), weight: drawn([256]), bias: drawn([256]) }, { eps: 1e-5 }),
+  call("matmul", { a: drawn(ROWS), b: drawn([1024, 256]), bias: drawn([1024]) }, {
+    transposeB: true,
+  }),
+  call("norm_matmul", { x: drawn(ROWS), weight: drawn([256]), b: drawn([1024, 256]) }, {
+    eps: 1e-5,
+  }),
   call("pool", { x: drawn(ROWS) }, { kind: "mean" }),
   call("quantile_loss", { predictions: drawn([1 << 22, 9]), targets: drawn([1 << 22]) }, {
     quantiles: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
@@ -162,20 +185,6 @@ const SCANS: readonly Four[] = [
   [1, 256, 65_536, 16],
   [64, 2048, 512, 16],
 ];
-/** One sample for each of so many streams, their states advanced where they lie. */
-function stateUpdate(batch: number, feature: number, state: number): Call {
-  const rows = [batch, feature];
-  return call("selective_state_update", {
-    u: drawn(rows),
-    delta: drawn(rows),
-    A: drawn([state / 4, feature, 4], -4, -0.5),
-    B: drawn([batch, 1, state]),
-    C: drawn([batch, 1, state]),
-    state: drawn([batch, state / 4, feature, 4]),
-    D: drawn([feature]),
-  }, { softplus: true });
-}
-
 const S4D: readonly Four[] = [
   [8, 512, 1024, 32],
   [8, 512, 2048, 32],
@@ -183,11 +192,11 @@ const S4D: readonly Four[] = [
   [1, 512, 16_384, 32],
   [1, 512, 65_536, 32],
 ];
-const PRODUCTS: readonly (readonly [number, number, number])[] = [[4096, 4096, 4096], [
-  16_384,
-  2048,
-  1024,
-], [65_536, 256, 256]];
+const PRODUCTS: readonly (readonly [number, number, number])[] = [
+  [4096, 4096, 4096],
+  [16_384, 2048, 1024],
+  [65_536, 256, 256],
+];
 
 function issueScenarios(): Scenario[] {
   return [

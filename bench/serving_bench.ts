@@ -2,7 +2,8 @@
  * Serving a backbone to many streams: four Mamba blocks of width 64 (128 inner features, 16 states,
  * convolution of 4, rank 4) and 9 outputs, 38.9 KB of state a stream in f32.
  *
- *   deno run -A bench/serving_bench.ts [--streams 64,1024] [--device cpu|gpu]... [--json]
+ *   deno run -A bench/serving_bench.ts [--streams 64,1024] [--device cpu|gpu]... [--states f16]
+ *     [--json]
  *
  * `GPU` is the device's own clock over the launches of a step. `latency` is one step after another:
  * samples up, the step, outputs down, awaited. `in flight` has several steps under way at once.
@@ -33,7 +34,9 @@ const IN_FLIGHT = 4;
 const LOOP_MS = 400;
 const STEPS_MIN = 6;
 const STEPS_MAX = 400;
-const CLOSE = 1e-4;
+const CLOSE = { f32: 1e-4, f16: 1e-2 };
+
+type States = "f32" | "f16";
 
 function modelOf(): Backbone {
   return backboneOf(parseBackbone({
@@ -54,10 +57,11 @@ interface Row {
 }
 
 /** Bytes of a stream's step: states read and written, past inputs read and one of each written. */
-function bytesOfStep(model: Backbone): number {
+function bytesOfStep(model: Backbone, states: States): number {
   let bytes = 0;
   for (const [name, { data }] of Object.entries(model.initialState(1, "f32"))) {
-    bytes += 4 * data.length * (name.endsWith("ssm") ? 2 : 4 / 3);
+    const moved = name.endsWith("ssm") ? (states === "f16" ? 4 : 8) : 16 / 3;
+    bytes += moved * data.length;
   }
   return bytes;
 }
@@ -69,8 +73,13 @@ function samplesOf(serving: Serving, streams: number): ServingSamples {
 }
 
 /** The outputs of two steps are those of `Backbone.step`. */
-async function check(model: Backbone, tensors: Record<string, Tensor>, device: Device) {
-  const serving = openServing(device, model, tensors, { capacity: 40 });
+async function check(
+  model: Backbone,
+  tensors: Record<string, Tensor>,
+  device: Device,
+  states: States,
+) {
+  const serving = openServing(device, model, tensors, { capacity: 40, states });
   const samples = samplesOf(serving, 37);
   const state = model.initialState(37);
   for (let i = 0; i < 2; i++) {
@@ -78,7 +87,7 @@ async function check(model: Backbone, tensors: Record<string, Tensor>, device: D
     const expected = model.step(tensors, Float64Array.from(samples.inputs), state);
     const scale = Math.max(...Array.from(expected, Math.abs));
     const error = Math.max(...Array.from(y, (v, k) => Math.abs(v - expected[k]!))) / scale;
-    if (!(error < CLOSE)) throw new Error(`Outputs of step ${i} are off by ${error}`);
+    if (!(error < CLOSE[states])) throw new Error(`Outputs of step ${i} are off by ${error}`);
   }
   serving.close();
 }
@@ -115,8 +124,9 @@ async function measure(
   tensors: Record<string, Tensor>,
   streams: number,
   gpu: { readonly ceilings: Ceilings; readonly spin: SpinUp | undefined } | undefined,
+  states: States,
 ): Promise<Row> {
-  const serving = openServing(device, model, tensors, { capacity: streams });
+  const serving = openServing(device, model, tensors, { capacity: streams, states });
   try {
     const samples = samplesOf(serving, streams);
     const latencies = await loop(() => serving.step(samples));
@@ -133,7 +143,7 @@ async function measure(
       gpuMs: timed,
       latencyMs: median(latencies),
       flightMs,
-      floorMs: gpu ? streams * bytesOfStep(model) / gpu.ceilings.bytes : null,
+      floorMs: gpu ? streams * bytesOfStep(model, states) / gpu.ceilings.bytes : null,
     };
   } finally {
     serving.close();
@@ -177,6 +187,7 @@ async function main(): Promise<void> {
     options: {
       streams: { type: "string" },
       device: { type: "string", multiple: true },
+      states: { type: "string", default: "f32" },
       json: { type: "boolean" },
     },
   });
@@ -184,6 +195,7 @@ async function main(): Promise<void> {
   const wanted = values.device ?? ["gpu", "cpu"];
   const model = modelOf();
   const tensors = model.init(seedRandom(1));
+  const states: States = values.states === "f16" ? "f16" : "f32";
   const rows: Row[] = [];
   let adapter = "none";
   if (wanted.includes("gpu")) {
@@ -191,19 +203,19 @@ async function main(): Promise<void> {
     if ("device" in opened) {
       const { device } = opened;
       adapter = device.info.description || device.info.device;
-      await check(model, tensors, device);
+      await check(model, tensors, device, states);
       const ceilings = await measureCeilings(device);
       for (const streams of given ?? (device.info.software ? STREAMS_SOFTWARE : STREAMS)) {
-        rows.push(await measure(device, model, tensors, streams, ceilings));
+        rows.push(await measure(device, model, tensors, streams, ceilings, states));
       }
       await device.close();
     } else console.error(opened.unavailable);
   }
   if (wanted.includes("cpu")) {
     const device = openCpu();
-    await check(model, tensors, device);
+    await check(model, tensors, device, states);
     for (const streams of given ?? STREAMS_CPU) {
-      rows.push(await measure(device, model, tensors, streams, undefined));
+      rows.push(await measure(device, model, tensors, streams, undefined, states));
     }
     await device.close();
   }

@@ -4,6 +4,7 @@
  *
  *   deno run -A bench/training_bench.ts [--shapes small|large] [--member NAME]... [--json]
  *   deno run -A bench/training_bench.ts --model mamba4 [--batch 32] [--length 2048] [--width 256]
+ *       [--precision mixed] [--recompute]
  *
  * Members stand in blocks of x + member(rms_norm(x)) at width 64, as the tasks train them. A model
  * is a whole one, from a signal to quantiles of its next sample, trained as `driftline train` does:
@@ -24,7 +25,8 @@ import { sizeOf } from "../src/tensor/shape.ts";
 import { asDtype, type Tensor, tensorOf } from "../src/tensor/tensor.ts";
 import { backboneObjective } from "../src/training/objective.ts";
 import { openOptimizer } from "../src/training/optimizer.ts";
-import { openTraining } from "../src/training/training.ts";
+import type { Minibatch } from "../src/training/examples.ts";
+import { openTraining, type TrainingOptions } from "../src/training/training.ts";
 import { type IterationReport, iterationText, measureIterations, spyOn } from "./iteration.ts";
 
 const BUDGET_BYTES = 64 * 2 ** 30;
@@ -91,7 +93,7 @@ function blocks(
     );
     const { out: y } = runOp(scope, rmsNorm, { x, weight: own["norm"]! }, { eps: 1e-5 });
     const mixed = member.forward(scope, { config, tensors: own }, y);
-    x = runOp(scope, add, { a: x, b: scope.keep(mixed.y) }, {}).out;
+    x = runOp(scope, add, { a: x, b: mixed.y }, {}).out;
   }
   scope.keep(x);
   scope.release();
@@ -143,6 +145,7 @@ async function measureModel(
   device: WebGpuDevice,
   name: string,
   { batch, length, width }: Shape3,
+  memory: Pick<TrainingOptions<Minibatch>, "precision" | "recompute">,
 ): Promise<IterationReport> {
   const spy = spyOn(device);
   const model = backboneOf(parseBackbone({
@@ -161,9 +164,11 @@ async function measureModel(
     schedule: { kind: "constant", rate: 1e-4 },
     seed: 1,
     optimizer: { clipNorm: 1 },
+    ...memory,
   });
   const report = await measureIterations(device, spy, {
-    name: `${name} ${batch}×${length}×${width}`,
+    name: `${name} ${batch}×${length}×${width}${memory.precision === "mixed" ? ", mixed" : ""}` +
+      (memory.recompute ? ", recomputed" : ""),
     iterate: () => training.iterate(),
     finish: () => training.settle(),
   }, TIMED_ITERATIONS);
@@ -179,6 +184,8 @@ const { values } = parseArgs({
     batch: { type: "string" },
     length: { type: "string" },
     width: { type: "string" },
+    precision: { type: "string" },
+    recompute: { type: "boolean" },
     json: { type: "boolean" },
   },
 });
@@ -201,6 +208,9 @@ for (const name of values.model ?? []) {
       batch: Number(values.batch ?? (isLarge ? 32 : 2)),
       length: Number(values.length ?? (isLarge ? 2048 : 64)),
       width: Number(values.width ?? (isLarge ? 256 : 32)),
+    }, {
+      ...(values.precision === "mixed" && { precision: "mixed" }),
+      ...(values.recompute && { recompute: true }),
     }),
   );
 }

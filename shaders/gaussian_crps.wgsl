@@ -17,16 +17,18 @@ fn spread(z: f32) -> f32 {
   return ROOT_2_OVER_PI * expNegativeSquare(z * ROOT_HALF) - ONE_OVER_ROOT_PI;
 }
 
-fn rowValue(row: u32) -> f32 {
-  let scale = exp(predictions[2u * row + 1u]);
-  let error = targets[row] - predictions[2u * row];
+fn rowValue(row: u32, first: u32) -> f32 {
+  let scale = exp(predictionAt(first + 1u));
+  let error = targets[row] - predictionAt(first);
   return error * central(error / scale) + scale * spread(error / scale);
 }
 
-fn rowGradients(row: u32, factor: f32) -> f32 {
-  let scale = exp(predictions[2u * row + 1u]);
-  let z = (targets[row] - predictions[2u * row]) / scale;
-  gradPredictions[2u * row] = -factor * central(z);
-  gradPredictions[2u * row + 1u] = factor * scale * spread(z);
+#if BACK
+fn rowGradients(row: u32, first: u32, factor: f32) -> f32 {
+  let scale = exp(predictionAt(first + 1u));
+  let z = (targets[row] - predictionAt(first)) / scale;
+  setGradient(first, -factor * central(z));
+  setGradient(first + 1u, factor * scale * spread(z));
   return factor * central(z);
 }
+#end

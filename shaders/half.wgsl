@@ -1,19 +1,31 @@
-// Rounding to binary16: in place of a number, or as storage of two numbers in a word.
+// Rounding to binary16: in place of a number, or as storage of two numbers in a word. Where VECTOR
+// is 4 an invocation has four numbers, else two to pack and one to round.
 #import shared/bounds
+#import shared/vector
 
 struct Dims { count: u32 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> words: array<u32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> packed: array<u32>;
+#if VECTOR == 4
+alias Words = vec2u;
+#else
+alias Words = u32;
+#end
+
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read> words: array<Words>;
+@group(0) @binding(2) var<storage, read_write> out: array<Element>;
+@group(0) @binding(3) var<storage, read_write> packed: array<Words>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 // The largest number of binary16: what lies beyond it would become an infinity.
 const HALF_MAX: f32 = 65504.0;
 
-fn pack(a: f32, b: f32) -> u32 {
-  return pack2x16float(clamp(vec2f(a, b), vec2f(-HALF_MAX), vec2f(HALF_MAX)));
+fn pack(pair: vec2f) -> u32 {
+  return pack2x16float(clamp(pair, vec2f(-HALF_MAX), vec2f(HALF_MAX)));
+}
+
+fn roundPair(pair: vec2f) -> vec2f {
+  return unpack2x16float(pack(pair));
 }
 
 @compute @workgroup_size(GROUP)
@@ -24,7 +36,11 @@ fn round_half(
 ) {
   let i = elementIndex(group, groups, local, GROUP);
   if (i < dims.count) {
-    out[i] = unpack2x16float(pack(x[i], 0.0)).x;
+#if VECTOR == 4
+    out[i] = vec4f(roundPair(x[i].xy), roundPair(x[i].zw));
+#else
+    out[i] = roundPair(vec2f(x[i], 0.0)).x;
+#end
   }
 }
 
@@ -34,6 +50,12 @@ fn pack_half(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
+#if VECTOR == 4
+  let i = elementIndex(group, groups, local, GROUP);
+  if (i < dims.count) {
+    packed[i] = vec2u(pack(x[i].xy), pack(x[i].zw));
+  }
+#else
   let i = 2u * elementIndex(group, groups, local, GROUP);
   if (i >= dims.count) {
     return;
@@ -42,7 +64,8 @@ fn pack_half(
   if (i + 1u < dims.count) {
     second = x[i + 1u];
   }
-  packed[i / 2u] = pack(x[i], second);
+  packed[i / 2u] = pack(vec2f(x[i], second));
+#end
 }
 
 @compute @workgroup_size(GROUP)
@@ -51,6 +74,12 @@ fn unpack_half(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
+#if VECTOR == 4
+  let i = elementIndex(group, groups, local, GROUP);
+  if (i < dims.count) {
+    out[i] = vec4f(unpack2x16float(words[i].x), unpack2x16float(words[i].y));
+  }
+#else
   let i = 2u * elementIndex(group, groups, local, GROUP);
   if (i >= dims.count) {
     return;
@@ -60,4 +89,5 @@ fn unpack_half(
   if (i + 1u < dims.count) {
     out[i + 1u] = pair.y;
   }
+#end
 }

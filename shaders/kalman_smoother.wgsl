@@ -79,7 +79,7 @@ fn regress(
   let step = row * dims.stepBatch + next * dims.stepTime;
   let noise = row * dims.noiseBatch + next * dims.noiseTime;
   var ahead: array<f32, STATES>;
-#for i in 0..STATES
+#loop i in 0..STATES
   {
 #if HAS_SHIFT
     ahead[${i}] = stateIntercept[row * dims.shiftBatch + next * dims.shiftTime + ${i}];
@@ -108,7 +108,7 @@ fn regress(
   }
 #end
   triangularize0();
-#for i in 0..STATES
+#loop i in 0..STATES
   {
     var g = mean[belief + ${i}];
     var E: array<f32, STATES>;
@@ -166,7 +166,7 @@ var<private> D: array<f32, STATES * STATES>;
 #for source in 0..2
 fn pass${source}(at: u32) {
   var next: array<f32, STATES>;
-#for i in 0..STATES
+#loop i in 0..STATES
   {
     var sum = number${source}(at + ${i});
 #for j in 0..STATES
@@ -223,7 +223,7 @@ fn reduce_chunks(
   for (var t = last; t > first; t--) {
     let at = (row * dims.length + t - 1u) * ELEMENT;
     let before = E;
-#for i in 0..STATES
+#loop i in 0..STATES
 #for j in 0..STATES
     {
       var sum = 0.0;

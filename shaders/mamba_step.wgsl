@@ -19,10 +19,16 @@
 
 struct Dims { batch: u32, rows: u32, fields: u32, eps: f32 }
 
+#if HALF
+alias Four = vec2u;
+#else
+alias Four = vec4f;
+#end
+
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> rows: array<f32>;
 @group(0) @binding(2) var<storage, read> weights: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> state: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> state: array<Four>;
 @group(0) @binding(4) var<storage, read_write> window: array<f32>;
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
@@ -44,6 +50,28 @@ var<workgroup> sums: array<array<array<f32, COLUMNS>, STREAMS>, SLICES>;
 fn add4(w: vec4f, v: vec4f, total: f32) -> f32 {
   return fma(w.x, v.x, fma(w.y, v.y, fma(w.z, v.z, fma(w.w, v.w, total))));
 }
+
+#if HALF
+// The largest number of binary16: what lies beyond it would become an infinity.
+const HALF_MAX: f32 = 65504.0;
+
+fn widened(four: vec2u) -> vec4f {
+  return vec4f(unpack2x16float(four.x), unpack2x16float(four.y));
+}
+
+fn narrowed(four: vec4f) -> vec2u {
+  let inside = clamp(four, vec4f(-HALF_MAX), vec4f(HALF_MAX));
+  return vec2u(pack2x16float(inside.xy), pack2x16float(inside.zw));
+}
+#else
+fn widened(four: vec4f) -> vec4f {
+  return four;
+}
+
+fn narrowed(four: vec4f) -> vec4f {
+  return four;
+}
+#end
 
 /// One column of a projection of tileV for all streams, over one range of it: into `sums`.
 fn project(local: u32, first: u32, columns: u32) {
@@ -209,11 +237,11 @@ fn step(
     let isKnown = record${i}.x >= 0.0;
 #for n in 0..STATES / 4
     {
-      let kept = exp2(dt * A${n}) * held${i}_${n};
+      let kept = exp2(dt * A${n}) * widened(held${i}_${n});
       let next = fma(vec4f(input), selected[stream][${RANKS + n}], kept);
       y = add4(selected[stream][${RANKS + STATES / 4 + n}], next, y);
       if (isKnown) {
-        state[bank${i} + ${n}u * INNER] = next;
+        state[bank${i} + ${n}u * INNER] = narrowed(next);
       }
     }
 #end

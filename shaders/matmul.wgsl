@@ -1,20 +1,23 @@
-// Matrix product: c = act(a b + bias), for each of several pairs of matrices (or one b
-// for all rows); where the inner axis is split, each part of it has a c of its own, and a later
-// pass adds them. With SLOPE it is c = gradC act'(a b + bias): how the way back of act begins.
+// Matrix product: c = act(a b + bias), for each of several pairs of matrices (or one b for all
+// rows); where the inner axis is split, each part has a c of its own, and a later pass adds them.
+// With SLOPE it is c = gradC act'(a b + bias): how the way back of act begins. With NORM a row
+// of a is a / sqrt(mean(a^2) + eps) times the weight of each step: squares are summed as a is
+// staged, and the root is a factor of the finished sums.
 //
 // A workgroup computes ROWS x COLUMNS outputs; it stages STEPS of the inner axis of both operands
 // in workgroup memory, four rows or four columns to a vector. An invocation keeps BLOCK_ROWS x
 // BLOCK_COLUMNS outputs in named vec4f registers: its vectors of rows and columns lie DOWN and
 // ACROSS vectors apart, and invocations form patches of PATCH_ROWS x PATCH_COLUMNS, so that a warp
 // reads few and neighbouring vectors. While a tile is multiplied, the next one is under way from
-// global memory to registers. An operand stored along the inner axis is turned when it is staged;
-// the vectors of four steps are then swapped by an exclusive or, so that neighbouring invocations
-// store to different banks.
+// global memory to registers. Of an operand that is stored along the inner axis an invocation loads
+// one step of four rows, neighbours taking neighbouring steps: so it is turned without being taken
+// apart.
 #import shared/activation_kind
 
-struct Dims { m: u32, n: u32, k: u32, kOfPart: u32, pairs: u32 }
+struct Dims { m: u32, n: u32, k: u32, kOfPart: u32, pairs: u32, eps: f32 }
 
-// Operands whose contiguous axis is a multiple of four are read in fours, and so is c written.
+// Rows or columns that lie side by side are read, and those of c written, in fours where their
+// number is a multiple of four.
 #if WIDE_A
 @group(0) @binding(0) var<storage, read> a: array<vec4f>;
 #else
@@ -32,7 +35,8 @@ alias Output = f32;
 #end
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> gradC: array<Output>;
-@group(0) @binding(4) var<storage, read_write> c: array<Output>;
+@group(0) @binding(4) var<storage, read> norm: array<f32>;
+@group(0) @binding(5) var<storage, read_write> c: array<Output>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 const DOWN = ${ROWS / BLOCK_ROWS}u;
@@ -40,34 +44,38 @@ const ACROSS = ${COLUMNS / BLOCK_COLUMNS}u;
 const PATCH = ${PATCH_ROWS * PATCH_COLUMNS}u;
 const PATCHES_ACROSS = ${COLUMNS / BLOCK_COLUMNS / PATCH_COLUMNS}u;
 
-var<workgroup> tileA: array<array<vec4f, ${ROWS / 4}>, STEPS>;
-var<workgroup> tileB: array<array<vec4f, ${COLUMNS / 4}>, STEPS>;
+// Of an operand that is turned, neighbours store to neighbouring steps: a vector of padding leads
+// them to different banks.
+var<workgroup> tileA: array<array<vec4f, ${ROWS / 4 + PAD_A}>, STEPS>;
+var<workgroup> tileB: array<array<vec4f, ${COLUMNS / 4 + PAD_B}>, STEPS>;
 
-/// Four neighbours of a, from its element `at` on.
+/// One step of four rows of a, the first at `at`, which counts in fours with WIDE_A.
 fn fourOfA(at: u32) -> vec4f {
 #if WIDE_A
-  return a[at / 4u];
+  return a[at];
 #else
-  return vec4f(a[at], a[at + 1u], a[at + 2u], a[at + 3u]);
+  let apart = select(dims.k, 1u, TRANSPOSE_A == 1u);
+  return vec4f(a[at], a[at + apart], a[at + 2u * apart], a[at + 3u * apart]);
 #end
 }
 
-/// Four neighbours of b.
+/// One step of four columns of b.
 fn fourOfB(at: u32) -> vec4f {
 #if WIDE_B
-  return b[at / 4u];
+  return b[at];
 #else
-  return vec4f(b[at], b[at + 1u], b[at + 2u], b[at + 3u]);
+  let apart = select(1u, dims.k, TRANSPOSE_B == 1u);
+  return vec4f(b[at], b[at + apart], b[at + 2u * apart], b[at + 3u * apart]);
 #end
 }
 
-/// Four values that lie `apart` steps from each other, the first at step p; 0 from step `end` on.
-/// Rows and columns outside of a matrix may hold anything: they reach no output that is written.
-fn inside(value: vec4f, p: u32, apart: u32, end: u32) -> vec4f {
+/// What belongs to step p: 0 from step `end` on. Rows and columns outside of a matrix may hold
+/// anything, for they reach no output that is written.
+fn inside(value: vec4f, p: u32, end: u32) -> vec4f {
 #if EVEN
   return value;
 #else
-  return select(vec4f(0.0), value, vec4u(p) + apart * vec4u(0u, 1u, 2u, 3u) < vec4u(end));
+  return select(vec4f(0.0), value, p < end);
 #end
 }
 
@@ -84,44 +92,51 @@ fn multiply(
   let blockRow = local / PATCH / PATCHES_ACROSS * PATCH_ROWS + local % PATCH / PATCH_COLUMNS;
   let blockColumn = local / PATCH % PATCHES_ACROSS * PATCH_COLUMNS + local % PATCH_COLUMNS;
 
-  // What the invocation stages of each tile: its place there, and the address of what it reads.
-  // In place of rows and columns outside of a matrix it reads the last ones.
+  // What the invocation stages of each tile: its place there, and where it is read.
+#if WIDE_A
+  let unitA = 4u;
+#else
+  let unitA = 1u;
+#end
+#if WIDE_B
+  let unitB = 4u;
+#else
+  let unitB = 1u;
+#end
 #for i in 0..LOADS_A
   let itemA${i} = local + ${i * INVOCATIONS}u;
 #if TRANSPOSE_A
   let stepA${i} = itemA${i} / ${ROWS / 4}u;
-  let rowA${i} = itemA${i} % ${ROWS / 4}u * 4u;
-  var atA${i} = (pair * dims.k + start + stepA${i}) * dims.m + min(row0 + rowA${i}, dims.m - 1u);
+  let vectorA${i} = itemA${i} % ${ROWS / 4}u;
+  let firstA${i} = (pair * dims.k + start + stepA${i}) * dims.m + row0 + 4u * vectorA${i};
 #else
-  let stepA${i} = itemA${i} % ${STEPS / 4}u * 4u;
-  let rowA${i} = itemA${i} / ${STEPS / 4}u;
-  let turnedA${i} = rowA${i} / 4u ^ stepA${i} / 4u * SWIZZLE_A;
-  var atA${i} = (pair * dims.m + min(row0 + rowA${i}, dims.m - 1u)) * dims.k + start + stepA${i};
+  let stepA${i} = itemA${i} % STEPS;
+  let vectorA${i} = itemA${i} / STEPS;
+  let firstA${i} = (pair * dims.m + row0 + 4u * vectorA${i}) * dims.k + start + stepA${i};
 #end
+  var atA${i} = firstA${i} / unitA;
   var nextA${i} = fourOfA(atA${i});
+#if NORM
+  var nextNorm${i} = norm[stepA${i}];
+  var squares${i} = vec4f(0.0);
+#end
 #end
 #for i in 0..LOADS_B
   let itemB${i} = local + ${i * INVOCATIONS}u;
 #if TRANSPOSE_B
-  let stepB${i} = itemB${i} % ${STEPS / 4}u * 4u;
-  let columnB${i} = itemB${i} / ${STEPS / 4}u;
-  let turnedB${i} = columnB${i} / 4u ^ stepB${i} / 4u * SWIZZLE_B;
-  let sourceB${i} = min(column0 + columnB${i}, dims.n - 1u);
-  var atB${i} = (pair * dims.n + sourceB${i}) * dims.k + start + stepB${i};
+  let stepB${i} = itemB${i} % STEPS;
+  let vectorB${i} = itemB${i} / STEPS;
+  let firstB${i} = (pair * dims.n + column0 + 4u * vectorB${i}) * dims.k + start + stepB${i};
 #else
   let stepB${i} = itemB${i} / ${COLUMNS / 4}u;
-  let columnB${i} = itemB${i} % ${COLUMNS / 4}u * 4u;
-  let sourceB${i} = min(column0 + columnB${i}, dims.n - 1u);
-  var atB${i} = (pair * dims.k + start + stepB${i}) * dims.n + sourceB${i};
+  let vectorB${i} = itemB${i} % ${COLUMNS / 4}u;
+  let firstB${i} = (pair * dims.k + start + stepB${i}) * dims.n + column0 + 4u * vectorB${i};
 #end
+  var atB${i} = firstB${i} / unitB;
   var nextB${i} = fourOfB(atB${i});
 #end
-#for g in 0..STEPS / 4
-  let placeA${g} = blockRow ^ ${g}u * SWIZZLE_A;
-  let placeB${g} = blockColumn ^ ${g}u * SWIZZLE_B;
-#end
-  let strideA = select(STEPS, STEPS * dims.m, TRANSPOSE_A == 1u);
-  let strideB = select(STEPS * dims.n, STEPS, TRANSPOSE_B == 1u);
+  let strideA = select(STEPS, STEPS * dims.m, TRANSPOSE_A == 1u) / unitA;
+  let strideB = select(STEPS * dims.n, STEPS, TRANSPOSE_B == 1u) / unitB;
 
 #for r in 0..BLOCK_ROWS
 #for v in 0..BLOCK_COLUMNS / 4
@@ -132,26 +147,18 @@ fn multiply(
     workgroupBarrier();
 #for i in 0..LOADS_A
     if (itemA${i} < ${ROWS * STEPS / 4}u) {
-      let value = inside(nextA${i}, base + stepA${i}, 1u - TRANSPOSE_A, end);
-#if TRANSPOSE_A
-      tileA[stepA${i}][rowA${i} / 4u] = value;
+      let value = inside(nextA${i}, base + stepA${i}, end);
+#if NORM
+      squares${i} += value * value;
+      tileA[stepA${i}][vectorA${i}] = inside(value * nextNorm${i}, base + stepA${i}, end);
 #else
-#for e in 0..4
-      tileA[stepA${i} + ${e}u][turnedA${i}][rowA${i} % 4u] = value[${e}];
-#end
+      tileA[stepA${i}][vectorA${i}] = value;
 #end
     }
 #end
 #for i in 0..LOADS_B
     if (itemB${i} < ${COLUMNS * STEPS / 4}u) {
-      let value = inside(nextB${i}, base + stepB${i}, TRANSPOSE_B, end);
-#if TRANSPOSE_B
-#for e in 0..4
-      tileB[stepB${i} + ${e}u][turnedB${i}][columnB${i} % 4u] = value[${e}];
-#end
-#else
-      tileB[stepB${i}][columnB${i} / 4u] = value;
-#end
+      tileB[stepB${i}][vectorB${i}] = inside(nextB${i}, base + stepB${i}, end);
     }
 #end
     workgroupBarrier();
@@ -160,6 +167,9 @@ fn multiply(
 #for i in 0..LOADS_A
       atA${i} += strideA;
       nextA${i} = fourOfA(atA${i});
+#if NORM
+      nextNorm${i} = norm[base + STEPS + stepA${i}];
+#end
 #end
 #for i in 0..LOADS_B
       atB${i} += strideB;
@@ -169,10 +179,10 @@ fn multiply(
 #for p in 0..STEPS
     {
 #for q in 0..BLOCK_ROWS / 4
-      let left${q} = tileA[${p}][placeA${p / 4} + ${q}u * DOWN];
+      let left${q} = tileA[${p}][blockRow + ${q}u * DOWN];
 #end
 #for v in 0..BLOCK_COLUMNS / 4
-      let right${v} = tileB[${p}][placeB${p / 4} + ${v}u * ACROSS];
+      let right${v} = tileB[${p}][blockColumn + ${v}u * ACROSS];
 #end
 #for r in 0..BLOCK_ROWS
 #for v in 0..BLOCK_COLUMNS / 4
@@ -182,6 +192,29 @@ fn multiply(
     }
 #end
   }
+
+#if NORM
+  // The squares of a row lie in as many invocations as a tile has steps: they meet where it lay.
+  workgroupBarrier();
+#for i in 0..LOADS_A
+  if (itemA${i} < ${ROWS * STEPS / 4}u) {
+    tileA[stepA${i}][vectorA${i}] = squares${i};
+  }
+#end
+  workgroupBarrier();
+#for q in 0..BLOCK_ROWS / 4
+  var factor${q} = vec4f(0.0);
+#for p in 0..STEPS
+  factor${q} += tileA[${p}][blockRow + ${q}u * DOWN];
+#end
+  factor${q} = 1.0 / sqrt(factor${q} / f32(dims.k) + dims.eps);
+#end
+#for r in 0..BLOCK_ROWS
+#for v in 0..BLOCK_COLUMNS / 4
+  sum${r}_${v} *= factor${r / 4}[${r % 4}];
+#end
+#end
+#end
 
 #for r in 0..BLOCK_ROWS
   {

@@ -1,10 +1,11 @@
-// Range of the last axis: out[row, i] = x[row, start + i].
+// Range of the last axis: out[row, i] = x[row, start + i]. One invocation an Element of the output.
 #import shared/bounds
+#import shared/vector
 
 struct Dims { size: u32, width: u32, start: u32, count: u32 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read_write> out: array<Element>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 @compute @workgroup_size(GROUP)
@@ -32,6 +33,6 @@ fn spread_range(
     let inside = column >= dims.start && column < dims.start + dims.count;
     // The index of a column outside wraps and its value is not used.
     let value = x[i / dims.width * dims.count + column - dims.start];
-    out[i] = select(0.0, value, inside);
+    out[i] = select(Element(), value, inside);
   }
 }

@@ -1,13 +1,15 @@
 // Squared error of rows.
 #import shared/row_loss
 
-fn rowValue(row: u32) -> f32 {
-  let error = predictions[row] - targets[row];
+fn rowValue(row: u32, first: u32) -> f32 {
+  let error = predictionAt(first) - targets[row];
   return error * error;
 }
 
-fn rowGradients(row: u32, factor: f32) -> f32 {
-  let slope = 2.0 * factor * (predictions[row] - targets[row]);
-  gradPredictions[row] = slope;
+#if BACK
+fn rowGradients(row: u32, first: u32, factor: f32) -> f32 {
+  let slope = 2.0 * factor * (predictionAt(first) - targets[row]);
+  setGradient(first, slope);
   return -slope;
 }
+#end

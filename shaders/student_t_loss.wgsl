@@ -50,21 +50,23 @@ fn tailOf(z: f32, x: f32) -> Tail {
   return Tail(2.0 * log(root) + logOnePlus(p * p), 1.0 / (1.0 + p * p), 1.0 / (1.0 + p * p) / z);
 }
 
-fn rowValue(row: u32) -> f32 {
-  let logScale = predictions[3u * row + 1u];
-  let x = 0.5 * exp(predictions[3u * row + 2u]);
-  let tail = tailOf((targets[row] - predictions[3u * row]) * exp(-logScale), x);
+fn rowValue(row: u32, first: u32) -> f32 {
+  let logScale = predictionAt(first + 1u);
+  let x = 0.5 * exp(predictionAt(first + 2u));
+  let tail = tailOf((targets[row] - predictionAt(first)) * exp(-logScale), x);
   return HALF_LOG_TURN + logScale - logGammaRatio(x) + (x + 0.5) * tail.log;
 }
 
-fn rowGradients(row: u32, factor: f32) -> f32 {
-  let inverse = exp(-predictions[3u * row + 1u]);
-  let x = 0.5 * exp(predictions[3u * row + 2u]);
-  let tail = tailOf((targets[row] - predictions[3u * row]) * inverse, x);
+#if BACK
+fn rowGradients(row: u32, first: u32, factor: f32) -> f32 {
+  let inverse = exp(-predictionAt(first + 1u));
+  let x = 0.5 * exp(predictionAt(first + 2u));
+  let tail = tailOf((targets[row] - predictionAt(first)) * inverse, x);
   let slope = factor * (2.0 * x + 1.0) * tail.slope * inverse;
-  gradPredictions[3u * row] = -slope;
-  gradPredictions[3u * row + 1u] = factor * (1.0 - (2.0 * x + 1.0) * tail.share);
-  gradPredictions[3u * row + 2u] = factor
-    * (x * tail.log - (x + 0.5) * tail.share - logGammaRatioSlope(x));
+  setGradient(first, -slope);
+  setGradient(first + 1u, factor * (1.0 - (2.0 * x + 1.0) * tail.share));
+  setGradient(first + 2u, factor
+    * (x * tail.log - (x + 0.5) * tail.share - logGammaRatioSlope(x)));
   return slope;
 }
+#end

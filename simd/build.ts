@@ -22,8 +22,8 @@ const COMPILER = "assemblyscript/asc";
 const ROOT = import.meta.dirname!;
 const TARGET = `${ROOT}/../src/device/simd.wasm`;
 
-/** Pages of 64 KiB: 1 GiB of arrays, 16 MiB of scratch a thread (`PAGES_MAX` in src/device/simd.ts). */
-const PAGES_MAX = 20_480;
+/** Pages of 64 KiB: arrays of a run, scratch, arrays that stay (`PAGES_MAX` in src/device/simd.ts). */
+const PAGES_MAX = 45_056;
 
 const FLAGS: readonly string[] = [
   "-O3",

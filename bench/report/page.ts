@@ -10,6 +10,8 @@ import {
   memoryTable,
   modelsTable,
   scanMemoryTable,
+  servingTable,
+  smootherTable,
   trainingTable,
 } from "./sections.ts";
 import type { Stored } from "./stored.ts";
@@ -87,6 +89,27 @@ function crossoverSeries({ crossover }: Stored): Series[] {
   ).filter(({ points }) => points.length > 0);
 }
 
+/** Times of a step against the count of streams. */
+function servingSeries({ serving }: Stored): Series[] {
+  const rows = serving?.data.rows ?? [];
+  const line = (
+    name: string,
+    device: string,
+    key: "gpuMs" | "latencyMs" | "flightMs" | "floorMs",
+  ) => ({
+    name,
+    points: rows.filter((row) => row.device === device && row[key] !== null)
+      .map((row) => [row.streams, row[key]!] as const),
+  });
+  return [
+    line("floor of the bytes", "webgpu", "floorMs"),
+    line("GPU's own clock", "webgpu", "gpuMs"),
+    line("four in flight", "webgpu", "flightMs"),
+    line("awaited, one by one", "webgpu", "latencyMs"),
+    line("CPU, one core", "cpu", "latencyMs"),
+  ].filter(({ points }) => points.length > 0);
+}
+
 function crossoverText({ crossover }: Stored): string {
   if (crossover === undefined) return MISSING;
   const table = markdownTable(
@@ -126,6 +149,8 @@ export interface Page {
  * @throws {SyntaxError} the template has a place for which there is nothing
  */
 export function pageOf(template: string, stored: Stored): Page {
+  const images = imagesOf(stored);
+  const chart = (file: string, alt: string) => file in images ? `![${alt}](img/${file})` : MISSING;
   const parts: Readonly<Record<string, () => string>> = {
     targets: () => targetsTable(stored),
     peerSource: () => PEER_SOURCE,
@@ -133,6 +158,10 @@ export function pageOf(template: string, stored: Stored): Page {
     issue: () => kernelTable(stored, "issue"),
     ops: () => kernelTable(stored, "ops"),
     gradients: () => kernelTable(stored, "gradients"),
+    lengthChart: () => chart("perf_length.svg", "Time of a sample against the length"),
+    stateChart: () => chart("perf_state.svg", "Time against the size of the state"),
+    streamsChart: () => chart("perf_streams.svg", "Time of a step against the streams"),
+    crossoverChart: () => chart("perf_crossover.svg", "CPU and GPU from host to host"),
     curves: () => stored.curves ? source(stored.curves) : MISSING,
     crossover: () => crossoverText(stored),
     cpu: () => cpuTable(stored),
@@ -140,6 +169,8 @@ export function pageOf(template: string, stored: Stored): Page {
     memory: () => memoryTable(stored),
     scanMemory: () => scanMemoryTable(stored),
     backlog: () => backlogTable(stored),
+    serving: () => servingTable(stored),
+    smoother: () => smootherTable(stored),
     models: () => modelsTable(stored),
     ingest: () => ingestTable(stored),
   };
@@ -148,7 +179,7 @@ export function pageOf(template: string, stored: Stored): Page {
     if (part === undefined) throw new SyntaxError(`The page has no part "${name}"`);
     return part();
   });
-  return { text, images: imagesOf(stored) };
+  return { text, images };
 }
 
 function imagesOf(stored: Stored): Record<string, string> {
@@ -169,6 +200,11 @@ function imagesOf(stored: Stored): Record<string, string> {
     "perf_state.svg",
     ["Time against the size of the state", "states of a feature or head", "ms"],
     seriesOf(stored, "state", (ms) => ms),
+  );
+  add(
+    "perf_streams.svg",
+    ["A step of a 4-layer Mamba against the streams", "streams", "ms a step"],
+    servingSeries(stored),
   );
   add(
     "perf_crossover.svg",

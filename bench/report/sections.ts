@@ -1,5 +1,5 @@
 /** Tables of what the benches of whole paths print: a record's rows and the columns shown of them. */
-import { digits, markdownTable, MISSING, source } from "./format.ts";
+import { digits, markdownTable, MISSING, percent, source } from "./format.ts";
 import type { Recorded, Stored } from "./stored.ts";
 
 /** A heading and how a row's cell is written. */
@@ -77,6 +77,40 @@ export function backlogTable({ backlog }: Stored): string {
   ]);
 }
 
+/** A step of many streams, each row a count of them. */
+export function servingTable({ serving }: Stored): string {
+  const rate = (streams: number, ms: number | null) => digits(streams / 1e3 / (ms ?? NaN));
+  const table = section(serving, ({ rows }) => rows, [
+    ["device", ({ device }) => device],
+    ["streams", ({ streams }) => digits(streams, 6)],
+    ["GPU, ms", ({ gpuMs }) => digits(gpuMs ?? NaN)],
+    ["M updates/s", ({ streams, gpuMs }) => rate(streams, gpuMs)],
+    ["of the floor", ({ gpuMs, floorMs }) => percent((floorMs ?? NaN) / (gpuMs ?? NaN))],
+    ["latency, ms", ({ latencyMs }) => digits(latencyMs)],
+    ["in flight, ms", ({ flightMs }) => digits(flightMs)],
+    ["M updates/s", ({ streams, flightMs }) => rate(streams, flightMs)],
+  ]);
+  const crossover = serving?.data.crossover;
+  if (crossover === undefined || crossover === null) return table;
+  return `${table}\n\nThe CPU's one core serves ${
+    digits(crossover)
+  } streams in the least latency ` +
+    "of the GPU.";
+}
+
+/** The parallel smoother beside the sequential one. */
+export function smootherTable({ smoother }: Stored): string {
+  return section(smoother, ({ rows }) => rows, [
+    ["states", ({ states }) => digits(states)],
+    ["samples", ({ length }) => digits(length, 7)],
+    ["SIMD, one core, ms", ({ simdMs }) => digits(simdMs)],
+    ["GPU, ms", ({ gpuMs }) => digits(gpuMs)],
+    ["SIMD ÷ GPU", ({ simdMs, gpuMs }) => digits(simdMs / gpuMs)],
+    ["to the host, ms", ({ hostMs }) => digits(hostMs)],
+    ["SIMD ÷ that", ({ simdMs, hostMs }) => digits(simdMs / hostMs)],
+  ]);
+}
+
 /** Updates per second of models, one core. */
 export function modelsTable({ models }: Stored): string {
   return section(models, ({ rows }) => rows, [
@@ -95,6 +129,7 @@ export function ingestTable({ ingest }: Stored): string {
     ["server", ({ server }) => server],
     ["requests/s", ({ measured }) => digits(measured.requestsPerS)],
     ["samples/s", ({ measured }) => digits(measured.samplesPerS)],
+    ["applied/s", ({ measured }) => digits(measured.appliedPerS ?? NaN)],
     ["p50, ms", ({ measured }) => digits(measured.p50Ms)],
     ["p99, ms", ({ measured }) => digits(measured.p99Ms)],
   ]);

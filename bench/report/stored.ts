@@ -69,9 +69,36 @@ export interface IngestData {
     readonly measured: {
       readonly requestsPerS: number;
       readonly samplesPerS: number;
+      /** Until the states have absorbed them, too; null for a bare route. */
+      readonly appliedPerS: number | null;
       readonly p50Ms: number;
       readonly p99Ms: number;
     };
+  }[];
+}
+
+/** What `serving_bench.ts` prints. */
+export interface ServingData {
+  /** Streams that the CPU serves in the GPU's least latency. */
+  readonly crossover: number | null;
+  readonly rows: readonly {
+    readonly device: string;
+    readonly streams: number;
+    readonly gpuMs: number | null;
+    readonly latencyMs: number;
+    readonly flightMs: number;
+    readonly floorMs: number | null;
+  }[];
+}
+
+/** What `smoother_bench.ts` prints. */
+export interface SmootherData {
+  readonly rows: readonly {
+    readonly states: number;
+    readonly length: number;
+    readonly simdMs: number;
+    readonly gpuMs: number;
+    readonly hostMs: number;
   }[];
 }
 
@@ -84,12 +111,17 @@ export interface Stored {
   readonly training?: Recorded<readonly IterationReport[]>;
   readonly memory?: Recorded<MemoryData>;
   readonly backlog?: Recorded<BacklogData>;
+  readonly serving?: Recorded<ServingData>;
+  readonly smoother?: Recorded<SmootherData>;
   readonly models?: Recorded<ModelsData>;
   readonly ingest?: Recorded<IngestData>;
 }
 
+/** What can be recorded. */
+export type RecordName = Exclude<keyof Stored, "smoother">;
+
 /** What is run for each: a file of `bench/` and its arguments. */
-export const RECORDS: Readonly<Record<keyof Stored, readonly string[]>> = {
+export const RECORDS: Readonly<Record<RecordName, readonly string[]>> = {
   kernels: ["ops_bench.ts", "--history"],
   curves: ["ops_bench.ts", "--group", "length", "--group", "state"],
   cpu: ["ops_bench.ts", "--shapes", "small"],
@@ -97,6 +129,7 @@ export const RECORDS: Readonly<Record<keyof Stored, readonly string[]>> = {
   training: ["training_bench.ts", "--model", "mamba4", "--member", "mamba", "--member", "s4d"],
   memory: ["memory_bench.ts"],
   backlog: ["backlog_bench.ts"],
+  serving: ["serving_bench.ts"],
   models: ["models_bench.ts"],
   ingest: ["ingest_bench.ts", "--model", "structural"],
 };

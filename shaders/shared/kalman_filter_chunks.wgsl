@@ -152,7 +152,7 @@ fn reduce_chunks(
 fn extend(at: u32, moves: bool) {
   var F = E;
   if (moves) {
-#for i in 0..STATES
+#loop i in 0..STATES
 #for c in 0..STATES
     {
       var sum = 0.0;
@@ -182,7 +182,7 @@ fn extend(at: u32, moves: bool) {
   }
 #end
 #end
-#for c in 0..STATES
+#loop c in 0..STATES
 #for i in 0..OBSERVED
   eta[${c}] += Y[${i * STATES + c}] * whitened[${i}];
 #end
@@ -196,7 +196,7 @@ fn extend(at: u32, moves: bool) {
   }
 #end
 #end
-#for i in 0..STATES
+#loop i in 0..STATES
 #for c in 0..STATES
   work[${i * STRIDE + c}] = Z[${i * STATES + c}];
 #end
@@ -205,7 +205,7 @@ fn extend(at: u32, moves: bool) {
 #end
 #end
   triangularize1();
-#for i in 0..STATES
+#loop i in 0..STATES
 #for c in 0..STATES
   Z[${i * STATES + c}] = work[${i * STRIDE + c}];
 #end
@@ -265,7 +265,7 @@ fn cross(at: u32) {
   let AT_Z = AT_U + STATES * STATES;
   var inner: array<f32, STATES>;
   var shift: array<f32, STATES>;
-#for i in 0..STATES
+#loop i in 0..STATES
   {
     var sum = 0.0;
 #for j in 0..STATES
@@ -276,13 +276,13 @@ fn cross(at: u32) {
       entry += U[${k * STATES + i}] * elements[AT_Z + ${k * STATES + j}];
 #end
       work[${i * STRIDE + j}] = entry;
-      work[${i * STRIDE + STATES + j}] = ${i == j}.0;
+      work[${i * STRIDE + STATES + j}] = f32(${i == j});
     }
 #end
     inner[${i}] = sum;
   }
 #end
-#for i in 0..STATES
+#loop i in 0..STATES
   {
     var sum = 0.0;
 #for j in 0..STATES
@@ -319,7 +319,7 @@ fn cross(at: u32) {
   moved[${i}] += U[${i * STATES + j}] * shift[${j}];
 #end
 #end
-#for i in 0..STATES
+#loop i in 0..STATES
 #for j in 0..STATES
   {
     var sum = U[${i * STATES + j}];
@@ -330,7 +330,7 @@ fn cross(at: u32) {
   }
 #end
 #end
-#for i in 0..STATES
+#loop i in 0..STATES
   {
     var sum = elements[at + ${i}];
 #for j in 0..STATES
@@ -348,7 +348,7 @@ fn cross(at: u32) {
   }
 #end
   triangularize2();
-#for i in 0..STATES
+#loop i in 0..STATES
 #for j in 0..STATES
   U[${i * STATES + j}] = work[${i * STRIDE + j}];
 #end

@@ -43,7 +43,7 @@ fn movesTo(time: u32) -> bool {
 
 /// From the belief before a sample: ahead, wide.
 fn predict(at: u32, moves: bool) {
-#for i in 0..STATES
+#loop i in 0..STATES
   {
     var sum = m[${i}];
     if (moves) {
@@ -94,9 +94,7 @@ fn predict(at: u32, moves: bool) {
 /// then holds [[S^(1/2), 0], [K S^(1/2), U]]. A missing channel has a row of its own column, which
 /// touches no other.
 fn update(at: u32, sample: u32) -> f32 {
-#for i in 0..ROWS_0 * STRIDE
-  work[${i}] = 0.0;
-#end
+  work = array<f32, WORK>();
 #for i in 0..OBSERVED
   isSeen[${i}] = isThere(sample, ${i});
   if (isSeen[${i}]) {
@@ -111,7 +109,7 @@ fn update(at: u32, sample: u32) -> f32 {
     work[${i * STRIDE + HAS_MASK * OBSERVED + i}] = 1.0;
   }
 #end
-#for i in 0..STATES
+#loop i in 0..STATES
 #for c in 0..WIDE
   work[${(OBSERVED + i) * STRIDE + COLS_0 - WIDE + c}] = wide[${i * WIDE + c}];
 #end
@@ -130,7 +128,7 @@ fn update(at: u32, sample: u32) -> f32 {
     likelihood -= HALF_LOG_2PI + log(pivot) + 0.5 * whitened[${i}] * whitened[${i}];
   }
 #end
-#for i in 0..STATES
+#loop i in 0..STATES
   {
     var sum = ahead[${i}];
 #for j in 0..OBSERVED

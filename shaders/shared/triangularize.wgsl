@@ -26,7 +26,7 @@ fn triangularize${shape}() {
     // head - norm, without its cancellation where head > 0.
     let first = select(head - norm, -tail / (head + norm), head > 0.0);
     let scale = select(2.0 / (first * first + tail), 0.0, isDone);
-#for i in j + 1..(shape == 0) * ROWS_0 + (shape == 1) * ROWS_1 + (shape == 2) * ROWS_2
+#loop i in j + 1..(shape == 0) * ROWS_0 + (shape == 1) * ROWS_1 + (shape == 2) * ROWS_2
     {
       var along = first * work[${i * STRIDE + j}];
 #for c in j + 1..(shape == 0) * COLS_0 + (shape == 1) * COLS_1 + (shape == 2) * COLS_2

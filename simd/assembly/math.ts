@@ -65,6 +65,28 @@ export function exp(x: v128): v128 {
   return v128.andnot(value, f32x4.lt(x, splat(EXP_MIN)));
 }
 
+/** Decays below this power of two are taken for it: what is left is no number beside a state. */
+const DECAY_MIN: f32 = -125;
+
+/**
+ * 2^x for x up to 0, within 2e-7 of it: what a state keeps in a step. The polynomial is the best of
+ * degree 5 from −½ to ½ with 2^0 = 1; the integer is added to the exponent's bits.
+ */
+// @ts-ignore: decorator
+@inline
+export function decayOf(x: v128): v128 {
+  const inside = f32x4.pmax(x, splat(DECAY_MIN));
+  const powers = f32x4.add(inside, splat(ROUNDER));
+  const r = f32x4.sub(inside, f32x4.sub(powers, splat(ROUNDER)));
+  let p = splat(1.3264727313e-3);
+  p = f32x4.add(f32x4.mul(p, r), splat(9.6715129912e-3));
+  p = f32x4.add(f32x4.mul(p, r), splat(5.5507335812e-2));
+  p = f32x4.add(f32x4.mul(p, r), splat(2.4022242427e-1));
+  p = f32x4.add(f32x4.mul(p, r), splat(6.9314700365e-1));
+  p = f32x4.add(f32x4.mul(p, r), splat(1));
+  return i32x4.add(p, i32x4.shl(powers, 23));
+}
+
 /** exp(x) over the whole range of f32, by exp(x/2)². */
 // @ts-ignore: decorator
 @inline
@@ -88,7 +110,7 @@ export function expm1(x: v128): v128 {
 /** log(x) for normal x > 0. */
 // @ts-ignore: decorator
 @inline
-function log(x: v128): v128 {
+export function log(x: v128): v128 {
   // x = m·2^e with m from √½ to √2.
   const bits = i32x4.sub(x, i32x4.splat(0x3f3504f3));
   const e = f32x4.convert_i32x4_s(i32x4.shr_s(bits, 23));

@@ -21,6 +21,7 @@ export const HALF_VALUES: Readonly<Record<string, readonly string[]>> = {
   layer_norm: ["x"],
   linear_scan: ["u"],
   matmul: ["a"],
+  norm_matmul: ["x"],
   outer: ["a", "b"],
   rms_norm: ["x", "z"],
   selective_scan: ["u", "delta", "B", "C", "z"],

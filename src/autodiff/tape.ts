@@ -238,9 +238,14 @@ class Recorder {
         throw new TypeError("A seed's tensor does not come from a watched one, or no more");
       }
       if ("buffer" in gradient) this.#sums.handForeign(node, gradient);
-      else this.#sums.add(node, this.#base.upload(gradient));
+      else this.#sums.add(node, this.#base.upload(this.#ownSeed(gradient)));
     }
     this.#replay();
+  }
+
+  /** A host tensor that may be written: uploading to the CPU does not copy. */
+  #ownSeed(seed: Tensor): Tensor {
+    return this.#base.kind === "cpu" ? { ...seed, data: seed.data.slice() } : seed;
   }
 
   /** The way back from the gradients that nodes have. */
@@ -346,12 +351,12 @@ class Recorder {
         const rest = sources.map((source, i) => handed.includes(names[i]!) ? undefined : source);
         if (rest.every((source) => source === undefined)) return;
         const given = { ...values };
-        const scope = openScope(this.#base);
+        const unpacked: DeviceTensor[] = [];
+        let gradients: Record<string, DeviceTensor>;
         try {
-          const unpacked: DeviceTensor[] = [];
           for (const [name, { packed }] of kept) {
             if (packed === undefined) continue;
-            const whole = unpackHalf(scope, packed, values[name]!.shape);
+            const whole = unpackHalf(this.#base, packed, values[name]!.shape);
             unpacked.push(whole);
             given[name] = whole;
           }
@@ -360,18 +365,27 @@ class Recorder {
             const gradient = made[i]!.gradient?.tensor ?? this.#sums.zero(shape, dtype);
             given[gradientName(name)] = reshape(gradient, shape);
           });
-          const gradients = runBackward(scope, op, given, shapes, params, homesOf(names, rest));
-          for (const tensor of unpacked) scope.free(tensor);
-          names.forEach((name, i) => {
-            const source = rest[i];
-            if (source === undefined) return;
-            this.#sums.add(source, scope.keep(gradients[gradientName(name)]!));
-          });
+          gradients = runBackward(this.#base, op, given, shapes, params, homesOf(names, rest));
         } finally {
-          scope.release();
+          for (const tensor of unpacked) this.#base.free(tensor);
         }
+        this.#addAll(names.map((name, i) => [rest[i], gradients[gradientName(name)]!]));
       },
     });
+  }
+
+  /** Adds fresh gradients; those that nobody wants are freed, and where one fails, all others. */
+  #addAll(gradients: readonly (readonly [Node | undefined, DeviceTensor])[]): void {
+    let added = 0;
+    try {
+      for (const [source, gradient] of gradients) {
+        added++;
+        if (source === undefined) this.#base.free(gradient);
+        else this.#sums.add(source, gradient);
+      }
+    } finally {
+      for (const [, gradient] of gradients.slice(added)) this.#base.free(gradient);
+    }
   }
 
   /** The caller is done with a tensor; the tape may still need it. */

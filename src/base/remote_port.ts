@@ -14,7 +14,13 @@ import {
  * Calls across a thread boundary: a worker serves named methods, the other side awaits them.
  * Answers keep the order of the calls as long as the methods are synchronous. Errors arrive as
  * what they were, class and fields included.
+ *
+ * Calls of one turn travel as one message, and so do their answers: waking a thread costs more than
+ * most calls do. An argument is read when the turn ends, and must not change before.
  */
+
+/** Calls of one message: none of them is answered before the last of them has run. */
+export const CALLS_PER_MESSAGE_MAX = 16;
 
 /** The part of `Worker` and of a worker's global scope that is used here. */
 export interface PortLike {
@@ -104,12 +110,17 @@ export class Transferred<T> {
 export class RemotePort {
   readonly #port: PortLike;
   readonly #open = new Map<number, PromiseWithResolvers<unknown>>();
+  /** Calls of this turn, and what moves with them. */
+  #outbox: CallMessage[] = [];
+  #moving: Transferable[] = [];
   #last = 0;
   #failure: Error | null = null;
 
   constructor(port: PortLike) {
     this.#port = port;
-    port.addEventListener("message", (event) => this.#receive(event.data as AnswerMessage));
+    port.addEventListener("message", (event) => {
+      for (const message of event.data as AnswerMessage[]) this.#receive(message);
+    });
   }
 
   /** Calls that wait for their answer. */
@@ -122,9 +133,27 @@ export class RemotePort {
     const id = ++this.#last;
     const settled = Promise.withResolvers<unknown>();
     this.#open.set(id, settled);
-    const message: CallMessage = { call: id, method, argument };
-    this.#port.postMessage(message, transfer);
+    if (this.#outbox.length === 0) queueMicrotask(() => this.#flush());
+    this.#outbox.push({ call: id, method, argument });
+    this.#moving.push(...transfer);
+    if (this.#outbox.length === CALLS_PER_MESSAGE_MAX) this.#flush();
     return settled.promise as Promise<T>;
+  }
+
+  #flush(): void {
+    const [calls, moving] = [this.#outbox, this.#moving];
+    if (calls.length === 0) return;
+    this.#outbox = [];
+    this.#moving = [];
+    try {
+      this.#port.postMessage(calls, moving);
+    } catch (error) {
+      // An argument that cannot travel: nothing of the message has, and no call of it will run.
+      for (const { call } of calls) {
+        this.#open.get(call)?.reject(error);
+        this.#open.delete(call);
+      }
+    }
   }
 
   /** Rejects what is open and all later calls: the other side is gone. */
@@ -149,31 +178,73 @@ export type RemoteMethods = Readonly<Record<string, (argument: never) => unknown
 /** Serves `methods` on a worker's own port. */
 export function serveMethods(port: PortLike, methods: RemoteMethods): void {
   port.addEventListener("message", (event) => {
-    const { call, method, argument } = event.data as CallMessage;
-    answer(port, call, () => {
-      const serve = methods[method];
-      if (serve === undefined) throw new TypeError(`No remote method "${method}"`);
-      return serve(argument as never);
-    });
+    const answers = new Answers(port);
+    for (const { call, method, argument } of event.data as CallMessage[]) {
+      answer(answers, call, () => {
+        const serve = methods[method];
+        if (serve === undefined) throw new TypeError(`No remote method "${method}"`);
+        return serve(argument as never);
+      });
+    }
+    answers.send();
   });
 }
 
-function answer(port: PortLike, call: number, run: () => unknown): void {
-  const refuse = (error: unknown) => {
-    port.postMessage({ answer: call, error: encodeError(error) } satisfies AnswerMessage);
-  };
-  const send = (result: unknown) => {
+/** What answers one message. */
+class Answers {
+  readonly #port: PortLike;
+  #messages: AnswerMessage[] = [];
+  #moving: Transferable[] = [];
+  #isSent = false;
+
+  constructor(port: PortLike) {
+    this.#port = port;
+  }
+
+  put(message: AnswerMessage, buffers: readonly Transferable[] = []): void {
+    this.#messages.push(message);
+    this.#moving.push(...buffers);
+    // A method that took its time answers alone.
+    if (this.#isSent) this.send();
+  }
+
+  send(): void {
+    this.#isSent = true;
+    const [messages, moving] = [this.#messages, this.#moving];
+    this.#messages = [];
+    this.#moving = [];
+    if (messages.length === 0) return;
+    try {
+      this.#port.postMessage(messages, moving);
+    } catch (error) {
+      // Nothing has moved: each goes alone, by copy, and one that cannot fails its own call.
+      for (const message of messages) this.#sendAlone(message, error);
+    }
+  }
+
+  #sendAlone(message: AnswerMessage, error: unknown): void {
+    try {
+      this.#port.postMessage([message]);
+    } catch {
+      this.#port.postMessage([{ answer: message.answer, error: encodeError(error) }]);
+    }
+  }
+}
+
+function answer(answers: Answers, call: number, run: () => unknown): void {
+  const refuse = (error: unknown) => answers.put({ answer: call, error: encodeError(error) });
+  const give = (result: unknown) => {
     if (result instanceof Transferred) {
-      port.postMessage({ answer: call, value: result.value }, result.buffers);
+      answers.put({ answer: call, value: result.value }, result.buffers);
     } else {
-      port.postMessage({ answer: call, value: result } satisfies AnswerMessage);
+      answers.put({ answer: call, value: result });
     }
   };
   try {
     const result = run();
-    // A synchronous result is sent in the same turn, so answers keep the order of the calls.
-    if (result instanceof Promise) result.then(send).catch(refuse);
-    else send(result);
+    // A synchronous result is put in its place at once, so answers keep the order of the calls.
+    if (result instanceof Promise) result.then(give).catch(refuse);
+    else give(result);
   } catch (error) {
     refuse(error);
   }

@@ -5,6 +5,8 @@ import { openSimd, type SimdOptions } from "./simd.ts";
 
 interface CpuBuffer extends BufferHandle {
   readonly data: FloatArray;
+  /** The same array where it lies in the memory of the SIMD kernels, until it is freed. */
+  held: Float32Array | undefined;
 }
 
 function isCpuBuffer(buffer: BufferHandle): buffer is CpuBuffer {
@@ -25,9 +27,9 @@ export interface CpuOptions {
  */
 export function openCpu(options: CpuOptions = {}): CpuDevice {
   let nextId = 1;
-  function wrap(tensor: Tensor): DeviceTensor {
+  function wrap(tensor: Tensor, held?: Float32Array): DeviceTensor {
     const { shape, dtype, data } = tensor;
-    const buffer: CpuBuffer = { id: nextId++, bytes: data.byteLength, generation: 0, data };
+    const buffer: CpuBuffer = { id: nextId++, bytes: data.byteLength, generation: 0, data, held };
     return { shape, dtype, buffer };
   }
   function dataOf(tensor: DeviceTensor): FloatArray {
@@ -41,19 +43,25 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
   return {
     kind: "cpu",
     simd: unit,
-    alloc(shape, dtype) {
-      const data = floatArray(dtype, sizeOf(shape));
+    alloc(shape, dtype, use) {
+      const size = sizeOf(shape);
+      const held = use === "resident" && dtype === "f32" ? unit?.hold(size) : undefined;
+      const data = held ?? floatArray(dtype, size);
       if (poison) data.fill(NaN);
-      return wrap({ shape, dtype, data });
+      return wrap({ shape, dtype, data }, held);
     },
-    upload: wrap,
+    upload: (tensor) => wrap(tensor),
     write(tensor, data) {
       expectAxis("elements", sizeOf(tensor.shape), data.length);
       dataOf(tensor).set(data);
     },
     read: (tensor) =>
       Promise.resolve({ shape: tensor.shape, dtype: tensor.dtype, data: dataOf(tensor) }),
-    free() {},
+    free({ buffer }) {
+      if (!isCpuBuffer(buffer) || buffer.held === undefined) return;
+      unit!.release(buffer.held);
+      buffer.held = undefined;
+    },
     close() {
       unit?.close();
       return Promise.resolve();

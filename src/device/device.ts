@@ -53,8 +53,14 @@ export function viewOf(tensor: DeviceTensor, start: number, shape: Shape): Devic
 
 /** What every device does. */
 export interface DeviceBase {
-  /** Memory for a tensor, contents undefined. @throws {LimitError} over the device's budget */
-  alloc(shape: Shape, dtype: Dtype): DeviceTensor;
+  /**
+   * Memory for a tensor, contents undefined.
+   *
+   * @param use  `resident`: it stays for many runs and is freed in the end; a CPU keeps it where
+   *   its kernels run
+   * @throws {LimitError} over the device's budget
+   */
+  alloc(shape: Shape, dtype: Dtype, use?: "resident"): DeviceTensor;
   /** Copies a host tensor to the device (WebGPU: as f32). @throws {LimitError} over the budget */
   upload(tensor: Tensor): DeviceTensor;
   /**
@@ -100,6 +106,8 @@ export interface SimdPlan {
   readonly passes: readonly SimdPass[];
   /** What one core takes, about, in milliseconds: whether waking other threads is worth it. */
   readonly coreMs: number;
+  /** Outputs that begin with a content that the kernels go on from. */
+  readonly resident?: readonly string[];
 }
 
 /** The vector unit of a CPU device. */
@@ -123,6 +131,16 @@ export interface SimdUnit {
     inputs: Readonly<Record<string, FloatArray>>,
     outputs: Readonly<Record<string, FloatArray>>,
   ): boolean;
+  /**
+   * An array in the kernels' own memory, which runs need not copy; its content is undefined. It
+   * stays until `release`.
+   *
+   * @returns undefined where the kernels cannot run or no room is left for it
+   * @throws {LimitError} the host has no memory left
+   */
+  hold(length: number): Float32Array | undefined;
+  /** Gives an array of `hold` back; it must not be used any more. */
+  release(array: Float32Array): void;
   /** Ends the threads; kernels go on with the caller's own. */
   close(): void;
 }
@@ -156,6 +174,8 @@ export interface Launch {
   /** Variables that lie in the buffers of others; their offsets are among `dims`. */
   readonly packed?: Packed;
   readonly workgroups: readonly [number, number, number];
+  /** Launches that share it differ in nothing but the buffers that they bind. */
+  readonly template?: object;
 }
 
 /** A buffer's leading bytes, as a shader sees them. */
@@ -178,6 +198,11 @@ export interface GpuLimits {
   readonly subgroupSize: number;
   /** Shaders may `enable f16;`. */
   readonly f16: boolean;
+  /**
+   * The adapter runs on the CPU: its compiler takes what is written out in full, and minutes over
+   * arrays that loops index, where a GPU's is the other way round.
+   */
+  readonly isSoftware?: boolean;
 }
 
 /** Who the adapter is. */

@@ -10,7 +10,7 @@ import { probeSubgroups, requestFeatured } from "./features.ts";
 import { type Pipeline, PipelineCache, shaderFile } from "./pipelines.ts";
 import { readLaunches } from "./launch_code.ts";
 import type { Command, LaunchRange, Program, WireBinding, WireLaunch } from "./protocol.ts";
-import { Readback } from "./readback.ts";
+import { Readback, wholeWords } from "./readback.ts";
 import { interfaceOf, type ShaderInterface } from "./wgsl.ts";
 
 /** Bytes of one launch's sizes; WebGPU's default alignment of dynamic offsets. */
@@ -59,6 +59,9 @@ export class GpuSession {
   readonly #dimsGroup: GPUBindGroup;
   readonly #dimsBytes = new ArrayBuffer(DIMS_SLOT_BYTES * LAUNCHES_PER_SUBMIT_MAX);
   readonly #dimsView = new DataView(this.#dimsBytes);
+  readonly #dimsWords = new Uint32Array(this.#dimsBytes);
+  /** What lies in the buffer: serving repeats its launches, and so their sizes. */
+  readonly #dimsSent = new Uint32Array(this.#dimsWords.length);
   readonly #buffers = new Map<number, GPUBuffer>();
   readonly #programs = new Map<number, Program>();
   /** By program and buffers: iterations repeat their launches on the pool's same buffers. */
@@ -146,7 +149,7 @@ export class GpuSession {
       fastReadback: readback.fast,
       timestamps,
     };
-    const limits = { ...limitsOf(most), subgroupSize, f16 };
+    const limits = { ...limitsOf(most), subgroupSize, f16, isSoftware: software };
     return new GpuSession(device, info, limits, readback, events);
   }
 
@@ -350,8 +353,7 @@ export class GpuSession {
   #submit(): void {
     if (this.#encoder) {
       this.#pass?.end();
-      const used = new Uint8Array(this.#dimsBytes, 0, this.#launches * DIMS_SLOT_BYTES);
-      this.#device.queue.writeBuffer(this.#dimsBuffer, 0, used);
+      this.#sendDims();
       this.#device.queue.submit([this.#encoder.finish()]);
     }
     this.#encoder = undefined;
@@ -362,11 +364,31 @@ export class GpuSession {
     this.#condemned = [];
   }
 
+  /** Writes the sizes of the launches that are submitted next, where the buffer has others. */
+  #sendDims(): void {
+    const words = this.#launches * DIMS_SLOT_BYTES / Uint32Array.BYTES_PER_ELEMENT;
+    let same = 0;
+    while (same < words && this.#dimsWords[same] === this.#dimsSent[same]) same++;
+    if (same === words) return;
+    this.#dimsSent.set(this.#dimsWords.subarray(0, words));
+    const used = new Uint8Array(this.#dimsBytes, 0, this.#launches * DIMS_SLOT_BYTES);
+    this.#device.queue.writeBuffer(this.#dimsBuffer, 0, used);
+  }
+
   async #read(request: number, { id, offset, bytes }: WireBinding): Promise<void> {
-    this.#submit();
     const spoilt = this.#spoilt.get(id);
-    if (spoilt !== undefined) return this.#events.failed(request, spoilt);
-    const data = await this.#readback.read(this.#buffer(id), bytes, offset);
+    if (spoilt !== undefined) {
+      this.#submit();
+      return this.#events.failed(request, spoilt);
+    }
+    const staging = await this.#readback.stagingFor(bytes);
+    // In the encoder of the launches before it: a submit of its own would cost as much again.
+    this.#pass?.end();
+    this.#pass = undefined;
+    this.#encoder ??= this.#device.createCommandEncoder();
+    this.#encoder.copyBufferToBuffer(this.#buffer(id), offset, staging, 0, wholeWords(bytes));
+    this.#submit();
+    const data = await this.#readback.bring(staging, bytes);
     const fault = this.#fault;
     this.#fault = undefined;
     if (fault !== undefined) this.#events.failed(request, fault);
@@ -398,8 +420,7 @@ export class GpuSession {
       pass.end();
     }
     encoder.resolveQuerySet(querySet, 0, count, resolved, 0);
-    const used = new Uint8Array(this.#dimsBytes, 0, this.#launches * DIMS_SLOT_BYTES);
-    this.#device.queue.writeBuffer(this.#dimsBuffer, 0, used);
+    this.#sendDims();
     this.#device.queue.submit([encoder.finish()]);
     this.#submit();
     const data = await this.#readback.read(resolved, count * TIMESTAMP_BYTES);

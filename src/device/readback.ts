@@ -18,6 +18,11 @@ export const STAGING_KEPT_BYTES_MAX = 16 * 1024 * 1024;
 
 const WORD_BYTES = 4;
 
+/** Bytes of a copy, which moves whole words and at least one. */
+export function wholeWords(bytes: number): number {
+  return Math.max(WORD_BYTES, Math.ceil(bytes / WORD_BYTES) * WORD_BYTES);
+}
+
 /** Staging buffers of one GPU device, by size, primed when made. */
 export class Readback {
   readonly #device: GPUDevice;
@@ -44,12 +49,16 @@ export class Readback {
 
   /** Copies `bytes` of a buffer to the host, after all work submitted so far. */
   async read(source: GPUBuffer, bytes: number, offset = 0): Promise<ArrayBuffer> {
-    const length = Math.max(WORD_BYTES, Math.ceil(bytes / WORD_BYTES) * WORD_BYTES);
-    const staging = await this.#staging(length);
+    const staging = await this.stagingFor(bytes);
     const encoder = this.#device.createCommandEncoder();
-    encoder.copyBufferToBuffer(source, offset, staging, 0, length);
+    encoder.copyBufferToBuffer(source, offset, staging, 0, wholeWords(bytes));
     this.#device.queue.submit([encoder.finish()]);
-    const range = await this.#map(staging, length);
+    return await this.bring(staging, bytes);
+  }
+
+  /** Brings to the host what submitted work copied into a buffer of {@linkcode stagingFor}. */
+  async bring(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
+    const range = await this.#map(staging, wholeWords(bytes));
     const data = range.slice(0, bytes);
     staging.unmap();
     if (staging.size > STAGING_KEPT_BYTES_MAX) staging.destroy();
@@ -82,7 +91,8 @@ export class Readback {
     this.#pending.add(settled);
   }
 
-  async #staging(bytes: number): Promise<GPUBuffer> {
+  /** A buffer that takes a copy of so many bytes, until the next one is asked for. */
+  async stagingFor(bytes: number): Promise<GPUBuffer> {
     let size = STAGING_BYTES_MIN;
     while (size < bytes) size *= 2;
     const kept = this.#kept.get(size);

@@ -1,4 +1,4 @@
-import type { CpuDevice, Device, DeviceTensor, GpuDevice } from "./device.ts";
+import type { Device, DeviceTensor } from "./device.ts";
 
 /** A device that remembers what was allocated through it. */
 export type ScopedDevice = Device & {
@@ -20,8 +20,11 @@ export function openScope(device: Device): ScopedDevice {
     return tensor;
   };
   const scope = {
-    alloc: (shape: DeviceTensor["shape"], dtype: DeviceTensor["dtype"]) =>
-      own(device.alloc(shape, dtype)),
+    alloc: (
+      shape: DeviceTensor["shape"],
+      dtype: DeviceTensor["dtype"],
+      use?: "resident",
+    ) => own(device.alloc(shape, dtype, use)),
     upload: (tensor: Parameters<Device["upload"]>[0]) => own(device.upload(tensor)),
     write: (tensor: DeviceTensor, data: Float32Array<ArrayBuffer>) => device.write(tensor, data),
     read: (tensor: DeviceTensor) => device.read(tensor),
@@ -51,10 +54,9 @@ export function openScope(device: Device): ScopedDevice {
   // What else a device does (a tape's recording) it also does inside a scope.
   if (device.kind === "cpu") {
     const { dataOf, simd } = device;
-    const cpu: CpuDevice = { ...device, ...scope, kind: "cpu", dataOf, simd };
-    return { ...cpu, keep: scope.keep, release: scope.release };
+    return { ...device, ...scope, kind: "cpu", dataOf, simd };
   }
-  const gpu: GpuDevice = {
+  return {
     ...device,
     ...scope,
     kind: "webgpu",
@@ -63,5 +65,4 @@ export function openScope(device: Device): ScopedDevice {
     dispatch: (launches) => device.dispatch(launches),
     table: (key, make) => device.table(key, make),
   };
-  return { ...gpu, keep: scope.keep, release: scope.release };
 }

@@ -6,6 +6,8 @@
  * device belong to the garbage collector and may be kept after they were freed, which memory of the
  * module could not allow; and so whether a kernel runs depends on the op's shapes alone, never on
  * what else lives in memory. A copy costs about half a nanosecond an element, a kernel several.
+ * The exception are arrays that are asked to stay ({@linkcode SimdUnit.hold}): states of many
+ * streams, of which a run advances a few. They lie behind the room of the runs, and are not copied.
  *
  * Results are the same bits on every machine and for every number of threads: only SIMD of fixed
  * meaning is used (no relaxed instructions), and each task writes outputs of its own, whose sums it
@@ -14,6 +16,7 @@
 import { LimitError } from "../base/errors.ts";
 import { invariant } from "../base/invariant.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
+import { HeldMemory } from "./held_memory.ts";
 import type { SimdPass, SimdPlan, SimdUnit } from "./device.ts";
 import { SimdPool } from "./simd_pool.ts";
 
@@ -32,9 +35,14 @@ export const SIMD_WORK_MIN = 4096;
 /** From this much time on one core on, waking other threads is worth its 0.05 to 0.2 ms. */
 export const SIMD_THREADS_FROM_MS = 0.5;
 
+/** Most bytes of arrays that stay; an array beyond it lies outside and is copied for each run. */
+export const SIMD_HELD_BYTES_MAX = 1.5 * 2 ** 30;
+
 const PAGE_BYTES = 65_536;
-/** As built: room for the arrays and for the scratch of all threads. */
-const PAGES_MAX = (SIMD_BYTES_MAX + SIMD_THREADS_MAX * SIMD_THREAD_BYTES_MAX) / PAGE_BYTES;
+/** Where arrays that stay begin: behind the arrays of a run and the scratch of all threads. */
+const HELD_AT = SIMD_BYTES_MAX + SIMD_THREADS_MAX * SIMD_THREAD_BYTES_MAX;
+/** As built. Addresses that were never touched take no memory. */
+const PAGES_MAX = (HELD_AT + SIMD_HELD_BYTES_MAX) / PAGE_BYTES;
 /** Vectors that straddle cache lines are slower. Address 0 means "not given". */
 const ALIGN_BYTES = 64;
 
@@ -70,6 +78,9 @@ class Engine {
   readonly module = simdModule();
   readonly memory = new WebAssembly.Memory({ initial: 1, maximum: PAGES_MAX, shared: true });
   readonly kernels: Readonly<Record<string, Kernel>>;
+  readonly #held = new HeldMemory(HELD_AT, SIMD_HELD_BYTES_MAX);
+  /** Views of this memory that were handed out: a larger one makes those before it no less true. */
+  readonly #buffers = new WeakSet<ArrayBufferLike>();
   #floats = new Float32Array(this.memory.buffer);
 
   constructor() {
@@ -90,6 +101,40 @@ class Engine {
     }
     return this.#floats;
   }
+
+  /** @throws {LimitError} the host has no memory left */
+  hold(length: number): Float32Array | undefined {
+    const bytes = Math.max(ALIGN_BYTES, aligned(4 * length));
+    const start = this.#held.take(bytes);
+    if (start === undefined) return undefined;
+    try {
+      const { buffer } = this.floats(start + bytes);
+      this.#buffers.add(buffer);
+      return new Float32Array(buffer, start, length);
+    } catch (error) {
+      this.#held.give(start);
+      throw error;
+    }
+  }
+
+  release(array: Float32Array): void {
+    this.#held.give(array.byteOffset);
+  }
+
+  /** Where an array that stays lies; undefined where it lies outside. */
+  addressOf(array: FloatArray): number | undefined {
+    // Asking a short array for its buffer makes one.
+    if (this.#held.count === 0 || !this.#buffers.has(array.buffer)) return undefined;
+    return array.byteOffset;
+  }
+}
+
+/** An array of a run. */
+interface Placed {
+  readonly name: string;
+  readonly array: FloatArray;
+  /** Where it lies in the module's memory; undefined where it has to be copied. */
+  readonly address: number | undefined;
 }
 
 /** Where everything of one run lies. */
@@ -100,17 +145,26 @@ interface Layout {
   readonly threadBytes: number;
 }
 
-function layoutOf(plan: SimdPlan, sizes: Iterable<readonly [string, number]>): Layout {
+/** @param arrays  those that the plan names, each with its address where it stays */
+function layoutOf(plan: SimdPlan, arrays: readonly Placed[]): Layout {
   const addresses = new Map<string, number>();
   let end = ALIGN_BYTES;
   const place = (name: string, floats: number) => {
     addresses.set(name, end);
     end += aligned(4 * floats);
   };
-  for (const [name, floats] of sizes) place(name, floats);
+  for (const { name, array, address } of arrays) {
+    if (address === undefined) place(name, array.length);
+    else addresses.set(name, address);
+  }
   for (const [name, floats] of Object.entries(plan.scratch)) place(name, floats);
   const threadFloats = Math.max(0, ...plan.passes.map((pass) => pass.threadFloats ?? 0));
   return { addresses, threadsAt: end, threadBytes: aligned(4 * threadFloats) };
+}
+
+/** Whether a kernel of the plan is given this array. */
+function isRead(plan: SimdPlan, name: string): boolean {
+  return plan.passes.some((pass) => pass.args.includes(name));
 }
 
 /**
@@ -165,9 +219,16 @@ export function openSimd(options: SimdOptions = {}): SimdUnit {
       open();
       return unavailable;
     },
+    hold: (length) => open()?.hold(length),
+    release: (array) => engine!.release(array),
     run(plan, inputs, outputs) {
-      const arrays = [...Object.entries(inputs), ...Object.entries(outputs)];
-      const layout = layoutOf(plan, arrays.map(([name, array]) => [name, array.length]));
+      const placed = (arrays: Readonly<Record<string, FloatArray>>): Placed[] =>
+        Object.entries(arrays).map(([name, array]) => {
+          return { name, array, address: engine?.addressOf(array) };
+        });
+      const given = placed(inputs).filter(({ name }) => isRead(plan, name));
+      const filled = placed(outputs);
+      const layout = layoutOf(plan, [...given, ...filled]);
       if (layout.threadsAt > SIMD_BYTES_MAX) return false;
       if (layout.threadBytes > SIMD_THREAD_BYTES_MAX) return false;
       const opened = open();
@@ -176,9 +237,16 @@ export function openSimd(options: SimdOptions = {}): SimdUnit {
       const floats = opened.floats(bytes);
       if (poison) floats.fill(NaN, 0, bytes / 4);
       const startOf = (name: string) => layout.addresses.get(name)! / 4;
-      for (const [name, array] of Object.entries(inputs)) floats.set(array, startOf(name));
+      for (const { name, array, address } of given) {
+        if (address === undefined) floats.set(array, startOf(name));
+      }
+      for (const { name, array, address } of filled) {
+        const isContinued = plan.resident?.includes(name) ?? false;
+        if (isContinued && address === undefined) floats.set(array, startOf(name));
+      }
       for (const pass of plan.passes) runPass(pass, layout, plan.coreMs >= threadsFromMs);
-      for (const [name, array] of Object.entries<FloatArray>(outputs)) {
+      for (const { name, array, address } of filled) {
+        if (address !== undefined) continue;
         array.set(floats.subarray(startOf(name), startOf(name) + array.length));
       }
       return true;

@@ -8,9 +8,10 @@ import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor/tensor.ts";
 import type { AdapterSummary, DeviceTensor, GpuDevice, GpuLimits, Launch } from "./device.ts";
 import { inTurn, prepareLinux } from "./driver.ts";
 import { PIPELINES_MAX } from "./pipelines.ts";
+import { ProgramNumbers } from "./programs.ts";
 import { BufferPool, POOL_BYTES_MAX } from "./pool.ts";
 import { LaunchWriter } from "./launch_code.ts";
-import type { Answer, Command, LaunchRange, Program, Request } from "./protocol.ts";
+import type { Answer, Command, LaunchRange, Request } from "./protocol.ts";
 import { wireBinding } from "./protocol.ts";
 import { FAST_READBACK_RUNTIMES } from "./readback.ts";
 import { threadEnded } from "./threads.ts";
@@ -19,8 +20,6 @@ import { threadEnded } from "./threads.ts";
 export const BATCH_COMMANDS_MAX = 1024;
 /** Bytes of uploads sent at once, about. */
 export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
-/** Programs that the Worker knows by number; all are sent again when there are more. */
-export const PROGRAMS_MAX = 2048;
 /** Constant tables kept on the device; the oldest goes first. */
 export const TABLES_MAX = 64;
 /** Times that a lost device is opened again before it is given up. */
@@ -91,7 +90,9 @@ export class WebGpuDevice implements GpuDevice {
   readonly #pool: BufferPool;
   readonly #tables = new Map<string, DeviceTensor>();
   readonly #waiting = new Map<number, Waiting>();
-  readonly #programs = new Map<string, number>();
+  readonly #programs = new ProgramNumbers((number, program) =>
+    this.#push({ kind: "program", number, program })
+  );
   #commands: Command[] = [];
   readonly #launches = new LaunchWriter();
   #transfer: ArrayBuffer[] = [];
@@ -251,7 +252,7 @@ export class WebGpuDevice implements GpuDevice {
   ): Promise<number> {
     this.#refuseWhenGone();
     this.#makeRoomForPrograms(launches.length);
-    const byProgram = new Map(launches.map((launch) => [this.#programOf(launch), launch]));
+    const byProgram = new Map(launches.map((launch) => [this.#programs.numberOf(launch), launch]));
     const total = byProgram.size;
     if (total > PIPELINES_MAX) throw new LimitError("PIPELINES_MAX", PIPELINES_MAX, total);
     const before = await this.pipelinesCompiled();
@@ -261,7 +262,7 @@ export class WebGpuDevice implements GpuDevice {
       onProgress(done++, total);
       // Others may have sent so many programs meanwhile that all were forgotten.
       this.#makeRoomForPrograms(1);
-      const program = this.#programOf(launch);
+      const program = this.#programs.numberOf(launch);
       count = await this.#request((request) => ({ kind: "compile", request, program })) as number;
     }
     onProgress(total, total);
@@ -350,7 +351,7 @@ export class WebGpuDevice implements GpuDevice {
     this.#refuseWhenGone();
     this.#makeRoomForPrograms(launches.length);
     // All of them before the first launch is written, since a full batch is sent in between.
-    const programs = launches.map((launch) => this.#programOf(launch));
+    const programs = launches.map((launch) => this.#programs.numberOf(launch));
     const range = { at: this.#launches.at, count: launches.length };
     launches.forEach((launch, i) => {
       this.#launches.add(programs[i]!, launch, (name, { generation }) => {
@@ -363,23 +364,9 @@ export class WebGpuDevice implements GpuDevice {
 
   /** Forgets all programs before launches that could be too many; numbers in use stay valid. */
   #makeRoomForPrograms(launches: number): void {
-    if (this.#programs.size + launches <= PROGRAMS_MAX) return;
+    if (this.#programs.hasRoomFor(launches)) return;
     this.#programs.clear();
     this.#push({ kind: "forgetPrograms" });
-  }
-
-  /** The number of a program, which is sent at its first use. */
-  #programOf({ shader, entry, constants, packed = {}, ...launch }: Launch): number {
-    const names = Object.keys(launch.bindings);
-    const dims = Object.keys(launch.dims);
-    const key = JSON.stringify([shader, entry, constants, names, dims, packed]);
-    const known = this.#programs.get(key);
-    if (known !== undefined) return known;
-    const number = this.#programs.size + 1;
-    const program: Program = { shader, entry, constants, names, dims, packed };
-    this.#programs.set(key, number);
-    this.#push({ kind: "program", number, program });
-    return number;
   }
 
   #push(command: Command): void {

@@ -4,6 +4,8 @@
  *   #import shared/NAME        the text of another file, once
  *   #if EXPR … #else … #end    kept or dropped by the constants
  *   #for i in LOW..HIGH … #end repeated for i = LOW … HIGH−1 (GPUs want it unrolled, people do not)
+ *   #loop i in LOW..HIGH … #end  the same, but a loop of the shader where the constant ROLLED
+ *                              is not 0: compilers take minutes over what is too long written out
  *   ${EXPR}                    the value of an expression, also inside a name: x${i}
  *
  * Expressions know integers, the constants, the loop variables, `+ − * / %` (division rounds down),
@@ -23,7 +25,8 @@ export const TEMPLATE_DEPTH_MAX = 16;
 /** Expanded text longer than this takes drivers seconds to compile. */
 export const EXPANDED_CHARS_MAX = 1 << 20;
 
-type Scope = ReadonlyMap<string, number>;
+/** Names with their values; null where the value is known to the running shader alone. */
+type Scope = ReadonlyMap<string, number | null>;
 
 /** Reads one expression by precedence: or, and, compare, sum, product, unary. */
 class ExpressionReader {
@@ -72,7 +75,7 @@ class ExpressionReader {
     }
     if (/^\d+$/.test(token)) return Number(token);
     const known = this.#scope.get(token);
-    if (known === undefined) {
+    if (known === undefined || known === null) {
       throw new SyntaxError(`Shader expression "${this.#text}" has no value for "${token}"`);
     }
     return known;
@@ -104,9 +107,9 @@ const LEVELS: readonly ReadonlyMap<string, Operator>[] = [
 type Node =
   | { kind: "line"; text: string }
   | { kind: "if"; condition: string; then: Node[]; otherwise: Node[] }
-  | { kind: "for"; variable: string; low: string; high: string; body: Node[] };
+  | { kind: "for"; rolls: boolean; variable: string; low: string; high: string; body: Node[] };
 
-const FOR_LINE = /^#for (\w+) in (.+?)\.\.(.+)$/;
+const FOR_LINE = /^#(for|loop) (\w+) in (.+?)\.\.(.+)$/;
 
 /** Reads lines up to the end of a block; returns the nodes and which directive ended it. */
 function readBlock(
@@ -147,8 +150,9 @@ function readBlock(
       if (!loop) throw new SyntaxError(`Shader line "${directive}" is no directive`);
       const body = readBlock(lines, at, depth + 1);
       if (body.ending !== "#end") throw new SyntaxError(`Shader line "${directive}" has no #end`);
-      const [, variable, low, high] = loop as unknown as [string, string, string, string];
-      nodes.push({ kind: "for", variable, low, high, body: body.nodes });
+      const [, word, variable, low, high] = loop as unknown as [string, string, ...string[]];
+      const range = { variable: variable!, low: low!, high: high! };
+      nodes.push({ kind: "for", rolls: word === "loop", ...range, body: body.nodes });
       at = body.next;
     }
   }
@@ -157,6 +161,13 @@ function readBlock(
 
 function evaluate(text: string, scope: Scope): number {
   return new ExpressionReader(text, scope).value();
+}
+
+/** An expression as text: its value, or itself where it depends on a variable of a rolled loop. */
+function render(text: string, scope: Scope): string {
+  const names = text.match(/[A-Za-z_]\w*/g) ?? [];
+  if (names.every((name) => scope.get(name) !== null)) return `${evaluate(text, scope)}`;
+  return `(${text.replace(/[A-Za-z_]\w*/g, (name) => `${scope.get(name) ?? name}`)})`;
 }
 
 /** Lines of the expanded text, within the limit. */
@@ -183,10 +194,16 @@ class Lines {
 function writeInto(out: Lines, nodes: readonly Node[], scope: Scope): void {
   for (const node of nodes) {
     if (node.kind === "line") {
-      out.push(node.text.replace(/\$\{([^}]*)\}/g, (_, text) => `${evaluate(text, scope)}`));
+      out.push(node.text.replace(/\$\{([^}]*)\}/g, (_, text) => render(text, scope)));
     } else if (node.kind === "if") {
       const chosen = evaluate(node.condition, scope) !== 0 ? node.then : node.otherwise;
       writeInto(out, chosen, scope);
+    } else if (node.rolls && scope.get("ROLLED")) {
+      const { variable: i, low, high } = node;
+      const [from, to] = [render(low, scope), render(high, scope)];
+      out.push(`for (var ${i} = u32(${from}); ${i} < u32(${to}); ${i}++) {`);
+      writeInto(out, node.body, new Map(scope).set(i, null));
+      out.push("}");
     } else {
       const high = evaluate(node.high, scope);
       const inner = new Map(scope);
@@ -219,7 +236,7 @@ function gather(name: string, source: ShaderSource, seen: Set<string>): string[]
 export function expandShader(name: string, constants: Constants, source: ShaderSource): string {
   const block = readBlock(gather(name, source, new Set()), 0, 0);
   if (block.ending !== "") throw new SyntaxError(`Shader ${name} has a stray ${block.ending}`);
-  const scope = new Map<string, number>();
+  const scope = new Map<string, number | null>();
   const out = new Lines();
   for (const [key, value] of Object.entries(constants)) {
     if (typeof value !== "number") continue;

@@ -21,8 +21,8 @@ import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
 import type { ScopedDevice } from "../device/mod.ts";
 import type { ForwardParams, LayerParams, LayerState } from "../layers/mod.ts";
-import { add, dropout, embedding, gate, layerNorm, matmul, pool } from "../ops/mod.ts";
-import { type OpInput, rmsNorm, runOp } from "../ops/mod.ts";
+import { add, dropout, embedding, gate, layerNorm, matmul, normMatmul } from "../ops/mod.ts";
+import { type OpInput, pool, rmsNorm, runOp } from "../ops/mod.ts";
 import { expectAxis, expectRank, type Shape } from "../tensor/shape.ts";
 import {
   asDtype,
@@ -224,9 +224,24 @@ class Evaluation {
     return runOp(device, layerNorm, { x, weight, bias }, { eps: NORM_EPS }).out;
   }
 
+  /** A norm and the linear layer after it, in one op where there is one. */
+  #normLinear(
+    device: Device,
+    norm: string,
+    x: DeviceTensor,
+    weight: string,
+    bias?: string,
+  ): DeviceTensor {
+    if (this.#config.norm !== "rms") {
+      return this.#linear(device, this.#norm(device, norm, x), weight, bias);
+    }
+    const given = { x, weight: this.#need(`${norm}.weight`), b: this.#need(weight) };
+    const added = bias === undefined ? undefined : this.#need(bias);
+    return runOp(device, normMatmul, { ...given, bias: added }, { eps: NORM_EPS }).c;
+  }
+
   #mlp(device: Device, prefix: string, x: DeviceTensor): DeviceTensor {
-    const normed = this.#norm(device, `${prefix}norm`, x);
-    const y = this.#linear(device, normed, `${prefix}up`);
+    const y = this.#normLinear(device, `${prefix}norm`, x, `${prefix}up`);
     const { out } = runOp(device, gate, { y }, { activation: "silu" });
     return this.#linear(device, out, `${prefix}down`);
   }
@@ -239,10 +254,11 @@ class Evaluation {
   }
 
   #output(device: Device, x: DeviceTensor): DeviceTensor {
-    let out = this.#norm(device, "norm", x);
-    const kind = this.#config.output.pool;
-    if (kind !== "none") out = runOp(device, pool, { x: out }, { kind }).out;
-    return this.#linear(device, out, "output.weight", "output.bias");
+    const { pool: kind } = this.#config.output;
+    const names = ["output.weight", "output.bias"] as const;
+    if (kind === "none") return this.#normLinear(device, "norm", x, ...names);
+    const normed = this.#norm(device, "norm", x);
+    return this.#linear(device, runOp(device, pool, { x: normed }, { kind }).out, ...names);
   }
 }
 

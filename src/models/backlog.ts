@@ -34,7 +34,7 @@ export interface Backlog {
 export interface BacklogOptions {
   /** State of every stream to go on from, batch first; the initial state where absent. */
   readonly state?: Readonly<Record<string, OpInput>> | undefined;
-  /** Samples of one run of the parallel form, over all its streams; a bound of its memory. */
+  /** Samples of one run of the parallel form, over all its streams: a bound of its memory. */
   readonly samplesMax?: number | undefined;
   /**
    * Keeps the output after every so many samples of a stream, not only after the last: the
@@ -63,8 +63,11 @@ export interface Absorbed {
 
 /** Longest piece: longer ones need more memory for a stream and are no faster. */
 export const BACKLOG_CHUNK = 4096;
-/** {@linkcode BacklogOptions.samplesMax} where it is absent. */
-export const BACKLOG_SAMPLES = 1 << 18;
+/**
+ * Where {@linkcode BacklogOptions.samplesMax} is absent a run has so many elements of a width: a
+ * Mamba layer then has about 0.6 GiB at once, within a device's default budget.
+ */
+export const BACKLOG_FLOATS = 1 << 23;
 
 /** Streams whose next pieces have one length, and where in its backlog each begins. */
 export interface BacklogRun {
@@ -283,7 +286,8 @@ export function absorbBacklogs(
   options: BacklogOptions = {},
 ): Absorbed {
   const dtype = check(backbone, backlogs);
-  const { every, samplesMax = BACKLOG_SAMPLES } = options;
+  const { width } = backbone.config;
+  const { every, samplesMax = Math.max(1, Math.floor(BACKLOG_FLOATS / width)) } = options;
   if (every !== undefined && !(Number.isInteger(every) && every >= 1)) {
     throw new InvalidValueError("every", every, "an integer of at least 1");
   }

@@ -94,8 +94,10 @@ function smoothAt(values: Float64Array, at: number, half: number): number {
   return sum;
 }
 
+/** a mod m for whole numbers; `%` on numbers this size calls a function of the C library. */
 function modulo(a: number, m: number): number {
-  const r = a % m;
+  const r = a - m * Math.floor(a / m);
+  // The quotient of a number just below a multiple of m may have been rounded up.
   return r < 0 ? r + m : r;
 }
 
@@ -150,10 +152,11 @@ function phaseFactorOf(
   const half = phaseHalfWidth(season);
   let sum = 0;
   let seen = 0;
+  let at = modulo(slot - half, season);
   for (let k = -half; k <= half; k++) {
-    const at = modulo(slot + k, season);
     sum += state.phaseSum[at]!;
     seen += state.phaseCount[at]!;
+    at = at + 1 === season ? 0 : at + 1;
   }
   const perPhase = count * (2 * half + 1) / season;
   const seasons = Math.max(1, state.spanSlots / season);

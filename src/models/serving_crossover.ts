@@ -7,6 +7,7 @@ import { seedRandom } from "../base/random.ts";
 import { type Crossover, type Device, measureCrossover } from "../device/mod.ts";
 import { backboneOf } from "./backbone.ts";
 import { parseBackbone } from "./backbone_config.ts";
+import { compileServing } from "./compile_serving.ts";
 import { openServing, type Serving } from "./serving.ts";
 
 /** Streams of the two batches that are timed. */
@@ -33,6 +34,7 @@ export async function measureServingCrossover(
   clock: Clock,
 ): Promise<Crossover> {
   const tensors = model.init(seedRandom(SEED));
+  await compileServing(gpu, model, tensors, { capacity: LARGE }, [SMALL, LARGE]);
   const servings: Serving[] = [];
   const opened = (device: Device) => {
     const serving = openServing(device, model, tensors, { capacity: LARGE });

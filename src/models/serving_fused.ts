@@ -8,11 +8,13 @@ import { InvalidValueError } from "../base/errors.ts";
 import { type Launch, viewOf } from "../device/device.ts";
 import { type Device, type DeviceTensor, openScope, type ScopedDevice } from "../device/mod.ts";
 import type { LayerState, MambaConfig } from "../layers/mod.ts";
+import { roundedToHalf } from "../ops/_helpers/half_storage.ts";
 import { fromLanesInto, LANE, toLanesInto } from "../ops/_helpers/lanes.ts";
+import { mambaHalfPass } from "../ops/_helpers/mamba_step_plan.ts";
 import { canStepFused, type MambaStepParams, packMambaWeights } from "../ops/mamba_step.ts";
-import { mambaStep, matmul, rmsNorm, runInto } from "../ops/mod.ts";
+import { mambaStep, mambaStepHalf, matmul, rmsNorm, runInto } from "../ops/mod.ts";
 import type { AnyOp } from "../ops/op.ts";
-import { type OpInput, prepareOp } from "../ops/run.ts";
+import { prepareOp, preparePass } from "../ops/run.ts";
 import { asDtype, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { type Backbone, NORM_EPS } from "./backbone.ts";
 import type { BackboneConfig } from "./backbone_config.ts";
@@ -70,9 +72,37 @@ export function fusedObstacle(config: BackboneConfig, device: Device): string | 
   return undefined;
 }
 
+/** How states lie on a device: in f32, or packed, two binary16 numbers to a word. */
+function stateTable({ prefix, params }: Block, isPacked: boolean): TableSpec {
+  const { inner, state } = params;
+  const spec = { name: `${prefix}ssm`, shape: [1, inner, state] };
+  if (!isPacked) {
+    return {
+      ...spec,
+      deviceShape: [state / LANE, inner, LANE],
+      encodeInto: (lanes, host) => toLanesInto(lanes, host, inner, state),
+      decodeInto: (host, lanes) => fromLanesInto(host, lanes, inner, state),
+    };
+  }
+  return {
+    ...spec,
+    deviceShape: [state / LANE, inner, LANE / 2],
+    encodeInto(words, host) {
+      const lanes = new Float32Array(host.length);
+      toLanesInto(lanes, host, inner, state);
+      new Float16Array(words.buffer).set(lanes.map(roundedToHalf));
+    },
+    decodeInto(host, words) {
+      const lanes = new Float32Array(new Float16Array(words.buffer, words.byteOffset, host.length));
+      fromLanesInto(host, lanes, inner, state);
+    },
+  };
+}
+
 /** The two tensors of a block's state. */
-function tablesOf({ prefix, params }: Block): TableSpec[] {
-  const { inner, state, width } = params;
+function tablesOf(block: Block, isPacked: boolean): TableSpec[] {
+  const { prefix, params } = block;
+  const { inner, width } = params;
   const past = width - 1;
   return [{
     name: `${prefix}conv`,
@@ -88,13 +118,7 @@ function tablesOf({ prefix, params }: Block): TableSpec[] {
         host[i] = ring[(oldest + i % past) % past * inner + Math.floor(i / past)]!;
       }
     },
-  }, {
-    name: `${prefix}ssm`,
-    shape: [1, inner, state],
-    deviceShape: [state / LANE, inner, LANE],
-    encodeInto: (lanes, host) => toLanesInto(lanes, host, inner, state),
-    decodeInto: (host, lanes) => fromLanesInto(host, lanes, inner, state),
-  }];
+  }, stateTable(block, isPacked)];
 }
 
 /** The input layer's weight with a column of zeros for each field before the features. */
@@ -107,13 +131,13 @@ function inputWeight(weight: Tensor, width: number, feature: number): Tensor {
   return tensorOf([width, fields], data);
 }
 
+type Tensors = Readonly<Record<string, DeviceTensor>>;
+
 /** How one op of a step is issued. */
-type Issue = (
-  op: AnyOp,
-  inputs: Readonly<Record<string, OpInput>>,
-  params: unknown,
-  targets: Readonly<Record<string, DeviceTensor>>,
-) => void;
+type Issue = (op: AnyOp, inputs: Tensors, params: unknown, targets: Tensors) => void;
+
+/** How a block is. */
+type IssueBlock = (tensors: Tensors, params: MambaStepParams, out: DeviceTensor) => void;
 
 /** Weights on the device. */
 interface Weights {
@@ -158,12 +182,21 @@ function uploadWeights(
         outBias: optional("outBias"),
         normWeight: tensors[`${prefix}norm.weight`],
       });
-      return upload(tensorOf([packed.length], packed));
+      const tensor = device.alloc([packed.length], "f32", "resident");
+      device.write(tensor, new Float32Array(packed));
+      return tensor;
     }),
     norm: config.norm === "rms" ? upload(need("norm.weight")) : undefined,
     output: upload(need("output.weight")),
     outputBias: upload(need("output.bias")),
   };
+}
+
+/** What is served, and how. */
+export interface FusedOptions {
+  readonly capacity: number;
+  /** How the recurrences' states are kept; windows are f32. */
+  readonly states?: "f32" | "f16" | undefined;
 }
 
 /** A backbone of Mamba blocks served by fused steps. */
@@ -182,14 +215,16 @@ class FusedServing implements ServingPlan {
   readonly #outputs: DeviceTensor;
   /** By batch class; there are few. */
   readonly #launches = new Map<number, readonly Launch[]>();
+  readonly #isHalf: boolean;
 
   constructor(
     device: Device,
     config: BackboneConfig,
     tensors: Readonly<Record<string, Tensor>>,
     initial: LayerState,
-    capacity: number,
+    { capacity, states = "f32" }: FusedOptions,
   ) {
+    this.#isHalf = states === "f16";
     this.#device = device;
     this.#config = config;
     this.#blocks = blocksOf(config);
@@ -204,7 +239,8 @@ class FusedServing implements ServingPlan {
       const features = [most, config.width];
       this.#features = [held.alloc(features, "f32"), held.alloc(features, "f32")];
       this.#outputs = held.alloc([most, config.output.size], "f32");
-      const specs = this.#blocks.flatMap((block) => tablesOf(block));
+      const isPacked = this.#isHalf && device.kind === "webgpu";
+      const specs = this.#blocks.flatMap((block) => tablesOf(block, isPacked));
       this.tables = new StateTables(device, capacity, specs, initial);
     } catch (error) {
       held.release();
@@ -220,7 +256,7 @@ class FusedServing implements ServingPlan {
       this.#filled(size, samples, oldest),
     );
     if (this.#device.kind === "webgpu") this.#device.dispatch(this.#launchesOf(size));
-    else this.#issue(size, (...call) => void runInto(this.#device, ...call));
+    else this.#issueOps(size, (...call) => void runInto(this.#device, ...call));
     return { y: viewOf(this.#outputs, 0, [batch, this.#config.output.size]), isOwned: false };
   }
 
@@ -256,15 +292,32 @@ class FusedServing implements ServingPlan {
     const launches: Launch[] = [];
     const held = this.#held;
     if (held.kind !== "webgpu") throw new TypeError("the scope of a GPU is a GPU");
-    this.#issue(size, (op, inputs, params, targets) => {
+    const issue: Issue = (op, inputs, params, targets) => {
       launches.push(...prepareOp(held, op, inputs, params, targets).launches);
-    });
+    };
+    if (this.#isHalf) {
+      this.#issue(size, issue, (tensors, params, out) => {
+        const run = { batch: size, rows: tensors["state"]!.shape[0]!, fields: this.#fields };
+        const { state: words, window: nextWindow, ...given } = tensors as Required<Tensors>;
+        const bound = { ...given, words: words!, nextWindow: nextWindow!, out };
+        launches.push(...preparePass(held, mambaHalfPass(run, params, held.limits), bound));
+      });
+    } else this.#issueOps(size, issue);
     this.#launches.set(size, launches);
     return launches;
   }
 
-  /** All ops of a step over a batch of this size. */
-  #issue(size: number, issue: Issue): void {
+  /** The ops of a step, blocks being ops, too. */
+  #issueOps(size: number, issue: Issue): void {
+    const op = this.#isHalf ? mambaStepHalf : mambaStep;
+    this.#issue(size, issue, (tensors, params, out) => {
+      const { state, window } = tensors as Required<Tensors>;
+      issue(op, tensors, params, { out, nextState: state!, nextWindow: window! });
+    });
+  }
+
+  /** All that a step over a batch of this size runs. */
+  #issue(size: number, issue: Issue, issueBlock: IssueBlock): void {
     const { width, output } = this.#config;
     const weights = this.#weights;
     const rows = viewOf(this.#rows, 0, [size, this.#fields]);
@@ -276,8 +329,7 @@ class FusedServing implements ServingPlan {
     this.#blocks.forEach(({ prefix, params }, i) => {
       const state = this.tables.tensor(`${prefix}ssm`);
       const window = this.tables.tensor(`${prefix}conv`);
-      const given = { x, rows, weights: weights.blocks[i]!, state, window };
-      issue(mambaStep, given, params, { out: spare, nextState: state, nextWindow: window });
+      issueBlock({ x, rows, weights: weights.blocks[i]!, state, window }, params, spare);
       turn();
     });
     if (weights.norm !== undefined) {
@@ -298,8 +350,8 @@ export function openFused(
   device: Device,
   backbone: Backbone,
   tensors: Readonly<Record<string, Tensor>>,
-  capacity: number,
+  options: FusedOptions,
 ): ServingPlan {
   const initial = backbone.initialState(1, "f32");
-  return new FusedServing(device, backbone.config, tensors, initial, capacity);
+  return new FusedServing(device, backbone.config, tensors, initial, options);
 }

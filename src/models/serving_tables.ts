@@ -15,12 +15,12 @@ export interface TableSpec {
   readonly name: string;
   /** On the host, batch 1. */
   readonly shape: Shape;
-  /** On the device, without the axis of streams; as many elements. */
+  /** On the device, without the axis of streams. */
   readonly deviceShape: Shape;
   /** From the host's order to the device's; the ring of inputs begins at its first place. */
-  encodeInto(device: FloatArray, host: FloatArray): void;
+  encodeInto(device: Float32Array<ArrayBuffer>, host: FloatArray): void;
   /** Back; `oldest` is the place where the ring begins. */
-  decodeInto(host: FloatArray, device: FloatArray, oldest: number): void;
+  decodeInto(host: Float32Array, device: Float32Array, oldest: number): void;
 }
 
 /** A state that lies on the device as on the host. */
@@ -59,7 +59,7 @@ export class StateTables {
     try {
       for (const spec of specs) {
         const shape = [capacity, ...spec.deviceShape];
-        this.#tensors.set(spec.name, device.alloc(shape, "f32"));
+        this.#tensors.set(spec.name, device.alloc(shape, "f32", "resident"));
         this.#initial.set(spec.name, device.upload(this.#encoded(spec, initial)));
       }
     } catch (error) {
@@ -106,7 +106,7 @@ export class StateTables {
     const host = state[spec.name];
     if (host === undefined) throw new ShapeError(spec.name, sizeOf(spec.shape), 0);
     expectShape(spec.name, [], spec.shape, host.shape);
-    const row = new Float32Array(sizeOf(spec.shape));
+    const row = new Float32Array(sizeOf(spec.deviceShape));
     spec.encodeInto(row, host.data);
     return tensorOf([1, row.length], row);
   }
@@ -123,7 +123,7 @@ export class StateTables {
       const rows = await Promise.all(reads);
       return Object.fromEntries(this.#specs.map((spec, i): [string, Tensor] => {
         const host = new Float32Array(sizeOf(spec.shape));
-        spec.decodeInto(host, rows[i]!.data, oldest);
+        spec.decodeInto(host, rows[i]!.data as Float32Array, oldest);
         return [spec.name, tensorOf(spec.shape, host)];
       }));
     } finally {

@@ -11,8 +11,8 @@
  */
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { denormal, fill, normal } from "./_helpers/cases.ts";
-import { roundedToHalf } from "./_helpers/half_storage.ts";
-import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { halfVectorOf, roundedToHalf } from "./_helpers/half_storage.ts";
+import { groupsFor, spreadGroups, WIDE_GROUP } from "./_helpers/plan.ts";
 import { defineOp, type OpCase } from "./op.ts";
 
 /** `half` takes no parameters. */
@@ -35,15 +35,16 @@ export const half = defineOp<HalfParams, "x", never, "out">({
     for (let i = 0; i < x.length; i++) out[i] = roundedToHalf(x[i]!);
   },
   launch({ x }, _params, limits) {
-    const count = sizeOf(x);
+    const vector = halfVectorOf(sizeOf(x));
+    const count = sizeOf(x) / vector;
     return {
       scratch: {},
       passes: [{
         entry: "round_half",
-        constants: { GROUP: POINTWISE_GROUP },
+        constants: { GROUP: WIDE_GROUP, VECTOR: vector },
         dims: { count },
         bindings: ["x", "out"],
-        workgroups: spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
+        workgroups: spreadGroups(groupsFor(count, WIDE_GROUP), limits),
       }],
     };
   },
@@ -51,6 +52,7 @@ export const half = defineOp<HalfParams, "x", never, "out">({
   sized: (work) => drawn(`${work} elements`, [Math.max(1, Math.round(work))]),
   cases: [
     { ...drawn("several axes", [3, 43]), quick: true },
+    drawn("four at a time", [3, 44]),
     {
       name: "beyond the range",
       params: {},

@@ -49,6 +49,7 @@ import { kalmanFilterBackward } from "./_helpers/kalman_filter_backward.ts";
 import type { FilterInput, FilterOutput } from "./_helpers/kalman_filter_backward.ts";
 import { type KalmanRun, modelPlaces, modelReader } from "./_helpers/kalman_model.ts";
 import { launchBackward, launchFilter } from "./_helpers/kalman_plan.ts";
+import { filterSimd } from "./_helpers/kalman_simd.ts";
 import { openStep, predictInto, updateInto } from "./_helpers/kalman_step.ts";
 import { defineOp, type Named } from "./op.ts";
 
@@ -158,6 +159,10 @@ function cpu(
   }
 }
 
+function workOf({ batch, length, state, observed, noise }: KalmanRun): number {
+  return batch * length * (state + observed) * state * (state + observed + noise);
+}
+
 /** Kalman filter; equations, shapes and forms at the head of this file. */
 export const kalmanFilter = defineOp<KalmanFilterParams, Input, OptionalInput, FilterOutput>({
   name: "kalman_filter",
@@ -170,10 +175,11 @@ export const kalmanFilter = defineOp<KalmanFilterParams, Input, OptionalInput, F
     const run = runOf(shapes);
     return launchFilter({ run, places: modelPlaces(shapes, run), shapes, start, limits });
   },
-  work: (shapes) => {
-    const { batch, length, state, observed, noise } = runOf(shapes);
-    return batch * length * (state + observed) * state * (state + observed + noise);
+  simd: (shapes, { start }) => {
+    const run = runOf(shapes);
+    return filterSimd(run, modelPlaces(shapes, run), start === "filtered", workOf(run));
   },
+  work: (shapes) => workOf(runOf(shapes)),
   sized: sizedKalmanCase,
   cases: kalmanFilterCases,
   tolerance: 2e-5,

@@ -42,6 +42,7 @@ import {
   modelPlaces,
   modelReader,
 } from "./_helpers/kalman_model.ts";
+import { smootherSimd } from "./_helpers/kalman_simd.ts";
 import { launchSmoother, launchSmootherBackward } from "./_helpers/kalman_smoother_plan.ts";
 import { openRegression, regressInto } from "./_helpers/kalman_regression.ts";
 import { kalmanSmootherBackward } from "./_helpers/kalman_smoother_backward.ts";
@@ -134,6 +135,10 @@ function cpu(
   }
 }
 
+function workOf({ batch, length, state, noise }: KalmanRun): number {
+  return batch * length * 2 * state * state * (3 * state + noise);
+}
+
 /** Kalman smoother; equations, shapes and forms at the head of this file. */
 export const kalmanSmoother = defineOp<KalmanSmootherParams, Input, OptionalInput, Output>({
   name: "kalman_smoother",
@@ -147,10 +152,11 @@ export const kalmanSmoother = defineOp<KalmanSmootherParams, Input, OptionalInpu
     expectGpuSizes(run, KALMAN_STATES_MAX);
     return launchSmoother(run, placesOf(shapes, run), limits);
   },
-  work: (shapes) => {
-    const { batch, length, state, noise } = runOf(shapes);
-    return batch * length * 2 * state * state * (3 * state + noise);
+  simd: (shapes) => {
+    const run = runOf(shapes);
+    return smootherSimd(run, placesOf(shapes, run), workOf(run));
   },
+  work: (shapes) => workOf(runOf(shapes)),
   sized: sizedSmootherCase,
   cases: kalmanSmootherCases,
   tolerance: 2e-5,

@@ -25,7 +25,9 @@ import { expectAxis, expectShape, type Shape, sizeOf } from "../tensor/shape.ts"
 import type { FloatArray } from "../tensor/tensor.ts";
 import { type Activation, activationCode, activationOf, slopeOf } from "./_helpers/activation.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
-import { multiplyPlan, type Product } from "./_helpers/matmul_plan.ts";
+import { multiplyPlan } from "./_helpers/matmul_plan.ts";
+import type { Product } from "./_helpers/matmul_tiles.ts";
+import { multiplyInto } from "./_helpers/matmul_twin.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
 import { SIMD_BLOCK, sumColumns } from "./_helpers/simd.ts";
 import { multiplyPasses } from "./_helpers/simd_matmul.ts";
@@ -118,68 +120,14 @@ function cpu(
   for (let i = 0; i < c.length; i++) c[i] = act(c[i]!);
 }
 
-function multiplyInto(
-  c: FloatArray,
-  a: FloatArray,
-  b: FloatArray,
-  { pairs, m, n, k, transposeA, transposeB }: Product,
-  bias?: FloatArray,
-): void {
-  const row = new Float64Array(n);
-  const strideRow = transposeA ? 1 : k;
-  const strideK = transposeA ? m : 1;
-  for (let pair = 0; pair < pairs; pair++) {
-    const offA = pair * m * k;
-    const offB = pair * k * n;
-    for (let i = 0; i < m; i++) {
-      for (let j = 0; j < n; j++) row[j] = bias ? bias[j]! : 0;
-      const at = offA + i * strideRow;
-      if (transposeB) addDotsInto(row, a, at, strideK, b, offB, k);
-      else addRowsInto(row, a, at, strideK, b, offB, k);
-      c.set(row, (pair * m + i) * n);
-    }
-  }
-}
-
-/** row[j] += Σ a[k]·b[j, k]. */
-function addDotsInto(
-  row: Float64Array,
-  a: FloatArray,
-  at: number,
-  stride: number,
-  b: FloatArray,
-  offB: number,
-  k: number,
-): void {
-  for (let j = 0; j < row.length; j++) {
-    let sum = 0;
-    const bRow = offB + j * k;
-    for (let p = 0; p < k; p++) sum += a[at + p * stride]! * b[bRow + p]!;
-    row[j] = row[j]! + sum;
-  }
-}
-
-/** row[j] += Σ a[k]·b[k, j], row of b by row, so that memory is read in order. */
-function addRowsInto(
-  row: Float64Array,
-  a: FloatArray,
-  at: number,
-  stride: number,
-  b: FloatArray,
-  offB: number,
-  k: number,
-): void {
-  const n = row.length;
-  for (let p = 0; p < k; p++) {
-    const factor = a[at + p * stride]!;
-    const bRow = offB + p * n;
-    for (let j = 0; j < n; j++) row[j] = row[j]! + factor * b[bRow + j]!;
-  }
-}
-
 function launch(shapes: Shapes, params: MatmulParams, limits: GpuLimits): LaunchPlan {
   const names = { a: "a", b: "b", bias: shapes.bias && "bias", target: "c" };
-  return multiplyPlan(productOf(shapes, params), names, activationCode(kindOf(params)), limits);
+  return multiplyPlan(
+    productOf(shapes, params),
+    names,
+    { kind: activationCode(kindOf(params)) },
+    limits,
+  );
 }
 
 /**
@@ -250,7 +198,7 @@ const backward: Backward<MatmulParams, "a" | "b", "bias", "c"> = {
     const plans = (["gradA", "gradB"] as const).map((target) => {
       const { left, right } = products[target];
       const names = { a: nameOf(left), b: nameOf(right), target };
-      return multiplyPlan(products[target], names, 0, limits);
+      return multiplyPlan(products[target], names, {}, limits);
     });
     if (shapes.bias) {
       plans.push(
@@ -259,7 +207,7 @@ const backward: Backward<MatmulParams, "a" | "b", "bias", "c"> = {
     }
     if (isPlain) return joinPlans(...plans);
     const names = { a: "a", b: "b", bias: shapes.bias && "bias", gradC: "gradC", target: gradS };
-    const again = multiplyPlan(whole, names, activationCode(kindOf(params)), limits);
+    const again = multiplyPlan(whole, names, { kind: activationCode(kindOf(params)) }, limits);
     return joinPlans({ scratch: { gradS: pairs * m * n }, passes: again.passes }, ...plans);
   },
   simd(shapes, params) {

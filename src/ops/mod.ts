@@ -30,7 +30,9 @@ import { layerNorm } from "./layer_norm.ts";
 import { legsScan } from "./legs_scan.ts";
 import { linearScan } from "./linear_scan.ts";
 import { mambaStep } from "./mamba_step.ts";
+import { mambaStepHalf } from "./mamba_step_half.ts";
 import { matmul } from "./matmul.ts";
+import { normMatmul } from "./norm_matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
 import { outer } from "./outer.ts";
@@ -88,8 +90,10 @@ export {
   legsScan,
   linearScan,
   mambaStep,
+  mambaStepHalf,
   matmul,
   mimoSystem,
+  normMatmul,
   outer,
   poles,
   pool,
@@ -145,7 +149,9 @@ export const OPS: readonly AnyOp[] = [
   legsScan,
   linearScan,
   mambaStep,
+  mambaStepHalf,
   matmul,
+  normMatmul,
   mimoSystem,
   outer,
   poles,

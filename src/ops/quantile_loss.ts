@@ -49,6 +49,9 @@ const cases: readonly RowCase<QuantileLossParams>[] = [
   // One quantile, so that hardly any of 4097 errors lies where a difference meets the kink.
   ...rowCases<QuantileLossParams>([1], { quantiles: [0.3] }),
   rowCase("deciles", [5, 13], [9], { quantiles: DECILES }),
+  rowCase("more quantiles than are staged", [5, 29], [20], {
+    quantiles: Array.from({ length: 20 }, (_, i) => (i + 0.5) / 20),
+  }),
   rowCase("ranked probability", [65], [2], { quantiles: [0.25, 0.75], scale: 2 }),
 ];
 

@@ -15,9 +15,7 @@ import { expectShape, lastAxis, rowsOf, type Shape, sizeOf } from "../tensor/sha
 import type { FloatArray } from "../tensor/tensor.ts";
 import { silu, siluSlope } from "./_helpers/activation.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
-import { groupsFor, ROW_GROUP, spreadGroups } from "./_helpers/plan.ts";
-import { columnSums, joinPlans } from "./_helpers/reduce.ts";
-import { rowLanes, rowTurns } from "./_helpers/row_lanes.ts";
+import { normalizeBackwardPlan, normalizePlan, type RmsCall } from "./_helpers/rms_norm_plan.ts";
 import { SIMD_ROWS, singlePass, sumColumns } from "./_helpers/simd.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
@@ -72,40 +70,15 @@ function cpu(
   }
 }
 
-/** What the passes of a call share; `lanes` where its groups of features are held in registers. */
-function passOf(shapes: Shapes, params: RmsNormParams, limits: GpuLimits) {
+function callOf(shapes: Shapes, params: RmsNormParams): RmsCall {
   const feature = lastAxis("x", shapes.x);
-  const size = params.groupSize ?? feature;
-  const groups = rowsOf(shapes.x) * (size > 0 ? feature / size : 0);
-  const lanes = rowLanes(size, limits);
-  const unit = lanes ? 4 : 1;
-  const constants = {
-    ...(lanes ?? { GROUP: ROW_GROUP }),
-    VECTOR: lanes ? 4 : 1,
-    HAS_WEIGHT: shapes.weight ? 1 : 0,
-    GATE_FIRST: shapes.z && !params.normBeforeGate ? 1 : 0,
-    GATE_LAST: shapes.z && params.normBeforeGate ? 1 : 0,
-  };
-  const dims = { groups, size: size / unit, feature: feature / unit, turns: 1, eps: params.eps };
-  return { groups, lanes, constants, dims };
+  const { groupSize = feature, normBeforeGate = false, eps } = params;
+  return { rows: rowsOf(shapes.x), feature, groupSize, normBeforeGate, eps };
 }
 
 function launch(shapes: Shapes, params: RmsNormParams, limits: GpuLimits): LaunchPlan {
-  const { groups, lanes, constants, dims } = passOf(shapes, params, limits);
-  const named = (name: "weight" | "z") => shapes[name] ? [name] : [];
-  return {
-    scratch: {},
-    passes: [{
-      entry: lanes ? "normalize_rows" : "normalize",
-      constants,
-      dims,
-      bindings: ["x", ...named("weight"), ...named("z"), "out"],
-      workgroups: spreadGroups(
-        lanes ? groupsFor(groups, lanes.GROUP / lanes.LANES) : groups,
-        limits,
-      ),
-    }],
-  };
+  const names = { x: "x", weight: shapes.weight && "weight", z: shapes.z && "z", out: "out" };
+  return normalizePlan(callOf(shapes, params), names, limits);
 }
 
 /** About 1 ns an element, 6 with a gate. */
@@ -170,33 +143,10 @@ const backward: Backward<RmsNormParams, "x", "weight" | "z", "out"> = {
     gradWeight?.set(weightSums);
   },
   launch(shapes, params, limits) {
-    const rows = rowsOf(shapes.x);
-    const columns = lastAxis("x", shapes.x);
-    const { groups, lanes, constants, dims } = passOf(shapes, params, limits);
-    const gated = shapes.z ? ["z", "gradZ"] : [];
-    const bindings = ["x", "gradOut", "gradX", ...gated];
-    // The shares of the weight are those of whole rows.
-    const held = lanes && (!shapes.weight || dims.size === dims.feature) ? lanes : undefined;
-    const shares = held ? "weightShares" : "scaled";
-    const { turns, groups: workgroups } = held ? rowTurns(groups, held) : { turns: 1, groups };
-    const shareRows = held ? workgroups : rows;
-    const swept = { ...constants, GROUP: ROW_GROUP, VECTOR: 1 };
-    const sizes = { ...dims, size: params.groupSize ?? columns, feature: columns };
-    const own = {
-      scratch: shapes.weight ? { [shares]: shareRows * columns } : {},
-      passes: [{
-        entry: held ? "normalize_rows_backward" : "normalize_backward",
-        constants: held ? constants : swept,
-        dims: held ? { ...dims, turns } : sizes,
-        bindings: [...bindings, ...(shapes.weight ? ["weight", shares] : [])],
-        workgroups: spreadGroups(workgroups, limits),
-      }],
-    };
-    if (!shapes.weight) return own;
-    return joinPlans(
-      own,
-      columnSums({ target: "gradWeight", left: shares, rows: shareRows, columns }),
-    );
+    const weight = shapes.weight && { weight: "weight", gradWeight: "gradWeight" };
+    const z = shapes.z && { z: "z", gradZ: "gradZ" };
+    const names = { x: "x", gradOut: "gradOut", gradX: "gradX", ...weight, ...z };
+    return normalizeBackwardPlan(callOf(shapes, params), names, limits);
   },
   simd(shapes, params) {
     const [own] = simdPlan(shapes, params).passes;

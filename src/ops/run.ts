@@ -7,13 +7,13 @@ import type {
   GpuDevice,
   Launch,
 } from "../device/device.ts";
-import { LimitError } from "../base/errors.ts";
 import { storageOf } from "../device/pipelines.ts";
 import { invariant } from "../base/invariant.ts";
 import { expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type FloatArray, type Tensor } from "../tensor/tensor.ts";
-import { type AnyOp, gradientName, type LaunchPlan, type Named, type Op, type Pass } from "./op.ts";
+import { type AnyOp, gradientName, type Named, type Op, type Pass } from "./op.ts";
 import { copyWords, packLaunch } from "./_helpers/packing.ts";
+import { planOf, type ReadyPass, readyPass, type ReadyPlan } from "./plan_cache.ts";
 
 /** An input of {@linkcode runOp}: on the host, or already on the device. */
 export type OpInput = Tensor | DeviceTensor;
@@ -215,25 +215,6 @@ function bind(tensor: DeviceTensor): Binding {
   return { buffer: tensor.buffer, bytes: sizeOf(tensor.shape) * DTYPE_BYTES.f32 };
 }
 
-function bindPass(
-  device: GpuDevice,
-  pass: Pass,
-  tensors: Record<string, DeviceTensor>,
-): Record<string, Binding> {
-  const axisMax = device.limits.workgroupsPerAxisMax;
-  for (const count of pass.workgroups) {
-    if (count > axisMax) throw new LimitError("workgroupsPerAxisMax", axisMax, count, pass.entry);
-  }
-  const bindings: Record<string, Binding> = {};
-  for (const binding of pass.bindings) {
-    const [variable, name = variable] = binding.split("=") as [string, string?];
-    const tensor = tensors[name];
-    invariant(tensor, `pass ${pass.entry} binds "${name}", which the op does not have`);
-    bindings[variable] = bind(tensor);
-  }
-  return bindings;
-}
-
 /** An op made ready on a GPU: launches that may be issued again and again, and what they fill. */
 export interface PreparedOp<O extends string> {
   readonly launches: readonly Launch[];
@@ -257,11 +238,10 @@ export function prepareOp<P, I extends string, Opt extends string, O extends str
 ): PreparedOp<O> {
   const given = inputs as Record<string, OpInput | undefined>;
   const shapes = shapesOf(op, given);
-  const outputShapes = op.outputShapes(shapes as Named<I, Opt, Shape>, params);
-  const plan = op.launch(shapes as Named<I, Opt, Shape>, params, device.limits);
+  const plan = planOf(op, "forward", shapes, params, device.limits);
   const present = inputsOf(given, shapes);
-  checkTargets(op, present, outputShapes, targets as Homes);
-  const prepared = prepare(device, op, present, outputShapes, plan, targets as Homes);
+  checkTargets(op, present, plan.outputShapes, targets as Homes);
+  const prepared = prepare(device, op, present, plan, targets as Homes);
   for (const [name, target] of Object.entries(targets)) {
     invariant(prepared.outputs[name] === target, `op ${op.name} only reads its output "${name}"`);
   }
@@ -272,15 +252,15 @@ export function prepareOp<P, I extends string, Opt extends string, O extends str
  * The homes that a plan may write: a launch must not write one view of a tensor and only read
  * another, so what a pass only reads beside another home gets none.
  */
-function writableHomes(op: AnyOp, { passes }: LaunchPlan, homes: Homes): Homes {
+function writableHomes({ passes }: ReadyPlan, homes: Homes): Homes {
+  if (Object.keys(homes).length < 2) return homes;
   const left: Record<string, DeviceTensor> = { ...homes };
-  for (const pass of passes) {
-    const bound = pass.bindings.map((binding) => binding.split("="));
-    const atHome = bound.filter(([variable, name = variable!]) => left[name] !== undefined);
+  for (const { launch, bound } of passes) {
+    const atHome = bound.filter(([, name]) => left[name] !== undefined);
     if (atHome.length < 2) continue;
-    const storage = storageOf(pass.shader ?? op.name, pass.constants);
-    for (const [variable, name = variable!] of atHome) {
-      if (!storage.get(variable!)!.writable) delete left[name];
+    const storage = storageOf(launch.shader, launch.constants);
+    for (const [variable, name] of atHome) {
+      if (!storage.get(variable)!.writable) delete left[name];
     }
   }
   return left;
@@ -291,24 +271,19 @@ function prepare(
   device: GpuDevice,
   op: AnyOp,
   given: Readonly<Record<string, OpInput>>,
-  outputShapes: Readonly<Record<string, Shape>>,
-  plan: LaunchPlan,
+  plan: ReadyPlan,
   wishedHomes: Homes,
 ): PreparedOp<string> {
-  const homes = writableHomes(op, plan, wishedHomes);
+  const homes = writableHomes(plan, wishedHomes);
   const tensors: Record<string, DeviceTensor> = {};
   for (const [name, input] of Object.entries(given)) {
     tensors[name] = isOnDevice(input) ? input : device.upload(input);
   }
-  for (const [name, count] of Object.entries(plan.scratch)) {
-    tensors[name] = device.alloc([count], "f32");
-  }
-  for (const [name, table] of Object.entries(plan.tables ?? {})) {
-    tensors[name] = device.table(table.key, table.make);
-  }
+  for (const [name, shape] of plan.scratch) tensors[name] = device.alloc(shape, "f32");
+  for (const [name, { key, make }] of plan.tables) tensors[name] = device.table(key, make);
   const outputs: Record<string, DeviceTensor> = {};
   const copies: Launch[] = [];
-  for (const [name, shape] of Object.entries(outputShapes)) {
+  for (const [name, shape] of Object.entries(plan.outputShapes)) {
     const output = homes[name] ?? device.alloc(shape, "f32");
     outputs[name] = tensors[name] = output;
     const origin = originOf(op, name);
@@ -317,17 +292,37 @@ function prepare(
     const bindings = { words: bind(tensors[origin]!), copied: bind(output) };
     if (count > 0) copies.push(copyWords(device, bindings, { count, wordsAt: 0, copiedAt: 0 }));
   }
-  const launches = plan.passes.flatMap((pass) =>
-    packLaunch(device, {
-      shader: pass.shader ?? op.name,
-      entry: pass.entry,
-      constants: pass.constants,
-      dims: pass.dims,
-      bindings: bindPass(device, pass, tensors),
-      workgroups: pass.workgroups,
-    })
-  );
+  const launches = plan.passes.flatMap((pass) => bindPass(device, pass, tensors));
   return { launches: [...copies, ...launches], outputs };
+}
+
+/** Launches of a pass on its tensors. */
+function bindPass(
+  device: GpuDevice,
+  { launch, bound }: ReadyPass,
+  tensors: Readonly<Record<string, DeviceTensor>>,
+): Launch[] {
+  const bindings: Record<string, Binding> = {};
+  for (const [variable, name] of bound) {
+    const tensor = tensors[name];
+    invariant(tensor, `pass ${launch.entry} binds "${name}", which the op does not have`);
+    bindings[variable] = bind(tensor);
+  }
+  return packLaunch(device, { ...launch, bindings });
+}
+
+/**
+ * Makes one pass ready on tensors of the caller's: for states that stay in a layout of the pass's
+ * own, between the passes that bring them there and back.
+ *
+ * @throws {LimitError} it needs more than the device has
+ */
+export function preparePass(
+  device: GpuDevice,
+  pass: Pass & { readonly shader: string },
+  tensors: Readonly<Record<string, DeviceTensor>>,
+): Launch[] {
+  return bindPass(device, readyPass(pass.shader, pass, device.limits), tensors);
 }
 
 /** Runs what was prepared in a scope; only its outputs outlive the run. */
@@ -373,8 +368,8 @@ export function prepareBackward(
   params: unknown,
   homes: Homes = {},
 ): PreparedOp<string> {
-  const plan = backwardOf(op).launch(shapes, params, device.limits);
-  return prepare(device, op, given, gradientShapesOf(shapes), plan, homes);
+  backwardOf(op);
+  return prepare(device, op, given, planOf(op, "backward", shapes, params, device.limits), homes);
 }
 
 /**

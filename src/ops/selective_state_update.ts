@@ -19,11 +19,13 @@
  */
 import { InvalidValueError } from "../base/errors.ts";
 import { expectAxis, expectRank, expectShape, type Shape } from "../tensor/shape.ts";
+import type { SimdPlan } from "../device/device.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { silu, softplus } from "./_helpers/activation.ts";
 import { denormal, fill, normal, uniform } from "./_helpers/cases.ts";
 import { LANE } from "./_helpers/lanes.ts";
 import { groupsFor, spreadGroups } from "./_helpers/plan.ts";
+import { flag, singlePass } from "./_helpers/simd.ts";
 import { defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode selectiveStateUpdate}. */
@@ -35,6 +37,9 @@ export interface SelectiveStateUpdateParams {
 type Input = "u" | "delta" | "A" | "B" | "C" | "state";
 type OptionalInput = "D" | "z" | "deltaBias" | "slots";
 type Shapes = Named<Input, OptionalInput, Shape>;
+
+/** Rows of a task of the SIMD kernel. */
+const TASK_ROWS = 16;
 
 /** Invocations of a workgroup, one for each feature of a row. */
 const GROUP = 256;
@@ -151,6 +156,17 @@ function launch(
   };
 }
 
+/** One kernel; undefined where four neighbouring features do not share their B and C. */
+function simd(shapes: Shapes, params: SelectiveStateUpdateParams): SimdPlan | undefined {
+  const { batch, feature, group, state } = sizesOf(shapes);
+  if ((feature / group) % LANE !== 0) return undefined;
+  const tensors = ["u", "delta", "A", "B", "C", "D", "z", "deltaBias", "slots", "y", "next"];
+  const sizes = [batch, shapes.state[0]!, feature, state, group, flag(params.softplus)];
+  const tasks = Math.ceil(batch / TASK_ROWS);
+  const pass = { entry: "selective_state_update", args: [...tensors, ...sizes], tasks };
+  return { ...singlePass(pass, 1.5e-6 * batch * feature * state), resident: ["next"] };
+}
+
 interface CaseSizes {
   readonly feature: number;
   readonly state: number;
@@ -191,6 +207,7 @@ const cases: readonly Case[] = [
     quick: true,
   }),
   fullCase("several workgroups and groups", { feature: 96, state: 16, group: 3, capacity: 9 }),
+  fullCase("groups of whole vectors", { feature: 24, state: 4, group: 2, capacity: 17 }),
   fullCase("one feature, one vector", { feature: 1, state: 4, group: 1, capacity: 1 }),
   {
     name: "nothing optional, no softplus",
@@ -231,6 +248,7 @@ export const selectiveStateUpdate = defineOp<
   outputShapes,
   cpu,
   launch,
+  simd,
   work(shapes) {
     const { batch, feature, state } = sizesOf(shapes);
     return batch * feature * state;

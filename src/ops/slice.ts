@@ -7,10 +7,11 @@
  * Tolerance: a copy, exact.
  */
 import { InvalidValueError } from "../base/errors.ts";
+import type { GpuLimits } from "../device/device.ts";
 import { lastAxis, rowsOf, type Shape } from "../tensor/shape.ts";
 import { normal } from "./_helpers/cases.ts";
-import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
-import { type Backward, defineOp } from "./op.ts";
+import { groupsFor, spreadGroups, vectorOf, WIDE_GROUP } from "./_helpers/plan.ts";
+import { type Backward, defineOp, type Pass } from "./op.ts";
 
 /** Parameters of {@linkcode slice}. */
 export interface SliceParams {
@@ -18,6 +19,31 @@ export interface SliceParams {
   readonly start: number;
   /** Size of the range. */
   readonly count: number;
+}
+
+/** A pass over `size` floats of its output; its sizes are in Elements. */
+function pass(
+  entry: string,
+  bindings: readonly string[],
+  size: number,
+  { x }: { readonly x: Shape },
+  { start, count }: SliceParams,
+  limits: GpuLimits,
+): Pass {
+  const width = lastAxis("x", x);
+  const vector = vectorOf(width, start, count);
+  return {
+    entry,
+    constants: { GROUP: WIDE_GROUP, VECTOR: vector },
+    dims: {
+      size: size / vector,
+      width: width / vector,
+      start: start / vector,
+      count: Math.max(1, count / vector),
+    },
+    bindings,
+    workgroups: spreadGroups(groupsFor(size / vector, WIDE_GROUP), limits),
+  };
 }
 
 const backward: Backward<SliceParams, "x", never, "out"> = {
@@ -30,17 +56,11 @@ const backward: Backward<SliceParams, "x", never, "out"> = {
     }
   },
   launch(shapes, { start, count }, limits) {
-    const width = lastAxis("x", shapes.x);
-    const size = rowsOf(shapes.x) * width;
+    const size = rowsOf(shapes.x) * lastAxis("x", shapes.x);
+    const bindings = ["x=gradOut", "out=gradX"];
     return {
       scratch: {},
-      passes: [{
-        entry: "spread_range",
-        constants: { GROUP: POINTWISE_GROUP },
-        dims: { size, width, start, count },
-        bindings: ["x=gradOut", "out=gradX"],
-        workgroups: spreadGroups(groupsFor(size, POINTWISE_GROUP), limits),
-      }],
+      passes: [pass("spread_range", bindings, size, shapes, { start, count }, limits)],
     };
   },
   tolerance: 0,
@@ -74,13 +94,7 @@ export const slice = defineOp<SliceParams, "x", never, "out">({
     const size = rowsOf(shapes.x) * count;
     return {
       scratch: {},
-      passes: [{
-        entry: "copy_range",
-        constants: { GROUP: POINTWISE_GROUP },
-        dims: { size, width: lastAxis("x", shapes.x), start, count: Math.max(1, count) },
-        bindings: ["x", "out"],
-        workgroups: spreadGroups(groupsFor(size, POINTWISE_GROUP), limits),
-      }],
+      passes: [pass("copy_range", ["x", "out"], size, shapes, { start, count }, limits)],
     };
   },
   work: (shapes, { count }) => rowsOf(shapes.x) * count,
@@ -95,6 +109,11 @@ export const slice = defineOp<SliceParams, "x", never, "out">({
       quick: true,
       params: { start: 3, count: 7 },
       inputs: (random) => ({ x: normal(random, [2, 9, 13]) }),
+    },
+    {
+      name: "middle, four at a time",
+      params: { start: 4, count: 8 },
+      inputs: (random) => ({ x: normal(random, [3, 7, 16]) }),
     },
     {
       name: "all",

@@ -8,7 +8,7 @@
 import { expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
-import { ROW_GROUP, vectorOf, WIDE_GROUP } from "./_helpers/plan.ts";
+import { vectorOf, WIDE_GROUP } from "./_helpers/plan.ts";
 import { defineOp, type LaunchPlan, type Named, type OpCase, type Pass } from "./op.ts";
 
 /** `squared_norm` takes no parameters. */
@@ -17,7 +17,7 @@ export type SquaredNormParams = Record<string, never>;
 /** Elements that one workgroup adds up, a multiple of four. */
 const RUN = 4096;
 /** Workgroups of the first pass; longer inputs get longer runs. */
-const RUNS_MAX = 1024;
+const RUNS_MAX = 4096;
 
 function launch({ x, total }: Named<"x", "total", Shape>): LaunchPlan {
   const count = sizeOf(x);
@@ -27,7 +27,7 @@ function launch({ x, total }: Named<"x", "total", Shape>): LaunchPlan {
   const pass = (squares: boolean, last: boolean, bindings: string[]): Pass => ({
     entry: "sum_run",
     constants: {
-      GROUP: squares ? WIDE_GROUP : ROW_GROUP,
+      GROUP: WIDE_GROUP,
       VECTOR: squares ? vector : 1,
       SQUARES: squares ? 1 : 0,
       HAS_TOTAL: last && total ? 1 : 0,

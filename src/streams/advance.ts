@@ -5,7 +5,7 @@ import type { Commit, IssuedForecast, Snapshot, Store } from "../stores/store.ts
 import { CommitQueue } from "./commit_queue.ts";
 import { type Applied, StreamFailedError } from "./engine.ts";
 import type { AbsorbAnswer } from "./shard.ts";
-import { REPLAY_SNAPSHOT_SAMPLES, SNAPSHOT_SAMPLES } from "./snapshots.ts";
+import { REPLAY_SNAPSHOT_SAMPLES, samplesBeforeCommit } from "./snapshots.ts";
 import type { Pending, Track } from "./track.ts";
 
 /**
@@ -169,7 +169,7 @@ export class Advancer {
         streamId: track.id,
         segments: batch.map(({ segment }) => segment),
         commitAfter: batch.some(({ isLive }) => isLive)
-          ? SNAPSHOT_SAMPLES
+          ? samplesBeforeCommit(track.uncommitted, this.#clock.monotonicMs())
           : REPLAY_SNAPSHOT_SAMPLES,
       });
       if (answer.failed !== null) {

@@ -3,8 +3,15 @@
  * correctness depends on neither, since the log alone determines the state.
  */
 
-/** Absorbed samples after which a state is committed. */
+/** Absorbed samples after which a state is committed, if its last commit is old enough. */
 export const SNAPSHOT_SAMPLES = 512;
+/**
+ * Milliseconds for which a stream with many samples waits to be committed again: a state is some
+ * hundred kilobytes, and what came in within a second is replayed in less.
+ */
+export const SNAPSHOT_STEP_MS = 1_000;
+/** Absorbed samples after which a state is committed however fast they came. */
+export const SNAPSHOT_SAMPLES_MAX = 16_384;
 /**
  * Replayed samples after which a state is committed: fewer, so that a process that is killed again
  * and again while it catches up gets on all the same.
@@ -38,11 +45,18 @@ export interface Uncommitted {
   readonly lastMs: number;
 }
 
+/** Absorbed samples since the last commit beyond which live samples bring the next one. */
+export function samplesBeforeCommit(uncommitted: Uncommitted | null, nowMs: number): number {
+  const isOld = uncommitted !== null && nowMs - uncommitted.firstMs >= SNAPSHOT_STEP_MS;
+  return isOld ? SNAPSHOT_SAMPLES : SNAPSHOT_SAMPLES_MAX;
+}
+
 /** True when the state shall be committed now. */
 export function isCommitDue(uncommitted: Uncommitted | null, nowMs: number): boolean {
   if (uncommitted === null) return false;
   const { samples, firstMs, lastMs } = uncommitted;
-  if (samples >= SNAPSHOT_SAMPLES || nowMs - firstMs >= SNAPSHOT_AGE_ANY_MS_MAX) return true;
+  if (samples >= samplesBeforeCommit(uncommitted, nowMs)) return true;
+  if (nowMs - firstMs >= SNAPSHOT_AGE_ANY_MS_MAX) return true;
   return samples >= SNAPSHOT_SAMPLES_MIN &&
     (nowMs - lastMs >= SNAPSHOT_IDLE_MS || nowMs - firstMs >= SNAPSHOT_AGE_MS_MAX);
 }

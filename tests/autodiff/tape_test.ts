@@ -67,6 +67,19 @@ Deno.test("a seed stays its owner's, also where several fall on one output", asy
   assert.ok(seeds.every((seed) => !freed.includes(seed.buffer.id)));
 });
 
+Deno.test("a seed from the host is not written, though a residual sum hands it on", async () => {
+  const tape = openTape(cpu);
+  const x = tape.watch(cpu.upload(tensorOf([2], Float64Array.of(2, 3))));
+  const { out: square } = runOp(tape.device, gate, { y: x, z: x }, { activation: "identity" });
+  // The branch is two ops long: when x is reached again nothing else holds the seed.
+  const { out: branch } = runOp(tape.device, slice, { x: square }, { start: 0, count: 2 });
+  const { out } = runOp(tape.device, add, { a: x, b: branch }, {});
+  const seed = ones([2]);
+  tape.backward([[out, seed]]);
+  await assertGradient(tape, x, [5, 7]);
+  assert.deepEqual([...seed.data], [1, 1]);
+});
+
 Deno.test("a gradient is written to the home of its tensor, and adds up there", () => {
   const tape = openTape(cpu);
   const home = cpu.upload(tensorOf([2], Float64Array.of(7, 7)));

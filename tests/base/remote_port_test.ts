@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { InvalidValueError, LimitError, OverloadError } from "../../src/base/errors.ts";
 import {
+  CALLS_PER_MESSAGE_MAX,
   decodeError,
   encodeError,
   type PortLike,
@@ -81,6 +82,52 @@ Deno.test("RemotePort rejects open and later calls once the other side is gone",
     port.fail(new Error("gone"));
     await assert.rejects(open, /gone/);
     await assert.rejects(port.call("never", null), /gone/);
+  }));
+
+/** Messages that go through a port. */
+function counted(port: PortLike): { port: PortLike; sent: unknown[][] } {
+  const sent: unknown[][] = [];
+  return {
+    sent,
+    port: {
+      postMessage(message, transfer) {
+        port.postMessage(message, transfer);
+        sent.push(message as unknown[]);
+      },
+      addEventListener: port.addEventListener.bind(port),
+    },
+  };
+}
+
+Deno.test("RemotePort sends the calls of a turn together, no more than its limit", () =>
+  withChannel(async (near, far) => {
+    const [calling, serving] = [counted(near), counted(far)];
+    serveMethods(serving.port, {
+      same: (x: number) => x,
+      later: async (x: number) => await Promise.resolve(x),
+    });
+    const port = new RemotePort(calling.port);
+    const count = 2 * CALLS_PER_MESSAGE_MAX + 3;
+    const values = Array.from({ length: count }, (_, i) => i);
+    assert.deepEqual(await Promise.all(values.map((x) => port.call("same", x))), values);
+    const sizes = [CALLS_PER_MESSAGE_MAX, CALLS_PER_MESSAGE_MAX, 3];
+    assert.deepEqual(calling.sent.map((calls) => calls.length), sizes);
+    assert.deepEqual(serving.sent.map((answers) => answers.length), sizes);
+    // One that takes its time keeps nobody waiting.
+    const mixed = await Promise.all([port.call("later", 1), port.call("same", 2)]);
+    assert.deepEqual(mixed, [1, 2]);
+    assert.deepEqual(serving.sent.slice(3).map((answers) => answers.length), [1, 1]);
+  }));
+
+Deno.test("RemotePort rejects calls whose argument or result cannot travel, and goes on", () =>
+  withChannel(async (near, far) => {
+    serveMethods(far, { same: (x: unknown) => x, odd: () => () => 0 });
+    const port = new RemotePort(near);
+    await assert.rejects(port.call("same", () => 0), { name: "DataCloneError" });
+    const [odd, fine] = await Promise.allSettled([port.call("odd", null), port.call("same", 3)]);
+    assert.equal(odd.status, "rejected");
+    assert.deepEqual(fine, { status: "fulfilled", value: 3 });
+    assert.equal(port.openCalls, 0);
   }));
 
 Deno.test("decodeError() gives back class, message and fields", () => {

@@ -29,3 +29,30 @@ Deno.test("openCpu() has SIMD kernels unless they are switched off", async () =>
   assert.equal(openCpu({ simd: false }).simd, undefined);
   await cpu.close();
 });
+
+Deno.test("openCpu() keeps resident f32 tensors where its kernels run, until they are freed", () => {
+  const cpu = openCpu({ poison: true });
+  const resident = cpu.alloc([3, 2], "f32", "resident");
+  const shared = cpu.dataOf(resident).buffer;
+  assert.ok(shared instanceof SharedArrayBuffer);
+  assert.ok(cpu.dataOf(resident).every(Number.isNaN));
+  const other = cpu.alloc([5], "f32", "resident");
+  cpu.dataOf(resident).fill(1);
+  cpu.dataOf(other).fill(2);
+  assert.ok(cpu.dataOf(resident).every((value) => value === 1));
+  const { byteOffset } = cpu.dataOf(resident);
+  cpu.free(resident);
+  cpu.free(resident);
+  const next = cpu.alloc([4], "f32", "resident");
+  assert.equal(cpu.dataOf(next).byteOffset, byteOffset);
+  assert.ok(cpu.dataOf(other).every((value) => value === 2));
+});
+
+Deno.test("openCpu() gives residents of f64, or without kernels, memory like any other", () => {
+  const wide = openCpu().alloc([2], "f64", "resident");
+  assert.ok(openCpu().dataOf(wide) instanceof Float64Array);
+  const plain = openCpu({ simd: false });
+  const tensor = plain.alloc([2], "f32", "resident");
+  assert.ok(plain.dataOf(tensor).buffer instanceof ArrayBuffer);
+  plain.free(tensor);
+});

@@ -5,6 +5,7 @@ import type { SimdPlan } from "../../src/device/device.ts";
 import {
   openSimd,
   SIMD_BYTES_MAX,
+  SIMD_HELD_BYTES_MAX,
   SIMD_THREAD_BYTES_MAX,
   SIMD_THREADS_MAX,
 } from "../../src/device/simd.ts";
@@ -81,4 +82,55 @@ Deno.test("openSimd() refuses too many threads and names an unknown kernel", () 
   assert.throws(() => openSimd({ threads: SIMD_THREADS_MAX + 1 }), LimitError);
   const plan = { scratch: {}, passes: [{ entry: "nothing", args: [], tasks: 1 }], coreMs: 0 };
   assert.throws(() => openSimd().run(plan, {}, {}), /no SIMD kernel is called "nothing"/);
+});
+
+Deno.test("openSimd() works on held arrays in place, on others by copies", () => {
+  const simd = openSimd({ poison: true });
+  const count = 1000;
+  const expected = ramp(count).map((value) => Math.max(0, value));
+  for (const [heldX, heldY] of [[true, true], [true, false], [false, true]]) {
+    const x = heldX ? simd.hold(count)! : new Float32Array(count);
+    const y = heldY ? simd.hold(count)! : new Float32Array(count);
+    x.set(ramp(count));
+    y.fill(NaN);
+    // Another array makes the memory grow: what was held stays where it is.
+    const later = simd.hold(200_000)!;
+    assert.ok(simd.run(relu(count, 64), { x }, { y }));
+    assert.deepEqual(Float32Array.from(y), expected);
+    assert.deepEqual(Float32Array.from(x), ramp(count));
+    simd.release(later);
+    if (heldX) simd.release(x);
+    if (heldY) simd.release(y);
+  }
+});
+
+Deno.test("openSimd() holds no more than its limit", () => {
+  const simd = openSimd();
+  const whole = SIMD_HELD_BYTES_MAX / 4;
+  assert.equal(simd.hold(whole + 1), undefined);
+  const small = simd.hold(16)!;
+  assert.equal(simd.hold(whole), undefined);
+  simd.release(small);
+  assert.throws(() => simd.release(small));
+});
+
+/** The kernel that advances states: one row, four features of four states, no decay. */
+function advance(): SimdPlan {
+  const tensors = ["u", "delta", "A", "B", "C", "D", "z", "deltaBias", "slots", "y", "next"];
+  const args = [...tensors, 1, 1, 4, 4, 1, 0];
+  const passes = [{ entry: "selective_state_update", args, tasks: 1 }];
+  return { scratch: {}, passes, coreMs: 0, resident: ["next"] };
+}
+
+Deno.test("openSimd() lets kernels go on from what a resident output holds", () => {
+  const simd = openSimd({ poison: true });
+  const ones = (length: number) => new Float32Array(length).fill(1);
+  const inputs = { u: ones(4), delta: ones(4), A: new Float32Array(16), B: ones(4), C: ones(4) };
+  for (const next of [new Float32Array(16), simd.hold(16)!]) {
+    next.fill(2);
+    const y = new Float32Array(4);
+    assert.ok(simd.run(advance(), inputs, { y, next }));
+    assert.ok(next.every((value) => value === 3), "exp(0)·2 + 1·1·1");
+    assert.deepEqual(y, Float32Array.of(12, 12, 12, 12));
+  }
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { DeviceLostError, LimitError } from "../../src/base/errors.ts";
-import { openWebGpu, PROGRAMS_MAX, REOPENS_MAX, TABLES_MAX } from "../../src/device/webgpu.ts";
+import { openWebGpu, REOPENS_MAX, TABLES_MAX } from "../../src/device/webgpu.ts";
+import { PROGRAMS_MAX } from "../../src/device/programs.ts";
 import { seedRandom } from "../../src/base/random.ts";
 import type { Device, DeviceTensor } from "../../src/device/device.ts";
 import { PIPELINES_MAX } from "../../src/device/pipelines.ts";

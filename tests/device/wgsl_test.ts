@@ -19,6 +19,36 @@ Deno.test("expandShader() unrolls, nested, with values inside names", () => {
   assert.equal(expand(text, { N: 2 }), "const N = 2u;\nx0_0;\nx0_10;\nx1_10;");
 });
 
+Deno.test("expandShader() leaves #loop to the shader where ROLLED says so", () => {
+  const text = "#loop i in 1..N\n#for j in 0..2\nx[${i * N + j}] = ${N + j};\n#end\n#end";
+  assert.equal(
+    expand(text, { N: 3, ROLLED: 1 }),
+    [
+      "const N = 3u;",
+      "const ROLLED = 1u;",
+      "for (var i = u32(1); i < u32(3); i++) {",
+      "x[(i * 3 + 0)] = 3;",
+      "x[(i * 3 + 1)] = 4;",
+      "}",
+    ].join("\n"),
+  );
+  const unrolled = ["x[3] = 3;", "x[4] = 4;", "x[6] = 3;", "x[7] = 4;"].join("\n");
+  assert.equal(expand(text, { N: 3 }), `const N = 3u;\n${unrolled}`);
+  assert.equal(expand(text, { N: 3, ROLLED: 0 }), `const N = 3u;\nconst ROLLED = 0u;\n${unrolled}`);
+  const nested = "#loop i in 0..2\n#loop j in i + 1..4\n${j}\n#end\n#end";
+  assert.match(
+    expand(nested, { ROLLED: 1 }),
+    /for \(var j = u32\(\(i \+ 1\)\); j < u32\(4\); j\+\+\)/,
+  );
+  // What decides about the text must be known with it.
+  for (const body of ["#for j in 0..i\n#end", "#if i > 1\n#end"]) {
+    assert.throws(
+      () => expand(`#loop i in 0..2\n${body}\n#end`, { ROLLED: 1 }),
+      /no value for "i"/,
+    );
+  }
+});
+
 Deno.test("expandShader() keeps the chosen side of #if", () => {
   const text = "#if A > 1 && !(B == 2)\nyes\n#else\nno\n#end";
   assert.match(expand(text, { A: 2, B: 1 }), /yes$/);

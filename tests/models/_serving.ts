@@ -61,21 +61,39 @@ export function assertClose(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,
   what: string,
+  allowed = F32_CLOSE,
 ): void {
   assert.equal(actual.length, expected.length, what);
   const scale = Math.max(1e-3, ...Array.from(expected, Math.abs));
   for (let i = 0; i < expected.length; i++) {
     const error = Math.abs(actual[i]! - expected[i]!) / scale;
-    assert.ok(error <= F32_CLOSE, `${what}[${i}] is ${actual[i]}, not ${expected[i]}`);
+    assert.ok(error <= allowed, `${what}[${i}] is ${actual[i]}, not ${expected[i]}`);
   }
 }
 
-export function assertStates(actual: LayerState, expected: LayerState, what: string): void {
+export function assertStates(
+  actual: LayerState,
+  expected: LayerState,
+  what: string,
+  allowed = F32_CLOSE,
+): void {
   assert.deepEqual(Object.keys(actual).sort(), Object.keys(expected).sort(), what);
   for (const [name, { shape, data }] of Object.entries(expected)) {
     assert.deepEqual(actual[name]!.shape, shape, `${what}: ${name}`);
-    assertClose(actual[name]!.data, data, `${what}: ${name}`);
+    assertClose(actual[name]!.data, data, `${what}: ${name}`, allowed);
   }
+}
+
+/** States rounded to 11 binary digits some dozen times, and read through two blocks. */
+const F16_CLOSE = 5e-3;
+
+/** What is served, beside what, and how close it must be. */
+interface Beside {
+  readonly serving: Serving;
+  readonly model: Backbone;
+  readonly tensors: Record<string, Tensor>;
+  readonly random: RandomState;
+  readonly allowed: number;
 }
 
 /** A stream as `Backbone.step` advances it, in f64. */
@@ -91,12 +109,13 @@ interface Follower {
 export async function serveBeside(
   device: Device,
   model: Backbone,
-  plan: ServingOptions["plan"] = "auto",
+  options: Partial<ServingOptions> = {},
 ): Promise<void> {
   const tensors = parametersOf(model);
-  const serving = openServing(device, model, tensors, { capacity: STREAMS + 2, plan });
+  const serving = openServing(device, model, tensors, { capacity: STREAMS + 2, ...options });
+  const allowed = options.states === "f16" ? F16_CLOSE : F32_CLOSE;
+  const beside: Beside = { serving, model, tensors, random: seedRandom(3), allowed };
   try {
-    const random = seedRandom(3);
     const followers: Follower[] = [...serving.open(STREAMS)].map((slot) => ({
       slot,
       state: model.initialState(1),
@@ -104,23 +123,20 @@ export async function serveBeside(
     for (let round = 0; round < ROUNDS; round++) {
       const batch = followers.filter((_, i) => (i + round) % 3 > 0);
       if (round % 2 === 1) batch.reverse();
-      await stepBeside(serving, model, tensors, batch, random, round > 2);
+      await stepBeside(beside, batch, round > 2);
     }
     for (const { slot, state } of followers) {
-      assertStates(await serving.read(slot), state, `stream ${slot}`);
+      assertStates(await serving.read(slot), state, `stream ${slot}`, allowed);
     }
-    await moveBeside(serving, model, tensors, followers[1]!, random);
+    await moveBeside(beside, followers[1]!);
   } finally {
     serving.close();
   }
 }
 
 async function stepBeside(
-  serving: Serving,
-  model: Backbone,
-  tensors: Record<string, Tensor>,
+  { serving, model, tensors, random, allowed }: Beside,
   batch: readonly Follower[],
-  random: RandomState,
   isTimed: boolean,
 ): Promise<void> {
   const inputs = batch.map(() => drawInput(model, random));
@@ -130,25 +146,21 @@ async function stepBeside(
   const { size } = model.config.output;
   batch.forEach(({ state, slot }, i) => {
     const expected = model.step(tensors, Float64Array.from(inputs[i]!), state, elapsed?.[i] ?? 1);
-    assertClose(y.subarray(i * size, (i + 1) * size), expected, `output of stream ${slot}`);
+    const own = y.subarray(i * size, (i + 1) * size);
+    assertClose(own, expected, `output of stream ${slot}`, allowed);
   });
 }
 
 /** Puts a stream's state into another slot, which then goes on as the first would. */
-async function moveBeside(
-  serving: Serving,
-  model: Backbone,
-  tensors: Record<string, Tensor>,
-  from: Follower,
-  random: RandomState,
-): Promise<void> {
+async function moveBeside(beside: Beside, from: Follower): Promise<void> {
+  const { serving, allowed } = beside;
   const [slot] = serving.open(1);
   serving.write(slot!, await serving.read(from.slot));
   const moved = { slot: slot!, state: structuredClone(from.state) };
   for (let i = 0; i < 4; i++) {
-    await stepBeside(serving, model, tensors, [moved], random, false);
+    await stepBeside(beside, [moved], false);
   }
-  assertStates(await serving.read(slot!), moved.state, "the moved stream");
+  assertStates(await serving.read(slot!), moved.state, "the moved stream", allowed);
 }
 
 /** Mamba blocks, which fused steps serve. */

@@ -9,7 +9,7 @@ const cpu = openCpu({ poison: true, simd: false });
 
 for (const { name } of LAYERS) {
   Deno.test(`openChain() serves what Backbone.step() gives: ${name}`, () =>
-    serveBeside(cpu, backbone([name]), "chain"));
+    serveBeside(cpu, backbone([name]), { plan: "chain" }));
 }
 
 gpuTest("openChain() serves what fused steps do on the GPU", async (gpu) => {

@@ -48,6 +48,29 @@ for (const [name, model] of SERVED) {
   });
 }
 
+gpuTest(
+  "Serving.step() with states in f16 is near Backbone.step(), in less memory",
+  async (gpu) => {
+    await serveBeside(cpu, FUSED, { states: "f16" });
+    await serveBeside(gpu, FUSED, { states: "f16" });
+    const bytesOf = (states: "f32" | "f16") => {
+      const before = gpu.memory.used;
+      const options = { capacity: 256, states };
+      const serving = openServing(gpu, FUSED, parametersOf(FUSED), options);
+      const bytes = gpu.memory.used - before;
+      serving.close();
+      return bytes;
+    };
+    const stateBytes = 256 * FUSED.stateBytes(1, "f32");
+    assert.ok(bytesOf("f32") - bytesOf("f16") > stateBytes / 4);
+    assert.throws(
+      () => openServing(gpu, HYBRID, parametersOf(HYBRID), { capacity: 1, states: "f16" }),
+      /states is "f16", expected f32, since a layer is not mamba/,
+    );
+    assert.deepEqual(takeFaults(), []);
+  },
+);
+
 /** Outputs and the last state of the parallel form over one row. */
 async function forwardOf(model: Backbone, tensors: Record<string, Tensor>, input: Tensor) {
   const scope = openScope(cpu);

@@ -320,6 +320,11 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
   linear_scan: linearScan,
   selective_scan: selectiveScan,
   matmul,
+  norm_matmul: ({ x, weight, b, bias }, params) => {
+    const { out } = rmsNorm({ x: x!, weight: weight! }, params);
+    const a = { ...x!, data: Float64Array.from(out!) };
+    return matmul({ a, b: b!, ...(bias && { bias }) }, { transposeB: true });
+  },
   conv1d,
   fft_conv: fftConv,
   vandermonde,

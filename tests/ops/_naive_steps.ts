@@ -95,12 +95,16 @@ function unpacked(weights: Tensor, block: Block): Record<string, number[][]> {
 }
 
 /** A Mamba block, one row after another. */
-function mambaStep({ x, rows, weights, state, window }: Inputs, block: Block): Outputs {
+function mambaStep(
+  { x, rows, weights, state, window }: Inputs,
+  block: Block,
+  kept = (value: number) => value,
+): Outputs {
   const { feature, inner, width, norm, eps } = block;
   const ranks = 4 * Math.ceil(block.rank / 4);
   const W = unpacked(weights!, block);
   const [capacity] = state!.shape as [number];
-  const nextState = [...state!.data];
+  const nextState = Array.from(state!.data, kept);
   const nextWindow = [...window!.data];
   const out: number[] = [];
   const dot = (a: number[], b: number[]) => sum(b.length, (i) => a[i]! * b[i]!);
@@ -138,7 +142,7 @@ function mambaStep({ x, rows, weights, state, window }: Inputs, block: Block): O
       const h = B.map((input, n) =>
         2 ** (dt * W["A"]![d]![n]!) * nextState[place(n)]! + dt * input * value
       );
-      h.forEach((next, n) => nextState[place(n)] = next);
+      h.forEach((next, n) => nextState[place(n)] = kept(next));
       return (dot(C, h) + W["lane"]![d]![2]! * value) * silu(az[inner + d]!);
     });
     out.push(
@@ -148,9 +152,12 @@ function mambaStep({ x, rows, weights, state, window }: Inputs, block: Block): O
   return { out, nextState, nextWindow };
 }
 
+const nearestHalf = (x: number) => Math.f16round(Math.max(-65_504, Math.min(65_504, x)));
+
 /** The step ops by name. */
 export const NAIVE_STEPS = {
   put_rows: putRows,
   selective_state_update: selectiveStateUpdate,
-  mamba_step: mambaStep,
+  mamba_step: (inputs: Inputs, block: Block) => mambaStep(inputs, block),
+  mamba_step_half: (inputs: Inputs, block: Block) => mambaStep(inputs, block, nearestHalf),
 };

@@ -3,14 +3,36 @@ import { nextNormal, seedRandom } from "../../src/base/random.ts";
 import { sizedKalmanCase } from "../../src/ops/_helpers/kalman_cases.ts";
 import { kalmanFilter } from "../../src/ops/kalman_filter.ts";
 import { kalmanSmoother } from "../../src/ops/kalman_smoother.ts";
+import type { DeviceTensor } from "../../src/device/device.ts";
+import { openScope } from "../../src/device/scope.ts";
+import { isRolled } from "../../src/ops/_helpers/kalman_model.ts";
+import type { AnyOp, Pass } from "../../src/ops/op.ts";
 import { runOp } from "../../src/ops/run.ts";
-import { caseInputs } from "../../src/ops/self_check.ts";
+import { caseInputs, relativeError } from "../../src/ops/self_check.ts";
 import { multiply, transpose } from "../../src/ssm/dense.ts";
 import { kalmanFilter as covarianceFilter } from "../../src/ssm/kalman.ts";
 import { kalmanSmoother as covarianceSmoother } from "../../src/ssm/kalman_smoother.ts";
 import { asDtype, type Tensor } from "../../src/tensor/tensor.ts";
 import { gpuTest, takeFaults } from "../_gpu.ts";
-import { distance, filled, run, t } from "./_run.ts";
+import { DEFAULT_LIMITS, distance, filled, run, t } from "./_run.ts";
+
+/** A stable model of some states, and drawn observations of its first. */
+function drawnModel(batch: number, length: number, state: number) {
+  const random = seedRandom(11);
+  const draw = (shape: readonly number[], scale: number) =>
+    filled(shape, () => Math.fround(scale * nextNormal(random)));
+  const unit = (scale: number) => (i: number) => i % (state + 1) === 0 ? scale : 0;
+  const within = (i: number) => i % state ** 2;
+  return {
+    y: draw([batch, length, 1], 1),
+    A: filled([state, state], (i) => unit(0.9)(i) + (i % (state + 1) === 1 ? 0.3 : 0)),
+    C: filled([1, state], (i) => i === 0 ? 1 : 0.2),
+    processFactor: filled([state, state], unit(0.4)),
+    observationFactor: filled([1, 1], () => 0.5),
+    startMean: draw([batch, state], 1),
+    startFactor: filled([batch, state, state], (i) => unit(1)(within(i))),
+  };
+}
 
 /** Two smoothers of another form on matrices of condition below 1e4, in f64. */
 const CLOSE = 1e-10;
@@ -166,4 +188,48 @@ Deno.test("kalmanSmoother() names the size that its shaders do not hold", () => 
       assert.ok(pass.bindings.length <= limits.storageBuffersMax, pass.entry);
     }
   }
+});
+
+/** An op whose shaders leave the rows of their matrices to loops. */
+function rolled<T extends typeof kalmanFilter | typeof kalmanSmoother>(op: T): T {
+  const launch = (...given: Parameters<AnyOp["launch"]>) => {
+    const plan = (op as AnyOp).launch(...given);
+    const passes = plan.passes.map((pass: Pass) => ({
+      ...pass,
+      constants: { ...pass.constants, ROLLED: 1 },
+    }));
+    return { ...plan, passes };
+  };
+  return { ...op, launch };
+}
+
+gpuTest("rows of matrices in loops give what rows written out give", async (gpu) => {
+  // Several chunks, so that all phases run. Three states: software takes minutes over more.
+  const inputs = drawnModel(2, 300, 3);
+  const scope = openScope(gpu);
+  const params = { start: "filtered" } as const;
+  const expected = runOp(scope, kalmanFilter, inputs, params);
+  const filtered = runOp(scope, rolled(kalmanFilter), inputs, params);
+  for (const name of kalmanFilter.outputs) await same(filtered[name], expected[name], name);
+  const given = { ...expected, A: inputs.A, processFactor: inputs.processFactor };
+  const { mean, factor, A, processFactor } = given;
+  const smoothed = runOp(scope, kalmanSmoother, { mean, factor, A, processFactor }, {});
+  const again = runOp(scope, rolled(kalmanSmoother), { mean, factor, A, processFactor }, {});
+  for (const name of kalmanSmoother.outputs) await same(again[name], smoothed[name], name);
+  scope.release();
+  assert.deepEqual(takeFaults(), []);
+
+  /** The same sums; a compiler may fuse others of their products. */
+  async function same(actual: DeviceTensor, wanted: DeviceTensor, what: string): Promise<void> {
+    const [a, b] = await Promise.all([scope.read(actual), scope.read(wanted)]);
+    const error = relativeError(a.data, b.data);
+    assert.ok(error < 2e-6, `${what} is off by ${error}`);
+  }
+});
+
+Deno.test("rows are loops from 5 states on, but not for a software adapter", () => {
+  const run = { batch: 1, length: 9, observed: 1, noise: 1 };
+  const limits = { ...DEFAULT_LIMITS, isSoftware: false };
+  assert.deepEqual([4, 5, 8].map((state) => isRolled({ ...run, state }, limits)), [0, 1, 1]);
+  assert.equal(isRolled({ ...run, state: 8 }, { ...limits, isSoftware: true }), 0);
 });

@@ -81,6 +81,8 @@ Deno.test("runOp() takes SIMD kernels for f32 from their size on, else the twin"
     threadsReady: 1,
     unavailable: undefined,
     close() {},
+    hold: () => undefined,
+    release() {},
     run({ passes }: SimdPlan, inputs: Readonly<Record<string, FloatArray>>) {
       ran.push(`${passes[0]!.entry} ${Object.keys(inputs)}`);
       // As for arrays that are too large: the twin must do it.

@@ -43,7 +43,7 @@ function marked(name: string, seen: Set<string>): string {
     if (directive.startsWith("#if ")) {
       open.push({ at: `${name}.wgsl:${i + 1} ${directive}`, isElse: false });
       mark(`${open.at(-1)!.at} kept`);
-    } else if (directive.startsWith("#for ")) open.push({ at: "", isElse: true });
+    } else if (/^#(for|loop) /.test(directive)) open.push({ at: "", isElse: true });
     else if (directive === "#else") {
       block!.isElse = true;
       mark(`${block!.at} not kept`);

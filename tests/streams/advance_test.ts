@@ -4,7 +4,7 @@ import { sliceSegment } from "../../src/signal/segment.ts";
 import { openMemoryStore, type Store } from "../../src/stores/mod.ts";
 import { Advancer, BATCH_VALUES_MAX, batchSamplesMax } from "../../src/streams/advance.ts";
 import type { Applied } from "../../src/streams/engine.ts";
-import { REPLAY_SNAPSHOT_SAMPLES } from "../../src/streams/snapshots.ts";
+import { REPLAY_SNAPSHOT_SAMPLES, SNAPSHOT_STEP_MS } from "../../src/streams/snapshots.ts";
 import { LocalShardPort } from "../../src/streams/shard_port.ts";
 import { Track } from "../../src/streams/track.ts";
 import { testParts, walk } from "./_parts.ts";
@@ -19,7 +19,7 @@ async function open(store: Store, length: number) {
   const segment = walk("s", length, ["a"]);
   const [result] = await store.append([segment]);
   const track = new Track(result!.record, new LocalShardPort(testParts), Promise.resolve());
-  return { advancer, track, segment, heard };
+  return { advancer, track, segment, heard, clock };
 }
 
 Deno.test("Advancer replays a log longer than one read", async () => {
@@ -79,11 +79,17 @@ Deno.test("Advancer puts submissions and the log together where they meet", asyn
 
 Deno.test("Advancer begins again from the last commit when a commit fails", async () => {
   const store = openMemoryStore({ clock: new ManualClock() });
-  const { advancer, track, segment } = await open(store, BATCH_VALUES_MAX);
+  const { advancer, track, segment, clock } = await open(store, BATCH_VALUES_MAX);
   const commit = store.commit.bind(store);
   store.commit = () => Promise.reject(new Error("disk full"));
+  const half = BATCH_VALUES_MAX / 2;
+  const first = { segment: sliceSegment(segment, 0, half), start: 0 };
+  track.enqueue({ ...first, settled: Promise.withResolvers<Applied>() });
+  await advancer.advance(track, 0);
+  clock.advanceMs(SNAPSHOT_STEP_MS);
   const settled = Promise.withResolvers<Applied>();
-  track.enqueue({ segment, start: 0, settled });
+  const rest = sliceSegment(segment, half, BATCH_VALUES_MAX);
+  track.enqueue({ segment: rest, start: half, settled });
   const told = assert.rejects(settled.promise, /disk full/);
   await assert.rejects(advancer.advance(track, 0), /disk full/);
   await told;

@@ -8,6 +8,7 @@ import {
   SNAPSHOT_IDLE_MS,
   SNAPSHOT_SAMPLES,
   SNAPSHOT_SAMPLES_MIN,
+  SNAPSHOT_STEP_MS,
 } from "../../src/streams/snapshots.ts";
 import { withEngine } from "./_engine.ts";
 import { POISON, walk } from "./_parts.ts";
@@ -58,10 +59,11 @@ Deno.test("StreamEngine gives the same state for concurrent single samples as fo
   }));
 
 Deno.test("StreamEngine resumes from snapshot and log as if it had never stopped", () =>
-  withEngine(async ({ engine, store, ingest, restart }) => {
+  withEngine(async ({ engine, store, clock, ingest, restart }) => {
     const segment = walk("s", 1_500, ["a", "b"]);
     for (let start = 0; start < 1_500; start += 100) {
       await ingest(sliceSegment(segment, start, start + 100));
+      clock.advanceMs(SNAPSHOT_STEP_MS / 4);
     }
     const before = await engine.describe("s");
     const snapshot = await store.latestSnapshot("s");

@@ -36,9 +36,9 @@ Deno.test("WorkerShardPort does in its worker what LocalShardPort does here", as
 const FRAGILE = new URL(
   "data:text/javascript," + encodeURIComponent(`
     let calls = 0;
-    self.onmessage = ({ data }) => {
-      if (data.method === "drop") setTimeout(() => { throw new Error("out of luck"); });
-      else self.postMessage({ answer: data.call, value: ++calls });
+    self.onmessage = ({ data: [{ call, method }] }) => {
+      if (method === "drop") setTimeout(() => { throw new Error("out of luck"); });
+      else self.postMessage([{ answer: call, value: ++calls }]);
     };
   `),
 );

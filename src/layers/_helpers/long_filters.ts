@@ -4,7 +4,7 @@
  */
 import type { RandomState } from "../../base/random.ts";
 import { type Device, openCpu } from "../../device/mod.ts";
-import { activation, add, gate, matmul, runOp } from "../../ops/mod.ts";
+import { add, gate, matmul, runOp } from "../../ops/mod.ts";
 import type { OpInput } from "../../ops/mod.ts";
 import { asDtype, type Dtype, type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import { derived } from "./derived.ts";
@@ -168,8 +168,7 @@ export function filtersOf(
   }
   const dense = (a: OpInput, weight: string, bias: string) => {
     const given = { a, b: of(weight), bias: of(bias) };
-    const x = runOp(device, matmul, given, { transposeB: true }).c;
-    return runOp(device, activation, { x }, { kind: "silu" }).y;
+    return runOp(device, matmul, given, { transposeB: true, activation: "silu" }).c;
   };
   const positions = table("positions", () => positionTable(config, newestLast));
   const hidden = dense(positions, "positionProj", "positionBias");

@@ -2,7 +2,7 @@
 import type { Device, DeviceTensor, GpuDevice } from "../../device/device.ts";
 import { type Shape, sizeOf } from "../../tensor/shape.ts";
 import { DTYPE_BYTES, type Tensor } from "../../tensor/tensor.ts";
-import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./plan.ts";
+import { groupsFor, spreadGroups, WIDE_GROUP } from "./plan.ts";
 
 /** The largest number of binary16. */
 const HALF_MAX = 65_504;
@@ -12,13 +12,19 @@ export function roundedToHalf(x: number): number {
   return Math.f16round(Math.max(-HALF_MAX, Math.min(HALF_MAX, x)));
 }
 
+/** Numbers that an invocation of the shader has: four where all have four, else one or a pair. */
+export function halfVectorOf(count: number): 1 | 4 {
+  return count % 4 === 0 ? 4 : 1;
+}
+
 function dispatch(
   device: GpuDevice,
   entry: string,
   count: number,
   [plain, words]: readonly [DeviceTensor, DeviceTensor],
 ): void {
-  const pairs = Math.ceil(count / 2);
+  const vector = halfVectorOf(count);
+  const invocations = vector === 4 ? count / 4 : Math.ceil(count / 2);
   const bind = (tensor: DeviceTensor) => ({
     buffer: tensor.buffer,
     bytes: sizeOf(tensor.shape) * DTYPE_BYTES.f32,
@@ -26,12 +32,12 @@ function dispatch(
   device.dispatch([{
     shader: "half",
     entry,
-    constants: { GROUP: POINTWISE_GROUP },
-    dims: { count },
+    constants: { GROUP: WIDE_GROUP, VECTOR: vector },
+    dims: { count: count / vector },
     bindings: entry === "pack_half"
       ? { x: bind(plain), packed: bind(words) }
       : { words: bind(words), out: bind(plain) },
-    workgroups: spreadGroups(groupsFor(pairs, POINTWISE_GROUP), device.limits),
+    workgroups: spreadGroups(groupsFor(invocations, WIDE_GROUP), device.limits),
   }]);
 }
 

@@ -1,5 +1,6 @@
 /** The linear-Gaussian model as the Kalman ops take it: its shapes, and where its arrays lie. */
 import { InvalidValueError, ShapeError } from "../../base/errors.ts";
+import type { GpuLimits } from "../../device/device.ts";
 import { expectShape, type Shape } from "../../tensor/shape.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 import { chunkOf, groupsFor } from "./plan.ts";
@@ -30,6 +31,18 @@ export interface KalmanRun {
   readonly state: number;
   readonly observed: number;
   readonly noise: number;
+}
+
+/**
+ * From this many states on the shaders leave the rows of their matrices to loops on a GPU. Written
+ * out, 8 states take its compiler more than half a minute, in loops some seconds; 4 states run
+ * twice as fast written out. Software adapters are the other way round.
+ */
+const ROLLED_STATES_MIN = 5;
+
+/** Whether the shaders' rows are loops: 1, or 0 where they are written out. */
+export function isRolled({ state }: KalmanRun, { isSoftware = false }: GpuLimits): number {
+  return state >= ROLLED_STATES_MIN && !isSoftware ? 1 : 0;
 }
 
 /** How the shaders cut the length: samples of a chunk, and how many chunks. */

@@ -5,6 +5,7 @@ import type { LaunchPlan, Pass } from "../op.ts";
 import { collectSlices } from "./kalman_collect.ts";
 import {
   expectGpuSizes,
+  isRolled,
   KALMAN_CHUNK_GROUP,
   KALMAN_GRADIENT_STATES_MAX,
   KALMAN_STATES_MAX,
@@ -27,7 +28,7 @@ export interface KalmanLaunch {
 }
 
 /** Sizes that all passes of a plan share. */
-function layoutOf({ run, places, shapes, start }: KalmanLaunch) {
+function layoutOf({ run, places, shapes, start, limits }: KalmanLaunch) {
   const { batch, length, state, observed, noise } = run;
   const place = Object.fromEntries(places.map((at) => [at.part, at])) as Record<
     ModelPart,
@@ -68,6 +69,7 @@ function layoutOf({ run, places, shapes, start }: KalmanLaunch) {
       FLOW_LOG: flow - 1,
       FLOW_ELEMENT: flowElement,
       // What is made triangular: a sample, the information of a chunk, the belief across a chunk.
+      ROLLED: isRolled(run, limits),
       ROWS_0: rows,
       COLS_0: columns,
       ROWS_1: state,

@@ -1,7 +1,7 @@
 /** Launch plan of `kalman_smoother`; phases at the head of its shader. */
 import type { GpuLimits } from "../../device/device.ts";
 import type { LaunchPlan, Pass } from "../op.ts";
-import { KALMAN_CHUNK_GROUP, kalmanChunks } from "./kalman_model.ts";
+import { isRolled, KALMAN_CHUNK_GROUP, kalmanChunks } from "./kalman_model.ts";
 import type { KalmanRun, ModelPart, ModelPlace } from "./kalman_model.ts";
 import { collectSlices } from "./kalman_collect.ts";
 import { groupsFor, spreadGroups } from "./plan.ts";
@@ -42,6 +42,7 @@ function layoutOf(
     AT_W: place("processFactor").offset,
     AT_SHIFT: place("stateIntercept").offset,
     // What is made triangular: a regression, a belief.
+    ROLLED: isRolled(run, limits),
     ROWS_0: 2 * state,
     COLS_0: columns,
     ROWS_1: state,

@@ -2,7 +2,7 @@
 import { InvalidValueError } from "../../base/errors.ts";
 import type { GpuLimits } from "../../device/device.ts";
 import { DTYPE_BYTES } from "../../tensor/tensor.ts";
-import type { LaunchPlan } from "../op.ts";
+import type { LaunchPlan, Pass } from "../op.ts";
 import { mambaOffsets, type MambaSizes, rankVectors, selectedOf, VECTOR } from "./mamba_weights.ts";
 import { groupsFor, spreadGroups } from "./plan.ts";
 
@@ -106,17 +106,18 @@ export interface MambaStepRun {
 }
 
 /**
- * The launch plan of `mamba_step`.
+ * The one pass of `mamba_step`.
  *
+ * @param isHalf  states are words of two binary16 numbers
  * @param forced  another tile than the one for the size of the run: for tests
  * @throws {InvalidValueError} a device with these limits cannot hold the inner features
  */
-export function mambaStepPlan(
+function stepPass(
   { batch, rows, fields }: MambaStepRun,
   params: MambaSizes & { readonly norm: boolean; readonly eps: number },
   limits: GpuLimits,
-  forced?: MambaTiles,
-): LaunchPlan {
+  { isHalf, forced }: { readonly isHalf: boolean; readonly forced?: MambaTiles | undefined },
+): Pass & { readonly shader: string } {
   const tiles = forced ?? mambaTiles(params, limits, batch);
   if (tiles === undefined) {
     throw new InvalidValueError("inner", params.inner, `at most ${limits.invocationsMax}`);
@@ -138,6 +139,7 @@ export function mambaStepPlan(
     COLUMNS: Math.max(selectedOf(params), params.feature),
     NORM: params.norm ? 1 : 0,
     BIAS: params.bias ? 1 : 0,
+    HALF: isHalf ? 1 : 0,
     IN_AT: at.inProj,
     CONV_AT: at.taps,
     LANE_AT: at.lane,
@@ -149,13 +151,42 @@ export function mambaStepPlan(
     OUT_BIAS_AT: at.outBias,
   };
   return {
-    scratch: {},
-    passes: [{
-      entry: "step",
-      constants,
-      dims: { batch, rows, fields, eps: params.eps },
-      bindings: ["x", "rows", "weights", "state=nextState", "window=nextWindow", "out"],
-      workgroups: spreadGroups(groupsFor(batch, tiles.streams), limits),
-    }],
+    shader: "mamba_step",
+    entry: "step",
+    constants,
+    dims: { batch, rows, fields, eps: params.eps },
+    bindings: [
+      ...["x", "rows", "weights", isHalf ? "state=words" : "state=nextState"],
+      ...["window=nextWindow", "out"],
+    ],
+    workgroups: spreadGroups(groupsFor(batch, tiles.streams), limits),
   };
+}
+
+/**
+ * The launch plan of `mamba_step`.
+ *
+ * @param forced  another tile than the one for the size of the run: for tests
+ * @throws {InvalidValueError} a device with these limits cannot hold the inner features
+ */
+export function mambaStepPlan(
+  run: MambaStepRun,
+  params: MambaSizes & { readonly norm: boolean; readonly eps: number },
+  limits: GpuLimits,
+  forced?: MambaTiles,
+): LaunchPlan {
+  return { scratch: {}, passes: [stepPass(run, params, limits, { isHalf: false, forced })] };
+}
+
+/**
+ * The pass that advances packed states: `words` of two binary16 numbers each.
+ *
+ * @throws {InvalidValueError} a device with these limits cannot hold the inner features
+ */
+export function mambaHalfPass(
+  run: MambaStepRun,
+  params: MambaSizes & { readonly norm: boolean; readonly eps: number },
+  limits: GpuLimits,
+): Pass & { readonly shader: string } {
+  return stepPass(run, params, limits, { isHalf: true });
 }

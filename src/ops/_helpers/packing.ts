@@ -116,9 +116,10 @@ export function packLaunch(device: GpuDevice, launch: Launch): Launch[] {
     }
     bindings[host] = whole;
   }
+  const { template: _, ...rest } = launch;
   return [
     ...before,
-    { ...launch, bindings, packed, dims: { ...launch.dims, ...offsets } },
+    { ...rest, bindings, packed, dims: { ...launch.dims, ...offsets } },
     ...after,
   ];
 }

@@ -8,8 +8,12 @@ const GROUP = 256;
 const LOADS = 4;
 /** Columns, or vectors of them, that a workgroup takes: what one load of a warp covers. */
 const ACROSS_MAX = 32;
-/** The same for the sum of parts, which has few rows: more of them at once. */
-const ACROSS_OF_PARTS_MAX = 8;
+/** The least, for few columns with as many rows as one pass adds. */
+const ACROSS_MIN = 2;
+/** Workgroups that give every processor some. */
+const GROUPS_MIN = 256;
+/** Rows that one pass adds without parts: what is left to win is less than another pass costs. */
+const ROWS_OF_ONE_PASS_MAX = 2048;
 /** Workgroups that fill a GPU several times over. */
 const GROUPS_ENOUGH = 1024;
 /** Turns of an invocation's loop from which on a part is worth another row of sums. */
@@ -54,10 +58,12 @@ export function columnSums(sums: ColumnSums): Pick<LaunchPlan, "scratch" | "pass
     stride: stride / vector,
     offset: offset / vector,
   };
-  const across = Math.min(ACROSS_MAX, powerOfTwoAtLeast(sizes.columns));
+  const isShort = rows <= ROWS_OF_ONE_PASS_MAX;
+  const across = isShort ? acrossOf(rows, sizes.columns) : acrossOf(1, sizes.columns);
   const rowsAtOnce = GROUP / across * LOADS;
   const wanted = groupsFor(GROUPS_ENOUGH, Math.max(1, groupsFor(sizes.columns, across)));
-  const most = Math.max(1, Math.min(wanted, Math.floor(rows / (rowsAtOnce * TURNS_PER_PART_MIN))));
+  const turns = Math.floor(rows / (rowsAtOnce * TURNS_PER_PART_MIN));
+  const most = isShort ? 1 : Math.max(1, Math.min(wanted, turns));
   const rowsPerPart = Math.max(1, groupsFor(rows, most));
   const parts = Math.max(1, groupsFor(rows, rowsPerPart));
   const factors = [`left=${left}`, ...(right === undefined ? [] : [`right=${right}`])];
@@ -74,12 +80,23 @@ export function columnSums(sums: ColumnSums): Pick<LaunchPlan, "scratch" | "pass
     passes: [
       sumPass([...factors, `sums=${scratch}`], sizes, { across, rowsPerPart, vector }),
       sumPass([`left=${scratch}`, `sums=${target}`], ofParts, {
-        across: Math.min(ACROSS_OF_PARTS_MAX, across),
+        across: acrossOf(parts, sizes.columns),
         rowsPerPart: parts,
         vector,
       }),
     ],
   };
+}
+
+/**
+ * Columns of a workgroup that adds so many rows: what a warp loads at once, or fewer where too few
+ * workgroups would each go down many rows.
+ */
+function acrossOf(rows: number, columns: number): number {
+  let across = ACROSS_MAX;
+  const isSlow = () => across * rows > GROUP * LOADS && groupsFor(columns, across) < GROUPS_MIN;
+  while (across > ACROSS_MIN && isSlow()) across /= 2;
+  return Math.min(across, powerOfTwoAtLeast(columns));
 }
 
 /** One pass of `shared/column_sums`. */

@@ -12,10 +12,14 @@ import { groupsFor, powerOfTwoAtLeast } from "./plan.ts";
 const GROUP = 256;
 /** Invocations of a row, while a row is short: neighbours then read 512 bytes in one go. */
 const LANES_MIN_OF_LONG = 32;
-/** Registers of four values that an invocation spends on a row. */
-const VECTORS_MAX = 8;
-/** The same where a row may take more invocations instead. */
+/**
+ * Fours of values that an invocation holds of a row. Rows of 1,024 held by 32 invocations, 8 fours
+ * each, took rms_norm 0.055 ms and its gradients 0.117 on an H100 (16,384 rows); held by 64 through
+ * workgroup memory, 4 fours each, 0.052 and 0.092.
+ */
 const VECTORS_ENOUGH = 4;
+/** The same for rows that take a whole workgroup. */
+const VECTORS_MAX = 8;
 /** Workgroups that fill a GPU several times over. */
 const GROUPS_ENOUGH = 1024;
 
@@ -46,7 +50,7 @@ export function rowLanes(size: number, limits: GpuLimits): RowLanes | undefined 
     VECTORS: groupsFor(vectors, lanes),
     SUBGROUPS: subgroups ? 1 : 0,
   });
-  if (most > 0 && vectors <= most * VECTORS_MAX) {
+  if (most > 0 && vectors <= most * VECTORS_ENOUGH) {
     return lanesOf(Math.min(most, powerOfTwoAtLeast(vectors)), true);
   }
   const short = Math.min(LANES_MIN_OF_LONG, powerOfTwoAtLeast(vectors));

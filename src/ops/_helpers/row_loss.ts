@@ -23,7 +23,7 @@ import {
   type OpCase,
   type Pass,
 } from "../op.ts";
-import { groupsFor, POINTWISE_GROUP, ROW_GROUP, spreadGroups } from "./plan.ts";
+import { groupsFor, spreadGroups, WIDE_GROUP } from "./plan.ts";
 
 const AXES = ["batch", "length", "channel"];
 
@@ -39,8 +39,8 @@ export function expectRows(
 
 /** Rows that one workgroup adds up. */
 const RUN = 4096;
-/** Workgroups of the first pass; more rows get longer runs. */
-const RUNS_MAX = 1024;
+/** Workgroups of the first pass; more rows get longer runs. 1,024 left a third of an H100 idle. */
+const RUNS_MAX = 4096;
 
 /** Which sums {@linkcode meanPasses} takes. */
 export interface MeanOptions {
@@ -55,11 +55,23 @@ function sumsOf({ hasHits }: MeanOptions): number {
   return hasHits ? 3 : 2;
 }
 
-/** Passes from `values` (and `weights`) to `loss`, `total` (and `correct`). */
-export function meanPasses(options: MeanOptions): Pick<LaunchPlan, "scratch" | "passes"> {
-  const { rows, hasWeights, hasHits } = options;
+/** How rows are cut into runs that one workgroup adds up. */
+interface Runs {
+  readonly run: number;
+  readonly runs: number;
+}
+
+function runsOf(rows: number): Runs {
   const run = Math.max(RUN, Math.ceil(rows / RUNS_MAX));
-  const runs = Math.max(1, Math.ceil(rows / run));
+  return { run, runs: Math.max(1, Math.ceil(rows / run)) };
+}
+
+/** Passes from `values` (and `weights`) to `loss`, `total` (and `correct`). */
+export function meanPasses(
+  options: MeanOptions,
+  { run, runs }: Runs = runsOf(options.rows),
+): Pick<LaunchPlan, "scratch" | "passes"> {
+  const { rows, hasWeights, hasHits } = options;
   const common = {
     shader: "shared/weighted_mean",
     constants: constantsOf(options),
@@ -81,9 +93,16 @@ export function meanPasses(options: MeanOptions): Pick<LaunchPlan, "scratch" | "
   };
 }
 
+/** Rows that a workgroup of a loss's own shader has at a time. */
+const TILE_ROWS = 128;
+/** Tiles of a run at least. */
+const RUN_TILES_MIN = 8;
+/** Columns up to which a tile of rows is brought to workgroup memory: 8 KiB of it. */
+const STAGED_COLUMNS_MAX = 16;
+
 function constantsOf({ hasWeights, hasHits }: MeanOptions): Pass["constants"] {
   return {
-    GROUP: ROW_GROUP,
+    GROUP: WIDE_GROUP,
     HAS_WEIGHTS: hasWeights ? 1 : 0,
     HAS_HITS: hasHits ? 1 : 0,
   };
@@ -106,7 +125,7 @@ export function weightGradientPass(options: MeanOptions, limits: GpuLimits): Pas
       ...(options.hasHits ? ["gradCorrect"] : []),
       "gradWeights",
     ],
-    workgroups: spreadGroups(groupsFor(options.rows, ROW_GROUP), limits),
+    workgroups: spreadGroups(groupsFor(options.rows, WIDE_GROUP), limits),
   };
 }
 
@@ -178,13 +197,16 @@ export function defineRowLoss<P>(loss: RowLoss<P>): RowLossOp<P> {
       outputs.loss[0] = total === 0 ? 0 : sum / total;
       outputs.total[0] = total;
     },
-    launch(shapes, params, limits) {
-      const mean = meanPasses(meanOptions(shapes));
+    launch(shapes, params) {
       const rows = sizeOf(shapes.targets);
+      const run = TILE_ROWS * Math.max(RUN_TILES_MIN, Math.ceil(rows / TILE_ROWS / RUNS_MAX));
+      const runs = Math.ceil(rows / run);
+      const mean = meanPasses(meanOptions(shapes), { run, runs });
+      const pass = rowPass(loss, "sum_rows", ["runSums"], shapes, params, [runs, 1, 1]);
       return {
-        scratch: { ...mean.scratch, values: rows },
+        scratch: mean.scratch,
         tables: loss.tables?.(params) ?? {},
-        passes: [rowPass(loss, "row_values", ["values"], shapes, params, limits), ...mean.passes],
+        passes: [{ ...pass, dims: { ...pass.dims, run } }, mean.passes.at(-1)!],
       };
     },
     work: (shapes) => sizeOf(shapes.predictions),
@@ -212,13 +234,21 @@ function rowPass<P>(
   bindings: readonly string[],
   shapes: Shapes,
   params: P,
-  limits: GpuLimits,
+  workgroups: Pass["workgroups"],
 ): Pass {
   const rows = sizeOf(shapes.targets);
+  const stride = Math.max(1, loss.columns(params));
+  const isStaged = stride > 1 && stride <= STAGED_COLUMNS_MAX;
   return {
     entry,
-    constants: { GROUP: POINTWISE_GROUP, HAS_WEIGHTS: shapes.weights ? 1 : 0 },
-    dims: { rows, stride: Math.max(1, loss.columns(params)), scale: loss.scale?.(params) ?? 1 },
+    constants: {
+      GROUP: TILE_ROWS,
+      HAS_WEIGHTS: shapes.weights ? 1 : 0,
+      STAGED: isStaged ? 1 : 0,
+      COLUMNS: isStaged ? stride : 0,
+      BACK: entry === "row_gradients" ? 1 : 0,
+    },
+    dims: { rows, stride, scale: loss.scale?.(params) ?? 1, run: 0 },
     bindings: [
       "predictions",
       "targets",
@@ -226,7 +256,7 @@ function rowPass<P>(
       ...Object.keys(loss.tables?.(params) ?? {}),
       ...bindings,
     ],
-    workgroups: spreadGroups(groupsFor(rows, POINTWISE_GROUP), limits),
+    workgroups,
   };
 }
 
@@ -261,10 +291,11 @@ function backwardOf<P>(
     },
     launch(shapes, params, limits) {
       const slopes = ["total", "gradLoss", "gradPredictions", "gradTargets"];
-      const passes = [rowPass(loss, "row_gradients", slopes, shapes, params, limits)];
+      const tiles = spreadGroups(groupsFor(sizeOf(shapes.targets), TILE_ROWS), limits);
+      const passes = [rowPass(loss, "row_gradients", slopes, shapes, params, tiles)];
       if (shapes.weights) {
         passes.push(
-          rowPass(loss, "row_values", ["values"], shapes, params, limits),
+          rowPass(loss, "row_values", ["values"], shapes, params, tiles),
           weightGradientPass(meanOptions(shapes), limits),
         );
       }

@@ -9,6 +9,8 @@ Deno.test("pageOf() fills the template with tables and their source", () => {
   assert.match(text, /`deno run` on card \(host\), deno 1, 2026-01-02 at abc\./);
   assert.match(text, /2 TB\/s, 26 T f32 instructions\/s and 4 T exp2\/s/);
   assert.ok(images["perf_state.svg"]!.includes("matmul"));
+  const charts = pageOf("{{stateChart}} {{streamsChart}}", stored).text;
+  assert.match(charts, /^!\[.+\]\(img\/perf_state.svg\) _Nothing is stored._$/);
 });
 
 Deno.test("pageOf() says where nothing is stored", () => {
