@@ -280,6 +280,7 @@ const cases: readonly AttentionCase[] = [
   plainCase("one tile and one", [1, 65, 2, 2, 4], { window: 100 }, true),
   plainCase("several tiles, odd sizes", [1, 150, 3, 1, 5], { window: 140, scale: 0.3 }),
   plainCase("window shorter than the length", [2, 40, 4, 2, 6], { window: 7 }),
+  plainCase("whole tiles", [1, 128, 2, 1, 32], { window: 100 }),
   plainCase("features over invocations", [1, 9, 1, 1, 130], { window: 16 }),
   plainCase("rotary", [2, 40, 4, 2, 6], { window: 23, rotaryBase: 10_000 }),
   carriedCase("carried", [2, 9, 4, 2, 6], { window: 12 }, [3, 11]),
