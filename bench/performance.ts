@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { openWebGpu } from "../src/device/mod.ts";
 import { provenance } from "./machine.ts";
 import { pageOf } from "./report/page.ts";
-import { readStored, type RecordName, RECORDS } from "./report/stored.ts";
+import { readStored, RECORDS, type Stored } from "./report/stored.ts";
 
 const HERE = new URL("./", import.meta.url);
 const TEMPLATE = new URL("report/page.md", HERE);
@@ -46,7 +46,7 @@ async function printedBy([file, ...args]: readonly string[]): Promise<string> {
 }
 
 async function record(name: string, folder: string, from: string | undefined): Promise<void> {
-  const [file, ...args] = RECORDS[name as RecordName];
+  const [file, ...args] = RECORDS[name as keyof Stored];
   const text = from === undefined
     ? await printedBy([file!, ...args])
     : await Deno.readTextFile(from);

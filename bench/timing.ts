@@ -5,7 +5,7 @@ import type { WebGpuDevice } from "../src/device/mod.ts";
 /** Work right before a measurement: idle GPUs run at a fraction of their clock. */
 export const SPIN_UP_MS = 60;
 /** Work that is measured at least, within the limits on the count of repeats. */
-const MEASURED_MS = 40;
+const MEASURED_MS = 25;
 const REPEATS_MIN = 7;
 const REPEATS_MAX = 200;
 const REPEATS_SOFTWARE = 3;

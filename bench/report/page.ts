@@ -1,7 +1,7 @@
 /** docs/performance.md and its images, from stored results. */
 import { PEER_SOURCE } from "../peers.ts";
 import { flopOf } from "../costs.ts";
-import type { Row } from "../ops_bench.ts";
+import type { Results, Row } from "../ops_bench.ts";
 import { digits, markdownTable, MISSING, percent, source } from "./format.ts";
 import { lineChart, type Series } from "./line_chart.ts";
 import {
@@ -14,7 +14,7 @@ import {
   smootherTable,
   trainingTable,
 } from "./sections.ts";
-import type { Stored } from "./stored.ts";
+import type { Recorded, Stored } from "./stored.ts";
 import { verdicts } from "./targets.ts";
 
 function targetsTable(stored: Stored): string {
@@ -38,16 +38,16 @@ function kernelRow({ name, cost, gpu, floor, peer }: Row): string[] {
 }
 
 /** The kernels of a group. */
-function kernelTable({ kernels }: Stored, group: string): string {
-  if (kernels === undefined) return MISSING;
-  const rows = kernels.data.rows.filter((row) => row.group === group && row.gpu !== null);
+function kernelTable(recorded: Recorded<Results> | undefined, group: string): string {
+  if (recorded === undefined) return MISSING;
+  const rows = recorded.data.rows.filter((row) => row.group === group && row.gpu !== null);
   const header = ["kernel", "ms", "MB", "GFLOP", "floor, ms", "of the floor"];
   const isPeered = rows.some(({ peer }) => peer !== null);
   const table = markdownTable(
     isPeered ? [...header, "÷ peer"] : header,
     rows.map((row) => isPeered ? kernelRow(row) : kernelRow(row).slice(0, -1)),
   );
-  return `${table}\n\n${source(kernels)}`;
+  return `${table}\n\n${source(recorded)}`;
 }
 
 function ceilingsText({ kernels }: Stored): string {
@@ -155,9 +155,9 @@ export function pageOf(template: string, stored: Stored): Page {
     targets: () => targetsTable(stored),
     peerSource: () => PEER_SOURCE,
     ceilings: () => ceilingsText(stored),
-    issue: () => kernelTable(stored, "issue"),
-    ops: () => kernelTable(stored, "ops"),
-    gradients: () => kernelTable(stored, "gradients"),
+    issue: () => kernelTable(stored.kernels, "issue"),
+    ops: () => kernelTable(stored.ops, "ops"),
+    gradients: () => kernelTable(stored.ops, "gradients"),
     lengthChart: () => chart("perf_length.svg", "Time of a sample against the length"),
     stateChart: () => chart("perf_state.svg", "Time against the size of the state"),
     streamsChart: () => chart("perf_streams.svg", "Time of a step against the streams"),

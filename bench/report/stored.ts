@@ -104,7 +104,10 @@ export interface SmootherData {
 
 /** Results by name; each may be missing. */
 export interface Stored {
+  /** At the peers' shapes. */
   readonly kernels?: Recorded<Results>;
+  /** At those of a training iteration. */
+  readonly ops?: Recorded<Results>;
   readonly curves?: Recorded<Results>;
   readonly cpu?: Recorded<Results>;
   readonly crossover?: Recorded<CrossoverData>;
@@ -117,12 +120,10 @@ export interface Stored {
   readonly ingest?: Recorded<IngestData>;
 }
 
-/** What can be recorded. */
-export type RecordName = Exclude<keyof Stored, "smoother">;
-
 /** What is run for each: a file of `bench/` and its arguments. */
-export const RECORDS: Readonly<Record<RecordName, readonly string[]>> = {
-  kernels: ["ops_bench.ts", "--history"],
+export const RECORDS: Readonly<Record<keyof Stored, readonly string[]>> = {
+  kernels: ["ops_bench.ts", "--group", "issue", "--history"],
+  ops: ["ops_bench.ts", "--group", "ops", "--group", "gradients", "--history"],
   curves: ["ops_bench.ts", "--group", "length", "--group", "state"],
   cpu: ["ops_bench.ts", "--shapes", "small"],
   crossover: ["crossover_bench.ts"],
@@ -130,6 +131,7 @@ export const RECORDS: Readonly<Record<RecordName, readonly string[]>> = {
   memory: ["memory_bench.ts"],
   backlog: ["backlog_bench.ts"],
   serving: ["serving_bench.ts"],
+  smoother: ["smoother_bench.ts", "--states", "8", "--lengths", "1024,8192,65536,1048576"],
   models: ["models_bench.ts"],
   ingest: ["ingest_bench.ts", "--model", "structural"],
 };

@@ -24,6 +24,8 @@ export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
 export const TABLES_MAX = 64;
 /** Times that a lost device is opened again before it is given up. */
 export const REOPENS_MAX = 1;
+/** Repeats of one timing: two queries each, and one run before them, of 4,096 a set holds. */
+export const TIME_REPEATS_MAX = 2047;
 /** Longest wait for the adapter at opening. */
 export const OPEN_TIMEOUT_MS = 30_000;
 /** Longest wait at closing for the work under way; the Worker is stopped by force after it. */
@@ -225,11 +227,16 @@ export class WebGpuDevice implements GpuDevice {
   /**
    * Times launches on the GPU's clock.
    *
+   * @param repeats at most {@linkcode TIME_REPEATS_MAX}
    * @returns milliseconds of each repeat; the first, untimed run warms up
    * @throws {TypeError} the adapter has no timestamp queries
+   * @throws {LimitError} too many repeats
    */
   async time(launches: readonly Launch[], repeats: number): Promise<number[]> {
     if (!this.info.timestamps) throw new TypeError("This adapter has no timestamp queries");
+    if (repeats > TIME_REPEATS_MAX) {
+      throw new LimitError("TIME_REPEATS_MAX", TIME_REPEATS_MAX, repeats, "repeats");
+    }
     const range = this.#encode(launches);
     const times = await this.#request((request) => ({ kind: "time", request, range, repeats }));
     return times as number[];

@@ -5,6 +5,7 @@
  *   const serving = openServing(device, backbone, tensors, { capacity: 10_000 });
  *   const [a, b] = serving.open(2);
  *   const y = await serving.step({ slots: [a, b], inputs: [0.3, 1.7] });
+ *   await serving.absorb([a], [{ input: thousandsOfSamples }]);
  *
  * A step gives what `Backbone.step` gives on the CPU and `Backbone.forward` over the whole sequence
  * (within 1e-4 of the largest output in f32; `tests/models/serving_test.ts`), and a stream's state
@@ -19,6 +20,8 @@ import type { Device } from "../device/mod.ts";
 import type { LayerState } from "../layers/mod.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Backbone, refuseStep } from "./backbone.ts";
+import type { Backlog } from "./backlog.ts";
+import { absorbFrom, joinStates, stateOf } from "./serving_absorb.ts";
 import { openChain } from "./serving_chain.ts";
 import { fusedObstacle, openFused } from "./serving_fused.ts";
 import type { ServingPlan, ServingSamples } from "./serving_plan.ts";
@@ -29,6 +32,10 @@ export const SERVING_CAPACITY_MAX = 1 << 20;
 export const SERVING_STEPS_MAX = 16;
 /** What a caller who sends too many steps is told to wait. */
 const RETRY_AFTER_S = 1;
+
+/** A slot whose stream takes steps, and one whose state a backlog changes; others are 0. */
+const OPEN = 1;
+const ABSORBING = 2;
 
 /** Options of {@linkcode openServing}. */
 export interface ServingOptions {
@@ -54,6 +61,7 @@ export class Serving {
   readonly obstacle: string | undefined;
   readonly #device: Device;
   readonly #backbone: Backbone;
+  readonly #tensors: Readonly<Record<string, Tensor>>;
   readonly #plan: ServingPlan;
   /** Slots that are not open, the next one last. */
   readonly #free: number[];
@@ -67,11 +75,13 @@ export class Serving {
   #isClosed = false;
 
   constructor(device: Device, backbone: Backbone, plan: ServingPlan, options: {
+    readonly tensors: Readonly<Record<string, Tensor>>;
     readonly capacity: number;
     readonly obstacle: string | undefined;
   }) {
     this.#device = device;
     this.#backbone = backbone;
+    this.#tensors = options.tensors;
     this.#plan = plan;
     this.capacity = options.capacity;
     this.obstacle = options.obstacle;
@@ -99,7 +109,7 @@ export class Serving {
     }
     const slots = Int32Array.from({ length: count }, () => this.#free.pop()!);
     for (const slot of slots) {
-      this.#isOpen[slot] = 1;
+      this.#isOpen[slot] = OPEN;
       this.#oldest[slot] = 0;
     }
     if (count > 0) this.#plan.tables.reset(Float32Array.from(slots));
@@ -138,8 +148,11 @@ export class Serving {
     if (samples.slots.length === 0) return new Float32Array(0);
     const { y, isOwned } = this.#plan.step(samples, this.#oldest);
     const { slots } = samples;
+    const oldest = this.#oldest;
+    const { ring } = this.#plan;
     for (let i = 0; i < slots.length; i++) {
-      this.#oldest[slots[i]!] = (this.#oldest[slots[i]!]! + 1) % this.#plan.ring;
+      const next = oldest[slots[i]!]! + 1;
+      oldest[slots[i]!] = next === ring ? 0 : next;
     }
     this.#waiting++;
     try {
@@ -149,6 +162,41 @@ export class Serving {
     } finally {
       this.#waiting--;
       if (isOwned) this.#device.free(y);
+    }
+  }
+
+  /**
+   * Advances streams by many samples each, by the parallel form: what waits after a restart or a
+   * gap, or a backfill. Takes effect after all steps issued so far; until it is done its streams
+   * take no step. It fails as a whole: no stream is advanced then.
+   *
+   * @param backlogs one for each slot, in time order
+   * @returns output after each stream's last sample, NaN for one without samples  [slot, output]
+   * @throws {InvalidValueError} a slot is not open, named twice or absorbing already, or a backlog
+   *   is none (see `absorbBacklogs`)
+   * @throws {ShapeError} an axis of a backlog differs
+   * @throws {LimitError} the device has no room for the run
+   * @throws {DeviceLostError} the states are gone with the device
+   */
+  async absorb(slots: ArrayLike<number>, backlogs: readonly Backlog[]): Promise<Float32Array> {
+    this.#refuseWhenClosed();
+    expectCount("backlogs", slots.length, backlogs.length);
+    this.#markSlots(slots);
+    if (slots.length === 0) return new Float32Array(0);
+    const own = Array.from(slots);
+    for (const slot of own) this.#isOpen[slot] = ABSORBING;
+    try {
+      const read = own.map((slot) => this.#plan.tables.read(slot, this.#oldest[slot]!));
+      const before = joinStates(await Promise.all(read));
+      const parts = [this.#device, this.#backbone, this.#tensors] as const;
+      const { y, states } = await absorbFrom(...parts, backlogs, before);
+      own.forEach((slot, i) => {
+        this.#plan.tables.write(slot, stateOf(states, i));
+        this.#oldest[slot] = 0;
+      });
+      return y;
+    } finally {
+      for (const slot of own) this.#isOpen[slot] = OPEN;
     }
   }
 
@@ -199,8 +247,10 @@ export class Serving {
   }
 
   #openSlot(slot: number, field: string): number {
-    if (this.#isOpen[slot] !== 1) throw new InvalidValueError(field, slot, "the slot of a stream");
-    return slot;
+    const state = this.#isOpen[slot];
+    if (state === OPEN) return slot;
+    const wanted = state === ABSORBING ? "a slot that absorbs no backlog" : "the slot of a stream";
+    throw new InvalidValueError(field, slot, wanted);
   }
 
   #check({ slots, inputs, elapsed }: ServingSamples): void {
@@ -208,24 +258,28 @@ export class Serving {
     const feature = input.kind === "tokens" ? 1 : input.feature;
     expectCount("inputs", slots.length * feature, inputs.length);
     if (elapsed !== undefined) expectCount("elapsed", slots.length, elapsed.length);
+    this.#markSlots(slots);
+    const wrongInput = firstWrong(inputs, -Infinity);
+    if (wrongInput >= 0) {
+      throw new InvalidValueError(`inputs[${wrongInput}]`, inputs[wrongInput], "a finite number");
+    }
+    const wrongElapsed = elapsed === undefined ? -1 : firstWrong(elapsed, 0);
+    if (wrongElapsed < 0) return;
+    const field = `elapsed[${wrongElapsed}]`;
+    throw new InvalidValueError(field, elapsed![wrongElapsed], "a finite number of at least 0");
+  }
+
+  /** Requires open slots, each of them once. */
+  #markSlots(slots: ArrayLike<number>): void {
     const step = this.#nextStep();
+    const [isOpen, named] = [this.#isOpen, this.#named];
     for (let i = 0; i < slots.length; i++) {
-      const slot = this.#openSlot(slots[i]!, `slots[${i}]`);
-      if (this.#named[slot] === step) {
+      const slot = slots[i]!;
+      if (isOpen[slot] !== OPEN) this.#openSlot(slot, `slots[${i}]`);
+      if (named[slot] === step) {
         throw new InvalidValueError(`slots[${i}]`, slot, "a slot that the batch names once");
       }
-      this.#named[slot] = step;
-    }
-    for (let i = 0; i < inputs.length; i++) {
-      if (!Number.isFinite(inputs[i]!)) {
-        throw new InvalidValueError(`inputs[${i}]`, inputs[i], "a finite number");
-      }
-    }
-    if (elapsed === undefined) return;
-    for (let i = 0; i < elapsed.length; i++) {
-      if (!(elapsed[i]! >= 0 && elapsed[i]! < Infinity)) {
-        throw new InvalidValueError(`elapsed[${i}]`, elapsed[i], "a finite number of at least 0");
-      }
+      named[slot] = step;
     }
   }
 
@@ -238,6 +292,15 @@ export class Serving {
     }
     return this.#steps;
   }
+}
+
+/** The first number that is below `least` or not finite; -1 where there is none. */
+function firstWrong(values: ArrayLike<number>, least: number): number {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (!(value >= least && value < Infinity && value > -Infinity)) return i;
+  }
+  return -1;
 }
 
 function expectCount(field: string, expected: number, actual: number): void {
@@ -275,5 +338,5 @@ export function openServing(
   const opened = obstacle === undefined
     ? openFused(device, backbone, tensors, { capacity, states })
     : openChain(device, backbone, tensors, capacity);
-  return new Serving(device, backbone, opened, { capacity, obstacle });
+  return new Serving(device, backbone, opened, { tensors, capacity, obstacle });
 }

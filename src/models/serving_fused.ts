@@ -12,7 +12,7 @@ import { roundedToHalf } from "../ops/_helpers/half_storage.ts";
 import { fromLanesInto, LANE, toLanesInto } from "../ops/_helpers/lanes.ts";
 import { mambaHalfPass } from "../ops/_helpers/mamba_step_plan.ts";
 import { canStepFused, type MambaStepParams, packMambaWeights } from "../ops/mamba_step.ts";
-import { mambaStep, mambaStepHalf, matmul, rmsNorm, runInto } from "../ops/mod.ts";
+import { mambaStep, mambaStepHalf, matmul, normMatmul, runInto } from "../ops/mod.ts";
 import type { AnyOp } from "../ops/op.ts";
 import { prepareOp, preparePass } from "../ops/run.ts";
 import { asDtype, type Tensor, tensorOf } from "../tensor/tensor.ts";
@@ -275,12 +275,18 @@ class FusedServing implements ServingPlan {
     const fields = this.#fields;
     const feature = fields - HEAD_FIELDS;
     const data = new Float32Array(size * fields);
-    for (let b = 0; b < slots.length; b++) {
-      const at = b * fields;
-      data[at] = slots[b]!;
-      data[at + 1] = oldest[slots[b]!]!;
-      data[at + 2] = elapsed === undefined ? 1 : elapsed[b]!;
-      for (let f = 0; f < feature; f++) data[at + HEAD_FIELDS + f] = inputs[b * feature + f]!;
+    for (let b = 0, at = 0; b < slots.length; b++, at += fields) {
+      const slot = slots[b]!;
+      data[at] = slot;
+      data[at + 1] = oldest[slot]!;
+      data[at + 2] = 1;
+    }
+    if (elapsed !== undefined) {
+      for (let b = 0; b < slots.length; b++) data[b * fields + 2] = elapsed[b]!;
+    }
+    for (let f = 0; f < feature; f++) {
+      const place = HEAD_FIELDS + f;
+      for (let b = 0; b < slots.length; b++) data[b * fields + place] = inputs[b * feature + f]!;
     }
     for (let b = slots.length; b < size; b++) data[b * fields] = -1;
     return data;
@@ -332,12 +338,10 @@ class FusedServing implements ServingPlan {
       issueBlock({ x, rows, weights: weights.blocks[i]!, state, window }, params, spare);
       turn();
     });
-    if (weights.norm !== undefined) {
-      issue(rmsNorm, { x, weight: weights.norm }, { eps: NORM_EPS }, { out: spare });
-      turn();
-    }
     const y = viewOf(this.#outputs, 0, [size, output.size]);
-    issue(matmul, { a: x, b: weights.output, bias: weights.outputBias }, linear, { c: y });
+    const last = { b: weights.output, bias: weights.outputBias };
+    if (weights.norm === undefined) issue(matmul, { ...last, a: x }, linear, { c: y });
+    else issue(normMatmul, { ...last, x, weight: weights.norm }, { eps: NORM_EPS }, { c: y });
   }
 }
 

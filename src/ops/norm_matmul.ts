@@ -69,7 +69,12 @@ function inversesOf(x: FloatArray, k: number, eps: number): Float64Array {
 /** x·r·weight. */
 function normedOf(x: FloatArray, weight: FloatArray, inverses: Float64Array): Float64Array {
   const k = weight.length;
-  return Float64Array.from(x, (value, i) => value * inverses[Math.floor(i / k)]! * weight[i % k]!);
+  const normed = new Float64Array(x.length);
+  for (let row = 0; row < inverses.length; row++) {
+    const inverse = inverses[row]!;
+    for (let i = 0; i < k; i++) normed[row * k + i] = x[row * k + i]! * inverse * weight[i]!;
+  }
+  return normed;
 }
 
 /**

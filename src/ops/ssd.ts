@@ -231,7 +231,7 @@ const cases: readonly SsdCase[] = [
   fullCase("many states", [1, 40, 1, 9], [1, 130]),
   fullCase("wide heads", [1, 35, 2, 70], [1, 33]),
   fullCase("several chunks of a GPU", [1, 270, 2, 5], [1, 6]),
-  fullCase("whole tiles", [1, 128, 2, 32], [1, 32]),
+  fullCase("rows of vec4s", [1, 70, 4, 8], [2, 20]),
   fullCase("whole tiles", [1, 128, 1, 32], [1, 32]),
   {
     name: "discrete, nothing optional",

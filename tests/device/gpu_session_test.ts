@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { BIND_GROUPS_MAX, LAUNCHES_PER_SUBMIT_MAX } from "../../src/device/gpu_session.ts";
 import type { DeviceTensor, Launch } from "../../src/device/device.ts";
 import { tensorOf } from "../../src/tensor/tensor.ts";
+import { TIME_REPEATS_MAX } from "../../src/device/webgpu.ts";
 import { gpuTest, takeFaults } from "../_gpu.ts";
 
 function addLaunch(a: DeviceTensor, b: DeviceTensor, out: DeviceTensor): Launch {
@@ -112,5 +113,10 @@ gpuTest("GpuSession times launches on the GPU's clock", async (gpu) => {
   const times = await gpu.time([addLaunch(a, a, out)], 5);
   assert.equal(times.length, 5);
   assert.ok(times.every((ms) => ms >= 0 && ms < 1000), `${times}`);
+  await assert.rejects(gpu.time([addLaunch(a, a, out)], TIME_REPEATS_MAX + 1), {
+    limitName: "TIME_REPEATS_MAX",
+  });
+  const most = await gpu.time([addLaunch(a, a, out)], TIME_REPEATS_MAX);
+  assert.equal(most.length, TIME_REPEATS_MAX);
   [a, out].forEach((tensor) => gpu.free(tensor));
 });

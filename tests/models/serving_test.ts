@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
-import { InvalidValueError, LimitError, OverloadError } from "../../src/base/errors.ts";
+import {
+  DeviceLostError,
+  InvalidValueError,
+  LimitError,
+  OverloadError,
+} from "../../src/base/errors.ts";
 import { seedRandom } from "../../src/base/random.ts";
-import { openCpu, openScope } from "../../src/device/mod.ts";
+import { openCpu, openScope, openWebGpu } from "../../src/device/mod.ts";
 import type { Backbone } from "../../src/models/backbone.ts";
 import {
   openServing,
@@ -170,4 +175,30 @@ gpuTest("Serving.step() refuses more steps in flight than SERVING_STEPS_MAX", as
   await Promise.all(steps);
   await serving.step(samples);
   serving.close();
+});
+
+gpuTest("Serving.step() fails with the device, and a state that was read goes on", async () => {
+  const opened = await openWebGpu();
+  assert.ok("device" in opened);
+  const { device } = opened;
+  try {
+    const tensors = parametersOf(FUSED);
+    const lost = openServing(device, FUSED, tensors, { capacity: 1 });
+    const samples = { slots: lost.open(1), inputs: [1, -2, 3] };
+    await lost.step(samples);
+    const state = await lost.read(0);
+    const second = await lost.step(samples);
+    device.simulateLoss();
+    await assert.rejects(() => lost.step(samples), DeviceLostError);
+    await device.opened();
+    await assert.rejects(() => lost.step(samples), DeviceLostError);
+    lost.close();
+    const serving = openServing(device, FUSED, tensors, { capacity: 1 });
+    serving.open(1);
+    serving.write(0, state);
+    assert.deepEqual(await serving.step(samples), second);
+    serving.close();
+  } finally {
+    await device.close();
+  }
 });

@@ -19,12 +19,19 @@ Deno.test("planOf() gives a plan again for equal shapes and params on the same d
 });
 
 Deno.test("planOf() plans by the device's limits", () => {
-  const shapes = { a: [512, 64], b: [64, 512] };
-  const plans = [limitsOf(), limitsOf({ workgroupBytesMax: 1024, invocationsMax: 64 })].map(
-    (limits) => planOf(matmul, "forward", shapes, {}, limits),
-  );
-  const [wide, narrow] = plans.map(({ passes }) => JSON.stringify(passes[0]!.launch));
-  assert.notEqual(wide, narrow);
+  const byLimits = defineOp({
+    ...slice,
+    launch: (shapes, params, limits) => {
+      const { scratch, passes } = slice.launch(shapes, params, limits);
+      const constants = { GROUP: limits.invocationsMax };
+      return { scratch, passes: passes.map((pass) => ({ ...pass, constants })) };
+    },
+  });
+  for (const invocationsMax of [64, 256]) {
+    const limits = limitsOf({ invocationsMax });
+    const { passes } = planOf(byLimits, "forward", { x: [2, 5] }, { start: 1, count: 3 }, limits);
+    assert.equal(passes[0]!.launch.constants["GROUP"], invocationsMax);
+  }
 });
 
 Deno.test("planOf() refuses more workgroups than the device takes", () => {

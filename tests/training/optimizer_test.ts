@@ -8,6 +8,7 @@ import { adam, add, gate, matmul, runOp } from "../../src/ops/mod.ts";
 import { openOptimizer, type OptimizerState } from "../../src/training/optimizer.ts";
 import { asDtype, type Dtype, type Tensor, tensorOf, zeros } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../_gpu.ts";
+import { withLimits } from "../ops/_run.ts";
 
 function drawn(shape: number[], seed: number): Tensor {
   const random = seedRandom(seed);
@@ -178,4 +179,14 @@ gpuTest("a step is one launch, and its norm two, however many parameters there a
   assert.deepEqual(entries, ["squared_norm", "squared_norm", "adam"]);
   scope.release();
   return Promise.resolve();
+});
+
+gpuTest("a step over several arenas is the step over one", async (gpu) => {
+  const narrow = withLimits(gpu, { ...gpu.limits, bindingBytesMax: 256 });
+  const [one, several] = [gpu, narrow].map((device) => train(device, "f32", { steps: 3 }));
+  assert.deepEqual([one!.arenas.length, several!.arenas.length], [1, 2]);
+  assert.deepEqual(await several!.read(), await one!.read());
+  one!.release();
+  several!.release();
+  narrow.release();
 });
