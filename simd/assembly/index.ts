@@ -15,3 +15,4 @@ export { ssd_backward } from "./ssd_backward";
 export { cov_times_row, subtract_outer, subtract_outer_times_row } from "./packed";
 export { mamba_step } from "./mamba_step";
 export { selective_state_update } from "./selective_state_update";
+export { shared_scan } from "./shared_scan";

@@ -14,12 +14,13 @@
  * Tolerance: sums of products in f32 along the length of the cases; 2e-5, as of the other scans.
  */
 import { InvalidValueError } from "../base/errors.ts";
-import type { GpuLimits } from "../device/device.ts";
+import type { GpuLimits, SimdPlan } from "../device/device.ts";
 import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
+import { flag, SIMD_TILE, singlePass, tiledTasks } from "./_helpers/simd.ts";
 import {
   type Backward,
   defineOp,
@@ -99,6 +100,18 @@ function cpu(
     }
     outputs.state.set(x, carried);
   }
+}
+
+/** About 0.4 ns a product; a task is a row of the batch and up to 16 features. */
+function simdPlan(shapes: Shapes): SimdPlan {
+  const { batch, length, feature, state, perStep } = sizesOf(shapes);
+  const padded = 4 * Math.ceil(state / 4);
+  return singlePass({
+    entry: "shared_scan",
+    args: ["u", "A", "B", "x0", "states", "state", length, feature, state, flag(perStep)],
+    tasks: tiledTasks(batch, feature),
+    threadFloats: (state + 1 + 2 * SIMD_TILE) * padded + SIMD_TILE,
+  }, 4e-7 * batch * length * feature * state * state);
 }
 
 const GROUP = 64;
@@ -272,6 +285,7 @@ export const sharedScan = defineOp<SharedScanParams, Input, "x0", Output>({
   cpu,
   launch,
   work: (shapes) => sizeOf(shapes.u) * shapes.A.at(-1)! ** 2,
+  simd: simdPlan,
   sized: (work) => {
     // Features are what runs side by side, so they grow with the work, and the length only so far.
     const length = Math.min(SIZED_LENGTH_MAX, Math.max(1, Math.round(work / 512)));
