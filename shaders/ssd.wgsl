@@ -333,10 +333,12 @@ fn reduce_runs(
     if (c == count) {
       break;
     }
+    stageRates(place, local);
 #else
+    // Loaded before the stores of the block, which it would wait for.
+    stageRates(place, local);
     keepBlock(local, place.index, row, four, tile, lead);
 #end
-    stageRates(place, local);
     let decay = exp(rate[place.index * RATES + CHUNK].x);
     lead *= decay;
     scaleTile(&tile, decay);
