@@ -181,7 +181,11 @@ export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometr
         {
           back,
           rows: stateRows,
-          flags: { HAS_X0: names.x0 ? 1 : 0, HAS_STATE: names.state && runs === 1 ? 1 : 0 },
+          flags: {
+            HAS_X0: names.x0 ? 1 : 0,
+            HAS_RUNS: runs > 1 ? 1 : 0,
+            HAS_STATE: names.state && runs === 1 ? 1 : 0,
+          },
         },
       ),
       ...(runs === 1 ? [] : [pass(
@@ -234,7 +238,7 @@ export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometr
 export function ssdBackwardPasses(sizes: SsdSizes, geometry: SsdGeometry, given: SsdGiven) {
   const { batch, head, group, state } = sizes;
   const { chunk } = geometry;
-  const { chunks, sampleRows, dims, isAligned } = layoutOf(sizes, geometry);
+  const { chunks, runs, sampleRows, dims, isAligned, isWhole } = layoutOf(sizes, geometry);
   const sampleParts = chunk / sampleRows;
   const rowVectors = vectorsFor(state);
   const stateParts = groupsFor(state, 32 * rowVectors);
@@ -259,9 +263,10 @@ export function ssdBackwardPasses(sizes: SsdSizes, geometry: SsdGeometry, given:
       PAD: 1,
       CHUNK: chunk,
       ALIGNED: isAligned ? 1 : 0,
-      WHOLE: 0,
+      WHOLE: isWhole ? 1 : 0,
       HAS_A: 0,
       HAS_D: 0,
+      HAS_RUNS: 0,
       OF_C: 0,
       ...flags,
     },
@@ -292,7 +297,7 @@ export function ssdBackwardPasses(sizes: SsdSizes, geometry: SsdGeometry, given:
         ],
         [chunks * sampleParts * stateParts, group, batch],
         rowVectors,
-        { OF_C: name === "C" ? 1 : 0 },
+        { OF_C: name === "C" ? 1 : 0, HAS_RUNS: runs > 1 ? 1 : 0 },
       ),
     steps: (hasSums: boolean) =>
       pass(
