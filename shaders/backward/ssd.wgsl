@@ -72,15 +72,15 @@ alias Row = f32;
 @group(0) @binding(14) var<storage, read_write> sums: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
+/// Columns of a tile of W, and how many of them there are side by side.
+const PAIR_SIDE = 32u;
+const PAIR_PARTS = CHUNK / PAIR_SIDE;
 /// Planes of `steps`.
 const OF_SELF = 0u;
 const OF_SKIP = 1u;
 const ALONG_ROWS = 2u;
 const ALONG_COLUMNS = ALONG_ROWS + PAIR_PARTS;
 const BETWEEN = ALONG_COLUMNS + SAMPLE_PARTS;
-/// Columns of a tile of W, and how many of them there are side by side.
-const PAIR_SIDE = 32u;
-const PAIR_PARTS = CHUNK / PAIR_SIDE;
 
 /// The rates of the chunk.
 var<workgroup> own: array<vec4f, CHUNK>;

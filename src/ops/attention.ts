@@ -284,6 +284,7 @@ const cases: readonly AttentionCase[] = [
   plainCase("features over invocations", [1, 9, 1, 1, 130], { window: 16 }),
   plainCase("rotary", [2, 40, 4, 2, 6], { window: 23, rotaryBase: 10_000 }),
   carriedCase("carried", [2, 9, 4, 2, 6], { window: 12 }, [3, 11]),
+  carriedCase("carried rows of vec4s", [2, 9, 2, 1, 8], { window: 12 }, [3, 11]),
   carriedCase("carried, rotary", [3, 5, 4, 2, 6], { window: 80, rotaryBase: 100 }, [0, 2, 79]),
   {
     ...plainCase("zeros and denormals", [1, 9, 1, 1, 4], { window: 8 }),
