@@ -1,6 +1,7 @@
-// Diagonal complex linear scan, reduce-then-scan over chunks of the length.
+// Diagonal complex linear scan with steps of sizes of their own, reduce-then-scan over chunks of
+// the length. Equal steps go by shared/lti_scan.wgsl.
 //
-//   x[k] = Abar x[k-1] + Bbar u[k]       y[k] = scale Re(sum C x[k]) + D u[k]
+//   x[k] = Abar[k] x[k-1] + Bbar[k] u[k]       y[k] = scale Re(sum C x[k]) + D u[k]
 //
 // reduce_chunks  every chunk but the last: its end state from a zero start
 // carry_chunks   across the chunks: ends[c] becomes the state at the start of chunk c + 1
@@ -50,9 +51,7 @@ fn stageTile(place: Place, base: u32) {
     let at = (place.batch * dims.length + k) * dims.feature + place.feature;
     let inside = place.known && base + row < place.steps;
     tileU[row][place.lane] = select(0.0, u[at], inside);
-#if PER_STEP
     tileDt[row][place.lane] = select(0.0, dt[at], inside);
-#end
   }
 #end
 }
@@ -70,9 +69,7 @@ fn reduce_chunks(
   let a${s} = select(vec2f(0.0), A[bank + n${s}], has${s});
   let b${s} = select(vec2f(0.0), B[bank + n${s}], has${s});
   var x_${s} = vec2f(0.0);
-#if PER_STEP
   var decay${s} = vec2f(1.0, 0.0);
-#end
 #end
   for (var base = 0u; base < place.steps; base += TILE) {
     workgroupBarrier();
@@ -81,17 +78,11 @@ fn reduce_chunks(
 #for l in 0..TILE
     if (base + ${l}u < place.steps) {
       let input = tileU[${l}][place.lane];
-#if PER_STEP
       let step = tileDt[${l}][place.lane];
 #for s in 0..STATES_PER_THREAD
       let z${s} = discretizeMode(a${s}, step);
       x_${s} = complexMul(z${s}.xy, x_${s}) + complexMul(z${s}.zw, b${s}) * input;
       decay${s} = complexMul(z${s}.xy, decay${s});
-#end
-#else
-#for s in 0..STATES_PER_THREAD
-      x_${s} = complexMul(a${s}, x_${s}) + b${s} * input;
-#end
 #end
     }
 #end
@@ -100,9 +91,7 @@ fn reduce_chunks(
 #for s in 0..STATES_PER_THREAD
   if (has${s}) {
     ends[row + n${s}] = x_${s};
-#if PER_STEP
     decays[row + n${s}] = decay${s};
-#end
   }
 #end
 }
@@ -122,21 +111,10 @@ fn carry_chunks(
 #else
   var x = vec2f(0.0);
 #end
-#if !PER_STEP
-  // All chunks but the last have the same power-of-two length.
-  var decay = A[i];
-  for (var length = 1u; length < dims.chunk; length *= 2u) {
-    decay = complexMul(decay, decay);
-  }
-#end
   let first = group.y * (dims.chunks - 1u) * width + i;
   for (var c = 0u; c < dims.chunks - 1u; c++) {
     let at = first + c * width;
-#if PER_STEP
     x = complexMul(decays[at], x) + ends[at];
-#else
-    x = complexMul(decay, x) + ends[at];
-#end
     ends[at] = x;
   }
 }
@@ -179,18 +157,11 @@ fn apply_chunks(
     if (base + ${l}u < place.steps) {
       let input = tileU[${l}][place.lane];
       var sum = 0.0;
-#if PER_STEP
       let step = tileDt[${l}][place.lane];
 #for s in 0..STATES_PER_THREAD
       let z${s} = discretizeMode(a${s}, step);
       x_${s} = complexMul(z${s}.xy, x_${s}) + complexMul(z${s}.zw, b${s}) * input;
       sum += dot(c${s}, x_${s});
-#end
-#else
-#for s in 0..STATES_PER_THREAD
-      x_${s} = complexMul(a${s}, x_${s}) + b${s} * input;
-      sum += dot(c${s}, x_${s});
-#end
 #end
       tileY[place.part][${l}][place.lane] = sum;
     }

@@ -314,15 +314,31 @@ fn reduce_runs(
 #end
   // Nothing decays from before the first run: what it starts from is in its states.
   var lead = select(1.0, 0.0, isFirst);
-  for (var c = 0u; c < count; c++) {
-#if BACK
-    let place = placeOf(workgroup.z, firstChunk + count - 1u - c, workgroup.y);
+#if HAS_RUNS
+  // Once more after the last chunk, for the state after the run.
+  for (var c = 0u; c <= count; c++) {
+    let step = min(c, count - 1u);
 #else
-    let place = placeOf(workgroup.z, firstChunk + c, workgroup.y);
+  for (var step = 0u; step < count; step++) {
+#end
+#if BACK
+    let place = placeOf(workgroup.z, firstChunk + count - 1u - step, workgroup.y);
+#else
+    let place = placeOf(workgroup.z, firstChunk + step, workgroup.y);
 #end
     var staged = fetchInputs(place, local, 0u, row, four);
+#if HAS_RUNS
+    let index = select(place.index, runAt(workgroup.z, run, workgroup.y), c == count);
+    keepBlock(local, index, row, four, tile, lead);
+    if (c == count) {
+      break;
+    }
+    stageRates(place, local);
+#else
+    // Loaded before the stores of the block, which it would wait for.
     stageRates(place, local);
     keepBlock(local, place.index, row, four, tile, lead);
+#end
     let decay = exp(rate[place.index * RATES + CHUNK].x);
     lead *= decay;
     scaleTile(&tile, decay);
@@ -354,8 +370,6 @@ fn reduce_runs(
   }
 #end
 #end
-#else
-  keepBlock(local, runAt(workgroup.z, run, workgroup.y), row, four, tile, lead);
 #end
 }
 

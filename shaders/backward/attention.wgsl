@@ -1,127 +1,226 @@
-// Gradients of causal softmax attention over a window of keys, by tiles of TILE queries and keys.
+// Gradients of causal softmax attention over a window of keys, as products of tiles.
 //
 //   p[i, j]     = exp(score[i, j] - logSum[i])
 //   slope[i, j] = scale p[i, j] (gradY[i].v[j] - gradY[i].y[i])
 //   gradQ[i]    = sum of slope[i, j] R(j - i) k[j]
 //   gradK[j]    = sum of slope[i, j] R(i - j) q[i]       gradV[j] = sum of p[i, j] gradY[i]
 //
-// join_rows      keys or values of the call behind the carried ones
-// sum_scores     logSum, gradY.y and the first key of every query
-// reach_queries  gradQ: a workgroup holds a tile of queries and walks over their keys
-// reach_keys     gradK and gradV: it holds a tile of keys and walks over the queries that see them,
-//                of all heads of the keys' group
-// part_rows      gradients of the joined rows apart, with those of the copies in the carried state
+// join_rows   keys or values of the call behind the carried ones
+// sum_scores  logSum, gradY.y and the first key of every query
+// reach       a workgroup holds ROWS queries of a head and walks over their keys, which gives
+//             gradQ; or it holds ROWS keys and walks over the queries that see them, of all heads
+//             of the keys' group, which gives gradK (OF_KEYS) or gradV (OF_VALUES)
+// part_rows   gradients of the joined rows apart, with those of the copies in the carried state
 //
-// Weights are found again from the sums, so that no matrix of them is stored. Rotary positions turn
-// queries and keys against the first sample of the tile that a workgroup holds; its sums are turned
-// back at the end, so no angle grows with the length.
-//
-// A product's left side lies in workgroup memory, four rows a vec4; an invocation takes four rows
-// and two columns: LANES apart in products over features, side by side in those that give features,
-// since these are turned in pairs.
+// Weights are found again from the sums, so that no matrix of them is stored. A walk takes 32
+// samples at a time: their scores, and where slopes are wanted gradY.v, are narrow tiles, of which
+// an invocation keeps 8 rows and 4 columns; what they give stands in the place of a left side and
+// adds to the COLUMNS features of the result that a workgroup gives. Rotary positions turn queries
+// and keys against the first sample of the held tile; its sums are turned back at the end, so no
+// angle grows with the length.
+#import shared/attention_tiles
 #import shared/bounds
+#import shared/register_tile
 
 struct Dims {
-  batch: u32, length: u32, head: u32, group: u32, past: u32, lead: u32, parts: u32, scale: f32
+  batch: u32, length: u32, head: u32, group: u32, size: u32, past: u32, lead: u32, parts: u32,
+  /// A row in elements of its buffer, and in vec4s.
+  row: u32, fours: u32, scale: f32
 }
 
-@group(0) @binding(0) var<storage, read> q: array<f32>;
-/// Carried rows, then those of the call: [batch, lead + length, group, SIZE].
-@group(0) @binding(1) var<storage, read> keys: array<f32>;
-@group(0) @binding(2) var<storage, read> values: array<f32>;
-@group(0) @binding(3) var<storage, read> seen0: array<f32>;
-@group(0) @binding(4) var<storage, read> turns: array<vec2f>;
-@group(0) @binding(5) var<storage, read> gradY: array<f32>;
-@group(0) @binding(6) var<storage, read> y: array<f32>;
-/// logSum, gradY.y and the first key of a query and head; the fourth is free.
+#if ALIGNED
+alias Row = vec4f;
+#else
+alias Row = f32;
+#end
+/// Queries, gradY and y.
+@group(0) @binding(0) var<storage, read> queries0: array<Row>;
+@group(0) @binding(1) var<storage, read> queries1: array<Row>;
+@group(0) @binding(2) var<storage, read> queries2: array<Row>;
+/// Keys and values, carried rows before those of the call: [batch, lead + length, group, size].
+@group(0) @binding(3) var<storage, read> rows0: array<Row>;
+@group(0) @binding(4) var<storage, read> rows1: array<Row>;
+@group(0) @binding(5) var<storage, read> seen0: array<f32>;
+@group(0) @binding(6) var<storage, read> turns: array<vec2f>;
+/// logSum in bits, gradY.y and the first key of a query and head; the fourth is free.
 @group(0) @binding(7) var<storage, read_write> sums: array<vec4f>;
-@group(0) @binding(8) var<storage, read_write> gradQ: array<f32>;
-@group(0) @binding(9) var<storage, read_write> keyGradients: array<f32>;
-@group(0) @binding(10) var<storage, read_write> valueGradients: array<f32>;
+@group(0) @binding(8) var<storage, read> summed: array<vec4f>;
+@group(0) @binding(9) var<storage, read_write> gradients: array<Row>;
 /// What join_rows and part_rows take for keys, or for values.
-@group(0) @binding(11) var<storage, read> rows: array<f32>;
-@group(0) @binding(12) var<storage, read> before: array<f32>;
-@group(0) @binding(13) var<storage, read_write> joined: array<f32>;
-@group(0) @binding(14) var<storage, read> joinedGradients: array<f32>;
-@group(0) @binding(15) var<storage, read> copies: array<f32>;
-@group(0) @binding(16) var<storage, read_write> gradRows: array<f32>;
-@group(0) @binding(17) var<storage, read_write> gradBefore: array<f32>;
-@group(0) @binding(18) var<storage, read_write> gradSeen0: array<f32>;
+@group(0) @binding(10) var<storage, read> rows: array<f32>;
+@group(0) @binding(11) var<storage, read> before: array<f32>;
+@group(0) @binding(12) var<storage, read_write> joined: array<f32>;
+@group(0) @binding(13) var<storage, read> joinedGradients: array<f32>;
+@group(0) @binding(14) var<storage, read> copies: array<f32>;
+@group(0) @binding(15) var<storage, read_write> gradRows: array<f32>;
+@group(0) @binding(16) var<storage, read_write> gradBefore: array<f32>;
+@group(0) @binding(17) var<storage, read_write> gradSeen0: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
-/// Below every finite score.
-const LOWEST = -3.4028234e38;
-/// Between rows of a staged right side, so that neighbours lie in other banks.
-const STRIDE = TILE + 1u;
+/// Samples of a step of a walk.
+const WALK = 32u;
 
-/// Left side of a product: [term, row], four rows together.
-var<workgroup> left: array<vec4f, TILE * ROW_GROUPS>;
-/// The pairs of a tile of queries and one of keys as a left side.
-var<workgroup> paired: array<vec4f, TILE * ROW_GROUPS>;
-/// Right side of a product: [column, term], or [term, column] where the columns are features.
-var<workgroup> right: array<f32, TILE * STRIDE>;
-/// Sums of the queries of a tile.
-var<workgroup> own: array<vec4f, TILE>;
-var<workgroup> tops: array<vec4f, GROUP>;
-var<workgroup> totals: array<vec4f, GROUP>;
-var<workgroup> dots: array<vec4f, GROUP>;
+/// Sums of the held queries, or of those of a step.
+var<workgroup> own: array<vec4f, ROWS>;
 
-/// A sample of the queries or of their gradients.
-fn queryAt(batch: u32, sample: i32, head: u32) -> u32 {
-  return ((batch * dims.length + u32(sample)) * dims.head + head) * SIZE;
-}
-
-/// A key or value; negative samples are carried.
-fn keyAt(batch: u32, sample: i32, group: u32) -> u32 {
+#for i in 0..2
+/// Four features of a key or a value, negative samples being carried; 0 where there is none.
+fn rowOf${i}(spot: Spot, sample: i32, four: u32) -> vec4f {
+  var value = vec4f();
   let place = u32(sample + i32(dims.lead));
-  return ((batch * (dims.lead + dims.length) + place) * dims.group + group) * SIZE;
-}
-
-#if ROTARY
-/// Feature s of R(distance) applied to a row of which `pair` are the features s and s ^ 1.
-fn turned(pair: vec2f, distance: i32, s: u32) -> f32 {
-  let turn = turns[u32(abs(distance)) * (SIZE / 2u) + s / 2u];
-  let sine = select(turn.y, -turn.y, distance < 0);
-  return pair.x * turn.x + pair.y * select(-sine, sine, s % 2u == 1u);
-}
-#end
-
-fn queryOf(batch: u32, sample: i32, head: u32, s: u32, frame: i32) -> f32 {
-  if (sample >= i32(dims.length) || s >= SIZE) {
-    return 0.0;
-  }
-  let at = queryAt(batch, sample, head);
-#if ROTARY
-  return turned(vec2f(q[at + s], q[at + (s ^ 1u)]), sample - frame, s);
+  let at = ((spot.batch * (dims.lead + dims.length) + place) * dims.group + spot.group) * dims.row;
+#if WHOLE
+  value = rows${i}[at + four];
 #else
-  return q[at + s];
-#end
-}
-
-fn keyOf(batch: u32, sample: i32, group: u32, s: u32, frame: i32) -> f32 {
-  if (sample < -i32(dims.lead) || sample >= i32(dims.length) || s >= SIZE) {
-    return 0.0;
-  }
-  let at = keyAt(batch, sample, group);
-#if ROTARY
-  return turned(vec2f(keys[at + s], keys[at + (s ^ 1u)]), sample - frame, s);
+  if (sample >= -i32(dims.lead) && sample < i32(dims.length)) {
+#if ALIGNED
+    if (four < dims.fours) {
+      value = rows${i}[at + four];
+    }
 #else
-  return keys[at + s];
+#for c in 0..4
+    if (4u * four + ${c}u < dims.size) {
+      value[${c}] = rows${i}[at + 4u * four + ${c}u];
+    }
+#end
+#end
+  }
+#end
+  return value;
+}
+#end
+
+/// A tile of ROWS x WALK outputs: row r of an invocation.
+struct Narrow {
+#for r in 0..8
+  at${r}: vec4f,
 #end
 }
 
-fn valueOf(batch: u32, sample: i32, group: u32, s: u32) -> f32 {
-  if (sample < -i32(dims.lead) || sample >= i32(dims.length) || s >= SIZE) {
-    return 0.0;
+/// Keeps the right slots of a narrow product.
+fn keepWalked(local: u32, staged: Staged) {
+#for i in 0..8 * STEPS / ROWS
+  {
+    let slot = rightSlotTurned(local, ${i}u);
+#for q in 0..4
+    right[4u * slot.x + ${q}u][slot.y / 4u][slot.y % 4u] = staged.right${i}[${q}];
+#end
   }
-  return values[keyAt(batch, sample, group) + s];
+#end
 }
 
-fn gradientOf(batch: u32, sample: i32, head: u32, s: u32) -> f32 {
-  if (sample >= i32(dims.length) || s >= SIZE) {
-    return 0.0;
+/// Adds the products of the staged terms.
+fn addNarrow(local: u32, tile: ptr<function, Narrow>) {
+  let row = rowOfTile(local, 0u) / 4u;
+#for k in 0..STEPS
+  {
+    let rows0 = left[${k}][row];
+    let rows1 = left[${k}][row + 4u];
+    let columns = right[${k}][local % 8u];
+#for r in 0..8
+    (*tile).at${r} = fma(vec4f(rows${r / 4}[${r % 4}]), columns, (*tile).at${r});
+#end
   }
-  return gradY[queryAt(batch, sample, head) + s];
+#end
+}
+
+/// Puts 16 columns of a narrow tile, which half of the neighbours hold, in the place of a left
+/// side.
+fn keepHalf(local: u32, half: u32, tile: ptr<function, Narrow>) {
+  if (local % 8u / 4u == half) {
+#for g in 0..2
+#for c in 0..4
+    left[local % 4u * 4u + ${c}u][rowOfTile(local, ${4 * g}u) / 4u] = vec4f(
+      (*tile).at${4 * g}[${c}],
+      (*tile).at${4 * g + 1}[${c}],
+      (*tile).at${4 * g + 2}[${c}],
+      (*tile).at${4 * g + 3}[${c}],
+    );
+#end
+#end
+  }
+}
+
+/// Slots of both sides of the scores: features are the terms. `held` and `walked` say who is whom.
+fn fetchScores(held: Spot, walked: Spot, local: u32, first: u32) -> Staged {
+  var staged = Staged();
+#for i in 0..STEPS / 4
+  {
+    let slot = leftSlotTurned(local, ${i}u);
+    let four = first / 4u + slot.x;
+    let sample = held.first + i32(slot.y);
+#if OF_KEYS || OF_VALUES
+    let row = rowOf0(held, sample, four);
+#else
+    let row = ofQuery0(held, sample, four);
+#end
+    staged.left${i} = turned(row, i32(slot.y), four);
+  }
+#end
+#for i in 0..8 * STEPS / ROWS
+  {
+    let slot = rightSlotTurned(local, ${i}u);
+    let four = first / 4u + slot.x;
+    let sample = walked.first + i32(slot.y);
+#if OF_KEYS || OF_VALUES
+    let row = ofQuery0(walked, sample, four);
+#else
+    let row = rowOf0(walked, sample, four);
+#end
+    staged.right${i} = turned(row, sample - held.first, four);
+  }
+#end
+  return staged;
+}
+
+/// The same of gradY.v.
+fn fetchChanges(held: Spot, walked: Spot, local: u32, first: u32) -> Staged {
+  var staged = Staged();
+#for i in 0..STEPS / 4
+  {
+    let slot = leftSlotTurned(local, ${i}u);
+    let sample = held.first + i32(slot.y);
+#if OF_KEYS
+    staged.left${i} = rowOf1(held, sample, first / 4u + slot.x);
+#else
+    staged.left${i} = ofQuery1(held, sample, first / 4u + slot.x);
+#end
+  }
+#end
+#for i in 0..8 * STEPS / ROWS
+  {
+    let slot = rightSlotTurned(local, ${i}u);
+    let sample = walked.first + i32(slot.y);
+#if OF_KEYS
+    staged.right${i} = ofQuery1(walked, sample, first / 4u + slot.x);
+#else
+    staged.right${i} = rowOf1(walked, sample, first / 4u + slot.x);
+#end
+  }
+#end
+  return staged;
+}
+
+/// Right slots of what half of the walked samples give to the result, which are the terms.
+fn fetchGiven(held: Spot, walked: Spot, local: u32, half: u32, start: u32) -> Staged {
+  var staged = Staged();
+#for i in 0..8 * VECTORS * STEPS / ROWS
+  {
+    let slot = rightSlot(local, ${i}u);
+    let four = start + slot.y;
+    let sample = walked.first + i32(16u * half + slot.x);
+#if OF_VALUES
+    staged.right${i} = ofQuery1(walked, sample, four);
+#else
+#if OF_KEYS
+    staged.right${i} = turned(ofQuery0(walked, sample, four), sample - held.first, four);
+#else
+    staged.right${i} = turned(rowOf0(walked, sample, four), sample - held.first, four);
+#end
+#end
+  }
+#end
+  return staged;
 }
 
 @compute @workgroup_size(COPY_GROUP)
@@ -131,7 +230,7 @@ fn join_rows(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = elementIndex(workgroup, workgroups, local, COPY_GROUP);
-  let width = dims.group * SIZE;
+  let width = dims.group * dims.size;
   let count = dims.lead + dims.length;
   if (i >= dims.batch * count * width) {
     return;
@@ -147,365 +246,286 @@ fn join_rows(
   joined[i] = rows[(batch * dims.length + place - dims.lead) * width + i % width];
 }
 
-/// First sample of the tile of keys, TILE·n away from the tile of queries, with which a walk over
-/// the keys begins.
-fn firstTile(queries: i32) -> i32 {
-  let first = max(queries - i32(dims.past), -i32(dims.lead));
-  let tiles = (queries - first + i32(TILE) - 1) / i32(TILE);
-  return queries - tiles * i32(TILE);
+/// First sample of the step of a walk over keys, WALK·n away from the held queries, with which it
+/// begins.
+fn firstStep(queries: i32) -> i32 {
+  let oldest = max(queries - i32(dims.past), -i32(dims.lead));
+  return queries - (queries - oldest + i32(WALK) - 1) / i32(WALK) * i32(WALK);
 }
 
-@compute @workgroup_size(GROUP)
+@compute @workgroup_size(ROWS)
 fn sum_scores(
   @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let batch = workgroup.z;
   let head = workgroup.y;
-  let group = head * dims.group / dims.head;
-  let queries = i32(workgroup.x * TILE);
-  let r = local / LANES;
-  let lane = local % LANES;
+  // The tiles that see most keys come first, so that none is left alone at the end.
+  let first = i32((workgroups.x - 1u - workgroup.x) * ROWS);
+  let held = Spot(workgroup.z, head, head * dims.group / dims.head, first);
 #if HAS_PAST
-  let seen = min(i32(seen0[batch]), i32(dims.past));
+  let seen = min(i32(seen0[workgroup.z]), i32(dims.past));
 #else
   let seen = 0;
 #end
-  var top = vec4f(LOWEST);
-  var total = vec4f();
-  for (var tile = firstTile(queries); tile <= queries; tile += i32(TILE)) {
-    var score0 = vec4f();
-    var score1 = vec4f();
-    for (var start = 0u; start < SIZE; start += TILE) {
+  var walked = held;
+  var top = Rows(vec4f(UNSEEN), vec4f(UNSEEN));
+  var total = Rows();
+  // What a turn of the loop fetches, the next one keeps and adds.
+  let stages = (dims.size + STEPS - 1u) / STEPS;
+  let begin = firstStep(first);
+  let count = u32((first + i32(ROWS) - begin) / i32(WALK)) * stages;
+  var scores = Narrow();
+  var staged = Staged();
+  for (var turn = 0u; turn <= count; turn++) {
+    if (turn > 0u) {
       workgroupBarrier();
-      for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
-        var four = vec4f();
-        for (var c = 0u; c < 4u; c++) {
-          let sample = queries + i32(e / TILE * 4u + c);
-          four[c] = queryOf(batch, sample, head, start + e % TILE, queries);
-        }
-        left[e % TILE * ROW_GROUPS + e / TILE] = four;
-      }
-      for (var e = local; e < TILE * TILE; e += GROUP) {
-        let key = keyOf(batch, tile + i32(e / TILE), group, start + e % TILE, queries);
-        right[e / TILE * STRIDE + e % TILE] = key;
-      }
+      keepLeftTurned(local, staged);
+      keepWalked(local, staged);
       workgroupBarrier();
-      for (var s = 0u; s < min(TILE, SIZE - start); s++) {
-        let four = left[s * ROW_GROUPS + r];
-        score0 += four * right[lane * STRIDE + s];
-        score1 += four * right[(lane + LANES) * STRIDE + s];
-      }
     }
-    for (var c = 0u; c < 4u; c++) {
-      let query = queries + i32(4u * r + c);
-      let first = max(query - i32(dims.past), -seen);
-      let key0 = tile + i32(lane);
-      let key1 = key0 + i32(LANES);
-      let isSeen0 = key0 >= first && key0 <= query;
-      let isSeen1 = key1 >= first && key1 <= query;
-      let s0 = select(LOWEST, dims.scale * score0[c], isSeen0);
-      let s1 = select(LOWEST, dims.scale * score1[c], isSeen1);
-      let highest = max(top[c], max(s0, s1));
-      total[c] = total[c] * exp(top[c] - highest) +
-        select(0.0, exp(s0 - highest), isSeen0) + select(0.0, exp(s1 - highest), isSeen1);
-      top[c] = highest;
+    if (turn < count) {
+      walked.first = begin + i32(turn / stages * WALK);
+      staged = fetchScores(held, walked, local, turn % stages * STEPS);
+    }
+    if (turn == 0u) {
+      continue;
+    }
+    addNarrow(local, &scores);
+    if (turn % stages != 0u) {
+      continue;
+    }
+    let step = begin + i32((turn / stages - 1u) * WALK);
+    let key = step + 4 * i32(local % 8u) + vec4i(0, 1, 2, 3);
+#for g in 0..2
+#for r in 0..4
+    {
+      let query = first + i32(rowOfTile(local, ${4 * g + r}u));
+      let oldest = max(query - i32(dims.past), -seen);
+      let isSeen = (key >= vec4i(oldest)) & (key <= vec4i(query));
+      let score = select(vec4f(LOWEST), dims.scale * BITS * scores.at${4 * g + r}, isSeen);
+      let pair = max(score.xy, score.zw);
+      let highest = max(top.at${g}[${r}], max(pair.x, pair.y));
+      total.at${g}[${r}] = total.at${g}[${r}] * exp2(top.at${g}[${r}] - highest) +
+        dot(exp2(score - highest), vec4f(1.0));
+      top.at${g}[${r}] = highest;
+    }
+#end
+#end
+    scores = Narrow();
+  }
+  let highest = maxOfRows(local, top);
+  total.at0 *= exp2(top.at0 - highest.at0);
+  total.at1 *= exp2(top.at1 - highest.at1);
+  total = sumOfRows(local, total);
+  var product = Rows();
+  for (var four = local % 8u; four < dims.fours; four += 8u) {
+#for g in 0..2
+#for r in 0..4
+    {
+      let query = first + i32(rowOfTile(local, ${4 * g + r}u));
+      product.at${g}[${r}] += dot(ofQuery1(held, query, four), ofQuery2(held, query, four));
+    }
+#end
+#end
+  }
+  product = sumOfRows(local, product);
+#for g in 0..2
+#for r in 0..4
+  {
+    let query = first + i32(rowOfTile(local, ${4 * g + r}u));
+    if (local % 8u == 0u && query < i32(dims.length)) {
+      let oldest = f32(max(query - i32(dims.past), -seen));
+      let logSum = highest.at${g}[${r}] + log2(total.at${g}[${r}]);
+      sums[queryAt(held, query) / dims.row] = vec4f(logSum, product.at${g}[${r}], oldest, 0.0);
     }
   }
-  var dot = vec4f();
-  for (var s = lane; s < SIZE; s += LANES) {
-    for (var c = 0u; c < 4u; c++) {
-      let query = queries + i32(4u * r + c);
-      if (query < i32(dims.length)) {
-        let at = queryAt(batch, query, head) + s;
-        dot[c] += gradY[at] * y[at];
-      }
-    }
-  }
-  tops[local] = top;
-  totals[local] = total;
-  dots[local] = dot;
-  workgroupBarrier();
-  let query = queries + i32(local);
-  if (local < TILE && query < i32(dims.length)) {
-    let base = local / 4u * LANES;
-    var highest = LOWEST;
-    for (var i = 0u; i < LANES; i++) {
-      highest = max(highest, tops[base + i][local % 4u]);
-    }
-    var sum = 0.0;
-    var product = 0.0;
-    for (var i = 0u; i < LANES; i++) {
-      sum += totals[base + i][local % 4u] * exp(tops[base + i][local % 4u] - highest);
-      product += dots[base + i][local % 4u];
-    }
-    let first = max(query - i32(dims.past), -seen);
-    sums[queryAt(batch, query, head) / SIZE] = vec4f(highest + log(sum), product, f32(first), 0.0);
+#end
+#end
+}
+
+/// Brings the sums of queries into workgroup memory.
+fn stageSums(spot: Spot, local: u32, count: u32) {
+  let query = spot.first + i32(local);
+  if (local < count && query < i32(dims.length)) {
+    own[local] = summed[queryAt(spot, query) / dims.row];
   }
 }
 
-/// Brings the sums of a tile of queries into workgroup memory.
-fn stageSums(local: u32, batch: u32, queries: i32, head: u32) {
-  let query = queries + i32(local);
-  if (local < TILE && query < i32(dims.length)) {
-    own[local] = sums[queryAt(batch, query, head) / SIZE];
-  }
-}
-
-/// Weight of a key for a query and the gradient of its scaled product, both 0 where it is not seen.
-fn weigh(query: i32, place: u32, key: i32, score: f32, product: f32) -> vec2f {
+/// Weight of a key for a query, or the gradient of their score; 0 where it is not seen. `place` is
+/// the query's in `own`.
+fn weigh(query: i32, place: u32, key: i32, score: f32, change: f32) -> f32 {
   let row = own[place];
-  if (query >= i32(dims.length) || key > query || key < i32(row.z)) {
-    return vec2f();
-  }
-  let weight = exp(dims.scale * score - row.x);
-  return vec2f(weight, dims.scale * weight * (product - row.y));
-}
-
-@compute @workgroup_size(GROUP)
-fn reach_queries(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let batch = workgroup.z;
-  let head = workgroup.y / dims.parts;
-  let column = workgroup.y % dims.parts * BLOCKS * TILE;
-  let group = head * dims.group / dims.head;
-  let queries = i32(workgroup.x * TILE);
-  let r = local / LANES;
-  let lane = local % LANES;
-  stageSums(local, batch, queries, head);
-#for b in 0..BLOCKS
-  var even${b} = vec4f();
-  var odd${b} = vec4f();
-#end
-  for (var tile = firstTile(queries); tile <= queries; tile += i32(TILE)) {
-    var score0 = vec4f();
-    var score1 = vec4f();
-    var product0 = vec4f();
-    var product1 = vec4f();
-    for (var start = 0u; start < SIZE; start += TILE) {
-      workgroupBarrier();
-      for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
-        var four = vec4f();
-        for (var c = 0u; c < 4u; c++) {
-          let sample = queries + i32(e / TILE * 4u + c);
-          four[c] = queryOf(batch, sample, head, start + e % TILE, queries);
-        }
-        left[e % TILE * ROW_GROUPS + e / TILE] = four;
-      }
-      for (var e = local; e < TILE * TILE; e += GROUP) {
-        let key = keyOf(batch, tile + i32(e / TILE), group, start + e % TILE, queries);
-        right[e / TILE * STRIDE + e % TILE] = key;
-      }
-      workgroupBarrier();
-      for (var s = 0u; s < min(TILE, SIZE - start); s++) {
-        let four = left[s * ROW_GROUPS + r];
-        score0 += four * right[lane * STRIDE + s];
-        score1 += four * right[(lane + LANES) * STRIDE + s];
-      }
-      workgroupBarrier();
-      for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
-        var four = vec4f();
-        for (var c = 0u; c < 4u; c++) {
-          let sample = queries + i32(e / TILE * 4u + c);
-          four[c] = gradientOf(batch, sample, head, start + e % TILE);
-        }
-        left[e % TILE * ROW_GROUPS + e / TILE] = four;
-      }
-      for (var e = local; e < TILE * TILE; e += GROUP) {
-        let sample = tile + i32(e / TILE);
-        right[e / TILE * STRIDE + e % TILE] = valueOf(batch, sample, group, start + e % TILE);
-      }
-      workgroupBarrier();
-      for (var s = 0u; s < min(TILE, SIZE - start); s++) {
-        let four = left[s * ROW_GROUPS + r];
-        product0 += four * right[lane * STRIDE + s];
-        product1 += four * right[(lane + LANES) * STRIDE + s];
-      }
-    }
-    var slope0 = vec4f();
-    var slope1 = vec4f();
-    for (var c = 0u; c < 4u; c++) {
-      let place = 4u * r + c;
-      let query = queries + i32(place);
-      let key = tile + i32(lane);
-      slope0[c] = weigh(query, place, key, score0[c], product0[c]).y;
-      slope1[c] = weigh(query, place, key + i32(LANES), score1[c], product1[c]).y;
-    }
-    paired[lane * ROW_GROUPS + r] = slope0;
-    paired[(lane + LANES) * ROW_GROUPS + r] = slope1;
-#for b in 0..BLOCKS
-    workgroupBarrier();
-    for (var e = local; e < TILE * TILE; e += GROUP) {
-      let sample = tile + i32(e / TILE);
-      let s = column + ${b}u * TILE + e % TILE;
-      right[e / TILE * STRIDE + e % TILE] = keyOf(batch, sample, group, s, queries);
-    }
-    workgroupBarrier();
-    for (var j = 0u; j < TILE; j++) {
-      let four = paired[j * ROW_GROUPS + r];
-      even${b} += four * right[j * STRIDE + 2u * lane];
-      odd${b} += four * right[j * STRIDE + 2u * lane + 1u];
-    }
-#end
-  }
-#for b in 0..BLOCKS
-  for (var c = 0u; c < 4u; c++) {
-    let query = queries + i32(4u * r + c);
-    let s = column + ${b}u * TILE + 2u * lane;
-    if (query < i32(dims.length)) {
-      let at = queryAt(batch, query, head) + s;
-#if ROTARY
-      if (s < SIZE) {
-        gradQ[at] = turned(vec2f(even${b}[c], odd${b}[c]), queries - query, s);
-        gradQ[at + 1u] = turned(vec2f(odd${b}[c], even${b}[c]), queries - query, s + 1u);
-      }
+  let isSeen = query < i32(dims.length) && key <= query && key >= i32(row.z);
+  let weight = exp2(dims.scale * BITS * score - row.x);
+#if OF_VALUES
+  return select(0.0, weight, isSeen);
 #else
-      if (s < SIZE) {
-        gradQ[at] = even${b}[c];
-      }
-      if (s + 1u < SIZE) {
-        gradQ[at + 1u] = odd${b}[c];
-      }
-#end
-    }
-  }
+  return select(0.0, dims.scale * weight * (change - row.y), isSeen);
 #end
 }
 
-@compute @workgroup_size(GROUP)
-fn reach_keys(
+@compute @workgroup_size(ROWS)
+fn reach(
   @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let batch = workgroup.z;
+  let start = workgroup.y % dims.parts * COLUMN_FOURS;
+#if OF_KEYS || OF_VALUES
   let group = workgroup.y / dims.parts;
-  let column = workgroup.y % dims.parts * BLOCKS * TILE;
   let perGroup = dims.head / dims.group;
-  let carried = (dims.lead + TILE - 1u) / TILE;
-  let tile = (i32(workgroup.x) - i32(carried)) * i32(TILE);
-  let r = local / LANES;
-  let lane = local % LANES;
-#for b in 0..BLOCKS
-  var even${b} = vec4f();
-  var odd${b} = vec4f();
-  var evenOfValue${b} = vec4f();
-  var oddOfValue${b} = vec4f();
-#end
-  let last = min(i32(dims.length), tile + i32(TILE + dims.past));
-  for (var head = group * perGroup; head < (group + 1u) * perGroup; head++) {
-    for (var queries = max(tile, 0); queries < last; queries += i32(TILE)) {
-      workgroupBarrier();
-      stageSums(local, batch, queries, head);
-      var score0 = vec4f();
-      var score1 = vec4f();
-      var product0 = vec4f();
-      var product1 = vec4f();
-      for (var start = 0u; start < SIZE; start += TILE) {
-        workgroupBarrier();
-        for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
-          var four = vec4f();
-          for (var c = 0u; c < 4u; c++) {
-            let sample = tile + i32(e / TILE * 4u + c);
-            four[c] = keyOf(batch, sample, group, start + e % TILE, tile);
-          }
-          left[e % TILE * ROW_GROUPS + e / TILE] = four;
-        }
-        for (var e = local; e < TILE * TILE; e += GROUP) {
-          let query = queryOf(batch, queries + i32(e / TILE), head, start + e % TILE, tile);
-          right[e / TILE * STRIDE + e % TILE] = query;
-        }
-        workgroupBarrier();
-        for (var s = 0u; s < min(TILE, SIZE - start); s++) {
-          let four = left[s * ROW_GROUPS + r];
-          score0 += four * right[lane * STRIDE + s];
-          score1 += four * right[(lane + LANES) * STRIDE + s];
-        }
-        workgroupBarrier();
-        for (var e = local; e < TILE * ROW_GROUPS; e += GROUP) {
-          var four = vec4f();
-          for (var c = 0u; c < 4u; c++) {
-            four[c] = valueOf(batch, tile + i32(e / TILE * 4u + c), group, start + e % TILE);
-          }
-          left[e % TILE * ROW_GROUPS + e / TILE] = four;
-        }
-        for (var e = local; e < TILE * TILE; e += GROUP) {
-          let sample = queries + i32(e / TILE);
-          right[e / TILE * STRIDE + e % TILE] = gradientOf(batch, sample, head, start + e % TILE);
-        }
-        workgroupBarrier();
-        for (var s = 0u; s < min(TILE, SIZE - start); s++) {
-          let four = left[s * ROW_GROUPS + r];
-          product0 += four * right[lane * STRIDE + s];
-          product1 += four * right[(lane + LANES) * STRIDE + s];
-        }
-      }
-      // The left side of the values' gradient takes the place of the staged one.
-      workgroupBarrier();
-#for c in 0..2
-      {
-        let place = lane + ${c}u * LANES;
-        var weights = vec4f();
-        var slopes = vec4f();
-        for (var c = 0u; c < 4u; c++) {
-          let key = tile + i32(4u * r + c);
-          let found = weigh(queries + i32(place), place, key, score${c}[c], product${c}[c]);
-          weights[c] = found.x;
-          slopes[c] = found.y;
-        }
-        left[place * ROW_GROUPS + r] = weights;
-        paired[place * ROW_GROUPS + r] = slopes;
-      }
-#end
-#for b in 0..BLOCKS
-      workgroupBarrier();
-      for (var e = local; e < TILE * TILE; e += GROUP) {
-        let sample = queries + i32(e / TILE);
-        let s = column + ${b}u * TILE + e % TILE;
-        right[e / TILE * STRIDE + e % TILE] = queryOf(batch, sample, head, s, tile);
-      }
-      workgroupBarrier();
-      for (var i = 0u; i < TILE; i++) {
-        let four = paired[i * ROW_GROUPS + r];
-        even${b} += four * right[i * STRIDE + 2u * lane];
-        odd${b} += four * right[i * STRIDE + 2u * lane + 1u];
-      }
-      workgroupBarrier();
-      for (var e = local; e < TILE * TILE; e += GROUP) {
-        let sample = queries + i32(e / TILE);
-        let s = column + ${b}u * TILE + e % TILE;
-        right[e / TILE * STRIDE + e % TILE] = gradientOf(batch, sample, head, s);
-      }
-      workgroupBarrier();
-      for (var i = 0u; i < TILE; i++) {
-        let four = left[i * ROW_GROUPS + r];
-        evenOfValue${b} += four * right[i * STRIDE + 2u * lane];
-        oddOfValue${b} += four * right[i * STRIDE + 2u * lane + 1u];
-      }
-#end
-    }
-  }
-#for b in 0..BLOCKS
-  for (var c = 0u; c < 4u; c++) {
-    let key = tile + i32(4u * r + c);
-    let s = column + ${b}u * TILE + 2u * lane;
-    if (key >= -i32(dims.lead) && key < i32(dims.length) && s < SIZE) {
-      let at = keyAt(batch, key, group) + s;
-      valueGradients[at] = evenOfValue${b}[c];
-#if ROTARY
-      keyGradients[at] = turned(vec2f(even${b}[c], odd${b}[c]), tile - key, s);
-      keyGradients[at + 1u] = turned(vec2f(odd${b}[c], even${b}[c]), tile - key, s + 1u);
-      valueGradients[at + 1u] = oddOfValue${b}[c];
+  let carried = i32((dims.lead + ROWS - 1u) / ROWS);
+  let first = (i32(workgroup.x) - carried) * i32(ROWS);
+  let held = Spot(workgroup.z, group * perGroup, group, first);
+  let begin = max(first, 0);
+  let end = min(i32(dims.length), first + i32(ROWS + dims.past));
+  let heads = perGroup;
 #else
-      keyGradients[at] = even${b}[c];
-      if (s + 1u < SIZE) {
-        keyGradients[at + 1u] = odd${b}[c];
-        valueGradients[at + 1u] = oddOfValue${b}[c];
+  let head = workgroup.y / dims.parts;
+  let first = i32((workgroups.x - 1u - workgroup.x) * ROWS);
+  let held = Spot(workgroup.z, head, head * dims.group / dims.head, first);
+  let begin = firstStep(first);
+  let end = first + i32(ROWS);
+  let heads = 1u;
+  stageSums(held, local, ROWS);
+#end
+  let steps = u32(max(end - begin, 0) + i32(WALK) - 1) / WALK;
+  // The stages of a step: of its scores, of the changes of its weights, and 16 samples each of what
+  // it gives. What a turn of the loop fetches, the next one keeps and adds.
+  let stagesOfProduct = (dims.size + STEPS - 1u) / STEPS;
+#if OF_VALUES
+  let narrow = stagesOfProduct;
+#else
+  let narrow = 2u * stagesOfProduct;
+#end
+  let stages = narrow + 2u;
+  let count = heads * steps * stages;
+  var walked = held;
+  var scores = Narrow();
+  var changes = Narrow();
+  var result = Tile();
+  var staged = Staged();
+  for (var turn = 0u; turn <= count; turn++) {
+    let stage = (turn + stages - 1u) % stages;
+    if (turn > 0u) {
+      workgroupBarrier();
+      if (stage < narrow) {
+        keepLeftTurned(local, staged);
+        keepWalked(local, staged);
+      } else {
+        keepHalf(local, stage - narrow, &scores);
+        keepRight(local, staged);
+      }
+#if OF_KEYS || OF_VALUES
+      if (stage == 0u) {
+        stageSums(walked, local, WALK);
       }
 #end
+      workgroupBarrier();
     }
+    // Whose step the stage that is added belongs to.
+    let present = walked;
+    if (turn < count) {
+      let step = turn / stages;
+      let next = turn % stages;
+      walked.head = held.head + step / steps;
+      walked.first = begin + i32(step % steps * WALK);
+      if (next < stagesOfProduct) {
+        staged = fetchScores(held, walked, local, next * STEPS);
+      }
+#if !OF_VALUES
+      if (next >= stagesOfProduct && next < narrow) {
+        staged = fetchChanges(held, walked, local, (next - stagesOfProduct) * STEPS);
+      }
+#end
+      if (next >= narrow) {
+        staged = fetchGiven(held, walked, local, next - narrow, start);
+      }
+    }
+    if (turn == 0u) {
+      continue;
+    }
+    if (stage >= narrow) {
+      addStaged(local, &result);
+      continue;
+    }
+    if (stage == 0u) {
+      scores = Narrow();
+      changes = Narrow();
+    }
+#if OF_VALUES
+    addNarrow(local, &scores);
+#else
+    if (stage < stagesOfProduct) {
+      addNarrow(local, &scores);
+    } else {
+      addNarrow(local, &changes);
+    }
+#end
+    if (stage + 1u < narrow) {
+      continue;
+    }
+#for r in 0..8
+#for c in 0..4
+    {
+      let row = rowOfTile(local, ${r}u);
+      let column = 4u * (local % 8u) + ${c}u;
+      let x = scores.at${r}[${c}];
+      let change = changes.at${r}[${c}];
+#if OF_KEYS || OF_VALUES
+      let key = first + i32(row);
+      scores.at${r}[${c}] = weigh(present.first + i32(column), column, key, x, change);
+#else
+      let key = present.first + i32(column);
+      scores.at${r}[${c}] = weigh(first + i32(row), row, key, x, change);
+#end
+    }
+#end
+#end
   }
+#for r in 0..8
+  {
+    let sample = first + i32(rowOfTile(local, ${r}u));
+#for v in 0..VECTORS
+    {
+      let four = start + fourOfTile(local, ${v}u);
+#if OF_VALUES
+      keepGradient(held, sample, four, result.at${r}_${v});
+#else
+      let back = turned(result.at${r}_${v}, first - sample, four);
+      keepGradient(held, sample, four, back);
+#end
+    }
+#end
+  }
+#end
+}
+
+/// Keeps four features of a gradient, where they are there.
+fn keepGradient(held: Spot, sample: i32, four: u32, value: vec4f) {
+#if OF_KEYS || OF_VALUES
+  if (sample < -i32(dims.lead) || sample >= i32(dims.length)) {
+    return;
+  }
+  let row = held.batch * (dims.lead + dims.length) + u32(sample + i32(dims.lead));
+  let at = (row * dims.group + held.group) * dims.row;
+#else
+  if (sample >= i32(dims.length)) {
+    return;
+  }
+  let at = queryAt(held, sample);
+#end
+#if ALIGNED
+  if (four < dims.fours) {
+    gradients[at + four] = value;
+  }
+#else
+#for c in 0..4
+  if (4u * four + ${c}u < dims.size) {
+    gradients[at + 4u * four + ${c}u] = value[${c}];
+  }
+#end
 #end
 }
 
@@ -516,7 +536,7 @@ fn part_rows(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = elementIndex(workgroup, workgroups, local, COPY_GROUP);
-  let width = dims.group * SIZE;
+  let width = dims.group * dims.size;
   let count = dims.lead + dims.length;
   if (i >= dims.batch * count * width) {
     return;

@@ -1,5 +1,5 @@
-// The way back through a diagonal linear scan, after the scan's own reduce_chunks and carry_chunks
-// have found the state at the start of every chunk again:
+// The way back through a diagonal linear scan with steps of sizes of their own, after the scan's
+// own reduce_chunks and carry_chunks have found the state at the start of every chunk again:
 //
 // reduce_flows   every chunk but the first: the gradient's flow out of its start, from none at its
 //                end, and the product of its Abar
@@ -65,9 +65,7 @@ fn stage(spot: Spot, group: vec3u, local: u32, base: u32) {
       row.x = u[at];
 #end
       row.y = gradY[at];
-#if PER_STEP
       row.z = dt[at];
-#end
     }
     rows[i] = row;
   }
@@ -76,12 +74,8 @@ fn stage(spot: Spot, group: vec3u, local: u32, base: u32) {
 
 /// The state after a staged row.
 fn stepFrom(x: vec2f, a: vec2f, b: vec2f, row: vec4f) -> vec2f {
-#if PER_STEP
   let mode = discretizeMode(a, row.z);
   return complexMul(mode.xy, x) + complexMul(mode.zw, b) * row.x;
-#else
-  return complexMul(a, x) + b * row.x;
-#end
 }
 
 @compute @workgroup_size(INVOCATIONS)
@@ -107,11 +101,7 @@ fn reduce_flows(
       let row = rows[${BACK_TILE - 1 - r}u * FEATURES + spot.slot];
 #for s in 0..PER_LANE
       {
-#if PER_STEP
         let back = complexConj(discretizeMode(a${s}, row.z).xy);
-#else
-        let back = complexConj(a${s});
-#end
         flow${s} = complexMul(back, flow${s} + dims.scale * row.y * c${s});
         decay${s} = complexMul(back, decay${s});
       }
@@ -242,7 +232,6 @@ fn apply_flows(
           sumC${s} += dims.scale * row.y * complexConj(x${BACK_TILE - r}_${s});
           let ofAbar = complexMul(complexConj(x${BACK_TILE - 1 - r}_${s}), flow${s});
           let ofBbar = flow${s} * row.x;
-#if PER_STEP
           let mode = discretizeMode(a${s}, row.z);
           let slopes = slopesOfMode(a${s}, row.z, mode.xy);
           let ofFactor = complexMul(complexConj(b${s}), ofBbar);
@@ -252,12 +241,6 @@ fn apply_flows(
             + complexMul(complexConj(slopes.factorByLambda), ofFactor);
           share.y += dot(slopes.abarByStep, ofAbar) + dot(slopes.factorByStep, ofFactor);
           flow${s} = complexMul(complexConj(mode.xy), flow${s});
-#else
-          share.x += dot(b${s}, flow${s});
-          sumA${s} += ofAbar;
-          sumB${s} += ofBbar;
-          flow${s} = complexMul(complexConj(a${s}), flow${s});
-#end
         }
 #end
         sumD += row.y * row.x;
@@ -280,9 +263,7 @@ fn apply_flows(
 #else
         gradU[at] = sum.x;
 #end
-#if PER_STEP
         gradDt[at] = sum.y;
-#end
       }
     }
   }

@@ -72,15 +72,15 @@ alias Row = f32;
 @group(0) @binding(14) var<storage, read_write> sums: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
+/// Columns of a tile of W, and how many of them there are side by side.
+const PAIR_SIDE = 32u;
+const PAIR_PARTS = CHUNK / PAIR_SIDE;
 /// Planes of `steps`.
 const OF_SELF = 0u;
 const OF_SKIP = 1u;
 const ALONG_ROWS = 2u;
 const ALONG_COLUMNS = ALONG_ROWS + PAIR_PARTS;
 const BETWEEN = ALONG_COLUMNS + SAMPLE_PARTS;
-/// Columns of a tile of W, and how many of them there are side by side.
-const PAIR_SIDE = 32u;
-const PAIR_PARTS = CHUNK / PAIR_SIDE;
 
 /// The rates of the chunk.
 var<workgroup> own: array<vec4f, CHUNK>;
@@ -144,10 +144,15 @@ fn pair_samples(
     let place = placeOf(workgroup.z, chunk, workgroup.y * perGroup + h);
     var tile = Tile();
     var staged = fetchPairs(place, local, 0u, row, part * PAIR_SIDE);
+#for i in 0..CHUNK / ROWS
+    let rates${i} = rate[place.index * RATES + local + ${i}u * ROWS];
+#end
     for (var top = 0u; top < dims.feature; top += STEPS) {
       workgroupBarrier();
       if (top == 0u) {
-        stageRates(place, local);
+#for i in 0..CHUNK / ROWS
+        own[local + ${i}u * ROWS] = rates${i};
+#end
       }
       keepLeftTurned(local, staged);
       keepRightTurned(local, staged);
@@ -159,13 +164,13 @@ fn pair_samples(
         addStaged(local, &tile);
       }
     }
-    let rates0 = own[first];
-    let rates1 = own[first + 1u];
-    let rates2 = own[first + 2u];
-    let rates3 = own[first + 3u];
-    let coarse = vec4f(rates0.x, rates1.x, rates2.x, rates3.x);
-    let fine = vec4f(rates0.y, rates1.y, rates2.y, rates3.y);
-    let weight = vec4f(rates0.z, rates1.z, rates2.z, rates3.z);
+    let of0 = own[first];
+    let of1 = own[first + 1u];
+    let of2 = own[first + 2u];
+    let of3 = own[first + 3u];
+    let coarse = vec4f(of0.x, of1.x, of2.x, of3.x);
+    let fine = vec4f(of0.y, of1.y, of2.y, of3.y);
+    let weight = vec4f(of0.z, of1.z, of2.z, of3.z);
     // Sums along the columns of an invocation, row by row, and along its rows.
     var along0 = vec4f();
     var along1 = vec4f();
@@ -240,37 +245,82 @@ fn pair_samples(
 #end
 }
 
+/// What is left of the samples of an invocation's left slots at the end of the chunk, or since its
+/// start, for one head: factors of which fetchScales brings the parts.
+struct Scales {
+#for i in 0..STEPS / 4
+  at${i}: vec2f,
+#end
+}
+
+fn fetchScales(place: Place, local: u32, row: u32) -> Scales {
+  var scales = Scales();
+#for i in 0..STEPS / 4
+  {
+    let here = rate[place.index * RATES + row + leftSlotTurned(local, ${i}u).y];
+#if OF_C
+    scales.at${i} = here.xy;
+#else
+    scales.at${i} = here.zw;
+#end
+  }
+#end
+  return scales;
+}
+
 /// Slots of both sides of what the states give to the rows, of one head: features are the terms.
 fn fetchFar(place: Place, local: u32, first: u32, row: u32, column: u32) -> Staged {
-  let run = runAt(place.batch, place.chunk / dims.chunksOfRun, place.head);
-  let lead = befores[(place.index + 1u) * blockSize() - 1u].x;
   var staged = Staged();
 #for i in 0..STEPS / 4
   {
     let slot = leftSlotTurned(local, ${i}u);
-    let here = rate[place.index * RATES + row + slot.y];
-#if OF_C
-    let scale = exp(here.x + here.y);
-#else
-    let scale = here.z * here.w;
-#end
-    staged.left${i} = scale * featuresOf0(place, row + slot.y, first / 4u + slot.x);
+    staged.left${i} = featuresOf0(place, row + slot.y, first / 4u + slot.x);
   }
 #end
 #for i in 0..8 * VECTORS * STEPS / ROWS
-  {
-    let slot = rightSlotTurned(local, ${i}u);
-    let four = first / 4u + slot.x;
-    if (column + slot.y < dims.states && four < dims.fours) {
-      let at = (column + slot.y) * dims.fours + four;
-      staged.right${i} = befores[place.index * blockSize() + at];
-      if (lead != 0.0) {
-        staged.right${i} += lead * befores[run * blockSize() + at];
-      }
-    }
-  }
+  staged.right${i} = stateOf(place.index, rightSlotTurned(local, ${i}u), first, column);
 #end
   return staged;
+}
+
+/// Four features of a state of a block; 0 past the last of either.
+fn stateOf(index: u32, slot: vec2u, first: u32, column: u32) -> vec4f {
+  let four = first / 4u + slot.x;
+  if (column + slot.y < dims.states && four < dims.fours) {
+    return befores[index * blockSize() + (column + slot.y) * dims.fours + four];
+  }
+  return vec4f();
+}
+
+#if HAS_RUNS
+/// The right slots of the state before the run of the chunk, and what is left of it at the chunk.
+struct Carried {
+  lead: f32,
+#for i in 0..8 * VECTORS * STEPS / ROWS
+  right${i}: vec4f,
+#end
+}
+
+fn fetchCarried(place: Place, local: u32, first: u32, column: u32) -> Carried {
+  let run = runAt(place.batch, place.chunk / dims.chunksOfRun, place.head);
+  var carried = Carried();
+  carried.lead = befores[(place.index + 1u) * blockSize() - 1u].x;
+#for i in 0..8 * VECTORS * STEPS / ROWS
+  carried.right${i} = stateOf(run, rightSlotTurned(local, ${i}u), first, column);
+#end
+  return carried;
+}
+#end
+
+/// Scales the left slots.
+fn scaleLeft(staged: ptr<function, Staged>, scales: Scales) {
+#for i in 0..STEPS / 4
+#if OF_C
+  (*staged).left${i} *= exp(scales.at${i}.x + scales.at${i}.y);
+#else
+  (*staged).left${i} *= scales.at${i}.x * scales.at${i}.y;
+#end
+#end
 }
 
 /// Slots of both sides of what the chunk's samples give: the samples are the terms.
@@ -320,10 +370,20 @@ fn reach_rows(
   let ownRow = row + local / 32u * 32u;
   let far = perGroup * features;
   var tile = Tile();
+  var scales = fetchScales(ownPlace, local, row);
   var staged = fetchFar(ownPlace, local, 0u, row, column);
+#if HAS_RUNS
+  var carried = fetchCarried(ownPlace, local, 0u, column);
+#end
   for (var first = 0u; first < far + end - start; first += STEPS) {
     workgroupBarrier();
     if (first < far) {
+      scaleLeft(&staged, scales);
+#if HAS_RUNS
+#for i in 0..8 * VECTORS * STEPS / ROWS
+      staged.right${i} += carried.lead * carried.right${i};
+#end
+#end
       keepLeftTurned(local, staged);
       keepRightTurned(local, staged);
     } else {
@@ -339,6 +399,12 @@ fn reach_rows(
     if (next < far) {
       let place = placeOf(workgroup.z, chunk, head + next / features);
       staged = fetchFar(place, local, next % features, row, column);
+      if (next % features == 0u) {
+        scales = fetchScales(place, local, row);
+      }
+#if HAS_RUNS
+      carried = fetchCarried(place, local, next % features, column);
+#end
     } else if (next < far + end - start) {
       staged = fetchNear(ownPlace, local, start + next - far, row, column);
     }

@@ -48,7 +48,9 @@ var<workgroup> tileC: array<array<vec4f, ${QUADS * PARTS}>, TILE>;
 #end
 
 /// Where an invocation stands: its Row among those of a step, its share of the states.
-struct Place { row: u32, known: bool, lane: u32, part: u32, first: u32, steps: u32 }
+struct Place {
+  row: u32, known: bool, lane: u32, part: u32, first: u32, steps: u32, ownerOfB: u32, ownerOfC: u32
+}
 
 fn placeOf(group: vec3u, local: u32) -> Place {
   // The parts of a Row side by side: they meet in one subgroup.
@@ -58,7 +60,10 @@ fn placeOf(group: vec3u, local: u32) -> Place {
   let start = group.y * dims.chunk;
   let steps = min(dims.chunk, dims.length - start);
   let first = group.z * dims.length + start;
-  return Place(min(row, dims.rows - 1u), row < dims.rows, lane, part, first, steps);
+  return Place(
+    min(row, dims.rows - 1u), row < dims.rows, lane, part, first, steps,
+    group.x * LANES * dims.groupB / dims.rows, group.x * LANES * dims.groupC / dims.rows,
+  );
 }
 
 /// What an invocation loads of a tile: every PARTS-th of its steps, and its share of B and C.
@@ -92,15 +97,13 @@ fn load(place: Place, group: vec3u, local: u32, base: u32) -> Loaded {
 #end
   }
 #end
-  let ownerOfB = group.x * LANES * dims.groupB / dims.rows;
-  let ownerOfC = group.x * LANES * dims.groupC / dims.rows;
 #for i in 0..(TILE * QUADS * PARTS + LANES * PARTS - 1) / (LANES * PARTS)
   {
     let quad = local + ${i}u * INVOCATIONS;
     let k = place.first + min(base + quad / WIDTH, last);
-    loaded.b${i} = B[(k * dims.groupB + ownerOfB) * WIDTH + quad % WIDTH];
+    loaded.b${i} = B[(k * dims.groupB + place.ownerOfB) * WIDTH + quad % WIDTH];
 #if APPLY
-    loaded.c${i} = C[(k * dims.groupC + ownerOfC) * WIDTH + quad % WIDTH];
+    loaded.c${i} = C[(k * dims.groupC + place.ownerOfC) * WIDTH + quad % WIDTH];
 #end
   }
 #end
@@ -212,36 +215,43 @@ fn reduce_chunks(
 #end
 #if APPLY
 #for i in 0..TILE / PARTS
-    {
 #if PARTS == 1
-      var out = sum${i};
+    var out${i} = sum${i};
 #end
 #if PARTS == 2
-      var out = meet2(sum${2 * i}, sum${2 * i + 1}, place.part);
+    var out${i} = meet2(sum${2 * i}, sum${2 * i + 1}, place.part);
 #end
 #if PARTS == 4
-      var out = meet4(
-        sum${4 * i}, sum${4 * i + 1}, sum${4 * i + 2}, sum${4 * i + 3}, place.part,
-      );
+    var out${i} = meet4(
+      sum${4 * i}, sum${4 * i + 1}, sum${4 * i + 2}, sum${4 * i + 3}, place.part,
+    );
 #end
 #if PARTS == 8
-      var out = meet8(
-        sum${8 * i}, sum${8 * i + 1}, sum${8 * i + 2}, sum${8 * i + 3},
-        sum${8 * i + 4}, sum${8 * i + 5}, sum${8 * i + 6}, sum${8 * i + 7}, place.part,
-      );
+    var out${i} = meet8(
+      sum${8 * i}, sum${8 * i + 1}, sum${8 * i + 2}, sum${8 * i + 3},
+      sum${8 * i + 4}, sum${8 * i + 5}, sum${8 * i + 6}, sum${8 * i + 7}, place.part,
+    );
 #end
 #if HAS_D
-      out += skip * now.u${i};
+    out${i} += skip * now.u${i};
 #end
 #if HAS_Z
-      out *= siluOf(now.z${i});
+    out${i} *= siluOf(now.z${i});
 #end
-      let k = base + ${i * PARTS}u + place.part;
-      if (place.known && k < place.steps) {
-        y[(place.first + k) * dims.rows + place.row] = out;
+#end
+    // One branch for a whole tile: a branch for each row would have the rows' gates wait in turn.
+    let firstRow = (place.first + base + place.part) * dims.rows + place.row;
+    if (place.known && base + TILE <= place.steps) {
+#for i in 0..TILE / PARTS
+      y[firstRow + ${i * PARTS}u * dims.rows] = out${i};
+#end
+    } else if (place.known) {
+#for i in 0..TILE / PARTS
+      if (base + ${i * PARTS}u + place.part < place.steps) {
+        y[firstRow + ${i * PARTS}u * dims.rows] = out${i};
       }
-    }
 #end
+    }
 #end
     workgroupBarrier();
   }

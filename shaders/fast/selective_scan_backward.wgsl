@@ -1,10 +1,10 @@
 // The way back through a selective scan with real A, the states found again once.
 //
-// keep_states    every chunk from a zero start (the only chunk from x0): the state at the start of
-//                each tile of TILE steps, and with several chunks the chunk's end state, the sum of
-//                its dt, and the gradient's flow out of its start from none at its end. That flow
-//                needs no second exponential: it is the sum over k of grad[k] C[k] times the
-//                product of the decays up to k
+// keep_states    every chunk from a zero start (the only chunk from x0): the state before each tile
+//                of KEPT steps, and with several chunks the chunk's end state, the sum of its dt,
+//                and the gradient's flow out of its start from none at its end. That flow needs no
+//                second exponential: it is the sum over k of grad[k] C[k] times the product of the
+//                decays up to k
 // (then          shared/chunk_carry, there and back: row c of starts becomes the state before
 //                chunk c, row c of flows the flow into its end)
 // apply_flows    every chunk from its last tile: the tile's states again, in registers, then the
@@ -32,7 +32,7 @@ struct Dims {
 @group(0) @binding(8) var<storage, read> x0: array<vec4f>;
 @group(0) @binding(9) var<storage, read> gradY: array<Row>;
 @group(0) @binding(10) var<storage, read> gradState: array<vec4f>;
-// The state at the start of each tile [batch, chunks * tiles, feature, state], and where the
+// The state before each tile of KEPT steps [batch, chunks * tiles, feature, state], and where the
 // chunks' starts come later the sum of dt from the chunk's start to there.
 @group(0) @binding(11) var<storage, read_write> kept: array<vec4f>;
 @group(0) @binding(12) var<storage, read_write> keptSpans: array<Row>;
@@ -70,7 +70,9 @@ var<workgroup> shares: array<array<array<f32, ${8 * QUADS * PARTS}>, TILE>, ${LA
 #end
 
 /// Where an invocation stands: its Row among those of a step, its share of the states.
-struct Place { row: u32, known: bool, lane: u32, part: u32, first: u32, steps: u32 }
+struct Place {
+  row: u32, known: bool, lane: u32, part: u32, first: u32, steps: u32, ownerOfB: u32, ownerOfC: u32
+}
 
 fn placeOf(group: vec3u, local: u32) -> Place {
   // The parts of a Row side by side: they meet in one subgroup.
@@ -79,8 +81,10 @@ fn placeOf(group: vec3u, local: u32) -> Place {
   let start = group.y * dims.chunk;
   let steps = min(dims.chunk, dims.length - start);
   let first = group.z * dims.length + start;
-  let known = row < dims.rows;
-  return Place(min(row, dims.rows - 1u), known, lane, local % PARTS, first, steps);
+  return Place(
+    min(row, dims.rows - 1u), row < dims.rows, lane, local % PARTS, first, steps,
+    group.x * LANES * dims.groupB / dims.rows, group.x * LANES * dims.groupC / dims.rows,
+  );
 }
 
 /// What an invocation loads of a tile: every PARTS-th of its steps, and its share of B and C.
@@ -99,6 +103,16 @@ struct Loaded {
   b${i}: vec4f,
 #if FLOWS
   c${i}: vec4f,
+#end
+#end
+#if APPLY
+#for f in 0..FEATURES
+#for v in 0..QUADS
+  x${f}_${v}: vec4f,
+#end
+#end
+#if CHUNKED
+  span: Row,
 #end
 #end
 }
@@ -120,17 +134,28 @@ fn load(place: Place, group: vec3u, local: u32, base: u32) -> Loaded {
 #end
   }
 #end
-  let ownerOfB = group.x * LANES * dims.groupB / dims.rows;
-  let ownerOfC = group.x * LANES * dims.groupC / dims.rows;
 #for i in 0..(TILE * QUADS * PARTS + LANES * PARTS - 1) / (LANES * PARTS)
   {
     let quad = local + ${i}u * INVOCATIONS;
     let k = place.first + min(base + quad / WIDTH, last);
-    loaded.b${i} = B[(k * dims.groupB + ownerOfB) * WIDTH + quad % WIDTH];
+    loaded.b${i} = B[(k * dims.groupB + place.ownerOfB) * WIDTH + quad % WIDTH];
 #if FLOWS
-    loaded.c${i} = C[(k * dims.groupC + ownerOfC) * WIDTH + quad % WIDTH];
+    loaded.c${i} = C[(k * dims.groupC + place.ownerOfC) * WIDTH + quad % WIDTH];
 #end
   }
+#end
+#if APPLY
+  let tile = (group.z * dims.chunks + group.y) * dims.tiles + base / KEPT;
+  let keptRow = tile * dims.rows + place.row;
+#for f in 0..FEATURES
+#for v in 0..QUADS
+  loaded.x${f}_${v} =
+    kept[(keptRow * FEATURES + ${f}u) * WIDTH + place.part * QUADS + ${v}u];
+#end
+#end
+#if CHUNKED
+  loaded.span = keptSpans[keptRow];
+#end
 #end
   return loaded;
 }
@@ -177,24 +202,9 @@ fn keep_states(
 #end
   var span = Row();
   let chunk = group.z * dims.chunks + group.y;
-  var tile = chunk * dims.tiles;
   var next = load(place, group, local, 0u);
   for (var base = 0u; base < place.steps; base += TILE) {
     let now = next;
-    if (place.known) {
-      let at = (tile * dims.rows + place.row) * FEATURES * WIDTH + quads;
-#for f in 0..FEATURES
-#for v in 0..QUADS
-      kept[at + ${f}u * WIDTH + ${v}u] = x${f}_${v};
-#end
-#end
-#if CHUNKED
-      if (place.part == 0u) {
-        keptSpans[tile * dims.rows + place.row] = span;
-      }
-#end
-    }
-    tile++;
 #for i in 0..TILE / PARTS
     {
       var dt = now.delta${i};
@@ -220,6 +230,21 @@ fn keep_states(
     workgroupBarrier();
     next = load(place, group, local, base + TILE);
 #for l in 0..TILE
+#if l % KEPT == 0
+    if (place.known && base + ${l}u < place.steps) {
+      let row = (chunk * dims.tiles + (base + ${l}u) / KEPT) * dims.rows + place.row;
+#for f in 0..FEATURES
+#for v in 0..QUADS
+      kept[(row * FEATURES + ${f}u) * WIDTH + quads + ${v}u] = x${f}_${v};
+#end
+#end
+#if CHUNKED
+      if (place.part == 0u) {
+        keptSpans[row] = span;
+      }
+#end
+    }
+#end
     {
       let step = tileStep[${l}][place.lane];
 #if CHUNKED
@@ -268,29 +293,33 @@ fn keep_states(
 #end
 
 #if APPLY
+/// The row of a group's shares that belongs to a workgroup's features before its first step.
+fn shareRow(place: Place, tile: u32, owner: u32, groups: u32) -> u32 {
+  let tilesOfGroup = (dims.rows + LANES - 1u) / LANES / groups;
+  return (tile % tilesOfGroup * dims.batch * dims.length + place.first) * groups + owner;
+}
+
 /// Adds what the teams gave to a tile's gradients of B and C, and writes it.
-fn writeShares(place: Place, group: vec3u, local: u32, base: u32) {
-  for (var i = local; i < ${TILE * 8 * QUADS * PARTS}u; i += INVOCATIONS) {
+fn writeShares(place: Place, local: u32, base: u32, rowOfB: u32, rowOfC: u32) {
+#for i in 0..(TILE * 8 * QUADS * PARTS + LANES * PARTS - 1) / (LANES * PARTS)
+  {
+    let i = local + ${i}u * INVOCATIONS;
     let l = i / ${8 * QUADS * PARTS}u;
     let n = i % ${8 * QUADS * PARTS}u;
-    var sum = 0.0;
+    if (l < TILE && base + l < place.steps) {
+      var sum = 0.0;
 #for team in 0..LANES / TEAM
-    sum += shares[${team}][l][n];
+      sum += shares[${team}][l][n];
 #end
-    if (base + l < place.steps) {
       // The first half is of B, the second of C.
-      let isC = n >= 4u * WIDTH;
-      let groups = select(dims.groupB, dims.groupC, isC);
-      let tilesOfGroup = (dims.rows + LANES - 1u) / LANES / groups;
-      let share = group.x % tilesOfGroup * dims.batch * dims.length + place.first + base + l;
-      let at = (share * groups + group.x / tilesOfGroup) * 4u * WIDTH + n % (4u * WIDTH);
-      if (isC) {
-        sharesOfC[at] = sum;
+      if (n < 4u * WIDTH) {
+        sharesOfB[(rowOfB + (base + l) * dims.groupB) * 4u * WIDTH + n] = sum;
       } else {
-        sharesOfB[at] = sum;
+        sharesOfC[(rowOfC + (base + l) * dims.groupC) * 4u * WIDTH + n - 4u * WIDTH] = sum;
       }
     }
   }
+#end
 }
 
 /// Sums over a team's Rows: each lane ends with a part of the quads of B and C, and stages it.
@@ -326,6 +355,14 @@ fn shareQuads(place: Place, l: u32, quad: u32, ofB: vec4f, ofC: vec4f) {
   shares[team][l][atTwo + select(0u, 1u, isOdd)] = one;
 #end
 #end
+#end
+}
+
+fn storeRow(at: u32, ofU: Row, ofDelta: Row, ofZ: Row) {
+  gradU[at] = ofU;
+  gradDelta[at] = ofDelta;
+#if HAS_Z
+  gradZ[at] = ofZ;
 #end
 }
 
@@ -376,21 +413,14 @@ fn apply_flows(
 #end
   var sumD = Row();
   var sumBias = Row();
+  let rowOfB = shareRow(place, group.x, place.ownerOfB, dims.groupB);
+  let rowOfC = shareRow(place, group.x, place.ownerOfC, dims.groupC);
   let tiles = (place.steps + TILE - 1u) / TILE;
   var next = load(place, group, local, (tiles - 1u) * TILE);
   for (var turn = 0u; turn < tiles; turn++) {
     let tile = tiles - 1u - turn;
     let base = tile * TILE;
     let now = next;
-    let keptAt = chunk * dims.tiles + tile;
-#for f in 0..FEATURES
-#for v in 0..QUADS
-    let x0_${f}_${v}Kept = kept[keptAt * width + bank + ${f}u * WIDTH + ${v}u];
-#end
-#end
-#if CHUNKED
-    let keptSpan = keptSpans[keptAt * dims.rows + place.row];
-#end
 #for i in 0..TILE / PARTS
     let inside${i} = place.known && base + ${i * PARTS}u + place.part < place.steps;
     var dt${i} = now.delta${i};
@@ -404,6 +434,7 @@ fn apply_flows(
     dt${i} = select(Row(), dt${i}, inside${i});
     var grad${i} = now.gradY${i};
 #if HAS_Z
+    let slopeOfZ${i} = grad${i} * siluSlopeOf(now.z${i});
     grad${i} *= siluOf(now.z${i});
 #end
     grad${i} = select(Row(), grad${i}, inside${i});
@@ -413,77 +444,70 @@ fn apply_flows(
     stageQuads(local, now);
     workgroupBarrier();
     next = load(place, group, local, select(base - TILE, 0u, tile == 0u));
-#for f in 0..FEATURES
-#for v in 0..QUADS
-#if CHUNKED
-    let x0_${f}_${v} = fma(exp2(of${f}(keptSpan) * a${f}_${v}), start${f}_${v}, x0_${f}_${v}Kept);
-#else
-    let x0_${f}_${v} = x0_${f}_${v}Kept;
-#end
-#end
-#end
-    // The tile's states again: x_l before step l.
+    // The tile's states again, before and after each step.
 #for l in 0..TILE
     let step${l} = tileStep[${l}][place.lane];
 #for v in 0..QUADS
     let b${l}_${v} = tileB[${l}][quads + ${v}u];
 #for f in 0..FEATURES
+#if l == 0
+#if CHUNKED
+    let before${l}_${f}_${v} =
+      fma(exp2(of${f}(now.span) * a${f}_${v}), start${f}_${v}, now.x${f}_${v});
+#else
+    let before${l}_${f}_${v} = now.x${f}_${v};
+#end
+#else
+    let before${l}_${f}_${v} = after${l - 1}_${f}_${v};
+#end
     let decay${l}_${f}_${v} = exp2(of${f}(dtOf(step${l})) * a${f}_${v});
-    let x${l + 1}_${f}_${v} =
-      fma(decay${l}_${f}_${v}, x${l}_${f}_${v}, of${f}(driveOf(step${l})) * b${l}_${v});
+    let after${l}_${f}_${v} =
+      fma(decay${l}_${f}_${v}, before${l}_${f}_${v}, of${f}(driveOf(step${l})) * b${l}_${v});
 #end
 #end
 #end
-    // And back through it.
 #for i in 0..TILE / PARTS
+    var ofU${i} = Row();
+    var ofDelta${i} = Row();
+    var ofZ${i} = Row();
+#end
+#for i in 0..TILE / PARTS
+    // Back through PARTS steps, from the last.
 #for p in 0..PARTS
-    var input${TILE - 1 - i * PARTS - p} = Row();
-    var power${TILE - 1 - i * PARTS - p} = Row();
-    var y${TILE - 1 - i * PARTS - p} = Row();
+#for l in TILE - 1 - i * PARTS - p..TILE - i * PARTS - p
+    var input${l} = Row();
+    var power${l} = Row();
+    var y${l} = Row();
     {
-      let step = step${TILE - 1 - i * PARTS - p};
-      let grad = tileGrad[${TILE - 1 - i * PARTS - p}][place.lane];
-#for f in 0..FEATURES
-      var input_${f} = 0.0;
-      var power_${f} = 0.0;
-      var y_${f} = 0.0;
-#end
+      let grad = tileGrad[${l}][place.lane];
 #for v in 0..QUADS
-      {
-        let b = b${TILE - 1 - i * PARTS - p}_${v};
-        let c = tileC[${TILE - 1 - i * PARTS - p}][quads + ${v}u];
-        var ofB = vec4f();
-        var ofC = vec4f();
+      let c${v} = tileC[${l}][quads + ${v}u];
+      var ofB${v} = vec4f();
+      var ofC${v} = vec4f();
 #for f in 0..FEATURES
-        {
-          let after = x${TILE - i * PARTS - p}_${f}_${v};
-          let before = x${TILE - 1 - i * PARTS - p}_${f}_${v};
-          flow${f}_${v} = fma(vec4f(of${f}(grad)), c, flow${f}_${v});
-          input_${f} += dot(b, flow${f}_${v});
-          ofB = fma(vec4f(of${f}(driveOf(step))), flow${f}_${v}, ofB);
-          ofC = fma(vec4f(of${f}(grad)), after, ofC);
-#if HAS_Z
-          y_${f} += dot(c, after);
-#end
-          flow${f}_${v} *= decay${TILE - 1 - i * PARTS - p}_${f}_${v};
-          let ofPower = flow${f}_${v} * before;
-          power_${f} += dot(a${f}_${v}, ofPower);
-          sumA${f}_${v} = fma(vec4f(of${f}(dtOf(step))), ofPower, sumA${f}_${v});
-        }
-#end
-        shareQuads(place, ${TILE - 1 - i * PARTS - p}u, quads + ${v}u, ofB, ofC);
-      }
+      flow${f}_${v} = fma(vec4f(of${f}(grad)), c${v}, flow${f}_${v});
+      let input${f}_${v} = dot(b${l}_${v}, flow${f}_${v});
+      ofB${v} = fma(vec4f(of${f}(driveOf(step${l}))), flow${f}_${v}, ofB${v});
+      ofC${v} = fma(vec4f(of${f}(grad)), after${l}_${f}_${v}, ofC${v});
+      let y${f}_${v} = dot(c${v}, after${l}_${f}_${v});
+      flow${f}_${v} *= decay${l}_${f}_${v};
+      let ofPower${f}_${v} = flow${f}_${v} * before${l}_${f}_${v};
+      let power${f}_${v} = dot(a${f}_${v}, ofPower${f}_${v});
+      sumA${f}_${v} = fma(vec4f(of${f}(dtOf(step${l}))), ofPower${f}_${v}, sumA${f}_${v});
 #end
 #if FEATURES == 1
-      input${TILE - 1 - i * PARTS - p} = input_0;
-      power${TILE - 1 - i * PARTS - p} = power_0;
-      y${TILE - 1 - i * PARTS - p} = y_0;
+      input${l} += input0_${v};
+      power${l} += power0_${v};
+      y${l} += y0_${v};
 #else
-      input${TILE - 1 - i * PARTS - p} = Row(input_0, input_1);
-      power${TILE - 1 - i * PARTS - p} = Row(power_0, power_1);
-      y${TILE - 1 - i * PARTS - p} = Row(y_0, y_1);
+      input${l} += Row(input0_${v}, input1_${v});
+      power${l} += Row(power0_${v}, power1_${v});
+      y${l} += Row(y0_${v}, y1_${v});
+#end
+      shareQuads(place, ${l}u, quads + ${v}u, ofB${v}, ofC${v});
 #end
     }
+#end
 #end
     {
 #if PARTS == 1
@@ -531,34 +555,41 @@ fn apply_flows(
 #end
       // The step whose sums this invocation holds is one that it loaded.
 #for r in TILE / PARTS - 1 - i..TILE / PARTS - i
-      let at = (place.first + base + ${r * PARTS}u + place.part) * dims.rows + place.row;
-      var ofDelta = power + now.u${r} * input;
+      ofDelta${r} = power + now.u${r} * input;
 #if SOFTPLUS
-      ofDelta *= slope${r};
+      ofDelta${r} *= slope${r};
 #end
-      var ofU = dt${r} * input;
+      ofDelta${r} = select(Row(), ofDelta${r}, inside${r});
+      ofU${r} = dt${r} * input;
 #if HAS_D
-      ofU += skip * grad${r};
+      ofU${r} += skip * grad${r};
+      y += skip * now.u${r};
       sumD += grad${r} * now.u${r};
 #end
 #if HAS_BIAS
-      sumBias += select(Row(), ofDelta, inside${r});
+      sumBias += ofDelta${r};
 #end
-      if (inside${r}) {
-        gradU[at] = ofU;
-        gradDelta[at] = ofDelta;
 #if HAS_Z
-#if HAS_D
-        y += skip * now.u${r};
+      ofZ${r} = slopeOfZ${r} * y;
 #end
-        gradZ[at] = now.gradY${r} * y * siluSlopeOf(now.z${r});
-#end
-      }
 #end
     }
 #end
+    // One branch for a whole tile: a branch for each row would have the rows wait in turn.
+    let firstRow = (place.first + base + place.part) * dims.rows + place.row;
+    if (place.known && base + TILE <= place.steps) {
+#for i in 0..TILE / PARTS
+      storeRow(firstRow + ${i * PARTS}u * dims.rows, ofU${i}, ofDelta${i}, ofZ${i});
+#end
+    } else if (place.known) {
+#for i in 0..TILE / PARTS
+      if (inside${i}) {
+        storeRow(firstRow + ${i * PARTS}u * dims.rows, ofU${i}, ofDelta${i}, ofZ${i});
+      }
+#end
+    }
     workgroupBarrier();
-    writeShares(place, group, local, base);
+    writeShares(place, local, base, rowOfB, rowOfC);
   }
   if (place.known) {
 #for f in 0..FEATURES

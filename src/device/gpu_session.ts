@@ -234,7 +234,7 @@ export class GpuSession {
       case "launch":
         return await this.#launch(this.#launchesOf(command.range, numbers));
       case "read":
-        return await this.#read(command.request, command.from);
+        return await this.#read(command.request, command.from, command.into);
       case "compile":
         if (command.program !== undefined) await this.#pipelineOf(command.program);
         return this.#events.compiled(command.request, this.#pipelines.compiled);
@@ -380,7 +380,11 @@ export class GpuSession {
     this.#device.queue.writeBuffer(this.#dimsBuffer, 0, used);
   }
 
-  async #read(request: number, { id, offset, bytes }: WireBinding): Promise<void> {
+  async #read(
+    request: number,
+    { id, offset, bytes }: WireBinding,
+    into: ArrayBuffer | undefined,
+  ): Promise<void> {
     const spoilt = this.#spoilt.get(id);
     if (spoilt !== undefined) {
       this.#submit();
@@ -393,7 +397,7 @@ export class GpuSession {
     this.#encoder ??= this.#device.createCommandEncoder();
     this.#encoder.copyBufferToBuffer(this.#buffer(id), offset, staging, 0, wholeWords(bytes));
     this.#submit();
-    const data = await this.#readback.bring(staging, bytes);
+    const data = await this.#readback.bring(staging, bytes, into);
     const fault = this.#fault;
     this.#fault = undefined;
     if (fault !== undefined) this.#events.failed(request, fault);

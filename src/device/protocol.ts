@@ -54,7 +54,8 @@ export type Command =
   | { kind: "program"; number: number; program: Program }
   | { kind: "forgetPrograms" }
   | { kind: "launch"; range: LaunchRange }
-  | { kind: "read"; request: number; from: WireBinding }
+  /** `into`: memory for what is read, handed over and back with it. */
+  | { kind: "read"; request: number; from: WireBinding; into?: ArrayBuffer | undefined }
   | { kind: "compile"; request: number; program?: number }
   | { kind: "time"; request: number; range: LaunchRange; repeats: number };
 

@@ -56,10 +56,15 @@ export class Readback {
     return await this.bring(staging, bytes);
   }
 
-  /** Brings to the host what submitted work copied into a buffer of {@linkcode stagingFor}. */
-  async bring(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
+  /**
+   * Brings to the host what submitted work copied into a buffer of {@linkcode stagingFor}.
+   *
+   * @param into  takes it at its beginning; memory of its own where absent
+   */
+  async bring(staging: GPUBuffer, bytes: number, into?: ArrayBuffer): Promise<ArrayBuffer> {
     const range = await this.#map(staging, wholeWords(bytes));
-    const data = range.slice(0, bytes);
+    const data = into ?? range.slice(0, bytes);
+    if (into !== undefined) new Uint8Array(into).set(new Uint8Array(range, 0, bytes));
     staging.unmap();
     if (staging.size > STAGING_KEPT_BYTES_MAX) staging.destroy();
     return data;

@@ -10,6 +10,7 @@ import { inTurn, prepareLinux } from "./driver.ts";
 import { PIPELINES_MAX } from "./pipelines.ts";
 import { ProgramNumbers } from "./programs.ts";
 import { BufferPool, POOL_BYTES_MAX } from "./pool.ts";
+import { Landings } from "./landings.ts";
 import { LaunchWriter } from "./launch_code.ts";
 import type { Answer, Command, LaunchRange, Request } from "./protocol.ts";
 import { wireBinding } from "./protocol.ts";
@@ -97,6 +98,7 @@ export class WebGpuDevice implements GpuDevice {
   );
   #commands: Command[] = [];
   readonly #launches = new LaunchWriter();
+  readonly #landings = new Landings();
   #transfer: ArrayBuffer[] = [];
   #batchBytes = 0;
   #flushPlanned = false;
@@ -194,12 +196,13 @@ export class WebGpuDevice implements GpuDevice {
   async read(tensor: DeviceTensor): Promise<Tensor> {
     this.#refuseDead(tensor);
     const from = wireBinding(tensor.buffer, sizeOf(tensor.shape) * DTYPE_BYTES.f32);
-    const data = await this.#request((request) => ({ kind: "read", request, from }));
-    return {
-      shape: tensor.shape,
-      dtype: "f32",
-      data: new Float32Array(data as ArrayBuffer),
-    };
+    const into = this.#landings.take(from.bytes);
+    if (into !== undefined) this.#transfer.push(into);
+    const read = await this.#request((request) => ({ kind: "read", request, from, into }));
+    const whole = new Float32Array(read as ArrayBuffer, 0, sizeOf(tensor.shape));
+    const data = into === undefined ? whole : whole.slice();
+    if (into !== undefined) this.#landings.give(whole.buffer);
+    return { shape: tensor.shape, dtype: "f32", data };
   }
 
   free(tensor: DeviceTensor): void {

@@ -25,10 +25,11 @@
  *
  * **4. Parallel form** (`forward`): the map x ↦ Abar·x + Bbar·u composes with the next one into
  * a map of the same kind (`src/ssm/monoid.ts`), so the prefixes can be bracketed in any way:
- * a scan. The op `linear_scan` cuts the length into chunks, finds each chunk's end state from
- * zero, carries the states across chunks, and runs each chunk again from its true start. The twin
- * in `src/ops/linear_scan.ts` is the plain loop; `shaders/linear_scan.wgsl` is the same in three
- * dispatches, one invocation for some modes of one feature and one chunk.
+ * a scan. The op `linear_scan` cuts the length into chunks where rows are few, finds each chunk's
+ * end state from zero, carries the states across chunks, and runs each chunk again from its true
+ * start. The twin in `src/ops/linear_scan.ts` is the plain loop; `shaders/shared/lti_scan.wgsl` is
+ * the same on a GPU, eight steps at a time by powers of Abar, one invocation for some modes of one
+ * feature and one chunk.
  *
  * **5. Convolution form** ({@linkcode s4dConvolve}): from a zero state and with equal steps, y is
  * u convolved with a kernel as long as the input,

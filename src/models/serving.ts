@@ -100,10 +100,14 @@ export class Serving {
    * Opens streams, each in the state before its first sample.
    *
    * @returns their slots
+   * @throws {InvalidValueError} the count is no whole number
    * @throws {LimitError} more than `capacity` streams would be open; none is opened
    */
   open(count = 1): Int32Array {
     this.#refuseWhenClosed();
+    if (!Number.isInteger(count) || count < 0) {
+      throw new InvalidValueError("count", count, "a whole number of at least 0");
+    }
     if (count > this.#free.length) {
       throw new LimitError("capacity", this.capacity, this.size + count);
     }
@@ -157,7 +161,7 @@ export class Serving {
     this.#waiting++;
     try {
       // On the CPU the next step may write where this one's outputs lie.
-      if (this.#device.kind === "cpu") return Float32Array.from(this.#device.dataOf(y));
+      if (this.#device.kind === "cpu") return new Float32Array(this.#device.dataOf(y));
       return (await this.#device.read(y)).data as Float32Array;
     } finally {
       this.#waiting--;

@@ -25,7 +25,7 @@ import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts"
 import type { FloatArray } from "../tensor/tensor.ts";
 import { attentionBackward, attentionBackwardPlan } from "./_helpers/attention_backward.ts";
 import { rowOf, type Sizes } from "./_helpers/attention_rows.ts";
-import { ATTENTION_TILE, attentionTiles } from "./_helpers/attention_tiles.ts";
+import { attentionTiles, UNREAD_BY_COPIES } from "./_helpers/attention_tiles.ts";
 import { constant, denormal, fill, normal } from "./_helpers/cases.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
@@ -176,27 +176,28 @@ function carryInto(
 }
 
 function launch(shapes: Shapes, params: AttentionParams, limits: GpuLimits): LaunchPlan {
-  const { batch, length, head, group, size, past } = sizesOf(shapes, params);
+  const sizes = sizesOf(shapes, params);
+  const { batch, head, group, past } = sizes;
   const isCarried = shapes.keys0 !== undefined;
-  const tiles = attentionTiles(size, params);
-  const constants = { ...tiles.constants, HAS_PAST: isCarried ? 1 : 0 };
-  const dims = { batch, length, head, group, past, parts: tiles.parts, scale: tiles.scale };
-  const before = isCarried ? ["keys0", "values0", "seen0"] : [];
-  const copied = Math.max(batch * past * group * size, batch);
+  const tiles = attentionTiles(sizes, params, isCarried);
+  const { dims, parts, queryTiles, tables, turns } = tiles;
+  const constants = { ...tiles.constants, QUERIES: 1 };
+  const before = isCarried ? ["before0=keys0", "before1=values0", "seen0"] : [];
+  const copied = Math.max(batch * past * group * dims.row, batch);
   return {
     scratch: {},
-    ...tiles.tables,
+    ...tables,
     passes: [{
       entry: "attend",
       constants,
       dims,
-      bindings: ["q", "k", "v", ...before, ...tiles.turns, "y"],
-      workgroups: [groupsFor(length, ATTENTION_TILE), head * tiles.parts, batch],
+      bindings: ["queries0=q", "rows0=k", "rows1=v", ...before, ...turns, "y"],
+      workgroups: [queryTiles, head * parts, batch],
     }, {
       entry: "carry_state",
-      constants,
+      constants: { ...constants, ...UNREAD_BY_COPIES },
       dims,
-      bindings: ["k", "v", ...before, "keys", "values", "seen"],
+      bindings: ["rows0=k", "rows1=v", ...before, "carried0=keys", "carried1=values", "seen"],
       workgroups: spreadGroups(groupsFor(copied, POINTWISE_GROUP), limits),
     }],
   };
@@ -279,9 +280,11 @@ const cases: readonly AttentionCase[] = [
   plainCase("one tile and one", [1, 65, 2, 2, 4], { window: 100 }, true),
   plainCase("several tiles, odd sizes", [1, 150, 3, 1, 5], { window: 140, scale: 0.3 }),
   plainCase("window shorter than the length", [2, 40, 4, 2, 6], { window: 7 }),
+  plainCase("whole tiles", [1, 128, 2, 1, 32], { window: 100 }),
   plainCase("features over invocations", [1, 9, 1, 1, 130], { window: 16 }),
   plainCase("rotary", [2, 40, 4, 2, 6], { window: 23, rotaryBase: 10_000 }),
   carriedCase("carried", [2, 9, 4, 2, 6], { window: 12 }, [3, 11]),
+  carriedCase("carried rows of vec4s", [2, 9, 2, 1, 8], { window: 12 }, [3, 11]),
   carriedCase("carried, rotary", [3, 5, 4, 2, 6], { window: 80, rotaryBase: 100 }, [0, 2, 79]),
   {
     ...plainCase("zeros and denormals", [1, 9, 1, 1, 4], { window: 8 }),

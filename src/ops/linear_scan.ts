@@ -13,10 +13,12 @@
  *   zoh       Abar = exp(dt·lambda)                    Bbar = (Abar − 1)/lambda·B
  *   bilinear  Abar = (1 + dt·lambda/2)/(1 − dt·lambda/2)   Bbar = dt·B/(1 − dt·lambda/2)
  *
- * On a GPU the length is cut into chunks: every chunk finds its end state from zero, a scan over
- * the chunks carries the states across, and every chunk runs again from its true start (reduce,
- * then scan; three dispatches, no order between workgroups is assumed). Work is twice that of the
- * plain loop whatever the length.
+ * On a GPU the length is cut into chunks where rows are too few to fill it: every chunk finds its
+ * end state from zero, a scan over the chunks carries the states across, and every chunk runs again
+ * from its true start (reduce, then scan; three dispatches, no order between workgroups is
+ * assumed). Systems of variant `lti` go several steps at a time, by products with their powers:
+ * `shaders/shared/lti_scan.wgsl`. Steps of sizes of their own go one by one:
+ * `shaders/linear_scan.wgsl`.
  *
  * Tolerance: rounding Abar to f32 turns each state by up to 6e-8 a step, and a state remembers
  * about 1/(1 − |Abar|) steps; 2e-5 holds for memories of some hundred steps.
@@ -28,6 +30,8 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { decays, denormal, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
 import { discretizeModeInto } from "./_helpers/discretize_mode.ts";
 import { linearBackwardPlan, linearScanBackward } from "./_helpers/linear_scan_backward.ts";
+import { ltiBackwardPlan } from "./_helpers/lti_gradients_plan.ts";
+import { ltiScanPlan, type LtiSizes } from "./_helpers/lti_scan_plan.ts";
 import { BACKWARD_CHUNK } from "./_helpers/scan_backward.ts";
 import { chunkOf, groupsFor } from "./_helpers/plan.ts";
 import { SIMD_ROWS, SIMD_TILE, simdRule, singlePass, tiledTasks } from "./_helpers/simd.ts";
@@ -150,16 +154,31 @@ const STATE_GROUPS_MAX = 8;
 const INVOCATIONS_MAX = 256;
 const CARRY_GROUP = 64;
 
-function launch(shapes: Shapes, params: LinearScanParams, _limits: GpuLimits): LaunchPlan {
-  const [batch, length, feature] = shapes.u as [number, number, number];
-  return chunked(shapes, params, chunkOf(length, batch * feature));
+function launch(shapes: Shapes, params: LinearScanParams, limits: GpuLimits): LaunchPlan {
+  if (params.variant === "perStep") {
+    const [batch, length, feature] = shapes.u as [number, number, number];
+    return perStepPlan(shapes, params, chunkOf(length, batch * feature));
+  }
+  return ltiScanPlan(
+    ltiSizes(shapes, params),
+    {
+      ...{ u: "u", A: "A", B: "B", C: "C", y: "y", state: "state", ends: "ends" },
+      D: shapes.D && "D",
+      x0: shapes.x0 && "x0",
+    },
+    limits,
+  );
 }
 
-/** The three passes for a chunk of so many steps, a power of two where there are several. */
-function chunked(shapes: Shapes, params: LinearScanParams, chunk: number): LaunchPlan {
+function ltiSizes(shapes: Shapes, params: LinearScanParams): LtiSizes {
+  const [batch, length, feature] = shapes.u as [number, number, number];
+  return { batch, length, feature, states: shapes.A[1]!, scale: conjugateScale(params) };
+}
+
+/** The passes for steps of sizes of their own, in chunks of so many. */
+function perStepPlan(shapes: Shapes, params: LinearScanParams, chunk: number): LaunchPlan {
   const [batch, length, feature] = shapes.u as [number, number, number];
   const states = shapes.A[1]!;
-  const perStep = params.variant === "perStep";
   const chunks = Math.max(1, Math.ceil(length / chunk));
   let groups = 1;
   while (groups < STATE_GROUPS_MAX && groups * STATES_PER_THREAD < states) groups *= 2;
@@ -173,29 +192,26 @@ function chunked(shapes: Shapes, params: LinearScanParams, chunk: number): Launc
     TILE,
     CARRY_GROUP,
     CHUNKED: chunks > 1 ? 1 : 0,
-    PER_STEP: perStep ? 1 : 0,
     BILINEAR: params.discretization === "bilinear" ? 1 : 0,
     HAS_D: shapes.D ? 1 : 0,
     HAS_X0: shapes.x0 ? 1 : 0,
   };
   const dims = { batch, length, feature, chunk, chunks, scale: conjugateScale(params) };
   const tiles = groupsFor(feature, tileFeatures);
-  const dt = perStep ? ["dt"] : [];
   const x0 = shapes.x0 ? ["x0"] : [];
-  const decay = perStep ? ["decays"] : [];
   const passes: Pass[] = [];
   if (chunks > 1) {
     passes.push({
       entry: "reduce_chunks",
       constants,
       dims,
-      bindings: ["u", "A", "B", ...dt, "ends", ...decay],
+      bindings: ["u", "A", "B", "dt", "ends", "decays"],
       workgroups: [tiles, chunks - 1, batch],
     }, {
       entry: "carry_chunks",
       constants,
       dims,
-      bindings: [...(perStep ? [] : ["A"]), ...x0, "ends", ...decay],
+      bindings: [...x0, "ends", "decays"],
       workgroups: [groupsFor(feature * states, CARRY_GROUP), batch, 1],
     });
   }
@@ -204,13 +220,13 @@ function chunked(shapes: Shapes, params: LinearScanParams, chunk: number): Launc
     constants,
     dims,
     bindings: [
-      ...["u", "A", "B", "C", ...(shapes.D ? ["D"] : []), ...dt, ...x0],
+      ...["u", "A", "B", "C", ...(shapes.D ? ["D"] : []), "dt", ...x0],
       ...[...(chunks > 1 ? ["ends"] : []), "y", "state"],
     ],
     workgroups: [tiles, chunks, batch],
   });
   const ends = batch * (chunks - 1) * feature * states * 2;
-  const scratch = chunks === 1 ? {} : { ends, ...(perStep ? { decays: ends } : {}) };
+  const scratch = chunks === 1 ? {} : { ends, decays: ends };
   return { scratch, passes };
 }
 
@@ -238,14 +254,21 @@ function simdPlan(shapes: Shapes, params: LinearScanParams): SimdPlan {
  *
  * and from Abar[k], Bbar[k] to lambda, B and dt by the chain rule where they are made per step.
  *
- * On a GPU the states are found again, chunk by chunk from the chunks' starts (the first two passes
- * of the scan itself), instead of being kept; the flow crosses chunks as the state does, backwards.
+ * On a GPU with equal steps gradU is the scan itself walked from the end, and the other gradients
+ * are sums over a walk from the start: `shaders/shared/lti_gradients.wgsl`. With steps of their own
+ * the states are found again, chunk by chunk from the chunks' starts (the first two passes of the
+ * scan itself), and the flow crosses chunks as the state does, backwards.
  */
 const backward: Backward<LinearScanParams, Input, OptionalInput, Output> = {
   needs: ["u", "A", "B", "C", "D", "dt", "x0"],
   cpu: linearScanBackward,
-  launch: (shapes, params, limits) =>
-    linearBackwardPlan(chunked(shapes, params, BACKWARD_CHUNK), shapes, params, limits),
+  launch(shapes, params, limits) {
+    if (params.variant === "perStep") {
+      return linearBackwardPlan(perStepPlan(shapes, params, BACKWARD_CHUNK), shapes, limits);
+    }
+    const given = { D: shapes.D !== undefined, x0: shapes.x0 !== undefined };
+    return ltiBackwardPlan(ltiSizes(shapes, params), given, limits);
+  },
   simd(shapes, params) {
     const [batch, length, feature] = shapes.u as [number, number, number];
     const states = shapes.A[1]!;
@@ -305,6 +328,7 @@ function perStepCase(
   sizes: CaseSizes,
   discretization: "zoh" | "bilinear",
   dtRange: readonly [number, number],
+  skipOnly = false,
 ): OpCase<LinearScanParams, Input, OptionalInput> {
   const { batch, length, feature, state } = sizes;
   return {
@@ -316,7 +340,25 @@ function perStepCase(
       B: normal(random, [feature, state, 2], 0.5),
       C: normal(random, [feature, state, 2], 0.5),
       dt: uniform(random, [batch, length, feature], dtRange[0], dtRange[1]),
-      x0: normal(random, [batch, feature, state, 2]),
+      ...(skipOnly
+        ? { D: normal(random, [feature]) }
+        : { x0: normal(random, [batch, feature, state, 2]) }),
+    }),
+  };
+}
+
+function plainCase(
+  name: string,
+  length: number,
+): OpCase<LinearScanParams, Input, OptionalInput> {
+  return {
+    name,
+    params: { variant: "lti", conjugatePairs: false },
+    inputs: (random) => ({
+      u: normal(random, [1, length, 3]),
+      A: decays(random, [3, 2], 0.9, 0.999),
+      B: normal(random, [3, 2, 2]),
+      C: normal(random, [3, 2, 2]),
     }),
   };
 }
@@ -334,18 +376,10 @@ const cases: readonly OpCase<LinearScanParams, Input, OptionalInput>[] = [
   ltiCase("long, wider chunks", { batch: 1, length: 4500, feature: 2, state: 2 }),
   ltiCase("many features, one state", { batch: 1, length: 40, feature: 37, state: 1 }),
   ltiCase("states over invocations", { batch: 1, length: 70, feature: 2, state: 19 }),
-  ltiCase("states over a workgroup", { batch: 1, length: 17, feature: 2, state: 300 }),
+  ltiCase("states over a large workgroup", { batch: 1, length: 17, feature: 2, state: 140 }),
   ltiCase("zero input", { ...SMALL, length: 33 }, { zeros: true }),
-  {
-    name: "nothing optional, no pairs",
-    params: { variant: "lti", conjugatePairs: false },
-    inputs: (random) => ({
-      u: normal(random, [1, 65, 3]),
-      A: decays(random, [3, 2], 0.9, 0.999),
-      B: normal(random, [3, 2, 2]),
-      C: normal(random, [3, 2, 2]),
-    }),
-  },
+  plainCase("nothing optional, no pairs", 65),
+  plainCase("nothing optional, less than a tile", 5),
   {
     name: "large decay and denormals",
     params: { variant: "lti" },
@@ -360,6 +394,7 @@ const cases: readonly OpCase<LinearScanParams, Input, OptionalInput>[] = [
   perStepCase("zero-order hold, one chunk", { ...SMALL, length: 19 }, "zoh", [0.001, 0.1]),
   perStepCase("zero-order hold, tiny steps", { ...SMALL, length: 40 }, "zoh", [1e-7, 1e-5]),
   perStepCase("zero-order hold, gaps", { ...SMALL, length: 67 }, "zoh", [0.01, 30]),
+  perStepCase("a skip, nothing carried in", { ...SMALL, length: 67 }, "zoh", [0.01, 0.3], true),
   perStepCase("bilinear, several chunks", { ...SMALL, length: 67 }, "bilinear", [0.001, 0.5]),
   perStepCase(
     "bilinear, states over a workgroup",

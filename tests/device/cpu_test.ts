@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { openCpu } from "../../src/device/cpu.ts";
 import { tensorOf } from "../../src/tensor/tensor.ts";
+import { checkWrite } from "./_write.ts";
 
 Deno.test("openCpu() uploads without a copy and reads the same values", async () => {
   const cpu = openCpu();
@@ -9,6 +10,8 @@ Deno.test("openCpu() uploads without a copy and reads the same values", async ()
   assert.equal(cpu.dataOf(uploaded), tensor.data);
   assert.deepEqual(await cpu.read(uploaded), tensor);
 });
+
+Deno.test("openCpu() writes into a tensor and into a view of it", () => checkWrite(openCpu()));
 
 Deno.test("openCpu() fills fresh memory with NaN where asked to", () => {
   const poisoned = openCpu({ poison: true });

@@ -12,6 +12,7 @@ import { add } from "../../src/ops/add.ts";
 import { runOp } from "../../src/ops/run.ts";
 import { tensorOf } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../_gpu.ts";
+import { checkWrite } from "./_write.ts";
 
 const DEVICE_URL = new URL("../../src/device/webgpu.ts", import.meta.url).href;
 
@@ -30,6 +31,8 @@ gpuTest("WebGpuDevice.upload() copies, so the caller may go on writing", async (
   assert.deepEqual([...(await gpu.read(tensor)).data], [1, 1, 1, 1]);
   gpu.free(tensor);
 });
+
+gpuTest("WebGpuDevice.write() overwrites a tensor and a view of it", checkWrite);
 
 gpuTest("WebGpuDevice.upload() rounds f64 to f32", async (gpu) => {
   const tensor = gpu.upload(tensorOf([1], Float64Array.of(0.1)));

@@ -140,6 +140,8 @@ Deno.test("Serving refuses what it cannot hold, by name and limit", async () => 
   const serving = open(2);
   serving.open(2);
   assert.throws(() => serving.open(1), new LimitError("capacity", 2, 3));
+  assert.throws(() => serving.open(0.5), /count is "0\.5"/);
+  assert.throws(() => serving.release([5]), /slots\[0\] is "5"/);
   serving.close();
   await assert.rejects(() => serving.step({ slots: [], inputs: [] }), /closed/);
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { InvalidValueError, ShapeError } from "../../src/base/errors.ts";
 import { seedRandom } from "../../src/base/random.ts";
 import { decays, leftHalfPlane, normal } from "../../src/ops/_helpers/cases.ts";
+import { gradientsOn } from "../../src/ops/difference_check.ts";
 import { linearScan } from "../../src/ops/linear_scan.ts";
 import { openCpu } from "../../src/device/cpu.ts";
 import { openScope } from "../../src/device/scope.ts";
@@ -101,8 +102,8 @@ Deno.test("linearScan() names the axis or the parameter at fault", async () => {
   await fails({ u: t([3], [1, 2, 3]) }, lti, ShapeError);
 });
 
-gpuTest("linearScan() runs very many rows whole, without chunks", async (gpu) => {
-  const [batch, length, feature] = [16, 33, 4096];
+gpuTest("linearScan() runs very many rows whole, without chunks, there and back", async (gpu) => {
+  const [batch, length, feature, state] = [8, 66, 3072, 1];
   const wave = (shape: number[], scale: number) => {
     const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
     for (let i = 0; i < data.length; i++) data[i] = scale * Math.sin(i);
@@ -110,20 +111,31 @@ gpuTest("linearScan() runs very many rows whole, without chunks", async (gpu) =>
   };
   const inputs = {
     u: wave([batch, length, feature], 1),
-    A: wave([feature, 1, 2], 0.6),
-    B: wave([feature, 1, 2], 1),
-    C: wave([feature, 1, 2], 1),
+    A: wave([feature, state, 2], 0.6),
+    B: wave([feature, state, 2], 1),
+    C: wave([feature, state, 2], 1),
   };
+  const params = { variant: "lti" } as const;
   const shapes = Object.fromEntries(Object.entries(inputs).map(([k, x]) => [k, x.shape]));
-  const plan = linearScan.launch(shapes as any, { variant: "lti" }, gpu.limits);
-  assert.deepEqual(plan.passes.map((pass) => pass.entry), ["apply_chunks"]);
+  const plans = [linearScan, linearScan.backward!].map((way) =>
+    way.launch(shapes as any, params, gpu.limits).passes.map((pass) => pass.entry)
+  );
+  assert.deepEqual(plans[0], ["apply_chunks", "apply_rest"]);
+  assert.deepEqual(plans[1]!.slice(0, 3), ["apply_chunks", "apply_rest", "sum_responses"]);
   const cpu = openCpu();
   const scope = openScope(gpu);
-  const actual = runOp(scope, linearScan, inputs, { variant: "lti" });
-  const expected = runOp(cpu, linearScan, inputs, { variant: "lti" });
+  const actual = runOp(scope, linearScan, inputs, params);
+  const expected = runOp(cpu, linearScan, inputs, params);
   for (const name of linearScan.outputs) {
     const [a, b] = await Promise.all([scope.read(actual[name]), cpu.read(expected[name])]);
     assert.ok(relativeError(a.data, b.data) <= linearScan.tolerance, name);
   }
   scope.release();
+  const wide = { name: "many rows", params, inputs: () => inputs };
+  const gradients = await gradientsOn(gpu, linearScan, wide, "f32");
+  const exact = await gradientsOn(cpu, linearScan, wide, "f64");
+  for (const [name, gradient] of Object.entries(exact)) {
+    const error = relativeError(gradients[name]!, gradient);
+    assert.ok(error <= linearScan.backward!.tolerance, `gradient of ${name} is off by ${error}`);
+  }
 });

@@ -68,12 +68,13 @@ Deno.test("matmul() applies its activation, and names one that is none", async (
   );
 });
 
-/** Sizes with edges in every tile, inner axes of a tile and not, and how the operands lie. */
+/**
+ * Sizes with edges in every tile and in its steps, operands turned and not; the laws' cases have the
+ * others. Two programs a tile, since software drivers take a second to compile the larger ones.
+ */
 const FORMS = [
-  { m: 131, n: 66, k: 35, transposeA: false, transposeB: false },
-  { m: 130, n: 260, k: 16, transposeA: false, transposeB: true },
-  { m: 132, n: 68, k: 37, transposeA: true, transposeB: false },
-  { m: 5, n: 7, k: 1, transposeA: true, transposeB: true },
+  { m: 131, n: 66, k: 35, transposeA: false, transposeB: true },
+  { m: 132, n: 260, k: 37, transposeA: true, transposeB: false },
 ] as const;
 
 for (const [name, tile] of Object.entries(TILES)) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { GpuLimits } from "../../src/device/device.ts";
 import { matmul, OPS, slice } from "../../src/ops/mod.ts";
+import { defineOp } from "../../src/ops/op.ts";
 import { planOf, PLANS_MAX, textOf } from "../../src/ops/plan_cache.ts";
 import { DEFAULT_LIMITS } from "./_run.ts";
 

@@ -128,13 +128,14 @@ function sizesOf(batch: number, feature: number, length: number, state = 16): Si
 }
 
 Deno.test("forwardForms() chooses by rows, cuts few rows into chunks, and leaves the rest", () => {
-  const { many, middling, few } = SCAN_FORMS;
+  const { many, middling, few, deep } = SCAN_FORMS;
   assert.deepEqual(forwardForms(sizesOf(64, 2048, 512), WIDE)?.apply, many);
   assert.equal(forwardForms(sizesOf(64, 2048, 512), WIDE)?.chunk, 512);
   assert.deepEqual(forwardForms(sizesOf(8, 2048, 2048), WIDE)?.apply, middling);
   const long = forwardForms(sizesOf(1, 256, 65_536), WIDE)!;
-  assert.deepEqual([long.apply, long.chunk], [many, 256]);
+  assert.deepEqual([long.apply, long.chunk], [many, 128]);
   assert.deepEqual(forwardForms(sizesOf(1, 32, 64), WIDE)?.apply, few);
+  assert.deepEqual(forwardForms(sizesOf(8, 2048, 2048, 128), WIDE)?.apply, deep);
   // Complex, fixed or odd states, a device without subgroups: the general passes.
   const sizes = sizesOf(8, 2048, 2048);
   for (const other of [{ parts: 2 }, { groupB: 0 }, { groupC: 0 }, { state: 6 }, { state: 516 }]) {
@@ -174,7 +175,8 @@ function formed(chunk: number, form: ScanForm): AnyOp {
     const sizes = sizesOf(batch, feature, length, shapes["A"]![1]);
     return { sizes, shapes, softplus: true };
   };
-  const { before, apply } = FLOW_FORMS.short;
+  const { apply } = FLOW_FORMS;
+  const before = chunk < 64 ? FLOW_FORMS.keepChunks : FLOW_FORMS.keep;
   return {
     ...(selectiveScan as AnyOp),
     launch: (shapes) => tiledPlan(callOf(shapes), { before: form, apply: form, chunk }),
@@ -197,7 +199,8 @@ gpuTest("every form of the tiled scan is the f64 twin, there and back", async (g
   );
   const exact = runOp(cpu, selectiveScan, doubles as typeof tensors, params);
   const gradients = await gradientsOn(cpu, selectiveScan as AnyOp, testCase, "f64");
-  for (const [i, [scan, form]] of Object.entries(SCAN_FORMS).entries()) {
+  const { few, middling, many } = SCAN_FORMS;
+  for (const [i, [scan, form]] of Object.entries({ few, middling, many }).entries()) {
     // Chunks of three tiles, and one that is longer than the scan.
     const op = formed(i % 2 === 0 ? 24 : 128, form);
     const outputs = runOp(gpu, op, tensors, params) as Record<string, DeviceTensor>;

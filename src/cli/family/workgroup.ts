@@ -34,7 +34,7 @@ function sizesOf(text: string, constants: Constants): (expression: string) => nu
     const plain = `value \${${expression.replaceAll(/(\d)u/g, "$1")}}`;
     return Number(expandShader("expression", known, () => plain).split("value ")[1]);
   };
-  for (const [, name, value] of text.matchAll(/const ([A-Z_]+) = ([\w *+()]+);/g)) {
+  for (const [, name, value] of text.matchAll(/const ([A-Z_]+) = ([\w *\/+()]+);/g)) {
     // A number such as 1e3 is no size, and the template's arithmetic does not know it.
     if (/\de/.test(value!)) continue;
     const size = valueOf(value!);
@@ -65,7 +65,7 @@ export function workgroupNeeds(entry: string, text: string, constants: Constants
   for (const [, variable, type] of text.matchAll(/var<workgroup> (\w+): ([^;]+);/g)) {
     if (!new RegExp(`\\b${variable}\\b`).test(reached)) continue;
     const element = type!.match(/array<(?:array<)*(\w+)/)?.[1] ?? "";
-    const sizes = [...type!.matchAll(/, ([\w *+()]+)>/g)].map(([, size]) => valueOf(size!));
+    const sizes = [...type!.matchAll(/, ([\w *\/+()]+)>/g)].map(([, size]) => valueOf(size!));
     const words = WORDS[aliases.get(element) ?? element];
     invariant(words && sizes.length > 0 && sizes.every((n) => n > 0), `a size of ${type}`);
     bytes += WORD_BYTES * words * sizes.reduce((a, b) => a * b, 1);

@@ -4,7 +4,7 @@ import { plainDot, rotaryTable, rotatedDot } from "../../ssm/rotary.ts";
 import type { FloatArray } from "../../tensor/tensor.ts";
 import type { GradientOf, LaunchPlan, Pass, Some } from "../op.ts";
 import { rowOf, type Rows, type Sizes } from "./attention_rows.ts";
-import { ATTENTION_TILE, attentionTiles, type TileParams } from "./attention_tiles.ts";
+import { attentionTiles, type TileParams, UNREAD_BY_COPIES } from "./attention_tiles.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./plan.ts";
 
 type Input = "q" | "k" | "v" | "keys0" | "values0" | "seen0";
@@ -169,20 +169,37 @@ export function attentionBackwardPlan(
 ): LaunchPlan {
   const { batch, length, head, group, size, past } = sizes;
   const lead = isCarried ? past : 0;
-  const tiles = attentionTiles(size, params);
-  const { parts, turns } = tiles;
-  const dims = { batch, length, head, group, past, lead, parts, scale: tiles.scale };
-  const constants = { ...tiles.constants, HAS_PAST: isCarried ? 1 : 0 };
-  const pass = (entry: string, bindings: string[], workgroups: Pass["workgroups"]): Pass => ({
-    ...{ shader: "backward/attention", entry, constants, dims, bindings, workgroups },
+  const { constants, dims, parts, queryTiles, tilesOf, tables, turns } = attentionTiles(
+    sizes,
+    params,
+    isCarried,
+  );
+  const pass = (
+    entry: string,
+    bindings: string[],
+    workgroups: Pass["workgroups"],
+    flags: Readonly<Record<string, number>> = {},
+  ): Pass => ({
+    shader: "backward/attention",
+    entry,
+    constants: { ...constants, QUERIES: 3, OF_KEYS: 0, OF_VALUES: 0, ...flags },
+    dims: { ...dims, lead },
+    bindings,
+    workgroups,
   });
   const rows = batch * (lead + length) * group * size;
   const before = (name: string) => isCarried ? [`before=${name}`] : [];
-  const pointwise = (count: number) => spreadGroups(groupsFor(count, POINTWISE_GROUP), limits);
-  const queryTiles = groupsFor(length, ATTENTION_TILE);
-  const keyTiles = groupsFor(lead, ATTENTION_TILE) + queryTiles;
+  const copy = (entry: string, bindings: string[], count: number) =>
+    pass(
+      entry,
+      bindings,
+      spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
+      UNREAD_BY_COPIES,
+    );
+  const held = ["queries0=q", "rows0=keys", ...turns];
+  const keyTiles = tilesOf(lead) + queryTiles;
   return {
-    ...tiles.tables,
+    ...tables,
     scratch: {
       keys: rows,
       values: rows,
@@ -191,35 +208,42 @@ export function attentionBackwardPlan(
       sums: 4 * batch * length * head,
     },
     passes: [
-      pass("join_rows", ["rows=k", ...before("keys0"), "joined=keys"], pointwise(rows)),
-      pass("join_rows", ["rows=v", ...before("values0"), "joined=values"], pointwise(rows)),
+      copy("join_rows", ["rows=k", ...before("keys0"), "joined=keys"], rows),
+      copy("join_rows", ["rows=v", ...before("values0"), "joined=values"], rows),
       pass(
         "sum_scores",
-        ["q", "keys", ...(isCarried ? ["seen0"] : []), ...turns, "gradY", "y", "sums"],
+        [...held, "queries1=gradY", "queries2=y", ...(isCarried ? ["seen0"] : []), "sums"],
         [queryTiles, head, batch],
       ),
       pass(
-        "reach_queries",
-        ["q", "keys", "values", ...turns, "gradY", "sums", "gradQ"],
+        "reach",
+        [...held, "queries1=gradY", "rows1=values", "summed=sums", "gradients=gradQ"],
         [queryTiles, head * parts, batch],
       ),
       pass(
-        "reach_keys",
-        [...["q", "keys", "values", ...turns, "gradY", "sums"], "keyGradients", "valueGradients"],
+        "reach",
+        [...held, "queries1=gradY", "rows1=values", "summed=sums", "gradients=keyGradients"],
         [keyTiles, group * parts, batch],
+        { OF_KEYS: 1 },
+      ),
+      pass(
+        "reach",
+        [...held, "queries1=gradY", "summed=sums", "gradients=valueGradients"],
+        [keyTiles, group * parts, batch],
+        { OF_VALUES: 1 },
       ),
       ...(["Keys", "Values"] as const).map((name) =>
-        pass(
+        copy(
           "part_rows",
           [
             ...[`joinedGradients=${name === "Keys" ? "key" : "value"}Gradients`],
             ...[`copies=grad${name}`, `gradRows=grad${name === "Keys" ? "K" : "V"}`],
             ...(isCarried ? [`gradBefore=grad${name}0`] : []),
           ],
-          pointwise(rows),
+          rows,
         )
       ),
-      ...(isCarried ? [pass("clear_counts", ["gradSeen0"], pointwise(batch))] : []),
+      ...(isCarried ? [copy("clear_counts", ["gradSeen0"], batch)] : []),
     ],
   };
 }

@@ -1,16 +1,13 @@
 /** The geometry that the passes of `attention` and of its backward share on a GPU. */
 import { rotaryTable } from "../../ssm/rotary.ts";
 import type { LaunchPlan } from "../op.ts";
+import type { Sizes } from "./attention_rows.ts";
 import { groupsFor, POINTWISE_GROUP } from "./plan.ts";
 
-/** Queries, or keys, of a tile. */
-export const ATTENTION_TILE = 32;
-/** Columns that an invocation's neighbours take, side by side in memory. */
-const LANES = 16;
-/** Rows of an invocation: those of a vec4. */
-const ROWS = 4;
-/** Tiles of features that a workgroup holds; more of them take more workgroups. */
-const BLOCKS_MAX = 2;
+/** Queries, or keys, that a workgroup holds: so many invocations it has. */
+const ROWS = 64;
+/** Terms of a product that are staged at once; a half of the columns that a walk weighs. */
+const STEPS = 16;
 
 /** What the backward and the op read of the parameters. */
 export interface TileParams {
@@ -19,11 +16,20 @@ export interface TileParams {
   readonly rotaryBase?: number;
 }
 
-/** Constants, tables and counts for heads of so many features. */
-export function attentionTiles(size: number, { window, scale, rotaryBase }: TileParams) {
-  const blocks = Math.min(BLOCKS_MAX, groupsFor(size, ATTENTION_TILE));
+/** Constants that copies of keys and values do not read: one program serves more calls. */
+export const UNREAD_BY_COPIES = { VECTORS: 1, WHOLE: 0, ROTARY: 0 };
+
+/** Constants, sizes, tables and counts of tiles for one call. */
+export function attentionTiles(
+  { batch, length, head, group, size, past }: Sizes,
+  { window, scale, rotaryBase }: TileParams,
+  isCarried: boolean,
+) {
+  const vectors = size > 32 ? 2 : 1;
+  const columns = 32 * vectors;
+  const isAligned = size % 4 === 0;
   // Angles within a tile's frame reach two tiles beyond the window.
-  const distances = window + 2 * ATTENTION_TILE;
+  const distances = window + 2 * ROWS;
   const tables: Pick<LaunchPlan, "tables"> = rotaryBase === undefined ? {} : {
     tables: {
       turns: {
@@ -32,20 +38,30 @@ export function attentionTiles(size: number, { window, scale, rotaryBase }: Tile
       },
     },
   };
+  /** Workgroups for a head's features, each with its own part of the result. */
+  const parts = groupsFor(size, columns);
+  const tilesOf = (count: number) => groupsFor(count, ROWS);
   return {
     constants: {
-      GROUP: ATTENTION_TILE / ROWS * LANES,
-      TILE: ATTENTION_TILE,
-      LANES,
-      ROW_GROUPS: ATTENTION_TILE / ROWS,
+      ROWS,
+      VECTORS: vectors,
+      STEPS,
+      PAD: 1,
       COPY_GROUP: POINTWISE_GROUP,
-      SIZE: size,
-      BLOCKS: blocks,
+      ALIGNED: isAligned ? 1 : 0,
+      WHOLE: !isCarried && length % ROWS === 0 && size % columns === 0 ? 1 : 0,
       ROTARY: rotaryBase === undefined ? 0 : 1,
+      HAS_PAST: isCarried ? 1 : 0,
     },
-    /** Workgroups of a tile, each with its own features of the result. */
-    parts: groupsFor(size, blocks * ATTENTION_TILE),
-    scale: scale ?? 1 / Math.sqrt(size),
+    dims: {
+      ...{ batch, length, head, group, size, past, parts },
+      row: isAligned ? size / 4 : size,
+      fours: groupsFor(size, 4),
+      scale: scale ?? 1 / Math.sqrt(size),
+    },
+    parts,
+    tilesOf,
+    queryTiles: tilesOf(length),
     tables,
     /** The binding of the table of turns. */
     turns: rotaryBase === undefined ? [] : ["turns"],

@@ -124,10 +124,8 @@ const SHADER = "backward/linear_scan";
 const CARRY_GROUP = 64;
 /** Invocations of a workgroup. */
 const GROUP = 128;
-/** Modes of an invocation; its states of a tile and of its tiles' starts stay in registers. */
-const MODES_PER_LANE = 2;
-/** The same where every step is discretised: that is enough for an invocation. */
-const MODES_PER_LANE_PER_STEP = 1;
+/** Modes of an invocation: discretising each of its steps is enough for it. */
+const MODES_PER_LANE = 1;
 /** Steps whose states an invocation finds again at once. */
 const TILE = 8;
 /** Bytes of workgroup memory for each step of a tile: a row of a feature, a share of a lane. */
@@ -161,23 +159,20 @@ function tileOf(
 }
 
 /**
- * The passes on a GPU: the scan's own up to the chunks' starts, the same for the gradient's flow
- * from the end, all gradients of each chunk, and the sums over chunks.
+ * The passes on a GPU for steps of sizes of their own: the scan's own up to the chunks' starts, the
+ * same for the gradient's flow from the end, all gradients of each chunk, and the sums over chunks.
  *
  * @param forward  the scan's plan with chunks of {@linkcode BACKWARD_CHUNK}
  */
 export function linearBackwardPlan(
   forward: LaunchPlan,
   shapes: Named<Input, OptionalInput, Shape>,
-  params: Params,
   limits: GpuLimits,
 ): LaunchPlan {
   const [batch, length, feature] = shapes.u as [number, number, number];
   const states = shapes.A[1]!;
   const chunks = Math.max(1, Math.ceil(length / BACKWARD_CHUNK));
-  const perStep = params.variant === "perStep";
-  const perLane = perStep ? MODES_PER_LANE_PER_STEP : MODES_PER_LANE;
-  const tile = tileOf(states, perLane, feature, limits);
+  const tile = tileOf(states, MODES_PER_LANE, feature, limits);
   const first = forward.passes[0]!;
   const constants = {
     ...first.constants,
@@ -198,13 +193,12 @@ export function linearBackwardPlan(
   // A row of sums of a chunk: gradients of A, B and C, then of D.
   const stride = 6 * bank + feature;
   const several = chunks > 1;
-  const dt = perStep ? ["dt"] : [];
   const x0 = shapes.x0 ? ["x0", "gradX0"] : [];
   const D = shapes.D ? ["D"] : [];
   const tiles = groupsFor(feature, tile.FEATURES);
   const reduce = pass(
     "reduce_flows",
-    ["A", "C", ...dt, "gradY", "flows", "flowDecays"],
+    ["A", "C", "dt", "gradY", "flows", "flowDecays"],
     [tiles, chunks - 1, batch],
   );
   const passes = [
@@ -216,8 +210,8 @@ export function linearBackwardPlan(
       [groupsFor(bank, CARRY_GROUP), batch, 1],
     ),
     pass("apply_flows", [
-      ...["u", "A", "B", "C", ...D, ...dt, ...x0, "gradY", "flows", "gradU", "sums"],
-      ...[...(perStep ? ["gradDt"] : []), ...(several ? ["ends"] : [])],
+      ...["u", "A", "B", "C", ...D, "dt", ...x0, "gradY", "flows", "gradU", "gradDt"],
+      ...["sums", ...(several ? ["ends"] : [])],
     ], [tiles, chunks, batch]),
   ];
   const sum = (target: string, offset: number, columns: number) =>

@@ -34,9 +34,9 @@ export interface ScanForms<Form extends ScanForm> {
 }
 
 const PARTS_MAX = 8;
-/** Quads of states that an invocation holds at most, and with two features. */
+/** Quads of states of an invocation at most, and how many it has where parts can be had. */
 const QUADS_MAX = 8;
-const QUADS_OF_TWO_MAX = 2;
+const QUADS_WISHED = 4;
 /** Floats of a tile's rows of B: a longer state has shorter tiles. */
 const STAGED_MAX = 1024;
 /** Invocations of a workgroup. */
@@ -66,16 +66,19 @@ function isTiled(sizes: Sizes, limits: GpuLimits, buffers: number): boolean {
     limits.subgroupSize >= PARTS_MAX && limits.storageBuffersMax >= buffers;
 }
 
-/** A wished form, as close as the sizes allow: a workgroup stays inside a group of B and of C. */
-function fitted(wish: ScanForm, sizes: Sizes): ScanForm {
+/**
+ * A wished form, as close as the sizes allow: a workgroup stays inside a group of B and of C, and
+ * an invocation has two features only with so many quads of states of each.
+ */
+function fitted(wish: ScanForm, sizes: Sizes, quadsOfTwo: number): ScanForm {
   const { feature, state, groupB, groupC } = sizes;
   const quads = state / QUAD;
   const most = powerWithin(quads, PARTS_MAX);
   let parts = Math.min(wish.parts, most);
-  while (parts < most && quads / parts > 2 * QUADS_OF_TWO_MAX) parts *= 2;
+  while (parts < most && quads / parts > QUADS_WISHED) parts *= 2;
   // With one group the last workgroup may reach past the features, with more none may straddle.
   const ofGroup = commonDivisor(feature / groupB, feature / groupC);
-  const isTwo = quads / parts <= QUADS_OF_TWO_MAX && ofGroup % 2 === 0;
+  const isTwo = quads / parts <= quadsOfTwo && ofGroup % 2 === 0;
   const features = isTwo ? wish.features : 1;
   const rows = Math.ceil(ofGroup / features);
   const lanes = ofGroup === feature
@@ -89,58 +92,78 @@ function fitted(wish: ScanForm, sizes: Sizes): ScanForm {
 
 /** Rows from which on the whole length is walked without chunks. */
 const ROWS_SEQUENTIAL = 8192;
-/** Rows times chunks that fill a GPU where an invocation has all states of a feature. */
-const ROWS_MANY = 65_536;
 const CHUNK_MIN = 32;
 const CHUNK_MAX = 512;
 
-/** Steps of a chunk: the longest with which the chunks fill a GPU. */
-function chunkOf({ batch, feature, length }: Sizes): number {
+/** Steps of a chunk: the longest with which there are so many rows times chunks. */
+function chunkOf({ batch, feature, length }: Sizes, rowsWished: number): number {
   const rows = batch * feature;
   if (rows >= ROWS_SEQUENTIAL || length <= CHUNK_MIN) return Math.max(1, length);
   let chunk = CHUNK_MIN;
-  while (chunk < CHUNK_MAX && rows * length >= 2 * chunk * ROWS_MANY) chunk *= 2;
+  while (chunk < CHUNK_MAX && rows * length >= 2 * chunk * rowsWished) chunk *= 2;
   return chunk;
 }
 
-/** Rows times chunks below which a GPU is idle for the most part, and short programs count. */
-const ROWS_FEW = 4096;
+/** From so many states on they are split over as many invocations as can be. */
+const DEEP_FROM = 32;
 
-/** Forms by the rows times chunks that walk side by side. */
+/**
+ * Forms by the rows times chunks that walk side by side. With few a GPU idles for the most part,
+ * and short programs count; with many an invocation has all states of a feature.
+ *
+ * Measured on one H100 (timestamp queries, 16 states, ms, [features parts lanes tile]):
+ *
+ *   131k rows (64,2048,512)   [1 1 32 8] 0.454   [1 1 128 8] 0.459   [1 2 32 8] 0.501
+ *                             [1 1 32 16] 0.514  [2 1 32 4] 0.563    [4 4 8 8] 0.549
+ *   16k rows (8,2048,2048)    [1 2 32 16] 0.322  [2 4 16 16] 0.320   [1 4 32 16] 0.343
+ *                             [1 2 32 8] 0.421   [1 1 32 16] 0.41 (prototype)
+ *   128 states, 16k rows      [2 8 16 8] 3.16    [1 8 16 8] 4.76     [1 4 32 8] 5.60
+ */
 export const SCAN_FORMS = {
   few: { features: 2, parts: 4, lanes: 8, tile: 8 },
   middling: { features: 1, parts: 2, lanes: 32, tile: 16 },
   many: { features: 1, parts: 1, lanes: 32, tile: 8 },
+  deep: { features: 2, parts: 8, lanes: 16, tile: 8 },
 } satisfies Record<string, ScanForm>;
+const ROWS_MIDDLING = 4096;
+const ROWS_MANY = 65_536;
+/**
+ * Rows times chunks that a scan is cut into; ms by steps of a chunk: 1,2048,16384: 256 0.431, 512
+ * 0.454; 1,256,65536: 128 0.240, 256 0.246, 512 0.306; 8,256,2048: 64 0.088, 128 0.096, 256 0.130.
+ */
+const ROWS_OF_CHUNKS = 131_072;
 
-function scanFormOf(rows: number): ScanForm {
+function scanFormOf(rows: number, state: number): ScanForm {
+  if (state >= DEEP_FROM) return SCAN_FORMS.deep;
   if (rows >= ROWS_MANY) return SCAN_FORMS.many;
-  return rows >= ROWS_FEW ? SCAN_FORMS.middling : SCAN_FORMS.few;
+  return rows >= ROWS_MIDDLING ? SCAN_FORMS.middling : SCAN_FORMS.few;
 }
 
 /** The forms of a scan; undefined where only the general one runs. */
 export function forwardForms(sizes: Sizes, limits: GpuLimits): ScanForms<ScanForm> | undefined {
   if (!isTiled(sizes, limits, FORWARD_BUFFERS)) return undefined;
-  const chunk = chunkOf(sizes);
+  const chunk = chunkOf(sizes, ROWS_OF_CHUNKS);
   const rows = sizes.batch * sizes.feature * Math.ceil(sizes.length / chunk);
-  const form = fitted(scanFormOf(rows), sizes);
+  const form = fitted(scanFormOf(rows, sizes.state), sizes, QUADS_WISHED);
   return { before: form, apply: form, chunk };
 }
 
-/** Forms of the way back: of the walk that keeps states, and of the one that finds gradients. */
+/**
+ * Forms of the way back: of the walk that keeps states (with chunks it finds the gradient's flow,
+ * too) and of the one that finds the gradients. Measured as above at 8,2048,2048: to keep states
+ * [1 4 32 16] 0.275, [2 4 32 8] 0.381, with the flow [2 4 32 8] 0.324, [1 4 32 16] 0.392; the
+ * gradients [2 4 32 8] 0.798, [2 4 64 8] 0.99, [1 4 32 8] 0.99, with tiles of 4 steps 1.15, with
+ * the states of half a tile in registers and walked twice 0.92.
+ */
 export const FLOW_FORMS = {
-  short: {
-    before: { features: 2, parts: 4, lanes: 32, tile: 8 },
-    apply: { features: 2, parts: 4, lanes: 32, tile: 8 },
-  },
-  long: {
-    before: { features: 2, parts: 4, lanes: 32, tile: 8 },
-    apply: { features: 2, parts: 8, lanes: 32, tile: 8 },
-  },
-} satisfies Record<string, { before: ScanForm; apply: ScanForm }>;
-/** States from which on the longer form is taken. */
-const LONG_FROM = 33;
-
+  keep: { features: 1, parts: 4, lanes: 32, tile: 16 },
+  keepChunks: { features: 2, parts: 4, lanes: 32, tile: 8 },
+  apply: { features: 2, parts: 4, lanes: 32, tile: 8 },
+  few: { features: 2, parts: 4, lanes: 8, tile: 4 },
+  deep: { features: 2, parts: 8, lanes: 16, tile: 8 },
+} satisfies Record<string, ScanForm>;
+/** Rows times chunks that a way back is cut into: its chunks cost more. */
+const ROWS_OF_FLOWS = 65_536;
 /** Quads of an invocation's features: a tile of their states and decays is in registers. */
 const FLOW_QUADS_MAX = 2;
 /** Workgroup memory with which several workgroups share a processor. */
@@ -153,25 +176,33 @@ function flowBytes({ features, lanes, tile, team }: FlowForm, state: number): nu
   return 4 * tile * (steps + 2 * state + shares);
 }
 
+function flowFormsOf(rows: number, chunks: number, state: number) {
+  const { keep, keepChunks, apply, few, deep } = FLOW_FORMS;
+  if (state >= DEEP_FROM) return { before: deep, apply: deep };
+  if (rows < ROWS_MIDDLING) return { before: few, apply: few };
+  return { before: chunks > 1 ? keepChunks : keep, apply };
+}
+
 /** The forms of the way back; undefined where only the general one runs. */
 export function backwardForms(sizes: Sizes, limits: GpuLimits): ScanForms<FlowForm> | undefined {
   if (!isTiled(sizes, limits, BACKWARD_BUFFERS)) return undefined;
   const { batch, length, feature, state } = sizes;
-  const wish = state >= LONG_FROM ? FLOW_FORMS.long : FLOW_FORMS.short;
-  const apply = fitted(wish.apply, sizes);
-  // The states are kept at the starts of the tiles that the gradients are found in.
-  const before = { ...fitted(wish.before, sizes), tile: apply.tile };
+  const chunk = chunkOf(sizes, ROWS_OF_FLOWS);
+  const chunks = Math.ceil(length / chunk);
+  const wish = flowFormsOf(batch * feature * chunks, chunks, state);
+  const apply = fitted(wish.apply, sizes, 1);
   const teamOf = (lanes: number) => Math.min(TEAM_MAX, lanes, limits.subgroupSize / apply.parts);
   let form: FlowForm = { ...apply, team: teamOf(apply.lanes) };
   while (flowBytes(form, state) > FLOW_BYTES && form.lanes > 1) {
     const lanes = form.lanes / 2;
     form = { ...form, lanes, team: teamOf(lanes) };
   }
-  const chunk = chunkOf(sizes);
-  const keptFloats = batch * Math.ceil(length / chunk) * Math.ceil(chunk / form.tile) * feature *
-    state;
+  const before = fitted(wish.before, sizes, 1);
+  // States are kept at the starts of the tiles in which the gradients are found.
+  const tile = Math.max(before.tile, form.tile);
+  const keptFloats = batch * chunks * Math.ceil(chunk / form.tile) * feature * state;
   const fits = flowBytes(form, state) <= limits.workgroupBytesMax &&
     4 * keptFloats <= limits.bindingBytesMax &&
     form.features * state / QUAD / form.parts <= FLOW_QUADS_MAX;
-  return fits ? { before, apply: form, chunk } : undefined;
+  return fits ? { before: { ...before, tile }, apply: form, chunk } : undefined;
 }

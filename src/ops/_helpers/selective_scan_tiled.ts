@@ -98,7 +98,13 @@ export function tiledBackwardPlan(call: Call, forms: ScanForms<FlowForm>): Launc
   const keep: Pass = {
     shader: BACKWARD,
     entry: "keep_states",
-    constants: { ...constantsOf(before), TEAM: 1, APPLY: 0, FLOWS: isChunked ? 1 : 0 },
+    constants: {
+      ...constantsOf(before),
+      TEAM: 1,
+      KEPT: apply.tile,
+      APPLY: 0,
+      FLOWS: isChunked ? 1 : 0,
+    },
     dims: dimsOf(before),
     bindings: [
       ...[...steps, "kept"],
@@ -115,7 +121,7 @@ export function tiledBackwardPlan(call: Call, forms: ScanForms<FlowForm>): Launc
   const last: Pass = {
     shader: BACKWARD,
     entry: "apply_flows",
-    constants: { ...constantsOf(apply), TEAM: apply.team, APPLY: 1, FLOWS: 1 },
+    constants: { ...constantsOf(apply), TEAM: apply.team, KEPT: apply.tile, APPLY: 1, FLOWS: 1 },
     dims: dimsOf(apply),
     bindings: [
       ...[...steps, "C", ...named("D"), ...named("z"), ...(call.shapes.z ? ["gradZ"] : [])],

@@ -96,32 +96,29 @@ interface PassOptions {
   readonly flags?: Readonly<Record<string, number>>;
 }
 
-/** The makers of the passes for one call, and the sizes of what they fill. */
-export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometry) {
-  const { batch, head, group } = sizes;
-  const { chunk, steps } = geometry;
-  const layout = layoutOf(sizes, geometry);
-  const { chunks, runs, states, vectors, featureParts, stateRows, sampleRows, dims } = layout;
-  const sampleParts = chunk / sampleRows;
-  const block = states * dims.fours + 1;
-  const pass = (
-    entry: string,
-    bindings: readonly string[],
-    workgroups: readonly [number, number, number],
-    { back = false, rows = sampleRows, flags = {} }: PassOptions = {},
-  ): Pass => ({
+type Layout = ReturnType<typeof layoutOf>;
+type PassMaker = (
+  entry: string,
+  bindings: readonly string[],
+  workgroups: readonly [number, number, number],
+  options?: PassOptions,
+) => Pass;
+
+/** Makes passes of `shaders/ssd.wgsl`. */
+function passMaker(layout: Layout, { chunk, steps }: SsdGeometry): PassMaker {
+  return (entry, bindings, workgroups, options = {}) => ({
     shader: "ssd",
     entry,
     constants: {
-      ROWS: rows,
-      VECTORS: vectors,
+      ROWS: options.rows ?? layout.sampleRows,
+      VECTORS: layout.vectors,
       STEPS: steps,
       PAD: 0,
       COPY_GROUP: POINTWISE_GROUP,
       CHUNK: chunk,
       ALIGNED: layout.isAligned ? 1 : 0,
       WHOLE: layout.isWhole ? 1 : 0,
-      BACK: back ? 1 : 0,
+      BACK: options.back ? 1 : 0,
       HAS_A: 0,
       HAS_D: 0,
       HAS_X0: 0,
@@ -129,12 +126,102 @@ export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometr
       HAS_RUNS: 0,
       HAS_NEAR: 0,
       HAS_DOTS: 0,
-      ...flags,
+      ...options.flags,
     },
-    dims,
+    dims: layout.dims,
     bindings,
     workgroups,
   });
+}
+
+/** Tensors of {@linkcode walkPasses}. */
+interface WalkNames {
+  readonly u: string;
+  readonly B: string;
+  /** Receives the states before the chunks, and before the runs. */
+  readonly ends: string;
+  readonly x0?: string;
+  /** Receives the last state. */
+  readonly state?: string;
+}
+
+/** The walk over the chunks, and where there are several runs the pass that joins them. */
+function walkPasses(pass: PassMaker, layout: Layout, names: WalkNames, back: boolean): Pass[] {
+  const { runs, states, stateRows, featureParts, dims } = layout;
+  const { batch, head } = dims;
+  const isJoined = runs > 1;
+  const state = names.state ? [`state=${names.state}`] : [];
+  const walk = pass(
+    "reduce_runs",
+    [
+      ...[`samples0=${names.u}`, `rows0=${names.B}`, "rate=rates", `ends=${names.ends}`],
+      ...(names.x0 ? [`x0=${names.x0}`] : []),
+      ...(isJoined ? [] : state),
+    ],
+    [runs * featureParts * groupsFor(states, stateRows), head, batch],
+    {
+      back,
+      rows: stateRows,
+      flags: {
+        HAS_X0: names.x0 ? 1 : 0,
+        HAS_RUNS: isJoined ? 1 : 0,
+        HAS_STATE: isJoined ? 0 : state.length,
+      },
+    },
+  );
+  if (!isJoined) return [walk];
+  const join = pass(
+    "carry_runs",
+    [`ends=${names.ends}`, ...state],
+    [groupsFor(states * dims.fours, POINTWISE_GROUP), head, batch],
+    { back, flags: { ...UNREAD, CHUNK, HAS_STATE: state.length } },
+  );
+  return [walk, join];
+}
+
+/** Tensors of {@linkcode applyPass}. */
+interface ApplyNames {
+  readonly turnedC: string;
+  readonly befores: string;
+  /** What the outputs need; without it only `dots` are wanted. */
+  readonly near?: { readonly samples0: string; readonly pairs: string; readonly y: string };
+  /** Products of the outputs of the carried state with `samples1`. */
+  readonly dots?: { readonly samples1: string; readonly dots: string };
+}
+
+/** The outputs. */
+function applyPass(
+  pass: PassMaker,
+  layout: Layout,
+  names: ApplyNames,
+  groups: number,
+  back: boolean,
+) {
+  const { turnedC, befores, near, dots } = names;
+  const rest = Object.entries({ ...near, ...dots }).map(([key, name]) => `${key}=${name}`);
+  return pass(
+    "apply_chunks",
+    [`turnedC=${turnedC}`, `befores=${befores}`, "rate=rates", ...rest],
+    [groups * layout.featureParts, layout.dims.head, layout.dims.batch],
+    {
+      back,
+      flags: {
+        HAS_RUNS: layout.runs > 1 ? 1 : 0,
+        HAS_NEAR: near ? 1 : 0,
+        HAS_DOTS: dots ? 1 : 0,
+      },
+    },
+  );
+}
+
+/** The makers of the passes for one call, and the sizes of what they fill. */
+export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometry) {
+  const { batch, head, group } = sizes;
+  const { chunk } = geometry;
+  const layout = layoutOf(sizes, geometry);
+  const { chunks, runs, states, vectors, featureParts, sampleRows, dims } = layout;
+  const sampleTiles = chunks * chunk / sampleRows;
+  const pass = passMaker(layout, geometry);
   return {
     /** Samples side by side: `turned${name}` of `name`. */
     turn: (name: "B" | "C") =>
@@ -155,76 +242,17 @@ export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometr
       pass(
         "score_pairs",
         [...(back ? ["rows0=C", "rows1=B"] : ["rows0=B", "rows1=C"]), `scores=${scores}`],
-        [chunks * sampleParts * groupsFor(chunk, 32 * vectors), group, batch],
+        [sampleTiles * groupsFor(chunk, 32 * vectors), group, batch],
         { back, flags: { PAD: 1 } },
       ),
-    /** The states before the chunks, and before the runs: `ends`; the last state. */
-    reduce: (
-      names: {
-        readonly u: string;
-        readonly B: string;
-        readonly ends: string;
-        readonly x0?: string;
-        /** The last state, which the walk itself finds where there is one run. */
-        readonly state?: string;
-      },
-      back = false,
-    ) => [
-      pass(
-        "reduce_runs",
-        [
-          ...[`samples0=${names.u}`, `rows0=${names.B}`, "rate=rates", `ends=${names.ends}`],
-          ...(names.x0 ? [`x0=${names.x0}`] : []),
-          ...(names.state && runs === 1 ? [`state=${names.state}`] : []),
-        ],
-        [runs * featureParts * groupsFor(states, stateRows), head, batch],
-        {
-          back,
-          rows: stateRows,
-          flags: { HAS_X0: names.x0 ? 1 : 0, HAS_STATE: names.state && runs === 1 ? 1 : 0 },
-        },
-      ),
-      ...(runs === 1 ? [] : [pass(
-        "carry_runs",
-        [`ends=${names.ends}`, ...(names.state ? [`state=${names.state}`] : [])],
-        [groupsFor(block - 1, POINTWISE_GROUP), head, batch],
-        { back, flags: { ...UNREAD, CHUNK, HAS_STATE: names.state ? 1 : 0 } },
-      )]),
-    ],
-    /** The outputs, with `dots` the products of those of the carried state with `other`. */
-    apply: (
-      names: {
-        readonly turnedC: string;
-        readonly befores: string;
-        readonly near?: { readonly samples0: string; readonly pairs: string; readonly y: string };
-        readonly dots?: { readonly samples1: string; readonly dots: string };
-      },
-      back = false,
-    ) =>
-      pass(
-        "apply_chunks",
-        [
-          ...[`turnedC=${names.turnedC}`, `befores=${names.befores}`, "rate=rates"],
-          ...Object.entries({ ...names.near, ...names.dots }).map(([key, name]) =>
-            `${key}=${name}`
-          ),
-        ],
-        [chunks * sampleParts * featureParts, head, batch],
-        {
-          back,
-          flags: {
-            HAS_RUNS: runs > 1 ? 1 : 0,
-            HAS_NEAR: names.near ? 1 : 0,
-            HAS_DOTS: names.dots ? 1 : 0,
-          },
-        },
-      ),
+    reduce: (names: WalkNames, back = false) => walkPasses(pass, layout, names, back),
+    apply: (names: ApplyNames, back = false) => applyPass(pass, layout, names, sampleTiles, back),
     chunks,
     scratch: {
       rates: 4 * batch * chunks * head * (chunk + 1),
       turned: batch * chunks * group * states * chunk,
       scores: batch * chunks * group * chunk * chunk,
-      ends: 4 * batch * head * (chunks + runs) * block,
+      ends: 4 * batch * head * (chunks + runs) * (states * dims.fours + 1),
       dots: featureParts * batch * chunks * head * chunk,
     },
   };
@@ -234,7 +262,7 @@ export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometr
 export function ssdBackwardPasses(sizes: SsdSizes, geometry: SsdGeometry, given: SsdGiven) {
   const { batch, head, group, state } = sizes;
   const { chunk } = geometry;
-  const { chunks, sampleRows, dims, isAligned } = layoutOf(sizes, geometry);
+  const { chunks, runs, sampleRows, dims, isAligned, isWhole } = layoutOf(sizes, geometry);
   const sampleParts = chunk / sampleRows;
   const rowVectors = vectorsFor(state);
   const stateParts = groupsFor(state, 32 * rowVectors);
@@ -259,9 +287,10 @@ export function ssdBackwardPasses(sizes: SsdSizes, geometry: SsdGeometry, given:
       PAD: 1,
       CHUNK: chunk,
       ALIGNED: isAligned ? 1 : 0,
-      WHOLE: 0,
+      WHOLE: isWhole ? 1 : 0,
       HAS_A: 0,
       HAS_D: 0,
+      HAS_RUNS: 0,
       OF_C: 0,
       ...flags,
     },
@@ -292,7 +321,7 @@ export function ssdBackwardPasses(sizes: SsdSizes, geometry: SsdGeometry, given:
         ],
         [chunks * sampleParts * stateParts, group, batch],
         rowVectors,
-        { OF_C: name === "C" ? 1 : 0 },
+        { OF_C: name === "C" ? 1 : 0, HAS_RUNS: runs > 1 ? 1 : 0 },
       ),
     steps: (hasSums: boolean) =>
       pass(
