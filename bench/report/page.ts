@@ -37,10 +37,18 @@ function kernelRow({ name, cost, gpu, floor, peer }: Row): string[] {
   ];
 }
 
-/** The kernels of a group. */
-function kernelTable(recorded: Recorded<Results> | undefined, group: string): string {
+/** Rows of ops that have no shapes of their own. */
+function isSized({ name }: Row): boolean {
+  return name.endsWith(" sized");
+}
+
+/** The kernels that are shown of a run. */
+function kernelTable(
+  recorded: Recorded<Results> | undefined,
+  isShown: (row: Row) => boolean,
+): string {
   if (recorded === undefined) return MISSING;
-  const rows = recorded.data.rows.filter((row) => row.group === group && row.gpu !== null);
+  const rows = recorded.data.rows.filter((row) => row.gpu !== null && isShown(row));
   const header = ["kernel", "ms", "MB", "GFLOP", "floor, ms", "of the floor"];
   const isPeered = rows.some(({ peer }) => peer !== null);
   const table = markdownTable(
@@ -155,9 +163,10 @@ export function pageOf(template: string, stored: Stored): Page {
     targets: () => targetsTable(stored),
     peerSource: () => PEER_SOURCE,
     ceilings: () => ceilingsText(stored),
-    issue: () => kernelTable(stored.kernels, "issue"),
-    ops: () => kernelTable(stored.ops, "ops"),
-    gradients: () => kernelTable(stored.ops, "gradients"),
+    issue: () => kernelTable(stored.kernels, ({ group }) => group === "issue"),
+    ops: () => kernelTable(stored.ops, (row) => row.group === "ops" && !isSized(row)),
+    gradients: () => kernelTable(stored.ops, (row) => row.group === "gradients" && !isSized(row)),
+    sized: () => kernelTable(stored.sized, isSized),
     lengthChart: () => chart("perf_length.svg", "Time of a sample against the length"),
     stateChart: () => chart("perf_state.svg", "Time against the size of the state"),
     streamsChart: () => chart("perf_streams.svg", "Time of a step against the streams"),

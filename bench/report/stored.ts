@@ -108,6 +108,8 @@ export interface Stored {
   readonly kernels?: Recorded<Results>;
   /** At those of a training iteration. */
   readonly ops?: Recorded<Results>;
+  /** Ops without shapes of their own. */
+  readonly sized?: Recorded<Results>;
   readonly curves?: Recorded<Results>;
   readonly cpu?: Recorded<Results>;
   readonly crossover?: Recorded<CrossoverData>;
@@ -124,6 +126,7 @@ export interface Stored {
 export const RECORDS: Readonly<Record<keyof Stored, readonly string[]>> = {
   kernels: ["ops_bench.ts", "--group", "issue", "--history"],
   ops: ["ops_bench.ts", "--group", "ops", "--group", "gradients", "--history"],
+  sized: ["ops_bench.ts", "--group", "ops", "--group", "gradients"],
   curves: ["ops_bench.ts", "--group", "length", "--group", "state"],
   cpu: ["ops_bench.ts", "--shapes", "small"],
   crossover: ["crossover_bench.ts"],
