@@ -12,6 +12,7 @@
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
+import { ARGS } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { nextNormal, seedRandom } from "../src/base/random.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
@@ -126,7 +127,7 @@ function distance(a: Record<string, Tensor>, b: Record<string, Tensor>): number 
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    args: Deno.args,
+    args: [...ARGS],
     options: {
       member: { type: "string", multiple: true },
       streams: { type: "string" },

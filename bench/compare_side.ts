@@ -4,6 +4,7 @@
  * who it is, then for each request the least time on each device, or why there is none.
  */
 import { systemClock } from "../src/base/clock.ts";
+import { ARGS } from "./args.ts";
 import { openCpu, openScope, openWebGpu, type WebGpuDevice } from "../src/device/mod.ts";
 import { measureCeilings } from "./ceilings.ts";
 import type { Scenario } from "./scenario.ts";
@@ -61,7 +62,7 @@ async function main(): Promise<void> {
   const opened = await openWebGpu();
   const gpu = "device" in opened && opened.device.info.timestamps ? opened.device : undefined;
   const software = gpu?.info.software ?? true;
-  const isLarge = Deno.args.includes("large");
+  const isLarge = ARGS.includes("large");
   const scenarios = isLarge ? largeScenarios() : smallScenarios();
   const spin = gpu ? (await measureCeilings(gpu)).spin : undefined;
   say({

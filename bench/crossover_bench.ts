@@ -9,6 +9,7 @@
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
+import { ARGS } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { openProgress } from "../src/cli/progress.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
@@ -73,6 +74,7 @@ export function crossingOf(points: readonly Point[]): number | null {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
+    args: [...ARGS],
     options: { op: { type: "string", multiple: true }, json: { type: "boolean" } },
   });
   const ops = (values.op ?? DEFAULT_OPS).map(opNamed);

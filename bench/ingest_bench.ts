@@ -14,6 +14,7 @@
  */
 import { parseArgs } from "node:util";
 import { loadavg } from "node:os";
+import { ARGS } from "./args.ts";
 import { nextNormal, seedRandom } from "../src/base/random.ts";
 import { formatTable } from "../src/cli/table.ts";
 
@@ -261,7 +262,7 @@ async function start(
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    args: Deno.args,
+    args: [...ARGS],
     options: {
       seconds: { type: "string", default: "5" },
       connections: { type: "string", default: "64" },

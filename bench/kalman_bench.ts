@@ -13,6 +13,7 @@
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
+import { ARGS } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { seedRandom } from "../src/base/random.ts";
 import { formatTable } from "../src/cli/table.ts";
@@ -163,7 +164,7 @@ function ratio(value: number): string {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    args: Deno.args,
+    args: [...ARGS],
     options: {
       states: { type: "string" },
       samples: { type: "string" },

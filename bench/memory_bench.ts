@@ -12,6 +12,7 @@
  * stores its states (`stored_scan.ts`), and holds the two to each other.
  */
 import { parseArgs } from "node:util";
+import { ARGS } from "./args.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
 import { openWebGpu, type WebGpuDevice } from "../src/device/mod.ts";
 import { backboneOf } from "../src/models/backbone.ts";
@@ -31,6 +32,7 @@ const BUDGET_BYTES = 64 * 2 ** 30;
 const MIB = 2 ** 20;
 
 const { values } = parseArgs({
+  args: [...ARGS],
   options: {
     member: { type: "string", multiple: true },
     most: { type: "string" },

@@ -11,6 +11,7 @@
  */
 import { parseArgs } from "node:util";
 import { cpus, loadavg } from "node:os";
+import { ARGS } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { nextNormal, seedRandom } from "../src/base/random.ts";
 import { packTree, type Tree } from "../src/base/tree.ts";
@@ -146,7 +147,7 @@ function benchDetector(series: SeriesName, count: number): Row {
 
 function main(): void {
   const { values: flags } = parseArgs({
-    args: Deno.args,
+    args: [...ARGS],
     options: {
       samples: { type: "string", default: "3000" },
       model: { type: "string", multiple: true, default: [...MODEL_NAMES] },

@@ -17,6 +17,7 @@
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
+import { ARGS } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { openProgress } from "../src/cli/progress.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
@@ -228,7 +229,7 @@ function scenariosFor(isLarge: boolean, groups: readonly Group[], ops: readonly 
 
 function parse() {
   const { values } = parseArgs({
-    args: Deno.args,
+    args: [...ARGS],
     options: {
       op: { type: "string", multiple: true, default: [] },
       group: { type: "string", multiple: true },

@@ -11,6 +11,7 @@
  * commit where the tree is a copy without a history.
  */
 import { parseArgs } from "node:util";
+import { ARGS } from "./args.ts";
 import { openWebGpu } from "../src/device/mod.ts";
 import { provenance } from "./machine.ts";
 import { pageOf } from "./report/page.ts";
@@ -76,6 +77,7 @@ export async function staleFiles(isWritten: boolean): Promise<string[]> {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
+    args: [...ARGS],
     options: {
       record: { type: "string", multiple: true, default: [] },
       from: { type: "string" },

@@ -13,6 +13,7 @@
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
+import { ARGS } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { nextNormal, seedRandom } from "../src/base/random.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
@@ -185,7 +186,7 @@ function printTable(rows: readonly Row[]): void {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    args: Deno.args,
+    args: [...ARGS],
     options: {
       streams: { type: "string" },
       device: { type: "string", multiple: true },
@@ -223,7 +224,7 @@ async function main(): Promise<void> {
   }
   const crossover = crossoverOf(rows);
   if (values.json) {
-    const command = `bench/serving_bench.ts ${Deno.args.join(" ")}`.trim();
+    const command = `bench/serving_bench.ts ${ARGS.join(" ")}`.trim();
     const source = await provenance(adapter, command);
     console.log(JSON.stringify({ ...source, crossover, rows }, null, 2));
     return;

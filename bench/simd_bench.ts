@@ -9,6 +9,7 @@
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
+import { ARGS } from "./args.ts";
 import { openTape } from "../src/autodiff/tape.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { seedRandom } from "../src/base/random.ts";
@@ -147,7 +148,7 @@ async function startThreads(device: CpuDevice): Promise<void> {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    args: Deno.args,
+    args: [...ARGS],
     options: {
       op: { type: "string", multiple: true },
       member: { type: "string", multiple: true },

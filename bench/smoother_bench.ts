@@ -11,6 +11,7 @@
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
+import { ARGS } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { seedRandom } from "../src/base/random.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
@@ -133,7 +134,7 @@ async function measure(
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    args: Deno.args,
+    args: [...ARGS],
     options: {
       states: { type: "string" },
       lengths: { type: "string" },

@@ -13,6 +13,7 @@
  * timed one by one with their own buffers, after the iterations have warmed the device up.
  */
 import { parseArgs } from "node:util";
+import { ARGS } from "./args.ts";
 import { seedRandom } from "../src/base/random.ts";
 import { openTape } from "../src/autodiff/tape.ts";
 import { type Device, openScope, openWebGpu, type WebGpuDevice } from "../src/device/mod.ts";
@@ -177,6 +178,7 @@ async function measureModel(
 }
 
 const { values } = parseArgs({
+  args: [...ARGS],
   options: {
     shapes: { type: "string" },
     member: { type: "string", multiple: true },

@@ -1,8 +1,6 @@
 // Matrix product: c = act(a b + bias), for each of several pairs of matrices (or one b for all
 // rows); where the inner axis is split, each part has a c of its own, and a later pass adds them.
-// With SLOPE it is c = gradC act'(a b + bias): how the way back of act begins. With NORM a row
-// of a is a / sqrt(mean(a^2) + eps) times the weight of each step: squares are summed as a is
-// staged, and the root is a factor of the finished sums.
+// With SLOPE it is c = gradC act'(a b + bias): how the way back of act begins.
 //
 // A workgroup computes ROWS x COLUMNS outputs; it stages STEPS of the inner axis of both operands
 // in workgroup memory, four rows or four columns to a vector. An invocation keeps BLOCK_ROWS x
@@ -14,7 +12,7 @@
 // apart.
 #import shared/activation_kind
 
-struct Dims { m: u32, n: u32, k: u32, kOfPart: u32, pairs: u32, eps: f32 }
+struct Dims { m: u32, n: u32, k: u32, kOfPart: u32, pairs: u32 }
 
 // Rows or columns that lie side by side are read, and those of c written, in fours where their
 // number is a multiple of four.
@@ -35,8 +33,7 @@ alias Output = f32;
 #end
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> gradC: array<Output>;
-@group(0) @binding(4) var<storage, read> norm: array<f32>;
-@group(0) @binding(5) var<storage, read_write> c: array<Output>;
+@group(0) @binding(4) var<storage, read_write> c: array<Output>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 const DOWN = ${ROWS / BLOCK_ROWS}u;
@@ -116,10 +113,6 @@ fn multiply(
 #end
   var atA${i} = firstA${i} / unitA;
   var nextA${i} = fourOfA(atA${i});
-#if NORM
-  var nextNorm${i} = norm[stepA${i}];
-  var squares${i} = vec4f(0.0);
-#end
 #end
 #for i in 0..LOADS_B
   let itemB${i} = local + ${i * INVOCATIONS}u;
@@ -147,13 +140,7 @@ fn multiply(
     workgroupBarrier();
 #for i in 0..LOADS_A
     if (itemA${i} < ${ROWS * STEPS / 4}u) {
-      let value = inside(nextA${i}, base + stepA${i}, end);
-#if NORM
-      squares${i} += value * value;
-      tileA[stepA${i}][vectorA${i}] = inside(value * nextNorm${i}, base + stepA${i}, end);
-#else
-      tileA[stepA${i}][vectorA${i}] = value;
-#end
+      tileA[stepA${i}][vectorA${i}] = inside(nextA${i}, base + stepA${i}, end);
     }
 #end
 #for i in 0..LOADS_B
@@ -167,9 +154,6 @@ fn multiply(
 #for i in 0..LOADS_A
       atA${i} += strideA;
       nextA${i} = fourOfA(atA${i});
-#if NORM
-      nextNorm${i} = norm[base + STEPS + stepA${i}];
-#end
 #end
 #for i in 0..LOADS_B
       atB${i} += strideB;
@@ -192,29 +176,6 @@ fn multiply(
     }
 #end
   }
-
-#if NORM
-  // The squares of a row lie in as many invocations as a tile has steps: they meet where it lay.
-  workgroupBarrier();
-#for i in 0..LOADS_A
-  if (itemA${i} < ${ROWS * STEPS / 4}u) {
-    tileA[stepA${i}][vectorA${i}] = squares${i};
-  }
-#end
-  workgroupBarrier();
-#for q in 0..BLOCK_ROWS / 4
-  var factor${q} = vec4f(0.0);
-#for p in 0..STEPS
-  factor${q} += tileA[${p}][blockRow + ${q}u * DOWN];
-#end
-  factor${q} = 1.0 / sqrt(factor${q} / f32(dims.k) + dims.eps);
-#end
-#for r in 0..BLOCK_ROWS
-#for v in 0..BLOCK_COLUMNS / 4
-  sum${r}_${v} *= factor${r / 4}[${r % 4}];
-#end
-#end
-#end
 
 #for r in 0..BLOCK_ROWS
   {

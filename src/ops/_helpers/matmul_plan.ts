@@ -12,8 +12,6 @@ export interface ProductNames {
   readonly bias?: string | undefined;
   /** The gradient of act(a·b + bias): the output is then that of a·b + bias. */
   readonly gradC?: string | undefined;
-  /** Weights of the RMS norm of a's rows, of which each is a factor of one step.          [k] */
-  readonly norm?: string | undefined;
   /** Receives the product. */
   readonly target: string;
 }
@@ -22,8 +20,6 @@ export interface ProductNames {
 export interface How {
   /** Code of the activation that is applied to the sums; 0, the default, is the identity. */
   readonly kind?: number;
-  /** Added to the mean of squares where there is a norm. */
-  readonly eps?: number;
   /** Tile and parts, in place of those that the sizes choose: for tests and measurements. */
   readonly cut?: Cut;
 }
@@ -49,17 +45,17 @@ function paddingOf({ transposeA, transposeB }: Product, tile: Tile, limits: GpuL
 export function multiplyPlan(
   product: Product,
   names: ProductNames,
-  { kind = 0, eps = 1, cut }: How,
+  { kind = 0, cut }: How,
   limits: GpuLimits,
 ): Pick<LaunchPlan, "scratch" | "passes"> {
   const { pairs, m, n, k, transposeA, transposeB } = product;
-  const { a, b, bias, gradC, norm, target } = names;
-  const isWhole = [gradC, norm].some((name) => name !== undefined) || kind !== 0;
+  const { a, b, bias, gradC, target } = names;
+  const isWhole = gradC !== undefined || kind !== 0;
   const { tile, parts, kOfPart } = cut ?? cutOf(product, isWhole, limits);
   const invocations = tile.ROWS / tile.BLOCK_ROWS * (tile.COLUMNS / tile.BLOCK_COLUMNS);
   const groups = [groupsFor(n, tile.COLUMNS), groupsFor(m, tile.ROWS)] as const;
   const scratch = `${target}OfParts`;
-  const named = Object.entries({ a, b, bias, gradC, norm });
+  const named = Object.entries({ a, b, bias, gradC });
   const pass: Pass = {
     shader: "matmul",
     entry: "multiply",
@@ -76,11 +72,10 @@ export function multiplyPlan(
       WIDE_C: n % 4 === 0 ? 1 : 0,
       EVEN: k % tile.STEPS === 0 ? 1 : 0,
       HAS_BIAS: bias === undefined ? 0 : 1,
-      NORM: norm === undefined ? 0 : 1,
       SLOPE: gradC === undefined ? 0 : 1,
       KIND: kind,
     },
-    dims: { m, n, k, kOfPart, pairs, eps },
+    dims: { m, n, k, kOfPart, pairs },
     bindings: [
       ...named.flatMap(([variable, name]) => name === undefined ? [] : [`${variable}=${name}`]),
       `c=${parts > 1 ? scratch : target}`,
