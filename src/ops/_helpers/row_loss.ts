@@ -39,7 +39,10 @@ export function expectRows(
 
 /** Rows that one workgroup adds up. */
 const RUN = 4096;
-/** Workgroups of the first pass; more rows get longer runs. 1,024 left a third of an H100 idle. */
+/**
+ * Workgroups of the first pass; more rows get longer runs. With 1,024 `squared_error` reached 61 %
+ * of an H100's byte floor, with these 80 %; `quantile_loss` takes the same time with either.
+ */
 const RUNS_MAX = 4096;
 
 /** Which sums {@linkcode meanPasses} takes. */
