@@ -7,12 +7,13 @@
  * The model has four layers of width 64. Each run goes to the host and back: upload of samples, the
  * run, readback of all states and of the outputs at every 24th sample. Stepping is timed on some
  * hundred samples of one stream and counted by the sample, since each costs the same; the CPU's
- * parallel form on at most CPU_SAMPLES_MAX samples, likewise. `far` is the largest difference of the states of one stream from its f32 steps, relative to the largest value.
+ * parallel form on at most CPU_SAMPLES_MAX samples, likewise. `far` is the largest difference of the
+ * states of one stream from its f32 steps, relative to the largest value.
  * A software GPU gets short backlogs: it runs every shader, slower than the CPU's own code.
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
-import { ARGS } from "./args.ts";
+import { ARGS, oneOf, runBench, wholeNumber, wholeNumbers } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { nextNormal, seedRandom } from "../src/base/random.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
@@ -24,6 +25,7 @@ import {
   SIMD_THREADS_MAX,
   type WebGpuDevice,
 } from "../src/device/mod.ts";
+import { LAYERS } from "../src/layers/mod.ts";
 import { absorbBacklogs, type Backlog } from "../src/models/backlog.ts";
 import { type Backbone, backboneOf } from "../src/models/backbone.ts";
 import { parseBackbone } from "../src/models/backbone_config.ts";
@@ -31,6 +33,10 @@ import { asDtype, type Tensor, tensorOf } from "../src/tensor/tensor.ts";
 
 const HOURS_OF_A_YEAR = 8760;
 const LENGTH_SOFTWARE = 200;
+const LENGTH_MAX = 1 << 24;
+const STREAMS = [1, 16, 256];
+const STREAMS_SOFTWARE = [1, 16];
+const STREAMS_MAX = 1 << 16;
 const STEPS = 300;
 const EVERY = 24;
 const MEMBERS = ["mamba", "s4d", "mamba2"];
@@ -135,19 +141,20 @@ async function main(): Promise<void> {
       json: { type: "boolean" },
     },
   });
+  const names = LAYERS.map(({ name }) => name);
+  const members = (values.member ?? MEMBERS).map((name) => oneOf("member", name, names));
+  const given = {
+    counts: values.streams && wholeNumbers("streams", values.streams, STREAMS_MAX),
+    length: values.length && wholeNumber("length", values.length, LENGTH_MAX),
+  };
   const opened = await openWebGpu();
   const gpu = "device" in opened ? opened.device : undefined;
   const isHardware = gpu !== undefined && !gpu.info.software;
-  const length = Number(values.length ?? (isHardware ? HOURS_OF_A_YEAR : LENGTH_SOFTWARE));
-  const counts = (values.streams ?? (isHardware ? "1,16,256" : "1,16")).split(",").map(Number);
+  const length = given.length || (isHardware ? HOURS_OF_A_YEAR : LENGTH_SOFTWARE);
+  const counts = given.counts || (isHardware ? STREAMS : STREAMS_SOFTWARE);
   const cpu = openCpu({ simd: { threads: Math.min(cpus().length, SIMD_THREADS_MAX) } });
   try {
-    await compare(cpu, gpu, {
-      members: values.member ?? MEMBERS,
-      counts,
-      length,
-      json: values.json ?? false,
-    });
+    await compare(cpu, gpu, { members, counts, length, json: values.json ?? false });
   } finally {
     // A process that ends with the GPU's Worker under way may crash in the driver.
     await cpu.close();
@@ -209,4 +216,4 @@ async function compare(
   }
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await runBench(main);

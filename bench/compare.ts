@@ -5,6 +5,7 @@
  * fall on both alike. The counts of iterations are fixed and the minima are compared, since noise
  * only adds.
  */
+import { BenchError } from "./args.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
 import { openProgress } from "../src/cli/progress.ts";
 import type { Greeting, SideTimes } from "./compare_side.ts";
@@ -16,7 +17,7 @@ const REPEATS = 4;
 const ALIKE = 0.03;
 
 /** Why two revisions could not be compared, in words for a user. */
-export class ComparisonError extends Error {
+export class ComparisonError extends BenchError {
   override readonly name = "ComparisonError";
 }
 

@@ -9,7 +9,7 @@
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
-import { ARGS } from "./args.ts";
+import { ARGS, oneOf, runBench } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { openProgress } from "../src/cli/progress.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
@@ -20,7 +20,7 @@ import {
   openWebGpu,
   SIMD_THREADS_MAX,
 } from "../src/device/mod.ts";
-import { runOp } from "../src/ops/mod.ts";
+import { OPS, runOp } from "../src/ops/mod.ts";
 import type { AnyOp } from "../src/ops/op.ts";
 import { caseInputs } from "../src/ops/self_check.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
@@ -77,7 +77,8 @@ async function main(): Promise<void> {
     args: [...ARGS],
     options: { op: { type: "string", multiple: true }, json: { type: "boolean" } },
   });
-  const ops = (values.op ?? DEFAULT_OPS).map(opNamed);
+  const names = OPS.map(({ name }) => name);
+  const ops = (values.op ?? DEFAULT_OPS).map((name) => opNamed(oneOf("op", name, names)));
   const threads = Math.min(cpus().length, SIMD_THREADS_MAX);
   const cpu = openCpu({ simd: { threads } });
   const opened = await openWebGpu({ budgetBytes: 8 * 2 ** 30 });
@@ -131,4 +132,4 @@ async function main(): Promise<void> {
   await gpu?.close();
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await runBench(main);

@@ -14,9 +14,10 @@
  */
 import { parseArgs } from "node:util";
 import { loadavg } from "node:os";
-import { ARGS } from "./args.ts";
+import { ARGS, oneOf, runBench, wholeNumber } from "./args.ts";
 import { nextNormal, seedRandom } from "../src/base/random.ts";
 import { formatTable } from "../src/cli/table.ts";
+import { MODEL_NAMES } from "../src/models/mod.ts";
 
 interface Scenario {
   readonly name: string;
@@ -43,6 +44,8 @@ const STEP_MS = 1_000;
 const HISTORY_SAMPLES = 2_000;
 const HISTORY = 50_000;
 const OLD_STREAMS = 16;
+const SECONDS_MAX = 3600;
+const CONNECTIONS_MAX = 1024;
 
 /** Values as they are sent: an hour's wave and noise, over and over. */
 const VALUES = (() => {
@@ -271,7 +274,11 @@ async function main(): Promise<void> {
       json: { type: "boolean", default: false },
     },
   });
-  const [seconds, connections] = [Number(values.seconds), Number(values.connections)];
+  const seconds = wholeNumber("seconds", values.seconds, SECONDS_MAX);
+  const connections = wholeNumber("connections", values.connections, CONNECTIONS_MAX);
+  oneOf("model", values.model, MODEL_NAMES);
+  const known = SCENARIOS.map(({ name }) => name);
+  for (const name of values.scenario ?? []) oneOf("scenario", name, known);
   const scenarios = SCENARIOS.filter(({ name }) => values.scenario?.includes(name) ?? true);
   const load = loadavg()[0]!;
   const rows: { scenario: string; server: string; measured: Measured }[] = [];
@@ -332,4 +339,4 @@ function print(rows: readonly { scenario: string; server: string; measured: Meas
   console.log(formatTable(header, table));
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await runBench(main);

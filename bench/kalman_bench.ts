@@ -13,7 +13,7 @@
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
-import { ARGS } from "./args.ts";
+import { ARGS, BenchError, runBench, wholeNumber, wholeNumbers } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { seedRandom } from "../src/base/random.ts";
 import { formatTable } from "../src/cli/table.ts";
@@ -21,6 +21,7 @@ import { openCpu, openScope, openWebGpu, type WebGpuDevice } from "../src/device
 import type { Device } from "../src/device/mod.ts";
 import { normal } from "../src/ops/_helpers/cases.ts";
 import { kalmanFilter, runOp } from "../src/ops/mod.ts";
+import { KALMAN_STATES_MAX } from "../src/ops/kalman_filter.ts";
 import { prepareOp, runBackward } from "../src/ops/run.ts";
 import { type Tensor, tensorOf, zeros } from "../src/tensor/tensor.ts";
 
@@ -166,18 +167,20 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     args: [...ARGS],
     options: {
-      states: { type: "string" },
+      states: { type: "string", default: "2,4" },
       samples: { type: "string" },
       json: { type: "boolean" },
     },
   });
+  const sizes = wholeNumbers("states", values.states, KALMAN_STATES_MAX);
+  const given = values.samples && wholeNumber("samples", values.samples, SAMPLES_MAX);
   const opened = await openWebGpu({});
-  if (!("device" in opened)) throw new Error(`No GPU: ${opened.unavailable}`);
+  if (!("device" in opened)) throw new BenchError(`No GPU: ${opened.unavailable}`);
   const gpu = opened.device;
   const most = gpu.info.software ? SAMPLES_MAX_SOFTWARE : SAMPLES_MAX;
-  const samplesMax = Number(values.samples ?? most);
+  const samplesMax = given || most;
   const rows: Row[] = [];
-  for (const states of (values.states ?? "2,4").split(",").map(Number)) {
+  for (const states of sizes) {
     rows.push(...await measure(gpu, states, samplesMax));
   }
   const machine = `${cpus()[0]?.model ?? "unknown"}, one core; ${gpu.info.description}`;
@@ -203,4 +206,4 @@ async function main(): Promise<void> {
   ));
 }
 
-await main();
+if (import.meta.main) await runBench(main);

@@ -12,9 +12,10 @@
  * stores its states (`stored_scan.ts`), and holds the two to each other.
  */
 import { parseArgs } from "node:util";
-import { ARGS } from "./args.ts";
+import { ARGS, BenchError, oneOf, runBench, wholeNumber } from "./args.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
 import { openWebGpu, type WebGpuDevice } from "../src/device/mod.ts";
+import { LAYERS } from "../src/layers/mod.ts";
 import { backboneOf } from "../src/models/backbone.ts";
 import { memberDefaults, memberNamed, parseBackbone } from "../src/models/backbone_config.ts";
 import { seedRandom } from "../src/base/random.ts";
@@ -27,23 +28,12 @@ const SHORTEST = 1024;
 const LONGEST = 65_536;
 const SOFTWARE_LONGEST = 8192;
 const WIDTH = 64;
-const DEPTH_DEFAULT = 2;
+const DEPTH_DEFAULT = "2";
+const DEPTH_MAX = 64;
+const LENGTH_MAX = 1 << 24;
+const MEMBERS = ["mamba", "s4d", "s5", "mamba2", "h3"];
 const BUDGET_BYTES = 64 * 2 ** 30;
 const MIB = 2 ** 20;
-
-const { values } = parseArgs({
-  args: [...ARGS],
-  options: {
-    member: { type: "string", multiple: true },
-    most: { type: "string" },
-    depth: { type: "string" },
-    precision: { type: "string" },
-    recompute: { type: "boolean" },
-    json: { type: "boolean" },
-  },
-});
-const depth = Number(values.depth ?? DEPTH_DEFAULT);
-const precision = values.precision === "mixed" ? "mixed" : "f32";
 
 interface Row {
   readonly member: string;
@@ -55,7 +45,19 @@ interface Row {
   readonly stateBytes: number;
 }
 
-async function peakOf(device: WebGpuDevice, member: string, length: number): Promise<number> {
+/** How the models are trained. */
+interface Options {
+  readonly depth: number;
+  readonly precision: "f32" | "mixed";
+  readonly recompute: boolean;
+}
+
+async function peakOf(
+  device: WebGpuDevice,
+  member: string,
+  length: number,
+  { depth, ...memory }: Options,
+): Promise<number> {
   const model = backboneOf(parseBackbone({
     input: { kind: "signal", feature: 1 },
     width: WIDTH,
@@ -70,8 +72,7 @@ async function peakOf(device: WebGpuDevice, member: string, length: number): Pro
     minibatch: () => ({ input, target: input }),
     schedule: { kind: "constant", rate: 1e-3 },
     seed: 1,
-    precision,
-    recompute: values.recompute ?? false,
+    ...memory,
     optimizer: { clipNorm: 1 },
   });
   training.iterate();
@@ -89,59 +90,79 @@ function stateBytesOf(member: string): number {
   return layer.stateBytes(memberDefaults(layer, WIDTH), 1, "f32");
 }
 
-const opened = await openWebGpu({ budgetBytes: BUDGET_BYTES });
-if ("unavailable" in opened) {
-  console.error(opened.unavailable);
-  Deno.exit(1);
-}
-const { device } = opened;
-const most = Number(values.most ?? (device.info.software ? SOFTWARE_LONGEST : LONGEST));
-const rows: Row[] = [];
-for (const member of values.member ?? ["mamba", "s4d", "s5", "mamba2", "h3"]) {
-  let before: number | null = null;
-  for (let length = SHORTEST; length <= most; length *= 2) {
-    const peakBytes = await peakOf(device, member, length);
-    const growth: number | null = before === null ? null : peakBytes / before;
-    rows.push({
-      member,
-      length,
-      peakBytes,
-      growth,
-      stateBytes: depth * length * stateBytesOf(member),
-    });
-    before = peakBytes;
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    args: [...ARGS],
+    options: {
+      member: { type: "string", multiple: true },
+      most: { type: "string" },
+      depth: { type: "string", default: DEPTH_DEFAULT },
+      precision: { type: "string", default: "f32" },
+      recompute: { type: "boolean", default: false },
+      json: { type: "boolean" },
+    },
+  });
+  const options: Options = {
+    depth: wholeNumber("depth", values.depth, DEPTH_MAX),
+    precision: oneOf("precision", values.precision, ["f32", "mixed"]),
+    recompute: values.recompute,
+  };
+  const given = values.most && wholeNumber("most", values.most, LENGTH_MAX, SHORTEST);
+  const names = LAYERS.map(({ name }) => name);
+  const members = (values.member ?? MEMBERS).map((name) => oneOf("member", name, names));
+  const opened = await openWebGpu({ budgetBytes: BUDGET_BYTES });
+  if ("unavailable" in opened) throw new BenchError(`No GPU: ${opened.unavailable}`);
+  const { device } = opened;
+  const most = given || (device.info.software ? SOFTWARE_LONGEST : LONGEST);
+  const rows: Row[] = [];
+  for (const member of members) {
+    let before: number | null = null;
+    for (let length = SHORTEST; length <= most; length *= 2) {
+      const peakBytes = await peakOf(device, member, length, options);
+      const growth: number | null = before === null ? null : peakBytes / before;
+      rows.push({
+        member,
+        length,
+        peakBytes,
+        growth,
+        stateBytes: options.depth * length * stateBytesOf(member),
+      });
+      before = peakBytes;
+    }
   }
+  const scans: ScanMemory[] = [];
+  // The storing scan ends where its states no longer fit one binding.
+  const storedMost = Math.min(most, device.limits.bindingBytesMax / STORED_BYTES_PER_SAMPLE);
+  for (let length = SHORTEST; length <= storedMost; length *= 2) {
+    scans.push(await scanMemory(device, length));
+  }
+  if (values.json) console.log(JSON.stringify({ rows, scans }));
+  else {
+    console.log(formatTable(
+      ["member", "length", "peak MiB", "× half the length", "states if kept MiB", "share"],
+      rows.map(({ member, length, peakBytes, growth, stateBytes }) => [
+        member,
+        `${length}`,
+        formatNumber(peakBytes / MIB),
+        growth === null ? "-" : growth.toFixed(2),
+        formatNumber(stateBytes / MIB),
+        (stateBytes / peakBytes).toFixed(2),
+      ]),
+    ));
+  }
+  if (!values.json) {
+    console.log(formatTable(
+      ["selective scan, length", "recomputing MiB", "storing MiB", "ratio", "states MiB"],
+      scans.map(({ length, recomputing, storing, states }) => [
+        `${length}`,
+        formatNumber(recomputing / MIB),
+        formatNumber(storing / MIB),
+        (storing / recomputing).toFixed(1),
+        formatNumber(states / MIB),
+      ]),
+    ));
+  }
+  await device.close();
 }
-const scans: ScanMemory[] = [];
-// The storing scan ends where its states no longer fit one binding.
-const storedMost = Math.min(most, device.limits.bindingBytesMax / STORED_BYTES_PER_SAMPLE);
-for (let length = SHORTEST; length <= storedMost; length *= 2) {
-  scans.push(await scanMemory(device, length));
-}
-if (values.json) console.log(JSON.stringify({ rows, scans }));
-else {
-  console.log(formatTable(
-    ["member", "length", "peak MiB", "× half the length", "states if kept MiB", "share"],
-    rows.map(({ member, length, peakBytes, growth, stateBytes }) => [
-      member,
-      `${length}`,
-      formatNumber(peakBytes / MIB),
-      growth === null ? "-" : growth.toFixed(2),
-      formatNumber(stateBytes / MIB),
-      (stateBytes / peakBytes).toFixed(2),
-    ]),
-  ));
-}
-if (!values.json) {
-  console.log(formatTable(
-    ["selective scan, length", "recomputing MiB", "storing MiB", "ratio", "states MiB"],
-    scans.map(({ length, recomputing, storing, states }) => [
-      `${length}`,
-      formatNumber(recomputing / MIB),
-      formatNumber(storing / MIB),
-      (storing / recomputing).toFixed(1),
-      formatNumber(states / MIB),
-    ]),
-  ));
-}
-await device.close();
+
+if (import.meta.main) await runBench(main);

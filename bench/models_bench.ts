@@ -11,7 +11,7 @@
  */
 import { parseArgs } from "node:util";
 import { cpus, loadavg } from "node:os";
-import { ARGS } from "./args.ts";
+import { ARGS, oneOf, runBench, wholeNumber } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { nextNormal, seedRandom } from "../src/base/random.ts";
 import { packTree, type Tree } from "../src/base/tree.ts";
@@ -24,6 +24,7 @@ import { MODEL_NAMES, modelNamed } from "../src/models/mod.ts";
 import { Residents } from "../src/models/packed_cov.ts";
 import { THETA } from "../src/models/structural_layout.ts";
 
+const SAMPLES_MAX = 1 << 20;
 const HORIZON = 48;
 const HOUR_S = 3_600;
 /** Samples of one run between refits, and runs of which the fastest counts. */
@@ -154,7 +155,8 @@ function main(): void {
       json: { type: "boolean", default: false },
     },
   });
-  const count = Number(flags.samples);
+  const count = wholeNumber("samples", flags.samples, SAMPLES_MAX);
+  for (const name of flags.model) oneOf("model", name, MODEL_NAMES);
   const load = loadavg()[0]!;
   const rows: Row[] = [];
   for (const series of Object.keys(SERIES) as SeriesName[]) {
@@ -178,4 +180,4 @@ function main(): void {
   ));
 }
 
-if (import.meta.main) main();
+if (import.meta.main) await runBench(main);

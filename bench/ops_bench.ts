@@ -17,7 +17,7 @@
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
-import { ARGS } from "./args.ts";
+import { ARGS, runBench } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { openProgress } from "../src/cli/progress.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
@@ -30,7 +30,7 @@ import {
   type WebGpuDevice,
 } from "../src/device/mod.ts";
 import { OPS } from "../src/ops/mod.ts";
-import { compareWith, ComparisonError, formatComparison } from "./compare.ts";
+import { compareWith, formatComparison } from "./compare.ts";
 import { type Bound, type Ceilings, floorOf, measureCeilings } from "./ceilings.ts";
 import { type Cost, flopOf } from "./costs.ts";
 import { provenance } from "./machine.ts";
@@ -313,12 +313,4 @@ async function main(): Promise<void> {
   await gpu?.close();
 }
 
-if (import.meta.main) {
-  try {
-    await main();
-  } catch (error) {
-    if (!(error instanceof RangeError || error instanceof ComparisonError)) throw error;
-    console.error(error.message);
-    Deno.exitCode = 1;
-  }
-}
+if (import.meta.main) await runBench(main);

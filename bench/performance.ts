@@ -11,7 +11,7 @@
  * commit where the tree is a copy without a history.
  */
 import { parseArgs } from "node:util";
-import { ARGS } from "./args.ts";
+import { ARGS, oneOf, runBench } from "./args.ts";
 import { openWebGpu } from "../src/device/mod.ts";
 import { provenance } from "./machine.ts";
 import { pageOf } from "./report/page.ts";
@@ -31,9 +31,10 @@ async function adapterName(): Promise<string> {
   return description || device;
 }
 
-/** Six digits are more than repeats agree on. */
-function rounded(_key: string, value: unknown): unknown {
-  return typeof value === "number" ? Number(value.toPrecision(6)) : value;
+/** Six digits are more than repeats agree on; what was counted stays as it is. */
+export function rounded(_key: string, value: unknown): unknown {
+  if (typeof value !== "number" || Number.isInteger(value)) return value;
+  return Number(value.toPrecision(6));
 }
 
 /** What a bench prints as JSON. */
@@ -85,14 +86,7 @@ async function main(): Promise<void> {
       write: { type: "boolean", default: false },
     },
   });
-  for (const name of values.record) {
-    if (!(name in RECORDS)) {
-      const names = Object.keys(RECORDS).join(", ");
-      console.error(`--record "${name}" is none of ${names}`);
-      Deno.exitCode = 1;
-      return;
-    }
-  }
+  for (const name of values.record) oneOf("record", name, Object.keys(RECORDS));
   for (const name of values.record) await record(name, values.out, values.from);
   if (values.record.length > 0 && !values.write) return;
   const stale = await staleFiles(values.write);
@@ -100,4 +94,4 @@ async function main(): Promise<void> {
   if (!values.write && stale.length > 0) Deno.exitCode = 1;
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await runBench(main);

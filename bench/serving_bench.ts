@@ -13,14 +13,19 @@
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
-import { ARGS } from "./args.ts";
+import { ARGS, oneOf, runBench, wholeNumbers } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { nextNormal, seedRandom } from "../src/base/random.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
 import { type Device, openCpu, openWebGpu, type WebGpuDevice } from "../src/device/mod.ts";
 import { type Backbone, backboneOf } from "../src/models/backbone.ts";
 import { parseBackbone } from "../src/models/backbone_config.ts";
-import { openServing, type Serving, type ServingSamples } from "../src/models/serving.ts";
+import {
+  openServing,
+  type Serving,
+  SERVING_CAPACITY_MAX,
+  type ServingSamples,
+} from "../src/models/serving.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
 import { type Ceilings, measureCeilings } from "./ceilings.ts";
 import { provenance } from "./machine.ts";
@@ -30,6 +35,7 @@ const BUDGET_BYTES = 40 * 2 ** 30;
 const STREAMS = [64, 256, 1024, 4096, 16_384, 65_536, 131_072];
 const STREAMS_SOFTWARE = [8, 64];
 const STREAMS_CPU = [8, 64, 256];
+const DEVICES = ["gpu", "cpu"] as const;
 const IN_FLIGHT = 4;
 /** Time that each measurement takes, about. */
 const LOOP_MS = 400;
@@ -194,11 +200,13 @@ async function main(): Promise<void> {
       json: { type: "boolean" },
     },
   });
-  const given = values.streams?.split(",").map(Number);
-  const wanted = values.device ?? ["gpu", "cpu"];
+  const given = values.streams === undefined
+    ? undefined
+    : wholeNumbers("streams", values.streams, SERVING_CAPACITY_MAX);
+  const wanted = (values.device ?? ["gpu", "cpu"]).map((name) => oneOf("device", name, DEVICES));
   const model = modelOf();
   const tensors = model.init(seedRandom(1));
-  const states: States = values.states === "f16" ? "f16" : "f32";
+  const states: States = oneOf("states", values.states, ["f32", "f16"]);
   const rows: Row[] = [];
   let adapter = "none";
   if (wanted.includes("gpu")) {
@@ -234,4 +242,4 @@ async function main(): Promise<void> {
   if (crossover !== null) console.log(`The GPU is faster from ${formatNumber(crossover)} streams`);
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await runBench(main);

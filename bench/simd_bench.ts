@@ -9,7 +9,7 @@
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
-import { ARGS } from "./args.ts";
+import { ARGS, oneOf, runBench, wholeNumber } from "./args.ts";
 import { openTape } from "../src/autodiff/tape.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { seedRandom } from "../src/base/random.ts";
@@ -156,7 +156,12 @@ async function main(): Promise<void> {
       json: { type: "boolean" },
     },
   });
-  const threads = Number(values.threads ?? Math.min(cpus().length, SIMD_THREADS_MAX));
+  const threads = values.threads === undefined
+    ? Math.min(cpus().length, SIMD_THREADS_MAX)
+    : wholeNumber("threads", values.threads, SIMD_THREADS_MAX);
+  const withSimd = OPS.filter(({ simd }) => simd).map(({ name }) => name);
+  for (const name of values.op ?? []) oneOf("op", name, withSimd);
+  for (const name of values.member ?? []) oneOf("member", name, Object.keys(CONFIGS));
   const devices: Devices = {
     twin: openCpu({ simd: false }),
     single: openCpu(),
@@ -191,4 +196,4 @@ async function main(): Promise<void> {
   await devices.threaded.close();
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await runBench(main);

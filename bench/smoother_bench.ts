@@ -11,7 +11,7 @@
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
-import { ARGS } from "./args.ts";
+import { ARGS, BenchError, runBench, wholeNumbers } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { seedRandom } from "../src/base/random.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
@@ -19,12 +19,15 @@ import { type CpuDevice, type Device, openCpu, openScope, openWebGpu } from "../
 import type { WebGpuDevice } from "../src/device/mod.ts";
 import { normal } from "../src/ops/_helpers/cases.ts";
 import { kalmanFilter, kalmanSmoother, runOp } from "../src/ops/mod.ts";
+import { KALMAN_STATES_MAX } from "../src/ops/kalman_filter.ts";
 import { prepareOp } from "../src/ops/run.ts";
 import { type Tensor, tensorOf } from "../src/tensor/tensor.ts";
 
 const BUDGET_BYTES = 16 * 2 ** 30;
 const LENGTHS = [128, 1024, 8192, 65_536, 262_144, 1 << 20];
 const LENGTHS_SOFTWARE = [128, 1024];
+const LENGTH_MAX = 1 << 24;
+const STATES = [2, 8];
 const REPEATS = 3;
 const GPU_REPEATS = 7;
 
@@ -141,16 +144,18 @@ async function main(): Promise<void> {
       json: { type: "boolean" },
     },
   });
+  const given = values.lengths && wholeNumbers("lengths", values.lengths, LENGTH_MAX);
+  const sizes = values.states ? wholeNumbers("states", values.states, KALMAN_STATES_MAX) : STATES;
   const opened = await openWebGpu({ budgetBytes: BUDGET_BYTES });
-  if (!("device" in opened)) throw new Error(`No GPU: ${opened.unavailable}`);
+  if (!("device" in opened)) throw new BenchError(`No GPU: ${opened.unavailable}`);
   const gpu = opened.device;
   const known = gpu.info.software ? LENGTHS_SOFTWARE : LENGTHS;
-  const lengths = values.lengths?.split(",").map(Number) ?? known;
+  const lengths = given || known;
   const cpu = openCpu();
   const rows: Row[] = [];
   const machine = `${cpus()[0]?.model ?? "unknown"}, one core; ${gpu.info.description}`;
   try {
-    for (const states of (values.states ?? "2,8").split(",").map(Number)) {
+    for (const states of sizes) {
       for (const length of lengths) {
         const row = await measure(cpu, gpu, states, length);
         rows.push(row);
@@ -179,4 +184,4 @@ async function main(): Promise<void> {
   }
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await runBench(main);

@@ -13,14 +13,14 @@
  * timed one by one with their own buffers, after the iterations have warmed the device up.
  */
 import { parseArgs } from "node:util";
-import { ARGS } from "./args.ts";
+import { ARGS, BenchError, oneOf, runBench, wholeNumber } from "./args.ts";
 import { seedRandom } from "../src/base/random.ts";
 import { openTape } from "../src/autodiff/tape.ts";
 import { type Device, openScope, openWebGpu, type WebGpuDevice } from "../src/device/mod.ts";
 import type { DeviceTensor } from "../src/device/device.ts";
 import { type AnyLayer, LAYERS } from "../src/layers/mod.ts";
 import { backboneOf } from "../src/models/backbone.ts";
-import { parseBackbone } from "../src/models/backbone_config.ts";
+import { memberDefaults, memberNamed, parseBackbone } from "../src/models/backbone_config.ts";
 import { add, rmsNorm, runOp } from "../src/ops/mod.ts";
 import { sizeOf } from "../src/tensor/shape.ts";
 import { asDtype, type Tensor, tensorOf } from "../src/tensor/tensor.ts";
@@ -42,7 +42,11 @@ interface Shape3 {
   readonly width: number;
 }
 
-/** What each member is configured to; others take their first example, widened. */
+const MODEL_SHAPE: Shape3 = { batch: 32, length: 2048, width: 256 };
+const MODEL_SHAPE_SMALL: Shape3 = { batch: 2, length: 64, width: 32 };
+const SIZE_MAX = 1 << 20;
+
+/** What each member is configured to; others take their defaults. */
 const CONFIGS: Readonly<Record<string, Record<string, unknown>>> = {
   mamba: {
     feature: WIDTH,
@@ -65,6 +69,10 @@ const CONFIGS: Readonly<Record<string, Record<string, unknown>>> = {
     mix: true,
   },
 };
+
+function configOf(name: string): unknown {
+  return CONFIGS[name] ?? memberDefaults(memberNamed(name), WIDTH);
+}
 
 /** Whole models by name. */
 const MODELS: Readonly<Record<string, readonly string[]>> = {
@@ -177,54 +185,63 @@ async function measureModel(
   return report;
 }
 
-const { values } = parseArgs({
-  args: [...ARGS],
-  options: {
-    shapes: { type: "string" },
-    member: { type: "string", multiple: true },
-    model: { type: "string", multiple: true },
-    batch: { type: "string" },
-    length: { type: "string" },
-    width: { type: "string" },
-    precision: { type: "string" },
-    recompute: { type: "boolean" },
-    json: { type: "boolean" },
-  },
-});
-const opened = await openWebGpu({ budgetBytes: BUDGET_BYTES });
-if ("unavailable" in opened) {
-  console.error(opened.unavailable);
-  Deno.exit(1);
-}
-const { device } = opened;
-const isLarge = (values.shapes ?? (device.info.software ? "small" : "large")) === "large";
-const reports: IterationReport[] = [];
-const note = (report: IterationReport) => {
-  reports.push(report);
-  if (!values.json) console.log(`\n${iterationText(report)}`);
-};
-for (const name of values.model ?? []) {
-  if (MODELS[name] === undefined) throw new RangeError(`--model: one of ${Object.keys(MODELS)}`);
-  note(
-    await measureModel(device, name, {
-      batch: Number(values.batch ?? (isLarge ? 32 : 2)),
-      length: Number(values.length ?? (isLarge ? 2048 : 64)),
-      width: Number(values.width ?? (isLarge ? 256 : 32)),
-    }, {
-      ...(values.precision === "mixed" && { precision: "mixed" }),
-      ...(values.recompute && { recompute: true }),
-    }),
-  );
-}
-const members = values.member ?? (values.model === undefined ? Object.keys(CONFIGS) : []);
-for (const name of members) {
-  const member = LAYERS.find((each) => each.name === name)!;
-  const shapes = isLarge
-    ? [{ batch: 64, length: 4096 }, { batch: 32, length: 256 }]
-    : [{ batch: 2, length: 128 }];
-  for (const shape of shapes) {
-    note(await measureMember(device, member, CONFIGS[name], { ...shape, width: WIDTH }));
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    args: [...ARGS],
+    options: {
+      shapes: { type: "string" },
+      member: { type: "string", multiple: true },
+      model: { type: "string", multiple: true },
+      batch: { type: "string" },
+      length: { type: "string" },
+      width: { type: "string" },
+      precision: { type: "string", default: "f32" },
+      recompute: { type: "boolean" },
+      json: { type: "boolean" },
+    },
+  });
+  const shapes = values.shapes && oneOf("shapes", values.shapes, ["small", "large"]);
+  const models = (values.model ?? []).map((name) => oneOf("model", name, Object.keys(MODELS)));
+  const names = LAYERS.map(({ name }) => name);
+  const members = (values.member ?? (models.length === 0 ? Object.keys(CONFIGS) : []))
+    .map((name) => oneOf("member", name, names));
+  const sizes = {
+    ...(values.batch && { batch: wholeNumber("batch", values.batch, SIZE_MAX) }),
+    ...(values.length && { length: wholeNumber("length", values.length, SIZE_MAX) }),
+    ...(values.width && { width: wholeNumber("width", values.width, SIZE_MAX) }),
+  };
+  const precision = oneOf("precision", values.precision, ["f32", "mixed"]);
+  const opened = await openWebGpu({ budgetBytes: BUDGET_BYTES });
+  if ("unavailable" in opened) throw new BenchError(`No GPU: ${opened.unavailable}`);
+  const { device } = opened;
+  const isLarge = (shapes ?? (device.info.software ? "small" : "large")) === "large";
+  const reports: IterationReport[] = [];
+  const note = (report: IterationReport) => {
+    reports.push(report);
+    if (!values.json) console.log(`\n${iterationText(report)}`);
+  };
+  for (const name of models) {
+    note(
+      await measureModel(device, name, {
+        ...(isLarge ? MODEL_SHAPE : MODEL_SHAPE_SMALL),
+        ...sizes,
+      }, {
+        ...(precision === "mixed" && { precision }),
+        ...(values.recompute && { recompute: true }),
+      }),
+    );
   }
+  for (const name of members) {
+    const member = memberNamed(name);
+    const memberShapes = isLarge
+      ? [{ batch: 64, length: 4096 }, { batch: 32, length: 256 }]
+      : [{ batch: 2, length: 128 }];
+    for (const shape of memberShapes) {
+      note(await measureMember(device, member, configOf(name), { ...shape, width: WIDTH }));
+    }
+  }
+  if (values.json) console.log(JSON.stringify(reports));
+  await device.close();
 }
-if (values.json) console.log(JSON.stringify(reports));
-await device.close();
+
+if (import.meta.main) await runBench(main);
