@@ -39,7 +39,7 @@ import { forward, type Group, opNamed, type Scenario, sizedCall } from "./scenar
 import { largeScenarios, smallScenarios } from "./scenarios.ts";
 import { type SpinUp, timeLaunches, type Timing } from "./timing.ts";
 
-const CPU_REPEATS = 5;
+const CPU_REPEATS = 15;
 /** A product that is long enough for threads to start. */
 const THREADS_WORK = 1 << 27;
 /** A CPU run this long is not repeated. */
