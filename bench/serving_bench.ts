@@ -13,7 +13,7 @@
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
-import { ARGS, oneOf, runBench, wholeNumbers } from "./args.ts";
+import { ARGS, BenchError, oneOf, runBench, wholeNumbers } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { nextNormal, seedRandom } from "../src/base/random.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
@@ -220,7 +220,8 @@ async function main(): Promise<void> {
         rows.push(await measure(device, model, tensors, streams, ceilings, states));
       }
       await device.close();
-    } else console.error(opened.unavailable);
+    } else if (!wanted.includes("cpu")) throw new BenchError(`No GPU: ${opened.unavailable}`);
+    else console.error(opened.unavailable);
   }
   if (wanted.includes("cpu")) {
     const device = openCpu();

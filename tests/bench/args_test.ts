@@ -59,6 +59,17 @@ Deno.test("a bench refuses an option that it has not in one line, and --help pri
   assert.doesNotMatch(help.out, /^ \*/m);
 });
 
+Deno.test("a bench of the GPU alone fails in one line where there is none", async () => {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", "bench/serving_bench.ts", "--device", "gpu"],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", VK_DRIVER_FILES: "/nonexistent", DENO_WEBGPU_BACKEND: "vulkan" },
+  }).output();
+  assert.equal(code, 1);
+  assert.equal(new TextDecoder().decode(stdout), "");
+  assert.match(new TextDecoder().decode(stderr), /^No GPU: .*\n$/);
+});
+
 Deno.test("whole numbers are taken between commas", () => {
   assert.deepEqual(wholeNumbers("streams", "1,16", 16), [1, 16]);
   assert.throws(() => wholeNumbers("streams", "1,17", 16), {
