@@ -43,14 +43,20 @@ const ROOT = new URL("..", import.meta.url).pathname;
 
 async function git(...args: string[]): Promise<{ ok: boolean; text: string }> {
   const command = new Deno.Command("git", { args, cwd: ROOT, stdout: "piped", stderr: "piped" });
-  const { success, stdout, stderr } = await command.output();
-  return { ok: success, text: new TextDecoder().decode(success ? stdout : stderr).trim() };
+  try {
+    const { success, stdout, stderr } = await command.output();
+    return { ok: success, text: new TextDecoder().decode(success ? stdout : stderr).trim() };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new ComparisonError("--compare needs git");
+    throw error;
+  }
 }
 
 /**
  * The commit that a revision names.
  *
  * @throws {RangeError} it names none
+ * @throws {ComparisonError} there is no git on this machine
  */
 export async function commitOf(revision: string): Promise<string> {
   const { ok, text } = await git("rev-parse", "--verify", "--quiet", `${revision}^{commit}`);

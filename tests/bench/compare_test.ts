@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { commitOf, compareWith, formatComparison } from "../../bench/compare.ts";
+import { hasHistory } from "./_history.ts";
 
 /** Trees of comparisons under way. */
 async function worktrees(): Promise<string[]> {
@@ -8,14 +9,19 @@ async function worktrees(): Promise<string[]> {
   return all.filter((line) => line.includes("driftline_compare_"));
 }
 
-Deno.test("commitOf() refuses a revision that is none", async () => {
+/** A test that needs git and this repository's history: a fresh machine may have neither. */
+function historyTest(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name, ignore: !hasHistory, fn });
+}
+
+historyTest("commitOf() refuses a revision that is none", async () => {
   await assert.rejects(commitOf("no-such-revision"), {
     name: "RangeError",
     message: '--compare "no-such-revision" is no revision of this repository',
   });
 });
 
-Deno.test("compareWith() times both trees in turns and leaves nothing behind", async () => {
+historyTest("compareWith() times both trees in turns and leaves nothing behind", async () => {
   const before = await worktrees();
   const found = await compareWith("HEAD", "small", (name) => name === "add small");
   assert.deepEqual(found.skipped, []);
@@ -26,7 +32,7 @@ Deno.test("compareWith() times both trees in turns and leaves nothing behind", a
   assert.match(formatComparison(found), /add small +cpu/);
 });
 
-Deno.test("compareWith() says so of a revision that is too old for this bench", async () => {
+historyTest("compareWith() says so of a revision that is too old for this bench", async () => {
   const { stdout } = await new Deno.Command("git", {
     args: ["rev-list", "--max-parents=0", "HEAD"],
   }).output();
@@ -39,6 +45,19 @@ Deno.test("compareWith() says so of a revision that is too old for this bench", 
     message: /^[0-9a-f]{40} cannot run this bench: error/,
   });
   assert.deepEqual(await worktrees(), []);
+});
+
+Deno.test("commitOf() says that it needs git", async () => {
+  const path = Deno.env.get("PATH");
+  try {
+    Deno.env.set("PATH", "");
+    await assert.rejects(commitOf("HEAD"), {
+      name: "ComparisonError",
+      message: "--compare needs git",
+    });
+  } finally {
+    if (path !== undefined) Deno.env.set("PATH", path);
+  }
 });
 
 Deno.test("formatComparison() says which is faster", () => {
