@@ -35,14 +35,14 @@ function shapeOf(scenario: string): string {
   return scenario.slice(scenario.lastIndexOf(" ") + 1);
 }
 
-/** Ours ÷ the peer's, or the other way round. */
-function toPeer(names: readonly string[], turned = false) {
+/** Ours, with what it leaves to other launches, ÷ the peer's, or the other way round. */
+function toPeer(names: readonly string[], { turned = false, apartMs = 0 } = {}) {
   return (stored: Stored) =>
     names.map((name): Value => {
       const ours = msOf(stored, name);
       const peer = PEER_TIMES.find(({ scenario }) => scenario === name)?.ms;
       if (ours === undefined || peer === undefined) return [shapeOf(name), undefined];
-      return [shapeOf(name), turned ? peer / ours : ours / peer];
+      return [shapeOf(name), turned ? peer / ours : (ours + apartMs) / peer];
     });
 }
 
@@ -101,6 +101,9 @@ const percent = (value: number) => `${Math.round(100 * value)} %`;
 const times = (value: number) => `${Number(value.toPrecision(3))} ×`;
 
 const FOUR = ["8,2048,2048,16", "1,2048,16384,16", "64,256,512,16", "1,256,65536,16"];
+const SSD = "ssd 8,2048,32,64,128";
+/** Softplus of the step sizes (0.006) and gate by z (0.137) at that shape, on the peers' card. */
+const SSD_APART_MS = 0.143;
 const S4D = ["8,512,1024,32", "8,512,2048,32", "8,512,4096,32", "1,512,16384,32", "1,512,65536,32"];
 const PRODUCTS = ["4096,4096,4096", "16384,2048,1024", "65536,256,256"];
 
@@ -136,7 +139,7 @@ const GOALS: readonly Goal[] = [
   {
     item: "torch fp32 ÷ matrix product",
     ...{ better: "higher", atLeast: 0.88, reach: 0.95 },
-    values: toPeer(PRODUCTS.map((shape) => `matmul ${shape}`), true),
+    values: toPeer(PRODUCTS.map((shape) => `matmul ${shape}`), { turned: true }),
   },
   {
     item: "S4D scan ÷ torch FFT convolution",
@@ -144,9 +147,14 @@ const GOALS: readonly Goal[] = [
     values: toPeer(S4D.map((shape) => `linear_scan ${shape}`)),
   },
   {
-    item: "SSD ÷ Triton bf16 (its gate and softplus apart, see below)",
+    item: "SSD ÷ Triton bf16, without the gate and softplus that Triton's time contains",
     ...{ better: "lower", atLeast: 1.8, reach: 1.3 },
-    values: toPeer(["ssd 8,2048,32,64,128"]),
+    values: toPeer([SSD]),
+  },
+  {
+    item: "the same work: with both, as launches timed apart",
+    ...{ better: "lower", atLeast: 1.8, reach: 1.3 },
+    values: toPeer([SSD], { apartMs: SSD_APART_MS }),
   },
   {
     item: "unfused scan that stores its states ÷ fused",

@@ -16,6 +16,12 @@ Deno.test("verdicts() holds every value to its goal and to what was reached for"
   }
 });
 
+Deno.test("verdicts() compares SSD with the peer for the same work, too", () => {
+  // 1 ms, and 0.143 of launches beside, where the peer took 0.548.
+  const { met, values } = verdict(/^the same work: with both/);
+  assert.deepEqual([met, values], ["no", "2.09"]);
+});
+
 Deno.test("verdicts() never takes what was not measured for reached", () => {
   assert.equal(verdict(/selective scan ÷ CUDA/).met, "not measured");
   // One of three shapes is stored.
