@@ -351,7 +351,11 @@ export function backboneOf(config: BackboneConfig): Backbone {
     checkInput(config, input);
     const { dtScale, picks } = options;
     if (picks !== undefined && config.output.pool !== "none") {
-      throw new InvalidValueError("output.pool", config.output.pool, "none where samples are picked");
+      throw new InvalidValueError(
+        "output.pool",
+        config.output.pool,
+        "none where samples are picked",
+      );
     }
     const mix: Mix = (scope, { layer, config, prefix, index }, u) => {
       const params: ForwardParams<unknown> = {

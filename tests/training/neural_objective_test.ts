@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { openTape } from "../../src/autodiff/tape.ts";
 import { nextNormal, seedRandom } from "../../src/base/random.ts";
 import { type Device, openCpu } from "../../src/device/mod.ts";
-import { type NeuralConfig, networkOf, parseNeural } from "../../src/models/neural/network.ts";
+import { networkOf, type NeuralConfig, parseNeural } from "../../src/models/neural/network.ts";
 import { NEURAL_LOSS, neuralObjective } from "../../src/training/neural_objective.ts";
 import { openTraining } from "../../src/training/training.ts";
 import { asDtype, type Dtype, type Tensor, tensorOf } from "../../src/tensor/tensor.ts";
@@ -82,30 +82,33 @@ for (const kind of KINDS) {
   });
 }
 
-gpuTest("neuralObjective() trains: the loss falls, and the same seed gives the same bits", async (device) => {
-  const run = async (steps: number) => {
-    const { tensors, objective } = made("s5", "f32");
-    const training = openTraining(device, tensors, {
-      objective,
-      minibatch: () => randomBatch(SIZES, 4),
-      schedule: { kind: "constant", rate: 3e-3 },
-      seed: 1,
-      optimizer: { clipNorm: 1, beta2: 0.98 },
-    });
-    training.iterate();
-    const first = (await training.readMetrics()).loss;
-    for (let i = 1; i < steps; i++) training.iterate();
-    await training.readMetrics();
-    training.iterate();
-    const last = (await training.readMetrics()).loss;
-    const { tensors: saved } = await training.save();
-    training.release();
-    return { first, last, saved };
-  };
-  const [a, b] = [await run(30), await run(30)];
-  assert.ok(a.last < 0.7 * a.first, `${a.first} to ${a.last}`);
-  assert.deepEqual(a, b);
-});
+gpuTest(
+  "neuralObjective() trains: the loss falls, and the same seed gives the same bits",
+  async (device) => {
+    const run = async (steps: number) => {
+      const { tensors, objective } = made("s5", "f32");
+      const training = openTraining(device, tensors, {
+        objective,
+        minibatch: () => randomBatch(SIZES, 4),
+        schedule: { kind: "constant", rate: 3e-3 },
+        seed: 1,
+        optimizer: { clipNorm: 1, beta2: 0.98 },
+      });
+      training.iterate();
+      const first = (await training.readMetrics()).loss;
+      for (let i = 1; i < steps; i++) training.iterate();
+      await training.readMetrics();
+      training.iterate();
+      const last = (await training.readMetrics()).loss;
+      const { tensors: saved } = await training.save();
+      training.release();
+      return { first, last, saved };
+    };
+    const [a, b] = [await run(30), await run(30)];
+    assert.ok(a.last < 0.7 * a.first, `${a.first} to ${a.last}`);
+    assert.deepEqual(a, b);
+  },
+);
 
 Deno.test("neuralObjective() counts samples and leaves out what is unknown", () => {
   const { tensors, objective } = made("s5", "f64");

@@ -52,11 +52,11 @@ const schema = z.discriminatedUnion("kind", [
 
 /** Configurations by name. */
 export const NEURAL_PRESETS = {
-  /** 1.8 million parameters; time-invariant. */
+  /** 1.43 million parameters; time-invariant. */
   s5: { kind: "s5", width: 192, depth: 4, state: 192, mlp: 384, head: 192 },
-  /** A quarter of the state. */
+  /** The same, half as wide: 0.41 million. */
   s5_small: { kind: "s5", width: 96, depth: 4, state: 96, mlp: 192, head: 192 },
-  /** Input-dependent. */
+  /** Input-dependent; 0.55 million. */
   mamba: { kind: "mamba", width: 128, depth: 4, state: 16, mlp: 0, head: 192 },
 } as const satisfies Readonly<Record<string, Omit<NeuralConfig, "version">>>;
 
@@ -74,7 +74,10 @@ export function parseNeural(value: unknown, name = "network"): NeuralConfig {
 function layerOf({ kind, width, state }: NeuralConfig) {
   if (kind === "mamba") {
     const dtRank = Math.ceil(width / 16);
-    return { name: "mamba", config: { state, width: 4, expand: 2, dtRank, dtMin: 2e-3, dtMax: 0.2 } };
+    return {
+      name: "mamba",
+      config: { state, width: 4, expand: 2, dtRank, dtMin: 2e-3, dtMax: 0.2 },
+    };
   }
   // Poles and step sizes are drawn by neural/init.ts; blocks of one mode keep the first ones cheap.
   const block = state / 2;

@@ -40,7 +40,7 @@ import { tensorOf } from "../../tensor/tensor.ts";
 import { backboneOf, type BackboneTensors } from "../backbone.ts";
 import { backboneConfigOf, type NeuralConfig } from "./config.ts";
 import { decoderShapes, neuralTensors } from "./init.ts";
-import { ANCHORS, LEAD_FEATURES, type LeadRows, LEVELS, TOKEN_FEATURES } from "./shapes.ts";
+import { ANCHORS, LEAD_FEATURES, type LeadRows, TOKEN_FEATURES } from "./shapes.ts";
 
 export { NEURAL_PRESETS, NEURAL_VERSION, type NeuralConfig, parseNeural } from "./config.ts";
 
@@ -102,7 +102,7 @@ export interface Network {
    * Quantiles of every row of a batch, on either device. On a tape's device gradients pass through
    * to the parameters. The caller frees the result.
    *
-   * @returns quantiles                                                  [row, LEVELS.length]
+   * @returns quantiles                                                  [row, level]
    */
   forward(device: Device, tensors: BackboneTensors, input: NeuralInput): DeviceTensor;
   /** The state before the first sample: plain data; its dtype is that of the steps. */
@@ -144,7 +144,7 @@ export interface Network {
    * Quantiles of the first rows of leads from the hidden features of one sample, on the CPU.
    *
    * @param count  rows that are taken, from the first on; at least 1
-   * @returns                                                          [count, LEVELS.length]
+   * @returns                                                          [count, level]
    */
   decode(
     tensors: Readonly<Record<string, Tensor>>,
@@ -180,7 +180,7 @@ function linear(device: Device, a: OpInput, b: OpInput, bias?: OpInput): DeviceT
  *
  * @param hidden                                                              [pick, head]
  * @param leads   rows of a pick
- * @returns                                                       [row, LEVELS.length]
+ * @returns                                                       [row, level]
  */
 function decodeOn(
   device: Device,
