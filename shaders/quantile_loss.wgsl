@@ -10,8 +10,8 @@ fn uncapped(row: u32, first: u32) -> f32 {
   var sum = 0.0;
   for (var j = 0u; j < dims.stride; j++) {
     let error = label - predictionAt(first + j);
-    let pinball = select((quantiles[2u * j] - 1.0) * error, quantiles[2u * j] * error, error >= 0.0);
-    sum += quantiles[2u * j + 1u] * pinball;
+    let level = quantiles[2u * j];
+    sum += quantiles[2u * j + 1u] * select((level - 1.0) * error, level * error, error >= 0.0);
   }
   return dims.scale * sum / f32(dims.stride);
 }

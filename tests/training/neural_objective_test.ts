@@ -32,7 +32,7 @@ async function gradientsOn(device: Device, kind: NeuralConfig["kind"], dtype: Dt
     Object.entries(tensors).map(([name, tensor]) => [name, tape.watch(device.upload(tensor))]),
   );
   const { loss } = objective(tape.device, parameters, randomBatch(SIZES, 4));
-  tape.backward([[loss, asDtype(tensorOf([1], [1]), dtype)]]);
+  tape.backward([[loss, asDtype(tensorOf([1], Float64Array.of(1)), dtype)]]);
   const gradients: Tensors = {};
   for (const [name, tensor] of Object.entries(parameters)) {
     gradients[name] = await device.read(tape.gradient(tensor)!);
@@ -60,7 +60,10 @@ for (const kind of KINDS) {
       };
       const step = 1e-5;
       const slope = (lossAt(step) - lossAt(-step)) / (2 * step);
-      const expected = gradients[name]!.data.reduce((sum, g, i) => sum + g * along[i]!, 0);
+      const expected = Array.from(gradients[name]!.data).reduce(
+        (sum, g, i) => sum + g * along[i]!,
+        0,
+      );
       assert.ok(
         Math.abs(slope - expected) <= 1e-6 * Math.max(1e-2, Math.abs(expected)),
         `${name}: ${slope} by differences, ${expected} by the tape`,
@@ -72,10 +75,9 @@ for (const kind of KINDS) {
     const exact = await gradientsOn(cpu, kind, "f64");
     const single = await gradientsOn(device, kind, "f32");
     for (const [name, { data }] of Object.entries(exact)) {
-      const size = data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-      const error = data.reduce(
-        (most, value, i) => Math.max(most, Math.abs(value - single[name]!.data[i]!)),
-        0,
+      const size = Math.max(...Array.from(data, Math.abs));
+      const error = Math.max(
+        ...Array.from(data, (value, i) => Math.abs(value - single[name]!.data[i]!)),
       );
       assert.ok(error <= 2e-4 * size, `${name}: off by ${error} of ${size}`);
     }

@@ -54,7 +54,7 @@ export interface NeuralBatchSizes {
   readonly leads: number;
 }
 
-/** What the network computes on: series, and the rows of the forecasts in the order [batch, pick, lead]. */
+/** What the network computes on: series, and rows of forecasts in the order [batch, pick, lead]. */
 export interface NeuralInput {
   readonly sizes: NeuralBatchSizes;
   /** [batch, length, TOKEN_FEATURES] */
