@@ -48,13 +48,13 @@ export const LEVELS: readonly number[] = [
 export interface LeadRows {
   /** What the decoder reads.                                  [row, {@linkcode LEAD_FEATURES}] */
   readonly features: Float32Array<ArrayBuffer>;
-  /** (candidate − last) / unit; 0 where the candidate is absent.      [row, {@linkcode ANCHORS}] */
+  /** (candidate − last) / unit; 0 where the candidate is absent.     [row, {@linkcode ANCHORS}] */
   readonly anchors: Float32Array<ArrayBuffer>;
-  /** 1 where the candidate exists, else 0.                            [row, {@linkcode ANCHORS}] */
+  /** 1 where the candidate exists, else 0.                           [row, {@linkcode ANCHORS}] */
   readonly valid: Float32Array<ArrayBuffer>;
   /** Typical size of a one-step surprise, over the unit.                                   [row] */
   readonly scale: Float32Array<ArrayBuffer>;
-  /** The seasonal-naive error expected at the lead, in units of the values, > 0.            [row] */
+  /** The seasonal-naive error expected at the lead, in units of the values, > 0.           [row] */
   readonly unit: Float64Array<ArrayBuffer>;
 }
 
