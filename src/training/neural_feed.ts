@@ -64,6 +64,11 @@ interface Wait {
   reject(error: Error): void;
 }
 
+/** Minibatches that this many workers have made or are making, at most. */
+export function feedLimit(workers: number): number {
+  return Math.min(FEED_AHEAD_MAX, FEED_ORDERS_EACH * workers);
+}
+
 /** Opens a feed; its workers begin at once. @throws {InvalidValueError} an option is out of range */
 export function openFeed(options: FeedOptions): NeuralFeed {
   const { workers, first, end } = options;
@@ -115,7 +120,7 @@ export class NeuralFeed {
 
   /** Minibatches that are made or being made, at most. */
   get limit(): number {
-    return Math.min(FEED_AHEAD_MAX, FEED_ORDERS_EACH * this.#makers.length);
+    return feedLimit(this.#makers.length);
   }
 
   /** Minibatches that lie ready. */
