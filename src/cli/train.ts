@@ -169,7 +169,7 @@ async function prepareNeural(asked: Asked, data: PretrainingConfig): Promise<Pre
 }
 
 async function trainOn(opened: Opened, asked: Asked, output: CommandOutput) {
-  const { config, path, stopAt, untilS } = asked;
+  const { config, stopAt, untilS } = asked;
   const { data } = config;
   const beginMs = systemClock.monotonicMs();
   const isLate = () => systemClock.monotonicMs() - beginMs >= 1000 * untilS;
@@ -210,17 +210,18 @@ export const trainCommand: Command = {
   name: "train",
   summary: "Train a model on series files, on a task or on drawn series",
   usage:
-    "--config FILE.json [--output FOLDER] [--resume] [--steps N] [--until-s SECONDS] [--dashboard PORT]",
+    "--config FILE.json [--output FOLDER] [--resume] [--steps N] [--until-s S] [--dashboard PORT]",
   description:
-    "The configuration names data, model and training: docs/training.md. The folder gets the\n" +
-    "configuration, metrics.jsonl, checkpoint.safetensors and model.safetensors. Ctrl-C saves a\n" +
-    "checkpoint; --resume goes on from it as if there had been no break.",
+    "The configuration names data, model and training: docs/training.md, and docs/neural.md for\n" +
+    "the neural forecaster. The folder gets the configuration, metrics.jsonl,\n" +
+    "checkpoint.safetensors and model.safetensors. Ctrl-C saves a checkpoint; --resume goes on\n" +
+    "from it as if there had been no break.",
   options: {
     config: { type: "string", value: "FILE", help: "The configuration, JSON" },
     output: { type: "string", value: "FOLDER", help: "Default: the configuration's output" },
     resume: { type: "boolean", help: "Go on from the folder's checkpoint" },
     steps: { type: "string", value: "N", help: "Interrupt after N steps in all" },
-    "until-s": { type: "string", value: "SECONDS", help: "Interrupt after this time" },
+    "until-s": { type: "string", value: "S", help: "Interrupt after this time, s" },
     dashboard: { type: "string", value: "PORT", help: "Show it live on loopback; 0 = any free" },
   },
   async run(input, output) {

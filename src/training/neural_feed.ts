@@ -69,7 +69,11 @@ export function feedLimit(workers: number): number {
   return Math.min(FEED_AHEAD_MAX, FEED_ORDERS_EACH * workers);
 }
 
-/** Opens a feed; its workers begin at once. @throws {InvalidValueError} an option is out of range */
+/**
+ * Opens a feed; its workers begin at once.
+ *
+ * @throws {InvalidValueError} an option is out of range
+ */
 export function openFeed(options: FeedOptions): NeuralFeed {
   const { workers, first, end } = options;
   if (!(Number.isInteger(workers) && workers >= 1 && workers <= FEED_WORKERS_MAX)) {
@@ -134,8 +138,8 @@ export class NeuralFeed {
   }
 
   /**
-   * Waits for minibatches; undefined where they lie ready. Those of lower indices are gone from then
-   * on: their memory is used again. One caller waits at a time.
+   * Waits for minibatches; undefined where they lie ready. Those of lower indices are gone from
+   * then on: their memory is used again. One caller waits at a time.
    *
    * @param count  of minibatches from the index on, at most {@linkcode NeuralFeed.limit}
    * @throws {Error} a worker failed; the cause is its error

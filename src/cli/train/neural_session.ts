@@ -55,7 +55,7 @@ export function snapshotFile(step: number): string {
   return `weights-${step}.safetensors`;
 }
 
-/** The first file is the head; others that begin with its name are parts of it or of an older one. */
+/** The first file is the head; others of its name are parts of it or of an older one. */
 const PART = /^checkpoint-\d+-\d+\.safetensors$/;
 
 /** A neural checkpoint: a head, replaced as a whole, and parts that lie beside it before. */

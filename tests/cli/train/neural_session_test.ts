@@ -131,7 +131,7 @@ Deno.test("a checkpoint in several files leaves no part of an older one", async 
   });
 });
 
-Deno.test("train fails with the cause where the feed does", async () => {
+Deno.test("train refuses minibatches that no memory has room for", async () => {
   await withFolder(async (folder) => {
     const data = { ...DATA, length: 2 ** 16, workers: 2 };
     const training = { ...TRAINING, batch: 65_536 };
