@@ -1,6 +1,6 @@
 /**
- * A backbone of S5 layers or Mamba blocks at work on one stream at a time, on one core: the same map
- * as `Backbone.step`, in f32, with the weights packed into the memory of the SIMD kernels.
+ * A backbone of S5 layers or Mamba blocks at work on one stream at a time, on one core: the same
+ * map as `Backbone.step`, in f32, with the weights packed into the memory of the SIMD kernels.
  *
  * Samples go through each layer {@linkcode BLOCK_ROWS} at a time, so that a weight is read once for
  * all of them. A product's sums have one order whatever the rows, so a block is its samples one by
