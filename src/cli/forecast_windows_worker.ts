@@ -2,10 +2,10 @@
 import { forecastWindow, type WindowTask } from "./window_forecast.ts";
 
 const scope = self as unknown as {
-  onmessage: ((event: MessageEvent<{ index: number; task: WindowTask }>) => void) | null;
+  onmessage: ((event: MessageEvent<{ index: number; work: WindowTask }>) => void) | null;
   postMessage(message: unknown): void;
 };
 
-scope.onmessage = ({ data: { index, task } }) => {
-  scope.postMessage({ index, forecast: forecastWindow(task) });
+scope.onmessage = ({ data: { index, work } }) => {
+  scope.postMessage({ index, result: forecastWindow(work) });
 };
