@@ -1,5 +1,6 @@
 /** `evaluate`: how accurate every model is, and the page that says so. */
 import { cpus } from "node:os";
+import { sha256Hex } from "../base/hash.ts";
 import { codeHash } from "./evaluate/code_hash.ts";
 import { accuracyPage } from "./evaluate/page.ts";
 import { DEVELOPMENT_SET, families, settingsFor } from "./evaluate/plan.ts";
@@ -29,6 +30,7 @@ const SECOND_SET = "second";
 const SETS = [DEVELOPMENT_SET, SECOND_SET];
 const FAULTS_TOLD = 3;
 const SAMPLE_MAX = 1000;
+const HASH_DIGITS = 16;
 
 /** What is done with the page besides measuring. */
 interface Place {
@@ -117,10 +119,14 @@ const SHOWN_AND_SCORED = ["./evaluate/settings.ts", "./evaluate/score.ts"];
 const PEERS = ["./peers/augurs.ts", "./peers/seasonal_naive.ts"];
 const MODELS = ["../models/mod.ts"];
 
-/** Hash of what decides a subject's results. */
-function codeOf({ isPeer }: Subject): Promise<string> {
+/** Hash of what decides a subject's results: code and windows. */
+async function codeOf(
+  { isPeer }: Subject,
+  windows: readonly EvaluationWindow[],
+): Promise<string> {
   const paths = [...SHOWN_AND_SCORED, ...(isPeer ? PEERS : MODELS)];
-  return codeHash(paths.map((path) => new URL(path, import.meta.url)));
+  const code = await codeHash(paths.map((path) => new URL(path, import.meta.url)));
+  return sha256Hex(code + JSON.stringify(windows)).slice(0, HASH_DIGITS);
 }
 
 interface Measuring {
@@ -159,7 +165,7 @@ async function measure(
     model: subject.name,
     version: subject.version,
     isPeer: subject.isPeer,
-    code: await codeOf(subject),
+    code: await codeOf(subject, windows),
     commit,
     machine: `${cpus()[0]?.model ?? "unknown"} x${cpus().length}`,
     date: new Date().toISOString(),

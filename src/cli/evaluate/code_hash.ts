@@ -3,8 +3,8 @@ import { sha256Hex } from "../../base/hash.ts";
 const SPECIFIER = /(?:\bfrom\s*|\bimport\s*\(?\s*|\bnew URL\(\s*)"(\.[^"\n]+\.ts)"/g;
 
 /**
- * SHA-256 over modules and all that they import from this repository, first 16 digits: results of
- * equal hash come from the same code.
+ * SHA-256 over modules and all that they import from this repository: results of equal hash come
+ * from the same code.
  *
  * @param entries  the modules to begin with
  */
@@ -19,5 +19,5 @@ export async function codeHash(entries: readonly URL[]): Promise<string> {
   }
   // The folder that the repository lies in is left out, so names are by what is unique in them.
   const sorted = [...texts.entries()].toSorted(([a], [b]) => a < b ? -1 : 1);
-  return sha256Hex(sorted.map(([, text]) => text).join("\0")).slice(0, 16);
+  return sha256Hex(sorted.map(([, text]) => text).join("\0"));
 }

@@ -20,7 +20,7 @@ export interface AccuracyRecord {
   readonly model: string;
   readonly version: string;
   readonly isPeer: boolean;
-  /** Hash of the code that forecasts and scores. */
+  /** Hash of the code that forecasts and scores, and of the windows. */
   readonly code: string;
   readonly commit: string;
   readonly machine: string;

@@ -65,7 +65,7 @@ export function scaleOf(context: Float64Array, season: number): number {
 }
 
 /** Whether a forecast is complete: every value a finite number. */
-export function isComplete(rows: Float64Array | null, leads: number): rows is Float64Array {
+export function isComplete(rows: Float64Array | null, leads: number): boolean {
   return rows !== null && rows.length === leads * WIDTH && rows.every(Number.isFinite);
 }
 
