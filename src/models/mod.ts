@@ -1,8 +1,17 @@
 import { InvalidValueError } from "../base/errors.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { type ForecasterModel, forecasterModel } from "./forecaster.ts";
-import type { MemberName } from "./members.ts";
+import { type MemberName, networkMember } from "./members.ts";
 import type { ChannelConfig } from "./model.ts";
+import {
+  NETWORK_BYTES_MAX,
+  networkNamed,
+  readNetwork,
+  serveNetwork,
+  type ServingNetwork,
+  servingNetworks,
+  withdrawNetwork,
+} from "./registry.ts";
 
 /** Version of the members' behaviour; it goes into every model's name and hash. */
 const VERSION = 1;
@@ -34,7 +43,7 @@ const MEMBERS: Readonly<Record<string, readonly MemberName[]>> = {
   analog: ["analog"],
 };
 
-/** Every model that serves, by name. */
+/** Every model that needs no weights, by name. */
 export const MODELS: Readonly<Record<string, ForecasterModel>> = Object.fromEntries(
   Object.entries(MEMBERS).map(([name, members]) => [
     name,
@@ -45,18 +54,68 @@ export const MODELS: Readonly<Record<string, ForecasterModel>> = Object.fromEntr
 /** The model that a stream gets when none is asked for. */
 export const DEFAULT_MODEL = "committee";
 
-/** Names of all models, the default first. */
+/** Names of the models that need no weights, the default first. */
 export const MODEL_NAMES: readonly string[] = Object.keys(MODELS);
 
+/** The network that the committee hears where its weights are there. */
+export const COMMITTEE_NETWORK = "neural";
+
+/** Version of how networks serve. */
+const NEURAL_VERSION = 1;
+
+/** Models with a network, by the network: another file is another model. */
+const alone = new WeakMap<ServingNetwork, ForecasterModel>();
+const heard = new WeakMap<ServingNetwork, ForecasterModel>();
+
+function made(
+  kept: WeakMap<ServingNetwork, ForecasterModel>,
+  network: ServingNetwork,
+  name: string,
+  others: readonly MemberName[],
+): ForecasterModel {
+  let model = kept.get(network);
+  if (model === undefined) {
+    const members = [...others, networkMember(network.id)];
+    model = forecasterModel(`${name}/${VERSION}.${NEURAL_VERSION} ${network.id}`, members);
+    kept.set(network, model);
+  }
+  return model;
+}
+
+/** Names of all models of this thread: those without weights, then its networks. */
+export function modelNames(): readonly string[] {
+  return [...MODEL_NAMES, ...servingNetworks().map(({ name }) => name)];
+}
+
 /**
- * The model of a name.
+ * Serves a trained network of this thread as a model of its name; null withdraws it.
+ *
+ * @throws {InvalidValueError | SyntaxError | LimitError} another model has the name, or the bytes
+ *   are no network that serves
+ */
+export function setModel(name: string, bytes: Uint8Array | null): void {
+  if (Object.hasOwn(MODELS, name)) {
+    throw new InvalidValueError("network", name, "no name of another model");
+  }
+  if (bytes === null) withdrawNetwork(name);
+  else serveNetwork(readNetwork(name, bytes));
+}
+
+/**
+ * The model of a name. The committee has a network as a voice where its weights are there.
  *
  * @throws {InvalidValueError} there is no such model; the message lists those there are
  */
 export function modelNamed(name: string): ForecasterModel {
+  const network = networkNamed(name === DEFAULT_MODEL ? COMMITTEE_NETWORK : name);
+  if (network !== undefined) {
+    return name === DEFAULT_MODEL
+      ? made(heard, network, name, COMMITTEE)
+      : made(alone, network, name, []);
+  }
   const model = Object.hasOwn(MODELS, name) ? MODELS[name] : undefined;
   if (model === undefined) {
-    throw new InvalidValueError("model", name, `one of ${MODEL_NAMES.join(", ")}`);
+    throw new InvalidValueError("model", name, `one of ${modelNames().join(", ")}`);
   }
   return model;
 }
@@ -69,6 +128,8 @@ export function modelHash(name: string, config: ChannelConfig): string {
     config: { epochNs: epochNs.toString(), horizon, lower, upper, seed, seasonsS },
   }));
 }
+
+export { NETWORK_BYTES_MAX, networkNamed, readNetwork, type ServingNetwork, servingNetworks };
 
 /** The neural forecaster. */
 export * as neural from "./neural/mod.ts";
