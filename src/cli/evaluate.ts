@@ -15,13 +15,21 @@ import { evaluateRun } from "./evaluate/runs.ts";
 import { totalOf } from "./evaluate/score.ts";
 import { secondSet } from "./evaluate/second_set.ts";
 import { type Setting, settingNamed, SETTINGS } from "./evaluate/settings.ts";
-import { BASELINE, openSubject, type Subject, subjectNames } from "./evaluate/subject.ts";
+import {
+  BASELINE,
+  CHECKPOINT_PREFIX,
+  openSubject,
+  PEER_NAMES,
+  type Subject,
+  subjectNames,
+} from "./evaluate/subject.ts";
 import { type EvaluationWindow, parseEvaluationWindow } from "./evaluate/windows.ts";
 import { readLines } from "./forecast_windows.ts";
 import { type Command, type CommandInput, type CommandOutput, EXIT_FAILED } from "./command.ts";
 import { EXIT_OK, UsageError } from "./command.ts";
 import { openProgress } from "./progress.ts";
 import { formatNumber, formatTable } from "./table.ts";
+import { MODEL_NAMES } from "../models/mod.ts";
 import { writeAtomic } from "./train/run_folder.ts";
 import { JOBS_MAX } from "./work_pool.ts";
 
@@ -183,6 +191,7 @@ async function measure(
     const shown = windows.filter((_, i) => i % sample === 0);
     const measured = await evaluateRun({
       origin,
+      source: subject.source,
       settings: names,
       windows: shown,
       jobs,
@@ -204,7 +213,8 @@ function listOf(text: string | undefined): string[] | undefined {
 
 /** Names of what is measured, the baseline first since all else is compared with it. */
 function chosen(input: CommandInput): string[] {
-  const weights = (listOf(input.text("weights")) ?? []).map((path) => `@${path}`);
+  const weights = (listOf(input.text("weights")) ?? [])
+    .map((path) => `${CHECKPOINT_PREFIX}${path}`);
   const names = listOf(input.text("models")) ?? (weights.length > 0 ? [] : subjectNames());
   return [BASELINE, ...[...names, ...weights].filter((name) => name !== BASELINE)];
 }
@@ -298,7 +308,7 @@ export const evaluateCommand: Command = {
     "every model and with the peers that are installed, scores the forecasts, keeps the scores\n" +
     "in bench/results/accuracy.*.jsonl, and writes the page. What is there for the same version\n" +
     "and code is not measured again, so a run that was stopped goes on where it was.\n\n" +
-    `Models and peers: ${subjectNames().join(", ")}.\n` +
+    `Models and peers: ${[...MODEL_NAMES, ...PEER_NAMES].join(", ")}, and every network.\n` +
     `Settings: ${SETTINGS.map(({ name }) => name).join(", ")}.`,
   options: {
     models: { type: "string", value: "A,B", help: "Models and peers (default: all)" },

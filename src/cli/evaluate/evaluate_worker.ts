@@ -6,8 +6,8 @@ import type { EvaluationWindow } from "./windows.ts";
 
 /** A piece of work. */
 export interface EvaluationWork {
-  /** Model or peer. */
-  readonly name: string;
+  /** Model, peer or checkpoint: what `openSubject` opens. */
+  readonly source: string;
   readonly settings: readonly string[];
   readonly window: EvaluationWindow;
 }
@@ -19,9 +19,9 @@ const scope = self as unknown as {
 
 let opened: Subject | undefined;
 
-async function outcomesOf({ name, settings, window }: EvaluationWork): Promise<Outcome[]> {
-  if (opened?.name !== name) opened = await openSubject(name) ?? undefined;
-  if (opened === undefined) throw new Error(`${name} is not installed`);
+async function outcomesOf({ source, settings, window }: EvaluationWork): Promise<Outcome[]> {
+  if (opened?.source !== source) opened = await openSubject(source) ?? undefined;
+  if (opened === undefined) throw new Error(`${source} is not installed`);
   return evaluateWindow(opened, window, settings.map(settingNamed));
 }
 

@@ -7,6 +7,8 @@ import type { EvaluationWindow } from "./windows.ts";
 /** What is measured in one go: one model or peer on one set, in settings that share contexts. */
 export interface Run {
   readonly origin: RecordOrigin;
+  /** What `openSubject` opens the model or peer by. */
+  readonly source: string;
   readonly settings: readonly string[];
   readonly windows: readonly EvaluationWindow[];
   readonly jobs: number;
@@ -17,13 +19,13 @@ export interface Run {
 
 /** Forecasts and scores every window in each setting; one record a setting. */
 export async function evaluateRun(run: Run): Promise<AccuracyRecord[]> {
-  const { origin, settings, windows, jobs } = run;
+  const { origin, source, settings, windows, jobs } = run;
   const outcomes: Outcome[][] = new Array(windows.length);
   let done = 0;
   await shareWork<EvaluationWork, Outcome[]>({
     open: () => new Worker(new URL("./evaluate_worker.ts", import.meta.url), { type: "module" }),
     jobs,
-    work: windows.map((window) => ({ name: origin.model, settings, window })),
+    work: windows.map((window) => ({ source, settings, window })),
     onDone(index, result) {
       outcomes[index] = result;
       for (const outcome of result) {

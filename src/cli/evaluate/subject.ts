@@ -3,7 +3,17 @@ import { InvalidValueError } from "../../base/errors.ts";
 import { fnv1a32 } from "../../base/hash.ts";
 import { packTree, type Tree } from "../../base/tree.ts";
 import type { Model } from "../../models/model.ts";
-import { MODEL_NAMES, modelNamed } from "../../models/mod.ts";
+import {
+  COMMITTEE_NETWORK,
+  DEFAULT_MODEL,
+  modelNamed,
+  modelNames,
+  MODELS,
+  networkNamed,
+  setModel,
+} from "../../models/mod.ts";
+import { decodeWeights } from "../../models/neural/weights.ts";
+import { serveShippedWeights } from "../../service/weights.ts";
 import { timesS } from "../../signal/segment.ts";
 import { type Augurs, AUGURS_VERSION, type AugursMethod, loadAugurs } from "../peers/augurs.ts";
 import { seasonalNaive } from "../peers/seasonal_naive.ts";
@@ -22,6 +32,8 @@ export interface Fitted {
 /** Something that forecasts windows. */
 export interface Subject {
   readonly name: string;
+  /** What {@linkcode openSubject} opens it by. */
+  readonly source: string;
   /** Name and version, by which results are told apart. */
   readonly version: string;
   readonly isPeer: boolean;
@@ -39,9 +51,17 @@ const AUGURS: Readonly<Record<string, AugursMethod>> = {
 /** The peers that are measured here. */
 export const PEER_NAMES: readonly string[] = [BASELINE, ...Object.keys(AUGURS)];
 
-/** Everything that can be evaluated, models first. */
+/** The committee without the voice of its network. */
+export const PLAIN_COMMITTEE = "committee-plain";
+
+/** Begins the source of a checkpoint: the path of its weights follows. */
+export const CHECKPOINT_PREFIX = "@";
+
+/** Everything that can be evaluated, models first; those with networks where their weights are. */
 export function subjectNames(): string[] {
-  return [...MODEL_NAMES, ...PEER_NAMES];
+  serveShippedWeights();
+  const plain = networkNamed(COMMITTEE_NETWORK) === undefined ? [] : [PLAIN_COMMITTEE];
+  return [...modelNames(), ...plain, ...PEER_NAMES];
 }
 
 function seasonsOf({ hint, season, step, slotS }: Trial): number[] {
@@ -50,9 +70,10 @@ function seasonsOf({ hint, season, step, slotS }: Trial): number[] {
   return [(hint === "none" ? 1 : season) * step * slotS];
 }
 
-function modelSubject(name: string, model: Model): Subject {
+function modelSubject(name: string, model: Model, source = name): Subject {
   return {
     name,
+    source,
     version: model.name,
     isPeer: false,
     fit(trial) {
@@ -110,6 +131,7 @@ function peerSubject(
 ): Subject {
   return {
     name,
+    source: name,
     version,
     isPeer: true,
     fit(trial) {
@@ -148,25 +170,39 @@ function augursSubject(name: string, augurs: Augurs): Subject {
     }));
 }
 
+/** The weights of a step of a training, as a model of their own: `neural@12000`. */
+async function checkpointSubject(source: string): Promise<Subject> {
+  const bytes = await Deno.readFile(source.slice(CHECKPOINT_PREFIX.length));
+  const { config, step } = decodeWeights(bytes);
+  const family = config.kind === "s5" ? COMMITTEE_NETWORK : `${COMMITTEE_NETWORK}_${config.kind}`;
+  const name = `${family}-${step}`;
+  setModel(name, bytes);
+  return modelSubject(`${family}@${step}`, modelNamed(name) as Model, source);
+}
+
 /**
- * Opens a subject by its name.
+ * Opens a subject by its source: a name, or {@linkcode CHECKPOINT_PREFIX} and a path.
  *
  * @returns null where it is a peer whose package is not installed
  * @throws {InvalidValueError} nothing has this name; the message lists what does
  */
-export async function openSubject(name: string): Promise<Subject | null> {
-  if (MODEL_NAMES.includes(name)) return modelSubject(name, modelNamed(name) as Model);
-  if (name === BASELINE) {
+export async function openSubject(source: string): Promise<Subject | null> {
+  serveShippedWeights();
+  if (source.startsWith(CHECKPOINT_PREFIX)) return await checkpointSubject(source);
+  if (source === PLAIN_COMMITTEE) return modelSubject(source, MODELS[DEFAULT_MODEL]! as Model);
+  if (modelNames().includes(source)) return modelSubject(source, modelNamed(source) as Model);
+  if (source === BASELINE) {
     return peerSubject(
-      name,
+      source,
       "1",
       ({ season, horizon }, context) =>
         seasonalNaive({ context, season, horizon, quantiles: SCORED_QUANTILES }),
     );
   }
-  if (Object.hasOwn(AUGURS, name)) {
+  if (Object.hasOwn(AUGURS, source)) {
     const augurs = await loadAugurs();
-    return augurs === null ? null : augursSubject(name, augurs);
+    return augurs === null ? null : augursSubject(source, augurs);
   }
-  throw new InvalidValueError("models", name, `one of ${subjectNames().join(", ")}`);
+  const known = [...subjectNames(), PLAIN_COMMITTEE].join(", ");
+  throw new InvalidValueError("models", source, `one of ${known}`);
 }

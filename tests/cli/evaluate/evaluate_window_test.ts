@@ -12,6 +12,7 @@ const ALL = ["given", "fine2", "found", "rate2", "lead2"].map(settingNamed);
 function constant(value: number, fits: { count: number }): Subject {
   return {
     name: "constant",
+    source: "constant",
     version: "1",
     isPeer: true,
     fit: () => {

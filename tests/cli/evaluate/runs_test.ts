@@ -23,6 +23,7 @@ Deno.test("evaluateRun() gives one record a setting, the same with one worker an
     const seen: number[] = [];
     const measured = await evaluateRun({
       origin: origin("seasonal_naive"),
+      source: "seasonal_naive",
       settings: ["given", "drop30"],
       windows,
       jobs,
@@ -40,6 +41,7 @@ Deno.test("evaluateRun() has no record of a setting that says nothing of any win
   const settings = ["rate2", "given"];
   const measured = await evaluateRun({
     origin: origin("seasonal-naive"),
+    source: "seasonal-naive",
     settings,
     windows,
     jobs: 1,
@@ -52,6 +54,7 @@ Deno.test("evaluateRun() tells of windows that cannot be forecast", async () => 
   const faults: string[] = [];
   const measured = await evaluateRun({
     origin: origin("structural"),
+    source: "structural",
     settings: ["given"],
     windows,
     jobs: 1,

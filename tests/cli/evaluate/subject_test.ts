@@ -3,23 +3,47 @@ import { SCORED_QUANTILES } from "../../../src/cli/evaluate/score.ts";
 import { settingNamed, type Trial, trialOf } from "../../../src/cli/evaluate/settings.ts";
 import {
   BASELINE,
+  CHECKPOINT_PREFIX,
   openSubject,
   PEER_NAMES,
+  PLAIN_COMMITTEE,
   subjectNames,
 } from "../../../src/cli/evaluate/subject.ts";
 import { forecastWindow } from "../../../src/cli/window_forecast.ts";
-import { MODEL_NAMES, modelNamed } from "../../../src/models/mod.ts";
+import { seedRandom } from "../../../src/base/random.ts";
+import {
+  COMMITTEE_NETWORK,
+  DEFAULT_MODEL,
+  MODEL_NAMES,
+  modelNamed,
+  MODELS,
+  networkNamed,
+  servingNetworks,
+} from "../../../src/models/mod.ts";
+import { networkOf, parseNeural } from "../../../src/models/neural/network.ts";
+import { encodeWeights } from "../../../src/models/neural/weights.ts";
+import { withFolder } from "../_run.ts";
 import { waveWindows } from "./_window.ts";
 
 const [WINDOW] = waveWindows(1);
 const WIDTH = SCORED_QUANTILES.length;
+
+/** Weights that nobody trained: the smallest network of a kind. */
+function tinyWeights(kind: "s5" | "mamba", step: number): Uint8Array {
+  const config = parseNeural({ kind, width: 8, depth: 1, state: 4, mlp: 6, head: 5 });
+  const tensors = networkOf(config).init(seedRandom(1));
+  return encodeWeights({ config, tensors, step }, "f16");
+}
 
 function trial(setting: string): Trial {
   return trialOf(WINDOW!, settingNamed(setting))!;
 }
 
 Deno.test("subjectNames() are every model that serves and every peer", () => {
-  assert.deepEqual(subjectNames(), [...MODEL_NAMES, ...PEER_NAMES]);
+  const names = subjectNames();
+  for (const name of [...MODEL_NAMES, ...PEER_NAMES]) assert.ok(names.includes(name), name);
+  for (const { name } of servingNetworks()) assert.ok(names.includes(name), name);
+  assert.equal(names.includes(PLAIN_COMMITTEE), networkNamed(COMMITTEE_NETWORK) !== undefined);
 });
 
 Deno.test("openSubject() forecasts a window as `driftline forecast` does", async () => {
@@ -74,6 +98,30 @@ Deno.test("openSubject() forecasts by augurs on gaps filled by straight lines", 
     assert.equal(rows.length, trial(setting).asked.length * WIDTH);
     assert.ok(rows.every(Number.isFinite), setting);
   }
+});
+
+Deno.test("openSubject() takes the weights of a checkpoint as a model of their own", async () => {
+  await withFolder(async (folder) => {
+    const versions = new Set<string>();
+    for (const [kind, step, name] of [["s5", 7, "neural@7"], ["mamba", 9, "neural_mamba@9"]]) {
+      const path = `${folder}/weights-${step}.safetensors`;
+      await Deno.writeFile(path, tinyWeights(kind as "s5" | "mamba", step as number));
+      const subject = (await openSubject(`${CHECKPOINT_PREFIX}${path}`))!;
+      assert.equal(subject.name, name);
+      assert.equal(subject.source, `@${path}`);
+      const rows = subject.fit(trial("given")).forecast(trial("given").asked);
+      assert.ok(rows.length === 8 * WIDTH && rows.every(Number.isFinite));
+      versions.add(subject.version);
+    }
+    assert.equal(versions.size, 2);
+    const missing = openSubject(`${CHECKPOINT_PREFIX}${folder}/none.safetensors`);
+    await assert.rejects(missing, Deno.errors.NotFound);
+  });
+});
+
+Deno.test("openSubject() has the committee without its network, too", async () => {
+  const subject = (await openSubject(PLAIN_COMMITTEE))!;
+  assert.equal(subject.version, MODELS[DEFAULT_MODEL]!.name);
 });
 
 Deno.test("openSubject() lists what there is", async () => {
