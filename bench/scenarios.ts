@@ -135,6 +135,16 @@ const TRAINING: readonly Call[] = [
   call("norm_matmul", { x: drawn(ROWS), weight: drawn([256]), b: drawn([1024, 256]) }, {
     eps: 1e-5,
   }),
+  call("add_rows", { a: drawn([65_536, 256]), b: drawn([65_536, 8, 256]) }, {
+    activation: "silu",
+  }),
+  call("anchor_mixture", {
+    z: drawn([1 << 20, 25]),
+    anchors: drawn([1 << 20, 13]),
+    valid: drawn([1 << 20, 13], 1, 1),
+    scale: drawn([1 << 20], 0.5, 1.5),
+  }),
+  call("pick_samples", { x: drawn([192, 768, 192]), at: indices([192, 24], 768) }),
   call("pool", { x: drawn(ROWS) }, { kind: "mean" }),
   call("quantile_loss", { predictions: drawn([1 << 22, 9]), targets: drawn([1 << 22]) }, {
     quantiles: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],

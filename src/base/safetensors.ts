@@ -11,11 +11,12 @@ import { LimitError } from "./errors.ts";
 export const SAFETENSORS_HEADER_BYTES_MAX = 100_000_000;
 
 /** The types that are read; others of the format are refused by name. */
-export type SafetensorsDtype = "F64" | "F32" | "I64" | "I32" | "U8";
+export type SafetensorsDtype = "F64" | "F32" | "F16" | "I64" | "I32" | "U8";
 
 const BYTES_PER_VALUE: Readonly<Record<SafetensorsDtype, number>> = {
   F64: 8,
   F32: 4,
+  F16: 2,
   I64: 8,
   I32: 4,
   U8: 1,
@@ -227,6 +228,9 @@ export function tensorValues(entry: SafetensorsEntry): Float64Array {
     case "F32":
       for (let i = 0; i < count; i++) out[i] = view.getFloat32(4 * i, true);
       return out;
+    case "F16":
+      for (let i = 0; i < count; i++) out[i] = view.getFloat16(2 * i, true);
+      return out;
     case "I32":
       for (let i = 0; i < count; i++) out[i] = view.getInt32(4 * i, true);
       return out;
@@ -316,18 +320,47 @@ export function floatEntry(
 }
 
 /**
- * The numbers of a float entry in an array of its own type.
+ * An entry of the writer in half the room: each number rounded to the nearest of 16 bits.
  *
- * @throws {TypeError} the entry is not F32 or F64
+ * @throws {RangeError} a finite number is too large for 16 bits, above 65,504
+ */
+export function halfEntry(shape: readonly number[], data: Float32Array): SafetensorsEntry {
+  const bytes = new Uint8Array(2 * data.length);
+  const view = new DataView(bytes.buffer);
+  data.forEach((value, i) => {
+    view.setFloat16(2 * i, value, true);
+    if (Number.isFinite(value) && !Number.isFinite(view.getFloat16(2 * i, true))) {
+      throw new RangeError(`Value ${value} at ${i} has no float of 16 bits`);
+    }
+  });
+  return { dtype: "F16", shape, bytes };
+}
+
+/**
+ * The numbers of a float entry in an array of its own type; those of 16 bits as f32.
+ *
+ * @throws {TypeError} the entry is not F16, F32 or F64
  */
 export function floatsOf(entry: SafetensorsEntry): Float32Array | Float64Array {
   const { dtype, bytes } = entry;
-  if (dtype !== "F32" && dtype !== "F64") {
-    throw new TypeError(`Tensor has dtype "${dtype}", expected F32 or F64`);
-  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (dtype === "F64") {
-    return Float64Array.from({ length: bytes.length / 8 }, (_, i) => view.getFloat64(8 * i, true));
+  switch (dtype) {
+    case "F64":
+      return Float64Array.from(
+        { length: bytes.length / 8 },
+        (_, i) => view.getFloat64(8 * i, true),
+      );
+    case "F32":
+      return Float32Array.from(
+        { length: bytes.length / 4 },
+        (_, i) => view.getFloat32(4 * i, true),
+      );
+    case "F16":
+      return Float32Array.from(
+        { length: bytes.length / 2 },
+        (_, i) => view.getFloat16(2 * i, true),
+      );
+    default:
+      throw new TypeError(`Tensor has dtype "${dtype}", expected F16, F32 or F64`);
   }
-  return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
 }

@@ -22,12 +22,13 @@
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
 import { activation, conv1d, gate, matmul, runOp, selectiveScan } from "../ops/mod.ts";
+import { stepSizes } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { floatArray, reshape, zeros } from "../tensor/tensor.ts";
 import { checkSize, checkSteps, drawStep, filled } from "./_helpers/init.ts";
 import { softplusInverse, uniform } from "./_helpers/init.ts";
-import { carried, need, operand, parts, range, spreadSteps } from "./_helpers/tensors.ts";
+import { carried, need, operand, parts, range } from "./_helpers/tensors.ts";
 import { transitionOf, transitionOn } from "./_helpers/transition.ts";
 import {
   bytesOfState,
@@ -155,7 +156,7 @@ function forward(
     const grouped = [batch, length, 1, config.state];
     const scanned = runOp(scope, selectiveScan, {
       u: convolved.y,
-      ...stepSizes(scope, params, low!, options),
+      ...stepsOf(scope, params, low!, options),
       A: transitionOn(scope, need(params.tensors, "logA"), dtype),
       B: reshape(B!, grouped),
       C: reshape(C!, grouped),
@@ -174,7 +175,7 @@ function forward(
 }
 
 /** Raw step sizes, whose softplus the scan takes; or, scaled by elapsed time, the final ones. */
-function stepSizes(
+function stepsOf(
   device: Device,
   params: Params,
   low: DeviceTensor,
@@ -188,8 +189,8 @@ function stepSizes(
   }
   const raw = linear(device, params, low, "dtProj", "dtBias");
   const positive = runOp(device, activation, { x: raw }, { kind: "softplus" }).y;
-  const ones = new Float64Array(innerOf(params.config)).fill(1);
-  const z = spreadSteps(dtScale, ones, low.dtype);
+  const inner = zeros([innerOf(params.config)], low.dtype);
+  const z = runOp(device, stepSizes, { logDt: inner, scale: asDtype(dtScale, low.dtype) }, {}).dt;
   return { delta: runOp(device, gate, { y: positive, z }, { activation: "identity" }).out };
 }
 

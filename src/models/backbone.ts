@@ -22,7 +22,7 @@ import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mo
 import type { ScopedDevice } from "../device/mod.ts";
 import type { ForwardParams, LayerParams, LayerState } from "../layers/mod.ts";
 import { add, dropout, embedding, gate, layerNorm, matmul, normMatmul } from "../ops/mod.ts";
-import { type OpInput, pool, rmsNorm, runOp } from "../ops/mod.ts";
+import { type OpInput, pickSamples, pool, rmsNorm, runOp } from "../ops/mod.ts";
 import { expectAxis, expectRank, type Shape } from "../tensor/shape.ts";
 import {
   asDtype,
@@ -45,8 +45,16 @@ export type BackboneTensors = Readonly<Record<string, OpInput>>;
 export interface BackboneOptions {
   /** State to go on from, by flat name; the initial state where absent. */
   readonly state?: Readonly<Record<string, OpInput>> | undefined;
-  /** Elapsed time of each sample in sampling periods; 1 where absent.      [batch, length] */
-  readonly dtScale?: Tensor | undefined;
+  /**
+   * Elapsed time of each sample in sampling periods, of all layers or of each its own; 1 where
+   * absent.                                                                     [batch, length]
+   */
+  readonly dtScale?: Tensor | readonly Tensor[] | undefined;
+  /**
+   * The samples whose outputs are wanted, whole numbers; all where absent. Only the layers run over
+   * the whole length then, not what is after them.                                [batch, pick]
+   */
+  readonly picks?: OpInput | undefined;
   /** Seed of this iteration's dropout; without it nothing is dropped. */
   readonly dropoutSeed?: number | undefined;
   /**
@@ -58,7 +66,10 @@ export interface BackboneOptions {
 
 /** What {@linkcode Backbone.forward} gives; the caller frees the tensors. */
 export interface BackboneResult {
-  /**                            [batch, length, output], or where pooled [batch, output] */
+  /**
+   *                             [batch, length, output], or where pooled [batch, output], or where
+   *                             samples are picked [batch, pick, output]
+   */
   readonly y: DeviceTensor;
   /** State of every layer after the last sample, by flat name. */
   readonly state: Readonly<Record<string, DeviceTensor>>;
@@ -77,7 +88,8 @@ export interface Backbone {
    * @param input  [batch, length, feature], or of tokens [batch, length]; its dtype is the dtype of
    *               the computation
    * @throws {ShapeError} an axis of the input differs
-   * @throws {InvalidValueError} a parameter is missing
+   * @throws {InvalidValueError} a parameter is missing, samples are picked of an output that is
+   * pooled, or there are elapsed times of another number of layers
    */
   forward(
     device: Device,
@@ -92,7 +104,7 @@ export interface Backbone {
    * Advances `state` in place; its dtype is the dtype of the computation.
    *
    * @param input   [batch, feature], or of tokens [batch]
-   * @param dtScale elapsed time in sampling periods; default 1
+   * @param dtScale elapsed time in sampling periods, of all layers or of each its own; default 1
    * @returns y                                                            [batch, output]
    * @throws {InvalidValueError} the output is a mean over the length, a layer looks ahead, or the
    * elapsed time is negative or not finite
@@ -101,7 +113,7 @@ export interface Backbone {
     tensors: Readonly<Record<string, Tensor>>,
     input: FloatArray,
     state: LayerState,
-    dtScale?: number,
+    dtScale?: number | readonly number[],
   ): FloatArray;
   /** Size of the state, whatever the length seen. */
   stateBytes(batch: number, dtype?: Dtype): number;
@@ -256,7 +268,11 @@ class Evaluation {
   #output(device: Device, x: DeviceTensor): DeviceTensor {
     const { pool: kind } = this.#config.output;
     const names = ["output.weight", "output.bias"] as const;
-    if (kind === "none") return this.#normLinear(device, "norm", x, ...names);
+    const { picks } = this.#options;
+    if (kind === "none") {
+      const picked = picks === undefined ? x : runOp(device, pickSamples, { x, at: picks }, {}).out;
+      return this.#normLinear(device, "norm", picked, ...names);
+    }
     const normed = this.#norm(device, "norm", x);
     return this.#linear(device, runOp(device, pool, { x: normed }, { kind }).out, ...names);
   }
@@ -275,6 +291,19 @@ function within(device: Device, make: (scope: ScopedDevice) => DeviceTensor): De
   } finally {
     scope.release();
   }
+}
+
+/** The elapsed time of one layer, of all layers' or of each layer's own. */
+function elapsedOf<T extends object | number>(
+  dtScale: T | readonly T[],
+  index: number,
+  count: number,
+): T {
+  if (!Array.isArray(dtScale)) return dtScale as T;
+  if (dtScale.length !== count) {
+    throw new InvalidValueError("dtScale.length", dtScale.length, `${count}, one of each layer`);
+  }
+  return dtScale[index];
 }
 
 function checkInput({ input }: BackboneConfig, given: OpInput): void {
@@ -320,7 +349,15 @@ export function backboneOf(config: BackboneConfig): Backbone {
     options: BackboneOptions = {},
   ): BackboneResult {
     checkInput(config, input);
-    const mix: Mix = (scope, { layer, config, prefix }, u) => {
+    const { dtScale, picks } = options;
+    if (picks !== undefined && config.output.pool !== "none") {
+      throw new InvalidValueError(
+        "output.pool",
+        config.output.pool,
+        "none where samples are picked",
+      );
+    }
+    const mix: Mix = (scope, { layer, config, prefix, index }, u) => {
       const params: ForwardParams<unknown> = {
         config,
         tensors: partOf(tensors, `${prefix}mixer.`),
@@ -328,7 +365,7 @@ export function backboneOf(config: BackboneConfig): Backbone {
       const given = options.state && partOf(options.state, prefix);
       const { y, state } = layer.forward(scope, params, u, {
         ...(given && Object.keys(given).length > 0 && { state: given }),
-        ...(options.dtScale && { dtScale: options.dtScale }),
+        ...(dtScale && { dtScale: elapsedOf(dtScale, index, layers.length) }),
       });
       const entries = Object.entries(state).map(([name, tensor]) => [`${prefix}${name}`, tensor]);
       return { y, state: Object.fromEntries(entries) };
@@ -340,14 +377,15 @@ export function backboneOf(config: BackboneConfig): Backbone {
     tensors: Readonly<Record<string, Tensor>>,
     input: FloatArray,
     state: LayerState,
-    dtScale = 1,
+    dtScale: number | readonly number[] = 1,
   ): FloatArray {
     refuseStep(config);
     const { dtype, shape: [batch = 0] } = Object.values(state)[0]!;
     const params = layerParams(tensors);
     const sample = asDtype(tensorOf([batch, 1, input.length / batch], input), dtype);
     const mix: Mix = (scope, { layer, prefix, index }, u) => {
-      const y = layer.step(params[index]!, host.dataOf(u), partOf(state, prefix), dtScale);
+      const elapsed = elapsedOf(dtScale, index, layers.length);
+      const y = layer.step(params[index]!, host.dataOf(u), partOf(state, prefix), elapsed);
       return { y: scope.upload(tensorOf(u.shape, y)) };
     };
     const shaped = config.input.kind === "tokens" ? reshape(sample, [batch, 1]) : sample;

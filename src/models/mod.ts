@@ -69,3 +69,6 @@ export function modelHash(name: string, config: ChannelConfig): string {
     config: { epochNs: epochNs.toString(), horizon, lower, upper, seed, seasonsS },
   }));
 }
+
+/** The neural forecaster. */
+export * as neural from "./neural/mod.ts";

@@ -2,6 +2,8 @@
 import { activation } from "./activation.ts";
 import { adam } from "./adam.ts";
 import { add } from "./add.ts";
+import { addRows } from "./add_rows.ts";
+import { anchorMixture } from "./anchor_mixture.ts";
 import { attention } from "./attention.ts";
 import { blend } from "./blend.ts";
 import { carryPast } from "./carry_past.ts";
@@ -36,6 +38,7 @@ import { normMatmul } from "./norm_matmul.ts";
 import { mimoSystem } from "./mimo_system.ts";
 import type { AnyOp } from "./op.ts";
 import { outer } from "./outer.ts";
+import { pickSamples } from "./pick_samples.ts";
 import { poles } from "./poles.ts";
 import { pool } from "./pool.ts";
 import { putRows } from "./put_rows.ts";
@@ -62,6 +65,8 @@ export {
   activation,
   adam,
   add,
+  addRows,
+  anchorMixture,
   attention,
   blend,
   carryPast,
@@ -95,6 +100,7 @@ export {
   mimoSystem,
   normMatmul,
   outer,
+  pickSamples,
   poles,
   pool,
   putRows,
@@ -121,6 +127,8 @@ export const OPS: readonly AnyOp[] = [
   activation,
   adam,
   add,
+  addRows,
+  anchorMixture,
   attention,
   blend,
   carryPast,
@@ -154,6 +162,7 @@ export const OPS: readonly AnyOp[] = [
   normMatmul,
   mimoSystem,
   outer,
+  pickSamples,
   poles,
   pool,
   putRows,

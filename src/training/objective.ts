@@ -3,6 +3,8 @@ import type { Minibatch } from "./examples.ts";
 import { type Loss, lossOf } from "./losses.ts";
 import type { Objective } from "./training.ts";
 
+export { neuralObjective } from "./neural_objective.ts";
+
 /**
  * The loss of a backbone's output against a minibatch's target, with the metrics that the loss
  * gives. Tokens and classes must be whole numbers in range: ops on a device take the nearest.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { LimitError } from "../../src/base/errors.ts";
-import { floatEntry, floatsOf, readSafetensors } from "../../src/base/safetensors.ts";
+import { floatEntry, floatsOf, halfEntry, readSafetensors } from "../../src/base/safetensors.ts";
 import { tensorValues, writeSafetensors } from "../../src/base/safetensors.ts";
 
 /** A file from a header and the bytes after it. */
@@ -81,7 +81,7 @@ Deno.test("readSafetensors() names what is wrong", () => {
     [fileOf("{}").with(8, 0xff), /not UTF-8/],
     [fileOf({ __metadata__: { a: 1 } }), /object of texts/],
     [fileOf({ t: 3 }), /"t" is not an object/],
-    [tensor({ ...one, dtype: "F16" }), /dtype "F16"/],
+    [tensor({ ...one, dtype: "BF16" }), /dtype "BF16"/],
     [tensor({ ...one, dtype: "toString" }), /dtype "toString"/],
     [tensor({ ...one, shape: [-1] }), /shape \[-1\]/],
     [tensor({ ...one, shape: [2] }), /spans 8 bytes, its shape \[2\] needs 16/],
@@ -153,7 +153,7 @@ Deno.test("readSafetensors() answers random bytes and damaged files with an erro
   }));
 });
 
-const dtypes = { F64: 8, F32: 4, I64: 8, I32: 4, U8: 1 } as const;
+const dtypes = { F64: 8, F32: 4, F16: 2, I64: 8, I32: 4, U8: 1 } as const;
 
 Deno.test("writeSafetensors() writes what readSafetensors() reads, in any order", () => {
   const name = fc.string().filter((text) => text !== "__metadata__");
@@ -198,5 +198,13 @@ Deno.test("floatEntry() and floatsOf() keep every bit of finite numbers", () => 
     assert.ok(Object.is(floatsOf(entry)[1], -0));
   }
   const whole = { dtype: "I32", shape: [0], bytes: new Uint8Array(0) } as const;
-  assert.throws(() => floatsOf(whole), /dtype "I32", expected F32 or F64/);
+  assert.throws(() => floatsOf(whole), /dtype "I32", expected F16, F32 or F64/);
+});
+
+Deno.test("halfEntry() rounds to 16 bits, and refuses what they cannot hold", () => {
+  const entry = halfEntry([4], Float32Array.of(0.1, -2, 65_504, 6e-8));
+  assert.equal(entry.bytes.length, 8);
+  assert.deepEqual([...floatsOf(entry)], [0.0999755859375, -2, 65_504, 5.960464477539063e-8]);
+  assert.deepEqual(tensorValues(entry), Float64Array.from(floatsOf(entry)));
+  assert.throws(() => halfEntry([1], Float32Array.of(1e6)), /Value 1000000 at 0/);
 });

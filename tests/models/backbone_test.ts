@@ -177,6 +177,51 @@ Deno.test("irregular samples reach every layer in both forms", async () => {
   });
 });
 
+Deno.test("layers may have clocks of their own in both forms", async () => {
+  const model = backbone(["s5", "mamba"]);
+  const tensors = parametersOf(model);
+  const input = inputOf(model);
+  const scales = [0.2, 3].map((step) =>
+    Float64Array.from({ length: LENGTH }, (_, k) => step * (1 + k % 3))
+  );
+  const dtScale = scales.map((each) =>
+    tensorOf([BATCH, LENGTH], Float64Array.from([...each, ...each]))
+  );
+  const { y } = await runForward(cpu, model, tensors, input, { dtScale });
+  const state = model.initialState(BATCH);
+  for (let k = 0; k < LENGTH; k++) {
+    const own = scales.map((each) => each[k]!);
+    const out = model.step(tensors, part(input, k, k + 1).data, state, own);
+    assertClose(tensorOf([BATCH, 1, 2], Float64Array.from(out)), part(y, k, k + 1), F64_CLOSE, "y");
+  }
+  const [first] = dtScale;
+  await assert.rejects(() => runForward(cpu, model, tensors, input, { dtScale: [first!] }), {
+    field: "dtScale.length",
+  });
+});
+
+Deno.test("picked samples have the outputs that they have among all", async () => {
+  const model = backbone(["s5", "mamba"]);
+  const tensors = parametersOf(model);
+  const input = inputOf(model);
+  const all = await runForward(cpu, model, tensors, input);
+  const places = [3, 3, LENGTH - 1, 0, 7, 1];
+  const picks = tensorOf([BATCH, 3], Float64Array.from(places));
+  const { y, state } = await runForward(cpu, model, tensors, input, { picks });
+  assert.deepEqual(y.shape, [BATCH, 3, 2]);
+  places.forEach((k, i) => {
+    const row = Math.floor(i / 3) * LENGTH + k;
+    const expected = all.y.data.slice(2 * row, 2 * row + 2);
+    const actual = tensorOf([2], y.data.slice(2 * i, 2 * i + 2));
+    assertClose(actual, tensorOf([2], expected), F64_CLOSE, "y");
+  });
+  assertStatesClose(state, all.state, F64_CLOSE);
+  const pooled = backbone(["s5"], { output: { size: 2, pool: "last" } });
+  await assert.rejects(() => runForward(cpu, pooled, parametersOf(pooled), input, { picks }), {
+    field: "output.pool",
+  });
+});
+
 Deno.test("a pooled output is that of the mean or of the last sample", async () => {
   const last = backbone(["mamba"], { output: { size: 2, pool: "last" } });
   const mean = backbone(["mamba"], { output: { size: 2, pool: "mean" } });

@@ -9,6 +9,7 @@ import { legsScan, sharedScan } from "./_naive_memory.ts";
 import { NAIVE_STEPS } from "./_naive_steps.ts";
 import { NAIVE_SYSTEMS } from "./_naive_systems.ts";
 import { NAIVE_LOSSES } from "./_naive_losses.ts";
+import { NAIVE_LEADS } from "./_naive_leads.ts";
 
 type Inputs = Record<string, Tensor>;
 type Outputs = Record<string, number[]>;
@@ -315,6 +316,7 @@ export const NAIVE: Readonly<Record<string, (inputs: Inputs, params: any) => Out
   ...NAIVE_STEPS,
   ...NAIVE_SYSTEMS,
   ...NAIVE_LOSSES,
+  ...NAIVE_LEADS,
   legs_scan: legsScan,
   shared_scan: sharedScan,
   linear_scan: linearScan,

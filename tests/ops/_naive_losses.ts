@@ -84,13 +84,15 @@ function gaussianCrps(inputs: Inputs): Outputs {
   return { loss, total };
 }
 
-function quantile(inputs: Inputs, { quantiles, scale }: any): Outputs {
+function quantile(inputs: Inputs, { quantiles, scale, shares, cap }: any): Outputs {
   const { loss, total } = mean(inputs, (row, target) => {
     const losses = columnsOf(inputs, row).map((prediction, k) => {
       const error = target - prediction;
-      return Math.max(quantiles[k] * error, (quantiles[k] - 1) * error);
+      const share = shares === undefined ? 1 : shares[k];
+      return share * Math.max(quantiles[k] * error, (quantiles[k] - 1) * error);
     });
-    return (scale ?? 1) * losses.reduce((a, b) => a + b) / losses.length;
+    const value = (scale ?? 1) * losses.reduce((a, b) => a + b) / losses.length;
+    return cap !== undefined && value > cap ? cap + Math.log(1 + value - cap) : value;
   });
   return { loss, total };
 }

@@ -64,6 +64,16 @@ Deno.test("quantileLoss() with scale 2 and many quantiles is the closed ranked p
   }
 });
 
+Deno.test("quantileLoss() counts quantiles by their shares, and rows above a cap by the log", async () => {
+  const predictions = t([2, 2], [1, 1, 0, 0]);
+  const targets = t([2], [3, 103]);
+  const params = { quantiles: [0.2, 0.9], shares: [2, 0.5], scale: 2, cap: 4 };
+  const { loss } = await run(quantileLoss, { predictions, targets }, params);
+  const near = 2 * 0.2 * 2 + 2 * 0.9 * 0.5;
+  const far = 4 + Math.log(1 + 103 * (0.2 * 2 + 0.9 * 0.5) - 4);
+  assert.ok(distance(loss!.data, [(near + far) / 2]) < 1e-14);
+});
+
 Deno.test("quantileLoss() names the parameter at fault", async () => {
   const inputs = { predictions: t([1, 1], [0]), targets: t([1], [0]) };
   await assert.rejects(() => run(quantileLoss, inputs, { quantiles: [1] }), {
@@ -74,6 +84,15 @@ Deno.test("quantileLoss() names the parameter at fault", async () => {
   });
   await assert.rejects(() => run(quantileLoss, inputs, { quantiles: [0.5], scale: 0 }), {
     field: "scale",
+  });
+  await assert.rejects(() => run(quantileLoss, inputs, { quantiles: [0.5], cap: 0 }), {
+    field: "cap",
+  });
+  await assert.rejects(() => run(quantileLoss, inputs, { quantiles: [0.5], shares: [1, 1] }), {
+    field: "shares.length",
+  });
+  await assert.rejects(() => run(quantileLoss, inputs, { quantiles: [0.5], shares: [-1] }), {
+    field: "shares[0]",
   });
   await assert.rejects(() => run(quantileLoss, inputs, { quantiles: [0.2, 0.5] }), {
     axis: "predictions.column",
