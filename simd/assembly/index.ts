@@ -16,3 +16,4 @@ export { cov_times_row, subtract_outer, subtract_outer_times_row } from "./packe
 export { mamba_step } from "./mamba_step";
 export { selective_state_update } from "./selective_state_update";
 export { shared_scan } from "./shared_scan";
+export { row_product } from "./row_product";

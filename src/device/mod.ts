@@ -18,6 +18,13 @@ export type {
 } from "./device.ts";
 export { VIEW_ELEMENTS, viewOf } from "./device.ts";
 export { Hardware, type HardwareOptions, openHardware } from "./hardware.ts";
+export {
+  type DenseActivation,
+  denseBytes,
+  type DenseMatrix,
+  denseMatrixBytes,
+  DenseUnit,
+} from "./dense.ts";
 export { type PackedArea, type PackedKernels, packedUnit } from "./packed.ts";
 export { recordLaunches } from "./recorder.ts";
 export { SIMD_THREADS_MAX, type SimdOptions } from "./simd.ts";

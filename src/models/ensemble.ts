@@ -16,11 +16,20 @@ import { bucketOfLead, leadBuckets, lossAge, type LossState } from "./losses.ts"
 import {
   FILTER_KINDS,
   type FilterName,
-  MEMBER_KINDS,
+  kindOf,
   type MemberKind,
   type MemberName,
 } from "./members.ts";
 import { meanObserve, type MeanState } from "./naive.ts";
+import type { NeuralPast } from "./neural_replay.ts";
+import {
+  neuralMedianAt,
+  neuralObserve,
+  type NeuralRun,
+  type NeuralTrack,
+  openNeural,
+} from "./neural_track.ts";
+import { runnerOf } from "./registry.ts";
 import type { Season } from "./season.ts";
 import type { SlotClock } from "./slot_clock.ts";
 import { GRID_SLOTS_MAX, pushSlot, type SlotGrid } from "./slot_grid.ts";
@@ -49,6 +58,8 @@ export type EnsembleState = {
   grid: SlotGrid;
   ar: ArState | null;
   mean: MeanState;
+  /** One for each network among the members; absent where there is none. */
+  neural?: NeuralTrack[];
   losses: LossState;
   /** Memory of the losses, in slots. */
   lossHalf: number;
@@ -88,12 +99,22 @@ const ORIGINS_PER_HORIZON = 8;
 /** Forecasts are cut this many ranges beyond what was seen. */
 export const RANGE_CUT = 1;
 
+/**
+ * What a network counts beside another member before either has erred: it has learned from many
+ * series, they from none.
+ */
+const NEURAL_PRIOR = 4;
+
 /** An ensemble with its scratch space: what is open while samples are absorbed. */
 export type EnsembleRun = {
   readonly state: EnsembleState;
   readonly tracks: readonly TrackRun[];
   readonly memberKinds: readonly MemberKind[];
   readonly memberTracks: readonly (TrackRun | null)[];
+  readonly neural: readonly NeuralRun[];
+  readonly memberNeural: readonly (NeuralRun | null)[];
+  /** Forecasts that a replay made of all origins at once; null while a stream is live. */
+  past: NeuralPast | null;
   readonly buckets: readonly (readonly [number, number])[];
   readonly bucket: Uint8Array;
   /** [member][lead] */
@@ -112,6 +133,8 @@ export type EnsembleRun = {
   readonly bases: readonly Float64Array[];
   /** [bucket][member] */
   readonly weights: readonly Float64Array[];
+  /** What each member's weight is multiplied by before any error counts.              [member] */
+  readonly priors: Float64Array;
   /** Weight of an error in the losses, exp(−(lead + 1) / half).                           [lead] */
   readonly lossWeights: Float64Array;
   /** What a judged target counts: a bucket sees one origin's worth every stride.       [bucket] */
@@ -129,8 +152,11 @@ export function openEnsemble(state: EnsembleState): EnsembleRun {
     // All tracks have the same seasons.
     tracks.push(openTrack(track, kind, seasons, horizon, length, tracks[0]?.phases));
   }
-  const memberKinds = state.members.map((name): MemberKind => MEMBER_KINDS[name]);
+  const memberKinds = state.members.map(kindOf);
   const buckets = leadBuckets(horizon);
+  const neural = (state.neural ?? []).map((track) =>
+    openNeural(track, runnerOf(track.network), seasons, horizon)
+  );
   return {
     state,
     tracks,
@@ -140,6 +166,13 @@ export function openEnsemble(state: EnsembleState): EnsembleRun {
         ? tracks.find((run) => run.track.kind === kind.filter) ?? null
         : null
     ),
+    neural,
+    memberNeural: memberKinds.map((kind) =>
+      kind.form === "neural"
+        ? neural.find((run) => run.track.network === kind.network) ?? null
+        : null
+    ),
+    past: null,
     buckets,
     bucket: bucketOfLead(horizon),
     forecasts: memberKinds.map(() => new Float64Array(horizon)),
@@ -151,6 +184,7 @@ export function openEnsemble(state: EnsembleState): EnsembleRun {
     spare: null,
     bases: tracks.map(() => new Float64Array(horizon)),
     weights: buckets.map(() => new Float64Array(memberKinds.length)),
+    priors: Float64Array.from(memberKinds, ({ form }) => form === "neural" ? NEURAL_PRIOR : 1),
     lossWeights: Float64Array.from(
       { length: horizon },
       (_, lead) => Math.exp(-(lead + 1) / state.lossHalf),
@@ -200,8 +234,20 @@ export function fromTrack(run: EnsembleRun, track: TrackRun, value: number): num
   return normalised(run.state, fromTrackUnits(units, value));
 }
 
-/** The member that fills gaps and extends beyond the horizon: a filter, else the first member. */
+/** A network's forecast, in units of its scale, normalised. */
+export function fromNeural(run: EnsembleRun, { track }: NeuralRun, value: number): number {
+  return normalised(run.state, track.scale * value);
+}
+
+/** The member that extends beyond the horizon and is asked for one step: see below. */
 export function referenceAt(run: EnsembleRun, u: number): number {
+  const neural = run.tracks.length === 0 ? run.memberNeural[0] : null;
+  if (neural == null) return plainReferenceAt(run, u);
+  return fromNeural(run, neural, neuralMedianAt(neural, u));
+}
+
+/** The member that fills gaps: a filter, else the first member, without a network. */
+function plainReferenceAt(run: EnsembleRun, u: number): number {
   const { state } = run;
   const track = run.tracks[0];
   if (track !== undefined) {
@@ -251,7 +297,7 @@ function fillGap(run: EnsembleRun, slot: number): void {
   }
   const values = new Float64Array(slot - start);
   for (let i = 0; i < values.length; i++) {
-    values[i] = cut(run, referenceAt(run, start + i), RANGE_CUT);
+    values[i] = cut(run, plainReferenceAt(run, start + i), RANGE_CUT);
   }
   for (const value of values) pushSlot(grid, value, false);
 }
@@ -286,6 +332,9 @@ export function ensembleObserve(
   for (const track of run.tracks) {
     const { units } = track.track;
     trackObserve(track, u, units.transform === "none" ? z : toTrackUnits(units, value));
+  }
+  if (run.past === null) {
+    for (const neural of run.neural) neuralObserve(neural, u, value);
   }
   state.low = Math.min(state.low, z);
   state.high = Math.max(state.high, z);

@@ -1,3 +1,4 @@
+import { invariant } from "../base/invariant.ts";
 import { type AdaptiveState, WATCHED_LEVELS, widthFactor } from "./adaptive_coverage.ts";
 import { analogForecastInto, analogShapeOf } from "./analog.ts";
 import { arForecastInto } from "./ar_differences.ts";
@@ -7,6 +8,7 @@ import {
   denormalised,
   type EnsembleRun,
   type EnsembleState,
+  fromNeural,
   fromTrack,
   liveStride,
   newestSlot,
@@ -19,6 +21,13 @@ import { trackBaseInto, trackReadoutAdd } from "./filter_track.ts";
 import { memberWeightsInto } from "./losses.ts";
 import { isTransformed } from "./members.ts";
 import { meanInto, seasonalNaiveInto } from "./naive.ts";
+import { LEVELS } from "./neural/shapes.ts";
+import { fanOffset } from "./neural_fan.ts";
+import { MEDIAN, neuralMedianAt, neuralQuantilesAt, type NeuralRun } from "./neural_track.ts";
+
+/** Share of a network's own fan in its part of the quantiles; the rest is its past errors'. */
+const FAN_OWN = 1;
+
 /** Members on the log or root are cut nearer to what was seen: they run away faster. */
 const RANGE_CUT_TRANSFORMED = 0.4;
 
@@ -47,6 +56,7 @@ function forecastMembers(run: EnsembleRun): void {
 function forecastMemberInto(run: EnsembleRun, member: number, out: Float64Array): void {
   const { state } = run;
   const { horizon, grid, seasons, length } = state;
+  const slot = newestSlot(state);
   const kind = run.memberKinds[member]!;
   const season = seasons[0]?.slots ?? 1;
   switch (kind.form) {
@@ -72,8 +82,31 @@ function forecastMemberInto(run: EnsembleRun, member: number, out: Float64Array)
       }
       break;
     }
+    case "neural":
+      neuralMedianInto(run, run.memberNeural[member]!, slot, out);
+      break;
     default:
       kind satisfies never;
+  }
+}
+
+/** A network's medians, normalised; its quantiles stay in the run. */
+function neuralMedianInto(
+  run: EnsembleRun,
+  neural: NeuralRun,
+  slot: number,
+  out: Float64Array,
+): void {
+  const { quantiles } = neural;
+  if (run.past === null) {
+    neuralQuantilesAt(neural, Float64Array.from(out, (_, l) => slot + 1 + l), quantiles);
+  } else {
+    const past = run.past.quantiles[run.neural.indexOf(neural)]!.get(run.past.count);
+    invariant(past, "a replay asks for the origins that it announced");
+    quantiles.set(past);
+  }
+  for (let l = 0; l < out.length; l++) {
+    out[l] = fromNeural(run, neural, quantiles[l * LEVELS.length + MEDIAN]!);
   }
 }
 
@@ -81,7 +114,7 @@ function forecastMemberInto(run: EnsembleRun, member: number, out: Float64Array)
 function weighMembers(run: EnsembleRun): void {
   for (let bucket = 0; bucket < run.buckets.length; bucket++) {
     const [from, to] = run.buckets[bucket]!;
-    memberWeightsInto(run.state.losses, bucket, to - from, run.weights[bucket]!);
+    memberWeightsInto(run.state.losses, bucket, to - from, run.weights[bucket]!, run.priors);
   }
 }
 
@@ -203,11 +236,15 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
   for (let bucket = 0; bucket < run.buckets.length; bucket++) {
     const [from, to] = run.buckets[bucket]!;
     for (let k = 0; k < WATCHED_QUANTILES.length; k++) {
-      const factor = shape[k]! * widthFactor(adaptive, bucket, WATCHED_QUANTILES[k]!);
+      const quantile = WATCHED_QUANTILES[k]!;
+      const live = widthFactor(adaptive, bucket, quantile);
+      const factor = shape[k]! * live;
+      const rest = 1 - fanShare(run, bucket);
       const at = k * horizon;
       for (let l = from; l < to; l++) {
         const width = scales[l]! * condition[l]!;
-        bounds[at + l] = point[l]! + factor * width;
+        const fan = live * fanAt(run, l, quantile);
+        bounds[at + l] = point[l]! + factor * width * rest + fan;
       }
     }
   }
@@ -250,12 +287,48 @@ export function ensembleQuantiles(
     const z = pointAt(run, point, last, slot, lead);
     const scale = scaleAt(scales, exponent, lead);
     const bucket = run.bucket[Math.min(horizon, Math.max(1, Math.ceil(lead))) - 1]!;
+    const rest = 1 - fanShare(run, bucket);
     for (let q = 0; q < quantiles.length; q++) {
-      const width = shape[q]! * widthFactor(adaptive, bucket, quantiles[q]!) * scale;
+      const live = widthFactor(adaptive, bucket, quantiles[q]!);
+      const fan = live * fanBetween(run, exponent, lead, quantiles[q]!);
+      const width = shape[q]! * live * scale * rest + fan;
       out[t * quantiles.length + q] = denormalised(state, z + width);
     }
   }
   return out;
+}
+
+/** Share of the fan that the networks have: their weights. */
+function fanShare(run: EnsembleRun, bucket: number): number {
+  let share = 0;
+  for (let i = 0; i < run.memberNeural.length; i++) {
+    if (run.memberNeural[i] !== null) share += run.weights[bucket]![i]!;
+  }
+  return FAN_OWN * share;
+}
+
+/** The networks' part of a quantile's distance from the point at a lead, normalised. */
+function fanAt(run: EnsembleRun, lead: number, quantile: number): number {
+  let sum = 0;
+  for (let i = 0; i < run.memberNeural.length; i++) {
+    const neural = run.memberNeural[i]!;
+    if (neural === null) continue;
+    const bucket = run.bucket[lead]!;
+    const offset = fanOffset(neural.track, neural.quantiles, lead, bucket, quantile);
+    sum += FAN_OWN * run.weights[bucket]![i]! * offset * neural.track.scale / run.state.scale;
+  }
+  return sum;
+}
+
+/** Quantile functions are averaged (Vincentisation): beyond the horizon the last one grows on. */
+function fanBetween(run: EnsembleRun, exponent: number, lead: number, quantile: number): number {
+  if (run.neural.length === 0) return 0;
+  const { horizon } = run.state;
+  if (lead >= horizon) return fanAt(run, horizon - 1, quantile) * (lead / horizon) ** exponent;
+  const low = Math.max(1, Math.floor(lead));
+  const share = Math.max(0, lead - low);
+  const before = fanAt(run, low - 1, quantile);
+  return share === 0 ? before : before * (1 - share) + fanAt(run, low, quantile) * share;
 }
 
 /** Value at a fractional position of (last, point[0], point[1], …). */
@@ -279,13 +352,33 @@ function pointAt(
     const fade = Math.exp(-(lead - horizon) / horizon);
     return cut(run, referenceAt(run, slot + lead) + offset * fade, RANGE_CUT);
   }
-  const z = interpolated(point, last, lead);
   const low = Math.floor(lead);
   const share = lead - low;
+  const z = interpolated(point, last, lead) + neuralWithin(run, slot, low, share);
   if (share === 0 || run.tracks.length === 0) return z;
   const straight = (1 - share) * referenceAt(run, slot + low) +
     share * referenceAt(run, slot + low + 1);
   return z + referenceAt(run, slot + lead) - straight;
+}
+
+/** How far the networks' own forecasts between two slots lie from the straight line, weighed. */
+function neuralWithin(run: EnsembleRun, slot: number, low: number, share: number): number {
+  if (share === 0) return 0;
+  let sum = 0;
+  for (let i = 0; i < run.memberNeural.length; i++) {
+    const neural = run.memberNeural[i]!;
+    if (neural === null) continue;
+    const from = low === 0 ? neural.track.features.last : medianOf(neural, low - 1);
+    const straight = from * (1 - share) + medianOf(neural, low) * share;
+    const own = neuralMedianAt(neural, slot + low + share);
+    const weight = run.weights[run.bucket[low]!]![i]!;
+    sum += weight * (own - straight) * neural.track.scale / run.state.scale;
+  }
+  return sum;
+}
+
+function medianOf(neural: NeuralRun, lead: number): number {
+  return neural.quantiles[lead * LEVELS.length + MEDIAN]!;
 }
 
 function scaleAt(scales: Float64Array, exponent: number, lead: number): number {

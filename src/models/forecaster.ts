@@ -15,10 +15,11 @@ import {
 } from "./ensemble.ts";
 import { ensembleQuantiles, issueWhenDue, memberShares } from "./ensemble_forecast.ts";
 import { WAITING_FORECASTS_MAX } from "./filter_track.ts";
-import { filtersOf, type MemberName, readoutsOf } from "./members.ts";
+import { filtersOf, kindOf, type MemberName, readoutsOf } from "./members.ts";
 import { KeptRuns } from "./kept_runs.ts";
 import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
 import { refit } from "./refit.ts";
+import { networkNamed } from "./registry.ts";
 import type { FitRecord } from "./refit_setting.ts";
 import {
   BUFFER_ROOM_MAX,
@@ -105,6 +106,10 @@ function stateBytesMax(members: readonly MemberName[]): number {
       const origins = WAITING_FORECASTS_MAX / leads + 2;
       total += origins * (4 * leads + 4 * FEATURES_MAX + 9);
     }
+  }
+  for (const name of members) {
+    const kind = kindOf(name);
+    if (kind.form === "neural") total += networkNamed(kind.network)?.stateBytesMax ?? 0;
   }
   total += PENDING_MAX * (4 * leads * (members.length + 6) + 256);
   if (members.includes("ar_differences")) total += 12 * AR_LAGS_MAX + 8 * packed(AR_LAGS_MAX + 1);

@@ -2,7 +2,7 @@
  * The members' own past errors, discounted, by lead bucket: what a committee weighs them by.
  *
  *   s_i = Σ exp(−age/half) |e_i| / Σ exp(−age/half)
- *   w_i ∝ (s_i / min s)^(−4g),   g = N / (N + 1),   N = discounted origins seen
+ *   w_i ∝ p_i (s_i / min s)^(−4g),   g = N / (N + 1),   N = discounted origins seen
  *
  * With no past all weights are equal; with much of it a member twice as bad has a 16th of the
  * weight. The exponent was chosen among 2, 4 and 8 (docs/models_that_serve.md).
@@ -44,12 +44,17 @@ export function lossAge(state: LossState, slots: number, halfSlots: number): voi
   for (let b = 0; b < state.weight.length; b++) state.weight[b] = state.weight[b]! * keep;
 }
 
-/** Weights of the members in one bucket, summing to 1.                                  [member] */
+/**
+ * Weights of the members in one bucket, summing to 1.                                     [member]
+ *
+ * @param priors  multiply the weights                                                     [member]
+ */
 export function memberWeightsInto(
   state: LossState,
   bucket: number,
   leadsInBucket: number,
   out: Float64Array,
+  priors?: Float64Array,
 ): void {
   const members = out.length;
   const at = bucket * members;
@@ -67,7 +72,7 @@ export function memberWeightsInto(
   let total = 0;
   for (let i = 0; i < members; i++) {
     const ratio = seen > 0 ? (state.errors[at + i]! + floor) / (least + floor) : 1;
-    out[i] = ratio ** -exponent;
+    out[i] = ratio ** -exponent * (priors?.[i] ?? 1);
     total += out[i]!;
   }
   for (let i = 0; i < members; i++) out[i] = out[i]! / total;

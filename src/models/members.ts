@@ -7,7 +7,8 @@ export type MemberKind =
   | { readonly form: "structural"; readonly filter: FilterName }
   | { readonly form: "readout"; readonly filter: FilterName; readonly full: boolean }
   | { readonly form: "ar_differences" }
-  | { readonly form: "analog"; readonly long: boolean };
+  | { readonly form: "analog"; readonly long: boolean }
+  | { readonly form: "neural"; readonly network: string };
 
 /** The structural filters, by what they are good at. */
 export type FilterName = "trend" | "steady" | "far" | "log_far" | "log_near";
@@ -82,14 +83,29 @@ export const MEMBER_KINDS = {
   analog_long: { form: "analog", long: true },
 } as const satisfies Record<string, MemberKind>;
 
-/** The name of a member. */
-export type MemberName = keyof typeof MEMBER_KINDS;
+/** The name of a member: one of {@linkcode MEMBER_KINDS}, or a network of the registry. */
+export type MemberName = keyof typeof MEMBER_KINDS | `network:${string}`;
+
+const NETWORK_PREFIX = "network:";
+
+/** The member that a network is. */
+export function networkMember(network: string): MemberName {
+  return `${NETWORK_PREFIX}${network}`;
+}
+
+/** What a member is made of. */
+export function kindOf(name: MemberName): MemberKind {
+  if (name.startsWith(NETWORK_PREFIX)) {
+    return { form: "neural", network: name.slice(NETWORK_PREFIX.length) };
+  }
+  return MEMBER_KINDS[name as keyof typeof MEMBER_KINDS];
+}
 
 /** The filters that a set of members needs; the first is the reference for gaps and one step. */
 export function filtersOf(members: readonly MemberName[]): FilterName[] {
   const needed = new Set<FilterName>();
   for (const name of members) {
-    const kind: MemberKind = MEMBER_KINDS[name];
+    const kind = kindOf(name);
     if (kind.form === "structural" || kind.form === "readout") needed.add(kind.filter);
   }
   return (Object.keys(FILTER_KINDS) as FilterName[]).filter((name) => needed.has(name));
@@ -97,7 +113,7 @@ export function filtersOf(members: readonly MemberName[]): FilterName[] {
 
 /** Whether a member works on the log or root, and is cut nearer to the range seen. */
 export function isTransformed(name: MemberName): boolean {
-  const kind: MemberKind = MEMBER_KINDS[name];
+  const kind = kindOf(name);
   return (kind.form === "structural" || kind.form === "readout") &&
     FILTER_KINDS[kind.filter].transformed;
 }
@@ -107,7 +123,7 @@ export function readoutsOf(
   members: readonly MemberName[],
   filter: FilterName,
 ): { light: boolean; full: boolean } {
-  const kinds = members.map((name): MemberKind => MEMBER_KINDS[name]);
+  const kinds = members.map(kindOf);
   const has = (full: boolean) =>
     kinds.some((kind) => kind.form === "readout" && kind.filter === filter && kind.full === full);
   return { light: has(false), full: has(true) };

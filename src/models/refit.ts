@@ -1,7 +1,9 @@
 import { calibrate } from "./calibration.ts";
-import { type EnsembleState, newestSlot } from "./ensemble.ts";
+import { denormalised, type EnsembleState, newestSlot } from "./ensemble.ts";
 import { toTrackUnits } from "./filter_track.ts";
+import { leadBuckets } from "./losses.ts";
 import { FILTER_KINDS, isTransformed } from "./members.ts";
+import { fitFan } from "./neural_fan.ts";
 import {
   FIT_SAMPLES_MIN,
   type FitRecord,
@@ -69,12 +71,21 @@ function fitRecords(setting: Setting): FitRecord[] {
 export function refit(input: RefitInput): { state: EnsembleState; records: FitRecord[] } {
   const setting = settingOf(input);
   const records = fitRecords(setting);
-  const { run, past } = replay(setting, records);
+  const { run, past, neural, counts } = replay(setting, records);
   const { state } = run;
   const nonNegative = input.values.every((value) => value >= 0);
   const meanSize = nonNegative ? meanOf(input.values) : 0;
+  const came = judged(run, past);
+  state.neural?.forEach((track, k) => {
+    const fans = came.map(({ point, errors }, i) => ({
+      quantiles: neural!.quantiles[k]!.get(counts[i]!)!,
+      targets: errors.map((error, l) => denormalised(state, point[l]! + error) / track.scale),
+    }));
+    const span = past.length > 1 ? past.at(-1)!.slot - past[0]!.slot : 0;
+    fitFan(track, fans, leadBuckets(state.horizon), state.horizon, span);
+  });
   state.calibration = calibrate(
-    judged(run, past),
+    came,
     state.horizon,
     naiveScaleOf(state),
     input.members.some(isTransformed) ? meanSize : 0,

@@ -5,8 +5,7 @@ import {
   type FilterName,
   filtersOf,
   isTransformed,
-  MEMBER_KINDS,
-  type MemberKind,
+  kindOf,
   type MemberName,
 } from "./members.ts";
 import { type Season, seasonsOf } from "./season.ts";
@@ -174,7 +173,7 @@ function usableMembers(
   const season = seasons[0]?.slots ?? 1;
   const second = seasons[1]?.slots;
   const usable = input.members.filter((name) => {
-    const kind: MemberKind = MEMBER_KINDS[name];
+    const kind = kindOf(name);
     if (isTransformed(name) && !transformed) return false;
     switch (kind.form) {
       case "seasonal_naive":

@@ -25,8 +25,12 @@ import {
   trackStart,
 } from "./filter_track.ts";
 import { leadBuckets, lossStart } from "./losses.ts";
-import { FILTER_KINDS, readoutsOf } from "./members.ts";
+import { FILTER_KINDS, kindOf, readoutsOf } from "./members.ts";
+import { FAN_LEVELS } from "./neural_fan.ts";
+import { type NeuralPast, neuralReplay } from "./neural_replay.ts";
+import { neuralStart, type NeuralTrack } from "./neural_track.ts";
 import { Residents } from "./packed_cov.ts";
+import { runnerOf } from "./registry.ts";
 import { deviationOf, FIT_SAMPLES_MIN, type FitRecord, type Setting } from "./refit_setting.ts";
 import { emptyGrid, pushSlot } from "./slot_grid.ts";
 import type { StructuralState } from "./structural.ts";
@@ -140,6 +144,7 @@ function startEnsemble(setting: Setting, thetas: Float64Array): EnsembleState {
     grid: emptyGrid(Math.round(us[0]!)),
     ar: usesAr ? arStart(arLags(length, seasons), deviationOf(differences) + 1e-9) : null,
     mean: { sum: 0, count: 0 },
+    ...neuralParts(setting),
     losses: lossStart(members.length, leadBuckets(input.horizon).length),
     lossHalf: Math.max(season > 1 ? LOSS_SEASONS * season : 0, length * LOSS_SHARE),
     calibration: null,
@@ -148,6 +153,34 @@ function startEnsemble(setting: Setting, thetas: Float64Array): EnsembleState {
     low: Infinity,
     high: -Infinity,
   };
+}
+
+/** The tracks of the networks among the members, before the first sample. */
+function neuralParts(setting: Setting): { neural?: NeuralTrack[] } {
+  const { members, seasons, scale, input } = setting;
+  const fanLength = FAN_LEVELS * leadBuckets(input.horizon).length;
+  const tracks = members.map(kindOf).flatMap((kind) =>
+    kind.form === "neural"
+      ? [neuralStart(kind.network, runnerOf(kind.network), seasons, scale, fanLength)]
+      : []
+  );
+  return tracks.length > 0 ? { neural: tracks } : {};
+}
+
+/** What the networks forecast from all origins; their tracks are at the end then. */
+function neuralPastOf(
+  setting: Setting,
+  state: EnsembleState,
+  origins: ReadonlySet<number>,
+): NeuralPast | null {
+  if (state.neural === undefined) return null;
+  const { us, seasons, input } = setting;
+  const quantiles = state.neural.map((track) =>
+    neuralReplay(track, runnerOf(track.network), {
+      ...{ seasons, horizon: input.horizon, us, values: input.values, origins },
+    })
+  );
+  return { count: 0, quantiles };
 }
 
 /** After which sample counts a replay forecasts, increasing. */
@@ -199,19 +232,26 @@ function switchParameters(
   });
 }
 
-/** Runs a fresh ensemble over all samples, forecasting on the way. */
+/**
+ * Runs a fresh ensemble over all samples, forecasting on the way.
+ *
+ * @returns past: the forecasts; counts: samples before each; neural: the networks' own
+ */
 export function replay(
   setting: Setting,
   records: readonly FitRecord[],
-): { run: EnsembleRun; past: PendingForecast[] } {
+): { run: EnsembleRun; past: PendingForecast[]; neural: NeuralPast | null; counts: number[] } {
   const { input, us } = setting;
   const before = input.seen - us.length;
   const switches = records.map(({ count, thetas }) => ({ at: count - before, thetas }));
   while (switches.length > 1 && switches[1]!.at <= 0) switches.shift();
   const state = startEnsemble(setting, switches[0]!.thetas);
-  let run = openEnsemble(state);
   const origins = replayOrigins(us.length);
+  const neuralPast = neuralPastOf(setting, state, origins);
+  let run = openEnsemble(state);
+  run.past = neuralPast;
   const past: PendingForecast[] = [];
+  const counts: number[] = [];
   enterEnsemble(run);
   for (let i = 0; i < us.length; i++) {
     const next = switches.slice(1).find(({ at }) => at === i);
@@ -219,21 +259,25 @@ export function replay(
       leaveEnsemble(run);
       switchParameters(setting, state, next.thetas, i);
       run = openEnsemble(state);
+      run.past = neuralPast;
       enterEnsemble(run);
     }
     if (origins.has(i) && newestSlot(state) !== past.at(-1)?.slot) {
+      if (neuralPast !== null) neuralPast.count = i;
       const forecast = forecastFromNewest(run);
       past.push(forecast);
+      counts.push(i);
       state.pending.push(forecast);
     }
     ensembleObserve(run, us[i]!, input.values[i]!, null);
   }
   leaveEnsemble(run);
+  run.past = null;
   if (switches.length > 1) {
     switchParameters(setting, state, switches.at(-1)!.thetas, us.length);
     run = openEnsemble(state);
   }
-  return { run, past };
+  return { run, past, neural: neuralPast, counts };
 }
 
 /** How the forecasts of a replay came out on the slots that followed. */

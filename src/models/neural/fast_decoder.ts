@@ -1,0 +1,132 @@
+/**
+ * The decoder of `network.ts` on one core: quantiles of many leads from the hidden features of one
+ * sample, with the weights in the memory of the SIMD kernels.
+ */
+import { denseBytes, type DenseMatrix, denseMatrixBytes, DenseUnit } from "../../device/mod.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { needTensor } from "./fast_body.ts";
+import { ANCHORS, LEAD_FEATURES, type LeadRows, LEVELS } from "./shapes.ts";
+
+/** Leads that go through a layer together. */
+const BLOCK_LEADS = 64;
+
+/** Logits of the anchors, the spread, the levels. */
+const COLUMNS = ANCHORS + 1 + LEVELS.length;
+const MIDDLE = LEVELS.length >> 1;
+
+/** As in src/ops/anchor_mixture.ts. */
+const SPREAD_MAX = 5;
+const RAW_SHIFT = 0.5;
+
+/** Bytes of weights and scratch that {@linkcode FastDecoder} places. */
+export function fastDecoderBytes(head: number): number {
+  const matrices = denseMatrixBytes(head, LEAD_FEATURES) + denseMatrixBytes(head, head) +
+    denseMatrixBytes(COLUMNS, head);
+  const scratch = denseBytes(BLOCK_LEADS * LEAD_FEATURES) + 2 * denseBytes(BLOCK_LEADS * head) +
+    denseBytes(BLOCK_LEADS * COLUMNS);
+  return matrices + denseBytes(head) + denseBytes(COLUMNS) + scratch;
+}
+
+/** See the top of this file. */
+export class FastDecoder {
+  readonly #unit: DenseUnit;
+  readonly #head: number;
+  readonly #lead: DenseMatrix;
+  readonly #mlp: DenseMatrix;
+  readonly #mlpBias: Float32Array;
+  readonly #out: DenseMatrix;
+  readonly #outBias: Float32Array;
+  readonly #given: Float32Array;
+  readonly #z: Float32Array;
+  readonly #mixed: Float32Array;
+  readonly #columns: Float32Array;
+  #quantiles = new Float32Array(BLOCK_LEADS * LEVELS.length);
+
+  /** @throws {InvalidValueError} a tensor is missing */
+  constructor(unit: DenseUnit, head: number, tensors: Readonly<Record<string, Tensor>>) {
+    const of = (name: string) => needTensor(tensors, `decoder.${name}`).data;
+    this.#unit = unit;
+    this.#head = head;
+    this.#lead = unit.matrix(of("lead.weight"), head, LEAD_FEATURES);
+    this.#mlp = unit.matrix(of("mlp.weight"), head, head);
+    this.#mlpBias = unit.place(of("mlp.bias"));
+    this.#out = unit.matrix(of("out.weight"), COLUMNS, head);
+    this.#outBias = unit.place(of("out.bias"));
+    this.#given = unit.floats(BLOCK_LEADS * LEAD_FEATURES);
+    this.#z = unit.floats(BLOCK_LEADS * head);
+    this.#mixed = unit.floats(BLOCK_LEADS * head);
+    this.#columns = unit.floats(BLOCK_LEADS * COLUMNS);
+  }
+
+  /**
+   * Quantiles of the first `count` leads; overwritten by the next call.
+   *
+   * @param hidden                                                                 [head]
+   * @returns                                                     [count, LEVELS.length]
+   */
+  decode(hidden: Float32Array, leads: LeadRows, count: number): Float32Array {
+    const size = count * LEVELS.length;
+    if (this.#quantiles.length < size) this.#quantiles = new Float32Array(size);
+    for (let from = 0; from < count; from += BLOCK_LEADS) {
+      const rows = Math.min(BLOCK_LEADS, count - from);
+      this.#block(hidden, leads, from, rows);
+      for (let row = 0; row < rows; row++) this.#mixture(leads, from + row, row * COLUMNS);
+    }
+    return this.#quantiles.subarray(0, size);
+  }
+
+  #block(hidden: Float32Array, leads: LeadRows, from: number, rows: number): void {
+    const unit = this.#unit;
+    const head = this.#head;
+    const z = this.#z;
+    const mixed = this.#mixed;
+    this.#given.set(leads.features.subarray(from * LEAD_FEATURES, (from + rows) * LEAD_FEATURES));
+    for (let row = 0; row < rows; row++) z.set(hidden, row * head);
+    unit.addProduct(z, this.#given, this.#lead, rows);
+    unit.activate("silu", z, z, rows * head);
+    unit.product(mixed, z, this.#mlp, rows, this.#mlpBias);
+    unit.activate("silu", mixed, mixed, rows * head);
+    for (let i = 0; i < rows * head; i++) mixed[i] = mixed[i]! + z[i]!;
+    unit.product(this.#columns, mixed, this.#out, rows, this.#outBias);
+  }
+
+  /** Equation: src/ops/anchor_mixture.ts. */
+  #mixture({ anchors, valid, scale }: LeadRows, row: number, at: number): void {
+    const columns = this.#columns;
+    const first = row * ANCHORS;
+    let most = -Infinity;
+    for (let i = 0; i < ANCHORS; i++) {
+      if (valid[first + i]! > 0.5) most = Math.max(most, columns[at + i]!);
+    }
+    let total = 0;
+    let base = 0;
+    for (let i = 0; i < ANCHORS; i++) {
+      if (!(valid[first + i]! > 0.5)) continue;
+      const weight = Math.exp(columns[at + i]! - most);
+      total += weight;
+      base += weight * anchors[first + i]!;
+    }
+    if (total > 0) base /= total;
+    const spread = Math.min(Math.max(columns[at + ANCHORS]!, -SPREAD_MAX), SPREAD_MAX);
+    const gain = scale[row]! * Math.exp(spread);
+    const raw = at + ANCHORS + 1;
+    const out = this.#quantiles;
+    const to = row * LEVELS.length;
+    const middle = columns[raw + MIDDLE]!;
+    out[to + MIDDLE] = base + gain * middle;
+    let offset = middle;
+    for (let k = MIDDLE + 1; k < LEVELS.length; k++) {
+      offset += softplus(columns[raw + k]! - RAW_SHIFT);
+      out[to + k] = base + gain * offset;
+    }
+    offset = middle;
+    for (let k = MIDDLE - 1; k >= 0; k--) {
+      offset -= softplus(columns[raw + k]! - RAW_SHIFT);
+      out[to + k] = base + gain * offset;
+    }
+  }
+}
+
+function softplus(x: number): number {
+  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+}

@@ -1,0 +1,223 @@
+import { featureStart, type FeatureState } from "./neural/features.ts";
+import { seasonClock, takeLead, takeSample } from "./neural/features.ts";
+import type { NeuralRunner } from "./neural/runner.ts";
+import { type LeadRows, leadRows, LEVELS, TOKEN_FEATURES } from "./neural/shapes.ts";
+import { normalQuantile } from "./normal.ts";
+import type { Season } from "./season.ts";
+
+/**
+ * A network as a member: features and state of one channel, advanced sample by sample. Plain data;
+ * {@linkcode openNeural} adds the network and scratch space.
+ *
+ * Values enter divided by `scale`, not shifted: the network sees how large the level is beside the
+ * variation.
+ */
+export type NeuralTrack = {
+  /** Name of the network in the registry. */
+  network: string;
+  scale: number;
+  /** Slot time of the newest sample; NaN before the first. */
+  lastU: number;
+  features: FeatureState;
+  /** State of the backbone. */
+  state: Float32Array;
+  /** What the decoder sees of the newest sample. */
+  hidden: Float32Array;
+  /** Factors of the fan's half widths, from past errors: see `neural_fan.ts`.   [level, bucket] */
+  fan: Float64Array;
+};
+
+/** A neural track with its network and scratch space. */
+export type NeuralRun = {
+  readonly track: NeuralTrack;
+  readonly runner: NeuralRunner;
+  readonly horizon: number;
+  /** First season in slots, 0 = none. */
+  readonly season: number;
+  readonly rows: LeadRows;
+  readonly token: Float32Array;
+  readonly elapsed: Float64Array;
+  readonly seasonal: Float64Array;
+  /** Quantiles of the newest forecast, in units of `scale`.                [lead, LEVELS] */
+  readonly quantiles: Float64Array;
+};
+
+/** Index of the median among the levels. */
+export const MEDIAN = LEVELS.indexOf(0.5);
+
+/** Longest lead, in slots, that networks are trained for. */
+export const NEURAL_LEADS_MAX = 96;
+
+/** The seasons as the features take them: two lengths in slots, 0 = none. */
+export function featureSeasons(seasons: readonly Season[]): [number, number] {
+  const usable = seasons.filter(({ slots }) => slots > 1);
+  return [usable[0]?.length ?? 0, usable[1]?.length ?? 0];
+}
+
+/** A track before its first sample. */
+export function neuralStart(
+  network: string,
+  runner: NeuralRunner,
+  seasons: readonly Season[],
+  scale: number,
+  fanLength: number,
+): NeuralTrack {
+  return {
+    network,
+    scale,
+    lastU: NaN,
+    features: featureStart(featureSeasons(seasons)),
+    state: new Float32Array(runner.stateLength),
+    hidden: new Float32Array(runner.hiddenLength),
+    fan: new Float64Array(fanLength).fill(1),
+  };
+}
+
+/** Gives a track its network and scratch space. */
+export function openNeural(
+  track: NeuralTrack,
+  runner: NeuralRunner,
+  seasons: readonly Season[],
+  horizon: number,
+): NeuralRun {
+  return {
+    track,
+    runner,
+    horizon,
+    season: featureSeasons(seasons)[0],
+    rows: leadRows(horizon),
+    token: new Float32Array(TOKEN_FEATURES),
+    elapsed: new Float64Array(1),
+    seasonal: new Float64Array(1),
+    quantiles: new Float64Array(horizon * LEVELS.length),
+  };
+}
+
+/** Samples that a clock puts into one slot are this far apart for the network. */
+const SAME_SLOT_APART = 0.01;
+
+/** Values are cut here, in units of the scale: their squares are numbers still. */
+const UNITS_MAX = 1e100;
+
+/** A value in units of the scale; a scale that overflowed gives 0. */
+function inUnits({ scale }: NeuralTrack, value: number): number {
+  const units = value / scale;
+  return Number.isNaN(units) ? 0 : Math.min(UNITS_MAX, Math.max(-UNITS_MAX, units));
+}
+
+/** Takes a sample into the features; of the same slot time as the one before where stamps jitter. */
+function takeInto(track: NeuralTrack, u: number, value: number, tokens: Float32Array, at: number) {
+  const isLater = Number.isNaN(track.lastU) || u > track.lastU;
+  track.lastU = isLater ? u : track.lastU + SAME_SLOT_APART;
+  takeSample(track.features, track.lastU, inUnits(track, value), tokens, at);
+}
+
+/** Takes a sample at slot time `u`. */
+export function neuralObserve(run: NeuralRun, u: number, value: number): void {
+  const { track, runner, token, elapsed, seasonal } = run;
+  takeInto(track, u, value, token, 0);
+  elapsed[0] = track.features.elapsed;
+  seasonal[0] = track.features.elapsed * seasonClock(track.features);
+  runner.absorb(track.state, token, elapsed, seasonal, 1, track.hidden);
+}
+
+/**
+ * Takes many samples at once, and lets `visit` look at the features as they stand before each
+ * sample and after the last one. The same bits as sample by sample.
+ *
+ * @param visit  gets the count of samples taken
+ * @returns      what the decoder sees after each sample                 [count, hiddenLength]
+ */
+export function neuralObserveAll(
+  run: NeuralRun,
+  us: Float64Array,
+  values: Float64Array,
+  visit: (count: number) => void,
+): Float32Array {
+  const { track, runner } = run;
+  const count = us.length;
+  const tokens = new Float32Array(count * TOKEN_FEATURES);
+  const elapsed = new Float64Array(count);
+  const seasonal = new Float64Array(count);
+  const clock = seasonClock(track.features);
+  for (let i = 0; i < count; i++) {
+    visit(i);
+    takeInto(track, us[i]!, values[i]!, tokens, i * TOKEN_FEATURES);
+    elapsed[i] = track.features.elapsed;
+    seasonal[i] = track.features.elapsed * clock;
+  }
+  visit(count);
+  const width = runner.hiddenLength;
+  const hidden = new Float32Array(count * width);
+  runner.absorb(track.state, tokens, elapsed, seasonal, count, hidden);
+  track.hidden.set(hidden.subarray((count - 1) * width));
+  return hidden;
+}
+
+/**
+ * A lead as the network knows leads: one beyond {@linkcode NEURAL_LEADS_MAX} is taken whole seasons
+ * earlier, where there is a season that short.
+ */
+export function knownLead(lead: number, season: number): number {
+  if (lead <= NEURAL_LEADS_MAX) return lead;
+  if (season === 0 || season > NEURAL_LEADS_MAX) return NEURAL_LEADS_MAX;
+  return lead - season * Math.ceil((lead - NEURAL_LEADS_MAX) / season);
+}
+
+/** Writes decoded quantiles in units of the track's scale.                       [count, LEVELS] */
+export function quantilesInto(
+  last: number,
+  rows: LeadRows,
+  decoded: Float32Array,
+  count: number,
+  out: Float64Array,
+): void {
+  for (let row = 0; row < count; row++) {
+    const unit = rows.unit[row]!;
+    for (let k = 0; k < LEVELS.length; k++) {
+      const at = row * LEVELS.length + k;
+      out[at] = last + unit * decoded[at]!;
+    }
+  }
+}
+
+/** Smallest lead: a sample stamped late in its slot leaves less than a whole one. */
+const LEAD_MIN = 0.01;
+
+/**
+ * Quantiles at slot times after the newest sample, in units of the scale.
+ *
+ * @param out  [time, LEVELS]; at most as many times as the run has leads
+ */
+export function neuralQuantilesAt(run: NeuralRun, us: ArrayLike<number>, out: Float64Array): void {
+  const { track, runner, rows, season } = run;
+  for (let i = 0; i < us.length; i++) {
+    takeLead(track.features, knownLead(Math.max(LEAD_MIN, us[i]! - track.lastU), season), rows, i);
+  }
+  const decoded = runner.decode(track.hidden, rows, us.length);
+  quantilesInto(track.features.last, rows, decoded, us.length, out);
+}
+
+/** The median at one slot time, in units of the scale. */
+export function neuralMedianAt(run: NeuralRun, u: number): number {
+  const one = new Float64Array(LEVELS.length);
+  neuralQuantilesAt(run, [u], one);
+  return one[MEDIAN]!;
+}
+
+const NORMAL_SCORES = LEVELS.map((level) => normalQuantile(level));
+
+/**
+ * The quantile of any level from those of {@linkcode LEVELS}: straight lines over the normal score,
+ * which the outermost ones extend.
+ *
+ * @param from  where the quantiles begin in `quantiles`
+ */
+export function quantileAt(quantiles: Float64Array, from: number, level: number): number {
+  const score = normalQuantile(level);
+  let k = 1;
+  while (k < LEVELS.length - 1 && NORMAL_SCORES[k]! < score) k++;
+  const share = (score - NORMAL_SCORES[k - 1]!) / (NORMAL_SCORES[k]! - NORMAL_SCORES[k - 1]!);
+  const before = quantiles[from + k - 1]!;
+  return before + share * (quantiles[from + k]! - before);
+}
