@@ -36,8 +36,8 @@ export interface ModelServiceParts {
   readonly store: Store;
   readonly models: TrainedModels;
   readonly jobs: Jobs;
-  /** The file of a model of the program that can be tuned; null for another one. */
-  readonly builtInFile: (name: string) => Promise<Uint8Array | null>;
+  /** Files of the networks that come with the program, by name. */
+  readonly shipped: ReadonlyMap<string, Uint8Array>;
 }
 
 /** The use cases of models: what serves, what is made of it, and by which jobs. */
@@ -137,10 +137,10 @@ export class ModelService {
 
   /** @throws {InvalidValueError} no such model, or one that has no weights */
   async #baseFile(base: string): Promise<Uint8Array> {
-    const { models, builtInFile } = this.#parts;
+    const { models, shipped } = this.#parts;
     models.require(base);
-    const file = await models.file(base) ?? await builtInFile(base);
-    if (file === null) throw new InvalidValueError("base", base, "a model with weights");
+    const file = await models.file(base) ?? shipped.get(base);
+    if (file === undefined) throw new InvalidValueError("base", base, "a model with weights");
     return file;
   }
 

@@ -11,7 +11,7 @@ import type { Log } from "./telemetry.ts";
 /** Trained models of one service: each of its threads holds them all. */
 export const TRAINED_MODELS_MAX = 32;
 /** Bytes of one model's file. */
-export const MODEL_BYTES_MAX = 64 * 1024 * 1024;
+export const MODEL_BYTES_MAX = 16 * 1024 * 1024;
 
 /** What a model's file says of itself. */
 export interface ModelFacts {
@@ -41,7 +41,7 @@ export interface TrainedModelsParts {
   /** Models that are always there, the default first. */
   readonly builtIn: readonly ServingModel[];
   /** @throws {SyntaxError | InvalidValueError} the bytes are no model that serves */
-  readonly inspect: (bytes: Uint8Array) => ModelFacts;
+  readonly inspect: (name: string, bytes: Uint8Array) => ModelFacts;
   /** Gives a model to the threads that serve; null takes it from them. */
   readonly serve: (name: string, bytes: Uint8Array | null) => Promise<void>;
   readonly log: Log;
@@ -108,7 +108,7 @@ export class TrainedModels {
   }
 
   async #serve(name: string, bytes: Uint8Array, about: About): Promise<ServingModel> {
-    const facts = this.#parts.inspect(bytes);
+    const facts = this.#parts.inspect(name, bytes);
     await this.#parts.serve(name, bytes);
     const { base, job, createdAt } = about;
     const model: ServingModel = { ...facts, name, origin: "trained", base, job, createdAt };
@@ -167,15 +167,16 @@ export class TrainedModels {
     checkBytes(bytes.length);
     const createdAt = formatTimestamp(this.#parts.clock.nowNs());
     const about: About = { ...from, createdAt, fileHash: sha256Hex(bytes) };
-    this.#parts.inspect(bytes);
+    this.#parts.inspect(name, bytes);
     await writeAtomic(this.#path(name, "safetensors"), bytes);
     await writeAtomic(this.#path(name, "json"), encoder.encode(JSON.stringify(about)));
     return await this.#serve(name, bytes, about);
   }
 
-  /** The file of a trained model; null where the name is that of another or of none. */
-  async file(name: string): Promise<Uint8Array<ArrayBuffer> | null> {
-    return this.#trained.has(name) ? await readIfThere(this.#path(name, "safetensors")) : null;
+  /** The file of a trained model; undefined where the name is that of another or of none. */
+  async file(name: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    if (!this.#trained.has(name)) return undefined;
+    return await readIfThere(this.#path(name, "safetensors")) ?? undefined;
   }
 
   /** @throws {NotFoundError | ConflictError} no such model, or it is of the program */

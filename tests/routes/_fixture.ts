@@ -245,10 +245,10 @@ export function openFixture(
     clock,
     (name, bytes) => engine.setModel(name, bytes),
   );
-  const builtInFile = (name: string) => Promise.resolve(name === "neural" ? BASE : null);
+  const shipped = new Map([["neural", BASE]]);
   const service = new Service({
     ...{ store, engine, telemetry, clock },
-    models: new ModelService({ store, models, jobs, builtInFile }),
+    models: new ModelService({ store, models, jobs, shipped }),
     log: silentLog,
   });
   const app = createApp(service, options);

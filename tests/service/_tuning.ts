@@ -108,8 +108,8 @@ export function makeJobs(
   const served = new Map<string, Uint8Array>();
   const models = new TrainedModels({
     folder: `${folder}/models`,
-    builtIn: [...builtInModels(), NEURAL],
-    inspect: inspectNetwork,
+    builtIn: [...builtInModels(new Map()), NEURAL],
+    inspect: (_, bytes) => inspectNetwork(bytes),
     serve: (name, bytes) => {
       if (bytes === null) served.delete(name);
       else served.set(name, bytes);
