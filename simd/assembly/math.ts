@@ -61,7 +61,8 @@ export function exp(x: v128): v128 {
   const powers = powersOf(inside);
   const scale = twoTo(powers);
   const part = expm1Reduced(remainderOf(inside, powers));
-  const value = f32x4.add(f32x4.mul(part, scale), scale);
+  // Not part·scale + scale: just below 2^128 the scale is infinite already, and part below 0.
+  const value = f32x4.mul(f32x4.add(part, splat(1)), scale);
   return v128.andnot(value, f32x4.lt(x, splat(EXP_MIN)));
 }
 

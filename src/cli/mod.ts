@@ -28,6 +28,10 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
     summary: "Train a model on series files or on a task",
     load: async () => (await import("./train.ts")).trainCommand,
   },
+  pretraining: {
+    summary: "Pack and preview the series of pretraining",
+    load: async () => (await import("./pretraining.ts")).pretrainingCommand,
+  },
   import: {
     summary: "Send a file to a running service, or into a data folder",
     load: async () => (await import("./import.ts")).importCommand,
@@ -56,7 +60,7 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
 
 function overview(): string {
   const lines = Object.entries(VERBS).map(([name, { summary }]) =>
-    `  ${name.padEnd(10)} ${summary}`
+    `  ${name.padEnd(12)} ${summary}`
   );
   return [
     "Usage: driftline <verb> [options]",

@@ -64,10 +64,10 @@ export class DenseUnit {
 
   /** An array of zeros in this memory, for good. */
   floats(length: number): Float32Array {
-    const array = new Float32Array(this.#memory.buffer, this.#next, length);
+    const start = this.#next;
     this.#next += aligned(length);
     invariant(this.#next <= this.#end, "a dense unit is asked for more than it was made for");
-    return array;
+    return new Float32Array(this.#memory.buffer, start, length);
   }
 
   /** A copy in this memory. */

@@ -29,7 +29,7 @@ import {
   type NeuralTrack,
   openNeural,
 } from "./neural_track.ts";
-import { runnerOf } from "./registry.ts";
+import { networkOfId } from "./registry.ts";
 import type { Season } from "./season.ts";
 import type { SlotClock } from "./slot_clock.ts";
 import { GRID_SLOTS_MAX, pushSlot, type SlotGrid } from "./slot_grid.ts";
@@ -155,7 +155,7 @@ export function openEnsemble(state: EnsembleState): EnsembleRun {
   const memberKinds = state.members.map(kindOf);
   const buckets = leadBuckets(horizon);
   const neural = (state.neural ?? []).map((track) =>
-    openNeural(track, runnerOf(track.network), seasons, horizon)
+    openNeural(track, networkOfId(track.network).runner(), seasons, horizon)
   );
   return {
     state,

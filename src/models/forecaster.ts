@@ -19,7 +19,7 @@ import { filtersOf, kindOf, type MemberName, readoutsOf } from "./members.ts";
 import { KeptRuns } from "./kept_runs.ts";
 import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
 import { refit } from "./refit.ts";
-import { networkNamed } from "./registry.ts";
+import { networkOfId } from "./registry.ts";
 import type { FitRecord } from "./refit_setting.ts";
 import {
   BUFFER_ROOM_MAX,
@@ -109,7 +109,7 @@ function stateBytesMax(members: readonly MemberName[]): number {
   }
   for (const name of members) {
     const kind = kindOf(name);
-    if (kind.form === "neural") total += networkNamed(kind.network)?.stateBytesMax ?? 0;
+    if (kind.form === "neural") total += networkOfId(kind.network).stateBytesMax;
   }
   total += PENDING_MAX * (4 * leads * (members.length + 6) + 256);
   if (members.includes("ar_differences")) total += 12 * AR_LAGS_MAX + 8 * packed(AR_LAGS_MAX + 1);

@@ -83,14 +83,14 @@ export const MEMBER_KINDS = {
   analog_long: { form: "analog", long: true },
 } as const satisfies Record<string, MemberKind>;
 
-/** The name of a member: one of {@linkcode MEMBER_KINDS}, or a network of the registry. */
+/** The name of a member: of {@linkcode MEMBER_KINDS}, or of a network in the registry by its id. */
 export type MemberName = keyof typeof MEMBER_KINDS | `network:${string}`;
 
 const NETWORK_PREFIX = "network:";
 
-/** The member that a network is. */
-export function networkMember(network: string): MemberName {
-  return `${NETWORK_PREFIX}${network}`;
+/** The member that the network of an id is. */
+export function networkMember(id: string): MemberName {
+  return `${NETWORK_PREFIX}${id}`;
 }
 
 /** What a member is made of. */

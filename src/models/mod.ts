@@ -4,11 +4,12 @@ import { type ForecasterModel, forecasterModel } from "./forecaster.ts";
 import { type MemberName, networkMember } from "./members.ts";
 import type { ChannelConfig } from "./model.ts";
 import {
-  installNetwork,
-  type Network,
-  type NetworkFile,
   networkNamed,
-  networks,
+  readNetwork,
+  serveNetwork,
+  type ServingNetwork,
+  servingNetworks,
+  withdrawNetwork,
 } from "./registry.ts";
 
 /** Version of the members' behaviour; it goes into every model's name and hash. */
@@ -58,45 +59,45 @@ export const MODEL_NAMES: readonly string[] = Object.keys(MODELS);
 /** The network that the committee hears where its weights are there. */
 export const COMMITTEE_NETWORK = "neural";
 
-/** Hexadecimal digits of a network's hash in a model's name. */
-const HASH_DIGITS = 16;
-
 /** Version of how networks serve. */
 const NEURAL_VERSION = 1;
 
 /** Models with a network, by the network: another file is another model. */
-const alone = new WeakMap<Network, ForecasterModel>();
-const heard = new WeakMap<Network, ForecasterModel>();
+const alone = new WeakMap<ServingNetwork, ForecasterModel>();
+const heard = new WeakMap<ServingNetwork, ForecasterModel>();
 
 function made(
-  kept: WeakMap<Network, ForecasterModel>,
-  network: Network,
+  kept: WeakMap<ServingNetwork, ForecasterModel>,
+  network: ServingNetwork,
   name: string,
-  members: readonly MemberName[],
+  others: readonly MemberName[],
 ): ForecasterModel {
   let model = kept.get(network);
   if (model === undefined) {
-    const digits = network.hash.slice(0, HASH_DIGITS);
-    model = forecasterModel(`${name}+${network.name}.${NEURAL_VERSION}@${digits}`, members);
+    const members = [...others, networkMember(network.id)];
+    model = forecasterModel(`${name}/${VERSION}.${NEURAL_VERSION} ${network.id}`, members);
     kept.set(network, model);
   }
   return model;
 }
 
-/** A network as a model of its own: a committee of one. */
-function networkModel(network: Network): ForecasterModel {
-  const { name } = network;
-  return made(alone, network, `${name}/${VERSION}`, [networkMember(name)]);
-}
-
 /** Names of all models of this thread: those without weights, then its networks. */
 export function modelNames(): readonly string[] {
-  return [...MODEL_NAMES, ...networks().map(({ name }) => name)];
+  return [...MODEL_NAMES, ...servingNetworks().map(({ name }) => name)];
 }
 
-/** Makes a network known in this thread, as a model of its own name. Throws as the registry does. */
-export function installModel(file: NetworkFile): Network {
-  return installNetwork(file, MODEL_NAMES);
+/**
+ * Serves a trained network of this thread as a model of its name; null withdraws it.
+ *
+ * @throws {InvalidValueError | SyntaxError | LimitError} another model has the name, or the bytes
+ *   are no network that serves
+ */
+export function setModel(name: string, bytes: Uint8Array | null): void {
+  if (Object.hasOwn(MODELS, name)) {
+    throw new InvalidValueError("network", name, "no name of another model");
+  }
+  if (bytes === null) withdrawNetwork(name);
+  else serveNetwork(readNetwork(name, bytes));
 }
 
 /**
@@ -107,9 +108,9 @@ export function installModel(file: NetworkFile): Network {
 export function modelNamed(name: string): ForecasterModel {
   const network = networkNamed(name === DEFAULT_MODEL ? COMMITTEE_NETWORK : name);
   if (network !== undefined) {
-    if (name !== DEFAULT_MODEL) return networkModel(network);
-    const members = [...COMMITTEE, networkMember(network.name)];
-    return made(heard, network, `${DEFAULT_MODEL}/${VERSION}`, members);
+    return name === DEFAULT_MODEL
+      ? made(heard, network, name, COMMITTEE)
+      : made(alone, network, name, []);
   }
   const model = Object.hasOwn(MODELS, name) ? MODELS[name] : undefined;
   if (model === undefined) {
@@ -127,7 +128,7 @@ export function modelHash(name: string, config: ChannelConfig): string {
   }));
 }
 
-export { type Network, type NetworkFile, networkNamed, networks };
+export { networkNamed, readNetwork, type ServingNetwork, servingNetworks };
 
 /** The neural forecaster. */
 export * as neural from "./neural/mod.ts";

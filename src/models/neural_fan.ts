@@ -6,8 +6,8 @@
  *   log f = N / (N + 12) · log(quantile of r at the level)
  *
  * by lead bucket, for the watched levels; N counts half horizons that the origins span. This is
- * split conformal prediction (Vovk 2005; Lei et al. 2018) on relative residuals, shrunk to the
- * network's own width while few were seen. The live correction of `adaptive_coverage.ts` comes on top.
+ * split conformal prediction (Lei et al. 2018) on relative residuals, shrunk to the network's own
+ * width while few were seen. The live correction of `adaptive_coverage.ts` comes on top.
  */
 import { WATCHED_LEVELS } from "./adaptive_coverage.ts";
 import { MEDIAN, type NeuralTrack, quantileAt } from "./neural_track.ts";

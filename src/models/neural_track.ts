@@ -13,7 +13,7 @@ import type { Season } from "./season.ts";
  * variation.
  */
 export type NeuralTrack = {
-  /** Name of the network in the registry. */
+  /** Id of the network in the registry. */
   network: string;
   scale: number;
   /** Slot time of the newest sample; NaN before the first. */
@@ -105,7 +105,7 @@ function inUnits({ scale }: NeuralTrack, value: number): number {
   return Number.isNaN(units) ? 0 : Math.min(UNITS_MAX, Math.max(-UNITS_MAX, units));
 }
 
-/** Takes a sample into the features; of the same slot time as the one before where stamps jitter. */
+/** Takes a sample into the features, which may have the slot of the one before. */
 function takeInto(track: NeuralTrack, u: number, value: number, tokens: Float32Array, at: number) {
   const isLater = Number.isNaN(track.lastU) || u > track.lastU;
   track.lastU = isLater ? u : track.lastU + SAME_SLOT_APART;

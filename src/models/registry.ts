@@ -2,28 +2,22 @@
  * The trained networks of this thread, by name. Whoever reads the files hands them in at the start
  * (`src/service/weights.ts`); without any the other models work as they do.
  */
-import { ConflictError, InvalidValueError, LimitError } from "../base/errors.ts";
-import { decodeWeights, type NetworkWeights } from "./neural/weights.ts";
+import { InvalidValueError, LimitError } from "../base/errors.ts";
+import { sha256Hex } from "../base/hash.ts";
 import { openRunner } from "./neural/fast_network.ts";
 import { networkOf } from "./neural/network.ts";
 import type { NeuralRunner } from "./neural/runner.ts";
-import { sha256Hex } from "../base/hash.ts";
-
-/** A network's file as it was read. */
-export interface NetworkFile {
-  /** What streams ask for: the model's name. */
-  readonly name: string;
-  readonly bytes: Uint8Array;
-  /** SHA-256 of the bytes, in hexadecimal, as the manifest has it. */
-  readonly sha256: string;
-}
+import { decodeWeights, neuralCount, type NeuralWeights } from "./neural/weights.ts";
 
 /** A network that models can be made of. */
-export interface Network {
+export interface ServingNetwork {
+  /** What streams ask for: the model's name. */
   readonly name: string;
-  /** SHA-256 of its file. */
+  /** Name and file: what states are made with. */
+  readonly id: string;
+  /** SHA-256 of its file, in hexadecimal. */
   readonly hash: string;
-  readonly weights: NetworkWeights;
+  readonly kind: "s5" | "mamba";
   /** Numbers that it learned. */
   readonly parameters: number;
   /** Bytes of one channel's state at most: features with their history, backbone, hidden. */
@@ -32,80 +26,111 @@ export interface Network {
   runner(): NeuralRunner;
 }
 
-/** Features and history of one channel, packed, with what the track adds in numbers. */
-const FEATURE_BYTES_MAX = 12 * 1024 + 512;
-
-/** Networks of one thread. */
-export const NETWORKS_MAX = 32;
+/** Networks of one thread, those included that were replaced and still have states. */
+export const NETWORKS_MAX = 64;
 
 /** Bytes of one file. */
 export const NETWORK_BYTES_MAX = 16 * 2 ** 20;
 
+/** Features and history of one channel, packed, with what the track adds in numbers. */
+const FEATURE_BYTES_MAX = 12 * 1024 + 512;
+
+/** Hexadecimal digits of the hash in an id. */
+const HASH_DIGITS = 16;
+
 const NAME = /^[a-z][a-z0-9_-]{0,62}$/;
 
-const installed = new Map<string, Network>();
+/** What serves by a name, and everything that was ever handed in, oldest first. */
+const serving = new Map<string, ServingNetwork>();
+const known = new Map<string, ServingNetwork>();
 
 /**
- * Makes a network known in this thread.
+ * Reads a network's file.
  *
- * @param reserved  names of other models
- * @throws {InvalidValueError} the name is none, or the file is not what its hash says or no network
+ * @param sha256  what its bytes must hash to, where that is known
+ * @throws {InvalidValueError} the name is none, the hash another, or the file no network
  * @throws {SyntaxError} the file is no safetensors file
- * @throws {LimitError} the file is too large, or there are too many networks
- * @throws {ConflictError} another network has this name
+ * @throws {LimitError} the file is too large
  */
-export function installNetwork(file: NetworkFile, reserved: readonly string[] = []): Network {
-  const { name, bytes, sha256 } = file;
-  if (!NAME.test(name) || reserved.includes(name)) {
-    throw new InvalidValueError("network", name, "a name of its own: a-z, 0-9, _ and -");
-  }
-  const before = installed.get(name);
-  if (before !== undefined && before.hash === sha256) return before;
-  if (before !== undefined) {
-    throw new ConflictError(`Another network is called "${name}" already`);
+export function readNetwork(name: string, bytes: Uint8Array, sha256?: string): ServingNetwork {
+  if (!NAME.test(name)) {
+    throw new InvalidValueError("network", name, "a name of a-z, 0-9, _ and -, a letter first");
   }
   if (bytes.length > NETWORK_BYTES_MAX) {
     throw new LimitError("NETWORK_BYTES_MAX", NETWORK_BYTES_MAX, bytes.length, "bytes");
   }
-  if (installed.size >= NETWORKS_MAX) {
-    throw new LimitError("NETWORKS_MAX", NETWORKS_MAX, installed.size + 1, "networks");
-  }
   const hash = sha256Hex(bytes);
-  if (hash !== sha256) throw new InvalidValueError(`${name}.sha256`, sha256, `${hash}, the file's`);
-  const weights = decodeWeights(bytes);
+  if (sha256 !== undefined && hash !== sha256) {
+    throw new InvalidValueError(`${name}.sha256`, sha256, `the file's SHA-256, ${hash}`);
+  }
+  return networkFrom(name, hash, decodeWeights(bytes));
+}
+
+function networkFrom(name: string, hash: string, weights: NeuralWeights): ServingNetwork {
+  const { config } = weights;
   let runner: NeuralRunner | undefined;
-  const network: Network = {
+  return {
     name,
+    id: `${name}@${hash.slice(0, HASH_DIGITS)}`,
     hash,
-    weights,
-    parameters: Object.values(weights.tensors).reduce((sum, { data }) => sum + data.length, 0),
-    stateBytesMax: networkOf(weights.config).stateBytes() + 4 * weights.config.head +
-      FEATURE_BYTES_MAX,
+    kind: config.kind,
+    parameters: neuralCount(config),
+    stateBytesMax: networkOf(config).stateBytes() + 4 * config.head + FEATURE_BYTES_MAX,
     runner: () => runner ??= openRunner(weights),
   };
-  installed.set(name, network);
-  return network;
-}
-
-/** The networks of this thread, in the order in which they came. */
-export function networks(): readonly Network[] {
-  return [...installed.values()];
-}
-
-/** The network of a name; undefined where there is none. */
-export function networkNamed(name: string): Network | undefined {
-  return installed.get(name);
 }
 
 /**
- * A network at work in this thread.
+ * Serves a network by its name in this thread. One that it replaces stays for states that were
+ * made with it.
  *
- * @throws {InvalidValueError} there is none of this name
+ * @throws {LimitError} there are too many networks
  */
-export function runnerOf(name: string): NeuralRunner {
-  const network = installed.get(name);
-  if (network === undefined) {
-    throw new InvalidValueError("network", name, "a network whose weights are there");
+export function serveNetwork(network: ServingNetwork): void {
+  if (!known.has(network.id)) {
+    if (serving.size >= NETWORKS_MAX) {
+      throw new LimitError("NETWORKS_MAX", NETWORKS_MAX, serving.size + 1, "networks");
+    }
+    forgetReplaced();
+    known.set(network.id, network);
   }
-  return network.runner();
+  serving.set(network.name, known.get(network.id)!);
+}
+
+/** Makes room for one more by forgetting the oldest that no longer serves. */
+function forgetReplaced(): void {
+  if (known.size < NETWORKS_MAX) return;
+  for (const [id, network] of known) {
+    if (serving.get(network.name) === network) continue;
+    known.delete(id);
+    return;
+  }
+}
+
+/** Serves nothing by a name any more. */
+export function withdrawNetwork(name: string): void {
+  serving.delete(name);
+}
+
+/** The networks that serve in this thread, in the order in which they came. */
+export function servingNetworks(): readonly ServingNetwork[] {
+  return [...serving.values()];
+}
+
+/** The network that serves by a name; undefined where there is none. */
+export function networkNamed(name: string): ServingNetwork | undefined {
+  return serving.get(name);
+}
+
+/**
+ * The network that a state was made with.
+ *
+ * @throws {InvalidValueError} it is not there
+ */
+export function networkOfId(id: string): ServingNetwork {
+  const network = known.get(id);
+  if (network === undefined) {
+    throw new InvalidValueError("network", id, "a network whose weights are there");
+  }
+  return network;
 }

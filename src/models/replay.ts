@@ -30,7 +30,7 @@ import { FAN_LEVELS } from "./neural_fan.ts";
 import { type NeuralPast, neuralReplay } from "./neural_replay.ts";
 import { neuralStart, type NeuralTrack } from "./neural_track.ts";
 import { Residents } from "./packed_cov.ts";
-import { runnerOf } from "./registry.ts";
+import { networkOfId } from "./registry.ts";
 import { deviationOf, FIT_SAMPLES_MIN, type FitRecord, type Setting } from "./refit_setting.ts";
 import { emptyGrid, pushSlot } from "./slot_grid.ts";
 import type { StructuralState } from "./structural.ts";
@@ -161,7 +161,7 @@ function neuralParts(setting: Setting): { neural?: NeuralTrack[] } {
   const fanLength = FAN_LEVELS * leadBuckets(input.horizon).length;
   const tracks = members.map(kindOf).flatMap((kind) =>
     kind.form === "neural"
-      ? [neuralStart(kind.network, runnerOf(kind.network), seasons, scale, fanLength)]
+      ? [neuralStart(kind.network, networkOfId(kind.network).runner(), seasons, scale, fanLength)]
       : []
   );
   return tracks.length > 0 ? { neural: tracks } : {};
@@ -176,7 +176,7 @@ function neuralPastOf(
   if (state.neural === undefined) return null;
   const { us, seasons, input } = setting;
   const quantiles = state.neural.map((track) =>
-    neuralReplay(track, runnerOf(track.network), {
+    neuralReplay(track, networkOfId(track.network).runner(), {
       ...{ seasons, horizon: input.horizon, us, values: input.values, origins },
     })
   );

@@ -124,6 +124,18 @@ const cases: readonly Case[] = [
     params: { kind },
     inputs: () => ({ x: fill([65], (i) => 5 * (i - 32)) }),
   })),
+  ...(["silu", "gelu_tanh", "sigmoid"] as const).map((kind): Case => ({
+    name: `${kind} where an exponential is all but infinite`,
+    params: { kind },
+    // Twice gelu's inner argument, and that of the others, lie between −88.9 and −88.2; the first
+    // value is for the size of what the others vanish beside.
+    inputs: () => ({
+      x: fill(
+        [65],
+        (i) => i === 0 ? 1 : kind === "gelu_tanh" ? -10.07 + 4e-4 * i : -88.9 + 0.011 * i,
+      ),
+    }),
+  })),
   {
     name: "in fours, several workgroups",
     params: { kind: "silu" },

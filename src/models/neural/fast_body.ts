@@ -12,7 +12,7 @@ import {
   denseBytes,
   type DenseMatrix,
   denseMatrixBytes,
-  DenseUnit,
+  type DenseUnit,
 } from "../../device/mod.ts";
 import type { S5Activation, S5Config } from "../../layers/s5.ts";
 import { discretizeDiagonal } from "../../ssm/discretize.ts";

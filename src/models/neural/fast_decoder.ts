@@ -2,7 +2,12 @@
  * The decoder of `network.ts` on one core: quantiles of many leads from the hidden features of one
  * sample, with the weights in the memory of the SIMD kernels.
  */
-import { denseBytes, type DenseMatrix, denseMatrixBytes, DenseUnit } from "../../device/mod.ts";
+import {
+  denseBytes,
+  type DenseMatrix,
+  denseMatrixBytes,
+  type DenseUnit,
+} from "../../device/mod.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { needTensor } from "./fast_body.ts";
 import { ANCHORS, LEAD_FEATURES, type LeadRows, LEVELS } from "./shapes.ts";

@@ -9,7 +9,8 @@
  *
  * which lies between a pole of size 1, whose input would have to grow with tau to be seen, and a
  * step of 1, whose pole would lose its sign to one step of training. B is drawn so that white input
- * of variance 1 gives every mode variance 1, and C so that so do the modes together.
+ * of variance 1 gives every mode variance 1, and C so that the modes together then have a third of
+ * that deviation: tokens are far from white, and what is constant in them adds up in slow modes.
  */
 import { nextNormal, nextUint32, nextUniform, type RandomState } from "../../base/random.ts";
 import { discretizeDiagonal } from "../../ssm/discretize.ts";
@@ -24,6 +25,8 @@ const DECAY_SAMPLES = [1.5, 800] as const;
 const PERIOD_SAMPLES = [2.2, 600] as const;
 /** Share of the modes that only decay. */
 const SHARE_REAL = 0.25;
+/** Deviation of an S5 system's output under white input. */
+const OUTPUT_DEVIATION = 1 / 3;
 /** The output layer's first weights, as a share of a linear layer's: forecasts begin at anchors. */
 const OUT_SHARE = 0.3;
 
@@ -101,7 +104,7 @@ function modeTensors(
     lambdaRe: drawn([modes], ((n = 0) => () => lambda[2 * n++]!)()),
     lambdaIm: drawn([modes], ((n = 0) => () => lambda[2 * n++ + 1]!)()),
     B: tensorOf([modes, width, 2], B),
-    C: drawn([width, modes, 2], () => nextNormal(random) / Math.sqrt(2 * state)),
+    C: drawn([width, modes, 2], () => nextNormal(random) * OUTPUT_DEVIATION / Math.sqrt(2 * state)),
   };
 }
 

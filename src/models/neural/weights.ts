@@ -1,53 +1,59 @@
 /**
- * Files of trained networks: safetensors of 16-bit floats with the configuration, and its hash, in
- * the metadata. A file is read whole or refused, with the field at fault.
+ * Files of the neural forecaster's weights: safetensors with the configuration and its hash in the
+ * metadata, the numbers as floats of 16 bits for shipping or of 32 for going on with. A file is
+ * read whole or refused, with the field at fault.
  */
 import { z } from "zod";
 import { InvalidValueError } from "../../base/errors.ts";
 import { sha256Hex } from "../../base/hash.ts";
-import {
-  floatsOf,
-  halfEntry,
-  readSafetensors,
-  type SafetensorsEntry,
-  writeSafetensors,
-} from "../../base/safetensors.ts";
-import { sameShape } from "../../tensor/shape.ts";
+import { floatEntry, floatsOf, halfEntry, readSafetensors } from "../../base/safetensors.ts";
+import { type SafetensorsEntry, writeSafetensors } from "../../base/safetensors.ts";
+import { sameShape, type Shape, sizeOf } from "../../tensor/shape.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import { canonicalJson } from "../backbone_config.ts";
 import { parseBy } from "../parse.ts";
 import { networkOf, type NeuralConfig, parseNeural } from "./network.ts";
 
-/** Format and version of a file. */
+/** Format and version of a weights file. */
 export const WEIGHTS_FORMAT = "driftline-neural/1";
 
 /** A trained network. */
-export interface NetworkWeights {
+export interface NeuralWeights {
   readonly config: NeuralConfig;
-  /** Parameters by flat name, in f32. */
+  /** Parameters by name, f32. */
   readonly tensors: Readonly<Record<string, Tensor>>;
   /** Steps of training. */
   readonly step: number;
 }
 
-/** SHA-256 of a configuration. */
-export function neuralHash(config: NeuralConfig): string {
-  return sha256Hex(canonicalJson(config));
+/** Names and shapes of a network's parameters. */
+export function neuralShapes(config: NeuralConfig): ReadonlyMap<string, Shape> {
+  return new Map(networkOf(config).shapes());
 }
 
-/** The bytes of a file: every number rounded to 16 bits. */
-export function encodeWeights(weights: NetworkWeights): Uint8Array<ArrayBuffer> {
-  const { config, tensors, step } = weights;
+/** How many numbers a network learns. */
+export function neuralCount(config: NeuralConfig): number {
+  return [...neuralShapes(config).values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
+}
+
+/**
+ * The bytes of a weights file.
+ *
+ * @param dtype  of the numbers in the file
+ * @throws {RangeError} a number is too large for 16 bits
+ */
+export function encodeWeights(
+  { config, tensors, step }: NeuralWeights,
+  dtype: "f16" | "f32",
+): Uint8Array<ArrayBuffer> {
   const entries = new Map<string, SafetensorsEntry>();
   for (const [name, { shape, data }] of Object.entries(tensors)) {
-    entries.set(name, halfEntry(shape, Float32Array.from(data)));
+    const numbers = Float32Array.from(data);
+    entries.set(name, dtype === "f16" ? halfEntry(shape, numbers) : floatEntry(shape, numbers));
   }
-  return writeSafetensors(entries, {
-    format: WEIGHTS_FORMAT,
-    config: canonicalJson(config),
-    configHash: neuralHash(config),
-    step: String(step),
-  });
+  const text = canonicalJson(config);
+  const about = { format: WEIGHTS_FORMAT, config: text, configHash: sha256Hex(text) };
+  return writeSafetensors(entries, { ...about, step: String(step) });
 }
 
 const metadataSchema = z.strictObject({
@@ -57,57 +63,64 @@ const metadataSchema = z.strictObject({
   step: z.string().regex(/^\d{1,15}$/, "a whole number").transform(Number),
 });
 
-function configOf({ config: text, configHash }: { config: string; configHash: string }) {
-  if (sha256Hex(text) !== configHash) {
-    throw new InvalidValueError("metadata.configHash", configHash, "the configuration's SHA-256");
+/** The configuration in a file's metadata. @throws {InvalidValueError} it is not the hashed one */
+export function configIn(text: string, hash: string): NeuralConfig {
+  const actual = sha256Hex(text);
+  if (hash !== actual) {
+    throw new InvalidValueError("metadata.configHash", hash, `the text's SHA-256, ${actual}`);
   }
-  let json: unknown;
+  let value: unknown;
   try {
-    json = JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
     throw new InvalidValueError("metadata.config", text, "JSON");
   }
-  const config = parseNeural(json, "metadata.config");
-  if (canonicalJson(config) !== text) {
-    throw new InvalidValueError("metadata.config", text, "a whole configuration");
-  }
-  return config;
+  return parseNeural(value, "metadata.config");
 }
 
-function tensorOfEntry(name: string, entry: SafetensorsEntry): Tensor {
+/** A tensor of a file, f32. @throws {InvalidValueError} a number is not finite, or no float */
+export function tensorIn(name: string, entry: SafetensorsEntry): Tensor {
   if (entry.dtype !== "F16" && entry.dtype !== "F32") {
     throw new InvalidValueError(`${name}.dtype`, entry.dtype, "F16 or F32");
   }
-  const data = Float32Array.from(floatsOf(entry));
+  const data = floatsOf(entry);
   const wrong = data.findIndex((value) => !Number.isFinite(value));
-  if (wrong >= 0) throw new InvalidValueError(`${name}[${wrong}]`, data[wrong], "a finite number");
+  if (wrong >= 0) {
+    throw new InvalidValueError(`${name}[${wrong}]`, data[wrong], "a finite number");
+  }
   return tensorOf(entry.shape, data);
 }
 
+/** @throws {InvalidValueError} a parameter is missing, of no network, or of another shape */
+export function checkWeights(
+  config: NeuralConfig,
+  tensors: Readonly<Record<string, Tensor>>,
+): void {
+  const shapes = neuralShapes(config);
+  for (const [name, shape] of shapes) {
+    const found = Object.hasOwn(tensors, name) ? tensors[name] : undefined;
+    if (found === undefined) throw new InvalidValueError(name, undefined, "a tensor");
+    if (sameShape(found.shape, shape)) continue;
+    throw new InvalidValueError(`${name}.shape`, `[${found.shape}]`, `[${shape}]`);
+  }
+  for (const name of Object.keys(tensors)) {
+    if (!shapes.has(name)) throw new InvalidValueError(name, "a tensor", "no tensor of this name");
+  }
+}
+
 /**
- * Reads a file.
+ * Reads a weights file.
  *
  * @throws {SyntaxError} the bytes are no safetensors file
  * @throws {InvalidValueError} its metadata, a name, a dtype, a shape or a number is wrong
  */
-export function decodeWeights(bytes: Uint8Array): NetworkWeights {
+export function decodeWeights(bytes: Uint8Array): NeuralWeights {
   const file = readSafetensors(bytes);
   const metadata = parseBy(metadataSchema, file.metadata, "metadata");
-  const config = configOf(metadata);
-  const tensors: [string, Tensor][] = [];
-  // One by one: a file's configuration may be of a network far larger than the file.
-  for (const [name, shape] of networkOf(config).shapes()) {
-    const entry = file.tensors.get(name);
-    if (entry === undefined) throw new InvalidValueError(name, undefined, "a tensor");
-    if (!sameShape(entry.shape, shape)) {
-      const wanted = `[${shape.join(", ")}] as its configuration has it`;
-      throw new InvalidValueError(`${name}.shape`, `[${entry.shape.join(", ")}]`, wanted);
-    }
-    tensors.push([name, tensorOfEntry(name, entry)]);
-  }
-  const known = new Set(tensors.map(([name]) => name));
-  for (const name of file.tensors.keys()) {
-    if (!known.has(name)) throw new InvalidValueError(name, "a tensor", "no tensor of this name");
-  }
-  return { config, tensors: Object.fromEntries(tensors), step: metadata.step };
+  const config = configIn(metadata.config, metadata.configHash);
+  const tensors = Object.fromEntries(
+    [...file.tensors].map(([name, entry]) => [name, tensorIn(name, entry)]),
+  );
+  checkWeights(config, tensors);
+  return { config, tensors, step: metadata.step };
 }

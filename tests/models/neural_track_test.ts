@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { packTree } from "../../src/base/tree.ts";
+import { openRunner } from "../../src/models/neural/fast_network.ts";
+import { networkOf, NEURAL_PRESETS, parseNeural } from "../../src/models/neural/network.ts";
+import { LEVELS } from "../../src/models/neural/shapes.ts";
+import { decodeWeights } from "../../src/models/neural/weights.ts";
+import {
+  knownLead,
+  MEDIAN,
+  NEURAL_LEADS_MAX,
+  neuralMedianAt,
+  neuralObserve,
+  neuralObserveAll,
+  neuralQuantilesAt,
+  neuralStart,
+  openNeural,
+  quantileAt,
+} from "../../src/models/neural_track.ts";
+import { seedRandom } from "../../src/base/random.ts";
+import { normalQuantile } from "../../src/models/normal.ts";
+import { seasonalWalk } from "./_series.ts";
+import { drawnNetwork } from "./neural/_network.ts";
+
+const SEASONS = [{ length: 24, slots: 24 }];
+
+function opened(seasons = SEASONS, horizon = 12) {
+  const runner = openRunner(decodeWeights(drawnNetwork()));
+  const track = neuralStart("test@0", runner, seasons, 4, 6);
+  return openNeural(track, runner, seasons, horizon);
+}
+
+Deno.test("neuralObserveAll() is neuralObserve() sample by sample, bit for bit", () => {
+  const values = seasonalWalk(90, 3);
+  const us = values.map((_, i) => i + (i % 5 === 2 ? 0.25 : 0) + (i > 50 ? 7 : 0));
+  const apart = opened();
+  values.forEach((value, i) => neuralObserve(apart, us[i]!, value));
+  const together = opened();
+  const seen: number[] = [];
+  neuralObserveAll(together, us, values, (count) => seen.push(count));
+  assert.deepEqual(packTree(together.track), packTree(apart.track));
+  assert.deepEqual(seen, Array.from({ length: 91 }, (_, i) => i));
+});
+
+Deno.test("neuralObserve() takes samples of one slot time apart", () => {
+  const run = opened();
+  neuralObserve(run, 5, 1);
+  neuralObserve(run, 5, 2);
+  assert.ok(run.track.lastU > 5 && run.track.lastU < 5.1);
+  neuralObserve(run, 6, Number.MAX_VALUE);
+  assert.ok(run.track.hidden.every(Number.isFinite));
+});
+
+Deno.test("neuralQuantilesAt() increases along levels, in units of the values over the scale", () => {
+  const run = opened();
+  seasonalWalk(60, 4).forEach((value, i) => neuralObserve(run, i, value));
+  const out = new Float64Array(3 * LEVELS.length);
+  neuralQuantilesAt(run, [60, 60.5, 200], out);
+  for (let i = 0; i < out.length; i++) {
+    assert.ok(Number.isFinite(out[i]!));
+    if (i % LEVELS.length > 0) assert.ok(out[i]! >= out[i - 1]!);
+  }
+  assert.equal(neuralMedianAt(run, 60.5), out[LEVELS.length + MEDIAN]);
+});
+
+Deno.test("knownLead() takes long leads whole seasons earlier", () => {
+  assert.equal(knownLead(NEURAL_LEADS_MAX, 24), NEURAL_LEADS_MAX);
+  assert.equal(knownLead(NEURAL_LEADS_MAX + 1, 24), NEURAL_LEADS_MAX - 23);
+  assert.equal(knownLead(1000, 24) % 24, 1000 % 24);
+  assert.equal(knownLead(1000, 0), NEURAL_LEADS_MAX);
+  assert.equal(knownLead(1000, 168), NEURAL_LEADS_MAX);
+});
+
+Deno.test("quantileAt() of a normal distribution is that distribution, beyond the levels too", () => {
+  const quantiles = Float64Array.from(LEVELS, (level) => 3 + 2 * normalQuantile(level));
+  for (const level of [0.001, 0.025, 0.17, 0.5, 0.66, 0.975, 0.9999]) {
+    const expected = 3 + 2 * normalQuantile(level);
+    assert.ok(Math.abs(quantileAt(quantiles, 0, level) - expected) < 1e-9, `${level}`);
+  }
+});
+
+Deno.test("a channel's neural state stays within 16 KiB, however long the seasons are", () => {
+  const config = parseNeural(NEURAL_PRESETS.s5);
+  const runner = openRunner({ config, tensors: networkOf(config).init(seedRandom(1)) });
+  for (const [first, second] of [[24, 168], [288, 2016], [2500, 0], [5000, 9000], [1, 0]]) {
+    const seasons = [first!, second!].map((slots) => ({ length: slots, slots }));
+    const track = neuralStart("neural@0123456789abcdef", runner, seasons, 1, 6);
+    const run = openNeural(track, runner, seasons, 4);
+    const values = seasonalWalk(400, 1);
+    neuralObserveAll(run, values.map((_, i) => i), values, () => {});
+    const bytes = packTree(track).length;
+    assert.ok(bytes <= 16 * 1024, `${first}, ${second}: ${bytes}`);
+  }
+});
