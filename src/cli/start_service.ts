@@ -79,21 +79,21 @@ async function openServing(store: Store, folder: string, workers: number, log: L
   const clock = systemClock;
   const shipped = new Map<string, Uint8Array>();
   const files = new Map(shipped);
-  let engine: Engine | undefined;
+  const opened: { engine?: Engine } = {};
   const models = new TrainedModels({
     folder: `${folder}/models`,
     builtIn: builtInModels(shipped),
     inspect: inspectNetwork,
     // What is there at the start the engine is opened with: no state waits for its model.
     serve: (name, bytes) => {
-      if (engine !== undefined) return engine.setModel(name, bytes);
+      if (opened.engine !== undefined) return opened.engine.setModel(name, bytes);
       if (bytes !== null) files.set(name, bytes);
       return Promise.resolve();
     },
     ...{ log, clock },
   });
   await models.load();
-  engine = await openEngine({ store, workers, clock, models: files });
+  const engine = opened.engine = await openEngine({ store, workers, clock, models: files });
   const port = new WorkerJobPort();
   const jobs = new Jobs({ folder: `${folder}/jobs`, models, port, log, clock });
   await jobs.start();

@@ -12,8 +12,9 @@ export const JOB_RATE_MAX = 0.1;
 export const JOB_SEED_MAX = 2 ** 31 - 1;
 /** Windows of a minibatch. */
 export const JOB_BATCH_MAX = 64;
-/** Samples of a window. */
+/** Samples of a window, at least and at most. */
 export const JOB_LENGTH_MIN = 32;
+/** The longest window. */
 export const JOB_LENGTH_MAX = 1_024;
 /** Samples that one job sees in all, steps · batch · length: hours on a CPU. */
 export const JOB_WORK_MAX = 50_000_000;

@@ -156,7 +156,7 @@ export class Service {
     }
   }
 
-  /** @throws {InvalidValueError | ConflictError} a setting that cannot be taken */
+  /** @throws {InvalidValueError} a setting that cannot be taken */
   async putStream(
     id: string,
     settings: Partial<StreamSettings>,

@@ -9,8 +9,8 @@
  *   target  (value − last)/unit, with weight 0 where it is more than {@linkcode TARGET_MAX} units
  *           away
  *
- * The last part of each series is held out: no window that is trained on has a sample of it, neither
- * as context nor as target, and what the evaluations forecast lies in it alone.
+ * The last part of each series is held out: no window that is trained on has a sample of it, as
+ * context or as target, and what the evaluations forecast lies in it alone.
  */
 import { InvalidValueError } from "../base/errors.ts";
 import { nextUint32, nextUniform, type RandomState, seedRandom } from "../base/random.ts";
@@ -29,8 +29,9 @@ export const TARGET_MAX = 1_000;
 export const HELD_OUT_SHARE = 0.2;
 /** Samples of a series, and of its held-out part, below which it is left out. */
 export const SERIES_SAMPLES_MIN = 48;
-/** Forecasts are made at this many samples of a window, to this many leads each. */
+/** Samples of a window at which forecasts are made. */
 export const SERIES_PICKS = 8;
+/** Leads to which each of them is made. */
 export const SERIES_LEADS = 8;
 /** Newest slots that a season is looked for in. */
 const SEASON_SLOTS = 3_000;
