@@ -43,12 +43,17 @@ function stableCoefficients(random: RandomState, order: number): number[] {
  */
 function smoothing(random: RandomState, count: number, season: number, noise: Float64Array) {
   const out = new Float64Array(count);
-  const alpha = chance(random, 0.25) ? between(random, 0.8, 1) : nextUniform(random);
+  const alpha = [
+    between(random, 0.8, 1),
+    nextUniform(random),
+    // Months are noisy about a level that hardly moves more often than quarters and years.
+    season >= 6 ? logBetween(random, 0.01, 0.4) : nextUniform(random),
+  ][pickIndex(random, [1, 2, 1])]!;
   const beta = chance(random, 0.4) ? alpha * logBetween(random, 0.003, 0.5) : 0;
   const gamma = chance(random, 0.5) ? (1 - alpha) * logBetween(random, 0.01, 0.4) : 0;
   const phi = chance(random, 0.5) ? 1 : between(random, 0.8, 0.995);
-  const seasons = startingSeason(random, season);
-  const growth = chance(random, 0.75) ? logBetween(random, 0.002, 0.12) : 0;
+  const seasons = startingSeason(random, season, momentsOf(noise).deviation);
+  const growth = chance(random, season >= 6 ? 0.55 : 0.75) ? logBetween(random, 0.002, 0.12) : 0;
   let slope = growth * (chance(random, 0.22) ? -1 : 1) * Math.pow(season, -0.8);
   let level = 1;
   for (let i = 0; i < count; i++) {
@@ -63,11 +68,15 @@ function smoothing(random: RandomState, count: number, season: number, noise: Fl
 }
 
 /** One year of seasonal effects of mean 0; a single zero where there is no season. */
-function startingSeason(random: RandomState, season: number): Float64Array {
+function startingSeason(random: RandomState, season: number, size: number): Float64Array {
   const out = new Float64Array(season);
   if (season === 1 || chance(random, 0.2)) return out;
   const cycle = cycleOf(random, season);
-  const gain = logBetween(random, 0.01, 0.5);
+  // Measured by the noise mostly: seasons that rise far above it are the exception, but for weeks,
+  // which are kept where trade follows the year.
+  const gain = chance(random, season === 52 ? 0.4 : 0.7)
+    ? size * logBetween(random, 0.3, 10)
+    : logBetween(random, 0.01, 0.4);
   for (let k = 0; k < season; k++) out[k] = gain * readCycle(cycle, (k + 0.01) / season, false);
   return out;
 }
@@ -95,7 +104,7 @@ function arima(random: RandomState, count: number, season: number, noise: Float6
       out[i] = sum;
     }
   }
-  const seasons = startingSeason(random, season);
+  const seasons = startingSeason(random, season, momentsOf(noise).deviation);
   const theta = between(random, 0.5, 1);
   for (let i = 0; i < count; i++) {
     const k = i % season;

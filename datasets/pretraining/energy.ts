@@ -50,8 +50,8 @@ function load(random: RandomState, time: Daytime, length: number): Float64Array 
     out[i] = shape + (t > 0 ? cooling * t : -heating * t);
   }
   const hours = slotsOfDays(time, logBetween(random, 0.05, 3));
-  addInto(out, roughProcess(random, length, hours), logBetween(random, 0.03, 0.6));
-  addInto(out, tailedNoise(random, length), logBetween(random, 0.01, 0.4));
+  addInto(out, roughProcess(random, length, hours), logBetween(random, 0.08, 0.9));
+  addInto(out, tailedNoise(random, length), logBetween(random, 0.02, 0.5));
   if (chance(random, 0.35)) {
     addInto(out, bellProcess(random, length, slotsOfDays(time, 15)), logBetween(random, 0.1, 1));
   }

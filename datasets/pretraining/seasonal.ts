@@ -174,11 +174,11 @@ export const seasonal: Generator = {
     let seasonalValues: Float64Array | null = null;
     if (clock !== null) {
       seasonalValues = seasonalPart(random, clock);
-      addInto(out, seasonalValues, logBetween(random, 0.15, 2.5));
+      addInto(out, seasonalValues, logBetween(random, 0.15, 2));
     }
     if (chance(random, 0.15)) addInto(out, slowCycle(random, length), logBetween(random, 0.1, 1.5));
     const noise = noiseAlong(random, seasonalValues, length);
-    addInto(out, noise, pick(random, [0.3, 1, 1]) * logBetween(random, 0.02, 1));
+    addInto(out, noise, pick(random, [0.3, 1, 1, 1]) * logBetween(random, 0.04, 1.2));
     levelInto(random, out, noise);
     if (chance(random, 0.14)) spikePart(random, out, clock);
     measureInto(random, standardizeInto(out));

@@ -66,18 +66,24 @@ export const traffic: Generator = {
     const wish = demand(random, time);
     const kind = nextUniform(random);
     const seasons = [time.day, 7 * time.day] as const;
-    if (kind < 0.35) return wholeDraft(speed(random, wish, time.day), ...seasons);
+    // No day is like another: a swell over hours or days, and a level of its own for each day.
     const swell = roughProcess(random, length, time.day * between(random, 0.1, 5));
-    const depth = logBetween(random, 0.02, 0.4);
-    for (let i = 0; i < length; i++) wish[i]! *= Math.exp(depth * swell[i]!);
+    const [depth, daily] = [logBetween(random, 0.03, 0.4), logBetween(random, 0.01, 0.2)];
+    let today = 0;
+    for (let i = 0; i < length; i++) {
+      if (time.hours[i]! < 24 / time.day) today = daily * nextNormal(random);
+      wish[i]! *= Math.exp(depth * swell[i]! + today);
+    }
+    if (kind < 0.35) return wholeDraft(speed(random, wish, time.day), ...seasons);
     if (kind < 0.75) {
       const rate = logBetween(random, 1, 3_000);
       for (let i = 0; i < length; i++) wish[i] = poisson(random, rate * wish[i]!);
       return wholeDraft(wish, ...seasons);
     }
+    const noise = logBetween(random, 0.005, 0.08);
     const places = momentsOf(wish).mean * between(random, 1, 3);
     for (let i = 0; i < length; i++) {
-      wish[i] = Math.max(0, Math.min(1, wish[i]! / places + 0.02 * nextNormal(random)));
+      wish[i] = Math.max(0, Math.min(1, wish[i]! / places + noise * nextNormal(random)));
     }
     return wholeDraft(chance(random, 0.3) ? roundInto(wish, 0.02) : wish, ...seasons);
   },

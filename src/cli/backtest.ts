@@ -1,3 +1,4 @@
+import { serveShippedWeights } from "../service/weights.ts";
 import { DEFAULT_MODEL } from "../models/mod.ts";
 import { levelBounds, numberShape } from "../service/shapes.ts";
 import type { Segment } from "../signal/segment.ts";
@@ -125,6 +126,7 @@ export const backtestCommand: Command = {
   },
   async run(input, output) {
     const file = onlyFile(input);
+    serveShippedWeights();
     const model = input.text("model") ?? DEFAULT_MODEL;
     const asked = input.wholeNumber("horizon", { least: 1, most: FORECAST_TIMES_MAX });
     const count = input.wholeNumber("origins", { least: 1, most: 10_000 }) ?? ORIGINS_DEFAULT;

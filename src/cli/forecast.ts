@@ -1,3 +1,4 @@
+import { serveShippedWeights } from "../service/weights.ts";
 import { DEFAULT_MODEL, MODEL_NAMES } from "../models/mod.ts";
 import { levelBounds, numberShape, quantileKey } from "../service/shapes.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
@@ -153,6 +154,7 @@ export const forecastCommand: Command = {
     seed: { type: "string", value: "N", help: "Windows: seed of the perturbation" },
   },
   run(input, output) {
+    serveShippedWeights();
     const windows = input.text("windows");
     return windows === undefined
       ? forecastFile(input, output)

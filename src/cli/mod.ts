@@ -32,6 +32,10 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
     summary: "Pack and preview the series of pretraining",
     load: async () => (await import("./pretraining.ts")).pretrainingCommand,
   },
+  weights: {
+    summary: "Check and list the networks that serve, or add one",
+    load: async () => (await import("./weights.ts")).weightsCommand,
+  },
   import: {
     summary: "Send a file to a running service, or into a data folder",
     load: async () => (await import("./import.ts")).importCommand,

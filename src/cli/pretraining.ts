@@ -28,7 +28,7 @@ async function pack(input: CommandInput, output: CommandOutput): Promise<number>
   const { bytes, series, rows } = await packSources(data, windows, REAL_SOURCES);
   await Deno.writeFile(file, bytes);
   const page = input.text("page");
-  if (page !== undefined) await Deno.writeTextFile(page, sourcesPage(rows));
+  if (page !== undefined) await Deno.writeTextFile(page, sourcesPage(rows, DEFAULT_RECIPE));
   const values = rows.reduce((sum, row) => sum + row.values, 0);
   const sha256 = sha256Hex(bytes);
   output.print(
@@ -75,7 +75,11 @@ export const pretrainingCommand: Command = {
     data: { type: "string", value: "DIR", help: "Folder of the real series" },
     windows: { type: "string", value: "FILE", help: "Evaluation windows, JSON lines" },
     output: { type: "string", value: "FILE", help: "File to write" },
-    page: { type: "string", value: "FILE", help: "pack: also the table of sources, Markdown" },
+    page: {
+      type: "string",
+      value: "FILE",
+      help: "pack: also the tables of the model card, Markdown",
+    },
     real: { type: "string", value: "FILE", help: "preview: packed real series" },
     recipe: { type: "string", value: "FILE", help: "preview: a recipe, JSON" },
     generator: { type: "string", value: "NAME", help: "preview: one generator alone, unchanged" },

@@ -4,6 +4,7 @@ import { type ForecasterModel, forecasterModel } from "./forecaster.ts";
 import { type MemberName, networkMember } from "./members.ts";
 import type { ChannelConfig } from "./model.ts";
 import {
+  NETWORK_BYTES_MAX,
   networkNamed,
   readNetwork,
   serveNetwork,
@@ -128,7 +129,7 @@ export function modelHash(name: string, config: ChannelConfig): string {
   }));
 }
 
-export { networkNamed, readNetwork, type ServingNetwork, servingNetworks };
+export { NETWORK_BYTES_MAX, networkNamed, readNetwork, type ServingNetwork, servingNetworks };
 
 /** The neural forecaster. */
 export * as neural from "./neural/mod.ts";

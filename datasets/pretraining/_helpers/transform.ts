@@ -5,14 +5,14 @@ import { addInto, leastOf, momentsOf, standardizeInto } from "./series.ts";
 
 const clamp = (x: number, low: number, high: number) => Math.max(low, Math.min(high, x));
 
-/** exp(gain·z) of the standardised series, its exponent within ±8. */
+/** exp(gain·z) of the standardized series, its exponent within ±5: a factor of 150. */
 export function expInto(values: Float64Array, gain: number): Float64Array {
   standardizeInto(values);
-  for (let i = 0; i < values.length; i++) values[i] = Math.exp(clamp(gain * values[i]!, -8, 8));
+  for (let i = 0; i < values.length; i++) values[i] = Math.exp(clamp(gain * values[i]!, -5, 5));
   return values;
 }
 
-/** Poisson counts whose log rate is the standardised series, times gain, around a drawn level. */
+/** Poisson counts whose log rate is the standardized series, times gain, around a drawn level. */
 export function countsInto(random: RandomState, values: Float64Array, gain: number): Float64Array {
   const level = Math.log(logBetween(random, 0.15, 60));
   standardizeInto(values);
