@@ -8,6 +8,7 @@ import { ModelService } from "../service/model_service.ts";
 import { TrainedModels } from "../service/models.ts";
 import { Service } from "../service/service.ts";
 import { type Log, Telemetry } from "../service/telemetry.ts";
+import { shippedWeights } from "../service/weights.ts";
 import { openMemoryStore, openSqliteStore, type Store } from "../stores/mod.ts";
 import type { Engine } from "../streams/engine.ts";
 import { openEngine } from "../streams/open_engine.ts";
@@ -77,8 +78,8 @@ async function openFolder(config: ServiceConfig) {
 /** Opens the engine with the trained models that are there, and goes on with the jobs. */
 async function openServing(store: Store, folder: string, workers: number, log: Log) {
   const clock = systemClock;
-  const shipped = new Map<string, Uint8Array>();
-  const files = new Map(shipped);
+  const shipped = shippedWeights((name) => Deno.env.get(name));
+  const files = new Map<string, Uint8Array>(shipped);
   const opened: { engine?: Engine } = {};
   const models = new TrainedModels({
     folder: `${folder}/models`,

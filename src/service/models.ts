@@ -3,6 +3,7 @@ import { ConflictError, InvalidValueError, LimitError, NotFoundError } from "../
 import { sha256Hex } from "../base/hash.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import { z } from "zod";
+import { NETWORK_BYTES_MAX } from "../models/mod.ts";
 import { parseBy } from "../models/parse.ts";
 import { readIfThere, removeIfThere, writeAtomic } from "./atomic_file.ts";
 import { MODEL_NAME, MODEL_NAME_EXPECTED } from "./job_record.ts";
@@ -11,7 +12,7 @@ import type { Log } from "./telemetry.ts";
 /** Trained models of one service: each of its threads holds them all. */
 export const TRAINED_MODELS_MAX = 32;
 /** Bytes of one model's file. */
-export const MODEL_BYTES_MAX = 16 * 1024 * 1024;
+export const MODEL_BYTES_MAX = NETWORK_BYTES_MAX;
 
 /** What a model's file says of itself. */
 export interface ModelFacts {
