@@ -8,11 +8,15 @@ import type { Command, CommandInput, CommandOutput } from "./command.ts";
 import { EXIT_FAILED, EXIT_OK, PROGRAM, UsageError } from "./command.ts";
 import { openProgress } from "./progress.ts";
 import { formatNumber } from "./table.ts";
-import { parseTrainConfig, type TrainConfig } from "./train/config.ts";
+import { parseTrainConfig, type PretrainingConfig, type TrainConfig } from "./train/config.ts";
 import { serveTraining } from "./train/dashboard.ts";
 import { openData } from "./train/data.ts";
-import { openRunFolder, RUN_FILES } from "./train/run_folder.ts";
-import { backboneFor, resumeStates, runSession, type SessionResult } from "./train/session.ts";
+import { NEURAL_CHECKPOINTS, neuralStates, planNeural, runNeural } from "./train/neural_session.ts";
+import { neuralCount } from "../models/neural/weights.ts";
+import { BACKBONE_CHECKPOINTS, openRunFolder } from "./train/run_folder.ts";
+import { RUN_FILES, type RunLine } from "./train/run_folder.ts";
+import type { RunOptions, SessionResult } from "./train/run.ts";
+import { backboneFor, resumeStates, runSession } from "./train/session.ts";
 
 /** The device of a run, and how to close it. */
 interface Opened {
@@ -85,6 +89,8 @@ interface Asked {
   readonly path: string;
   readonly isResumed: boolean;
   readonly stopAt: number | undefined;
+  /** Seconds after which the run ends with a checkpoint. */
+  readonly untilS: number;
   readonly port: number | undefined;
 }
 
@@ -100,6 +106,7 @@ async function readAsked(input: CommandInput): Promise<Asked> {
     path,
     isResumed: input.isSet("resume"),
     stopAt: input.wholeNumber("steps", { least: 1, most: 1_000_000_000 }),
+    untilS: input.wholeNumber("until-s", { least: 1, most: 10_000_000 }) ?? Infinity,
     port: input.wholeNumber("dashboard", { least: 0, most: 65_535 }),
   };
 }
@@ -118,35 +125,69 @@ function openFeed({ config, path, port }: Asked, about: Omit<TrainingAbout, "out
   };
 }
 
-async function trainOn(opened: Opened, asked: Asked, output: CommandOutput) {
-  const { config, path, isResumed, stopAt } = asked;
+/** A run that its folder is open for. */
+interface Prepared {
+  readonly parameters: number;
+  readonly known: readonly RunLine[];
+  run(options: RunOptions): Promise<SessionResult>;
+}
+
+/** @throws {InvalidValueError} the checkpoint has the steps that are asked for already */
+function checkStop({ stopAt }: Asked, { step }: { readonly step: number }): void {
+  if (stopAt === undefined || stopAt > step) return;
+  const wanted = `more than the ${step} steps of the checkpoint`;
+  throw new InvalidValueError("--steps", stopAt, wanted);
+}
+
+async function prepareBackbone(asked: Asked): Promise<Prepared> {
+  const { config, path, isResumed } = asked;
   const data = await openData(config);
   const model = backboneFor(config, data);
-  const parameters = parameterCount(model.config);
-  const { folder, checkpoint } = await openRunFolder(
-    path,
-    config,
-    isResumed,
-    (found) => {
-      resumeStates(found, model, config);
-      if (stopAt === undefined || stopAt > found.step) return;
-      const wanted = `more than the ${found.step} steps of the checkpoint`;
-      throw new InvalidValueError("--steps", stopAt, wanted);
-    },
-  );
+  const opened = await openRunFolder(path, config, isResumed, BACKBONE_CHECKPOINTS, (found) => {
+    resumeStates(found, model, config);
+    checkStop(asked, found);
+  });
+  return {
+    parameters: parameterCount(model.config),
+    known: opened.folder.known,
+    run: (options) => runSession({ ...options, ...opened, data }),
+  };
+}
+
+async function prepareNeural(asked: Asked, data: PretrainingConfig): Promise<Prepared> {
+  const { config, path, isResumed } = asked;
+  const plan = await planNeural(config, data);
+  const opened = await openRunFolder(path, config, isResumed, NEURAL_CHECKPOINTS, (found) => {
+    neuralStates(found, plan);
+    checkStop(asked, found);
+  });
+  return {
+    parameters: neuralCount(plan.network.config),
+    known: opened.folder.known,
+    run: (options) => runNeural({ ...options, ...opened, plan }),
+  };
+}
+
+async function trainOn(opened: Opened, asked: Asked, output: CommandOutput) {
+  const { config, stopAt, untilS } = asked;
+  const { data } = config;
+  const beginMs = systemClock.monotonicMs();
+  const isLate = () => systemClock.monotonicMs() - beginMs >= 1000 * untilS;
+  const { parameters, known, run } = data.kind === "pretraining"
+    ? await prepareNeural(asked, data)
+    : await prepareBackbone(asked);
   const watched = openFeed(asked, { device: opened.name, parameters });
   if (watched.page) output.note(`The training shows itself at ${watched.page.url}`);
-  for (const line of folder.known) watched.feed.add(line);
+  for (const line of known) watched.feed.add(line);
   const interrupts = watchInterrupts(output);
   const compiling = await openProgress("Compiling shaders", output.isProgressShown);
   const progress = await openProgress(`Training on ${opened.name}`, output.isProgressShown);
   const total = Math.min(stopAt ?? Infinity, config.training.steps);
   let state = "failed";
   try {
-    const result = await runSession({
-      ...{ device: opened.device, config, data, folder, checkpoint },
-      clock: systemClock,
-      isInterrupted: (step) => interrupts.isPressed() || step === stopAt,
+    const result = await run({
+      ...{ device: opened.device, config, clock: systemClock },
+      isInterrupted: (step) => interrupts.isPressed() || step === stopAt || isLate(),
       onCompile: (done, programs) => {
         compiling.update(done, programs);
         if (done === programs) compiling.stop();
@@ -164,20 +205,23 @@ async function trainOn(opened: Opened, asked: Asked, output: CommandOutput) {
   }
 }
 
-/** `train`: a backbone on series files or on a task. */
+/** `train`: a backbone on series files or on a task, a neural forecaster on drawn series. */
 export const trainCommand: Command = {
   name: "train",
-  summary: "Train a model on series files or on a task",
-  usage: "--config FILE.json [--output FOLDER] [--resume] [--steps N] [--dashboard PORT]",
+  summary: "Train a model on series files, on a task or on drawn series",
+  usage:
+    "--config FILE.json [--output FOLDER] [--resume] [--steps N] [--until-s S] [--dashboard PORT]",
   description:
-    "The configuration names data, model and training: docs/training.md. The folder gets the\n" +
-    "configuration, metrics.jsonl, checkpoint.safetensors and model.safetensors. Ctrl-C saves a\n" +
-    "checkpoint; --resume goes on from it as if there had been no break.",
+    "The configuration names data, model and training: docs/training.md, and docs/neural.md for\n" +
+    "the neural forecaster. The folder gets the configuration, metrics.jsonl,\n" +
+    "checkpoint.safetensors and model.safetensors. Ctrl-C saves a checkpoint; --resume goes on\n" +
+    "from it as if there had been no break.",
   options: {
     config: { type: "string", value: "FILE", help: "The configuration, JSON" },
     output: { type: "string", value: "FOLDER", help: "Default: the configuration's output" },
     resume: { type: "boolean", help: "Go on from the folder's checkpoint" },
     steps: { type: "string", value: "N", help: "Interrupt after N steps in all" },
+    "until-s": { type: "string", value: "S", help: "Interrupt after this time, s" },
     dashboard: { type: "string", value: "PORT", help: "Show it live on loopback; 0 = any free" },
   },
   async run(input, output) {

@@ -83,6 +83,11 @@ export type TrainingEnd = "finished" | "early stop" | "interrupted";
 /** What the loop tells its caller. */
 export interface TrainerHooks {
   readonly clock: Clock;
+  /**
+   * Awaited before each iteration, with the steps done: where minibatches are made elsewhere, it
+   * sees to it that those of the iteration are there. Undefined where nothing is to be awaited.
+   */
+  ready?(step: number): Promise<void> | undefined;
   onMetrics?(line: MetricsLine): void;
   onEvaluation?(line: EvaluationLine): void;
   onStep?(step: number): void;
@@ -166,6 +171,8 @@ class Loop<M> {
     let end: TrainingEnd = "finished";
     let issued = 0;
     while (this.#training.step < steps) {
+      const waiting = this.#hooks.ready?.(this.#training.step);
+      if (waiting !== undefined) await waiting;
       this.#training.iterate();
       const { step } = this.#training;
       this.#hooks.onStep?.(step);

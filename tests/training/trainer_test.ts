@@ -142,6 +142,24 @@ Deno.test("train() awaits the device before it has issued too many iterations", 
   assert.equal(settled, Math.floor(39 / ITERATIONS_AHEAD_MAX));
 });
 
+Deno.test("train() waits for what an iteration needs, and fails where that does", async () => {
+  const training = openTraining(cpu, initial(), OPTIONS);
+  const seen: string[] = [];
+  await train(training, SHORT, {
+    clock: new ManualClock(),
+    async ready(step) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      seen.push(`${step} of ${training.step}`);
+    },
+  });
+  assert.deepEqual(seen, [0, 1, 2, 3, 4, 5].map((step) => `${step} of ${step}`));
+  const failing = train(openTraining(cpu, initial(), OPTIONS), SHORT, {
+    clock: new ManualClock(),
+    ready: (step) => step === 3 ? Promise.reject(new RangeError("no minibatch")) : undefined,
+  });
+  await assert.rejects(failing, /no minibatch/);
+});
+
 Deno.test("the speed that train() logs leaves evaluations out, the elapsed time does not", async () => {
   const clock = new ManualClock();
   const lines: MetricsLine[] = [];

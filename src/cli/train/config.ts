@@ -3,8 +3,12 @@ import { z } from "zod";
 import { InvalidValueError } from "../../base/errors.ts";
 import { parseBy, shownAs } from "../../models/parse.ts";
 import { LOSS_KINDS } from "../../training/losses.ts";
+import { FEED_WORKERS_MAX } from "../../training/neural_feed.ts";
 import type { Schedule } from "../../training/schedule.ts";
 import { TIMESTAMP_PRECISIONS } from "../../signal/timestamp.ts";
+
+/** Files of weights that a run keeps, at most. */
+export const SNAPSHOTS_MAX = 64;
 
 const count = (most = 1e9) => z.int().min(1).max(most);
 const share = z.number().min(0).lt(1);
@@ -32,6 +36,21 @@ const task = z.strictObject({
   name: z.string(),
   /** Overrides numbers of the task's own setting. */
   setting: z.record(z.string(), z.number()).default({}),
+});
+
+const pretraining = z.strictObject({
+  kind: z.literal("pretraining"),
+  /** What series are drawn, and how often which; default: the project's recipe. */
+  recipe: z.record(z.string(), z.unknown()).default({}),
+  /** File of real series, where the recipe takes some. */
+  pack: z.string().min(1).optional(),
+  /** Samples of a series, at most. */
+  length: count(65_536).default(768),
+  /** Samples of a series at which forecasts are made, and forecasts of each. */
+  picks: count(1024).default(24),
+  leads: count(1024).default(8),
+  /** Threads that make minibatches; default: one fewer than there are cores. */
+  workers: count(FEED_WORKERS_MAX).optional(),
 });
 
 const schedule = z.discriminatedUnion("kind", [
@@ -75,7 +94,7 @@ const evaluation = z.strictObject({
 
 const schema = z.strictObject({
   model: z.record(z.string(), z.unknown()),
-  data: z.discriminatedUnion("kind", [series, task]),
+  data: z.discriminatedUnion("kind", [series, task, pretraining]),
   /** Default: by what the data asks for. */
   loss: z.enum(LOSS_KINDS).optional(),
   training: z.strictObject({
@@ -93,6 +112,8 @@ const schema = z.strictObject({
     recompute: z.boolean().default(false),
     logEvery: count(16).default(10),
     saveEvery: count().default(500),
+    /** Steps after which the weights are kept in a file of their own; of a neural forecaster. */
+    snapshots: z.array(count()).max(SNAPSHOTS_MAX).optional(),
     divergenceFactor: z.number().gt(1).default(4),
     evaluation: evaluation.optional(),
   }),
@@ -105,6 +126,9 @@ const schema = z.strictObject({
 
 /** A whole configuration. */
 export type TrainConfig = z.infer<typeof schema>;
+
+/** How the data of a neural forecaster is named in a configuration. */
+export type PretrainingConfig = z.infer<typeof pretraining>;
 
 /** How data is named in a configuration. */
 export type DataConfig = TrainConfig["data"];
@@ -129,7 +153,20 @@ export function parseTrainConfig(text: string): TrainConfig {
     throw new InvalidValueError(`config.model.${name}`, shown, "nothing: it follows from the data");
   }
   checkFloor(config);
+  checkKind(config);
   return config;
+}
+
+/** @throws {InvalidValueError} a field that this kind of data has no use for */
+function checkKind({ data, loss, training: { snapshots } }: TrainConfig): void {
+  const isNeural = data.kind === "pretraining";
+  if (isNeural && loss !== undefined) {
+    throw new InvalidValueError("config.loss", loss, "nothing: pretraining has its own");
+  }
+  if (!isNeural && snapshots !== undefined) {
+    const wanted = "nothing: only a pretraining keeps them";
+    throw new InvalidValueError("config.training.snapshots", JSON.stringify(snapshots), wanted);
+  }
 }
 
 /** @throws {InvalidValueError} a rate that is to fall would rise */

@@ -38,9 +38,17 @@ type SeriesConfig = Extract<DataConfig, { kind: "series" }>;
  * @throws {NotFoundError} a task's recordings are not there
  */
 export async function openData(config: TrainConfig): Promise<TrainingData> {
-  return config.data.kind === "series"
-    ? seriesData(config, config.data, await readSeries(config.data))
-    : await taskData(config, config.data);
+  const { data } = config;
+  switch (data.kind) {
+    case "series":
+      return seriesData(config, data, await readSeries(data));
+    case "task":
+      return await taskData(config, data);
+    case "pretraining":
+      throw new InvalidValueError("config.data.kind", data.kind, "series or task for a backbone");
+    default:
+      return data satisfies never;
+  }
 }
 
 /** The columns of a segment that are asked for, in the order of their samples. */

@@ -1,7 +1,6 @@
 /** The folder that a training writes: configuration, metrics, checkpoint, model. */
 import { InvalidValueError } from "../../base/errors.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../models/checkpoint.ts";
-import { encodeModel, type TrainedModel } from "../../models/checkpoint.ts";
 import type { EvaluationLine, MetricsLine } from "../../training/trainer.ts";
 
 /** Names of what a run writes. */
@@ -61,15 +60,31 @@ function linesUpTo(text: string, step: number): RunLine[] {
   });
 }
 
+/** How the checkpoint of a kind of training lies in its folder. */
+export interface CheckpointStore<C> {
+  /** Reads the one that `checkpoint.safetensors` begins. */
+  read(folder: string): Promise<C>;
+  /** Replaces it as a whole. */
+  write(folder: string, checkpoint: C): Promise<void>;
+}
+
+/** A backbone's checkpoint: one file. */
+export const BACKBONE_CHECKPOINTS: CheckpointStore<Checkpoint> = {
+  read: async (folder) =>
+    decodeCheckpoint(await Deno.readFile(`${folder}/${RUN_FILES.checkpoint}`)),
+  write: (folder, next) => writeAtomic(`${folder}/${RUN_FILES.checkpoint}`, encodeCheckpoint(next)),
+};
+
 /** The files of one run. */
-export interface RunFolder {
+export interface RunFolder<C = Checkpoint> {
   readonly path: string;
   /** Lines of the steps that were done before. */
   readonly known: readonly RunLine[];
   /** Adds a line to the metrics. */
   log(line: RunLine): void;
-  saveCheckpoint(checkpoint: Checkpoint): Promise<void>;
-  saveModel(model: TrainedModel): Promise<void>;
+  saveCheckpoint(checkpoint: C): Promise<void>;
+  /** Replaces a file of the folder. */
+  saveFile(name: string, bytes: Uint8Array): Promise<void>;
 }
 
 /**
@@ -77,15 +92,17 @@ export interface RunFolder {
  *
  * @param config    what is written as its configuration
  * @param isResumed go on from its checkpoint; otherwise it must have none
+ * @param store     how its checkpoint lies there
  * @param check     throws where the checkpoint is of another training; nothing is written then
  * @throws {InvalidValueError} there is a checkpoint that would be lost, or none to go on from
  */
-export async function openRunFolder(
+export async function openRunFolder<C extends { readonly step: number }>(
   path: string,
   config: unknown,
   isResumed: boolean,
-  check: (checkpoint: Checkpoint) => void = () => {},
-): Promise<{ folder: RunFolder; checkpoint: Checkpoint | undefined }> {
+  store: CheckpointStore<C>,
+  check: (checkpoint: C) => void = () => {},
+): Promise<{ folder: RunFolder<C>; checkpoint: C | undefined }> {
   const at = (file: keyof typeof RUN_FILES) => `${path}/${RUN_FILES[file]}`;
   const hasCheckpoint = await exists(at("checkpoint"));
   if (hasCheckpoint && !isResumed) {
@@ -94,9 +111,7 @@ export async function openRunFolder(
   if (!hasCheckpoint && isResumed) {
     throw new InvalidValueError("output", path, `a folder with ${RUN_FILES.checkpoint} to resume`);
   }
-  const checkpoint = isResumed
-    ? decodeCheckpoint(await Deno.readFile(at("checkpoint")))
-    : undefined;
+  const checkpoint = isResumed ? await store.read(path) : undefined;
   if (checkpoint) check(checkpoint);
   await Deno.mkdir(path, { recursive: true });
   const known = checkpoint && await exists(at("metrics"))
@@ -106,13 +121,13 @@ export async function openRunFolder(
   await writeAtomic(at("metrics"), new TextEncoder().encode(kept));
   const text = `${JSON.stringify(config, null, 2)}\n`;
   await writeAtomic(at("config"), new TextEncoder().encode(text));
-  const folder: RunFolder = {
+  const folder: RunFolder<C> = {
     path,
     known,
     log: (line) =>
       Deno.writeTextFileSync(at("metrics"), `${JSON.stringify(line)}\n`, { append: true }),
-    saveCheckpoint: (next) => writeAtomic(at("checkpoint"), encodeCheckpoint(next)),
-    saveModel: (model) => writeAtomic(at("model"), encodeModel(model)),
+    saveCheckpoint: (next) => store.write(path, next),
+    saveFile: (name, bytes) => writeAtomic(`${path}/${name}`, bytes),
   };
   return { folder, checkpoint };
 }

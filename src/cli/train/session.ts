@@ -1,50 +1,28 @@
-/** One run of `train`: from a configuration to the files of a trained model. */
-import { z } from "zod";
-import type { Clock } from "../../base/clock.ts";
+/** One run of `train` on a backbone: from a configuration to the files of a trained model. */
 import { InvalidValueError } from "../../base/errors.ts";
 import { partOf } from "../../base/prefixes.ts";
 import { seedRandom } from "../../base/random.ts";
-import type { Device } from "../../device/mod.ts";
 import { type Backbone, backboneOf } from "../../models/backbone.ts";
 import { parseBackbone } from "../../models/backbone_config.ts";
-import type { Checkpoint } from "../../models/checkpoint.ts";
-import { parseBy, shownAs } from "../../models/parse.ts";
+import { type Checkpoint, encodeModel } from "../../models/checkpoint.ts";
+import { shownAs } from "../../models/parse.ts";
 import { asDtype, type Tensor } from "../../tensor/tensor.ts";
-import type { Minibatch } from "../../training/examples.ts";
-import { compileIteration } from "../../training/compile_iteration.ts";
 import { byGroup } from "../../training/groups.ts";
 import { backboneObjective } from "../../training/objective.ts";
-import { type EvaluationLine, type MetricsLine, train } from "../../training/trainer.ts";
-import type { TrainerOptions, TrainerState, TrainingEnd } from "../../training/trainer.ts";
-import { openTraining, type TrainingOptions, type TrainingState } from "../../training/training.ts";
-import { firstDifference, scheduleOf, type TrainConfig } from "./config.ts";
+import type { TrainerState } from "../../training/trainer.ts";
+import type { TrainingState } from "../../training/training.ts";
+import type { TrainConfig } from "./config.ts";
 import type { TrainingData } from "./data.ts";
-import type { RunFolder } from "./run_folder.ts";
+import { RUN_FILES, type RunFolder } from "./run_folder.ts";
+import { type RunOptions, runSubject, type SavedStates, statesIn, trainingOf } from "./run.ts";
+import type { SessionResult } from "./run.ts";
 
-/** What a run is told and tells. */
-export interface SessionOptions {
-  readonly device: Device;
-  readonly config: TrainConfig;
+/** What a run on a backbone is told and tells. */
+export interface SessionOptions extends RunOptions {
   readonly data: TrainingData;
   readonly folder: RunFolder;
   /** What to go on from. */
   readonly checkpoint: Checkpoint | undefined;
-  readonly clock: Clock;
-  /** Asked after every step: true ends the run with a checkpoint. */
-  readonly isInterrupted: (step: number) => boolean;
-  /** Told of every line that goes into the metrics file. */
-  readonly onLine?: (line: MetricsLine | EvaluationLine) => void;
-  readonly onStep?: (step: number) => void;
-  /** Told how many of how many GPU programs are compiled, before the first step. */
-  readonly onCompile?: (done: number, total: number) => void;
-}
-
-/** How a run ended. */
-export interface SessionResult {
-  readonly end: TrainingEnd;
-  readonly step: number;
-  readonly metrics: MetricsLine | undefined;
-  readonly evaluation: EvaluationLine | undefined;
 }
 
 /** The backbone that a configuration and its data ask for. */
@@ -66,38 +44,13 @@ function settingsOf(config: TrainConfig): unknown {
   return JSON.parse(JSON.stringify({ data, loss, training }));
 }
 
-const savedSchema = z.strictObject({
-  settings: z.unknown(),
-  rate: z.number(),
-  counts: z.record(z.string(), z.number()),
-  trainer: z.strictObject({
-    elapsedS: z.number(),
-    divergence: z.strictObject({ first: z.number().nullable(), losses: z.array(z.number()) }),
-    best: z.number().nullable(),
-    stale: z.int().min(0),
-  }),
-});
-
 /** The states in a checkpoint. @throws {InvalidValueError} it is of another training */
 export function resumeStates(
   checkpoint: Checkpoint,
   model: Backbone,
   config: TrainConfig,
-): { training: TrainingState; trainer: TrainerState } {
-  const saved = parseBy(savedSchema, checkpoint.training, "checkpoint.training");
-  const wanted = { model: model.config, ...(settingsOf(config) as object) };
-  const had = { model: checkpoint.config, ...(saved.settings as object) };
-  const difference = firstDifference(wanted, had);
-  if (difference !== undefined) {
-    const { path, a, b } = difference;
-    const expected = `${JSON.stringify(b)} as in the checkpoint`;
-    throw new InvalidValueError(path, shownAs(a), expected);
-  }
-  const { step, tensors } = checkpoint;
-  return {
-    training: { step, tensors, rate: saved.rate, counts: saved.counts },
-    trainer: saved.trainer,
-  };
+): SavedStates {
+  return statesIn(checkpoint, { model: model.config, settings: settingsOf(config) });
 }
 
 /** First parameters in the precision of the computation. */
@@ -110,37 +63,19 @@ function firstParameters(model: Backbone, seed: number): Record<string, Tensor> 
   );
 }
 
-function trainerOptions(options: SessionOptions): TrainerOptions<Minibatch> {
-  const { training } = options.config;
-  const { logEvery, saveEvery, divergenceFactor, evaluation } = training;
-  return {
-    steps: training.steps,
-    logEvery,
-    saveEvery,
-    divergenceFactor,
-    ...(evaluation && {
-      evaluation: {
-        every: evaluation.every,
-        minibatches: options.data.heldOut,
-        ...(evaluation.stop && { stop: evaluation.stop }),
-      },
-    }),
-  };
-}
-
 function checkpointOf(
   model: Backbone,
   config: TrainConfig,
   saved: TrainingState,
   trainer: TrainerState,
 ): Checkpoint {
-  const { step, tensors, rate, counts } = saved;
+  const { step, tensors } = saved;
   return {
     config: model.config,
     tensors,
     step,
     seed: config.training.seed,
-    training: { settings: settingsOf(config), rate, counts, trainer },
+    training: trainingOf(settingsOf(config), saved, trainer),
   };
 }
 
@@ -154,7 +89,8 @@ async function saveFiles(
   const isAverage = config.training.emaDecay !== undefined;
   await folder.saveCheckpoint(checkpointOf(model, config, saved, trainer));
   const weights = partOf(tensors, isAverage ? "ema/" : "weights/");
-  await folder.saveModel({ config: model.config, tensors: weights, step, isAverage });
+  const trained = { config: model.config, tensors: weights, step, isAverage };
+  await folder.saveFile(RUN_FILES.model, encodeModel(trained));
 }
 
 /**
@@ -164,43 +100,17 @@ async function saveFiles(
  * @throws {InvalidValueError} the configuration and the data, or the checkpoint, do not fit
  */
 export async function runSession(options: SessionOptions): Promise<SessionResult> {
-  const { config, data, folder, device } = options;
-  const { seed, accumulate, emaDecay, precision, recompute } = config.training;
-  const { systemRate, ...optimizer } = config.training.optimizer;
+  const { config, data, folder, checkpoint } = options;
+  const { seed, optimizer } = config.training;
   const model = backboneFor(config, data);
-  const from = options.checkpoint && resumeStates(options.checkpoint, model, config);
-  const initial = firstParameters(model, seed);
-  const settings: TrainingOptions<Minibatch> = {
+  return await runSubject(options, {
+    initial: firstParameters(model, seed),
     objective: backboneObjective(model, data.loss),
+    ofParameter: byGroup(optimizer.systemRate),
     minibatch: data.minibatch,
-    schedule: scheduleOf(config),
-    seed,
-    accumulate,
-    precision,
-    recompute,
-    optimizer: { ...optimizer, ofParameter: byGroup(systemRate) },
-    ...(emaDecay !== undefined && { emaDecay }),
-  };
-  const open = (on: Device) => openTraining(on, initial, settings, from?.training);
-  await compileIteration(device, open, options.onCompile);
-  const training = open(device);
-  let metrics: MetricsLine | undefined;
-  let evaluation: EvaluationLine | undefined;
-  const tell = (line: MetricsLine | EvaluationLine) => {
-    folder.log(line);
-    options.onLine?.(line);
-  };
-  try {
-    const { end } = await train(training, trainerOptions(options), {
-      clock: options.clock,
-      onMetrics: (line) => tell(metrics = line),
-      onEvaluation: (line) => tell(evaluation = line),
-      onSave: (saved, trainer) => saveFiles(options, model, saved, trainer),
-      isInterrupted: () => options.isInterrupted(training.step),
-      ...(options.onStep && { onStep: options.onStep }),
-    }, from?.trainer);
-    return { end, step: training.step, metrics, evaluation };
-  } finally {
-    training.release();
-  }
+    heldOut: data.heldOut,
+    from: checkpoint && resumeStates(checkpoint, model, config),
+    save: (saved, trainer) => saveFiles(options, model, saved, trainer),
+    log: folder.log,
+  });
 }

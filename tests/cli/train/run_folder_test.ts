@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { seedRandom } from "../../../src/base/random.ts";
+import { BACKBONE_CHECKPOINTS as store } from "../../../src/cli/train/run_folder.ts";
 import { openRunFolder, RUN_FILES, writeAtomic } from "../../../src/cli/train/run_folder.ts";
 import { backboneOf } from "../../../src/models/backbone.ts";
 import { parseBackbone } from "../../../src/models/backbone_config.ts";
@@ -38,11 +39,11 @@ Deno.test("writeAtomic() leaves the old file until the new one is whole", async 
 Deno.test("openRunFolder() goes on from its checkpoint, without lines of later steps", async () => {
   await withFolder(async (folder) => {
     const path = `${folder}/run`;
-    const { folder: run } = await openRunFolder(path, { a: 1 }, false);
+    const { folder: run } = await openRunFolder(path, { a: 1 }, false, store);
     await run.saveCheckpoint(checkpoint);
     for (const step of [2, 4, 6]) run.log({ step, evaluation: { loss: 1 } });
     await Deno.writeTextFile(`${path}/${RUN_FILES.metrics}`, '{"step":', { append: true });
-    const again = await openRunFolder(path, { a: 1 }, true);
+    const again = await openRunFolder(path, { a: 1 }, true, store);
     assert.deepEqual(again.checkpoint, checkpoint);
     again.folder.log({ step: 5, evaluation: { loss: 2 } });
     const lines = (await Deno.readTextFile(`${path}/${RUN_FILES.metrics}`)).trimEnd().split("\n");
@@ -62,7 +63,7 @@ Deno.test("writeAtomic() leaves nothing where it fails", async () => {
 
 Deno.test("openRunFolder() writes nothing where the checkpoint is refused", async () => {
   await withFolder(async (folder) => {
-    const { folder: run } = await openRunFolder(folder, { a: 1 }, false);
+    const { folder: run } = await openRunFolder(folder, { a: 1 }, false, store);
     await run.saveCheckpoint(checkpoint);
     run.log({ step: 6, evaluation: { loss: 1 } });
     const files = () =>
@@ -73,19 +74,19 @@ Deno.test("openRunFolder() writes nothing where the checkpoint is refused", asyn
     const refuse = () => {
       throw new RangeError("another training");
     };
-    await assert.rejects(openRunFolder(folder, { a: 2 }, true, refuse), /another training/);
+    await assert.rejects(openRunFolder(folder, { a: 2 }, true, store, refuse), /another training/);
     assert.deepEqual(files(), before);
-    await assert.rejects(openRunFolder(`${folder}/none`, {}, true), { field: "output" });
+    await assert.rejects(openRunFolder(`${folder}/none`, {}, true, store), { field: "output" });
     assert.ok(![...Deno.readDirSync(folder)].some(({ name }) => name === "none"));
   });
 });
 
 Deno.test("openRunFolder() loses no checkpoint and resumes none that is not there", async () => {
   await withFolder(async (folder) => {
-    await assert.rejects(openRunFolder(folder, {}, true), { field: "output" });
-    const { folder: run } = await openRunFolder(folder, {}, false);
+    await assert.rejects(openRunFolder(folder, {}, true, store), { field: "output" });
+    const { folder: run } = await openRunFolder(folder, {}, false, store);
     await run.saveCheckpoint(checkpoint);
-    await assert.rejects(openRunFolder(folder, {}, false), {
+    await assert.rejects(openRunFolder(folder, {}, false, store), {
       field: "output",
       message: /--resume/,
     });
