@@ -211,6 +211,12 @@ export function observationRoutes(service: Service): OpenAPIHono {
   for (const route of [postRoute, bulkRoute]) {
     describeRequest(routes, route, { headers, body: { content: bodyContent() } });
   }
+  // Without a query there is nothing to parse, and most requests come without one.
+  routes.post("/v1/streams/:id/observations", async (c, next) => {
+    if (c.req.url.includes("?")) return await next();
+    const { outcomes } = await ingest(service, c.req.raw, {}, c.req.param("id"));
+    return c.json(outcomes[0]!, 200);
+  });
   routes.openapi(postRoute, async (c) => {
     const { id } = c.req.valid("param");
     const { outcomes } = await ingest(service, c.req.raw, c.req.valid("query"), id);

@@ -5,6 +5,7 @@ import { momentsOf, standardizeInto } from "./_helpers/series.ts";
 import { faultInto, FAULTS } from "./faults.ts";
 import type { Draft } from "./generator.ts";
 import { GENERATORS } from "./generators.ts";
+import { foundHints, hintsOf, type SeasonFinder } from "./hints.ts";
 import { disturbInto, drawReal, type RealPack } from "./real_pack.ts";
 import type { Recipe } from "./recipe.ts";
 
@@ -24,10 +25,6 @@ export interface DrawnSeries {
   /** The seasons that the forecaster is told, in slots; 0 = none. Right mostly. */
   readonly seasons: readonly [number, number];
 }
-
-/** A hint stays within what the forecaster's history can hold. */
-export const SEASON_MAX = 2_700;
-const SEASON_MIN = 2;
 
 /** Largest offset of a sample from its slot: the order of the samples stays. */
 export const JITTER_MAX = 0.45;
@@ -123,37 +120,6 @@ function changeInto(random: RandomState, recipe: Recipe, { values, count }: Draf
   for (let i = 0; i < count; i++) values[i]! *= gain;
 }
 
-/** A whole number beside a calendar's fraction, as people write 52 weeks and 365 days. */
-function told(random: RandomState, season: number): number {
-  const rounded = chance(random, 0.6) ? Math.round(season) : season;
-  return rounded >= SEASON_MIN && rounded <= SEASON_MAX ? rounded : 0;
-}
-
-/** Which seasons the forecaster is told: mostly the true ones. */
-function hintsOf(
-  random: RandomState,
-  recipe: Recipe,
-  [short, long]: readonly [number, number],
-): [number, number] {
-  const u = nextUniform(random);
-  if (u < recipe.hintDropShare) return [0, 0];
-  if (u < recipe.hintDropShare + recipe.hintWrongShare) {
-    return [told(random, between(random, 2, 100)), 0];
-  }
-  if (short === 0) return [0, 0];
-  if (u < recipe.hintDropShare + recipe.hintWrongShare + recipe.hintMultipleShare) {
-    const multiple = long > 0 ? long : short * wholeBetween(random, 2, 3);
-    return [told(random, multiple), 0];
-  }
-  let second = 0;
-  if (long > 0) second = chance(random, recipe.secondDropShare) ? 0 : long;
-  else if (chance(random, recipe.secondFalseShare)) {
-    second = short * pick(random, [7, 7, 7, 12, 5, 4]);
-  }
-  const first = told(random, short);
-  return first === 0 ? [told(random, second), 0] : [first, told(random, second)];
-}
-
 /** Which samples arrive. */
 function observedOf(random: RandomState, recipe: Recipe, { values, count }: Draft): Uint8Array {
   const observed = new Uint8Array(values.length);
@@ -188,6 +154,7 @@ function jitterOf(random: RandomState, { values, count }: Draft): Float64Array {
  * @param index   whole number, 0 to 2^53
  * @param length  slots of the window
  * @param real    the packed real series; needed where the recipe has a share of them
+ * @param find    the finder of seasons that will serve, for the recipe's share of found hints
  * @throws {InvalidValueError} no real series though the recipe has a share of them; a length
  *   under {@linkcode LENGTH_MIN}
  */
@@ -197,6 +164,7 @@ export function drawSeries(
   index: number,
   length: number,
   real: RealPack | null = null,
+  find: SeasonFinder | null = null,
 ): DrawnSeries {
   if (!(Number.isInteger(length) && length >= LENGTH_MIN)) {
     throw new InvalidValueError("length", length, `a whole number of at least ${LENGTH_MIN}`);
@@ -207,8 +175,11 @@ export function drawSeries(
   const random = randomOf(seed, index);
   const draft = draftOf(random, recipe, length, real);
   changeInto(random, recipe, draft);
-  const seasons = hintsOf(random, recipe, draft.seasons);
   const observed = observedOf(random, recipe, draft);
+  const isFound = chance(random, recipe.hintFoundShare);
+  const seasons = isFound && find !== null
+    ? foundHints(random, draft, observed, find)
+    : hintsOf(random, recipe, draft.seasons);
   const jitter = chance(random, recipe.jitterShare) ? jitterOf(random, draft) : null;
   return { values: draft.values, length: draft.count, observed, jitter, seasons };
 }

@@ -21,6 +21,11 @@ export interface Recipe {
   readonly gapShare: number;
   /** Share whose samples come off the beat, each at a time of its own. */
   readonly jitterShare: number;
+  /**
+   * Share whose seasons are told as a finder sees them in the window's own beginning; where
+   * {@linkcode drawSeries} is given no finder, they are told as in the other windows.
+   */
+  readonly hintFoundShare: number;
   /** Shares of the hints of the seasons that are left out, or are some other number. */
   readonly hintDropShare: number;
   readonly hintWrongShare: number;
@@ -57,6 +62,7 @@ export const DEFAULT_RECIPE: Recipe = {
   dropShare: 0.25,
   gapShare: 0.15,
   jitterShare: 0.1,
+  hintFoundShare: 0.5,
   hintDropShare: 0.1,
   hintWrongShare: 0.03,
   hintMultipleShare: 0.04,

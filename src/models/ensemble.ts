@@ -94,7 +94,7 @@ export type PendingForecast = {
 export const PENDING_MAX = 10;
 
 /** Live origins in one horizon. */
-const ORIGINS_PER_HORIZON = 8;
+const ORIGINS_PER_HORIZON = 4;
 
 /** Forecasts are cut this many ranges beyond what was seen. */
 export const RANGE_CUT = 1;

@@ -48,6 +48,7 @@ import { selectiveScan } from "./selective_scan.ts";
 import { selectiveStateUpdate } from "./selective_state_update.ts";
 import { shiftTaps } from "./shift_taps.ts";
 import { sharedScan } from "./shared_scan.ts";
+import { skip } from "./skip.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
 import { split } from "./split.ts";
@@ -110,6 +111,7 @@ export {
   selectiveStateUpdate,
   sharedScan,
   shiftTaps,
+  skip,
   slice,
   softmax,
   split,
@@ -172,6 +174,7 @@ export const OPS: readonly AnyOp[] = [
   selectiveStateUpdate,
   shiftTaps,
   sharedScan,
+  skip,
   slice,
   softmax,
   split,

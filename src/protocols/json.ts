@@ -11,6 +11,7 @@ import { type TimestampParts, writeTimestamp } from "../signal/timestamp.ts";
 import { BufferedDecoder } from "./_helpers/buffered_decoder.ts";
 import { JsonReader } from "./_helpers/json_reader.ts";
 import { JsonRowReader } from "./_helpers/json_row.ts";
+import { readPlainColumns } from "./_helpers/plain_columns.ts";
 import { checkChannel, checkStreamId, NameCache, skipByteOrderMark } from "./_helpers/text.ts";
 import type { Decoded, DecodeOptions, Protocol } from "./protocol.ts";
 
@@ -137,6 +138,10 @@ class ColumnsReader {
 }
 
 function decode(bytes: Uint8Array, options: DecodeOptions): Decoded {
+  if (options.streamId !== undefined) {
+    const plain = readPlainColumns(bytes, options.streamId, options.precision ?? "ms");
+    if (plain !== null) return { segments: [plain], ignoredCount: 0 };
+  }
   const reader = new JsonReader(new NameCache(NAME), bytes, {
     start: skipByteOrderMark(bytes, 0, bytes.length),
     end: bytes.length,

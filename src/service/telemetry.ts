@@ -24,6 +24,11 @@ export interface SampleOutcomes {
   readonly rejected: number;
 }
 
+interface Answered {
+  readonly requests: ReturnType<Counter<"method" | "status">["labels"]>;
+  readonly latency: ReturnType<Histogram<"method">["labels"]>;
+}
+
 /** Counters of one service process, in a registry of their own, so that tests don't share them. */
 export class Telemetry {
   readonly #registry = new Registry();
@@ -31,6 +36,8 @@ export class Telemetry {
   readonly #ignored: Counter;
   readonly #requests: Counter<"method" | "status">;
   readonly #latency: Histogram<"method">;
+  /** By method and status, both of which are few: finding a series costs more than counting. */
+  readonly #answered = new Map<string, Answered>();
   readonly #alarms: Counter;
   readonly #failures: Counter<"stage">;
   readonly #subscribers: Gauge;
@@ -97,8 +104,17 @@ export class Telemetry {
 
   countRequest(given: string, status: number, elapsedS: number): void {
     const method = METHODS.has(given) ? given : "other";
-    this.#requests.inc({ method, status: String(status) });
-    this.#latency.observe({ method }, elapsedS);
+    const key = `${method} ${status}`;
+    let series = this.#answered.get(key);
+    if (series === undefined) {
+      series = {
+        requests: this.#requests.labels({ method, status: String(status) }),
+        latency: this.#latency.labels({ method }),
+      };
+      this.#answered.set(key, series);
+    }
+    series.requests.inc();
+    series.latency.observe(elapsedS);
   }
 
   countAlarms(count: number): void {

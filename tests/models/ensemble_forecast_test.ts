@@ -64,7 +64,7 @@ Deno.test("ensembleQuantiles() widens on beyond the horizon, as a power of the l
 Deno.test("issueWhenDue() issues every stride and lets coverage be kept", () => {
   const run = runOf(["seasonal_naive", "structural"]);
   const adaptive = adaptiveStart();
-  const future = seasonalWalk(LENGTH + 200, 5).subarray(LENGTH);
+  const future = seasonalWalk(LENGTH + 400, 5).subarray(LENGTH);
   future.forEach((value, i) => {
     if (ensembleObserve(run, LENGTH + i, value, adaptive)) issueWhenDue(run, adaptive);
   });

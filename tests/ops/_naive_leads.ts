@@ -1,4 +1,4 @@
-/** Naive loops of the ops that forecast many leads from one state. */
+/** Naive loops of the ops that forecast many leads from one state, and of a layer's skip. */
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
 type Inputs = Record<string, Tensor>;
@@ -7,6 +7,7 @@ type Outputs = Record<string, number[]>;
 const ACTS: Readonly<Record<string, (x: number) => number>> = {
   identity: (x) => x,
   silu: (x) => x / (1 + Math.exp(-x)),
+  gelu_tanh: (x) => x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
 };
 
 /** x·Φ(x), Φ by Simpson's rule. */
@@ -73,7 +74,14 @@ function anchorMixture({ z, anchors, valid, scale }: Inputs): Outputs {
   return { q };
 }
 
+function skip({ a, u, weight }: Inputs, { activation }: any): Outputs {
+  const width = weight!.shape[0]!;
+  const y = [...a!.data].map((value, i) => value + weight!.data[i % width]! * u!.data[i]!);
+  return { y, g: y.map(ACTS[activation] ?? gelu) };
+}
+
 export const NAIVE_LEADS = {
+  skip,
   pick_samples: pickSamples,
   add_rows: addRows,
   anchor_mixture: anchorMixture,

@@ -49,7 +49,7 @@ export function classify(segment: Segment, head: LogHead, stored: StoredRow): Ap
 }
 
 /** True when every row is newer than the log and than the row before it: the common case. */
-function isPlainTail(segment: Segment, head: LogHead): boolean {
+export function isPlainTail(segment: Segment, head: LogHead): boolean {
   const { timestampsNs } = segment;
   if (head.lastInOrderNs !== null && timestampsNs[0]! <= head.lastInOrderNs) return false;
   for (let i = 1; i < timestampsNs.length; i++) {

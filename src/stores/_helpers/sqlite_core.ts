@@ -13,13 +13,17 @@ import {
 } from "../store.ts";
 import { AnswerTable } from "./answer_table.ts";
 import { ChunkTable, LogKind } from "./chunk_table.ts";
-import { classify } from "./classify.ts";
+import { classify, isPlainTail } from "./classify.ts";
+import { Journal, JOURNAL_PIECE_VALUES_MAX, journalValues } from "./journal.ts";
 import { emptySegment, mergeRows } from "./rows.ts";
 import { storeErrorOf } from "./sqlite_error.ts";
 import { openDatabase } from "./sqlite_schema.ts";
 import type { StoredRows } from "./stored_rows.ts";
 import { StateTable } from "./state_table.ts";
 import { recordOf, type StreamHead, StreamTable } from "./stream_table.ts";
+
+/** Streams of one request that may be journaled. */
+const PLAIN_SEGMENTS_MAX = 64;
 
 /** One request to append; its segments are sorted by time. */
 export interface AppendRequest {
@@ -42,11 +46,14 @@ export class SqliteCore {
   readonly #chunks: ChunkTable;
   readonly #states: StateTable;
   readonly #answers: AnswerTable;
+  readonly #journal: Journal;
   /** Prepared, since every request runs them. */
   readonly #savepoint: StatementSync;
   readonly #release: StatementSync;
   #transactions = 0;
   #appends = 0;
+  /** A part of the running transaction could not be done whole: nothing of it may stand. */
+  #isSpoiled = false;
 
   constructor(path: string) {
     this.#database = openDatabase(path);
@@ -56,11 +63,20 @@ export class SqliteCore {
     this.#answers = new AnswerTable(this.#database);
     this.#savepoint = this.#database.prepare("SAVEPOINT request");
     this.#release = this.#database.prepare("RELEASE request");
+    this.#journal = new Journal(this.#database);
+    try {
+      this.#recover();
+      this.#settle();
+    } catch (error) {
+      this.#database.close();
+      throw error;
+    }
   }
 
   /** Runs `change` as one transaction; a throw undoes all of it, in memory, too. */
   #transact<T>(change: (touched: Set<string>) => T): T {
     const touched = new Set<string>();
+    this.#isSpoiled = false;
     this.#database.exec("BEGIN IMMEDIATE");
     try {
       const result = change(touched);
@@ -70,8 +86,48 @@ export class SqliteCore {
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       this.#forget(touched);
+      this.#recover();
       throw storeErrorOf(error);
     }
+  }
+
+  /** What waits to be packed, as the file has it. */
+  #recover(): void {
+    this.#streams.forget(this.#journal.ids);
+    this.#journal.read((key) => this.#streams.byKey(key));
+  }
+
+  /** The head of a stream as it is: what waits to be packed included. */
+  #head(id: string): StreamHead | null {
+    return this.#journal.headOf(id) ?? this.#streams.get(id);
+  }
+
+  /** Packs what waits of one stream, inside a transaction. */
+  #pack(id: string): void {
+    const taken = this.#journal.take(id);
+    if (taken === undefined) return;
+    this.#chunks.append(taken.head, LogKind.InOrder, taken.segment);
+    this.#streams.write(taken.head);
+  }
+
+  /** Packs all that waits, inside a transaction. */
+  #packAll(touched: Set<string>): void {
+    for (const id of this.#journal.ids) {
+      touched.add(id);
+      this.#pack(id);
+    }
+    this.#journal.clear();
+  }
+
+  /** Packs all that waits, for what reads the tables themselves. */
+  #settle(): void {
+    if (this.#journal.ids.length > 0) this.#transact((touched) => this.#packAll(touched));
+  }
+
+  /** A stream's head, once all of its samples are in the tables. */
+  #packedHead(id: string): StreamHead | null {
+    if (this.#journal.headOf(id) !== undefined) this.#settle();
+    return this.#streams.get(id);
   }
 
   #forget(touched: ReadonlySet<string>): void {
@@ -86,29 +142,33 @@ export class SqliteCore {
   ): { record: StreamRecord; created: boolean } {
     return this.#transact((touched) => {
       touched.add(id);
+      this.#pack(id);
       const { head, created } = this.#streams.put(id, settings, nowNs);
       return { record: recordOf(head), created };
     });
   }
 
   getStream(id: string): StreamRecord | null {
-    const head = this.#streams.get(id);
+    const head = this.#head(id);
     return head === null ? null : recordOf(head);
   }
 
   listStreams(after: string, limit: number): StreamRecord[] {
-    return this.#streams.list(after, limit).map(recordOf);
+    return this.#streams.list(after, limit)
+      .map((head) => recordOf(this.#journal.headOf(head.id) ?? head));
   }
 
   listBehind(after: string, limit: number): string[] {
+    this.#settle();
     return this.#streams.listBehind(after, limit);
   }
 
   deleteStream(id: string): boolean {
-    const head = this.#streams.get(id);
+    const head = this.#head(id);
     if (head === null) return false;
     return this.#transact((touched) => {
       touched.add(id);
+      this.#journal.take(id);
       this.#chunks.removeStream(head);
       this.#states.removeStream(head);
       this.#streams.remove(head);
@@ -118,18 +178,21 @@ export class SqliteCore {
 
   /** Group commit: all requests share one transaction; one that is refused undoes only itself. */
   append(requests: readonly AppendRequest[], nowNs: bigint): AppendOutcome[] {
-    return this.#transact((touched) =>
-      requests.map((request): AppendOutcome => {
+    return this.#transact((touched) => {
+      const outcomes = requests.map((request): AppendOutcome => {
         this.#appends++;
         try {
           return { results: this.#appendOne(request, nowNs, touched) };
         } catch (error) {
           // A full disk and its like end the transaction: then no request of the group stands.
-          if (!this.#database.isTransaction) throw error;
+          if (this.#isSpoiled || !this.#database.isTransaction) throw error;
           return { error };
         }
-      })
-    );
+      });
+      if (this.#journal.isFull) this.#packAll(touched);
+      else this.#journal.write();
+      return outcomes;
+    });
   }
 
   #appendOne(
@@ -140,15 +203,21 @@ export class SqliteCore {
     const known = this.#answers.find(
       request.options,
       nowNs,
-      (id) => this.#streams.get(id)?.createdNs ?? null,
+      (id) => this.#head(id)?.createdNs ?? null,
     );
     if (known !== null) return known;
+    const plain = this.#appendPlain(request, nowNs, touched);
+    if (plain !== null) return plain;
+    // What is undone below must be this request's own.
+    for (const { streamId } of request.segments) {
+      touched.add(streamId);
+      this.#pack(streamId);
+    }
     const own = new Set<string>();
     this.#savepoint.run();
     try {
       const results = request.segments.map((segment) => {
         own.add(segment.streamId);
-        touched.add(segment.streamId);
         return this.#appendSegment(segment, nowNs);
       });
       this.#answers.put(request.options, results, nowNs);
@@ -162,6 +231,54 @@ export class SqliteCore {
       this.#forget(own);
       throw error;
     }
+  }
+
+  /**
+   * Journals a request whose samples are all newer than what their streams have; null for any other
+   * one, of which then nothing is done. Nothing here can fail half-way but the disk.
+   */
+  #appendPlain(
+    request: AppendRequest,
+    nowNs: bigint,
+    touched: Set<string>,
+  ): AppendResult[] | null {
+    const { segments, options } = request;
+    const heads: StreamHead[] = [];
+    for (const segment of segments) {
+      const head = this.#head(segment.streamId);
+      if (head === null || heads.includes(head) || !isPlain(segment, head)) return null;
+      heads.push(head);
+      // Finding a stream among hundreds is not for here.
+      if (heads.length > PLAIN_SEGMENTS_MAX) return null;
+    }
+    const results = segments.map((segment, index): AppendResult => {
+      const head = heads[index]!;
+      touched.add(head.id);
+      const inOrderStart = head.inOrder.count;
+      this.#journal.add(head, segment);
+      const record = recordOf(head);
+      return {
+        streamId: head.id,
+        created: false,
+        accepted: segment.timestampsNs.length,
+        duplicates: 0,
+        late: 0,
+        rejected: 0,
+        conflicts: [],
+        logOffset: record.logOffset,
+        inOrder: segment,
+        inOrderStart,
+        record,
+        replayed: false,
+      };
+    });
+    try {
+      this.#answers.put(options, results, nowNs);
+    } catch (error) {
+      this.#isSpoiled = true;
+      throw error;
+    }
+    return results;
   }
 
   #appendSegment(segment: Segment, nowNs: bigint): AppendResult {
@@ -204,12 +321,12 @@ export class SqliteCore {
   }
 
   readInOrder(id: string, fromOffset: number, limit: number): Segment | null {
-    const head = this.#streams.get(id);
+    const head = this.#packedHead(id);
     return head === null ? null : this.#chunks.readFrom(head, fromOffset, limit);
   }
 
   readObservations(id: string, fromNs: bigint, toNs: bigint, limit: number): Segment {
-    const head = this.#streams.get(id);
+    const head = this.#packedHead(id);
     if (head === null) return emptySegment(id);
     const range = { fromNs, toNs, limit };
     const parts = [LogKind.InOrder, LogKind.Late].flatMap((kind) =>
@@ -219,20 +336,20 @@ export class SqliteCore {
   }
 
   readTail(id: string, count: number): Segment | null {
-    const head = this.#streams.get(id);
+    const head = this.#packedHead(id);
     if (head === null) return null;
     return this.#chunks.readFrom(head, Math.max(0, head.inOrder.count - count), count);
   }
 
   latestSnapshot(id: string, modelHash: string | undefined): Snapshot | null {
-    const head = this.#streams.get(id);
+    const head = this.#head(id);
     return head === null ? null : this.#states.latestSnapshot(head, modelHash);
   }
 
   commit(commits: readonly Commit[]): void {
     this.#transact(() => {
       for (const { streamCreatedNs, snapshot, events, forecast } of commits) {
-        const head = this.#streams.get(snapshot.streamId);
+        const head = this.#head(snapshot.streamId);
         if (head === null || head.createdNs !== streamCreatedNs) continue;
         this.#states.putSnapshot(head, snapshot);
         for (const event of events) this.#states.putEvent(head, event);
@@ -242,33 +359,49 @@ export class SqliteCore {
   }
 
   readEvents(id: string, fromNs: bigint, toNs: bigint, limit: number): AlarmEvent[] {
-    const head = this.#streams.get(id);
+    const head = this.#head(id);
     return head === null ? [] : this.#states.readEvents(head, fromNs, toNs, limit);
   }
 
   countEvents(id: string, fromNs: bigint): number {
-    const head = this.#streams.get(id);
+    const head = this.#head(id);
     return head === null ? 0 : this.#states.countEvents(head, fromNs);
   }
 
   readForecasts(id: string, limit: number): IssuedForecast[] {
-    const head = this.#streams.get(id);
+    const head = this.#head(id);
     return head === null ? [] : this.#states.readForecasts(head, limit);
   }
 
   stats(): { streams: number; samples: number; transactions: number; appends: number } {
+    const { streams, samples } = this.#streams.totals();
     return {
-      ...this.#streams.totals(),
+      streams,
+      samples: samples + this.#journal.samples,
       transactions: this.#transactions,
       appends: this.#appends,
     };
   }
 
-  /** Copies the write-ahead log back into the file and lets go of both. */
+  /** Packs what waits, copies the write-ahead log back into the file and lets go of both. */
   close(): void {
-    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    this.#database.close();
+    try {
+      this.#settle();
+      this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } finally {
+      this.#database.close();
+    }
   }
+}
+
+/** True when a segment may wait in the journal: newer than all before, and of known channels. */
+function isPlain(segment: Segment, head: StreamHead): boolean {
+  const { channels, timestampsNs } = segment;
+  if (timestampsNs.length === 0 || journalValues(segment) > JOURNAL_PIECE_VALUES_MAX) return false;
+  for (let i = 0; i < channels.length; i++) {
+    if (head.channels[i] !== channels[i] && !head.channels.includes(channels[i]!)) return false;
+  }
+  return isPlainTail(segment, { channels: head.channels, lastInOrderNs: head.lastNs });
 }
 
 /** First and last timestamp over all that is stored; the last one is always an in-order one. */

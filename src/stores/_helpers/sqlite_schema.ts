@@ -70,6 +70,12 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX answer_age ON answer (created_ns);
   `,
+  `
+  CREATE TABLE journal (
+    sequence INTEGER PRIMARY KEY,
+    bytes BLOB NOT NULL
+  ) STRICT;
+  `,
 ];
 
 /** The schema version that this build writes. */

@@ -39,6 +39,7 @@ type Row = Record<string, bigint | string | null>;
 export class StreamTable {
   readonly #heads = new LruMap<string, StreamHead>(HEADS_WEIGHT_MAX);
   readonly #select: StatementSync;
+  readonly #selectKey: StatementSync;
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
   readonly #list: StatementSync;
@@ -54,6 +55,7 @@ export class StreamTable {
       return statement;
     };
     this.#select = prepare("SELECT * FROM stream WHERE id = ?");
+    this.#selectKey = prepare("SELECT * FROM stream WHERE key = ?");
     this.#insert = prepare(
       "INSERT INTO stream (id, created_ns, settings, channels, in_order, in_order_tail," +
         " in_order_tail_chunks, late, late_tail, late_tail_chunks)" +
@@ -86,6 +88,12 @@ export class StreamTable {
     const head = readHead(row);
     this.#keep(head);
     return head;
+  }
+
+  /** The stream of a key, or null. */
+  byKey(key: number): StreamHead | null {
+    const row = this.#selectKey.get(key) as Row | undefined;
+    return row === undefined ? null : this.get(row.id as string);
   }
 
   /** Makes a stream. Creation times are unique, so a stream made anew is told from the old one. */

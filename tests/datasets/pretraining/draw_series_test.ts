@@ -3,8 +3,8 @@ import {
   type DrawnSeries,
   drawSeries,
   JITTER_MAX,
-  SEASON_MAX,
 } from "../../../datasets/pretraining/draw_series.ts";
+import { SEASON_MAX } from "../../../datasets/pretraining/hints.ts";
 import { DEFAULT_RECIPE, type Recipe } from "../../../datasets/pretraining/recipe.ts";
 import { encodePack, parsePack } from "../../../datasets/pretraining/real_pack.ts";
 
@@ -32,6 +32,7 @@ const PLAIN: Recipe = {
   dropShare: 0,
   gapShare: 0,
   jitterShare: 0,
+  hintFoundShare: 0,
   hintDropShare: 0,
   hintWrongShare: 0,
   hintMultipleShare: 0,
@@ -142,6 +143,17 @@ Deno.test("drawSeries() tells the true season unless the recipe spoils it", () =
   assertShare(spoiled.filter(({ seasons }) => seasons[0] === 0).length, count, 0.1);
   const half = many({ ...recipe, secondDropShare: 0.3 }, count);
   assertShare(half.filter(({ seasons }) => seasons[1] === 0).length, count, 0.3);
+});
+
+Deno.test("drawSeries() tells its share of the windows what the finder finds", () => {
+  const recipe: Recipe = { ...PLAIN, generators: { traffic: 1 }, hintFoundShare: 0.4 };
+  const count = 1_000;
+  const series = Array.from(
+    { length: count },
+    (_, i) => drawSeries(recipe, 1, i, LENGTH, null, () => [17, 34]),
+  );
+  assertShare(series.filter(({ seasons }) => seasons[0] === 17).length, count, 0.4);
+  assert.ok(many(recipe, 50).every(({ seasons }) => seasons[0] !== 17), "without a finder");
 });
 
 Deno.test("drawSeries() mixes standardized series with the shares of their weights", () => {
