@@ -6,6 +6,8 @@ import { docsRoutes } from "./docs.ts";
 import { eventRoutes } from "./events.ts";
 import { forecastRoutes } from "./forecasts.ts";
 import { healthRoutes } from "./health.ts";
+import { jobRoutes } from "./jobs.ts";
+import { modelRoutes } from "./models.ts";
 import { influxRoutes } from "./influx.ts";
 import { innovationRoutes } from "./innovations.ts";
 import { observationRoutes } from "./observations.ts";
@@ -78,6 +80,8 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
       eventRoutes(service),
       statelessRoutes(service),
       influxRoutes(service),
+      modelRoutes(service),
+      jobRoutes(service),
     ]
   ) {
     app.route("/", routes);

@@ -232,6 +232,7 @@ export async function runNeural(options: NeuralOptions): Promise<SessionResult> 
       ready: (step, weights) => ready(step, weights),
       save: (saved, trainer) => saveFiles(options, saved, trainer),
       log: folder.log,
+      overlapsLog: true,
       moreOf: ({ samplesPerS }) => ({
         windowsPerS: samplesPerS / sizes.length,
         feedWait: waitShare(),
