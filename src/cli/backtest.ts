@@ -110,10 +110,10 @@ export const backtestCommand: Command = {
   usage: "FILE.csv[.gz] [--horizon N] [--origins K] [--model NAME]… [--html PAGE.html]",
   description:
     "From each of K origins in the last half of the series the next N samples are forecast with\n" +
-    "only what was known there: by the committee and its members, by the last value, by the last\n" +
-    "season, and by MSTL+ETS and ETS of the npm package @bsull/augurs where it is installed.\n" +
-    `Ratios below 1 are better than ${BASELINE}. Peers see gaps filled by straight lines, and are\n` +
-    "told the season that was found.",
+    "only what was known there: by the committee and its members, by the last value, by the\n" +
+    "last season, and by MSTL+ETS and ETS of the npm package @bsull/augurs where it is there.\n" +
+    `Ratios below 1 are better than ${BASELINE}. Peers see gaps filled by straight lines, and\n` +
+    "are told the season that was found.",
   takesPositionals: true,
   options: {
     ...CSV_OPTIONS,
