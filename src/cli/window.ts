@@ -12,7 +12,7 @@ export interface Window {
 }
 
 /** The first sample's time: any instant will do, it only has to be a timestamp. */
-const START_NS = 1_577_836_800_000_000_000n;
+export const WINDOW_START_NS = 1_577_836_800_000_000_000n;
 
 const UNIT_S: Readonly<Record<string, number>> = {
   S: 1,
@@ -73,5 +73,5 @@ export function parseWindow(line: string, lineNumber: number): Window {
 
 /** Time stamp of a slot: the sampling periods since the first sample. */
 export function slotNs(index: number, periodS: number): bigint {
-  return START_NS + BigInt(Math.round(index * periodS * 1e9));
+  return WINDOW_START_NS + BigInt(Math.round(index * periodS * 1e9));
 }

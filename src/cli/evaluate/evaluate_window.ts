@@ -47,13 +47,17 @@ function substitute(trial: Trial): Float64Array {
   });
   const out = new Float64Array(asked.length * width);
   asked.forEach((slot, row) => {
-    const at = Math.ceil((slot - origin) / step) - 1;
+    // A hair beyond a whole lead is that lead.
+    const at = Math.max(0, Math.ceil((slot - origin) / step - 1e-6) - 1);
     out.set(rows.subarray(at * width, (at + 1) * width), row * width);
   });
   return out;
 }
 
-function outcomeOf(setting: Setting, trial: Trial, kept: Kept): Outcome {
+/** What came of one trial, with the forecast itself; null where Seasonal Naive took its place. */
+export type TrialOutcome = Omit<Outcome, "setting"> & { readonly rows: Float64Array | null };
+
+function outcomeOf(trial: Trial, kept: Kept): TrialOutcome {
   let rows: Float64Array | null = null;
   let { fault, ms } = kept;
   if (kept.fitted !== null) {
@@ -65,14 +69,14 @@ function outcomeOf(setting: Setting, trial: Trial, kept: Kept): Outcome {
     }
     ms += performance.now() - startMs;
   }
-  const isGood = isComplete(rows, trial.asked.length);
-  if (!isGood) fault ??= "the forecast is not finite";
+  if (!isComplete(rows, trial.asked.length)) rows = null;
+  if (rows === null) fault ??= "the forecast is not finite";
   return {
-    setting: setting.name,
+    rows,
     score: scoreWindow({
       task: trial.task,
       target: trial.target,
-      rows: isGood ? rows! : substitute(trial),
+      rows: rows ?? substitute(trial),
       leads: trial.asked.map((slot) => (slot - trial.origin) / trial.step),
       scale: trial.scale,
     }),
@@ -80,6 +84,11 @@ function outcomeOf(setting: Setting, trial: Trial, kept: Kept): Outcome {
     ms,
     stateBytes: kept.fitted?.stateBytes ?? null,
   };
+}
+
+/** Fits a subject to a trial, forecasts, and scores the forecast. */
+export function outcomeOfTrial(subject: Subject, trial: Trial): TrialOutcome {
+  return outcomeOf(trial, fitOf(subject, trial));
 }
 
 /**
@@ -98,7 +107,8 @@ export function evaluateWindow(
     if (trial === null) continue;
     const kept = fits.get(trial.contextKey) ?? fitOf(subject, trial);
     fits.set(trial.contextKey, kept);
-    outcomes.push(outcomeOf(setting, trial, kept));
+    const { rows: _, ...outcome } = outcomeOf(trial, kept);
+    outcomes.push({ setting: setting.name, ...outcome });
   }
   return outcomes;
 }

@@ -30,6 +30,7 @@ const WIDTH = 760;
 const MARGIN = { left: 60, right: 170, top: 40 };
 const PLOT_HEIGHT = 300;
 const COLOURS = ["#3b82c4", "#d9822b", "#2f9e63", "#b05cc6", "#c74747", "#8a8f2a", "#5f7f8f"];
+const BAND_COLOUR = COLOURS[1]!;
 const NAME_HEIGHT = 15;
 const GRID_LINES = 5;
 /** Names on the x axis longer than this are turned. */
@@ -125,11 +126,12 @@ function tickNames({ ticks }: Picture, { x }: Frame): { readonly lines: string[]
 }
 
 function bandPaths({ bands = [] }: Picture, { x, y }: Frame): string[] {
-  return bands.map((band, i) => {
+  return bands.map((band) => {
     const upper = band.map(([px, , high]) => `${at(x(px))} ${at(y(high))}`);
     const lower = band.map(([px, low]) => `${at(x(px))} ${at(y(low))}`).reverse();
-    const colour = COLOURS[i % COLOURS.length]!;
-    return `<path fill="${colour}" fill-opacity=".18" d="M${[...upper, ...lower].join("L")}Z"/>`;
+    return `<path fill="${BAND_COLOUR}" fill-opacity=".18" d="M${
+      [...upper, ...lower].join("L")
+    }Z"/>`;
   });
 }
 
@@ -140,10 +142,14 @@ function seriesMarks(picture: Picture, { x, y }: Frame): string[] {
     ? series.map((_, i) => MARGIN.top + 8 + i * NAME_HEIGHT)
     : spread(shown.map((points) => points.length > 0 ? y(points.at(-1)![1]) : MARGIN.top));
   const nameX = WIDTH - MARGIN.right + 12;
-  return series.flatMap(({ name }, i) => {
+  return series.flatMap(({ name, points: all }, i) => {
     const colour = COLOURS[i % COLOURS.length]!;
     const points = shown[i]!;
-    const path = points.map(([px, py], k) => `${k === 0 ? "M" : "L"}${at(x(px))} ${at(y(py))}`);
+    const path = all.map(([px, py], k) => {
+      if (!Number.isFinite(py)) return "";
+      const isJoined = k > 0 && Number.isFinite(all[k - 1]![1]);
+      return `${isJoined ? "L" : "M"}${at(x(px))} ${at(y(py))}`;
+    });
     const isDotted = isScatter || points.length <= 40;
     return [
       ...(isScatter || points.length === 0 ? [] : [

@@ -1,7 +1,7 @@
 import { InvalidValueError } from "../../base/errors.ts";
 import { fnv1a32 } from "../../base/hash.ts";
 import { nextUniform, seedRandom } from "../../base/random.ts";
-import { periodOfFreq } from "../window.ts";
+import { periodOfFreq, WINDOW_START_NS } from "../window.ts";
 import { scaleOf } from "./score.ts";
 import type { EvaluationWindow } from "./windows.ts";
 
@@ -124,8 +124,9 @@ export interface Trial {
   readonly hint: SeasonHint;
   /** Leads in samples of that grid, rounded up. */
   readonly horizon: number;
-  /** A slot in seconds. */
+  /** A slot in seconds, and the time of slot 0. */
   readonly slotS: number;
+  readonly startNs: bigint;
   /** Scale of the window's errors: that of its whole context in every setting. */
   readonly scale: number;
   /** Trials of one window with equal keys show the same context in the same way. */
@@ -187,6 +188,7 @@ export function trialOf(window: EvaluationWindow, setting: Setting): Trial | nul
     hint: setting.hint,
     horizon: Math.ceil(h / every),
     slotS: periodOfFreq(window.freq),
+    startNs: WINDOW_START_NS,
     scale: scaleOf(values, m),
     contextKey: changes.filter((change) => change).join(", "),
   };

@@ -17,7 +17,6 @@ import { serveShippedWeights } from "../../service/weights.ts";
 import { timesS } from "../../signal/segment.ts";
 import { type Augurs, AUGURS_VERSION, type AugursMethod, loadAugurs } from "../peers/augurs.ts";
 import { seasonalNaive } from "../peers/seasonal_naive.ts";
-import { slotNs } from "../window.ts";
 import { SCORED_QUANTILES } from "./score.ts";
 import { gridOf, type Trial } from "./settings.ts";
 
@@ -43,13 +42,16 @@ export interface Subject {
 /** The baseline of all ratios: the kit's own Seasonal Naive. */
 export const BASELINE = "seasonal-naive";
 
+/** The same without a season: the last value. */
+export const NAIVE = "naive";
+
 const AUGURS: Readonly<Record<string, AugursMethod>> = {
   "augurs-mstl": "mstl",
   "augurs-ets": "ets",
 };
 
 /** The peers that are measured here. */
-export const PEER_NAMES: readonly string[] = [BASELINE, ...Object.keys(AUGURS)];
+export const PEER_NAMES: readonly string[] = [BASELINE, NAIVE, ...Object.keys(AUGURS)];
 
 /** The committee without the voice of its network. */
 export const PLAIN_COMMITTEE = "committee-plain";
@@ -77,7 +79,8 @@ function modelSubject(name: string, model: Model, source = name): Subject {
     version: model.name,
     isPeer: false,
     fit(trial) {
-      const timestampsNs = BigInt64Array.from(trial.slots, (slot) => slotNs(slot, trial.slotS));
+      const timeOf = (slot: number) => trial.startNs + BigInt(Math.round(slot * trial.slotS * 1e9));
+      const timestampsNs = BigInt64Array.from(trial.slots, timeOf);
       const epochNs = timestampsNs[0]!;
       const config = {
         epochNs,
@@ -98,7 +101,7 @@ function modelSubject(name: string, model: Model, source = name): Subject {
       }
       return {
         forecast(slots) {
-          const targets = BigInt64Array.from(slots, (slot) => slotNs(slot, trial.slotS));
+          const targets = BigInt64Array.from(slots, timeOf);
           return model.forecast(state, timesS(targets, epochNs), SCORED_QUANTILES);
         },
         get stateBytes() {
@@ -109,12 +112,18 @@ function modelSubject(name: string, model: Model, source = name): Subject {
   };
 }
 
+/** So near to a whole lead a lead is one. */
+const WHOLE_LEAD = 1e-6;
+
 /** Rows at whole leads 1, 2, …, drawn as straight lines between them and from the last value. */
 function betweenLeads(rows: Float64Array, last: number, leads: Float64Array): Float64Array {
   const width = SCORED_QUANTILES.length;
   const at = (lead: number, q: number) => lead === 0 ? last : rows[(lead - 1) * width + q]!;
   const out = new Float64Array(leads.length * width);
-  leads.forEach((lead, row) => {
+  leads.forEach((exact, row) => {
+    // Time stamps of a file are whole periods but for rounding.
+    const whole = Math.round(exact);
+    const lead = Math.abs(exact - whole) < WHOLE_LEAD ? whole : exact;
     const [low, high] = [Math.floor(lead), Math.ceil(lead)];
     for (let q = 0; q < width; q++) {
       const below = at(low, q);
@@ -191,13 +200,14 @@ export async function openSubject(source: string): Promise<Subject | null> {
   if (source.startsWith(CHECKPOINT_PREFIX)) return await checkpointSubject(source);
   if (source === PLAIN_COMMITTEE) return modelSubject(source, MODELS[DEFAULT_MODEL]! as Model);
   if (modelNames().includes(source)) return modelSubject(source, modelNamed(source) as Model);
-  if (source === BASELINE) {
-    return peerSubject(
-      source,
-      "1",
-      ({ season, horizon }, context) =>
-        seasonalNaive({ context, season, horizon, quantiles: SCORED_QUANTILES }),
-    );
+  if (source === BASELINE || source === NAIVE) {
+    return peerSubject(source, "1", ({ season, horizon }, context) =>
+      seasonalNaive({
+        context,
+        season: source === NAIVE ? 1 : season,
+        horizon,
+        quantiles: SCORED_QUANTILES,
+      }));
   }
   if (Object.hasOwn(AUGURS, source)) {
     const augurs = await loadAugurs();

@@ -38,6 +38,13 @@ Deno.test("drawPicture() joins points unless they are scattered, and draws bands
   assert.match(banded, />3</);
 });
 
+Deno.test("drawPicture() leaves a gap where there is no value", () => {
+  const points = [[0, 1], [1, 1], [2, NaN], [3, 2], [4, 2]] as const;
+  const svg = drawPicture({ ...PICTURE, series: [{ name: "a", points }] });
+  const path = /<path fill="none"[^>]* d="([^"]+)"/.exec(svg)![1]!;
+  assert.equal(path.replaceAll(/[^ML]/g, ""), "MLML");
+});
+
 Deno.test("drawPicture() turns long names and holds values that are all equal", () => {
   const svg = drawPicture({
     ...PICTURE,
