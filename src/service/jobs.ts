@@ -11,7 +11,7 @@ import {
   type JobSource,
   type JobState,
 } from "./job_record.ts";
-import type { JobNews } from "./job_run.ts";
+import type { JobNews, MadeFile } from "./job_run.ts";
 import { type JobShape, jobShape } from "./job_shape.ts";
 import type { TrainedModels } from "./models.ts";
 import type { Log } from "./telemetry.ts";
@@ -304,10 +304,10 @@ export class Jobs {
     }
   }
 
-  async #finish(job: Job, file: Uint8Array): Promise<void> {
+  async #finish(job: Job, { bytes, facts }: MadeFile): Promise<void> {
     const { models } = this.#parts;
     const { model, base, id } = job.record;
-    const { hash } = await models.add(model, file, { base, job: id });
+    const { hash } = await models.add(model, bytes, { base, job: id }, facts);
     await this.#end(job, "finished", { modelHash: hash });
   }
 
