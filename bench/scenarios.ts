@@ -157,6 +157,7 @@ const TRAINING: readonly Call[] = [
   call("softmax", { x: drawn([65_536, 256]) }),
   call("squared_error", { predictions: drawn([1 << 25]), targets: drawn([1 << 25]) }),
   call("squared_norm", { x: drawn([1 << 25]) }),
+  call("timed_steps", { raw: drawn(WIDE), scale: drawn(WIDE.slice(0, 2), 0, 2) }),
   call("transpose", { x: drawn([32, 2048, 512]) }),
 ];
 

@@ -2,6 +2,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Service } from "../src/service/service.ts";
 import { anomalyRoutes } from "./anomalies.ts";
 import { dashboard } from "./dashboard/mod.ts";
+import { deviceRoutes } from "./devices.ts";
 import { docsRoutes } from "./docs.ts";
 import { eventRoutes } from "./events.ts";
 import { forecastRoutes } from "./forecasts.ts";
@@ -82,6 +83,7 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
       influxRoutes(service),
       modelRoutes(service),
       jobRoutes(service),
+      deviceRoutes(service),
     ]
   ) {
     app.route("/", routes);

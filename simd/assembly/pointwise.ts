@@ -1,6 +1,6 @@
 // Elementwise kernels: activation and gate, and their ways back. A task is a run of elements of one
 // row.
-import { activate, slopeOf } from "./activation";
+import { activate, slopeOf, softplus, softplusSlope } from "./activation";
 import { at, least, loadQuad, splat, storeQuad } from "./lanes";
 
 /** y = act(x). A task is `block` elements. */
@@ -165,5 +165,56 @@ export function gate_backward(
       const share = f32x4.mul(f32x4.mul(gradient, value), slopeOf(kind, gated, 1));
       storeQuad(at(gateGradients, from), share, lanes);
     }
+  }
+}
+
+/** delta = scale·softplus(raw), a scale for each row of `width`. A task is a row. */
+export function timed_steps(
+  begin: i32,
+  end: i32,
+  _scratch: usize,
+  raw: usize,
+  scale: usize,
+  delta: usize,
+  width: i32,
+): void {
+  for (let row = begin; row < end; row++) {
+    const elapsed = splat(load<f32>(at(scale, row)));
+    for (let i = 0; i < width; i += 4) {
+      const from = row * width + i;
+      const step = softplus(loadQuad(at(raw, from), width - i));
+      storeQuad(at(delta, from), f32x4.mul(elapsed, step), width - i);
+    }
+  }
+}
+
+/** gradRaw = gradDelta·scale·σ(raw), gradScale = Σ gradDelta·softplus(raw) of a row. */
+export function timed_steps_backward(
+  begin: i32,
+  end: i32,
+  _scratch: usize,
+  raw: usize,
+  scale: usize,
+  gradDelta: usize,
+  gradRaw: usize,
+  gradScale: usize,
+  width: i32,
+): void {
+  for (let row = begin; row < end; row++) {
+    const elapsed = splat(load<f32>(at(scale, row)));
+    let sum = splat(0);
+    for (let i = 0; i < width; i += 4) {
+      const from = row * width + i;
+      const lanes = width - i;
+      const x = loadQuad(at(raw, from), lanes);
+      // Lanes past the end are 0.
+      const gradient = loadQuad(at(gradDelta, from), lanes);
+      const slope = f32x4.mul(elapsed, softplusSlope(x));
+      storeQuad(at(gradRaw, from), f32x4.mul(gradient, slope), lanes);
+      sum = f32x4.add(sum, f32x4.mul(gradient, softplus(x)));
+    }
+    const even = f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 2);
+    const odd = f32x4.extract_lane(sum, 1) + f32x4.extract_lane(sum, 3);
+    store<f32>(at(gradScale, row), even + odd);
   }
 }

@@ -2,6 +2,7 @@ import { systemClock } from "../base/clock.ts";
 import { createApp } from "../../routes/app.ts";
 import type { ServiceConfig } from "../service/config.ts";
 import { builtInModels, inspectNetwork } from "../service/built_in_models.ts";
+import { DeviceWatch } from "../service/devices.ts";
 import { WorkerJobPort } from "../service/job_port.ts";
 import { Jobs } from "../service/jobs.ts";
 import { ModelService } from "../service/model_service.ts";
@@ -76,7 +77,13 @@ async function openFolder(config: ServiceConfig) {
 }
 
 /** Opens the engine with the trained models that are there, and goes on with the jobs. */
-async function openServing(store: Store, folder: string, workers: number, log: Log) {
+async function openServing(
+  store: Store,
+  folder: string,
+  { device, workers: asked }: ServiceConfig,
+  log: Log,
+) {
+  const workers = asked ?? Math.max(1, navigator.hardwareConcurrency - 1);
   const clock = systemClock;
   const shipped = shippedWeights((name) => Deno.env.get(name));
   const files = new Map<string, Uint8Array>(shipped);
@@ -95,18 +102,23 @@ async function openServing(store: Store, folder: string, workers: number, log: L
   });
   await models.load();
   const engine = opened.engine = await openEngine({ store, workers, clock, models: files });
-  const port = new WorkerJobPort();
+  const port = new WorkerJobPort(
+    { mode: device, cacheFile: `${folder}/devices.json` },
+    (message) => log.info("Devices: {message}", { message }),
+  );
+  const devices = new DeviceWatch(device, () => port.devices());
+  // In the background: the service answers meanwhile, and only jobs wait for a GPU.
+  if (device !== "cpu") devices.open();
   const jobs = new Jobs({ folder: `${folder}/jobs`, models, port, log, clock });
   await jobs.start();
-  return { engine, models: new ModelService({ store, models, jobs, shipped }) };
+  return { engine, workers, models: new ModelService({ store, models, jobs, devices, shipped }) };
 }
 
 /** Opens store and engine and serves the whole HTTP interface. */
 export async function startService(config: ServiceConfig, log: Log): Promise<RunningService> {
   const store = await openStore(config);
-  const workers = config.workers ?? Math.max(1, navigator.hardwareConcurrency - 1);
   const { folder, remove } = await openFolder(config);
-  const { engine, models } = await openServing(store, folder, workers, log);
+  const { engine, workers, models } = await openServing(store, folder, config, log);
   const telemetry = new Telemetry({ processMetrics: true });
   const service = new Service({ store, engine, models, telemetry, log, clock: systemClock });
   const app = createApp(service, { token: config.token });

@@ -57,6 +57,7 @@ import { squaredNorm } from "./squared_norm.ts";
 import { ssd } from "./ssd.ts";
 import { stepSizes } from "./step_sizes.ts";
 import { studentTLoss } from "./student_t_loss.ts";
+import { timedSteps } from "./timed_steps.ts";
 import { transpose } from "./transpose.ts";
 import { vandermonde } from "./vandermonde.ts";
 
@@ -120,6 +121,7 @@ export {
   ssd,
   stepSizes,
   studentTLoss,
+  timedSteps,
   transpose,
   vandermonde,
 };
@@ -183,6 +185,7 @@ export const OPS: readonly AnyOp[] = [
   ssd,
   stepSizes,
   studentTLoss,
+  timedSteps,
   transpose,
   vandermonde,
 ];

@@ -1,8 +1,11 @@
 import { RemotePort } from "../base/remote_port.ts";
+import type { DeviceMode, DevicesReport } from "./devices.ts";
 import { type JobContext, type JobNews, type JobOutcome, type JobTask, runJob } from "./job_run.ts";
 
 /** How the service speaks to what runs its jobs, wherever that is; one job at a time. */
 export interface JobPort {
+  /** Opens the devices that jobs run on, checks and measures them, and tells what there is. */
+  devices(): Promise<DevicesReport>;
   /** @throws {Error} the job failed, or the Worker died */
   run(task: JobTask, tell: (news: JobNews) => void): Promise<JobOutcome>;
   /** Ends the job under way after its step, with a checkpoint. */
@@ -35,6 +38,11 @@ export class LocalJobPort implements JobPort {
     return runJob(task, { ...this.#context, tell, isInterrupted });
   }
 
+  devices(): Promise<DevicesReport> {
+    const cpu = { threads: 1, simdUnavailable: null };
+    return Promise.resolve({ cpu, gpu: null, gpuUnused: "Jobs run in this thread" });
+  }
+
   interrupt(): void {
     this.#isInterrupted = true;
   }
@@ -52,14 +60,33 @@ export class JobWorkerError extends Error {
   override readonly name = "JobWorkerError";
 }
 
-/** Jobs in a Worker, which starts with the first one. When it dies the next job gets another. */
+/** What a Worker of jobs is opened with; plain data. */
+export interface WorkerOptions {
+  readonly mode: DeviceMode;
+  /** File of what was measured of the devices; null measures them after each start. */
+  readonly cacheFile: string | null;
+}
+
+/** Jobs in a Worker, which starts when it is needed. When it dies the next job gets another. */
 export class WorkerJobPort implements JobPort {
+  readonly #options: WorkerOptions;
+  readonly #log: (message: string) => void;
   readonly #script: URL;
   #worker: Worker | null = null;
   #port: RemotePort | null = null;
+  #notes: MessagePort | null = null;
 
-  /** @param script  the Worker's module; another one only in tests */
-  constructor(script: URL = new URL("./job_worker.ts", import.meta.url)) {
+  /**
+   * @param log     told what the devices say of themselves
+   * @param script  the Worker's module; another one only in tests
+   */
+  constructor(
+    options: WorkerOptions,
+    log: (message: string) => void = () => {},
+    script: URL = new URL("./job_worker.ts", import.meta.url),
+  ) {
+    this.#options = options;
+    this.#log = log;
     this.#script = script;
   }
 
@@ -67,6 +94,12 @@ export class WorkerJobPort implements JobPort {
     if (this.#port !== null) return this.#port;
     const worker = new Worker(this.#script, { type: "module", name: "jobs" });
     const port = new RemotePort(worker);
+    const channel = new MessageChannel();
+    channel.port1.onmessage = (event) => this.#log(String(event.data));
+    this.#notes = channel.port1;
+    const argument = { ...this.#options, notes: channel.port2 };
+    // What fails here fails the call that needs it.
+    port.call("open", argument, [channel.port2]).catch(() => {});
     worker.addEventListener("error", (event) => {
       event.preventDefault();
       this.#drop(new JobWorkerError(`The Worker of the jobs failed: ${event.message}`));
@@ -77,9 +110,14 @@ export class WorkerJobPort implements JobPort {
 
   #drop(reason: Error): void {
     this.#worker?.terminate();
+    this.#notes?.close();
     this.#port?.fail(reason);
     this.#worker = null;
     this.#port = null;
+  }
+
+  devices(): Promise<DevicesReport> {
+    return this.#open().call<DevicesReport>("report", null);
   }
 
   async run(task: JobTask, tell: (news: JobNews) => void): Promise<JobOutcome> {

@@ -57,7 +57,7 @@ export interface JobDevice {
 /** What a run stands on. */
 export interface JobContext {
   readonly openTuning: OpenTuning;
-  /** The devices to try, the best first: the next one where a GPU goes away. */
+  /** The devices to try for so much work, the best first: the next one where a GPU goes away. */
   readonly devices: (work: number) => Promise<readonly JobDevice[]>;
   readonly clock: Clock;
   readonly tell: (news: JobNews) => void;

@@ -3,6 +3,7 @@ import { concatSegments, type Segment } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import { PAGE_MAX, type Store } from "../stores/store.ts";
 import type { TuningRecipe } from "../training/tuning.ts";
+import type { DevicesShape, DeviceWatch } from "./devices.ts";
 import type { JobRows } from "./job_files.ts";
 import { JOB_ROWS_MIN, JOB_SERIES_MAX, JOB_VALUES_MAX } from "./job_record.ts";
 import type { JobShape } from "./job_shape.ts";
@@ -36,6 +37,7 @@ export interface ModelServiceParts {
   readonly store: Store;
   readonly models: TrainedModels;
   readonly jobs: Jobs;
+  readonly devices: DeviceWatch;
   /** Files of the networks that come with the program, by name. */
   readonly shipped: ReadonlyMap<string, Uint8Array>;
 }
@@ -50,6 +52,11 @@ export class ModelService {
 
   get jobs(): Jobs {
     return this.#parts.jobs;
+  }
+
+  /** What jobs run on. */
+  devices(): DevicesShape {
+    return this.#parts.devices.shape;
   }
 
   list(): ServingModel[] {

@@ -217,7 +217,7 @@ export function drawSeries(
 }
 
 /** Windows of one evaluation, at most. */
-export const HELD_OUT_WINDOWS_MAX = 64;
+export const HELD_OUT_WINDOWS_MAX = 32;
 
 /**
  * Windows that reach into the held-out parts, at even distances; forecasts are made from the first

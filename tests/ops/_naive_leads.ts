@@ -1,4 +1,4 @@
-/** Naive loops of the ops that forecast many leads from one state, and of a layer's skip. */
+/** Naive loops of the ops that forecast many leads from one state, of a layer's skip and timed steps. */
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
 type Inputs = Record<string, Tensor>;
@@ -80,7 +80,16 @@ function skip({ a, u, weight }: Inputs, { activation }: any): Outputs {
   return { y, g: y.map(ACTS[activation] ?? gelu) };
 }
 
+function timedSteps({ raw, scale }: Inputs): Outputs {
+  const feature = raw!.shape.at(-1)!;
+  const softplus = (x: number) => x > 20 ? x : Math.log1p(Math.exp(x));
+  return {
+    delta: [...raw!.data].map((x, i) => scale!.data[Math.floor(i / feature)]! * softplus(x)),
+  };
+}
+
 export const NAIVE_LEADS = {
+  timed_steps: timedSteps,
   skip,
   pick_samples: pickSamples,
   add_rows: addRows,

@@ -4,7 +4,8 @@ import { type AppOptions, createApp } from "../../routes/app.ts";
 import { ManualClock } from "../../src/base/clock.ts";
 import { InvalidValueError, NotFoundError } from "../../src/base/errors.ts";
 import { sha256Hex } from "../../src/base/hash.ts";
-import type { JobPort } from "../../src/service/job_port.ts";
+import { type JobPort, LocalJobPort } from "../../src/service/job_port.ts";
+import { DeviceWatch } from "../../src/service/devices.ts";
 import { ModelService } from "../../src/service/model_service.ts";
 import { Service } from "../../src/service/service.ts";
 import { silentLog, Telemetry } from "../../src/service/telemetry.ts";
@@ -20,7 +21,7 @@ import type {
   ForecastResult,
   StreamState,
 } from "../../src/streams/engine.ts";
-import { BASE, makeJobs } from "../service/_tuning.ts";
+import { BASE, makeJobs, testContext } from "../service/_tuning.ts";
 
 /** A value above this opens an alarm in {@linkcode LastValueEngine}. */
 export const ALARM_ABOVE = 1_000;
@@ -246,9 +247,10 @@ export function openFixture(
     (name, bytes) => engine.setModel(name, bytes),
   );
   const shipped = new Map([["neural", BASE]]);
+  const devices = new DeviceWatch("cpu", () => new LocalJobPort(testContext()).devices());
   const service = new Service({
     ...{ store, engine, telemetry, clock },
-    models: new ModelService({ store, models, jobs, shipped }),
+    models: new ModelService({ store, models, jobs, devices, shipped }),
     log: silentLog,
   });
   const app = createApp(service, options);

@@ -43,6 +43,10 @@ class WaitingPort implements JobPort {
     return { end: "interrupted", file: null };
   }
 
+  devices(): Promise<never> {
+    return Promise.reject(new Error("waiting"));
+  }
+
   interrupt(): void {
     this.#end.resolve();
   }

@@ -36,7 +36,12 @@ class Process {
   static async start(folder: string): Promise<Process> {
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", MAIN, "serve", "--json", "--port", "0"],
-      env: { DRIFTLINE_DATA: folder, DRIFTLINE_WORKERS: "1", DRIFTLINE_LOG_LEVEL: "error" },
+      env: {
+        DRIFTLINE_DATA: folder,
+        DRIFTLINE_WORKERS: "1",
+        DRIFTLINE_DEVICE: "cpu",
+        DRIFTLINE_LOG_LEVEL: "error",
+      },
       stdout: "piped",
       stderr: "inherit",
     }).spawn();

@@ -40,8 +40,11 @@ Deno.test("LocalJobPort ends a job after its step, and runs it on", async () => 
 
 Deno.test("WorkerJobPort runs a job of a neural network in a thread of its own", async () => {
   await inFolder(smallNetwork(), async (folder) => {
-    const port = new WorkerJobPort();
+    const port = new WorkerJobPort({ mode: "cpu", cacheFile: null });
     const kinds = new Set<string>();
+    const { cpu, gpu, gpuUnused } = await port.devices();
+    assert.ok(cpu.threads >= 1 && gpu === null);
+    assert.equal(gpuUnused, "The GPU was switched off");
     const { end, file } = await port.run({ folder, recipe: RECIPE }, ({ kind }) => kinds.add(kind));
     assert.equal(end, "finished");
     assert.ok(inspectNetwork("a", file!).parameters > 0);
@@ -62,7 +65,7 @@ Deno.test("WorkerJobPort says that its Worker died, and starts another for the n
       "self.onmessage = () => setTimeout(() => { throw new Error('out of memory'); });",
     ),
   );
-  const port = new WorkerJobPort(script);
+  const port = new WorkerJobPort({ mode: "cpu", cacheFile: null }, () => {}, script);
   for (let i = 0; i < 2; i++) {
     await assert.rejects(
       () => port.run({ folder: "/none", recipe: RECIPE }, () => {}),

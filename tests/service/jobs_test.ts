@@ -44,6 +44,10 @@ class DyingPort implements JobPort {
     });
   }
 
+  devices(): Promise<never> {
+    return Promise.reject(new JobWorkerError("killed"));
+  }
+
   interrupt(): void {}
 
   close(): Promise<void> {
@@ -61,6 +65,10 @@ class WaitingPort implements JobPort {
     this.#end = Promise.withResolvers<void>();
     await this.#end.promise;
     return { end: "interrupted", file: null };
+  }
+
+  devices(): Promise<never> {
+    return Promise.reject(new Error("waiting"));
   }
 
   interrupt(): void {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { ManualClock } from "../../src/base/clock.ts";
 import { ConflictError, InvalidValueError, LimitError } from "../../src/base/errors.ts";
 import { JOB_SERIES_MAX, JOB_VALUES_MAX, RECIPE_DEFAULT } from "../../src/service/job_record.ts";
+import { DeviceWatch } from "../../src/service/devices.ts";
 import { ModelService, type TuningQuestion } from "../../src/service/model_service.ts";
 import type { Segment } from "../../src/signal/segment.ts";
 import { openMemoryStore } from "../../src/stores/mod.ts";
@@ -31,9 +32,16 @@ async function inService(
   const folder = await Deno.makeTempDir();
   const store = openMemoryStore({ clock: new ManualClock() });
   const { models, jobs } = makeJobs(folder);
+  const devices = new DeviceWatch("cpu", () => Promise.reject(new Error("nobody asks")));
   await models.load();
   await jobs.start();
-  const service = new ModelService({ store, models, jobs, shipped: new Map([["neural", BASE]]) });
+  const service = new ModelService({
+    store,
+    models,
+    jobs,
+    devices,
+    shipped: new Map([["neural", BASE]]),
+  });
   try {
     await use(service, store);
   } finally {
