@@ -30,7 +30,7 @@ import { EXIT_OK, UsageError } from "./command.ts";
 import { openProgress } from "./progress.ts";
 import { formatNumber, formatTable } from "./table.ts";
 import { MODEL_NAMES } from "../models/mod.ts";
-import { writeAtomic } from "./train/run_folder.ts";
+import { writeAtomic } from "../service/atomic_file.ts";
 import { JOBS_MAX } from "./work_pool.ts";
 
 const ROOT = new URL("../../", import.meta.url);

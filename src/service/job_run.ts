@@ -12,7 +12,7 @@ import {
 } from "../training/tuning.ts";
 import { decodeTuning, encodeTuning } from "../training/tuning_file.ts";
 import { JobFolder, seriesOfRows } from "./job_files.ts";
-import type { JobLine } from "./job_record.ts";
+import type { TrainingLine } from "../training/metrics_lines.ts";
 import type { ModelFacts } from "./models.ts";
 
 /** A job as its Worker is given it. */
@@ -30,9 +30,9 @@ export type JobNews =
     readonly parameters: number;
     readonly tunedParameters: number;
     readonly step: number;
-    readonly lines: readonly JobLine[];
+    readonly lines: readonly TrainingLine[];
   }
-  | { readonly kind: "line"; readonly line: JobLine }
+  | { readonly kind: "line"; readonly line: TrainingLine }
   | { readonly kind: "saved"; readonly step: number }
   | { readonly kind: "note"; readonly text: string };
 
