@@ -30,7 +30,7 @@ import { EXIT_OK, UsageError } from "./command.ts";
 import { openProgress } from "./progress.ts";
 import { formatNumber, formatTable } from "./table.ts";
 import { MODEL_NAMES } from "../models/mod.ts";
-import { writeAtomic } from "./train/run_folder.ts";
+import { writeAtomic } from "../service/atomic_file.ts";
 import { JOBS_MAX } from "./work_pool.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -160,6 +160,12 @@ function missing(
   );
 }
 
+/** Settings, and those whose baseline they are compared with. */
+function withBaselines(settings: readonly Setting[]): Setting[] {
+  const names = new Set(settings.flatMap(({ name, baseline }) => [name, baseline]));
+  return SETTINGS.filter(({ name }) => names.has(name));
+}
+
 /** Measures a subject on a set; each family of settings is kept as soon as it is done. */
 async function measure(
   subject: Subject,
@@ -179,7 +185,8 @@ async function measure(
     date: new Date().toISOString(),
   };
   const asked = listOf(input.text("settings"));
-  const settings = settingsFor(asked, { model: subject.name, set });
+  const wanted = settingsFor(asked, { model: subject.name, set });
+  const settings = subject.name === BASELINE ? withBaselines(wanted) : wanted;
   const kept = sample === 1 ? await readRecords(place, set) : [];
   const open = missing(settings, kept, origin, input.isSet("keep"));
   const records: AccuracyRecord[] = [];
@@ -233,6 +240,7 @@ async function measureAll(input: CommandInput, output: CommandOutput): Promise<A
     if (subject === null) output.note(`${name} is skipped: its package is not installed`);
     else subjects.push(subject);
   }
+  if (input.text("weights") !== undefined) await forgetCheckpoints(place, subjects);
   const measuring = { place, input, output, commit: await commitName(), jobs };
   const records: AccuracyRecord[] = [];
   for (const set of setsOf(input)) {
@@ -243,6 +251,24 @@ async function measureAll(input: CommandInput, output: CommandOutput): Promise<A
     }
   }
   return records;
+}
+
+/** Drops records of checkpoints that are not asked for: a band is that of one training. */
+async function forgetCheckpoints(place: Place, subjects: readonly Subject[]): Promise<void> {
+  const families = new Set(subjects.map(({ name }) => familyOf(name)).filter(Boolean));
+  const isKept = ({ model }: AccuracyRecord) =>
+    !families.has(familyOf(model)) || subjects.some(({ name }) => name === model);
+  for (const set of SETS) {
+    const records = await readRecords(place, set);
+    const kept = records.filter(isKept);
+    if (kept.length === records.length) continue;
+    await writeAtomic(recordsPath(place, set), new TextEncoder().encode(formatRecords(kept)));
+  }
+}
+
+/** The model of whose training a checkpoint is; empty where it is none. */
+function familyOf(model: string): string {
+  return model.slice(0, Math.max(0, model.indexOf(CHECKPOINT_PREFIX)));
 }
 
 function setsOf(input: CommandInput): readonly string[] {

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { evaluateCommand } from "../../src/cli/evaluate.ts";
+import { seedRandom } from "../../src/base/random.ts";
+import { networkOf, parseNeural } from "../../src/models/neural/network.ts";
+import { encodeWeights } from "../../src/models/neural/weights.ts";
 import { waveWindows } from "./evaluate/_window.ts";
 import { run, withFolder } from "./_run.ts";
 
@@ -67,6 +70,39 @@ Deno.test("evaluate --sample keeps nothing; --check tells of a page that is not 
     assert.equal(checked.code, 1);
     assert.ok(checked.printed!.stale.includes("accuracy.md"));
     await assert.rejects(Deno.stat(`${folder}/docs/accuracy.md`), Deno.errors.NotFound);
+  });
+});
+
+Deno.test("evaluate --weights measures checkpoints and forgets those of another training", async () => {
+  await withWindows(async (folder) => {
+    const config = parseNeural({ kind: "s5", width: 8, depth: 1, state: 4, mlp: 6, head: 5 });
+    const tensors = networkOf(config).init(seedRandom(1));
+    const paths = [];
+    for (const step of [5, 6, 7]) {
+      const path = `${folder}/step-${step}.safetensors`;
+      await Deno.writeFile(path, encodeWeights({ config, tensors, step }, "f16"));
+      paths.push(path);
+    }
+    const models = async () => {
+      const text = await Deno.readTextFile(`${folder}/accuracy.dev.jsonl`);
+      return text.trim().split("\n").map((line) => JSON.parse(line).model);
+    };
+    await evaluateIn(folder, "--weights", paths.slice(0, 2).join(","), "--settings", "given");
+    assert.deepEqual(await models(), ["neural@5", "neural@6", "seasonal-naive"]);
+    await evaluateIn(folder, "--weights", paths[2]!, "--settings", "given");
+    assert.deepEqual(await models(), ["neural@7", "seasonal-naive"]);
+    const page = await Deno.readTextFile(`${folder}/docs/accuracy.md`);
+    assert.match(page, /\| neural \| given \| 1 \| [\d.]+ … /);
+  });
+});
+
+Deno.test("evaluate measures the baseline that a setting is compared with", async () => {
+  await withWindows(async (folder) => {
+    const { printed } = await evaluateIn(folder, ...ONLY, "lead2", "--sample", "2");
+    assert.deepEqual(
+      printed!.records.map(({ model, setting }) => `${model} ${setting}`),
+      ["seasonal-naive given", "seasonal-naive lead2", "seasonal_naive lead2"],
+    );
   });
 });
 

@@ -4,6 +4,7 @@ import { contextPicture, CONTEXTS, coveragePicture, leadPicture } from "./page_p
 import {
   bandTable,
   coverageTable,
+  goalsTable,
   leadsTable,
   lossesList,
   lossTable,
@@ -101,6 +102,8 @@ export function accuracyPage({ records, peers, findings }: PageParts): AccuracyP
   const gaps = ["drop10", "drop30", "drop50", "jitter"];
   const sections = [
     INTRO,
+    "## What was to be reached",
+    goalsTable(dev),
     "## In total, development windows",
     totalsTable(dev, peers),
     sourceOf(dev),

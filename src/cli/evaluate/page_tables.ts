@@ -1,6 +1,7 @@
 /** The tables of docs/accuracy.md. */
 import { DEFAULT_MODEL } from "../../models/mod.ts";
 import { bestPeer, byLead, type Figures, losses, type PublishedPeers } from "./figures.ts";
+import { verdicts } from "./page_goals.ts";
 import { geometricMean } from "./score.ts";
 import { settingNamed } from "./settings.ts";
 import { BASELINE } from "./subject.ts";
@@ -10,6 +11,8 @@ export const MISSING = "_Nothing is measured._";
 /** Worse than Seasonal Naive, and than the best of all peers, by more than this is told. */
 const NAIVE_SHARE = 0.03;
 const PEER_SHARE = 0.05;
+/** Intervals whose coverage is off by more than this are told. */
+const COVER_POINTS = 0.06;
 /** The peer that drops, jitter and rates are compared with. */
 export const RIVAL = "augurs-mstl";
 /** Forecasters that tables by task and pictures show, where they were measured. */
@@ -96,6 +99,20 @@ export function totalsTable(figures: Figures, published: PublishedPeers | null):
     "ms a forecast, median / mean",
     "state kB, mean / most",
   ], rows);
+}
+
+/** What was to be reached, and what is. */
+export function goalsTable(figures: Figures): string {
+  return table(
+    ["goal, development windows", "at least", "reach for", "reached", "met"],
+    verdicts(figures).map(({ goal, atLeast, reachFor, reached, isMet }) => [
+      goal,
+      atLeast,
+      reachFor,
+      isMet === null ? "not measured" : reached,
+      isMet === null ? "–" : isMet ? "yes" : "no",
+    ]),
+  );
 }
 
 /** Peers that were measured elsewhere on the same windows. */
@@ -280,9 +297,18 @@ export function lossesList(figures: Figures, published: PublishedPeers | null): 
       .map((task) => `${task} (${percent(tasks[task]!.mase / other[task]! - 1)})`)
       .join(", ");
   };
+  const uncovered = (name: string) => {
+    const { tasks } = figures.record(name, "found")!;
+    const off = Object.keys(tasks).filter((task) => {
+      return Math.abs(tasks[task]!.cover80 - 0.8) > COVER_POINTS;
+    });
+    const told = off.map((task) => `${task} (${tasks[task]!.cover80.toFixed(2)})`);
+    return told.length === 0 ? "none" : told.join(", ");
+  };
   return shownModels(figures, "found").map((name) =>
     `- ${name}: worse than Seasonal Naive by more than ${percent(NAIVE_SHARE)} in MASE on ` +
     `${against(name, naive, NAIVE_SHARE)}; worse than the best of all peers on that task by ` +
-    `more than ${percent(PEER_SHARE)} on ${against(name, best, PEER_SHARE)}.`
+    `more than ${percent(PEER_SHARE)} on ${against(name, best, PEER_SHARE)}; inside the 80 % ` +
+    `interval more than 6 points off on ${uncovered(name)}.`
   ).join("\n");
 }

@@ -1,7 +1,15 @@
+import { PLAIN_COMMITTEE } from "./subject.ts";
 import { MAIN_SETTINGS, type Setting, settingNamed, SETTINGS } from "./settings.ts";
 
-/** Models that are measured in the main settings only: members, and what shows nothing more. */
-const MAIN_ONLY: readonly string[] = ["mean", "structural", "readout", "ar_differences", "analog"];
+/** Models that are measured in the main settings only: members, and the committee's other form. */
+const MAIN_ONLY: readonly string[] = [
+  "mean",
+  "structural",
+  "readout",
+  "ar_differences",
+  "analog",
+  PLAIN_COMMITTEE,
+];
 
 /** The set in which every setting is measured; the second is for the main ones. */
 export const DEVELOPMENT_SET = "dev";
