@@ -6,9 +6,9 @@
  *
  * by recursive least squares, the Kalman filter of constant weights, with a prior mean of 0: the
  * network as it was trained. The candidates are five of the decoder's anchors, so that w moves the
- * mixture towards one that this stream follows. Errors beyond 3 running sizes are clipped. Of the
- * correction a share counts, by the running sizes of the errors with and without it, each before its
- * target was learned from:
+ * mixture towards one that this stream follows. Errors beyond 3 running sizes are clipped. A share
+ * of the correction counts, by the running sizes of the errors with it and without it, each taken
+ * before its target was learned from:
  *
  *   share = 1 / (1 + (size with / size without)^40)
  */
@@ -28,7 +28,7 @@ export type AdaptState = {
   seen: Float64Array;
 };
 
-/** Anchors: the last value, the fast mean, the last season, the seasons' mean, the season's step. */
+/** Anchors: last value, fast mean, last season, mean of seasons, the season's step. */
 const CANDIDATES = [0, 1, 4, 5, 6] as const;
 
 /** Numbers of x. */

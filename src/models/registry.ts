@@ -32,7 +32,7 @@ export const NETWORKS_MAX = 64;
 /** Bytes of one file. */
 export const NETWORK_BYTES_MAX = 16 * 2 ** 20;
 
-/** Features and history of one channel, packed, and what else a track keeps beside the network's. */
+/** Features, history and what else a track keeps beside the network's own, packed. */
 const TRACK_BYTES_MAX = 12 * 1024 + 1536;
 
 /** Hexadecimal digits of the hash in an id. */
