@@ -150,10 +150,14 @@ const TRAINING: readonly Call[] = [
     quantiles: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
   }),
   call("rms_norm", { x: drawn(ROWS), weight: drawn([256]) }, { eps: 1e-5 }),
+  call("skip", { a: drawn(ROWS), u: drawn(ROWS), weight: drawn([256]) }, {
+    activation: "gelu_tanh",
+  }),
   call("slice", { x: drawn([32, 2048, 1024]) }, { start: 512, count: 512 }),
   call("softmax", { x: drawn([65_536, 256]) }),
   call("squared_error", { predictions: drawn([1 << 25]), targets: drawn([1 << 25]) }),
   call("squared_norm", { x: drawn([1 << 25]) }),
+  call("timed_steps", { raw: drawn(WIDE), scale: drawn(WIDE.slice(0, 2), 0, 2) }),
   call("transpose", { x: drawn([32, 2048, 512]) }),
 ];
 

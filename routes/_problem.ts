@@ -95,7 +95,8 @@ export function problemOf(error: unknown): Problem {
   }
   if (error instanceof LimitError) {
     const { limitName, limit, field } = error;
-    return problem("limit-exceeded", 413, error.message, { limitName, limit, field });
+    const value = String(error.actual);
+    return problem("limit-exceeded", 413, error.message, { limitName, limit, field, value });
   }
   if (error instanceof InvalidValueError) {
     const { field, value } = error;

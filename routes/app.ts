@@ -2,10 +2,13 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Service } from "../src/service/service.ts";
 import { anomalyRoutes } from "./anomalies.ts";
 import { dashboard } from "./dashboard/mod.ts";
+import { deviceRoutes } from "./devices.ts";
 import { docsRoutes } from "./docs.ts";
 import { eventRoutes } from "./events.ts";
 import { forecastRoutes } from "./forecasts.ts";
 import { healthRoutes } from "./health.ts";
+import { jobRoutes } from "./jobs.ts";
+import { modelRoutes } from "./models.ts";
 import { influxRoutes } from "./influx.ts";
 import { innovationRoutes } from "./innovations.ts";
 import { observationRoutes } from "./observations.ts";
@@ -78,6 +81,9 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
       eventRoutes(service),
       statelessRoutes(service),
       influxRoutes(service),
+      modelRoutes(service),
+      jobRoutes(service),
+      deviceRoutes(service),
     ]
   ) {
     app.route("/", routes);

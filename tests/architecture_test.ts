@@ -127,6 +127,7 @@ const EFFECTS: readonly Effect[] = [
 ];
 
 const PACKAGE_OWNERS: Readonly<Record<string, readonly string[]>> = {
+  "@bsull/augurs": ["src/cli/peers"],
   hono: ["routes", "main.ts"],
   "@hono/zod-openapi": ["routes"],
   "node:sqlite": ["src/stores"],

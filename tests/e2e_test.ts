@@ -18,7 +18,7 @@ async function serve(data: string, variables: Record<string, string> = {}): Prom
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", "main.ts", "serve", "--port", "0", "--data", data, "--json"],
     cwd: ROOT,
-    env: { DRIFTLINE_LOG_LEVEL: "error", ...variables },
+    env: { DRIFTLINE_LOG_LEVEL: "error", DRIFTLINE_DEVICE: "cpu", ...variables },
     stdin: "null",
     stdout: "piped",
     stderr: "inherit",

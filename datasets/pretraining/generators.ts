@@ -14,6 +14,7 @@ import { pulses } from "./pulses.ts";
 import { seasonal } from "./seasonal.ts";
 import { sound } from "./sound.ts";
 import { states } from "./states.ts";
+import { trade } from "./trade.ts";
 import { traffic } from "./traffic.ts";
 
 /** Every generator, the broadest first. */
@@ -21,6 +22,7 @@ export const GENERATORS: readonly Generator[] = [
   seasonal,
   gaussianProcess,
   business,
+  trade,
   energy,
   traffic,
   environment,

@@ -39,9 +39,10 @@ export interface Recipe {
 /** Three quarters synthetic, one quarter real. */
 export const DEFAULT_RECIPE: Recipe = {
   generators: {
-    "seasonal": 30,
+    "seasonal": 27,
     "gaussian-process": 8,
-    "business": 17,
+    "business": 16,
+    "trade": 6,
     "energy": 9,
     "traffic": 5,
     "environment": 7,

@@ -1,6 +1,7 @@
 // The kernels that src/device/simd.ts runs. Each takes a range of independent tasks, an area of
 // memory of its thread, and the op's arrays and sizes; an address of 0 is an input not given.
 export { activation, activation_backward, gate, gate_backward } from "./pointwise";
+export { skip, skip_backward, timed_steps, timed_steps_backward } from "./pointwise";
 export { column_sums, multiply, pack } from "./matmul";
 export { conv1d, conv1d_backward } from "./conv1d";
 export { diagonal_scan, linear_scan } from "./linear_scan";

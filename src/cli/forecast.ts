@@ -12,10 +12,11 @@ import {
   UsageError,
 } from "./command.ts";
 import { forecastSeries, type SeriesForecast } from "./forecast_series.ts";
-import { forecastWindows, WINDOW_JOBS_MAX } from "./forecast_windows.ts";
+import { forecastWindows } from "./forecast_windows.ts";
 import { openProgress } from "./progress.ts";
 import { CSV_OPTIONS, csvChoice, onlyFile, readSeries } from "./series_file.ts";
 import { formatNumber, formatTable } from "./table.ts";
+import { JOBS_MAX } from "./work_pool.ts";
 
 const HORIZON_DEFAULT = 24;
 const LEVELS = [80, 95];
@@ -107,7 +108,7 @@ async function forecastMany(
   const progress = await openProgress("Forecasting", output.isProgressShown);
   const options = {
     model: input.text("model"),
-    jobs: input.wholeNumber("jobs", { least: 1, most: WINDOW_JOBS_MAX }),
+    jobs: input.wholeNumber("jobs", { least: 1, most: JOBS_MAX }),
     hint: choiceOf(input, "hint", ["season", "none"]),
     perturb: choiceOf(input, "perturb", ["none", "jitter", "drop"]),
     seed: input.wholeNumber("seed", { least: 0, most: 2 ** 32 - 1 }),

@@ -1,7 +1,8 @@
 import { InvalidValueError } from "../base/errors.ts";
 import { DEFAULT_MODEL, modelNamed } from "../models/mod.ts";
 import type { Perturbation, SeasonHint, WindowForecast, WindowTask } from "./window_forecast.ts";
-import { parseWindow } from "./window_forecast.ts";
+import { parseWindow } from "./window.ts";
+import { JOBS_MAX, shareWork } from "./work_pool.ts";
 
 /** What to forecast, and how. */
 export interface ForecastWindowsOptions {
@@ -29,13 +30,15 @@ export interface ForecastWindowsResult {
   readonly msMean: number;
 }
 
-/** Workers of one run. */
-export const WINDOW_JOBS_MAX = 64;
-
 /** Windows of one file. */
 export const WINDOWS_MAX = 1_000_000;
 
-async function readLines(path: string): Promise<string[]> {
+/**
+ * The lines of a file that are not blank; inflated where the name ends in `.gz`.
+ *
+ * @throws {InvalidValueError} more than a million lines
+ */
+export async function readLines(path: string): Promise<string[]> {
   const file = await Deno.open(path);
   const bytes = path.endsWith(".gz")
     ? file.readable.pipeThrough(new DecompressionStream("gzip"))
@@ -54,46 +57,6 @@ async function readLines(path: string): Promise<string[]> {
   return lines;
 }
 
-/** Hands windows to workers, one at a time each, until all are done. */
-function forecastAll(
-  tasks: readonly WindowTask[],
-  jobs: number,
-  onDone: (index: number, forecast: WindowForecast) => void,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let next = 0;
-    let open = Math.min(jobs, tasks.length);
-    if (open === 0) resolve();
-    const workers = Array.from(
-      { length: open },
-      () =>
-        new Worker(new URL("./forecast_windows_worker.ts", import.meta.url), { type: "module" }),
-    );
-    const stop = () => workers.forEach((worker) => worker.terminate());
-    for (const worker of workers) {
-      const give = () => {
-        if (next < tasks.length) {
-          worker.postMessage({ index: next, task: tasks[next] });
-          next++;
-          return;
-        }
-        worker.terminate();
-        if (--open === 0) resolve();
-      };
-      worker.onmessage = ({ data }: MessageEvent<{ index: number; forecast: WindowForecast }>) => {
-        onDone(data.index, data.forecast);
-        give();
-      };
-      worker.onerror = (event) => {
-        event.preventDefault();
-        stop();
-        reject(new Error(`A worker stopped: ${event.message}`));
-      };
-      give();
-    }
-  });
-}
-
 /**
  * Forecasts every window of a file: the format of the evaluation kit.
  *
@@ -110,8 +73,8 @@ export async function forecastWindows(
   const model = options.model ?? DEFAULT_MODEL;
   modelNamed(model);
   const jobs = options.jobs ?? 1;
-  if (!(Number.isInteger(jobs) && jobs >= 1 && jobs <= WINDOW_JOBS_MAX)) {
-    throw new InvalidValueError("jobs", jobs, `a whole number from 1 to ${WINDOW_JOBS_MAX}`);
+  if (!(Number.isInteger(jobs) && jobs >= 1 && jobs <= JOBS_MAX)) {
+    throw new InvalidValueError("jobs", jobs, `a whole number from 1 to ${JOBS_MAX}`);
   }
   const tasks = (await readLines(options.input)).map((line, index): WindowTask => ({
     window: parseWindow(line, index + 1),
@@ -122,9 +85,15 @@ export async function forecastWindows(
   }));
   const results: WindowForecast[] = new Array(tasks.length);
   let done = 0;
-  await forecastAll(tasks, jobs, (index, forecast) => {
-    results[index] = forecast;
-    options.onProgress?.(++done, tasks.length);
+  await shareWork<WindowTask, WindowForecast>({
+    open: () =>
+      new Worker(new URL("./forecast_windows_worker.ts", import.meta.url), { type: "module" }),
+    jobs,
+    work: tasks,
+    onDone(index, forecast) {
+      results[index] = forecast;
+      options.onProgress?.(++done, tasks.length);
+    },
   });
   const lines = results.map((result) => JSON.stringify(result));
   await Deno.writeTextFile(options.output, lines.length > 0 ? lines.join("\n") + "\n" : "");

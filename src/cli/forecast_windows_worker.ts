@@ -3,12 +3,12 @@ import { serveShippedWeights } from "../service/weights.ts";
 import { forecastWindow, type WindowTask } from "./window_forecast.ts";
 
 const scope = self as unknown as {
-  onmessage: ((event: MessageEvent<{ index: number; task: WindowTask }>) => void) | null;
+  onmessage: ((event: MessageEvent<{ index: number; work: WindowTask }>) => void) | null;
   postMessage(message: unknown): void;
 };
 
 serveShippedWeights();
 
-scope.onmessage = ({ data: { index, task } }) => {
-  scope.postMessage({ index, forecast: forecastWindow(task) });
+scope.onmessage = ({ data: { index, work } }) => {
+  scope.postMessage({ index, result: forecastWindow(work) });
 };

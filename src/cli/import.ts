@@ -98,7 +98,7 @@ export const importCommand: Command = {
       throw new UsageError("--data or --url, not both");
     }
     const local = data === undefined ? null : await startService(
-      readConfig({ data, port: 0 }, () => undefined),
+      readConfig({ data, port: 0, device: "cpu" }, () => undefined),
       silentLog,
     );
     try {

@@ -24,6 +24,10 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
     summary: "Forecast a CSV file from past origins, beside seasonal naive",
     load: async () => (await import("./backtest.ts")).backtestCommand,
   },
+  evaluate: {
+    summary: "Measure how accurate every model is, and write docs/accuracy.md",
+    load: async () => (await import("./evaluate.ts")).evaluateCommand,
+  },
   train: {
     summary: "Train a model on series files or on a task",
     load: async () => (await import("./train.ts")).trainCommand,

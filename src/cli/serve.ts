@@ -31,6 +31,7 @@ export const serveCommand: Command = {
     data: { type: "string", value: "FOLDER", help: "Folder of the store (default data)" },
     store: { type: "string", value: "KIND", help: "sqlite (default) or memory" },
     workers: { type: "string", value: "N", help: "Compute Workers (default: cores less one)" },
+    device: { type: "string", value: "KIND", help: "Jobs run on: auto (default), cpu, webgpu" },
     "log-level": { type: "string", value: "LEVEL", help: "debug, info, warning, error" },
     open: { type: "boolean", help: "Serve others without a token" },
   },
@@ -44,6 +45,7 @@ export const serveCommand: Command = {
       data: input.text("data"),
       store: input.text("store"),
       workers: input.text("workers"),
+      device: input.text("device"),
       logLevel: input.text("log-level"),
       open: input.isSet("open") ? true : undefined,
     }, (name) => Deno.env.get(name));

@@ -1,9 +1,17 @@
 import { systemClock } from "../base/clock.ts";
 import { createApp } from "../../routes/app.ts";
 import type { ServiceConfig } from "../service/config.ts";
+import { builtInModels, inspectNetwork } from "../service/built_in_models.ts";
+import { DeviceWatch } from "../service/devices.ts";
+import { WorkerJobPort } from "../service/job_port.ts";
+import { Jobs } from "../service/jobs.ts";
+import { ModelService } from "../service/model_service.ts";
+import { TrainedModels } from "../service/models.ts";
 import { Service } from "../service/service.ts";
 import { type Log, Telemetry } from "../service/telemetry.ts";
+import { shippedWeights } from "../service/weights.ts";
 import { openMemoryStore, openSqliteStore, type Store } from "../stores/mod.ts";
+import type { Engine } from "../streams/engine.ts";
 import { openEngine } from "../streams/open_engine.ts";
 
 /** Requests in work at shutdown get this long to end. */
@@ -61,13 +69,58 @@ function openStore(config: ServiceConfig): Promise<Store> {
   }
 }
 
+/** Where models and jobs are kept; a store in memory leaves nothing behind. */
+async function openFolder(config: ServiceConfig) {
+  if (config.store !== "memory") return { folder: config.data, remove: () => Promise.resolve() };
+  const folder = await Deno.makeTempDir({ prefix: "driftline-" });
+  return { folder, remove: () => Deno.remove(folder, { recursive: true }) };
+}
+
+/** Opens the engine with the trained models that are there, and goes on with the jobs. */
+async function openServing(
+  store: Store,
+  folder: string,
+  { device, workers: asked }: ServiceConfig,
+  log: Log,
+) {
+  const workers = asked ?? Math.max(1, navigator.hardwareConcurrency - 1);
+  const clock = systemClock;
+  const shipped = shippedWeights((name) => Deno.env.get(name));
+  const files = new Map<string, Uint8Array>(shipped);
+  const opened: { engine?: Engine } = {};
+  const models = new TrainedModels({
+    folder: `${folder}/models`,
+    builtIn: builtInModels(shipped),
+    inspect: inspectNetwork,
+    // What is there at the start the engine is opened with: no state waits for its model.
+    serve: (name, bytes) => {
+      if (opened.engine !== undefined) return opened.engine.setModel(name, bytes);
+      if (bytes !== null) files.set(name, bytes);
+      return Promise.resolve();
+    },
+    ...{ log, clock },
+  });
+  await models.load();
+  const engine = opened.engine = await openEngine({ store, workers, clock, models: files });
+  const port = new WorkerJobPort(
+    { mode: device, cacheFile: `${folder}/devices.json` },
+    (message) => log.info("Devices: {message}", { message }),
+  );
+  const devices = new DeviceWatch(device, () => port.devices());
+  // In the background: the service answers meanwhile, and only jobs wait for a GPU.
+  if (device !== "cpu") devices.open();
+  const jobs = new Jobs({ folder: `${folder}/jobs`, models, port, log, clock });
+  await jobs.start();
+  return { engine, workers, models: new ModelService({ store, models, jobs, devices, shipped }) };
+}
+
 /** Opens store and engine and serves the whole HTTP interface. */
 export async function startService(config: ServiceConfig, log: Log): Promise<RunningService> {
   const store = await openStore(config);
-  const workers = config.workers ?? Math.max(1, navigator.hardwareConcurrency - 1);
-  const engine = await openEngine({ store, workers, clock: systemClock });
+  const { folder, remove } = await openFolder(config);
+  const { engine, workers, models } = await openServing(store, folder, config, log);
   const telemetry = new Telemetry({ processMetrics: true });
-  const service = new Service({ store, engine, telemetry, log, clock: systemClock });
+  const service = new Service({ store, engine, models, telemetry, log, clock: systemClock });
   const app = createApp(service, { token: config.token });
   const requests = new RequestCount();
   let server: Deno.HttpServer<Deno.NetAddr>;
@@ -79,12 +132,14 @@ export async function startService(config: ServiceConfig, log: Log): Promise<Run
     }, (request) => requests.during(() => app.fetch(request)));
   } catch (error) {
     await service.close();
+    await remove();
     throw error;
   }
   const host = config.host.includes(":") ? `[${config.host}]` : config.host;
   const url = `http://${host}:${server.addr.port}`;
   log.info("Listening on {url}", { url, store: config.store, workers });
-  return { url, service, close: () => drain(service, server, requests, log) };
+  const close = () => drain(service, server, requests, log).then(remove);
+  return { url, service, close };
 }
 
 async function drain(

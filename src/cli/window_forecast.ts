@@ -5,17 +5,7 @@ import { modelNamed } from "../models/mod.ts";
 import { csv } from "../protocols/csv.ts";
 import { decodeBody } from "../protocols/protocol.ts";
 import { type Segment, timesS } from "../signal/segment.ts";
-
-/** A window of the evaluation kit, without its target. */
-export interface Window {
-  readonly id: string;
-  readonly freq: string;
-  /** Season length in samples; 1 = none. */
-  readonly m: number;
-  /** Leads to forecast. */
-  readonly h: number;
-  readonly context: readonly (number | null)[];
-}
+import { periodOfFreq, slotNs, type Window } from "./window.ts";
 
 /** `season`: the window's `m` is declared; `none`: seasons are found. */
 export type SeasonHint = "season" | "none";
@@ -50,70 +40,6 @@ export const WINDOW_QUANTILES: Float64Array = Float64Array.from(
 const JITTER_SHARE = 0.3;
 const DROP_SHARE = 0.2;
 
-/** The first sample's time: any instant will do, it only has to be a timestamp. */
-const START_NS = 1_577_836_800_000_000_000n;
-
-const UNIT_S: Readonly<Record<string, number>> = {
-  S: 1,
-  T: 60,
-  H: 3600,
-  D: 86_400,
-  W: 604_800,
-  M: 2_629_800,
-  Q: 7_889_400,
-  Y: 31_557_600,
-};
-
-/** Sampling period of a `freq` such as "H", "15T" or "128Hz", in seconds; 1 where it says none. */
-export function periodOfFreq(freq: string): number {
-  const rate = /^(\d+(?:\.\d+)?)Hz$/.exec(freq);
-  if (rate !== null && Number(rate[1]) > 0) return 1 / Number(rate[1]);
-  const unit = /^(\d*)([STHDWMQY])$/.exec(freq);
-  if (unit === null) return 1;
-  return Math.max(1, Number(unit[1] || 1)) * UNIT_S[unit[2]!]!;
-}
-
-/**
- * Reads one line of a windows file; `target` is left alone.
- *
- * @throws {InvalidValueError} the line is no window; the message names line and field
- */
-export function parseWindow(line: string, lineNumber: number): Window {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(line);
-  } catch {
-    throw new InvalidValueError(`line ${lineNumber}`, line, "a JSON object");
-  }
-  if (typeof parsed !== "object" || parsed === null) {
-    throw new InvalidValueError(`line ${lineNumber}`, line, "a JSON object");
-  }
-  const { id, freq, m, h, context } = parsed as Record<string, unknown>;
-  const wrong = (field: string, value: unknown, expectation: string) =>
-    new InvalidValueError(`line ${lineNumber}: ${field}`, value, expectation);
-  if (typeof id !== "string") throw wrong("id", id, "a text");
-  if (typeof h !== "number" || !Number.isInteger(h) || h < 1) {
-    throw wrong("h", h, "a whole number of at least 1");
-  }
-  if (!Array.isArray(context) || context.length === 0) {
-    throw wrong("context", context, "a list of numbers");
-  }
-  for (const value of context) {
-    if (value !== null && typeof value !== "number") throw wrong("context", value, "numbers, null");
-  }
-  return {
-    id,
-    freq: typeof freq === "string" ? freq : "",
-    m: typeof m === "number" && m >= 1 ? m : 1,
-    h,
-    context: context as (number | null)[],
-  };
-}
-
-function nsAt(index: number, periodS: number): bigint {
-  return START_NS + BigInt(Math.round(index * periodS * 1e9));
-}
-
 /** The context as a CSV file, with perturbed timestamps or missing rows where asked for. */
 export function contextAsCsv(task: WindowTask): string {
   const { window, perturb } = task;
@@ -125,7 +51,7 @@ export function contextAsCsv(task: WindowTask): string {
     const draw = nextUniform(random);
     if (perturb === "drop" && draw < DROP_SHARE) return;
     const shift = perturb === "jitter" ? (2 * draw - 1) * JITTER_SHARE : 0;
-    rows.push(`${nsAt(index + shift, periodS)},${value ?? ""}`);
+    rows.push(`${slotNs(index + shift, periodS)},${value ?? ""}`);
   });
   return rows.join("\n") + "\n";
 }
@@ -154,7 +80,7 @@ function quantilesOf(task: WindowTask, segment: Segment): number[][] {
   const times = timesS(segment.timestampsNs, epochNs);
   const state = model.stateOfContext(config, times, segment.values[0]!);
   const n = window.context.length;
-  const targets = BigInt64Array.from({ length: window.h }, (_, l) => nsAt(n + l, periodS));
+  const targets = BigInt64Array.from({ length: window.h }, (_, l) => slotNs(n + l, periodS));
   const rows = model.forecast(state, timesS(targets, epochNs), WINDOW_QUANTILES);
   const width = WINDOW_QUANTILES.length;
   return Array.from(

@@ -25,9 +25,9 @@ export interface CpuOptions {
 }
 
 /**
- * The host as a device: memory is typed arrays. `upload` does not copy, so an op must not write into
- * its inputs (the op laws check that). A freed array that nobody was shown (by `read` or `dataOf`)
- * serves again; what somebody was shown is his, and left to the garbage collector.
+ * The host as a device: memory is typed arrays. `upload` does not copy, so an op must not write
+ * into its inputs (the op laws check that). A freed array that nobody was shown (by `read` or
+ * `dataOf`) serves again; what somebody was shown is his, and left to the garbage collector.
  */
 export function openCpu(options: CpuOptions = {}): CpuDevice {
   let nextId = 1;

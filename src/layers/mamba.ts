@@ -22,7 +22,7 @@
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
 import { activation, conv1d, gate, matmul, runOp, selectiveScan } from "../ops/mod.ts";
-import { stepSizes } from "../ops/mod.ts";
+import { timedSteps } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { floatArray, reshape, zeros } from "../tensor/tensor.ts";
@@ -188,10 +188,9 @@ function stepsOf(
     };
   }
   const raw = linear(device, params, low, "dtProj", "dtBias");
-  const positive = runOp(device, activation, { x: raw }, { kind: "softplus" }).y;
-  const inner = zeros([innerOf(params.config)], low.dtype);
-  const z = runOp(device, stepSizes, { logDt: inner, scale: asDtype(dtScale, low.dtype) }, {}).dt;
-  return { delta: runOp(device, gate, { y: positive, z }, { activation: "identity" }).out };
+  return {
+    delta: runOp(device, timedSteps, { raw, scale: asDtype(dtScale, low.dtype) }, {}).delta,
+  };
 }
 
 function initialState(config: MambaConfig, batch: number, dtype: Dtype = "f64"): LayerState {

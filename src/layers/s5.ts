@@ -19,7 +19,7 @@ import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
 import { activation, add, conv1d, diagonalScan, gate, matmul } from "../ops/mod.ts";
-import { mimoSystem, runOp } from "../ops/mod.ts";
+import { mimoSystem, runOp, skip } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { discretizeDiagonal } from "../ssm/discretize.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
@@ -241,19 +241,24 @@ function forward(
       const back = scan(scope, params, u, dtScale && reversedScale(dtScale), undefined, true);
       y = runOp(scope, add, { a: y, b: readout(back.x, "Creverse") }, {}).out;
     }
-    // A convolution of one tap multiplies each feature by its own number.
-    const weight = reshape(operand(need(tensors, "D"), dtype), [config.feature, 1]);
-    const skip = runOp(scope, conv1d, { u, weight }, { activation: "identity" }).y;
-    y = activated(scope, params, runOp(scope, add, { a: y, b: skip }, {}).out);
-    return { y: scope.keep(y), state: { x: scope.keep(state) } };
+    const weight = operand(need(tensors, "D"), dtype);
+    const isPlain = config.activation === "identity";
+    const kind = isPlain ? "identity" : "gelu_tanh";
+    const skipped = runOp(scope, skip, { a: y, u, weight }, { activation: kind });
+    const out = isPlain ? skipped.y : gated(scope, params, skipped.y, skipped.g);
+    return { y: scope.keep(out), state: { x: scope.keep(state) } };
   } finally {
     scope.release();
   }
 }
 
-function activated(device: Device, { config, tensors }: Params, y: DeviceTensor): DeviceTensor {
-  if (config.activation === "identity") return y;
-  const g = runOp(device, activation, { x: y }, { kind: "gelu_tanh" }).y;
+/** What the configuration makes of y and g = gelu(y). */
+function gated(
+  device: Device,
+  { config, tensors }: Params,
+  y: DeviceTensor,
+  g: DeviceTensor,
+): DeviceTensor {
   if (config.activation === "gelu") return g;
   const b = operand(need(tensors, "gateWeight"), y.dtype);
   const bias = operand(need(tensors, "gateBias"), y.dtype);
@@ -359,7 +364,8 @@ function step(
   stepInto(y, x.data, stepSystem(params, dtScale), u);
   if (config.activation === "identity") return y;
   const rows = host.upload(tensorOf([x.shape[0]!, config.feature], y));
-  return host.dataOf(activated(host, params, rows));
+  const g = runOp(host, activation, { x: rows }, { kind: "gelu_tanh" }).y;
+  return host.dataOf(gated(host, params, rows, g));
 }
 
 const EXAMPLE: S5Config = {

@@ -204,7 +204,7 @@ export function leadScale(state: CalibrationState, lead: number): number {
   return Math.max(scale, 1e-9);
 }
 
-/** {@linkcode leadScale} of every lead, with the same bits.                                [lead] */
+/** {@linkcode leadScale} of every lead, with the same bits.                               [lead] */
 export function leadScalesInto(state: CalibrationState, out: Float64Array): void {
   const { leadSum, leadCount, priorBase } = state;
   const horizon = leadSum.length;

@@ -48,6 +48,7 @@ import { selectiveScan } from "./selective_scan.ts";
 import { selectiveStateUpdate } from "./selective_state_update.ts";
 import { shiftTaps } from "./shift_taps.ts";
 import { sharedScan } from "./shared_scan.ts";
+import { skip } from "./skip.ts";
 import { slice } from "./slice.ts";
 import { softmax } from "./softmax.ts";
 import { split } from "./split.ts";
@@ -56,6 +57,7 @@ import { squaredNorm } from "./squared_norm.ts";
 import { ssd } from "./ssd.ts";
 import { stepSizes } from "./step_sizes.ts";
 import { studentTLoss } from "./student_t_loss.ts";
+import { timedSteps } from "./timed_steps.ts";
 import { transpose } from "./transpose.ts";
 import { vandermonde } from "./vandermonde.ts";
 
@@ -110,6 +112,7 @@ export {
   selectiveStateUpdate,
   sharedScan,
   shiftTaps,
+  skip,
   slice,
   softmax,
   split,
@@ -118,6 +121,7 @@ export {
   ssd,
   stepSizes,
   studentTLoss,
+  timedSteps,
   transpose,
   vandermonde,
 };
@@ -172,6 +176,7 @@ export const OPS: readonly AnyOp[] = [
   selectiveStateUpdate,
   shiftTaps,
   sharedScan,
+  skip,
   slice,
   softmax,
   split,
@@ -180,6 +185,7 @@ export const OPS: readonly AnyOp[] = [
   ssd,
   stepSizes,
   studentTLoss,
+  timedSteps,
   transpose,
   vandermonde,
 ];

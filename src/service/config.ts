@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { InvalidValueError } from "../base/errors.ts";
+import { DEVICE_MODES, type DeviceMode } from "./devices.ts";
 
 /** Port that the service listens on unless told otherwise. */
 export const PORT_DEFAULT = 8733;
@@ -25,6 +26,7 @@ const schema = z.strictObject({
   token: z.string().min(TOKEN_LENGTH_MIN).optional(),
   open: flag.default(false),
   workers: count(1, WORKER_COUNT_MAX).optional(),
+  device: z.enum(DEVICE_MODES).default("auto"),
   logLevel: z.enum(["debug", "info", "warning", "error"]).default("info"),
 });
 
@@ -43,6 +45,8 @@ export interface ServiceConfig {
   readonly open: boolean;
   /** Compute Workers; none = as many as the machine's cores less one. */
   readonly workers?: number | undefined;
+  /** What jobs run on. */
+  readonly device: DeviceMode;
   readonly logLevel: "debug" | "info" | "warning" | "error";
 }
 
@@ -55,6 +59,7 @@ export const CONFIG_VARIABLES: Readonly<Record<keyof ServiceConfig, string>> = {
   token: "DRIFTLINE_TOKEN",
   open: "DRIFTLINE_OPEN",
   workers: "DRIFTLINE_WORKERS",
+  device: "DRIFTLINE_DEVICE",
   logLevel: "DRIFTLINE_LOG_LEVEL",
 };
 

@@ -6,9 +6,9 @@ export const SUBSCRIBER_QUEUE_MAX = 1_000;
 /** Subscribers of one process. */
 export const SUBSCRIBERS_MAX = 1_000;
 
-/** Something that happened to one stream, or to a training, as a subscriber sees it. */
+/** Something that happened to one stream, training or job, as a subscriber sees it. */
 export interface StreamEvent {
-  readonly kind: "sample" | "anomaly" | "forecast" | "dropped" | "metrics" | "end";
+  readonly kind: "sample" | "anomaly" | "forecast" | "dropped" | "metrics" | "state" | "end";
   /** Plain data, ready for JSON. */
   readonly data: Readonly<Record<string, unknown>>;
 }

@@ -1,6 +1,5 @@
 import type { Clock } from "../base/clock.ts";
 import { InvalidValueError, NotFoundError } from "../base/errors.ts";
-import { modelNamed } from "../models/mod.ts";
 import { type Segment, validateStreamId } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import type { AppendOptions, AppendResult, Store, StreamSettings } from "../stores/store.ts";
@@ -24,6 +23,7 @@ import {
 } from "./shapes.ts";
 import { RecentPredictions } from "./recent.ts";
 import { type ListingShape, listStreams } from "./listing.ts";
+import type { ModelService } from "./model_service.ts";
 import type { Log, Telemetry } from "./telemetry.ts";
 
 /** Alarms of one answer. */
@@ -35,6 +35,7 @@ const WARNING_STEP_MS = 1_000;
 export interface ServiceParts {
   readonly store: Store;
   readonly engine: Engine;
+  readonly models: ModelService;
   readonly telemetry: Telemetry;
   readonly log: Log;
   readonly clock: Clock;
@@ -59,6 +60,7 @@ export interface ForecastQuestion extends ForecastRequest {
  */
 export class Service {
   readonly events = new EventHub();
+  readonly models: ModelService;
   readonly telemetry: Telemetry;
   readonly log: Log;
   readonly clock: Clock;
@@ -68,7 +70,8 @@ export class Service {
   readonly #closing = new AbortController();
   #warnedMs = -Infinity;
 
-  constructor({ store, engine, telemetry, log, clock }: ServiceParts) {
+  constructor({ store, engine, models, telemetry, log, clock }: ServiceParts) {
+    this.models = models;
     this.#store = store;
     this.#engine = engine;
     this.telemetry = telemetry;
@@ -153,13 +156,13 @@ export class Service {
     }
   }
 
-  /** @throws {InvalidValueError | ConflictError} a setting that cannot be taken */
+  /** @throws {InvalidValueError} a setting that cannot be taken */
   async putStream(
     id: string,
     settings: Partial<StreamSettings>,
   ): Promise<{ stream: StreamShape; isCreated: boolean }> {
     validateStreamId(id, "id");
-    if (settings.model !== undefined) modelNamed(settings.model);
+    if (settings.model !== undefined) this.models.require(settings.model);
     const { record, created } = await this.#store.putStream(id, settings);
     if (!created) await this.#engine.drop(id);
     return { stream: streamShape(record), isCreated: created };
@@ -239,7 +242,7 @@ export class Service {
     question: ForecastQuestion,
   ): Promise<ForecastShape> {
     const { levels, ...request } = question;
-    if (settings.model !== undefined) modelNamed(settings.model);
+    if (settings.model !== undefined) this.models.require(settings.model);
     const merged = requireSamples(mergeRows(segment));
     requireChannels(question.channels, merged.channels);
     return forecastShape(await this.#engine.forecastOnce(merged, settings, request), levels);
@@ -276,11 +279,13 @@ export class Service {
   beginShutdown(): void {
     this.#closing.abort();
     this.events.close();
+    this.models.beginShutdown();
   }
 
   /** Absorbs and commits what waits, closes engine and store. */
   async close(): Promise<void> {
     this.beginShutdown();
+    await this.models.close();
     await this.#engine.close();
     await this.#store.close();
   }

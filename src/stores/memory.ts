@@ -6,7 +6,6 @@ import { checkAppendOptions, checkLimit, checkOffset } from "./_helpers/check.ts
 import { classify } from "./_helpers/classify.ts";
 import { clipSegment, emptySegment, mergeRows } from "./_helpers/rows.ts";
 import { eventChannels } from "./_helpers/state_table.ts";
-import { refuseModelChange } from "./_helpers/stream_table.ts";
 import {
   type AlarmEvent,
   type AppendOptions,
@@ -110,7 +109,6 @@ class MemoryStore implements Store {
     if (present === undefined) {
       return { record: recordOf(this.#create(id, settings)), created: true };
     }
-    refuseModelChange(present.settings, settings, present.inOrderCount + present.lateCount);
     present.settings = settings;
     return { record: recordOf(present), created: false };
   }

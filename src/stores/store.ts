@@ -218,9 +218,9 @@ export class CorruptChunkError extends Error {
 /** A store of streams; see the head of this file for what it promises. */
 export interface Store {
   /**
-   * Creates the stream or changes the named settings of it.
+   * Creates the stream or changes the named settings of it. A state of other settings is another
+   * one: it is rebuilt from the log.
    *
-   * @throws {ConflictError} another model for a stream that has samples
    * @throws {InvalidValueError} a setting out of range
    */
   putStream(

@@ -145,6 +145,14 @@ export interface Engine {
    */
   detectOnce(segment: Segment, settings?: Partial<StreamSettings>): Promise<DetectResult>;
 
+  /**
+   * Gives a trained model to all threads that hold states; null takes it from them. What is open
+   * under an older model of the name goes on with that.
+   *
+   * @throws {SyntaxError | InvalidValueError} the bytes are no model that serves
+   */
+  setModel(name: string, bytes: Uint8Array | null): Promise<void>;
+
   /** Forgets the state in memory (the stream was deleted, or its settings changed). */
   drop(id: string): Promise<void>;
 

@@ -39,6 +39,8 @@ export interface EngineOptions {
   readonly workers?: number;
   /** Holds the states in this thread, with these models and detectors; for tests. */
   readonly parts?: PartsOf;
+  /** Files of trained models by name, known before a state is opened. */
+  readonly models?: ReadonlyMap<string, Uint8Array>;
   /** Default COMMIT_TICK_MS; 0 = states are looked at only when `tick` is called. */
   readonly tickMs?: number;
   readonly queueValuesMax?: number;
@@ -65,6 +67,8 @@ export class StreamEngine implements Engine {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #ports: readonly ShardPort[];
+  /** Files of trained models by name: a Worker that starts anew is given them first. */
+  readonly #models: Map<string, Uint8Array>;
   readonly #advancer: Advancer;
   /** The longest unused first. */
   readonly #tracks = new Map<string, Track>();
@@ -84,6 +88,7 @@ export class StreamEngine implements Engine {
     this.#options = options;
     this.#store = options.store;
     this.#clock = options.clock;
+    this.#models = new Map(options.models);
     this.#ports = openPorts(options, (index) => this.#forgetShard(index));
     this.#advancer = new Advancer(options.store, options.clock, {
       applied: (applied) => this.#appliedListeners.forEach((listener) => listener(applied)),
@@ -93,6 +98,7 @@ export class StreamEngine implements Engine {
 
   async start(): Promise<void> {
     await Promise.all(this.#ports.map((port) => port.call("ping", null)));
+    await Promise.all(this.#ports.map((port) => this.#giveModels(port)));
     const tickMs = this.#options.tickMs ?? COMMIT_TICK_MS;
     if (tickMs === 0) return;
     this.#timer = setInterval(() => this.tick(), tickMs);
@@ -118,8 +124,22 @@ export class StreamEngine implements Engine {
     } while (ids.length === CATCH_UP_PAGE);
   }
 
-  /** A worker died: what it held is loaded again at the next touch. */
+  /** All calls are on their way before any later one can be. */
+  async #giveModels(port: ShardPort): Promise<void> {
+    const calls = [...this.#models].map(([name, bytes]) => port.call("setModel", { name, bytes }));
+    await Promise.all(calls);
+  }
+
+  async setModel(name: string, bytes: Uint8Array | null): Promise<void> {
+    if (bytes === null) this.#models.delete(name);
+    else this.#models.set(name, bytes);
+    await Promise.all(this.#ports.map((port) => port.call("setModel", { name, bytes })));
+  }
+
+  /** A worker died: what it held is loaded again at the next touch, with the models it had. */
   #forgetShard(index: number): void {
+    // A model that cannot be opened there says so when a stream asks for it.
+    this.#giveModels(this.#ports[index]!).catch(() => {});
     for (const track of this.#tracks.values()) {
       if (track.port === this.#ports[index]) track.isLoaded = false;
     }

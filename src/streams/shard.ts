@@ -27,6 +27,19 @@ export interface PartsOf {
   model(name: string): Model;
   /** The default detector; null where the build has none. */
   detector(): Detector | null;
+  /**
+   * Knows a trained model by a name from here on; null forgets it.
+   *
+   * @throws {SyntaxError | InvalidValueError} the bytes are no model that serves
+   */
+  setModel?(name: string, bytes: Uint8Array | null): void;
+}
+
+/** A trained model for all streams of a shard. */
+export interface ModelArgument {
+  readonly name: string;
+  /** Its file; null takes the model away. */
+  readonly bytes: Uint8Array | null;
 }
 
 /** Opens a stream's state: from a snapshot where one is given, else empty. */
@@ -101,6 +114,10 @@ export class Shard {
     const resident = this.#residents.get(streamId);
     if (resident === undefined) throw new TypeError(`Stream "${streamId}" is not loaded`);
     return resident;
+  }
+
+  setModel({ name, bytes }: ModelArgument): void {
+    this.#parts.setModel?.(name, bytes);
   }
 
   /** The hash that snapshots of such a stream must have. */

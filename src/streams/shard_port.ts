@@ -13,6 +13,7 @@ export interface ShardPort {
 
 /** The methods of a shard that may be called from outside. */
 export type ShardMethod =
+  | "setModel"
   | "modelHash"
   | "load"
   | "absorb"
@@ -28,6 +29,7 @@ export type ShardMethod =
 export function shardMethods(shard: Shard): RemoteMethods & Record<ShardMethod, unknown> {
   return {
     ping: () => true,
+    setModel: (argument: Parameters<Shard["setModel"]>[0]) => shard.setModel(argument),
     modelHash: (argument: Parameters<Shard["modelHash"]>[0]) => shard.modelHash(argument),
     load: (argument: Parameters<Shard["load"]>[0]) => shard.load(argument),
     absorb: (argument: Parameters<Shard["absorb"]>[0]) => {

@@ -3,7 +3,7 @@ import { partOf } from "../base/prefixes.ts";
 import type { Device, DeviceTensor } from "../device/mod.ts";
 import { add, runOp } from "../ops/mod.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
-import { readAll } from "./tensors.ts";
+import { freeAll, readAll } from "./tensors.ts";
 
 /** A metric as a weighted sum and the sum of the weights, both on the device, [1]. */
 export interface MetricSum {
@@ -78,9 +78,14 @@ export class MetricSums {
     return await readAll(this.#device, Object.fromEntries(this.#sums));
   }
 
-  /** The means; then begins anew. */
+  /** The means; begins anew at once, so that more may be added before they are there. */
   async take(): Promise<{ loss: number; samples: number; values: Record<string, number> }> {
-    const sums = await this.tensors();
+    const taken = Object.fromEntries(this.#sums);
+    const { samples = 0, minibatches = 0 } = this.counts;
+    const reading = readAll(this.#device, taken);
+    this.#sums.clear();
+    this.release();
+    const sums = await reading.finally(() => freeAll(this.#device, taken));
     const numbers = Object.fromEntries(
       Object.entries(sums).map(([name, { data }]) => [name, data[0]!]),
     );
@@ -89,8 +94,6 @@ export class MetricSums {
     for (const [name, sum] of Object.entries(partOf(numbers, "value/"))) {
       values[name] = sum / totals[name]!;
     }
-    const { samples = 0, minibatches = 0 } = this.counts;
-    this.release();
     return { loss: (numbers["loss"] ?? NaN) / minibatches, samples, values };
   }
 

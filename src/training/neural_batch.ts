@@ -15,12 +15,14 @@
  * index·batch + r.
  */
 import { type DrawnSeries, drawSeries } from "../../datasets/pretraining/mod.ts";
-import type { RealPack, Recipe } from "../../datasets/pretraining/mod.ts";
+import type { RealPack, Recipe, SeasonFinder } from "../../datasets/pretraining/mod.ts";
 import { InvalidValueError } from "../base/errors.ts";
 import { nextUint32, nextUniform, type RandomState, seedRandom } from "../base/random.ts";
 import { featureStart, type FeatureState } from "../models/neural/features.ts";
 import { seasonClock, takeLead, takeSample } from "../models/neural/features.ts";
 import { ANCHORS, LEAD_FEATURES, type LeadRows, TOKEN_FEATURES } from "../models/neural/shapes.ts";
+import { featureSeasons } from "../models/neural_track.ts";
+import { seasonsOf } from "../models/season.ts";
 
 /** The longest lead that is practised, slots. */
 export const LEAD_SLOTS_MAX = 96;
@@ -271,6 +273,10 @@ class Assembler {
   }
 }
 
+/** The seasons as a stream that declares none gets them. */
+export const findSeasons: SeasonFinder = (values, periodS) =>
+  featureSeasons(seasonsOf(values, { originS: 0, periodS, stampsJitter: false }, []));
+
 /**
  * Makes a minibatch: always the same one for the same arguments.
  *
@@ -290,7 +296,7 @@ export function assembleBatch(
   const slots = sizes.length + LEAD_SLOTS_MAX;
   for (let row = 0; row < sizes.batch; row++) {
     const drawn = index * sizes.batch + row;
-    const series = drawSeries(recipe, seed, drawn, slots, real);
+    const series = drawSeries(recipe, seed, drawn, slots, real, findSeasons);
     assembler.fill(row, series, seedRandom(seedOf(seed, drawn)));
   }
   return into;

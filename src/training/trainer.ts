@@ -18,6 +18,11 @@ export interface TrainerOptions<M> {
   readonly steps: number;
   /** Steps between two reads of the metrics; default {@linkcode ITERATIONS_AHEAD_MAX}. */
   readonly logEvery?: number;
+  /**
+   * Issues the next iteration before the metrics of a line are awaited, so that the device does not
+   * stand still meanwhile; a stop that depends on a line comes an iteration later. Default false.
+   */
+  readonly overlapsLog?: boolean;
   /** Steps between two checkpoints; without it there is one at the end. */
   readonly saveEvery?: number;
   readonly evaluation?: EvaluationOptions<M>;
@@ -150,6 +155,8 @@ class Loop<M> {
   #loggedMs: number;
   #turnMs: number;
   #state: TrainerState;
+  /** A line whose metrics are under way. */
+  #logging: Promise<void> | undefined;
 
   constructor(
     training: Training<M>,
@@ -177,7 +184,8 @@ class Loop<M> {
       const { step } = this.#training;
       this.#hooks.onStep?.(step);
       const isLogged = step % this.#logEvery === 0 || step === steps;
-      if (isLogged) await this.#log();
+      await this.#logged();
+      if (isLogged) await this.#startLog();
       else if (++issued % ITERATIONS_AHEAD_MAX === 0) await this.#training.settle();
       const isEvaluated = evaluation && (step % evaluation.every === 0 || step === steps);
       if (isEvaluated && await this.#evaluate(evaluation)) end = "early stop";
@@ -188,6 +196,22 @@ class Loop<M> {
     }
     await this.#save();
     return { end, state: this.#state };
+  }
+
+  /** Waits for the line that is under way. @throws {DivergenceError} as {@linkcode train} does */
+  async #logged(): Promise<void> {
+    const logging = this.#logging;
+    this.#logging = undefined;
+    await logging;
+  }
+
+  async #startLog(): Promise<void> {
+    if (!this.#options.overlapsLog) return await this.#log();
+    this.#logging = this.#log();
+    // Its fault, if it has one, is thrown to who awaits it.
+    this.#logging.catch(() => {});
+    // On a CPU all is there at once, and must be read before the next iteration.
+    await turn();
   }
 
   async #log(): Promise<void> {
@@ -226,6 +250,7 @@ class Loop<M> {
 
   /** True where the training is to stop. */
   async #evaluate({ minibatches, stop }: EvaluationOptions<M>): Promise<boolean> {
+    await this.#logged();
     const beginMs = this.#hooks.clock.monotonicMs();
     const { loss, values } = await this.#training.evaluate(minibatches());
     // The speed that is logged is that of training.
@@ -258,6 +283,7 @@ class Loop<M> {
   /** Only a training whose numbers are all healthy is saved over the last checkpoint. */
   async #save(): Promise<void> {
     const { onSave, clock } = this.#hooks;
+    await this.#logged();
     if (onSave === undefined) return;
     const saved = await this.#training.save();
     this.#checkHealth(saved);

@@ -1,53 +1,71 @@
 import assert from "node:assert/strict";
-import { backtestChannel, backtestCommand, originsOf } from "../../src/cli/backtest.ts";
-import type { Segment } from "../../src/signal/segment.ts";
+import { backtestCommand } from "../../src/cli/backtest.ts";
+import { forecastCommand } from "../../src/cli/forecast.ts";
 import { hourlyCsv, run, withFolder } from "./_run.ts";
 
-Deno.test("originsOf() keeps to the last half and leaves a whole horizon", () => {
-  assert.deepEqual(originsOf(100, 10, 3), [50, 70, 90]);
-  assert.deepEqual(originsOf(100, 10, 1), [90]);
-  assert.deepEqual(originsOf(12, 6, 8), [6]);
-  assert.deepEqual(originsOf(5, 10, 3), []);
-});
-
-Deno.test("backtestChannel() gives the errors that can be counted by hand", () => {
-  const length = 40;
-  const segment: Segment = {
-    streamId: "s",
-    channels: ["x"],
-    timestampsNs: BigInt64Array.from({ length }, (_, i) => BigInt(i) * 60_000_000_000n),
-    // Constant until the end, where the targets lie 2 above it and one is missing.
-    values: [Float64Array.from({ length }, (_, i) => i < 36 ? 5 : i === 37 ? NaN : 7)],
-  };
-  let count = 0;
-  const errors = backtestChannel(segment, "x", {
-    model: "mean",
-    horizon: 4,
-    origins: [36],
-    onOrigin: () => count++,
+Deno.test("backtest shows models beside naive forecasts and peers", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/in.csv`;
+    await Deno.writeTextFile(path, hourlyCsv(120));
+    const args = [path, "--horizon", "6", "--origins", "2", "--model", "ar_differences"];
+    const page = `${folder}/page.html`;
+    const ran = await run(backtestCommand, ...args, "--column", "wave", "--json", "--html", page);
+    assert.equal(ran.code, 0, ran.error);
+    const { channels, origins } = JSON.parse(ran.out);
+    assert.deepEqual(origins, [60, 114]);
+    const names = channels[0].forecasters.map(({ name }: { name: string }) => name);
+    assert.deepEqual(
+      names.toSorted(),
+      ["ar_differences", "augurs-ets", "augurs-mstl", "naive", "seasonal-naive"],
+    );
+    for (const { targetCount, failed, mae, byLead } of channels[0].forecasters) {
+      assert.deepEqual([targetCount, failed], [12, 0]);
+      assert.ok(mae >= 0 && byLead.length === 4);
+    }
+    const maes = channels[0].forecasters.map(({ mae }: { mae: number }) => mae);
+    assert.deepEqual(maes, maes.toSorted((a: number, b: number) => a - b));
+    const html = await Deno.readTextFile(page);
+    assert.equal(html.match(/<svg /g)!.length, 3);
+    assert.match(html, /<td>augurs-mstl<\/td>/);
   });
-  assert.equal(count, 1);
-  assert.equal(errors.targetCount, 3);
-  // The mean of a constant is the constant, up to the width of a degenerate interval.
-  assert.ok(Math.abs(errors.mae - 2) < 1e-3, String(errors.mae));
-  assert.equal(errors.coverage80, 0);
 });
 
-Deno.test("backtest shows a model beside seasonal naive", async () => {
+Deno.test("backtest prints a table a channel, and says what it cannot do", async () => {
   await withFolder(async (folder) => {
     const path = `${folder}/in.csv`;
     await Deno.writeTextFile(path, hourlyCsv(96));
-    const args = [path, "--horizon", "6", "--origins", "2", "--model", "ar_differences"];
-    const ran = await run(backtestCommand, ...args, "--column", "wave", "--json");
-    assert.equal(ran.code, 0, ran.error);
-    const { channels, origins } = JSON.parse(ran.out);
-    assert.deepEqual(origins, [48, 90]);
-    assert.equal(channels[0].model.targetCount, 12);
-    assert.ok(Number.isFinite(channels[0].seasonal_naive.mae));
-    const table = await run(backtestCommand, ...args, "--column", "wave");
-    assert.match(table.out, /wave +seasonal_naive/);
+    const table = await run(backtestCommand, path, "--origins", "1", "--model", "mean");
+    assert.equal(table.code, 0, table.error);
+    assert.match(table.out, /wave\nforecaster +MAE/);
+    assert.match(table.out, /flat\nforecaster/);
+    assert.match(table.out, /augurs-mstl +[\d.]+ /);
     const few = await run(backtestCommand, path, "--horizon", "90");
     assert.equal(few.code, 2);
     assert.match(few.error, /96 samples are too few/);
+    const unknown = await run(backtestCommand, path, "--model", "oracle");
+    assert.notEqual(unknown.code, 0);
+    assert.match(unknown.error, /models is "oracle"/);
+  });
+});
+
+Deno.test("backtest forecasts what `forecast` does from the same samples", async () => {
+  await withFolder(async (folder) => {
+    const lines = hourlyCsv(126).trim().split("\n");
+    await Deno.writeTextFile(`${folder}/all.csv`, lines.join("\n"));
+    await Deno.writeTextFile(`${folder}/known.csv`, lines.slice(0, 121).join("\n"));
+    const options = ["--column", "wave", "--horizon", "6", "--model", "ar_differences", "--json"];
+    const tested = await run(backtestCommand, `${folder}/all.csv`, "--origins", "1", ...options);
+    const forecast = await run(forecastCommand, `${folder}/known.csv`, ...options);
+    const truth = lines.slice(121).map((line) => Number(line.split(",")[1]));
+    const rows = JSON.parse(forecast.out).channels.wave.forecast;
+    const error = rows.reduce(
+      (sum: number, { quantiles }: { quantiles: Record<string, number> }, i: number) =>
+        sum + Math.abs(quantiles["0.5"]! - truth[i]!) / 6,
+      0,
+    );
+    const [own] = JSON.parse(tested.out).channels[0].forecasters
+      .filter(({ name }: { name: string }) => name === "ar_differences");
+    // Times are rounded to whole nanoseconds on one way and not on the other.
+    assert.ok(Math.abs(own.mae - error) < 1e-6 * Math.max(1, error), `${own.mae} ${error}`);
   });
 });

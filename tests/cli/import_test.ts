@@ -52,7 +52,10 @@ Deno.test("import knows the file endings of every protocol of the hub", () => {
 });
 
 Deno.test("import sends a file, and again without harm", async () => {
-  const config = readConfig({ port: 0, store: "memory", workers: 1 }, () => undefined);
+  const config = readConfig(
+    { port: 0, store: "memory", workers: 1, device: "cpu" },
+    () => undefined,
+  );
   const service = await startService(config, silentLog);
   try {
     await withFolder(async (folder) => {

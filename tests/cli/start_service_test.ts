@@ -4,12 +4,15 @@ import { readConfig } from "../../src/service/config.ts";
 import { silentLog } from "../../src/service/telemetry.ts";
 
 Deno.test("startService() serves on a free port and lets go of it", async () => {
-  const config = readConfig({ port: 0, store: "memory", workers: 1 }, () => undefined);
+  const config = readConfig(
+    { port: 0, store: "memory", workers: 1, device: "cpu" },
+    () => undefined,
+  );
   const running = await startService(config, silentLog);
   const page = await fetch(`${running.url}/readyz`);
   assert.deepEqual(await page.json(), { status: "ready" });
   const taken = readConfig(
-    { port: new URL(running.url).port, store: "memory", workers: 1 },
+    { port: new URL(running.url).port, store: "memory", workers: 1, device: "cpu" },
     () => undefined,
   );
   await assert.rejects(() => startService(taken, silentLog), Deno.errors.AddrInUse);
@@ -18,7 +21,10 @@ Deno.test("startService() serves on a free port and lets go of it", async () => 
 });
 
 Deno.test("closing ends the listeners to events, which never end by themselves", async () => {
-  const config = readConfig({ port: 0, store: "memory", workers: 1 }, () => undefined);
+  const config = readConfig(
+    { port: 0, store: "memory", workers: 1, device: "cpu" },
+    () => undefined,
+  );
   const running = await startService(config, silentLog);
   await (await fetch(`${running.url}/v1/streams/a`, { method: "PUT" })).body?.cancel();
   const listener = await fetch(`${running.url}/v1/streams/a/events`);
@@ -28,7 +34,10 @@ Deno.test("closing ends the listeners to events, which never end by themselves",
 });
 
 Deno.test("closing does not wait for bodies that never end", async () => {
-  const config = readConfig({ port: 0, store: "memory", workers: 1 }, () => undefined);
+  const config = readConfig(
+    { port: 0, store: "memory", workers: 1, device: "cpu" },
+    () => undefined,
+  );
   const running = await startService(config, silentLog);
   const { hostname, port } = new URL(running.url);
   const slow = await Promise.all(["50", "999999"].map(async (length) => {

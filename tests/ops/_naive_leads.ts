@@ -1,4 +1,4 @@
-/** Naive loops of the ops that forecast many leads from one state. */
+/** Naive loops of the ops that forecast many leads from one state, of a layer's skip and timed steps. */
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
 type Inputs = Record<string, Tensor>;
@@ -7,6 +7,7 @@ type Outputs = Record<string, number[]>;
 const ACTS: Readonly<Record<string, (x: number) => number>> = {
   identity: (x) => x,
   silu: (x) => x / (1 + Math.exp(-x)),
+  gelu_tanh: (x) => x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
 };
 
 /** x·Φ(x), Φ by Simpson's rule. */
@@ -73,7 +74,23 @@ function anchorMixture({ z, anchors, valid, scale }: Inputs): Outputs {
   return { q };
 }
 
+function skip({ a, u, weight }: Inputs, { activation }: any): Outputs {
+  const width = weight!.shape[0]!;
+  const y = [...a!.data].map((value, i) => value + weight!.data[i % width]! * u!.data[i]!);
+  return { y, g: y.map(ACTS[activation] ?? gelu) };
+}
+
+function timedSteps({ raw, scale }: Inputs): Outputs {
+  const feature = raw!.shape.at(-1)!;
+  const softplus = (x: number) => x > 20 ? x : Math.log1p(Math.exp(x));
+  return {
+    delta: [...raw!.data].map((x, i) => scale!.data[Math.floor(i / feature)]! * softplus(x)),
+  };
+}
+
 export const NAIVE_LEADS = {
+  timed_steps: timedSteps,
+  skip,
   pick_samples: pickSamples,
   add_rows: addRows,
   anchor_mixture: anchorMixture,

@@ -4,6 +4,9 @@ import { type AppOptions, createApp } from "../../routes/app.ts";
 import { ManualClock } from "../../src/base/clock.ts";
 import { InvalidValueError, NotFoundError } from "../../src/base/errors.ts";
 import { sha256Hex } from "../../src/base/hash.ts";
+import { type JobPort, LocalJobPort } from "../../src/service/job_port.ts";
+import { DeviceWatch } from "../../src/service/devices.ts";
+import { ModelService } from "../../src/service/model_service.ts";
 import { Service } from "../../src/service/service.ts";
 import { silentLog, Telemetry } from "../../src/service/telemetry.ts";
 import type { Segment } from "../../src/signal/segment.ts";
@@ -18,6 +21,7 @@ import type {
   ForecastResult,
   StreamState,
 } from "../../src/streams/engine.ts";
+import { BASE, makeJobs, testContext } from "../service/_tuning.ts";
 
 /** A value above this opens an alarm in {@linkcode LastValueEngine}. */
 export const ALARM_ABOVE = 1_000;
@@ -36,6 +40,8 @@ export class LastValueEngine implements Engine {
   /** Thrown by `submit` instead of absorbing, when set. */
   failure: Error | null = null;
   dropped: string[] = [];
+  /** Files of trained models by name. */
+  readonly models = new Map<string, Uint8Array>();
 
   constructor(store: Store) {
     this.#store = store;
@@ -122,6 +128,12 @@ export class LastValueEngine implements Engine {
       scale: [],
       alarms: alarmsOf(segment, length),
     });
+  }
+
+  setModel(name: string, bytes: Uint8Array | null): Promise<void> {
+    if (bytes === null) this.models.delete(name);
+    else this.models.set(name, bytes);
+    return Promise.resolve();
   }
 
   drop(id: string): Promise<void> {
@@ -213,17 +225,34 @@ export interface Fixture {
   readonly engine: LastValueEngine;
   readonly store: Store;
   readonly clock: ManualClock;
+  /** Reads models and jobs from the folder; needed where a test has to do with them. */
+  start(): Promise<void>;
   /** Sends JSON and returns the parsed answer. */
   send(method: string, path: string, body?: unknown): Promise<{ status: number; body: any }>;
 }
 
 /** Opens an app of its own for one test. */
-export function openFixture(options: AppOptions = {}): Fixture {
+export function openFixture(
+  options: AppOptions & { readonly folder?: string; readonly port?: JobPort } = {},
+): Fixture {
   const clock = new ManualClock();
   const store = openMemoryStore({ clock });
   const engine = new LastValueEngine(store);
   const telemetry = new Telemetry({ processMetrics: false });
-  const service = new Service({ store, engine, telemetry, log: silentLog, clock });
+  // No test writes there but those of models and jobs, which give a folder of their own.
+  const { models, jobs } = makeJobs(
+    options.folder ?? "/nowhere",
+    options.port,
+    clock,
+    (name, bytes) => engine.setModel(name, bytes),
+  );
+  const shipped = new Map([["neural", BASE]]);
+  const devices = new DeviceWatch("cpu", () => new LocalJobPort(testContext()).devices());
+  const service = new Service({
+    ...{ store, engine, telemetry, clock },
+    models: new ModelService({ store, models, jobs, devices, shipped }),
+    log: silentLog,
+  });
   const app = createApp(service, options);
   const send = async (method: string, path: string, body?: unknown) => {
     const init: RequestInit = { method };
@@ -235,5 +264,9 @@ export function openFixture(options: AppOptions = {}): Fixture {
     const text = await response.text();
     return { status: response.status, body: text === "" ? null : JSON.parse(text) };
   };
-  return { app, service, engine, store, clock, send };
+  const start = async () => {
+    await models.load();
+    await jobs.start();
+  };
+  return { app, service, engine, store, clock, send, start };
 }

@@ -49,12 +49,13 @@ Deno.test("PUT /v1/streams/{id} names the setting at fault", async () => {
   assert.equal((await send("GET", "/v1/streams/a")).status, 404);
 });
 
-Deno.test("PUT /v1/streams/{id} refuses another model once there are samples", async () => {
-  const { send } = openFixture();
+Deno.test("PUT /v1/streams/{id} gives a stream another model, whose state is made anew", async () => {
+  const { send, engine } = openFixture();
   await send("POST", "/v1/streams/a/observations", SAMPLES);
   const answer = await send("PUT", "/v1/streams/a", { model: "mean" });
-  assert.equal(answer.status, 409);
-  assert.equal(answer.body.type, "urn:driftline:problem:conflict");
+  assert.equal(answer.status, 200);
+  assert.equal(answer.body.model, "mean");
+  assert.deepEqual(engine.dropped, ["a"]);
 });
 
 Deno.test("GET /v1/streams/{id} tells settings, log and state", async () => {

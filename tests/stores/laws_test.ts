@@ -268,15 +268,15 @@ law("lists streams page by page in the order of their ids", async ({ store }) =>
   assert.deepEqual(rest.map((record) => record.id), ["b", "c", "ä"]);
 });
 
-law("changes settings by name and guards the model", async ({ store }) => {
+law("changes settings by name, the model too, and keeps the samples", async ({ store }) => {
   const { record, created } = await store.putStream("a", { horizon: 12, labels: { site: "x" } });
   assert.equal(created, true);
   assert.deepEqual([record.settings.horizon, record.settings.detect], [12, true]);
   assert.equal((await store.putStream("a", { model: "mean" })).record.settings.horizon, 12);
   await store.append([points("a", [[10, 1]])]);
-  await assert.rejects(store.putStream("a", { model: "structural" }), ConflictError);
+  assert.equal((await store.putStream("a", { model: "structural" })).record.logOffset, 1);
   const again = await store.putStream("a", { detect: false });
-  assert.deepEqual([again.created, again.record.settings.model], [false, "mean"]);
+  assert.deepEqual([again.created, again.record.settings.model], [false, "structural"]);
   assert.deepEqual((await store.getStream("a"))!.settings, again.record.settings);
 });
 

@@ -10,6 +10,8 @@ import {
   SNAPSHOT_SAMPLES_MIN,
   SNAPSHOT_STEP_MS,
 } from "../../src/streams/snapshots.ts";
+import { openEngine } from "../../src/streams/open_engine.ts";
+import { drawnNetwork } from "../models/neural/_network.ts";
 import { withEngine } from "./_engine.ts";
 import { POISON, walk } from "./_parts.ts";
 
@@ -295,3 +297,36 @@ Deno.test("StreamEngine forecasts and detects without a stream", () =>
     );
     assert.equal((await store.stats()).streams, 0);
   }));
+
+Deno.test("StreamEngine gives its threads the networks: a restart goes on, other weights rebuild", async () => {
+  const clock = new ManualClock();
+  const store = openMemoryStore({ clock });
+  const open = (seed: number) =>
+    openEngine({
+      ...{ store, clock, workers: 1, tickMs: 0 },
+      models: new Map([["neural", drawnNetwork({}, seed)]]),
+    });
+  await store.putStream("s", { model: "neural", horizon: 12 });
+  const [result] = await store.append([walk("s", 120, ["a"])]);
+  const request = { horizon: 12, quantiles: QUANTILES };
+  const first = await open(1);
+  await first.submit(result!.record, result!.inOrder!, result!.inOrderStart);
+  const state = await first.describe("s");
+  const forecast = await first.forecast("s", request);
+  await first.close();
+  const again = await open(1);
+  assert.equal((await again.describe("s")).stateHash, state.stateHash);
+  assert.deepEqual((await again.forecast("s", request)).values, forecast.values);
+  await again.close();
+  const other = await open(2);
+  const rebuilt = await other.describe("s");
+  assert.equal(rebuilt.appliedOffset, 120);
+  assert.notEqual(rebuilt.modelHash, state.modelHash);
+  assert.notDeepEqual((await other.forecast("s", request)).values, forecast.values);
+  await other.setModel("neural", null);
+  await assert.rejects(
+    () => other.forecastOnce(walk("t", 30, ["a"]), { model: "neural" }, request),
+    /model is "neural", expected one of committee/,
+  );
+  await other.close();
+});

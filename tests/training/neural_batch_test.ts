@@ -4,7 +4,7 @@ import { featureStart, takeLead, takeSample } from "../../src/models/neural/feat
 import { ANCHORS, LEAD_FEATURES, TOKEN_FEATURES } from "../../src/models/neural/shapes.ts";
 import { leadRows } from "../../src/models/neural/shapes.ts";
 import { assembleBatch, batchBytes, batchOn } from "../../src/training/neural_batch.ts";
-import { LEAD_SLOTS_MAX, type NeuralSource } from "../../src/training/neural_batch.ts";
+import { findSeasons, LEAD_SLOTS_MAX, type NeuralSource } from "../../src/training/neural_batch.ts";
 import { TARGET_MAX } from "../../src/training/neural_batch.ts";
 
 const source: NeuralSource = { recipe: { ...DEFAULT_RECIPE, realShare: 0 }, real: null };
@@ -34,7 +34,8 @@ Deno.test("assembleBatch() draws series batch after batch, whatever the batch's 
 Deno.test("assembleBatch() shows what the streaming features say, and nothing of what follows", () => {
   for (let row = 0; row < sizes.batch; row++) {
     const slots = sizes.length + LEAD_SLOTS_MAX;
-    const series = drawSeries(source.recipe, 3, 5 * sizes.batch + row, slots);
+    const drawn = 5 * sizes.batch + row;
+    const series = drawSeries(source.recipe, 3, drawn, slots, null, findSeasons);
     const last = batch.picks[(row + 1) * sizes.picks - 1]!;
     const state = featureStart(series.seasons);
     const token = new Float32Array(TOKEN_FEATURES);

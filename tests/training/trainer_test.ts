@@ -160,6 +160,22 @@ Deno.test("train() waits for what an iteration needs, and fails where that does"
   await assert.rejects(failing, /no minibatch/);
 });
 
+Deno.test("a line whose read overlaps the next iteration says the same", async () => {
+  const options = { ...SHORT, steps: 11, saveEvery: 4 };
+  const plain = await run(options);
+  const overlapping = await run({ ...options, overlapsLog: true });
+  const said = ({ metrics }: Told) =>
+    metrics.map(({ elapsedS: _, samplesPerS: __, ...rest }) => rest);
+  assert.deepEqual(said(overlapping), said(plain));
+  assert.deepEqual(
+    overlapping.saves.map(({ training, trainer }) => [training, trainer.divergence]),
+    plain.saves.map(({ training, trainer }) => [training, trainer.divergence]),
+  );
+  const rising = { kind: "constant", rate: 1e30 } as const;
+  const diverging = run({ ...SHORT, steps: 40, overlapsLog: true }, { schedule: rising });
+  await assert.rejects(diverging, { name: "DivergenceError" });
+});
+
 Deno.test("the speed that train() logs leaves evaluations out, the elapsed time does not", async () => {
   const clock = new ManualClock();
   const lines: MetricsLine[] = [];

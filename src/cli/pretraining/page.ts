@@ -14,6 +14,27 @@ export function generatorLines(recipe: Recipe): string[] {
   ];
 }
 
+/** What the recipe does to the windows, each with its share. */
+export function changeLines(recipe: Recipe): string[] {
+  const rows: readonly (readonly [number, string])[] = [
+    [recipe.dropShare, "samples dropped at random, up to half of them"],
+    [recipe.gapShare, "a missing block of 2 to 60 slots"],
+    [recipe.jitterShare, "samples off the beat by up to 0.45 slots"],
+    [recipe.signFlipShare, "turned upside down"],
+    [recipe.timeFlipShare, "read backwards, where the series fills the window"],
+    [
+      recipe.faultShare,
+      "a sensor's fault: stuck, dropout, drift, coarse steps, outliers, slow clock",
+    ],
+    [recipe.hintFoundShare, "seasons as the serving finder sees them in the window's beginning"],
+  ];
+  return [
+    "| share of the windows | change |",
+    "| ---: | --- |",
+    ...rows.map(([share, change]) => `| ${Math.round(100 * share)} % | ${change} |`),
+  ];
+}
+
 /** What pretraining sees, for the model card, as Markdown. */
 export function sourcesPage(rows: readonly SourceRow[], recipe: Recipe): string {
   const series = rows.reduce((sum, row) => sum + row.series, 0);
@@ -30,6 +51,14 @@ export function sourcesPage(rows: readonly SourceRow[], recipe: Recipe): string 
     "## Generators",
     "",
     ...generatorLines(recipe),
+    "",
+    "## Changes",
+    "",
+    ...changeLines(recipe),
+    "",
+    "The other windows are told the true seasons, but for hints that are left out, wrong or a " +
+    "multiple (`datasets/pretraining/recipe.ts`). Real series are decimated by 1 to 12, by means " +
+    "of blocks or by single samples; a third of them get a slow process and noise on top.",
     "",
     "## Real series",
     "",

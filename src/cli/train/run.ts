@@ -51,6 +51,8 @@ export interface Subject<M> {
   readonly minibatch: (index: number) => M;
   /** Minibatches for evaluations: the same each time. */
   readonly heldOut: () => Iterable<M>;
+  /** {@linkcode TrainerOptions.overlapsLog} */
+  readonly overlapsLog?: boolean;
   /** What to go on from. */
   readonly from: SavedStates | undefined;
   /**
@@ -126,11 +128,12 @@ export function statesIn(
 
 function trainerOptions<M>(
   { training }: TrainConfig,
-  { heldOut }: Subject<M>,
+  { heldOut, overlapsLog = false }: Subject<M>,
 ): TrainerOptions<M> {
   const { logEvery, saveEvery, divergenceFactor, evaluation } = training;
   return {
     steps: training.steps,
+    overlapsLog,
     logEvery,
     saveEvery,
     divergenceFactor,

@@ -9,7 +9,7 @@ import {
   type DenseUnit,
 } from "../../device/mod.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { needTensor } from "./fast_body.ts";
+import { needTensor } from "./fast_mixer.ts";
 import { ANCHORS, LEAD_FEATURES, type LeadRows, LEVELS } from "./shapes.ts";
 
 /** Leads that go through a layer together. */

@@ -1,5 +1,4 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { ConflictError } from "../../base/errors.ts";
 import {
   DEFAULT_SETTINGS,
   mergeSettings,
@@ -140,7 +139,6 @@ export class StreamTable {
     );
   }
 
-  /** @throws {ConflictError} another model for a stream that has samples */
   put(
     id: string,
     change: Partial<StreamSettings>,
@@ -149,7 +147,6 @@ export class StreamTable {
     const present = this.get(id);
     const settings = mergeSettings(present?.settings ?? DEFAULT_SETTINGS, change);
     if (present === null) return { head: this.create(id, settings, nowNs), created: true };
-    refuseModelChange(present.settings, settings, present.inOrder.count + present.late.count);
     present.settings = settings;
     this.write(present);
     return { head: present, created: false };
@@ -178,19 +175,6 @@ export class StreamTable {
     const row = this.#totals.get() as Row;
     return { streams: Number(row.streams), samples: Number(row.samples) };
   }
-}
-
-/** @throws {ConflictError} the settings name another model and there are samples */
-export function refuseModelChange(
-  present: StreamSettings,
-  wanted: StreamSettings,
-  sampleCount: number,
-): void {
-  if (wanted.model === present.model || sampleCount === 0) return;
-  throw new ConflictError(
-    `The stream has ${sampleCount} samples under model "${present.model}"; ` +
-      `it cannot change to "${wanted.model}"`,
-  );
 }
 
 function readHead(row: Row): StreamHead {

@@ -97,6 +97,15 @@ Deno.test("business series are short mostly", () => {
   assert.ok(Math.min(...counts) >= 12);
 });
 
+Deno.test("trade never falls below zero, and closes a day a week in some series", () => {
+  const all = drafts("trade", 300);
+  for (const { values, count } of all) assert.ok(values.subarray(0, count).every((x) => x >= 0));
+  const closing = all.filter(({ values, count, seasons: [season] }) =>
+    season === 7 && [...values.subarray(6, count)].every((x, i) => i % 7 !== 0 || x === 0)
+  );
+  assert.ok(closing.length > 5 && closing.length < 60, `${closing.length}`);
+});
+
 Deno.test("price moves without memory", () => {
   const correlations = drafts("price", 100).map(({ values }) => correlationAt(values, 2));
   const mean = correlations.reduce((a, b) => a + b) / correlations.length;

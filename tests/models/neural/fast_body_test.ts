@@ -4,12 +4,8 @@ import { DenseUnit } from "../../../src/device/mod.ts";
 import { S5_ACTIVATIONS } from "../../../src/layers/s5.ts";
 import { backboneOf } from "../../../src/models/backbone.ts";
 import { parseBackbone } from "../../../src/models/backbone_config.ts";
-import {
-  BLOCK_ROWS,
-  FastBody,
-  fastBodyBytes,
-  fastObstacle,
-} from "../../../src/models/neural/fast_body.ts";
+import { FastBody, fastBodyBytes, fastObstacle } from "../../../src/models/neural/fast_body.ts";
+import { BLOCK_ROWS } from "../../../src/models/neural/fast_mixer.ts";
 
 const FEATURE = 5;
 
@@ -37,6 +33,11 @@ const CONFIGS: readonly [string, ReturnType<typeof configOf>][] = [
       clip: true,
       discretization: "bilinear",
     }),
+  ],
+  ["mamba", configOf({ layers: ["mamba", "mamba"], mlp: 0 })],
+  [
+    "mamba with biases, without a convolution",
+    configOf({ layers: [{ name: "mamba", config: { bias: true, width: 1, dtRank: 3 } }, "s5"] }),
   ],
   ["no norm, no MLP", configOf({ norm: "none", mlp: 0 })],
 ];
@@ -104,9 +105,9 @@ Deno.test("FastBody runs each layer on its clock", () => {
   assert.notDeepEqual(run(["season", "samples"], 1, 3), run(["samples", "samples"], 1, 3));
 });
 
-Deno.test("fastObstacle() names what is no causal S5", () => {
+Deno.test("fastObstacle() names what is no causal S5 or Mamba", () => {
   assert.equal(fastObstacle(configOf()), undefined);
-  assert.equal(fastObstacle(configOf({ layers: ["mamba"] })), "layer mamba");
+  assert.equal(fastObstacle(configOf({ layers: ["mamba2"] })), "layer mamba2");
   assert.equal(fastObstacle(configOf({}, { bidirectional: true })), "bidirectional");
   assert.equal(fastObstacle(configOf({ output: { size: 4, pool: "mean" } })), "output.pool mean");
 });

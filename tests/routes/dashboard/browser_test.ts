@@ -40,7 +40,10 @@ const complaints: string[] = [];
 const origins = new Set<string>();
 
 async function open(): Promise<void> {
-  const config = readConfig({ store: "memory", port: 0, workers: 1 }, () => undefined);
+  const config = readConfig(
+    { store: "memory", port: 0, workers: 1, device: "cpu" },
+    () => undefined,
+  );
   const opened = await openLog("error");
   closeLog = opened.close;
   running = await startService(config, opened.log);

@@ -1,0 +1,68 @@
+import { modelNamed } from "../../models/mod.ts";
+import { type Segment, timesS } from "../../signal/segment.ts";
+import type { Trial } from "../evaluate/settings.ts";
+
+/** Origins of a backtest: evenly over the last half of the series, each with a whole horizon. */
+export function originsOf(length: number, horizon: number, count: number): number[] {
+  const first = Math.max(2, Math.ceil(length / 2));
+  const last = length - horizon;
+  if (last < first) return [];
+  const steps = Math.max(1, Math.min(count, last - first + 1));
+  if (steps === 1) return [last];
+  const origins = Array.from(
+    { length: steps },
+    (_, i) => first + Math.round(((last - first) * i) / (steps - 1)),
+  );
+  return [...new Set(origins)];
+}
+
+/** Period and season of a context, as the models find them. */
+function rhythmOf(times: Float64Array, values: Float64Array): { periodS: number; seasonS: number } {
+  const model = modelNamed("seasonal_naive");
+  const config = { epochNs: 0n, horizon: 1, lower: null, upper: null, seed: 1, seasonsS: [] };
+  const { periodS, seasonsS } = model.summary(model.stateOfContext(config, times, values));
+  const mean = (times.at(-1)! - times[0]!) / Math.max(1, times.length - 1);
+  return { periodS: periodS ?? (mean > 0 ? mean : 1), seasonS: seasonsS[0] ?? 0 };
+}
+
+/**
+ * What was known of a channel at an origin, and what came after; slots are seconds since the first
+ * sample. The season is the one that is found in what was known: peers are told it, models find it
+ * again themselves.
+ *
+ * @param origin   count of samples that are known
+ * @param horizon  samples that are asked for
+ * @returns null where nothing was known: no sample before the origin has a value
+ */
+export function trialAt(
+  segment: Segment,
+  channel: string,
+  { origin, horizon }: { readonly origin: number; readonly horizon: number },
+): Trial | null {
+  const startNs = segment.timestampsNs[0]!;
+  const all = timesS(segment.timestampsNs, startNs);
+  const column = segment.values[segment.channels.indexOf(channel)]!;
+  const [slots, values] = [all.subarray(0, origin), column.subarray(0, origin)];
+  if (values.every(Number.isNaN)) return null;
+  const { periodS, seasonS } = rhythmOf(slots, values);
+  const last = slots.at(-1)!;
+  const asked = all.subarray(origin, origin + horizon);
+  return {
+    id: `${segment.streamId}/${channel}`,
+    task: channel,
+    slots,
+    values,
+    asked,
+    target: column.subarray(origin, origin + horizon),
+    first: last - Math.floor(last / periodS + 1e-6) * periodS,
+    origin: last,
+    step: periodS,
+    season: Math.max(1, Math.round(seasonS / periodS)),
+    hint: "found",
+    horizon: Math.max(1, Math.ceil((asked.at(-1)! - last) / periodS - 1e-6)),
+    slotS: 1,
+    startNs,
+    scale: 1,
+    contextKey: String(origin),
+  };
+}

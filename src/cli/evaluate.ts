@@ -1,0 +1,369 @@
+/** `evaluate`: how accurate every model is, and the page that says so. */
+import { cpus } from "node:os";
+import { sha256Hex } from "../base/hash.ts";
+import { codeHash } from "./evaluate/code_hash.ts";
+import { accuracyPage } from "./evaluate/page.ts";
+import { DEVELOPMENT_SET, families, settingsFor } from "./evaluate/plan.ts";
+import {
+  type AccuracyRecord,
+  formatRecords,
+  mergeRecords,
+  parseRecords,
+  type RecordOrigin,
+} from "./evaluate/record.ts";
+import { evaluateRun } from "./evaluate/runs.ts";
+import { totalOf } from "./evaluate/score.ts";
+import { secondSet } from "./evaluate/second_set.ts";
+import { type Setting, settingNamed, SETTINGS } from "./evaluate/settings.ts";
+import {
+  BASELINE,
+  CHECKPOINT_PREFIX,
+  openSubject,
+  PEER_NAMES,
+  type Subject,
+  subjectNames,
+} from "./evaluate/subject.ts";
+import { type EvaluationWindow, parseEvaluationWindow } from "./evaluate/windows.ts";
+import { readLines } from "./forecast_windows.ts";
+import { type Command, type CommandInput, type CommandOutput, EXIT_FAILED } from "./command.ts";
+import { EXIT_OK, UsageError } from "./command.ts";
+import { openProgress } from "./progress.ts";
+import { formatNumber, formatTable } from "./table.ts";
+import { MODEL_NAMES } from "../models/mod.ts";
+import { writeAtomic } from "../service/atomic_file.ts";
+import { JOBS_MAX } from "./work_pool.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const SECOND_SET = "second";
+const SETS = [DEVELOPMENT_SET, SECOND_SET];
+const FAULTS_TOLD = 3;
+const SAMPLE_MAX = 1000;
+const HASH_DIGITS = 16;
+
+/** What is done with the page besides measuring. */
+interface Place {
+  readonly results: string;
+  readonly docs: string;
+}
+
+function placeOf(input: CommandInput): Place {
+  return {
+    results: input.text("results") ?? new URL("bench/results", ROOT).pathname,
+    docs: input.text("docs") ?? new URL("docs", ROOT).pathname,
+  };
+}
+
+async function textOf(path: string): Promise<string | null> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
+/** File of a set's records. */
+function recordsPath({ results }: Place, set: string): string {
+  return `${results}/accuracy.${set}.jsonl`;
+}
+
+async function readRecords(place: Place, set: string): Promise<AccuracyRecord[]> {
+  const path = recordsPath(place, set);
+  return parseRecords(await textOf(path) ?? "", path);
+}
+
+/** Keeps records; the file is read again, since another run may have written meanwhile. */
+async function keepRecords(place: Place, set: string, records: AccuracyRecord[]): Promise<void> {
+  const merged = mergeRecords(await readRecords(place, set), records);
+  await Deno.mkdir(place.results, { recursive: true });
+  await writeAtomic(
+    recordsPath(place, set),
+    new TextEncoder().encode(formatRecords(merged)),
+  );
+}
+
+async function commitName(): Promise<string> {
+  const given = Deno.env.get("BENCH_COMMIT");
+  if (given !== undefined) return given;
+  try {
+    const command = new Deno.Command("git", { args: ["rev-parse", "--short", "HEAD"], cwd: ROOT });
+    const { success, stdout } = await command.output();
+    if (success) return new TextDecoder().decode(stdout).trim();
+  } catch {
+    // No git on this machine; the records say so.
+  }
+  return "unknown";
+}
+
+function sharedFolder(): string {
+  return Deno.env.get("DRIFTLINE_SHARED") ?? new URL("../shared", ROOT).pathname;
+}
+
+/** The windows of a set; null, and a note, where they are not on this machine. */
+async function windowsOf(
+  set: string,
+  input: CommandInput,
+  output: CommandOutput,
+): Promise<EvaluationWindow[] | null> {
+  const shared = sharedFolder();
+  if (set === SECOND_SET) {
+    if (await textOf(`${shared}/data/README.md`) !== null) return await secondSet(shared);
+    output.note(`The second set is skipped: no ${shared}/data (set DRIFTLINE_SHARED)`);
+    return null;
+  }
+  const path = input.text("windows") ?? `${shared}/eval/windows.dev.jsonl.gz`;
+  try {
+    return (await readLines(path)).map((line, i) => parseEvaluationWindow(line, i + 1));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound) || input.text("windows") !== undefined) {
+      throw error;
+    }
+    output.note(`The development windows are skipped: no ${path} (set DRIFTLINE_SHARED)`);
+    return null;
+  }
+}
+
+const SHOWN_AND_SCORED = ["./evaluate/settings.ts", "./evaluate/score.ts"];
+const PEERS = ["./peers/augurs.ts", "./peers/seasonal_naive.ts"];
+const MODELS = ["../models/mod.ts"];
+
+/** Hash of what decides a subject's results: code and windows. */
+async function codeOf(
+  { isPeer }: Subject,
+  windows: readonly EvaluationWindow[],
+): Promise<string> {
+  const paths = [...SHOWN_AND_SCORED, ...(isPeer ? PEERS : MODELS)];
+  const code = await codeHash(paths.map((path) => new URL(path, import.meta.url)));
+  return sha256Hex(code + JSON.stringify(windows)).slice(0, HASH_DIGITS);
+}
+
+interface Measuring {
+  readonly place: Place;
+  readonly input: CommandInput;
+  readonly output: CommandOutput;
+  readonly commit: string;
+  readonly jobs: number;
+}
+
+/** Settings for which there is no record of the same version and code. */
+function missing(
+  settings: readonly Setting[],
+  kept: readonly AccuracyRecord[],
+  origin: RecordOrigin,
+  isAnyCode: boolean,
+): Setting[] {
+  return settings.filter(({ name }) =>
+    !kept.some((record) =>
+      record.setting === name && record.model === origin.model &&
+      (isAnyCode || (record.version === origin.version && record.code === origin.code))
+    )
+  );
+}
+
+/** Settings, and those whose baseline they are compared with. */
+function withBaselines(settings: readonly Setting[]): Setting[] {
+  const names = new Set(settings.flatMap(({ name, baseline }) => [name, baseline]));
+  return SETTINGS.filter(({ name }) => names.has(name));
+}
+
+/** Measures a subject on a set; each family of settings is kept as soon as it is done. */
+async function measure(
+  subject: Subject,
+  set: string,
+  windows: readonly EvaluationWindow[],
+  { place, input, output, commit, jobs }: Measuring,
+): Promise<AccuracyRecord[]> {
+  const sample = input.wholeNumber("sample", { least: 1, most: SAMPLE_MAX }) ?? 1;
+  const origin: RecordOrigin = {
+    set,
+    model: subject.name,
+    version: subject.version,
+    isPeer: subject.isPeer,
+    code: await codeOf(subject, windows),
+    commit,
+    machine: `${cpus()[0]?.model ?? "unknown"} x${cpus().length}`,
+    date: new Date().toISOString(),
+  };
+  const asked = listOf(input.text("settings"));
+  const wanted = settingsFor(asked, { model: subject.name, set });
+  const settings = subject.name === BASELINE ? withBaselines(wanted) : wanted;
+  const kept = sample === 1 ? await readRecords(place, set) : [];
+  const open = missing(settings, kept, origin, input.isSet("keep"));
+  const records: AccuracyRecord[] = [];
+  for (const family of families(open)) {
+    const names = family.map(({ name }) => name);
+    const label = `${set}, ${subject.name}, ${names.join(" ")}`;
+    const progress = await openProgress(label, output.isProgressShown);
+    let faults = 0;
+    const shown = windows.filter((_, i) => i % sample === 0);
+    const measured = await evaluateRun({
+      origin,
+      source: subject.source,
+      settings: names,
+      windows: shown,
+      jobs,
+      onProgress: (done) => progress.update(done, shown.length),
+      onFault(id, { setting, fault }) {
+        if (++faults <= FAULTS_TOLD) output.note(`${label}: ${id}, ${setting}: ${fault}`);
+      },
+    });
+    progress.stop();
+    if (sample === 1) await keepRecords(place, set, measured);
+    records.push(...measured);
+  }
+  return records;
+}
+
+function listOf(text: string | undefined): string[] | undefined {
+  return text?.split(",").map((name) => name.trim()).filter((name) => name !== "");
+}
+
+/** Names of what is measured, the baseline first since all else is compared with it. */
+function chosen(input: CommandInput): string[] {
+  const weights = (listOf(input.text("weights")) ?? [])
+    .map((path) => `${CHECKPOINT_PREFIX}${path}`);
+  const names = listOf(input.text("models")) ?? (weights.length > 0 ? [] : subjectNames());
+  return [BASELINE, ...[...names, ...weights].filter((name) => name !== BASELINE)];
+}
+
+async function measureAll(input: CommandInput, output: CommandOutput): Promise<AccuracyRecord[]> {
+  const place = placeOf(input);
+  const jobs = input.wholeNumber("workers", { least: 1, most: JOBS_MAX }) ??
+    Math.max(1, Math.floor(cpus().length / 2));
+  for (const name of listOf(input.text("settings")) ?? []) {
+    if (name !== "all" && name !== "main") settingNamed(name);
+  }
+  // An unknown name is told before minutes of measuring, not after.
+  const subjects: Subject[] = [];
+  for (const name of chosen(input)) {
+    const subject = await openSubject(name);
+    if (subject === null) output.note(`${name} is skipped: its package is not installed`);
+    else subjects.push(subject);
+  }
+  if (input.text("weights") !== undefined) await forgetCheckpoints(place, subjects);
+  const measuring = { place, input, output, commit: await commitName(), jobs };
+  const records: AccuracyRecord[] = [];
+  for (const set of setsOf(input)) {
+    const windows = await windowsOf(set, input, output);
+    if (windows === null) continue;
+    for (const subject of subjects) {
+      records.push(...await measure(subject, set, windows, measuring));
+    }
+  }
+  return records;
+}
+
+/** Drops records of checkpoints that are not asked for: a band is that of one training. */
+async function forgetCheckpoints(place: Place, subjects: readonly Subject[]): Promise<void> {
+  const families = new Set(subjects.map(({ name }) => familyOf(name)).filter(Boolean));
+  const isKept = ({ model }: AccuracyRecord) =>
+    !families.has(familyOf(model)) || subjects.some(({ name }) => name === model);
+  for (const set of SETS) {
+    const records = await readRecords(place, set);
+    const kept = records.filter(isKept);
+    if (kept.length === records.length) continue;
+    await writeAtomic(recordsPath(place, set), new TextEncoder().encode(formatRecords(kept)));
+  }
+}
+
+/** The model of whose training a checkpoint is; empty where it is none. */
+function familyOf(model: string): string {
+  return model.slice(0, Math.max(0, model.indexOf(CHECKPOINT_PREFIX)));
+}
+
+function setsOf(input: CommandInput): readonly string[] {
+  const asked = input.text("set");
+  if (asked === undefined) return SETS;
+  if (!SETS.includes(asked)) {
+    throw new UsageError(`--set is "${asked}", expected one of ${SETS.join(", ")}`);
+  }
+  return [asked];
+}
+
+/** Files of the page that differ from what the records say; writes them where asked to. */
+async function stalePages(place: Place, isWritten: boolean): Promise<string[]> {
+  const records = (await Promise.all(SETS.map((set) => readRecords(place, set)))).flat();
+  const peers = await textOf(`${place.results}/accuracy_peers.json`);
+  const findings = await textOf(`${place.results}/accuracy_findings.md`);
+  const { text, images } = accuracyPage({
+    records,
+    peers: peers === null ? null : JSON.parse(peers),
+    findings: findings?.trim() ?? "",
+  });
+  const files = { "accuracy.md": text } as Record<string, string>;
+  for (const [name, svg] of Object.entries(images)) files[`img/${name}`] = svg;
+  const stale: string[] = [];
+  for (const [name, wanted] of Object.entries(files)) {
+    const path = `${place.docs}/${name}`;
+    if (await textOf(path) === wanted) continue;
+    stale.push(name);
+    if (!isWritten) continue;
+    await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+    await Deno.writeTextFile(path, wanted);
+  }
+  return stale;
+}
+
+const HEADER = ["set", "setting", "model", "MASE", "WQL", "cover80", "cover95", "ms", "failed"];
+
+function summary(records: readonly AccuracyRecord[], kept: readonly AccuracyRecord[]): string {
+  const rows = records.map((record) => {
+    const { set, setting, model, msMedian, windows, failed } = record;
+    const wanted = SETTINGS.find(({ name }) => name === setting)!.baseline;
+    const baseline = [...records, ...kept].find((other) =>
+      other.set === set && other.model === BASELINE && other.setting === wanted
+    );
+    const { mase, wql, cover80, cover95 } = totalOf(record.tasks, baseline?.tasks ?? {});
+    const figures = [mase, wql, cover80, cover95].map((value) => formatNumber(round(value, 4)));
+    return [set, setting, model, ...figures, formatNumber(msMedian), `${failed}/${windows}`];
+  });
+  return formatTable(HEADER, rows);
+}
+
+function round(value: number, places: number): number {
+  return Number(value.toFixed(places));
+}
+
+/** `evaluate`: measures what is not measured yet and writes docs/accuracy.md. */
+export const evaluateCommand: Command = {
+  name: "evaluate",
+  summary: "Measure how accurate every model is, and write docs/accuracy.md",
+  usage: "[--models A,B] [--settings main|all|A,B] [--set dev|second] [--page | --check]",
+  description:
+    "Forecasts the development windows (in the folder DRIFTLINE_SHARED) and a second set with\n" +
+    "every model and with the peers that are installed, scores the forecasts, keeps the scores\n" +
+    "in bench/results/accuracy.*.jsonl, and writes the page. What is there for the same version\n" +
+    "and code is not measured again, so a run that was stopped goes on where it was.\n\n" +
+    `Models and peers: ${[...MODEL_NAMES, ...PEER_NAMES].join(", ")}, and every network.\n` +
+    `Settings: ${SETTINGS.map(({ name }) => name).join(", ")}.`,
+  options: {
+    models: { type: "string", value: "A,B", help: "Models and peers (default: all)" },
+    settings: { type: "string", value: "A,B", help: "main, all, or names (default: by model)" },
+    set: { type: "string", value: "NAME", help: "dev or second (default: both)" },
+    windows: { type: "string", value: "FILE", help: "Development windows (.jsonl or .jsonl.gz)" },
+    weights: { type: "string", value: "A,B", help: "Weights of checkpoints, in order of age" },
+    workers: { type: "string", value: "N", help: "Workers (default: half the cores)" },
+    sample: { type: "string", value: "K", help: "Only each K-th window; nothing is kept" },
+    keep: { type: "boolean", help: "Leave out what was measured with other code too" },
+    results: { type: "string", value: "FOLDER", help: "Where scores are (bench/results)" },
+    docs: { type: "string", value: "FOLDER", help: "Where the page is (docs)" },
+    page: { type: "boolean", help: "Write the page; measure nothing" },
+    check: { type: "boolean", help: "Exit code 1 where the page is not what the scores say" },
+  },
+  async run(input, output) {
+    const place = placeOf(input);
+    const isCheck = input.isSet("check");
+    const isMeasured = !isCheck && !input.isSet("page");
+    const records = isMeasured ? await measureAll(input, output) : [];
+    const isKept = input.wholeNumber("sample", { least: 1, most: SAMPLE_MAX }) === undefined;
+    const stale = isKept ? await stalePages(place, !isCheck) : [];
+    const kept = (await Promise.all(SETS.map((set) => readRecords(place, set)))).flat();
+    if (input.isSet("json")) {
+      output.print(JSON.stringify({ records, stale }));
+    } else {
+      if (records.length > 0) output.print(summary(records, kept));
+      for (const file of stale) output.print(`${isCheck ? "not current:" : "wrote"} docs/${file}`);
+    }
+    return isCheck && stale.length > 0 ? EXIT_FAILED : EXIT_OK;
+  },
+};

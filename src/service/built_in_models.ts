@@ -1,0 +1,43 @@
+import { sha256Hex } from "../base/hash.ts";
+import { COMMITTEE_NETWORK, DEFAULT_MODEL, MODELS, readNetwork } from "../models/mod.ts";
+import type { ModelFacts, ServingModel } from "./models.ts";
+
+/** Of a model of the program nobody asks where it comes from. */
+const BUILT_IN = { origin: "built-in", base: null, job: null, createdAt: null } as const;
+
+/**
+ * What the file of a network says of itself as a model.
+ *
+ * @throws {SyntaxError | InvalidValueError | LimitError} the bytes are no network that serves
+ */
+export function inspectNetwork(name: string, bytes: Uint8Array): ModelFacts {
+  const { kind, hash, parameters, stateBytesMax } = readNetwork(name, bytes);
+  return { kind, hash, parameters, stateBytesMax };
+}
+
+/**
+ * The models of the program as they are told of, the default first.
+ *
+ * @param shipped  files of the networks that come with it, by name
+ */
+export function builtInModels(shipped: ReadonlyMap<string, Uint8Array>): ServingModel[] {
+  const networks = [...shipped].map(([name, bytes]): ServingModel => ({
+    name,
+    ...BUILT_IN,
+    ...inspectNetwork(name, bytes),
+  }));
+  const voice = networks.find(({ name }) => name === COMMITTEE_NETWORK);
+  const others = Object.entries(MODELS).map(([name, model]): ServingModel => {
+    const heard = name === DEFAULT_MODEL ? voice : undefined;
+    return {
+      name,
+      ...BUILT_IN,
+      kind: name === DEFAULT_MODEL ? "committee" : "member",
+      // A version in the model's own name changes with its behaviour.
+      hash: sha256Hex([model.name, ...heard === undefined ? [] : [heard.hash]].join(" ")),
+      parameters: heard?.parameters ?? 0,
+      stateBytesMax: model.stateBytesMax + (heard?.stateBytesMax ?? 0),
+    };
+  });
+  return [...others, ...networks];
+}

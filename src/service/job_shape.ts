@@ -1,0 +1,61 @@
+import { isEvaluation, type TrainingLine } from "../training/metrics_lines.ts";
+import type { JobRecord } from "./job_record.ts";
+
+/** Mean loss on the windows that are never trained on, before the first step and at the last. */
+export interface HeldOutShape {
+  before: number;
+  after: number;
+}
+
+/** A job as it is answered. */
+export interface JobShape {
+  id: string;
+  state: JobRecord["state"];
+  model: string;
+  base: string;
+  source: JobRecord["source"];
+  recipe: JobRecord["recipe"];
+  channels: string[];
+  rows: number;
+  step: number;
+  steps: number;
+  device: string | null;
+  parameters: number | null;
+  tunedParameters: number | null;
+  createdAt: string;
+  startedAt: string | null;
+  endedAt: string | null;
+  heldOut: HeldOutShape | null;
+  modelHash: string | null;
+  error: string | null;
+  metrics: Record<string, number>[];
+  evaluations: { step: number; evaluation: Record<string, number> }[];
+}
+
+/** Only what is there: JSON has no undefined members. */
+function numbersOf(line: Readonly<Record<string, number | undefined>>): Record<string, number> {
+  const told: Record<string, number> = {};
+  for (const [name, value] of Object.entries(line)) if (value !== undefined) told[name] = value;
+  return told;
+}
+
+function heldOutOf(evaluations: JobShape["evaluations"]): HeldOutShape | null {
+  const before = evaluations[0]?.evaluation["loss"];
+  const after = evaluations.at(-1)?.evaluation["loss"];
+  return before === undefined || after === undefined ? null : { before, after };
+}
+
+/** A job with its lines as it is answered. */
+export function jobShape(record: JobRecord, lines: readonly TrainingLine[]): JobShape {
+  const { attempts: _, order: __, ...told } = record;
+  const evaluations = lines.filter(isEvaluation)
+    .map(({ step, evaluation }) => ({ step, evaluation: numbersOf(evaluation) }));
+  return {
+    ...told,
+    channels: [...told.channels],
+    steps: record.recipe.steps,
+    heldOut: heldOutOf(evaluations),
+    metrics: lines.flatMap((line) => isEvaluation(line) ? [] : [numbersOf(line)]),
+    evaluations,
+  };
+}

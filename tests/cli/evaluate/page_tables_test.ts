@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { Figures } from "../../../src/cli/evaluate/figures.ts";
+import {
+  bandTable,
+  coverageTable,
+  leadsTable,
+  lossTable,
+  measuredIn,
+  MISSING,
+  rateTable,
+  settingsTable,
+  shownModels,
+  taskTable,
+} from "../../../src/cli/evaluate/page_tables.ts";
+import { SETTINGS } from "../../../src/cli/evaluate/settings.ts";
+import { record } from "./_records.ts";
+
+/** Losses of 10 % where 30 % of the samples are dropped, none elsewhere. */
+function figuresOf(...models: string[]): Figures {
+  const records = SETTINGS.flatMap(({ name }) => [
+    record("seasonal-naive", name, { a: 1, b: 2 }, { isPeer: true }),
+    ...models.map((model) => {
+      const factor = name === "drop30" ? 1.1 : 1;
+      return record(model, name, { a: 0.5 * factor, b: 1 * factor });
+    }),
+  ]);
+  return new Figures(records, "dev");
+}
+
+const FIGURES = figuresOf("analog", "committee", "neural", "neural@9");
+
+Deno.test("shownModels() are the default, then the neural ones, without checkpoints", () => {
+  assert.deepEqual(shownModels(FIGURES, "found"), ["committee", "neural", "analog"]);
+  assert.deepEqual(measuredIn(FIGURES, ["found", "drop30"]), [
+    ...["analog", "committee", "neural", "seasonal-naive"],
+  ]);
+});
+
+Deno.test("lossTable() compares with the whole context", () => {
+  assert.match(
+    lossTable(FIGURES, ["drop10", "drop30"]),
+    /\| neural \| 0\.0 % \/ 0\.0 % \| 10\.0 % /,
+  );
+});
+
+Deno.test("tables by setting, task, lead and rate have every figure", () => {
+  assert.match(
+    settingsTable(FIGURES, ["given", "drop30"]),
+    /\| neural \| 0\.500 \/ 0\.500 \| 0\.550/,
+  );
+  assert.match(
+    taskTable(FIGURES, null, "mase"),
+    /\| b \| 2 \| 2\.000 \| 1\.000 \| 1\.000 \| 1\.000 \|/,
+  );
+  assert.match(taskTable(FIGURES, null, "wql"), /\| a \| 2 \| 0\.1000 \| 0\.0500 /);
+  assert.match(coverageTable(FIGURES), /\| a \| 0\.800 \| 0\.950 \| 0\.800/);
+  assert.match(leadsTable(FIGURES, "found"), /\| from 2 \| 0\.500 \| 0\.800 /);
+  assert.equal(rateTable(FIGURES).split("\n").length, 6);
+  assert.match(bandTable(FIGURES), /\| neural \| found \| 1 \| 0\.500 … 0\.500 /);
+});
+
+Deno.test("tables of nothing say so", () => {
+  const none = new Figures([], "dev");
+  for (const text of [coverageTable(none), leadsTable(none, "found"), bandTable(none)]) {
+    assert.equal(text, MISSING);
+  }
+});

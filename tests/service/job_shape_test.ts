@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { type JobRecord, RECIPE_DEFAULT } from "../../src/service/job_record.ts";
+import { jobShape } from "../../src/service/job_shape.ts";
+
+const record = {
+  ...{ id: "0123456789abcdef", order: 3, attempts: 1, state: "running", channels: ["a"] },
+  recipe: RECIPE_DEFAULT,
+} as JobRecord;
+
+Deno.test("jobShape() parts lines into metrics and evaluations, and says what was gained", () => {
+  const metrics = { step: 1, loss: 3, rate: 0.1, samplesPerS: 2, elapsedS: 1 };
+  const evaluation = (step: number, loss: number) => ({ step, evaluation: { loss } });
+  const shape = jobShape(record, [evaluation(0, 4), { ...metrics, extra: undefined }]);
+  assert.deepEqual(shape.metrics, [metrics]);
+  assert.deepEqual(shape.heldOut, { before: 4, after: 4 });
+  assert.deepEqual(jobShape(record, [evaluation(0, 4), evaluation(9, 2)]).heldOut, {
+    before: 4,
+    after: 2,
+  });
+  assert.equal(jobShape(record, []).heldOut, null);
+  assert.equal(shape.steps, RECIPE_DEFAULT.steps);
+  assert.ok(!("attempts" in shape) && !("order" in shape));
+});
