@@ -9,8 +9,10 @@
  * Members stand in blocks of x + member(rms_norm(x)) at width 64, as the tasks train them. A model
  * is a whole one, from a signal to quantiles of its next sample, trained as `driftline train` does:
  * loss, gradients, their norm clipped, AdamW. `mamba4` is what bench/peers/mamba_training.py runs
- * in torch. `large` shapes need a real GPU; a software adapter gets the small ones. Entries are
- * timed one by one with their own buffers, after the iterations have warmed the device up.
+ * in torch. `forecaster_s5`, `forecaster_s5_small` and `forecaster_mamba` are the networks of the
+ * neural forecaster at the size of their pretraining. `large` shapes need a real GPU; a software
+ * adapter gets the small ones. Entries are timed one by one with their own buffers, after the
+ * iterations have warmed the device up.
  */
 import { parseArgs } from "node:util";
 import { ARGS, BenchError, oneOf, runBench, wholeNumber } from "./args.ts";
@@ -29,6 +31,12 @@ import { openOptimizer } from "../src/training/optimizer.ts";
 import type { Minibatch } from "../src/training/examples.ts";
 import { openTraining, type TrainingOptions } from "../src/training/training.ts";
 import { type IterationReport, iterationText, measureIterations, spyOn } from "./iteration.ts";
+import {
+  FORECASTER_SIZES,
+  FORECASTER_SIZES_SMALL,
+  FORECASTERS,
+  measureForecaster,
+} from "./neural_training.ts";
 
 const BUDGET_BYTES = 64 * 2 ** 30;
 const TIMED_ITERATIONS = 10;
@@ -201,7 +209,8 @@ async function main(): Promise<void> {
     },
   });
   const shapes = values.shapes && oneOf("shapes", values.shapes, ["small", "large"]);
-  const models = (values.model ?? []).map((name) => oneOf("model", name, Object.keys(MODELS)));
+  const known = [...Object.keys(MODELS), ...FORECASTERS];
+  const models = (values.model ?? []).map((name) => oneOf("model", name, known));
   const names = LAYERS.map(({ name }) => name);
   const members = (values.member ?? (models.length === 0 ? Object.keys(CONFIGS) : []))
     .map((name) => oneOf("member", name, names));
@@ -220,16 +229,19 @@ async function main(): Promise<void> {
     reports.push(report);
     if (!values.json) console.log(`\n${iterationText(report)}`);
   };
+  const memory = {
+    ...(precision === "mixed" && { precision }),
+    ...(values.recompute && { recompute: true }),
+  };
   for (const name of models) {
-    note(
-      await measureModel(device, name, {
-        ...(isLarge ? MODEL_SHAPE : MODEL_SHAPE_SMALL),
-        ...sizes,
-      }, {
-        ...(precision === "mixed" && { precision }),
-        ...(values.recompute && { recompute: true }),
-      }),
-    );
+    if (FORECASTERS.includes(name)) {
+      const { width: _, ...rest } = { width: 0, ...sizes };
+      const shape = { ...(isLarge ? FORECASTER_SIZES : FORECASTER_SIZES_SMALL), ...rest };
+      note(await measureForecaster(device, name, shape, memory, TIMED_ITERATIONS));
+      continue;
+    }
+    const shape = { ...(isLarge ? MODEL_SHAPE : MODEL_SHAPE_SMALL), ...sizes };
+    note(await measureModel(device, name, shape, memory));
   }
   for (const name of members) {
     const member = memberNamed(name);

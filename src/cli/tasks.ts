@@ -15,7 +15,7 @@ import {
   taskPage,
   taskTable,
 } from "./tasks/report.ts";
-import { writeAtomic } from "./train/run_folder.ts";
+import { writeAtomic } from "../service/atomic_file.ts";
 import { type Recipe, RECIPES, recipesOf, TASK_SIZES, type TaskSize } from "./tasks/recipes.ts";
 
 const SEEDS_DEFAULT = { small: 1, full: 3 };

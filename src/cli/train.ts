@@ -14,7 +14,8 @@ import { openData } from "./train/data.ts";
 import { NEURAL_CHECKPOINTS, neuralStates, planNeural, runNeural } from "./train/neural_session.ts";
 import { neuralCount } from "../models/neural/weights.ts";
 import { BACKBONE_CHECKPOINTS, openRunFolder } from "./train/run_folder.ts";
-import { RUN_FILES, type RunLine } from "./train/run_folder.ts";
+import { RUN_FILES } from "./train/run_folder.ts";
+import type { TrainingLine } from "../training/metrics_lines.ts";
 import type { RunOptions, SessionResult } from "./train/run.ts";
 import { backboneFor, resumeStates, runSession } from "./train/session.ts";
 
@@ -128,7 +129,7 @@ function openFeed({ config, path, port }: Asked, about: Omit<TrainingAbout, "out
 /** A run that its folder is open for. */
 interface Prepared {
   readonly parameters: number;
-  readonly known: readonly RunLine[];
+  readonly known: readonly TrainingLine[];
   run(options: RunOptions): Promise<SessionResult>;
 }
 

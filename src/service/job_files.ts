@@ -4,9 +4,10 @@
  * meanwhile changes what a job makes.
  */
 import { packTree, unpackTree } from "../base/tree.ts";
+import { linesUpTo, type TrainingLine } from "../training/metrics_lines.ts";
 import type { TuningSeries } from "../training/tuning.ts";
 import { readIfThere, removeIfThere, writeAtomic } from "./atomic_file.ts";
-import { type JobLine, type JobRecord, parseRecord } from "./job_record.ts";
+import { type JobRecord, parseRecord } from "./job_record.ts";
 
 /** Names of what a job's folder holds. */
 export const JOB_FILES = {
@@ -42,19 +43,6 @@ export function seriesOfRows({ timestampsNs, values, seasonsS }: JobRows): Tunin
       values: Float64Array.from(rows, (row) => column[row]!),
       seasonsS,
     }];
-  });
-}
-
-/** Lines of the steps up to and with `step`: those after it will be written again. */
-function linesUpTo(text: string, step: number): JobLine[] {
-  return text.split("\n").flatMap((line) => {
-    try {
-      const parsed = JSON.parse(line) as JobLine;
-      return parsed.step <= step ? [parsed] : [];
-    } catch {
-      // The end of the file, or a line that a power cut tore; its step comes again.
-      return [];
-    }
   });
 }
 
@@ -117,19 +105,19 @@ export class JobFolder {
   }
 
   /** Lines of the metrics up to a step; the file keeps those alone. */
-  async cutLines(step: number): Promise<JobLine[]> {
+  async cutLines(step: number): Promise<TrainingLine[]> {
     const lines = await this.readLines(step);
     const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
     await writeAtomic(this.#at("metrics"), encoder.encode(text));
     return lines;
   }
 
-  async readLines(step = Infinity): Promise<JobLine[]> {
+  async readLines(step = Infinity): Promise<TrainingLine[]> {
     const bytes = await readIfThere(this.#at("metrics"));
     return bytes === null ? [] : linesUpTo(new TextDecoder().decode(bytes), step);
   }
 
-  addLine(line: JobLine): void {
+  addLine(line: TrainingLine): void {
     const text = `${JSON.stringify(line)}\n`;
     Deno.writeTextFileSync(this.#at("metrics"), text, { append: true });
   }

@@ -23,12 +23,15 @@ export async function inTime(work: Promise<unknown> | null, waitMs: number): Pro
   clearTimeout(timer);
 }
 
+/** What jobs in this thread stand on. */
+export type LocalContext = Pick<JobContext, "openTuning" | "inspect" | "devices" | "clock">;
+
 /** Jobs in this thread: for tests, which bring a network of their own. */
 export class LocalJobPort implements JobPort {
-  readonly #context: Pick<JobContext, "openTuning" | "devices" | "clock">;
+  readonly #context: LocalContext;
   #isInterrupted = false;
 
-  constructor(context: Pick<JobContext, "openTuning" | "devices" | "clock">) {
+  constructor(context: LocalContext) {
     this.#context = context;
   }
 

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { InvalidValueError, LimitError } from "../base/errors.ts";
 import { parseBy } from "../models/parse.ts";
-import type { EvaluationLine, MetricsLine } from "../training/trainer.ts";
 import { TUNING_PARTS, type TuningRecipe } from "../training/tuning.ts";
 
 /** Steps of one job. */
@@ -144,14 +143,6 @@ const recordSchema = z.strictObject({
 
 /** A job as it is kept on disk. */
 export type JobRecord = z.infer<typeof recordSchema>;
-
-/** A line of a job's metrics. */
-export type JobLine = MetricsLine | EvaluationLine;
-
-/** True for a line of an evaluation. */
-export function isEvaluation(line: JobLine): line is EvaluationLine {
-  return typeof line["evaluation"] === "object";
-}
 
 /** True where a job has not come to its end. */
 export function isActive({ state }: Pick<JobRecord, "state">): boolean {

@@ -12,7 +12,8 @@ import {
 } from "../training/tuning.ts";
 import { decodeTuning, encodeTuning } from "../training/tuning_file.ts";
 import { JobFolder, seriesOfRows } from "./job_files.ts";
-import type { JobLine } from "./job_record.ts";
+import type { TrainingLine } from "../training/metrics_lines.ts";
+import type { ModelFacts } from "./models.ts";
 
 /** A job as its Worker is given it. */
 export interface JobTask {
@@ -29,16 +30,22 @@ export type JobNews =
     readonly parameters: number;
     readonly tunedParameters: number;
     readonly step: number;
-    readonly lines: readonly JobLine[];
+    readonly lines: readonly TrainingLine[];
   }
-  | { readonly kind: "line"; readonly line: JobLine }
+  | { readonly kind: "line"; readonly line: TrainingLine }
   | { readonly kind: "saved"; readonly step: number }
   | { readonly kind: "note"; readonly text: string };
+
+/** A file that a job has made, and what it says of itself. */
+export interface MadeFile {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly facts: ModelFacts;
+}
 
 /** How a run ended; the file where it is finished. */
 export interface JobOutcome {
   readonly end: TrainingEnd;
-  readonly file: Uint8Array<ArrayBuffer> | null;
+  readonly file: MadeFile | null;
 }
 
 /** Opens the tuning of a network's file: the network is known from the file. */
@@ -57,6 +64,8 @@ export interface JobDevice {
 /** What a run stands on. */
 export interface JobContext {
   readonly openTuning: OpenTuning;
+  /** @throws {SyntaxError | InvalidValueError} the bytes are no model that serves */
+  readonly inspect: (bytes: Uint8Array) => ModelFacts;
   /** The devices to try for so much work, the best first: the next one where a GPU goes away. */
   readonly devices: (work: number) => Promise<readonly JobDevice[]>;
   readonly clock: Clock;
@@ -86,7 +95,7 @@ async function runOn(
   folder: JobFolder,
   tuning: Tuning<unknown>,
   { recipe }: JobTask,
-  { clock, tell, isInterrupted }: JobContext,
+  { clock, tell, inspect, isInterrupted }: JobContext,
 ): Promise<JobOutcome> {
   const from = await readState(folder, recipe, tell);
   // The evaluation before the first step is a line of step 0.
@@ -94,7 +103,7 @@ async function runOn(
   const { parameters, tunedParameters } = tuning;
   const step = from?.training.step ?? 0;
   tell({ kind: "opened", device: name, parameters, tunedParameters, step, lines });
-  return await runTuning(tuning, device, recipe, {
+  const { end, file } = await runTuning(tuning, device, recipe, {
     clock,
     isInterrupted,
     onLine: (line) => {
@@ -106,6 +115,7 @@ async function runOn(
       tell({ kind: "saved", step: state.training.step });
     },
   }, from);
+  return { end, file: file === null ? null : { bytes: file, facts: inspect(file) } };
 }
 
 /**

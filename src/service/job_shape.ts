@@ -1,4 +1,5 @@
-import { isEvaluation, type JobLine, type JobRecord } from "./job_record.ts";
+import { isEvaluation, type TrainingLine } from "../training/metrics_lines.ts";
+import type { JobRecord } from "./job_record.ts";
 
 /** Mean loss on the windows that are never trained on, before the first step and at the last. */
 export interface HeldOutShape {
@@ -45,7 +46,7 @@ function heldOutOf(evaluations: JobShape["evaluations"]): HeldOutShape | null {
 }
 
 /** A job with its lines as it is answered. */
-export function jobShape(record: JobRecord, lines: readonly JobLine[]): JobShape {
+export function jobShape(record: JobRecord, lines: readonly TrainingLine[]): JobShape {
   const { attempts: _, order: __, ...told } = record;
   const evaluations = lines.filter(isEvaluation)
     .map(({ step, evaluation }) => ({ step, evaluation: numbersOf(evaluation) }));

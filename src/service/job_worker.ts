@@ -3,9 +3,13 @@
 import { systemClock } from "../base/clock.ts";
 import { type PortLike, serveMethods, Transferred } from "../base/remote_port.ts";
 import { openNeuralTuning } from "../training/neural_tuning.ts";
+import { inspectNetwork } from "./built_in_models.ts";
 import { JobDevices } from "./job_devices.ts";
 import type { WorkerOptions } from "./job_port.ts";
 import { type JobNews, type JobTask, type OpenTuning, runJob } from "./job_run.ts";
+
+/** What a file says of itself does not depend on the name. */
+const MADE = "made";
 
 let devices: JobDevices | undefined;
 let isInterrupted = false;
@@ -26,12 +30,15 @@ serveMethods(self as unknown as PortLike, {
     isInterrupted = false;
     const outcome = await runJob(task, {
       openTuning: openNeuralTuning as OpenTuning,
+      // Here, since reading a network takes longer than the thread that answers may stand still.
+      inspect: (bytes) => inspectNetwork(MADE, bytes),
       devices: (work) => opened().ranked(work),
       clock: systemClock,
       tell: (told: JobNews) => news.postMessage(told),
       isInterrupted: () => isInterrupted,
     });
-    return outcome.file === null ? outcome : new Transferred(outcome, [outcome.file.buffer]);
+    const { file } = outcome;
+    return file === null ? outcome : new Transferred(outcome, [file.bytes.buffer]);
   },
   interrupt: () => {
     isInterrupted = true;

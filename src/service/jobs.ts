@@ -4,17 +4,12 @@ import { formatTimestamp } from "../signal/timestamp.ts";
 import { EventHub, type Subscription } from "./events.ts";
 import { JobFolder, type JobRows } from "./job_files.ts";
 import { inTime, type JobPort, JobWorkerError } from "./job_port.ts";
-import {
-  isActive,
-  type JobLine,
-  type JobRecord,
-  type JobSource,
-  type JobState,
-} from "./job_record.ts";
-import type { JobNews } from "./job_run.ts";
+import { isActive, type JobRecord, type JobSource, type JobState } from "./job_record.ts";
+import type { JobNews, MadeFile } from "./job_run.ts";
 import { type JobShape, jobShape } from "./job_shape.ts";
 import type { TrainedModels } from "./models.ts";
 import type { Log } from "./telemetry.ts";
+import type { TrainingLine } from "../training/metrics_lines.ts";
 import type { TuningRecipe } from "../training/tuning.ts";
 
 /** Jobs that wait for the one that runs; beyond, a new one is asked to come back. */
@@ -52,7 +47,7 @@ export interface JobsParts {
 interface Job {
   record: JobRecord;
   readonly folder: JobFolder;
-  lines: JobLine[];
+  lines: TrainingLine[];
   /** Somebody asked for its end. */
   isCanceled: boolean;
 }
@@ -304,10 +299,10 @@ export class Jobs {
     }
   }
 
-  async #finish(job: Job, file: Uint8Array): Promise<void> {
+  async #finish(job: Job, { bytes, facts }: MadeFile): Promise<void> {
     const { models } = this.#parts;
     const { model, base, id } = job.record;
-    const { hash } = await models.add(model, file, { base, job: id });
+    const { hash } = await models.add(model, bytes, { base, job: id }, facts);
     await this.#end(job, "finished", { modelHash: hash });
   }
 

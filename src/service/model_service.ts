@@ -10,6 +10,7 @@ import type { JobShape } from "./job_shape.ts";
 import type { Jobs } from "./jobs.ts";
 import { mergeRows } from "./merge.ts";
 import type { ServingModel, TrainedModels } from "./models.ts";
+import { selectChannels } from "./observations.ts";
 
 /** Rows that are read from the store at a time. */
 const PAGE_ROWS = 65_536;
@@ -114,8 +115,8 @@ export class ModelService {
       timeNs === undefined ? null : formatTimestamp(timeNs);
     const source = { kind: "stream", id, from: timeOf(fromNs), to: timeOf(toNs) } as const;
     return await this.#submit(question, source, async () => {
-      const segment = await this.#read(range);
-      return rowsOf(segment, question.channels, record.settings.seasonsS);
+      const wanted = question.channels ?? record.channels;
+      return rowsOf(await this.#read(range, wanted), wanted, record.settings.seasonsS);
     });
   }
 
@@ -151,8 +152,11 @@ export class ModelService {
     return file;
   }
 
-  /** All samples of a range, read page by page. @throws {LimitError} they are too many */
-  async #read({ id, fromNs, toNs }: StreamRange): Promise<Segment> {
+  /** Some channels of a range, read page by page. @throws {LimitError} they are too many values */
+  async #read(
+    { id, fromNs, toNs }: StreamRange,
+    channels: readonly string[],
+  ): Promise<Segment> {
     const record = await this.#parts.store.getStream(id);
     if (record === null || record.firstNs === null || record.lastNs === null) {
       throw new InvalidValueError("stream", id, "a stream with samples");
@@ -164,8 +168,8 @@ export class ModelService {
     while (nextNs <= endNs) {
       const page = await this.#parts.store.readObservations(id, nextNs, endNs, PAGE_ROWS);
       const length = page.timestampsNs.length;
-      if (length > 0) pages.push(page);
-      values += length * page.channels.length;
+      if (length > 0) pages.push(selectChannels(page, channels));
+      values += length * channels.length;
       checkValues(values);
       if (length < PAGE_ROWS) break;
       nextNs = page.timestampsNs[length - 1]! + 1n;
@@ -228,7 +232,10 @@ function rowsOf(
     channels: [...wanted],
     // Copies: a part of a page would take the whole page along to the disk.
     timestampsNs: segment.timestampsNs.slice(),
-    values: wanted.map((name) => segment.values[segment.channels.indexOf(name)]!.slice()),
+    values: wanted.map((name) =>
+      // A channel of the stream may have no value in this range.
+      segment.values[segment.channels.indexOf(name)]?.slice() ?? new Float64Array(length).fill(NaN)
+    ),
     seasonsS,
   };
 }

@@ -98,6 +98,9 @@ export class TrainedModels {
 
   async #load(name: string): Promise<void> {
     checkName(name);
+    if (this.#parts.builtIn.some((model) => model.name === name)) {
+      throw new ConflictError(`The program has a model of the name "${name}"`);
+    }
     const text = decoder.decode(await Deno.readFile(this.#path(name, "json")));
     const about = parseBy(aboutSchema, JSON.parse(text), name);
     const bytes = await readBounded(this.#path(name, "safetensors"));
@@ -105,11 +108,15 @@ export class TrainedModels {
     if (fileHash !== about.fileHash) {
       throw new InvalidValueError(`${name}.fileHash`, fileHash, `${about.fileHash}, as written`);
     }
-    await this.#serve(name, bytes, about);
+    await this.#serve(name, bytes, about, this.#parts.inspect(name, bytes));
   }
 
-  async #serve(name: string, bytes: Uint8Array, about: About): Promise<ServingModel> {
-    const facts = this.#parts.inspect(name, bytes);
+  async #serve(
+    name: string,
+    bytes: Uint8Array,
+    about: About,
+    facts: ModelFacts,
+  ): Promise<ServingModel> {
     await this.#parts.serve(name, bytes);
     const { base, job, createdAt } = about;
     const model: ServingModel = { ...facts, name, origin: "trained", base, job, createdAt };
@@ -157,21 +164,23 @@ export class TrainedModels {
    * Keeps a model and gives it to the threads that serve. One of the same name is replaced: a job
    * that was interrupted at this very point does it again.
    *
+   * @param known  what the file says of itself, where another thread has inspected it
    * @throws {SyntaxError | InvalidValueError | LimitError} the bytes are no model that serves
    */
   async add(
     name: string,
     bytes: Uint8Array,
     from: { readonly base: string; readonly job: string },
+    known?: ModelFacts,
   ): Promise<ServingModel> {
     checkName(name);
     checkBytes(bytes.length);
     const createdAt = formatTimestamp(this.#parts.clock.nowNs());
     const about: About = { ...from, createdAt, fileHash: sha256Hex(bytes) };
-    this.#parts.inspect(name, bytes);
+    const facts = known ?? this.#parts.inspect(name, bytes);
     await writeAtomic(this.#path(name, "safetensors"), bytes);
     await writeAtomic(this.#path(name, "json"), encoder.encode(JSON.stringify(about)));
-    return await this.#serve(name, bytes, about);
+    return await this.#serve(name, bytes, about, facts);
   }
 
   /** The file of a trained model; undefined where the name is that of another or of none. */

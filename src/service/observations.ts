@@ -50,7 +50,7 @@ export function decimate(segment: Segment, maxPoints: number): Segment {
 }
 
 /** Only the named channels, in the order of the segment. */
-function selectChannels(segment: Segment, names: readonly string[] | undefined): Segment {
+export function selectChannels(segment: Segment, names: readonly string[] | undefined): Segment {
   if (names === undefined) return segment;
   const kept = segment.channels.map((name, i) => [name, i] as const)
     .filter(([name]) => names.includes(name));

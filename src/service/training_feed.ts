@@ -1,4 +1,5 @@
 import type { EvaluationLine, MetricsLine } from "../training/trainer.ts";
+import { isEvaluation } from "../training/metrics_lines.ts";
 import { EventHub, type Subscription } from "./events.ts";
 
 /** Lines of metrics that a feed keeps; beyond, every second one is left out. */
@@ -25,10 +26,6 @@ export interface TrainingSnapshot {
 
 /** The one topic of the feed's hub. */
 const TOPIC = "training";
-
-function isEvaluation(line: MetricsLine | EvaluationLine): line is EvaluationLine {
-  return typeof line["evaluation"] === "object";
-}
 
 /** Every second line, the last one among them. */
 function thinned<T>(lines: readonly T[]): T[] {

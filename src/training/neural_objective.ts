@@ -28,9 +28,9 @@ export const NEURAL_LOSS = {
  * @returns  an objective for `openTraining`; the parameters are the network's, by name
  */
 export function neuralObjective(network: Network): Objective<NeuralBatch> {
-  return (device, parameters, minibatch) => {
+  return (device, parameters, minibatch, context) => {
     const { target, weight, sizes: { batch, length } } = minibatch;
-    const predictions = network.forward(device, parameters, minibatch);
+    const predictions = network.forward(device, parameters, minibatch, context?.recompute);
     const of = (data: Float32Array) => asDtype(tensorOf([data.length], data), predictions.dtype);
     const { loss, total } = runOp(device, quantileLoss, {
       predictions,

@@ -6,8 +6,8 @@ import { floatEntry, readSafetensors, writeSafetensors } from "../../src/base/sa
 import { openCpu } from "../../src/device/mod.ts";
 import { builtInModels } from "../../src/service/built_in_models.ts";
 import type { JobRows } from "../../src/service/job_files.ts";
-import { type JobPort, LocalJobPort } from "../../src/service/job_port.ts";
-import type { JobContext, OpenTuning } from "../../src/service/job_run.ts";
+import { type JobPort, type LocalContext, LocalJobPort } from "../../src/service/job_port.ts";
+import type { OpenTuning } from "../../src/service/job_run.ts";
 import { Jobs } from "../../src/service/jobs.ts";
 import { type ModelFacts, type ServingModel, TrainedModels } from "../../src/service/models.ts";
 import { silentLog } from "../../src/service/telemetry.ts";
@@ -59,8 +59,9 @@ export const openTestTuning: OpenTuning = (base, series, recipe) => {
 };
 
 /** What runs jobs in this thread. */
-export function testContext(): Pick<JobContext, "openTuning" | "devices" | "clock"> {
+export function testContext(): LocalContext {
   return {
+    inspect: inspectNetwork,
     openTuning: openTestTuning,
     devices: () => Promise.resolve([{ device: openCpu(), name: "cpu" }]),
     clock: new ManualClock(),

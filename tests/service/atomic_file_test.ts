@@ -10,6 +10,9 @@ Deno.test("writeAtomic() replaces a file as a whole and leaves nothing beside it
   assert.deepEqual([...(await readIfThere(path))!], [3]);
   assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["a"]);
   await assert.rejects(() => writeAtomic(`${folder}/none/a`, Uint8Array.of(1)));
+  await Deno.mkdir(`${folder}/taken`);
+  await assert.rejects(() => writeAtomic(`${folder}/taken`, Uint8Array.of(1)));
+  assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["a", "taken"]);
   await removeIfThere(path);
   await removeIfThere(path);
   await removeIfThere(folder);

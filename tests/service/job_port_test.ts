@@ -47,7 +47,7 @@ Deno.test("WorkerJobPort runs a job of a neural network in a thread of its own",
     assert.equal(gpuUnused, "The GPU was switched off");
     const { end, file } = await port.run({ folder, recipe: RECIPE }, ({ kind }) => kinds.add(kind));
     assert.equal(end, "finished");
-    assert.ok(inspectNetwork("a", file!).parameters > 0);
+    assert.deepEqual(file!.facts, inspectNetwork("a", file!.bytes));
     assert.deepEqual([...kinds].sort(), ["line", "opened", "saved"]);
     // A failure comes as what it was, and the Worker takes the next job.
     const recipe = { ...RECIPE, seed: 9 };

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { InvalidValueError, LimitError } from "../../src/base/errors.ts";
 import {
   isActive,
-  isEvaluation,
   JOB_WORK_MAX,
   MODEL_NAME,
   parseRecord,
@@ -69,6 +68,4 @@ Deno.test("parseRecord() refuses what is no record", () => {
   assert.throws(() => parseRecord("{}"), InvalidValueError);
   assert.ok(isActive({ state: "queued" }) && isActive({ state: "running" }));
   assert.ok(!isActive({ state: "failed" }));
-  assert.ok(isEvaluation({ step: 1, evaluation: { loss: 1 } }));
-  assert.ok(!isEvaluation({ step: 1, loss: 1, rate: 1, samplesPerS: 1, elapsedS: 1 }));
 });

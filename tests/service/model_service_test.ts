@@ -72,9 +72,24 @@ Deno.test("tuneOnStream() refuses more than a job may learn from", async () => {
       (error) => error instanceof LimitError && error.limitName === "JOB_VALUES_MAX",
     );
     assert.deepEqual(service.jobs.list(), []);
-    // A part of it will do.
+    // A channel of it will do, and so will a part.
+    const one = { ...QUESTION, name: "one", channels: ["b"] };
+    assert.equal((await service.tuneOnStream(one, all)).rows, JOB_VALUES_MAX / 2 + 1);
     const range = { ...all, fromNs: 0n, toNs: 99_000_000_000n };
     assert.equal((await service.tuneOnStream(QUESTION, range)).rows, 100);
+  });
+});
+
+Deno.test("tuneOnStream() takes channels that come later, and those without a value", async () => {
+  await inService(async (service, store) => {
+    await store.append([segmentOf(100, ["a"])]);
+    await store.append([segmentOf(100, ["b"], 100)]);
+    const range = { ...all, toNs: 99_000_000_000n };
+    const job = await service.tuneOnStream({ ...QUESTION, channels: ["b", "a"] }, range);
+    assert.deepEqual([job.rows, job.channels], [100, ["b", "a"]]);
+    const none = { ...QUESTION, name: "none", channels: ["b"] };
+    assert.equal((await service.tuneOnStream(none, range)).rows, 100);
+    assert.equal((await service.tuneOnStream({ ...QUESTION, name: "both" }, all)).rows, 200);
   });
 });
 

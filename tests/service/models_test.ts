@@ -73,6 +73,19 @@ for (
   });
 }
 
+Deno.test("a model whose name the program has taken since does not serve", async () => {
+  await inFolder(async (folder) => {
+    const { models } = await open(folder);
+    await models.add("mine", BASE, FROM);
+    for (const ending of ["json", "safetensors"]) {
+      Deno.renameSync(`${folder}/models/mine.${ending}`, `${folder}/models/neural.${ending}`);
+    }
+    const { models: again, served } = await open(folder);
+    assert.equal(again.get("neural").origin, "built-in");
+    assert.equal(served.size, 0);
+  });
+});
+
 Deno.test("add() refuses what is no model and keeps nothing of it", async () => {
   await inFolder(async (folder) => {
     const { models, served } = await open(folder);

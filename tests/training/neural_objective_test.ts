@@ -25,13 +25,19 @@ function made(kind: NeuralConfig["kind"], dtype: Dtype) {
 }
 
 /** The loss and the gradient of every parameter on a device. */
-async function gradientsOn(device: Device, kind: NeuralConfig["kind"], dtype: Dtype) {
+async function gradientsOn(
+  device: Device,
+  kind: NeuralConfig["kind"],
+  dtype: Dtype,
+  recomputes = false,
+) {
   const { tensors, objective } = made(kind, dtype);
   const tape = openTape(device);
   const parameters = Object.fromEntries(
     Object.entries(tensors).map(([name, tensor]) => [name, tape.watch(device.upload(tensor))]),
   );
-  const { loss } = objective(tape.device, parameters, randomBatch(SIZES, 4));
+  const context = recomputes ? { recompute: tape.checkpoint } : {};
+  const { loss } = objective(tape.device, parameters, randomBatch(SIZES, 4), context);
   tape.backward([[loss, asDtype(tensorOf([1], Float64Array.of(1)), dtype)]]);
   const gradients: Tensors = {};
   for (const [name, tensor] of Object.entries(parameters)) {
@@ -69,6 +75,13 @@ for (const kind of KINDS) {
         `${name}: ${slope} by differences, ${expected} by the tape`,
       );
     }
+  });
+
+  Deno.test(`neuralObjective() of ${kind}: branches that run again give the same bits`, async () => {
+    assert.deepEqual(
+      await gradientsOn(cpu, kind, "f64", true),
+      await gradientsOn(cpu, kind, "f64"),
+    );
   });
 
   gpuTest(`neuralObjective() of ${kind}: a GPU gives the CPU's gradients`, async (device) => {

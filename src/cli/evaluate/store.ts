@@ -1,5 +1,5 @@
 /** Where records are kept: a file a set, `accuracy.SET.jsonl`, in one folder. */
-import { writeAtomic } from "../train/run_folder.ts";
+import { writeAtomic } from "../../service/atomic_file.ts";
 import { type AccuracyRecord, formatRecords, mergeRecords, parseRecords } from "./record.ts";
 import { CHECKPOINT_PREFIX } from "./subject.ts";
 

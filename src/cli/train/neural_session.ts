@@ -25,7 +25,8 @@ import { neuralObjective } from "../../training/neural_objective.ts";
 import type { TrainerState } from "../../training/trainer.ts";
 import type { TrainingState } from "../../training/training.ts";
 import type { PretrainingConfig, TrainConfig } from "./config.ts";
-import { type CheckpointStore, RUN_FILES, type RunFolder, writeAtomic } from "./run_folder.ts";
+import { writeAtomic } from "../../service/atomic_file.ts";
+import { type CheckpointStore, RUN_FILES, type RunFolder } from "./run_folder.ts";
 import { type RunOptions, runSubject, type SavedStates, type SessionResult } from "./run.ts";
 import { statesIn, trainingOf } from "./run.ts";
 

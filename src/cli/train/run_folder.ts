@@ -1,7 +1,8 @@
 /** The folder that a training writes: configuration, metrics, checkpoint, model. */
 import { InvalidValueError } from "../../base/errors.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../models/checkpoint.ts";
-import type { EvaluationLine, MetricsLine } from "../../training/trainer.ts";
+import { writeAtomic } from "../../service/atomic_file.ts";
+import { linesUpTo, type TrainingLine } from "../../training/metrics_lines.ts";
 
 /** Names of what a run writes. */
 export const RUN_FILES = {
@@ -11,29 +12,6 @@ export const RUN_FILES = {
   model: "model.safetensors",
 } as const;
 
-/**
- * Replaces a file as a whole: a reader, and a power cut, finds the old one or the new one.
- *
- * The bytes are synced to disk under another name in the same folder, and that file is renamed.
- */
-export async function writeAtomic(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.partial`;
-  try {
-    const file = await Deno.open(temporary, { write: true, create: true, truncate: true });
-    try {
-      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-      await file.sync();
-    } finally {
-      file.close();
-    }
-    await Deno.rename(temporary, path);
-  } catch (error) {
-    // The fault to tell is the first one, whether or not there is something to remove.
-    await Deno.remove(temporary).catch(() => {});
-    throw error;
-  }
-}
-
 async function exists(path: string): Promise<boolean> {
   try {
     await Deno.stat(path);
@@ -42,22 +20,6 @@ async function exists(path: string): Promise<boolean> {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
-}
-
-/** A line of the metrics file. */
-export type RunLine = MetricsLine | EvaluationLine;
-
-/** The lines of the steps up to and with `step`: those after it will be written again. */
-function linesUpTo(text: string, step: number): RunLine[] {
-  return text.split("\n").flatMap((line) => {
-    try {
-      const parsed = JSON.parse(line) as RunLine;
-      return parsed.step <= step ? [parsed] : [];
-    } catch {
-      // The end of the file, or a line that a power cut tore; its step comes again.
-      return [];
-    }
-  });
 }
 
 /** How the checkpoint of a kind of training lies in its folder. */
@@ -79,9 +41,9 @@ export const BACKBONE_CHECKPOINTS: CheckpointStore<Checkpoint> = {
 export interface RunFolder<C = Checkpoint> {
   readonly path: string;
   /** Lines of the steps that were done before. */
-  readonly known: readonly RunLine[];
+  readonly known: readonly TrainingLine[];
   /** Adds a line to the metrics. */
-  log(line: RunLine): void;
+  log(line: TrainingLine): void;
   saveCheckpoint(checkpoint: C): Promise<void>;
   /** Replaces a file of the folder. */
   saveFile(name: string, bytes: Uint8Array): Promise<void>;

@@ -37,7 +37,7 @@ import {
 import { expectAxis, type Shape } from "../../tensor/shape.ts";
 import { asDtype, type Dtype, type FloatArray, reshape, type Tensor } from "../../tensor/tensor.ts";
 import { tensorOf } from "../../tensor/tensor.ts";
-import { backboneOf, type BackboneTensors } from "../backbone.ts";
+import { backboneOf, type BackboneOptions, type BackboneTensors } from "../backbone.ts";
 import { backboneConfigOf, type NeuralConfig } from "./config.ts";
 import { decoderShapes, neuralTensors } from "./init.ts";
 import { ANCHORS, LEAD_FEATURES, type LeadRows, TOKEN_FEATURES } from "./shapes.ts";
@@ -102,9 +102,16 @@ export interface Network {
    * Quantiles of every row of a batch, on either device. On a tape's device gradients pass through
    * to the parameters. The caller frees the result.
    *
+   * @param recompute  the tape's checkpoint, where each branch of the backbone is to run again on
+   *                   the way back instead of keeping what is in it
    * @returns quantiles                                                  [row, level]
    */
-  forward(device: Device, tensors: BackboneTensors, input: NeuralInput): DeviceTensor;
+  forward(
+    device: Device,
+    tensors: BackboneTensors,
+    input: NeuralInput,
+    recompute?: BackboneOptions["recompute"],
+  ): DeviceTensor;
   /** The state before the first sample: plain data; its dtype is that of the steps. */
   initialState(batch?: number, dtype?: Dtype): LayerState;
   /** Size of the state, whatever the length seen. */
@@ -221,7 +228,12 @@ function clocksOf<T>({ kind, depth }: NeuralConfig, elapsed: T, seasonal: T): T[
 export function networkOf(config: NeuralConfig): Network {
   const backbone = backboneOf(backboneConfigOf(config));
 
-  function forward(device: Device, tensors: BackboneTensors, input: NeuralInput): DeviceTensor {
+  function forward(
+    device: Device,
+    tensors: BackboneTensors,
+    input: NeuralInput,
+    recompute?: BackboneOptions["recompute"],
+  ): DeviceTensor {
     const { sizes: { batch, length, picks, leads }, elapsed, seasonal } = input;
     const rows = batch * picks * leads;
     const scope = openScope(device);
@@ -235,6 +247,7 @@ export function networkOf(config: NeuralConfig): Network {
       const { y, state } = backbone.forward(scope, tensors, tokens, {
         dtScale: clocksOf(config, clock(elapsed), clock(seasonal)),
         picks: up([batch, picks], input.picks),
+        recompute,
       });
       for (const tensor of Object.values(state)) scope.free(tensor);
       const hidden = reshape(y, [batch * picks, config.head]);

@@ -1,7 +1,7 @@
 /**
  * Files of the neural forecaster's weights: safetensors with the configuration and its hash in the
- * metadata, the numbers as floats of 16 bits for shipping or of 32 for going on with. A file is
- * read whole or refused, with the field at fault.
+ * metadata, the numbers as floats of 16 bits for shipping (those that set a memory as floats of 32)
+ * or all of 32 for going on with. A file is read whole or refused, with the field at fault.
  */
 import { z } from "zod";
 import { InvalidValueError } from "../../base/errors.ts";
@@ -37,9 +37,16 @@ export function neuralCount(config: NeuralConfig): number {
 }
 
 /**
+ * Parameters that set a memory, which no file rounds: 16 bits of a log step of −5 leave 0.2 % of a
+ * period, which is out of phase after some hundred of its samples. Rounded, they put the hidden
+ * features of an S5 network off by 0.55 % after 700 samples; the others alone by 0.04 %. 4.6 kB.
+ */
+const CLOCKS = /\.mixer\.(logDt|lambdaRe|lambdaIm|logA|dtBias)$/;
+
+/**
  * The bytes of a weights file.
  *
- * @param dtype  of the numbers in the file
+ * @param dtype  of the numbers in the file, but for those that set a memory, which are f32
  * @throws {RangeError} a number is too large for 16 bits
  */
 export function encodeWeights(
@@ -49,7 +56,8 @@ export function encodeWeights(
   const entries = new Map<string, SafetensorsEntry>();
   for (const [name, { shape, data }] of Object.entries(tensors)) {
     const numbers = Float32Array.from(data);
-    entries.set(name, dtype === "f16" ? halfEntry(shape, numbers) : floatEntry(shape, numbers));
+    const isHalf = dtype === "f16" && !CLOCKS.test(name);
+    entries.set(name, isHalf ? halfEntry(shape, numbers) : floatEntry(shape, numbers));
   }
   const text = canonicalJson(config);
   const about = { format: WEIGHTS_FORMAT, config: text, configHash: sha256Hex(text) };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { seedRandom } from "../../../src/base/random.ts";
 import { BACKBONE_CHECKPOINTS as store } from "../../../src/cli/train/run_folder.ts";
-import { openRunFolder, RUN_FILES, writeAtomic } from "../../../src/cli/train/run_folder.ts";
+import { openRunFolder, RUN_FILES } from "../../../src/cli/train/run_folder.ts";
 import { backboneOf } from "../../../src/models/backbone.ts";
 import { parseBackbone } from "../../../src/models/backbone_config.ts";
 import type { Checkpoint } from "../../../src/models/checkpoint.ts";
@@ -26,16 +26,6 @@ const checkpoint: Checkpoint = {
   training: {},
 };
 
-Deno.test("writeAtomic() leaves the old file until the new one is whole", async () => {
-  await withFolder(async (folder) => {
-    const path = `${folder}/file`;
-    await writeAtomic(path, new Uint8Array([1]));
-    await writeAtomic(path, new Uint8Array([2, 3]));
-    assert.deepEqual(await Deno.readFile(path), new Uint8Array([2, 3]));
-    assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["file"]);
-  });
-});
-
 Deno.test("openRunFolder() goes on from its checkpoint, without lines of later steps", async () => {
   await withFolder(async (folder) => {
     const path = `${folder}/run`;
@@ -50,14 +40,6 @@ Deno.test("openRunFolder() goes on from its checkpoint, without lines of later s
     assert.deepEqual(lines.map((line) => JSON.parse(line).step), [2, 4, 5]);
     assert.deepEqual(again.folder.known.map(({ step }) => step), [2, 4]);
     assert.deepEqual(JSON.parse(await Deno.readTextFile(`${path}/${RUN_FILES.config}`)), { a: 1 });
-  });
-});
-
-Deno.test("writeAtomic() leaves nothing where it fails", async () => {
-  await withFolder(async (folder) => {
-    await Deno.mkdir(`${folder}/taken`);
-    await assert.rejects(writeAtomic(`${folder}/taken`, new Uint8Array([1])));
-    assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["taken"]);
   });
 });
 

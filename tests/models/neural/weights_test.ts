@@ -20,7 +20,10 @@ Deno.test("decodeWeights() reads what encodeWeights() wrote, rounded to 16 bits"
   let count = 0;
   for (const [name, { shape, data }] of Object.entries(tensors)) {
     assert.deepEqual(read.tensors[name]!.shape, shape);
-    data.forEach((value, i) => assert.equal(read.tensors[name]!.data[i], Math.f16round(value)));
+    // What sets a memory keeps 32 bits.
+    const isClock = /logDt|lambda/.test(name);
+    const kept = isClock ? Math.fround : Math.f16round;
+    data.forEach((value, i) => assert.equal(read.tensors[name]!.data[i], kept(value)));
     count += data.length;
   }
   assert.equal(neuralCount(config), count);
