@@ -21,6 +21,7 @@ import {
   type MemberName,
 } from "./members.ts";
 import { meanObserve, type MeanState } from "./naive.ts";
+import { ADAPT_INPUTS, adaptLeads, adaptLearn } from "./neural_adapt.ts";
 import type { NeuralPast } from "./neural_replay.ts";
 import {
   neuralMedianAt,
@@ -88,7 +89,15 @@ export type PendingForecast = {
   condition: Float32Array;
   /** Interval ends of each watched level; empty when not issued.                [level, 2, lead] */
   bounds: Float32Array;
+  /**
+   * What the networks' corrections learn from: median, unit and inputs of some leads; absent
+   * without networks.                                         [network, lead, LESSON_NUMBERS]
+   */
+  lessons?: Float32Array;
 };
+
+/** Numbers of a lesson: median, unit and inputs. */
+export const LESSON_NUMBERS = 2 + ADAPT_INPUTS;
 
 /** Most forecasts waiting for targets while a stream is live. */
 export const PENDING_MAX = 10;
@@ -113,6 +122,8 @@ export type EnsembleRun = {
   readonly memberTracks: readonly (TrackRun | null)[];
   readonly neural: readonly NeuralRun[];
   readonly memberNeural: readonly (NeuralRun | null)[];
+  /** Leads whose targets teach the networks' corrections. */
+  readonly lessonLeads: readonly number[];
   /** Forecasts that a replay made of all origins at once; null while a stream is live. */
   past: NeuralPast | null;
   readonly buckets: readonly (readonly [number, number])[];
@@ -172,6 +183,7 @@ export function openEnsemble(state: EnsembleState): EnsembleRun {
         ? neural.find((run) => run.track.network === kind.network) ?? null
         : null
     ),
+    lessonLeads: adaptLeads(horizon),
     past: null,
     buckets,
     bucket: bucketOfLead(horizon),
@@ -374,6 +386,7 @@ function settle(
       losses.errors[at + i] = losses.errors[at + i]! + weight * error;
     }
     losses.weight[bucket] = losses.weight[bucket]! + weight;
+    if (pending.lessons !== undefined) learnLesson(run, pending.lessons, lead, z);
     if (state.calibration === null || pending.condition.length === 0) continue;
     const error = z - pending.point[lead]!;
     calibrationObserve(state.calibration, lead, slot, error, pending.condition[lead]!);
@@ -386,6 +399,17 @@ function settle(
       run.spare = pending.shift()!;
     }
   }
+}
+
+/** Teaches the networks' corrections what came at a lead. */
+function learnLesson(run: EnsembleRun, lessons: Float32Array, lead: number, z: number): void {
+  const index = run.lessonLeads.indexOf(lead);
+  if (index < 0) return;
+  run.neural.forEach(({ track, groups }, k) => {
+    const at = (k * run.lessonLeads.length + index) * LESSON_NUMBERS;
+    const error = (z - lessons[at]!) / lessons[at + 1]!;
+    adaptLearn(track.adapt, groups[lead]!, lessons, at + 2, error);
+  });
 }
 
 function judge(

@@ -10,6 +10,7 @@ import {
   type EnsembleState,
   fromNeural,
   fromTrack,
+  LESSON_NUMBERS,
   liveStride,
   newestSlot,
   PENDING_MAX,
@@ -23,10 +24,17 @@ import { isTransformed } from "./members.ts";
 import { meanInto, seasonalNaiveInto } from "./naive.ts";
 import { LEVELS } from "./neural/shapes.ts";
 import { fanOffset } from "./neural_fan.ts";
-import { MEDIAN, neuralMedianAt, neuralQuantilesAt, type NeuralRun } from "./neural_track.ts";
+import {
+  correctOutlook,
+  MEDIAN,
+  neuralForecast,
+  neuralMedianAt,
+  type NeuralRun,
+} from "./neural_track.ts";
+import { ADAPT_INPUTS } from "./neural_adapt.ts";
 
 /** Share of a network's own fan in its part of the quantiles; the rest is its past errors'. */
-const FAN_OWN = 1;
+const FAN_OWN = 0.6;
 
 /** Members on the log or root are cut nearer to what was seen: they run away faster. */
 const RANGE_CUT_TRANSFORMED = 0.4;
@@ -97,17 +105,44 @@ function neuralMedianInto(
   slot: number,
   out: Float64Array,
 ): void {
-  const { quantiles } = neural;
+  const { quantiles, medians, units, inputs } = neural.outlook;
   if (run.past === null) {
-    neuralQuantilesAt(neural, Float64Array.from(out, (_, l) => slot + 1 + l), quantiles);
+    neuralForecast(neural, slot);
   } else {
-    const past = run.past.quantiles[run.neural.indexOf(neural)]!.get(run.past.count);
+    const past = run.past.outlooks[run.neural.indexOf(neural)]!.get(run.past.count);
     invariant(past, "a replay asks for the origins that it announced");
-    quantiles.set(past);
+    quantiles.set(past.quantiles);
+    medians.set(past.medians);
+    units.set(past.units);
+    inputs.set(past.inputs);
+    correctOutlook(neural);
   }
   for (let l = 0; l < out.length; l++) {
     out[l] = fromNeural(run, neural, quantiles[l * LEVELS.length + MEDIAN]!);
   }
+}
+
+/**
+ * What the networks' corrections will learn from when the targets of the newest forecast are known:
+ * for some of the leads the median without correction, the unit and the inputs.
+ *
+ * @returns  normalised; nothing without networks        [network, lead, 2 + ADAPT_INPUTS]
+ */
+function lessonsOf(run: EnsembleRun): { lessons?: Float32Array } {
+  if (run.neural.length === 0) return {};
+  const { lessonLeads, neural, state } = run;
+  const lessons = new Float32Array(neural.length * lessonLeads.length * LESSON_NUMBERS);
+  let at = 0;
+  for (const one of neural) {
+    const { medians, units, inputs } = one.outlook;
+    for (const lead of lessonLeads) {
+      lessons[at] = fromNeural(run, one, medians[lead]!);
+      lessons[at + 1] = units[lead]! * one.track.scale / state.scale;
+      for (let i = 0; i < ADAPT_INPUTS; i++) lessons[at + 2 + i] = inputs[lead * ADAPT_INPUTS + i]!;
+      at += LESSON_NUMBERS;
+    }
+  }
+  return { lessons };
 }
 
 /** Sets the members' weights from their past errors. */
@@ -181,7 +216,7 @@ export function forecastFromNewest(run: EnsembleRun): PendingForecast {
     bounds: new Float32Array(0),
   };
   outlookInto(run, pending);
-  return pending;
+  return { ...pending, ...lessonsOf(run) };
 }
 
 /** Gives a forecast the conditions that the calibration sees in it, and drops what they need. */
@@ -230,6 +265,7 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
   pending.slot = slot;
   outlookInto(run, { members, point, spread, size });
   conditionsInto(calibration, slot, spread, size, condition);
+  Object.assign(pending, lessonsOf(run));
   const scales = run.apart;
   for (let l = 0; l < horizon; l++) scales[l] = leadScale(calibration, l);
   const shape = standardQuantiles(calibration, WATCHED_QUANTILES, run.sortedErrors);
@@ -314,7 +350,7 @@ function fanAt(run: EnsembleRun, lead: number, quantile: number): number {
     const neural = run.memberNeural[i]!;
     if (neural === null) continue;
     const bucket = run.bucket[lead]!;
-    const offset = fanOffset(neural.track, neural.quantiles, lead, bucket, quantile);
+    const offset = fanOffset(neural.track, neural.outlook.quantiles, lead, bucket, quantile);
     sum += FAN_OWN * run.weights[bucket]![i]! * offset * neural.track.scale / run.state.scale;
   }
   return sum;
@@ -378,7 +414,7 @@ function neuralWithin(run: EnsembleRun, slot: number, low: number, share: number
 }
 
 function medianOf(neural: NeuralRun, lead: number): number {
-  return neural.quantiles[lead * LEVELS.length + MEDIAN]!;
+  return neural.outlook.quantiles[lead * LEVELS.length + MEDIAN]!;
 }
 
 function scaleAt(scales: Float64Array, exponent: number, lead: number): number {

@@ -10,6 +10,7 @@ import {
   enterEnsemble,
   expectation,
   leaveEnsemble,
+  LESSON_NUMBERS,
   openEnsemble,
   PENDING_MAX,
 } from "./ensemble.ts";
@@ -17,6 +18,7 @@ import { ensembleQuantiles, issueWhenDue, memberShares } from "./ensemble_foreca
 import { WAITING_FORECASTS_MAX } from "./filter_track.ts";
 import { filtersOf, kindOf, type MemberName, readoutsOf } from "./members.ts";
 import { KeptRuns } from "./kept_runs.ts";
+import { ADAPT_LEADS_MAX } from "./neural_adapt.ts";
 import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
 import { refit } from "./refit.ts";
 import { networkOfId } from "./registry.ts";
@@ -109,7 +111,9 @@ function stateBytesMax(members: readonly MemberName[]): number {
   }
   for (const name of members) {
     const kind = kindOf(name);
-    if (kind.form === "neural") total += networkOfId(kind.network).stateBytesMax;
+    if (kind.form !== "neural") continue;
+    total += networkOfId(kind.network).stateBytesMax;
+    total += PENDING_MAX * 4 * ADAPT_LEADS_MAX * LESSON_NUMBERS;
   }
   total += PENDING_MAX * (4 * leads * (members.length + 6) + 256);
   if (members.includes("ar_differences")) total += 12 * AR_LAGS_MAX + 8 * packed(AR_LAGS_MAX + 1);

@@ -2,14 +2,15 @@
  * Networks in a refit's replay: all samples are taken at once, and the forecasts of all origins are
  * made before the replay that asks for them. The state at the end is that of samples one by one.
  */
-import { LEVELS } from "./neural/shapes.ts";
 import {
+  emptyOutlook,
   knownLead,
   neuralObserveAll,
+  type NeuralOutlook,
   type NeuralRun,
   type NeuralTrack,
   openNeural,
-  quantilesInto,
+  outlookInto,
 } from "./neural_track.ts";
 import { takeLead } from "./neural/features.ts";
 import { leadRows } from "./neural/shapes.ts";
@@ -20,8 +21,8 @@ import type { NeuralRunner } from "./neural/runner.ts";
 export type NeuralPast = {
   /** Samples taken before the origin that is asked for. */
   count: number;
-  /** By network and count of samples, in units of its scale.          [lead, LEVELS] */
-  readonly quantiles: readonly ReadonlyMap<number, Float64Array>[];
+  /** By network and count of samples; before any correction. */
+  readonly outlooks: readonly ReadonlyMap<number, NeuralOutlook>[];
 };
 
 /**
@@ -29,7 +30,7 @@ export type NeuralPast = {
  *
  * @param track    at its start; advanced to the end
  * @param origins  counts of samples, at least 1
- * @returns        quantiles by origin, in units of the track's scale       [lead, LEVELS]
+ * @returns        by origin, before any correction
  */
 export function neuralReplay(
   track: NeuralTrack,
@@ -41,7 +42,7 @@ export function neuralReplay(
     readonly values: Float64Array;
     readonly origins: ReadonlySet<number>;
   },
-): Map<number, Float64Array> {
+): Map<number, NeuralOutlook> {
   const run: NeuralRun = openNeural(track, runner, seasons, horizon);
   const kept: { count: number; last: number; rows: ReturnType<typeof leadRows> }[] = [];
   const hidden = neuralObserveAll(run, us, values, (count) => {
@@ -54,7 +55,7 @@ export function neuralReplay(
     }
     kept.push({ count, last: track.features.last, rows });
   });
-  const past = new Map<number, Float64Array>();
+  const past = new Map<number, NeuralOutlook>();
   const width = runner.hiddenLength;
   for (const { count, last, rows } of kept) {
     const decoded = runner.decode(
@@ -62,9 +63,9 @@ export function neuralReplay(
       rows,
       horizon,
     );
-    const quantiles = new Float64Array(horizon * LEVELS.length);
-    quantilesInto(last, rows, decoded, horizon, quantiles);
-    past.set(count, quantiles);
+    const outlook = emptyOutlook(horizon);
+    outlookInto(last, rows, decoded, horizon, outlook);
+    past.set(count, outlook);
   }
   return past;
 }

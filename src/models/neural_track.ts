@@ -1,3 +1,13 @@
+import { WATCHED_LEVELS } from "./adaptive_coverage.ts";
+import { leadBuckets } from "./losses.ts";
+import {
+  ADAPT_INPUTS,
+  adaptCorrection,
+  adaptGroups,
+  adaptInputsInto,
+  adaptStart,
+  type AdaptState,
+} from "./neural_adapt.ts";
 import { featureStart, type FeatureState } from "./neural/features.ts";
 import { seasonClock, takeLead, takeSample } from "./neural/features.ts";
 import type { NeuralRunner } from "./neural/runner.ts";
@@ -23,6 +33,8 @@ export type NeuralTrack = {
   state: Float32Array;
   /** What the decoder sees of the newest sample. */
   hidden: Float32Array;
+  /** What the stream has taught the last layer. */
+  adapt: AdaptState;
   /** Factors of the fan's half widths, from past errors: see `neural_fan.ts`.   [level, bucket] */
   fan: Float64Array;
 };
@@ -38,9 +50,33 @@ export type NeuralRun = {
   readonly token: Float32Array;
   readonly elapsed: Float64Array;
   readonly seasonal: Float64Array;
-  /** Quantiles of the newest forecast, in units of `scale`.                [lead, LEVELS] */
-  readonly quantiles: Float64Array;
+  /** Lead group of each lead, for the correction. */
+  readonly groups: Uint8Array;
+  /** The newest forecast, corrected. */
+  readonly outlook: NeuralOutlook;
 };
+
+/** Decoded leads of one origin, in units of the track's scale. */
+export type NeuralOutlook = {
+  /** [lead, LEVELS] */
+  readonly quantiles: Float64Array;
+  /** Medians before the correction.                                                 [lead] */
+  readonly medians: Float64Array;
+  /** Unit of each lead's row.                                                       [lead] */
+  readonly units: Float64Array;
+  /** What the correction sees.                                       [lead, ADAPT_INPUTS] */
+  readonly inputs: Float64Array;
+};
+
+/** Room for the forecasts of `count` leads. */
+export function emptyOutlook(count: number): NeuralOutlook {
+  return {
+    quantiles: new Float64Array(count * LEVELS.length),
+    medians: new Float64Array(count),
+    units: new Float64Array(count),
+    inputs: new Float64Array(count * ADAPT_INPUTS),
+  };
+}
 
 /** Index of the median among the levels. */
 export const MEDIAN = LEVELS.indexOf(0.5);
@@ -60,7 +96,7 @@ export function neuralStart(
   runner: NeuralRunner,
   seasons: readonly Season[],
   scale: number,
-  fanLength: number,
+  horizon: number,
 ): NeuralTrack {
   return {
     network,
@@ -69,7 +105,8 @@ export function neuralStart(
     features: featureStart(featureSeasons(seasons)),
     state: new Float32Array(runner.stateLength),
     hidden: new Float32Array(runner.hiddenLength),
-    fan: new Float64Array(fanLength).fill(1),
+    adapt: adaptStart(horizon),
+    fan: new Float64Array(WATCHED_LEVELS.length * leadBuckets(horizon).length).fill(1),
   };
 }
 
@@ -89,7 +126,8 @@ export function openNeural(
     token: new Float32Array(TOKEN_FEATURES),
     elapsed: new Float64Array(1),
     seasonal: new Float64Array(1),
-    quantiles: new Float64Array(horizon * LEVELS.length),
+    groups: adaptGroups(horizon),
+    outlook: emptyOutlook(horizon),
   };
 }
 
@@ -164,45 +202,68 @@ export function knownLead(lead: number, season: number): number {
   return lead - season * Math.ceil((lead - NEURAL_LEADS_MAX) / season);
 }
 
-/** Writes decoded quantiles in units of the track's scale.                       [count, LEVELS] */
-export function quantilesInto(
+/** Writes what was decoded, as the network gives it. */
+export function outlookInto(
   last: number,
   rows: LeadRows,
   decoded: Float32Array,
   count: number,
-  out: Float64Array,
+  out: NeuralOutlook,
 ): void {
   for (let row = 0; row < count; row++) {
     const unit = rows.unit[row]!;
+    const from = row * LEVELS.length;
     for (let k = 0; k < LEVELS.length; k++) {
-      const at = row * LEVELS.length + k;
-      out[at] = last + unit * decoded[at]!;
+      out.quantiles[from + k] = last + unit * decoded[from + k]!;
     }
+    out.units[row] = unit;
+    out.medians[row] = out.quantiles[from + MEDIAN]!;
+    adaptInputsInto(rows, row, decoded[from + MEDIAN]!, out.inputs, row * ADAPT_INPUTS);
   }
+}
+
+/** Moves the quantiles of a row by what the stream has taught. */
+function correctRow({ adapt }: NeuralTrack, group: number, out: NeuralOutlook, row: number): void {
+  const shift = out.units[row]! * adaptCorrection(adapt, group, out.inputs, row * ADAPT_INPUTS);
+  if (!Number.isFinite(shift)) return;
+  const from = row * LEVELS.length;
+  for (let k = 0; k < LEVELS.length; k++) {
+    out.quantiles[from + k] = out.quantiles[from + k]! + shift;
+  }
+}
+
+/** Moves the quantiles of the horizon's leads by what the stream has taught. */
+export function correctOutlook(run: NeuralRun): void {
+  for (let l = 0; l < run.horizon; l++) correctRow(run.track, run.groups[l]!, run.outlook, l);
 }
 
 /** Smallest lead: a sample stamped late in its slot leaves less than a whole one. */
 const LEAD_MIN = 0.01;
 
-/**
- * Quantiles at slot times after the newest sample, in units of the scale.
- *
- * @param out  [time, LEVELS]; at most as many times as the run has leads
- */
-export function neuralQuantilesAt(run: NeuralRun, us: ArrayLike<number>, out: Float64Array): void {
+/** Decodes at slot times after the newest sample, as the network gives it. */
+function decodeAt(run: NeuralRun, us: ArrayLike<number>, out: NeuralOutlook): void {
   const { track, runner, rows, season } = run;
   for (let i = 0; i < us.length; i++) {
     takeLead(track.features, knownLead(Math.max(LEAD_MIN, us[i]! - track.lastU), season), rows, i);
   }
   const decoded = runner.decode(track.hidden, rows, us.length);
-  quantilesInto(track.features.last, rows, decoded, us.length, out);
+  outlookInto(track.features.last, rows, decoded, us.length, out);
+}
+
+/** Forecasts the leads of the horizon, whole slots after `slot`, into the run's outlook. */
+export function neuralForecast(run: NeuralRun, slot: number): void {
+  const us = Float64Array.from({ length: run.horizon }, (_, l) => slot + 1 + l);
+  decodeAt(run, us, run.outlook);
+  correctOutlook(run);
 }
 
 /** The median at one slot time, in units of the scale. */
 export function neuralMedianAt(run: NeuralRun, u: number): number {
-  const one = new Float64Array(LEVELS.length);
-  neuralQuantilesAt(run, [u], one);
-  return one[MEDIAN]!;
+  const one = emptyOutlook(1);
+  decodeAt(run, [u], one);
+  const lead = Math.round(u - run.track.lastU);
+  correctRow(run.track, run.groups[Math.min(run.horizon, Math.max(1, lead)) - 1]!, one, 0);
+  return one.quantiles[MEDIAN]!;
 }
 
 const NORMAL_SCORES = LEVELS.map((level) => normalQuantile(level));

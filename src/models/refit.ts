@@ -71,18 +71,18 @@ function fitRecords(setting: Setting): FitRecord[] {
 export function refit(input: RefitInput): { state: EnsembleState; records: FitRecord[] } {
   const setting = settingOf(input);
   const records = fitRecords(setting);
-  const { run, past, neural, counts } = replay(setting, records);
+  const { run, past, fans } = replay(setting, records);
   const { state } = run;
   const nonNegative = input.values.every((value) => value >= 0);
   const meanSize = nonNegative ? meanOf(input.values) : 0;
   const came = judged(run, past);
   state.neural?.forEach((track, k) => {
-    const fans = came.map(({ point, errors }, i) => ({
-      quantiles: neural!.quantiles[k]!.get(counts[i]!)!,
+    const judgedFans = came.map(({ point, errors }, i) => ({
+      quantiles: fans[i]![k]!,
       targets: errors.map((error, l) => denormalised(state, point[l]! + error) / track.scale),
     }));
     const span = past.length > 1 ? past.at(-1)!.slot - past[0]!.slot : 0;
-    fitFan(track, fans, leadBuckets(state.horizon), state.horizon, span);
+    fitFan(track, judgedFans, leadBuckets(state.horizon), state.horizon, span);
   });
   state.calibration = calibrate(
     came,

@@ -32,8 +32,8 @@ export const NETWORKS_MAX = 64;
 /** Bytes of one file. */
 export const NETWORK_BYTES_MAX = 16 * 2 ** 20;
 
-/** Features and history of one channel, packed, with what the track adds in numbers. */
-const FEATURE_BYTES_MAX = 12 * 1024 + 512;
+/** Features, history and what else a track keeps beside the network's own, packed. */
+const TRACK_BYTES_MAX = 12 * 1024 + 1536;
 
 /** Hexadecimal digits of the hash in an id. */
 const HASH_DIGITS = 16;
@@ -75,7 +75,7 @@ function networkFrom(name: string, hash: string, weights: NeuralWeights): Servin
     hash,
     kind: config.kind,
     parameters: neuralCount(config),
-    stateBytesMax: networkOf(config).stateBytes() + 4 * config.head + FEATURE_BYTES_MAX,
+    stateBytesMax: networkOf(config).stateBytes() + 4 * config.head + TRACK_BYTES_MAX,
     runner: () => runner ??= openRunner(weights),
   };
 }

@@ -26,7 +26,6 @@ import {
 } from "./filter_track.ts";
 import { leadBuckets, lossStart } from "./losses.ts";
 import { FILTER_KINDS, kindOf, readoutsOf } from "./members.ts";
-import { FAN_LEVELS } from "./neural_fan.ts";
 import { type NeuralPast, neuralReplay } from "./neural_replay.ts";
 import { neuralStart, type NeuralTrack } from "./neural_track.ts";
 import { Residents } from "./packed_cov.ts";
@@ -158,10 +157,15 @@ function startEnsemble(setting: Setting, thetas: Float64Array): EnsembleState {
 /** The tracks of the networks among the members, before the first sample. */
 function neuralParts(setting: Setting): { neural?: NeuralTrack[] } {
   const { members, seasons, scale, input } = setting;
-  const fanLength = FAN_LEVELS * leadBuckets(input.horizon).length;
   const tracks = members.map(kindOf).flatMap((kind) =>
     kind.form === "neural"
-      ? [neuralStart(kind.network, networkOfId(kind.network).runner(), seasons, scale, fanLength)]
+      ? [neuralStart(
+        kind.network,
+        networkOfId(kind.network).runner(),
+        seasons,
+        scale,
+        input.horizon,
+      )]
       : []
   );
   return tracks.length > 0 ? { neural: tracks } : {};
@@ -175,12 +179,12 @@ function neuralPastOf(
 ): NeuralPast | null {
   if (state.neural === undefined) return null;
   const { us, seasons, input } = setting;
-  const quantiles = state.neural.map((track) =>
+  const outlooks = state.neural.map((track) =>
     neuralReplay(track, networkOfId(track.network).runner(), {
       ...{ seasons, horizon: input.horizon, us, values: input.values, origins },
     })
   );
-  return { count: 0, quantiles };
+  return { count: 0, outlooks };
 }
 
 /** After which sample counts a replay forecasts, increasing. */
@@ -235,12 +239,12 @@ function switchParameters(
 /**
  * Runs a fresh ensemble over all samples, forecasting on the way.
  *
- * @returns past: the forecasts; counts: samples before each; neural: the networks' own
+ * @returns past: the forecasts; fans: the networks' quantiles of each, [forecast][network]
  */
 export function replay(
   setting: Setting,
   records: readonly FitRecord[],
-): { run: EnsembleRun; past: PendingForecast[]; neural: NeuralPast | null; counts: number[] } {
+): { run: EnsembleRun; past: PendingForecast[]; fans: Float64Array[][] } {
   const { input, us } = setting;
   const before = input.seen - us.length;
   const switches = records.map(({ count, thetas }) => ({ at: count - before, thetas }));
@@ -251,7 +255,7 @@ export function replay(
   let run = openEnsemble(state);
   run.past = neuralPast;
   const past: PendingForecast[] = [];
-  const counts: number[] = [];
+  const fans: Float64Array[][] = [];
   enterEnsemble(run);
   for (let i = 0; i < us.length; i++) {
     const next = switches.slice(1).find(({ at }) => at === i);
@@ -266,7 +270,7 @@ export function replay(
       if (neuralPast !== null) neuralPast.count = i;
       const forecast = forecastFromNewest(run);
       past.push(forecast);
-      counts.push(i);
+      fans.push(run.neural.map(({ outlook }) => outlook.quantiles.slice()));
       state.pending.push(forecast);
     }
     ensembleObserve(run, us[i]!, input.values[i]!, null);
@@ -277,7 +281,7 @@ export function replay(
     switchParameters(setting, state, switches.at(-1)!.thetas, us.length);
     run = openEnsemble(state);
   }
-  return { run, past, neural: neuralPast, counts };
+  return { run, past, fans };
 }
 
 /** How the forecasts of a replay came out on the slots that followed. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { openRunner } from "../../src/models/neural/fast_network.ts";
 import { LEVELS } from "../../src/models/neural/shapes.ts";
 import { decodeWeights } from "../../src/models/neural/weights.ts";
-import { FAN_LEVELS, fanFactor, fanOffset, fitFan } from "../../src/models/neural_fan.ts";
+import { fanFactor, fanOffset, fitFan } from "../../src/models/neural_fan.ts";
 import { neuralStart } from "../../src/models/neural_track.ts";
 import { normalQuantile } from "../../src/models/normal.ts";
 import { noise } from "./_series.ts";
@@ -13,7 +13,7 @@ const BUCKETS = [[0, 1], [1, 2], [2, 8]] as const;
 
 function trackOf() {
   const runner = openRunner(decodeWeights(drawnNetwork()));
-  return neuralStart("test@0", runner, [], 1, FAN_LEVELS * BUCKETS.length);
+  return neuralStart("test@0", runner, [], 1, HORIZON);
 }
 
 /** Standard normal quantiles at every lead. */

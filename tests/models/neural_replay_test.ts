@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { packTree } from "../../src/base/tree.ts";
 import { openRunner } from "../../src/models/neural/fast_network.ts";
-import { LEVELS } from "../../src/models/neural/shapes.ts";
 import { decodeWeights } from "../../src/models/neural/weights.ts";
 import { neuralReplay } from "../../src/models/neural_replay.ts";
 import {
+  neuralForecast,
   neuralObserve,
-  neuralQuantilesAt,
   neuralStart,
   openNeural,
 } from "../../src/models/neural_track.ts";
@@ -19,18 +18,21 @@ Deno.test("neuralReplay() forecasts from each origin what the track forecasts th
   const horizon = 7;
   const values = seasonalWalk(70, 2);
   const us = values.map((_, i) => i + (i % 6 === 1 ? 0.3 : 0));
-  const replayed = neuralStart("test@0", runner, seasons, 4, 6);
+  const replayed = neuralStart("test@0", runner, seasons, 4, horizon);
   const origins = new Set([1, 20, 44, 69]);
   const setting = { seasons, horizon, us, values, origins };
   const past = neuralReplay(replayed, runner, setting);
   assert.deepEqual([...past.keys()], [...origins]);
-  const live = openNeural(neuralStart("test@0", runner, seasons, 4, 6), runner, seasons, horizon);
-  const out = new Float64Array(horizon * LEVELS.length);
+  const live = openNeural(
+    neuralStart("test@0", runner, seasons, 4, horizon),
+    runner,
+    seasons,
+    horizon,
+  );
   values.forEach((value, i) => {
     if (origins.has(i)) {
-      const slot = Math.round(us[i - 1]!);
-      neuralQuantilesAt(live, Float64Array.from({ length: horizon }, (_, l) => slot + 1 + l), out);
-      assert.deepEqual(past.get(i), out);
+      neuralForecast(live, Math.round(us[i - 1]!));
+      assert.deepEqual(past.get(i), live.outlook);
     }
     neuralObserve(live, us[i]!, value);
   });

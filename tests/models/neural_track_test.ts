@@ -8,14 +8,15 @@ import {
   knownLead,
   MEDIAN,
   NEURAL_LEADS_MAX,
+  neuralForecast,
   neuralMedianAt,
   neuralObserve,
   neuralObserveAll,
-  neuralQuantilesAt,
   neuralStart,
   openNeural,
   quantileAt,
 } from "../../src/models/neural_track.ts";
+import { adaptLearn } from "../../src/models/neural_adapt.ts";
 import { seedRandom } from "../../src/base/random.ts";
 import { normalQuantile } from "../../src/models/normal.ts";
 import { seasonalWalk } from "./_series.ts";
@@ -25,7 +26,7 @@ const SEASONS = [{ length: 24, slots: 24 }];
 
 function opened(seasons = SEASONS, horizon = 12) {
   const runner = openRunner(decodeWeights(drawnNetwork()));
-  const track = neuralStart("test@0", runner, seasons, 4, 6);
+  const track = neuralStart("test@0", runner, seasons, 4, horizon);
   return openNeural(track, runner, seasons, horizon);
 }
 
@@ -50,16 +51,33 @@ Deno.test("neuralObserve() takes samples of one slot time apart", () => {
   assert.ok(run.track.hidden.every(Number.isFinite));
 });
 
-Deno.test("neuralQuantilesAt() increases along levels, in units of the values over the scale", () => {
+Deno.test("neuralForecast() increases along levels, in units of the values over the scale", () => {
   const run = opened();
   seasonalWalk(60, 4).forEach((value, i) => neuralObserve(run, i, value));
-  const out = new Float64Array(3 * LEVELS.length);
-  neuralQuantilesAt(run, [60, 60.5, 200], out);
-  for (let i = 0; i < out.length; i++) {
-    assert.ok(Number.isFinite(out[i]!));
-    if (i % LEVELS.length > 0) assert.ok(out[i]! >= out[i - 1]!);
+  neuralForecast(run, 59);
+  const { quantiles, medians } = run.outlook;
+  for (let i = 0; i < quantiles.length; i++) {
+    assert.ok(Number.isFinite(quantiles[i]!));
+    if (i % LEVELS.length > 0) assert.ok(quantiles[i]! >= quantiles[i - 1]!);
   }
-  assert.equal(neuralMedianAt(run, 60.5), out[LEVELS.length + MEDIAN]);
+  for (const lead of [0, 5]) {
+    assert.equal(neuralMedianAt(run, 60 + lead), quantiles[lead * LEVELS.length + MEDIAN]);
+    assert.equal(medians[lead], quantiles[lead * LEVELS.length + MEDIAN]);
+  }
+});
+
+Deno.test("a learned correction moves all quantiles of its leads alike", () => {
+  const run = opened();
+  seasonalWalk(60, 4).forEach((value, i) => neuralObserve(run, i, value));
+  neuralForecast(run, 59);
+  const before = run.outlook.quantiles.slice();
+  for (let k = 0; k < 400; k++) adaptLearn(run.track.adapt, 0, [0.5, 0, 0, 0, 0, 0], 0, 1);
+  neuralForecast(run, 59);
+  const moved = run.outlook.quantiles.map((value, i) => value - before[i]!);
+  assert.ok(moved[0]! > 0);
+  for (let k = 1; k < LEVELS.length; k++) assert.ok(Math.abs(moved[k]! - moved[0]!) < 1e-9);
+  assert.equal(moved.at(-1), 0);
+  assert.equal(neuralMedianAt(run, 60), run.outlook.quantiles[MEDIAN]);
 });
 
 Deno.test("knownLead() takes long leads whole seasons earlier", () => {
@@ -83,7 +101,7 @@ Deno.test("a channel's neural state stays within 16 KiB, however long the season
   const runner = openRunner({ config, tensors: networkOf(config).init(seedRandom(1)) });
   for (const [first, second] of [[24, 168], [288, 2016], [2500, 0], [5000, 9000], [1, 0]]) {
     const seasons = [first!, second!].map((slots) => ({ length: slots, slots }));
-    const track = neuralStart("neural@0123456789abcdef", runner, seasons, 1, 6);
+    const track = neuralStart("neural@0123456789abcdef", runner, seasons, 1, 96);
     const run = openNeural(track, runner, seasons, 4);
     const values = seasonalWalk(400, 1);
     neuralObserveAll(run, values.map((_, i) => i), values, () => {});
