@@ -1,6 +1,6 @@
 /**
- * The dashboard: `/` lists the streams, `/stream?id=…` shows one, `/models` what serves and the jobs.
- * `train` serves its own page.
+ * The dashboard: `/` lists the streams, `/stream?id=…` shows one, `/models` shows what serves and
+ * the jobs. `train` serves its own page.
  */
 import { Hono } from "hono";
 import type { Context } from "hono";
