@@ -4,13 +4,7 @@ import { sha256Hex } from "../base/hash.ts";
 import { codeHash } from "./evaluate/code_hash.ts";
 import { accuracyPage } from "./evaluate/page.ts";
 import { DEVELOPMENT_SET, families, settingsFor } from "./evaluate/plan.ts";
-import {
-  type AccuracyRecord,
-  formatRecords,
-  mergeRecords,
-  parseRecords,
-  type RecordOrigin,
-} from "./evaluate/record.ts";
+import type { AccuracyRecord, RecordOrigin } from "./evaluate/record.ts";
 import { evaluateRun } from "./evaluate/runs.ts";
 import { totalOf } from "./evaluate/score.ts";
 import { secondSet } from "./evaluate/second_set.ts";
@@ -23,6 +17,7 @@ import {
   type Subject,
   subjectNames,
 } from "./evaluate/subject.ts";
+import { forgetCheckpoints, keepRecords, readRecords, textOf } from "./evaluate/store.ts";
 import { type EvaluationWindow, parseEvaluationWindow } from "./evaluate/windows.ts";
 import { readLines } from "./forecast_windows.ts";
 import { type Command, type CommandInput, type CommandOutput, EXIT_FAILED } from "./command.ts";
@@ -30,7 +25,6 @@ import { EXIT_OK, UsageError } from "./command.ts";
 import { openProgress } from "./progress.ts";
 import { formatNumber, formatTable } from "./table.ts";
 import { MODEL_NAMES } from "../models/mod.ts";
-import { writeAtomic } from "../service/atomic_file.ts";
 import { JOBS_MAX } from "./work_pool.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -51,35 +45,6 @@ function placeOf(input: CommandInput): Place {
     results: input.text("results") ?? new URL("bench/results", ROOT).pathname,
     docs: input.text("docs") ?? new URL("docs", ROOT).pathname,
   };
-}
-
-async function textOf(path: string): Promise<string | null> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
-  }
-}
-
-/** File of a set's records. */
-function recordsPath({ results }: Place, set: string): string {
-  return `${results}/accuracy.${set}.jsonl`;
-}
-
-async function readRecords(place: Place, set: string): Promise<AccuracyRecord[]> {
-  const path = recordsPath(place, set);
-  return parseRecords(await textOf(path) ?? "", path);
-}
-
-/** Keeps records; the file is read again, since another run may have written meanwhile. */
-async function keepRecords(place: Place, set: string, records: AccuracyRecord[]): Promise<void> {
-  const merged = mergeRecords(await readRecords(place, set), records);
-  await Deno.mkdir(place.results, { recursive: true });
-  await writeAtomic(
-    recordsPath(place, set),
-    new TextEncoder().encode(formatRecords(merged)),
-  );
 }
 
 async function commitName(): Promise<string> {
@@ -187,7 +152,7 @@ async function measure(
   const asked = listOf(input.text("settings"));
   const wanted = settingsFor(asked, { model: subject.name, set });
   const settings = subject.name === BASELINE ? withBaselines(wanted) : wanted;
-  const kept = sample === 1 ? await readRecords(place, set) : [];
+  const kept = sample === 1 ? await readRecords(place.results, set) : [];
   const open = missing(settings, kept, origin, input.isSet("keep"));
   const records: AccuracyRecord[] = [];
   for (const family of families(open)) {
@@ -208,7 +173,7 @@ async function measure(
       },
     });
     progress.stop();
-    if (sample === 1) await keepRecords(place, set, measured);
+    if (sample === 1) await keepRecords(place.results, set, measured);
     records.push(...measured);
   }
   return records;
@@ -240,7 +205,8 @@ async function measureAll(input: CommandInput, output: CommandOutput): Promise<A
     if (subject === null) output.note(`${name} is skipped: its package is not installed`);
     else subjects.push(subject);
   }
-  if (input.text("weights") !== undefined) await forgetCheckpoints(place, subjects);
+  const models = subjects.map(({ name }) => name);
+  for (const set of SETS) await forgetCheckpoints(place.results, set, models);
   const measuring = { place, input, output, commit: await commitName(), jobs };
   const records: AccuracyRecord[] = [];
   for (const set of setsOf(input)) {
@@ -251,24 +217,6 @@ async function measureAll(input: CommandInput, output: CommandOutput): Promise<A
     }
   }
   return records;
-}
-
-/** Drops records of checkpoints that are not asked for: a band is that of one training. */
-async function forgetCheckpoints(place: Place, subjects: readonly Subject[]): Promise<void> {
-  const families = new Set(subjects.map(({ name }) => familyOf(name)).filter(Boolean));
-  const isKept = ({ model }: AccuracyRecord) =>
-    !families.has(familyOf(model)) || subjects.some(({ name }) => name === model);
-  for (const set of SETS) {
-    const records = await readRecords(place, set);
-    const kept = records.filter(isKept);
-    if (kept.length === records.length) continue;
-    await writeAtomic(recordsPath(place, set), new TextEncoder().encode(formatRecords(kept)));
-  }
-}
-
-/** The model of whose training a checkpoint is; empty where it is none. */
-function familyOf(model: string): string {
-  return model.slice(0, Math.max(0, model.indexOf(CHECKPOINT_PREFIX)));
 }
 
 function setsOf(input: CommandInput): readonly string[] {
@@ -282,7 +230,7 @@ function setsOf(input: CommandInput): readonly string[] {
 
 /** Files of the page that differ from what the records say; writes them where asked to. */
 async function stalePages(place: Place, isWritten: boolean): Promise<string[]> {
-  const records = (await Promise.all(SETS.map((set) => readRecords(place, set)))).flat();
+  const records = (await Promise.all(SETS.map((set) => readRecords(place.results, set)))).flat();
   const peers = await textOf(`${place.results}/accuracy_peers.json`);
   const findings = await textOf(`${place.results}/accuracy_findings.md`);
   const { text, images } = accuracyPage({
@@ -357,7 +305,7 @@ export const evaluateCommand: Command = {
     const records = isMeasured ? await measureAll(input, output) : [];
     const isKept = input.wholeNumber("sample", { least: 1, most: SAMPLE_MAX }) === undefined;
     const stale = isKept ? await stalePages(place, !isCheck) : [];
-    const kept = (await Promise.all(SETS.map((set) => readRecords(place, set)))).flat();
+    const kept = (await Promise.all(SETS.map((set) => readRecords(place.results, set)))).flat();
     if (input.isSet("json")) {
       output.print(JSON.stringify({ records, stale }));
     } else {

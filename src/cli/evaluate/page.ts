@@ -134,6 +134,7 @@ export function accuracyPage({ records, peers, findings }: PageParts): AccuracyP
     "## Gaps and wrong time stamps",
     settingsTable(dev, ["given", ...gaps]),
     lossTable(dev, gaps),
+    settingsTable(dev, ["found", "found_drop30"]),
     "## Other rates",
     rateTable(dev),
     "## Leads between samples",

@@ -48,6 +48,13 @@ export const SETTINGS: readonly Setting[] = [
     baseline: "given",
   })),
   {
+    name: "found_drop30",
+    title: "30 % dropped, season found",
+    hint: "found",
+    dropped: 0.3,
+    baseline: "given",
+  },
+  {
     name: "jitter",
     title: "time stamps wrong by up to 30 % of a period",
     hint: "given",
