@@ -1,4 +1,7 @@
-/** The dashboard: `/` lists the streams, `/stream?id=…` shows one. `train` serves its own page. */
+/**
+ * The dashboard: `/` lists the streams, `/stream?id=…` shows one, `/models` shows what serves and
+ * the jobs. `train` serves its own page.
+ */
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { type Assets, loadAssets } from "./assets.ts";
@@ -31,6 +34,7 @@ const IMMUTABLE = "public, max-age=31536000, immutable";
 const SERVICE_PAGES: Readonly<Record<string, string>> = {
   "/": "index.html",
   "/stream": "stream.html",
+  "/models": "models.html",
 };
 
 /** Options of {@linkcode dashboard}. */

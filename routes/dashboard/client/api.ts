@@ -1,5 +1,8 @@
 /// <reference lib="dom" />
 /** The service's own HTTP API, as this page reads it. */
+import type { DevicesShape } from "../../../src/service/devices.ts";
+import type { JobShape } from "../../../src/service/job_shape.ts";
+import type { ServingModel } from "../../../src/service/models.ts";
 import type {
   AnomalyShape,
   ForecastShape,
@@ -9,6 +12,7 @@ import type {
 } from "../../../src/service/shapes.ts";
 
 export type { AnomalyShape, ForecastShape, SampleShape, StreamStateShape };
+export type { DevicesShape, JobShape, ServingModel };
 
 /** One line of the list of streams. */
 export interface ListedStream extends StreamShape {
@@ -111,6 +115,21 @@ export async function readInnovations(id: string, limit: number): Promise<readon
     limit: String(limit),
   });
   return samples;
+}
+
+/** What serves, the default first. */
+export async function listModels(): Promise<readonly ServingModel[]> {
+  return (await read<{ models: ServingModel[] }>("/v1/models")).models;
+}
+
+/** The jobs, the newest first. */
+export async function listJobs(): Promise<readonly JobShape[]> {
+  return (await read<{ jobs: JobShape[] }>("/v1/jobs")).jobs;
+}
+
+/** What jobs run on. */
+export function readDevices(): Promise<DevicesShape> {
+  return read("/v1/devices");
 }
 
 /** Address of a stream's events. */

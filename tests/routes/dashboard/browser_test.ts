@@ -1,5 +1,5 @@
 /**
- * Both pages in a real browser, over a real service: what they show, that a keyboard suffices, that
+ * The pages in a real browser, over a real service: what they show, that a keyboard suffices, that
  * a phone's width does, and that nothing breaks their own policy.
  *
  * Needs Chromium (Debian: `apt-get install chromium`; `CHROMIUM` names another place); without it
@@ -204,6 +204,31 @@ const STEPS: readonly (readonly [name: string, run: () => Promise<void>])[] = [
     const last = await page.locator("#tiles dd").first().innerText();
     assert.match(last, /^0\.\d/, "the last value is the other channel's");
     assert.equal(await page.locator(".notice").count(), 0);
+  }],
+  ["the page of the models shows what serves, and jobs with their loss", async () => {
+    await page.goto(running.url);
+    await page.locator('nav a[href="/models"]').click();
+    await page.locator("#models tbody tr", { hasText: "committee" }).waitFor();
+    assert.match(await page.locator("#jobs").innerText(), /No jobs/);
+    const metrics = [3, 2, 1].map((loss, i) => ({ step: i + 1, loss }));
+    const job = {
+      ...{ id: "0123456789abcdef", state: "running", model: "pumps", base: "neural" },
+      ...{ source: { kind: "stream", id: "pump" }, channels: ["a"], rows: 2_000, step: 3 },
+      ...{ steps: 1_200, heldOut: { before: 3, after: 0.5 }, metrics, evaluations: [] },
+      ...{ device: "cpu", createdAt: new Date(1_772_352_000_000).toISOString(), error: null },
+    };
+    await page.route("**/v1/jobs", (route) => route.fulfill({ json: { jobs: [job] } }));
+    const row = page.locator("#jobs tbody tr", { hasText: "pumps" });
+    await row.waitFor();
+    const text = await row.innerText();
+    for (const part of ["from neural", "step 3 of 1,200", "0.5", "pump · 1 series · 2,000 rows"]) {
+      assert.ok(text.includes(part), `"${part}" is not in "${text}"`);
+    }
+    assert.match((await row.locator("path").getAttribute("d"))!, /^M.*L/);
+    await page.setViewportSize({ width: 360, height: 740 });
+    assert.equal(await overflowsSideways(), false);
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.unroute("**/v1/jobs");
   }],
   ["nothing was loaded from elsewhere, and nothing complained", () => {
     assert.deepEqual([...origins], [running.url]);
