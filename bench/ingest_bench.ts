@@ -10,7 +10,9 @@
  * refits above all; "hundred, old streams" has fewer streams that have had 50,000 samples before.
  *
  * Requests go over raw keep-alive connections, one request in flight on each, since a client made
- * of `fetch` would cost more than the server. Server and generator share the machine's cores.
+ * of `fetch` would cost more than the server; most of them are made before the clock starts. Server
+ * and generator share the machine's cores: `server us` and `client us` are the processor time that
+ * each took for a request, until it was applied (Linux only), and say what a load beside them hides.
  */
 import { parseArgs } from "node:util";
 import { loadavg } from "node:os";
@@ -46,6 +48,12 @@ const HISTORY = 50_000;
 const OLD_STREAMS = 16;
 const SECONDS_MAX = 3600;
 const CONNECTIONS_MAX = 1024;
+/** Bytes of requests made before the clock starts; what is sent beyond is made on the way. */
+const PREPARED_BYTES_MAX = 192 * 1024 * 1024;
+/** Requests a second that are prepared for. */
+const PREPARED_PER_S = 8_000;
+/** Clock ticks of `/proc`: 100 a second wherever Linux runs today. */
+const TICK_US = 10_000;
 
 /** Values as they are sent: an hour's wave and noise, over and over. */
 const VALUES = (() => {
@@ -121,8 +129,9 @@ class Connection {
       text += decoder.decode(this.#buffer.subarray(0, count));
       const head = text.indexOf("\r\n\r\n");
       if (head < 0) continue;
-      const length = /content-length: (\d+)/i.exec(text.slice(0, head));
-      if (text.length >= head + 4 + Number(length?.[1] ?? 0)) return Number(text.slice(9, 12));
+      const at = text.indexOf("content-length: ");
+      const length = at < 0 || at > head ? 0 : parseInt(text.slice(at + 16, head));
+      if (text.length >= head + 4 + length) return Number(text.slice(9, 12));
     }
   }
 
@@ -138,7 +147,21 @@ interface Measured {
   readonly appliedPerS: number | null;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Processor time of a request, in microseconds; null where the system does not tell. */
+  readonly serverUs: number | null;
+  readonly clientUs: number | null;
   readonly failed: number;
+}
+
+/** Processor time that a process has taken, in microseconds; null where nobody tells. */
+function processorUs(pid: number): number | null {
+  try {
+    const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return TICK_US * (Number(fields[11]) + Number(fields[12]));
+  } catch {
+    return null;
+  }
 }
 
 /** Connections to one server, and how far each stream has come. */
@@ -146,6 +169,8 @@ class Load {
   readonly #port: number;
   readonly #scenario: Scenario;
   readonly #sent: number[];
+  /** Requests made ahead, by connection: the next one is the last. */
+  readonly #prepared: Uint8Array[][] = [];
 
   constructor(port: number, scenario: Scenario, connections: number) {
     this.#port = port;
@@ -155,6 +180,29 @@ class Load {
 
   get streams(): readonly string[] {
     return this.#sent.map((_, index) => streamId(this.#scenario, index));
+  }
+
+  #bytesOf(connection: number, first: number, samples: number): Uint8Array {
+    const { path, contentType, body } = this.#scenario.request(connection, first, samples);
+    return encoder.encode(
+      `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: ${contentType}\r\n` +
+        `Content-Length: ${body.length}\r\n\r\n${body}`,
+    );
+  }
+
+  /** Makes the requests that the next seconds may need. */
+  prepare(samples: number, seconds: number): void {
+    const bytesMax = PREPARED_BYTES_MAX / this.#sent.length;
+    const countMax = seconds * PREPARED_PER_S / this.#sent.length;
+    for (const [index, first] of this.#sent.entries()) {
+      const made: Uint8Array[] = [];
+      for (let bytes = 0; bytes < bytesMax && made.length < countMax;) {
+        const request = this.#bytesOf(index, first + made.length * samples, samples);
+        made.push(request);
+        bytes += request.length;
+      }
+      this.#prepared[index] = made.reverse();
+    }
   }
 
   /** Sends requests of `samples` samples on every connection while `isWanted` says so. */
@@ -169,12 +217,8 @@ class Load {
       const connection = new Connection(socket);
       while (isWanted(this.#sent[index]!)) {
         const first = this.#sent[index]!;
-        const { path, contentType, body } = this.#scenario.request(index, first, samples);
         this.#sent[index] = first + samples;
-        const bytes = encoder.encode(
-          `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: ${contentType}\r\n` +
-            `Content-Length: ${body.length}\r\n\r\n${body}`,
-        );
+        const bytes = this.#prepared[index]?.pop() ?? this.#bytesOf(index, first, samples);
         const sentMs = performance.now();
         const status = await connection.send(bytes);
         latencies.push(performance.now() - sentMs);
@@ -182,6 +226,7 @@ class Load {
       }
       connection.close();
     }));
+    this.#prepared.length = 0;
     return { latencies, failed };
   }
 
@@ -203,7 +248,7 @@ class Load {
 async function measure(
   load: Load,
   scenario: Scenario,
-  { seconds, isBare }: { seconds: number; isBare: boolean },
+  { seconds, isBare, pid }: { seconds: number; isBare: boolean; pid: number },
 ): Promise<Measured> {
   if (!isBare && scenario.history > 0) {
     await load.drive(HISTORY_SAMPLES, (sent) => sent < scenario.history);
@@ -215,11 +260,17 @@ async function measure(
   };
   await load.drive(scenario.samples, during(1_000));
   if (!isBare) await load.applied();
+  load.prepare(scenario.samples, seconds);
+  const before = [processorUs(pid), processorUs(Deno.pid)] as const;
   const startMs = performance.now();
   const { latencies, failed } = await load.drive(scenario.samples, during(1_000 * seconds));
   const elapsedS = (performance.now() - startMs) / 1_000;
   if (!isBare) await load.applied();
   const appliedS = (performance.now() - startMs) / 1_000;
+  const after = [processorUs(pid), processorUs(Deno.pid)] as const;
+  const [serverUs, clientUs] = [0, 1].map((i) =>
+    before[i] === null || after[i] === null ? null : (after[i]! - before[i]!) / latencies.length
+  ) as [number | null, number | null];
   latencies.sort((a, b) => a - b);
   const requests = latencies.length - failed;
   return {
@@ -228,6 +279,8 @@ async function measure(
     appliedPerS: isBare ? null : requests * scenario.samples / appliedS,
     p50Ms: latencies[Math.floor(latencies.length * 0.5)] ?? NaN,
     p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? NaN,
+    serverUs,
+    clientUs,
     failed,
   };
 }
@@ -241,7 +294,7 @@ console.log(JSON.stringify({ url: "http://127.0.0.1:" + server.addr.port }));`;
 /** Starts a server that prints its address as JSON on its first line. */
 async function start(
   args: readonly string[],
-): Promise<{ port: number; stop: () => Promise<void> }> {
+): Promise<{ port: number; pid: number; stop: () => Promise<void> }> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [...args],
     cwd: `${import.meta.dirname}/..`,
@@ -260,7 +313,8 @@ async function start(
     await child.status;
     await reader.cancel();
   };
-  return { port: Number(new URL(JSON.parse(text.split("\n")[0]!).url).port), stop };
+  const port = Number(new URL(JSON.parse(text.split("\n")[0]!).url).port);
+  return { port, pid: child.pid, stop };
 }
 
 async function main(): Promise<void> {
@@ -282,21 +336,26 @@ async function main(): Promise<void> {
   const scenarios = SCENARIOS.filter(({ name }) => values.scenario?.includes(name) ?? true);
   const load = loadavg()[0]!;
   const rows: { scenario: string; server: string; measured: Measured }[] = [];
-  const run = async (server: string, port: number, scenario: Scenario, isBare: boolean) => {
+  const run = async (
+    server: string,
+    { port, pid }: { readonly port: number; readonly pid: number },
+    scenario: Scenario,
+    isBare: boolean,
+  ) => {
     const driven = new Load(port, scenario, connections);
     if (!isBare) await configure(port, driven.streams, values.model);
-    const measured = await measure(driven, scenario, { seconds, isBare });
+    const measured = await measure(driven, scenario, { seconds, isBare, pid });
     rows.push({ scenario: scenario.name, server, measured });
   };
   const bare = await start(["eval", "--ext=ts", BARE]);
-  for (const scenario of scenarios) await run("bare hono", bare.port, scenario, true);
+  for (const scenario of scenarios) await run("bare hono", bare, scenario, true);
   await bare.stop();
   // Each scenario has a fresh store, so that none inherits another's queue.
   for (const scenario of scenarios) {
     const data = await Deno.makeTempDir({ prefix: "driftline-bench-" });
     const arguments_ = ["--port", "0", "--data", data, "--log-level", "error", "--json"];
     const server = await start(["run", "-A", "--no-check", "main.ts", "serve", ...arguments_]);
-    await run(`driftline (${values.model})`, server.port, scenario, false);
+    await run(`driftline (${values.model})`, server, scenario, false);
     await server.stop();
     await Deno.remove(data, { recursive: true });
   }
@@ -321,7 +380,7 @@ async function configure(port: number, ids: readonly string[], model: string): P
 
 function print(rows: readonly { scenario: string; server: string; measured: Measured }[]): void {
   const header = ["request", "server", "req/s", "samples/s", "applied/s"];
-  header.push("p50 ms", "p99 ms", "failed", "ratio");
+  header.push("p50 ms", "p99 ms", "server us", "client us", "failed", "ratio");
   const table = rows.map(({ scenario, server, measured }) => {
     const bare = rows.find((row) => row.scenario === scenario)!.measured;
     return [
@@ -332,6 +391,8 @@ function print(rows: readonly { scenario: string; server: string; measured: Meas
       measured.appliedPerS?.toFixed(0) ?? "",
       measured.p50Ms.toFixed(2),
       measured.p99Ms.toFixed(2),
+      measured.serverUs?.toFixed(0) ?? "",
+      measured.clientUs?.toFixed(0) ?? "",
       String(measured.failed),
       (measured.requestsPerS / bare.requestsPerS).toFixed(2),
     ];

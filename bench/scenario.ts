@@ -158,9 +158,17 @@ export function forward(group: Group, name: string, call: Call): Scenario {
     },
     onCpu(device) {
       const inputs = onHost(call.inputs());
-      return () => void runOp(device, opNamed(opName), inputs, params);
+      return () => freeAll(device, runOp(device, opNamed(opName), inputs, params));
     },
   };
+}
+
+/** A program frees what it no longer needs, and its next tensors take the same memory. */
+export function freeAll(
+  device: CpuDevice,
+  tensors: Readonly<Record<string, DeviceTensor | undefined>>,
+): void {
+  for (const tensor of Object.values(tensors)) if (tensor !== undefined) device.free(tensor);
 }
 
 /** What a backward reads: values of inputs and outputs, and the outputs' gradients. */
@@ -213,7 +221,8 @@ export function backward(group: Group, name: string, call: Call): Scenario {
         ones.data.fill(1);
         return ones;
       });
-      return () => void runner.runBackward(device, op, given, shapesOf(inputs), params);
+      const shapes = shapesOf(inputs);
+      return () => freeAll(device, runner.runBackward(device, op, given, shapes, params));
     },
   };
 }

@@ -10,6 +10,7 @@
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
 import { ARGS, oneOf, runBench, wholeNumber } from "./args.ts";
+import { freeAll } from "./scenario.ts";
 import { openTape } from "../src/autodiff/tape.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { seedRandom } from "../src/base/random.ts";
@@ -85,7 +86,7 @@ function timesOn(devices: Devices, repeats: number, run: (device: CpuDevice) => 
 function timeOp(devices: Devices, op: AnyOp): Times {
   const { params, ...sized } = op.sized(WORK);
   const inputs = caseInputs({ params, ...sized }, "f32");
-  return timesOn(devices, REPEATS, (device) => void runOp(device, op, inputs, params));
+  return timesOn(devices, REPEATS, (device) => freeAll(device, runOp(device, op, inputs, params)));
 }
 
 function timeBackward(devices: Devices, op: AnyOp): Times {
@@ -99,7 +100,11 @@ function timeBackward(devices: Devices, op: AnyOp): Times {
   }
   for (const name of op.outputs) given[gradientName(name)] = outputs[name]!;
   const shapes = Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, x.shape]));
-  return timesOn(devices, REPEATS, (device) => void runBackward(device, op, given, shapes, params));
+  return timesOn(
+    devices,
+    REPEATS,
+    (device) => freeAll(device, runBackward(device, op, given, shapes, params)),
+  );
 }
 
 function noise(shape: readonly number[], seed: number): Tensor {

@@ -311,41 +311,93 @@ export function loadParts(from: usize, part: i32, lanes: i32): v128 {
   return part == 0 ? realsOf(low, high) : imaginariesOf(low, high);
 }
 
-/** Four of the 16 states of a full tile one sample on; `place` is their vector of real parts. */
+/**
+ * Two complex states, interleaved as they are in memory, one sample on: A·x + v. `place` has the
+ * real parts of A, each twice, and 128 bytes on the imaginary parts, each with either sign.
+ */
 // @ts-ignore: decorator
 @inline
-function advanceQuad(place: usize, from: usize, to: usize): void {
-  const low = v128.load(from);
-  const high = v128.load(from, 16);
-  const ar = v128.load(place, 128);
-  const ai = v128.load(place, 192);
-  const xr = v128.load(place);
-  const xi = v128.load(place, 64);
-  const turnedR = f32x4.sub(f32x4.mul(ar, xr), f32x4.mul(ai, xi));
-  const turnedI = f32x4.add(f32x4.mul(ar, xi), f32x4.mul(ai, xr));
-  const nextR = f32x4.add(turnedR, realsOf(low, high));
-  const nextI = f32x4.add(turnedI, imaginariesOf(low, high));
-  v128.store(place, nextR);
-  v128.store(place, nextI, 64);
-  v128.store(to, v128.shuffle<f32>(nextR, nextI, 0, 4, 1, 5));
-  v128.store(to, v128.shuffle<f32>(nextR, nextI, 2, 6, 3, 7), 16);
+function pairAfter(x: v128, place: usize, from: usize): v128 {
+  const swapped = v128.shuffle<f32>(x, x, 1, 0, 3, 2);
+  const re = f32x4.mul(v128.load(place), x);
+  const im = f32x4.mul(v128.load(place, 128), swapped);
+  return f32x4.add(f32x4.add(re, im), v128.load(from));
 }
 
-/** A full tile over all samples with discrete A: without a question in the loop. */
-function runTile(scratch: usize, from: usize, to: usize, length: i32, stride: isize): void {
+/** A of a full tile as {@linkcode pairAfter} wants it. */
+function pairsInto(to: usize, A: usize): void {
+  for (let n = 0; n < TILE; n++) {
+    const re = load<f32>(at(A, 2 * n));
+    const im = load<f32>(at(A, 2 * n + 1));
+    store<f32>(at(to, 2 * n), re);
+    store<f32>(at(to, 2 * n + 1), re);
+    store<f32>(at(to, 2 * n), -im, 128);
+    store<f32>(at(to, 2 * n + 1), im, 128);
+  }
+}
+
+/**
+ * A full tile over all samples with discrete A, from the state at `state` (16 complex numbers,
+ * written back there). States stay in registers: each sample waits for the one before, and one that
+ * went through memory would wait twice as long.
+ */
+function runTile(
+  pairs: usize,
+  state: usize,
+  from: usize,
+  to: usize,
+  length: i32,
+  stride: isize,
+): void {
+  let x0 = v128.load(state);
+  let x1 = v128.load(state, 16);
+  let x2 = v128.load(state, 32);
+  let x3 = v128.load(state, 48);
+  let x4 = v128.load(state, 64);
+  let x5 = v128.load(state, 80);
+  let x6 = v128.load(state, 96);
+  let x7 = v128.load(state, 112);
   for (let k = 0; k < length; k++) {
-    advanceQuad(scratch, from, to);
-    advanceQuad(scratch + 16, from + 32, to + 32);
-    advanceQuad(scratch + 32, from + 64, to + 64);
-    advanceQuad(scratch + 48, from + 96, to + 96);
+    x0 = pairAfter(x0, pairs, from);
+    x1 = pairAfter(x1, pairs + 16, from + 16);
+    x2 = pairAfter(x2, pairs + 32, from + 32);
+    x3 = pairAfter(x3, pairs + 48, from + 48);
+    x4 = pairAfter(x4, pairs + 64, from + 64);
+    x5 = pairAfter(x5, pairs + 80, from + 80);
+    x6 = pairAfter(x6, pairs + 96, from + 96);
+    x7 = pairAfter(x7, pairs + 112, from + 112);
+    v128.store(to, x0);
+    v128.store(to, x1, 16);
+    v128.store(to, x2, 32);
+    v128.store(to, x3, 48);
+    v128.store(to, x4, 64);
+    v128.store(to, x5, 80);
+    v128.store(to, x6, 96);
+    v128.store(to, x7, 112);
     from += stride;
     to += stride;
+  }
+  v128.store(state, x0);
+  v128.store(state, x1, 16);
+  v128.store(state, x2, 32);
+  v128.store(state, x3, 48);
+  v128.store(state, x4, 64);
+  v128.store(state, x5, 80);
+  v128.store(state, x6, 96);
+  v128.store(state, x7, 112);
+}
+
+/** The state carried in, or zeros, where it goes on. */
+function carryInto(to: usize, from: usize): void {
+  for (let n = 0; n < 2 * TILE; n++) {
+    store<f32>(at(to, n), from != 0 ? load<f32>(at(from, n)) : 0);
   }
 }
 
 /**
  * Equations and shapes: src/ops/diagonal_scan.ts. A task is one row and up to 16 states. `scratch`
- * holds the parts of their state and of A, [4][16] floats.
+ * holds the parts of their state and of A, [4][16] floats; where A is discrete and the tile is
+ * full, A alone, in pairs.
  */
 export function diagonal_scan(
   begin: i32,
@@ -368,15 +420,18 @@ export function diagonal_scan(
     const first = (task % tiles) * TILE;
     const width = least(TILE, states - first);
     const carried = 2 * (b * states + first);
+    if (rule == LTI && width == TILE) {
+      const start = 2 * ((b * length + (isReverse ? length - 1 : 0)) * states + first);
+      const stride = isReverse ? -(<isize> states << 3) : <isize> states << 3;
+      const to = at(state, carried);
+      carryInto(to, given(x0, carried));
+      pairsInto(scratch, at(A, 2 * first));
+      runTile(scratch, to, at(v, start), at(x, start), length, stride);
+      continue;
+    }
     columnsInto(scratch, given(x0, carried), width, 2, 2, 1);
     if (rule != LOGS) columnsInto(scratch + 2 * TILE_BYTES, at(A, 2 * first), width, 2, 2, 1);
-    const isFull = rule == LTI && width == TILE;
-    if (isFull) {
-      const start = 2 * ((b * length + (isReverse ? length - 1 : 0)) * states + first);
-      const stride = <isize> states << 3;
-      runTile(scratch, at(v, start), at(x, start), length, isReverse ? -stride : stride);
-    }
-    for (let step = 0; !isFull && step < length; step++) {
+    for (let step = 0; step < length; step++) {
       const k = isReverse ? length - 1 - step : step;
       for (let q = 0; q < width; q += 4) {
         const lanes = width - q;

@@ -140,6 +140,7 @@ class Recorder {
         kind: "cpu",
         simd: base.simd,
         dataOf: (tensor) => base.dataOf(tensor),
+        arrayOf: (tensor) => base.arrayOf(tensor),
       } as RecordingDevice
       : {
         ...shared,

@@ -83,8 +83,14 @@ export interface CpuDevice extends DeviceBase {
   readonly kind: "cpu";
   /** The SIMD kernels; undefined where only the twins run. */
   readonly simd: SimdUnit | undefined;
-  /** The array behind a tensor. @throws {TypeError} the tensor is not of a CPU device */
+  /**
+   * The array behind a tensor, which may be kept after the tensor was freed.
+   *
+   * @throws {TypeError} the tensor is not of a CPU device
+   */
   dataOf(tensor: DeviceTensor): FloatArray;
+  /** The same for the length of a run: after the tensor is freed another one may have it. */
+  arrayOf(tensor: DeviceTensor): FloatArray;
 }
 
 /** One kernel of a {@linkcode SimdPlan}. */

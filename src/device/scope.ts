@@ -53,8 +53,8 @@ export function openScope(device: Device): ScopedDevice {
   };
   // What else a device does (a tape's recording) it also does inside a scope.
   if (device.kind === "cpu") {
-    const { dataOf, simd } = device;
-    return { ...device, ...scope, kind: "cpu", dataOf, simd };
+    const { dataOf, arrayOf, simd } = device;
+    return { ...device, ...scope, kind: "cpu", dataOf, arrayOf, simd };
   }
   return {
     ...device,

@@ -204,6 +204,29 @@ export function leadScale(state: CalibrationState, lead: number): number {
   return Math.max(scale, 1e-9);
 }
 
+/** {@linkcode leadScale} of every lead, with the same bits.                               [lead] */
+export function leadScalesInto(state: CalibrationState, out: Float64Array): void {
+  const { leadSum, leadCount, priorBase } = state;
+  const horizon = leadSum.length;
+  const half = Math.max(1, Math.floor(horizon / 16));
+  const width = 2 * half + 1;
+  for (let l = 0; l < horizon; l++) {
+    if (l < half || l + half >= horizon) {
+      out[l] = leadScale(state, l);
+      continue;
+    }
+    let sum = 0;
+    let count = 0;
+    for (let k = l - half; k <= l + half; k++) {
+      sum += leadSum[k]!;
+      count += leadCount[k]!;
+    }
+    const prior = priorBase * growth(l);
+    const scale = (sum / width + LEAD_PSEUDO_COUNT * prior) / (count / width + LEAD_PSEUDO_COUNT);
+    out[l] = Math.max(scale, 1e-9);
+  }
+}
+
 function addPhase(state: CalibrationState, past: readonly PastForecast[]): void {
   for (const { slot, errors, size } of past) {
     for (let l = 0; l < errors.length; l++) {
@@ -278,7 +301,8 @@ export function calibrate(
     }
   }
   state.priorBase = priorBaseOf(state, naiveScale);
-  const scales = Float64Array.from({ length: horizon }, (_, l) => leadScale(state, l));
+  const scales = new Float64Array(horizon);
+  leadScalesInto(state, scales);
   fillRing(state, standardised.map(({ lead, value }) => value / scales[lead]!));
   return state;
 }

@@ -2,7 +2,12 @@ import { invariant } from "../base/invariant.ts";
 import { type AdaptiveState, WATCHED_LEVELS, widthFactor } from "./adaptive_coverage.ts";
 import { analogForecastInto, analogShapeOf } from "./analog.ts";
 import { arForecastInto } from "./ar_differences.ts";
-import { conditionsInto, growthExponent, leadScale, standardQuantiles } from "./calibration.ts";
+import {
+  conditionsInto,
+  growthExponent,
+  leadScalesInto,
+  standardQuantiles,
+} from "./calibration.ts";
 import {
   cut,
   denormalised,
@@ -266,8 +271,9 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
   outlookInto(run, { members, point, spread, size });
   conditionsInto(calibration, slot, spread, size, condition);
   Object.assign(pending, lessonsOf(run));
+  const hasFan = run.neural.length > 0;
   const scales = run.apart;
-  for (let l = 0; l < horizon; l++) scales[l] = leadScale(calibration, l);
+  leadScalesInto(calibration, scales);
   const shape = standardQuantiles(calibration, WATCHED_QUANTILES, run.sortedErrors);
   for (let bucket = 0; bucket < run.buckets.length; bucket++) {
     const [from, to] = run.buckets[bucket]!;
@@ -279,7 +285,7 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
       const at = k * horizon;
       for (let l = from; l < to; l++) {
         const width = scales[l]! * condition[l]!;
-        const fan = live * fanAt(run, l, quantile);
+        const fan = hasFan ? live * fanAt(run, l, quantile) : 0;
         bounds[at + l] = point[l]! + factor * width * rest + fan;
       }
     }
@@ -310,10 +316,9 @@ export function ensembleQuantiles(
   const out = new Float64Array(us.length * quantiles.length);
   if (calibration === null) return out.fill(NaN);
   const shape = standardQuantiles(calibration, quantiles, run.sortedErrors);
-  const scales = Float64Array.from(
-    { length: horizon },
-    (_, l) => leadScale(calibration, l) * now.condition[l]!,
-  );
+  const scales = new Float64Array(horizon);
+  leadScalesInto(calibration, scales);
+  for (let l = 0; l < horizon; l++) scales[l] = scales[l]! * now.condition[l]!;
   const exponent = growthExponent(calibration);
   const slot = newestSlot(state);
   const last = state.grid.values[state.grid.length - 1]!;

@@ -11,6 +11,7 @@ import {
 } from "./structural.ts";
 import {
   observationRowInto,
+  seasonPhases,
   type StructuralKind,
   type StructuralLayout,
   THETA,
@@ -74,8 +75,11 @@ export function fitSeries(
   horizon: number,
 ): FitSeries {
   const rows = new Float64Array(us.length * layout.size);
+  const row = new Float64Array(layout.size);
+  const phases = seasonPhases(layout);
   for (let t = 0; t < us.length; t++) {
-    observationRowInto(layout, us[t]!, rows.subarray(t * layout.size, (t + 1) * layout.size));
+    observationRowInto(layout, us[t]!, row, phases);
+    rows.set(row, t * layout.size);
   }
   return { layout, us, values, rows, startLevel, horizon };
 }
@@ -93,33 +97,47 @@ function criterionOrigins(count: number, horizon: number): number[] {
   return origins;
 }
 
-/** Fᵀ·row: what the row sees of the state before the time update. */
-function rowBeforeInto(model: StructuralModel, row: Float64Array, out: Float64Array): void {
-  out.set(row);
+/** Fᵀ·row: what the row that begins at `from` sees of the state before the time update. */
+function rowBeforeInto(
+  model: StructuralModel,
+  rows: Float64Array,
+  from: number,
+  out: Float64Array,
+): void {
   const { layout, transition } = model;
-  if (layout.kind.slope) out[1] = transition.gain * row[0]! + transition.decay * row[1]!;
+  for (let i = 0; i < layout.size; i++) out[i] = rows[from + i]!;
+  if (layout.kind.slope) {
+    out[1] = transition.gain * rows[from]! + transition.decay * rows[from + 1]!;
+  }
   for (let k = 0; k < transition.ouDecay.length; k++) {
     const i = layout.ouStart + k;
-    out[i] = transition.ouDecay[k]! * row[i]!;
+    out[i] = transition.ouDecay[k]! * rows[from + i]!;
   }
 }
 
 /** From P·Fᵀ·row before the time update to P·row after it: F·column + Q·row, in place. */
-function columnAfter(model: StructuralModel, row: Float64Array, column: Float64Array): void {
+function columnAfter(
+  model: StructuralModel,
+  rows: Float64Array,
+  from: number,
+  column: Float64Array,
+): void {
   const { layout, transition: tr, seasonVariance } = model;
+  const level = rows[from]!;
   if (layout.kind.slope) {
-    column[0] = column[0]! + tr.gain * column[1]! + tr.crossNoise * row[1]!;
-    column[1] = tr.decay * column[1]! + tr.crossNoise * row[0]! + tr.slopeNoise * row[1]!;
+    const slope = rows[from + 1]!;
+    column[0] = column[0]! + tr.gain * column[1]! + tr.crossNoise * slope;
+    column[1] = tr.decay * column[1]! + tr.crossNoise * level + tr.slopeNoise * slope;
   }
-  column[0] = column[0]! + tr.levelNoise * row[0]!;
+  column[0] = column[0]! + tr.levelNoise * level;
   for (let k = 0; k < tr.ouDecay.length; k++) {
     const i = layout.ouStart + k;
-    column[i] = tr.ouDecay[k]! * column[i]! + tr.ouNoise[k]! * row[i]!;
+    column[i] = tr.ouDecay[k]! * column[i]! + tr.ouNoise[k]! * rows[from + i]!;
   }
   const { seasonStart } = layout;
   for (let i = 0; i < seasonVariance.length; i++) {
     const at = seasonStart + i;
-    column[at] = column[at]! + seasonVariance[i]! * tr.dt * row[at]!;
+    column[at] = column[at]! + seasonVariance[i]! * tr.dt * rows[from + at]!;
   }
 }
 
@@ -198,17 +216,18 @@ function criterionOf(
       nextOrigin++;
     }
     setTransition(model, us[t]! - (t === 0 ? start.u : us[t - 1]!));
-    const row = rows.subarray(t * size, (t + 1) * size);
-    rowBeforeInto(model, row, rowBefore);
+    // Offsets, not views: making one takes as long as a small filter's step.
+    const from = t * size;
+    rowBeforeInto(model, rows, from, rowBefore);
     kernels.subtractOuterTimesRow(cov, previous, factor, rowBefore, column, size);
     advanceCov(model, cov);
-    columnAfter(model, row, column);
+    columnAfter(model, rows, from, column);
     advanceMean(model, mean);
     let variance = 1;
     let expected = 0;
     for (let i = 0; i < size; i++) {
-      variance += column[i]! * row[i]!;
-      expected += mean[i]! * row[i]!;
+      variance += column[i]! * rows[from + i]!;
+      expected += mean[i]! * rows[from + i]!;
     }
     const innovation = values[t]! - expected;
     const deviation = Math.sqrt(variance);
@@ -217,8 +236,10 @@ function criterionOf(
     sizeSum += Math.abs(innovation) / deviation;
     factor = 1 / variance;
     const gain = clipInnovation(start, innovation, deviation) * factor;
-    for (let i = 0; i < size; i++) mean[i] = mean[i]! + column[i]! * gain;
-    previous.set(column);
+    for (let i = 0; i < size; i++) {
+      mean[i] = mean[i]! + column[i]! * gain;
+      previous[i] = column[i]!;
+    }
   }
   const near = logSum / count + Math.log(sizeSum / count + 1e-12);
   if (share === 0 || farTerms === 0) return near;

@@ -188,5 +188,5 @@ export function observationRowInto(
   row[0] = 1;
   if (layout.kind.slope) row[1] = 0;
   for (let i = layout.ouStart; i < layout.seasonStart; i++) row[i] = 1;
-  row.set(phasesAt(layout, phases, u), layout.seasonStart);
+  if (layout.omegas.length > 0) row.set(phasesAt(layout, phases, u), layout.seasonStart);
 }

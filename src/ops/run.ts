@@ -105,7 +105,7 @@ function arraysOf(
     if (input.dtype !== dtype) {
       throw new TypeError(`Op ${op.name}: "${name}" is ${input.dtype}, the others are ${dtype}`);
     }
-    arrays[name] = isOnDevice(input) ? device.dataOf(input) : input.data;
+    arrays[name] = isOnDevice(input) ? device.arrayOf(input) : input.data;
   }
   return arrays;
 }
@@ -156,7 +156,7 @@ function allocArrays(
   for (const [name, shape] of Object.entries(shapes)) {
     const tensor = homes[name] ?? device.alloc(shape, dtype);
     tensors[name] = tensor;
-    arrays[name] = device.dataOf(tensor);
+    arrays[name] = device.arrayOf(tensor);
   }
   return { tensors, arrays };
 }

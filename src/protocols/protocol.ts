@@ -33,7 +33,10 @@ export interface Decoded {
 
 /** Reads one body piece by piece. */
 export interface Decoder {
-  /** @throws {ProtocolError | LimitError} the decoder is then of no further use */
+  /**
+   * @param bytes  stay as they are until the body has ended: the decoder may keep them
+   * @throws {ProtocolError | LimitError} the decoder is then of no further use
+   */
   push(bytes: Uint8Array): void;
   /** Ends the body. @throws {ProtocolError | LimitError} nothing of the body may be used */
   finish(): Decoded;

@@ -1,16 +1,14 @@
-import { concatSegments, type Segment, sortSegment } from "../signal/segment.ts";
+import {
+  concatSegments,
+  isStrictlyIncreasing,
+  type Segment,
+  sortSegment,
+} from "../signal/segment.ts";
 
 /** True when row `b` gives no channel that row `a` gives too. */
 function areDisjoint(values: readonly Float64Array[], a: number, b: number): boolean {
   for (const column of values) {
     if (!Number.isNaN(column[a]!) && !Number.isNaN(column[b]!)) return false;
-  }
-  return true;
-}
-
-function isStrictlyIncreasing(timestampsNs: BigInt64Array): boolean {
-  for (let i = 1; i < timestampsNs.length; i++) {
-    if (timestampsNs[i]! <= timestampsNs[i - 1]!) return false;
   }
   return true;
 }

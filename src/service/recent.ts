@@ -47,20 +47,22 @@ class Ring {
       ? []
       : [...this.#columns.values()].filter((column) => !given.has(column));
     const length = timestampsNs.length;
-    for (let row = Math.max(0, length - RECENT_SAMPLES); row < length; row++) {
-      const at = this.#count++ % RECENT_SAMPLES;
-      this.#timestampsNs[at] = timestampsNs[row]!;
-      this.#score[at] = score[row]!;
+    for (let row = Math.max(0, length - RECENT_SAMPLES); row < length;) {
+      const at = this.#count % RECENT_SAMPLES;
+      // Up to the end of the samples or of the ring, whichever comes first.
+      const end = Math.min(length, row + RECENT_SAMPLES - at);
+      this.#timestampsNs.set(timestampsNs.subarray(row, end), at);
+      this.#score.set(score.subarray(row, end), at);
       columns.forEach((column, i) => {
-        column.values[at] = segment.values[i]![row]!;
-        column.expected[at] = expected[i]![row]!;
-        column.scale[at] = scale[i]![row]!;
+        column.values.set(segment.values[i]!.subarray(row, end), at);
+        column.expected.set(expected[i]!.subarray(row, end), at);
+        column.scale.set(scale[i]!.subarray(row, end), at);
       });
       for (const { values, expected, scale } of absent) {
-        values[at] = NaN;
-        expected[at] = NaN;
-        scale[at] = NaN;
+        for (const array of [values, expected, scale]) array.fill(NaN, at, at + end - row);
       }
+      this.#count += end - row;
+      row = end;
     }
   }
 

@@ -143,13 +143,33 @@ function pick(segment: Segment, indices: Uint32Array): Segment {
   return { streamId: segment.streamId, channels: segment.channels, timestampsNs, values };
 }
 
+/** 32-bit words of timestamps, low ones first: work on them makes no `bigint` for each sample. */
+function wordsOf(timestampsNs: BigInt64Array): Int32Array {
+  return new Int32Array(timestampsNs.buffer, timestampsNs.byteOffset, 2 * timestampsNs.length);
+}
+
+/** Shortest step between two timestamps that follow each other: above, at or below 0. */
+function leastStep(timestampsNs: BigInt64Array): -1 | 0 | 1 {
+  const words = wordsOf(timestampsNs);
+  let least: 0 | 1 = 1;
+  for (let i = 2; i < words.length; i += 2) {
+    const high = words[i + 1]! - words[i - 1]!;
+    if (high > 0) continue;
+    const low = (words[i]! >>> 0) - (words[i - 2]! >>> 0);
+    if (high < 0 || low < 0) return -1;
+    if (low === 0) least = 0;
+  }
+  return least;
+}
+
+/** True when each timestamp is later than the one before. */
+export function isStrictlyIncreasing(timestampsNs: BigInt64Array): boolean {
+  return leastStep(timestampsNs) > 0;
+}
+
 /** True when timestamps never go back. */
 export function isSorted(segment: Segment): boolean {
-  const { timestampsNs } = segment;
-  for (let i = 1; i < timestampsNs.length; i++) {
-    if (timestampsNs[i]! < timestampsNs[i - 1]!) return false;
-  }
-  return true;
+  return leastStep(segment.timestampsNs) >= 0;
 }
 
 /** The samples in time order; equal timestamps keep their order. Returns a sorted one as it is. */
@@ -210,6 +230,14 @@ export function concatSegments(segments: readonly Segment[]): Segment {
  */
 export function timesS(timestampsNs: BigInt64Array, epochNs: bigint): Float64Array {
   const times = new Float64Array(timestampsNs.length);
-  for (let i = 0; i < times.length; i++) times[i] = Number(timestampsNs[i]! - epochNs) / 1e9;
+  const words = wordsOf(timestampsNs);
+  const epoch = wordsOf(BigInt64Array.of(epochNs));
+  const epochLow = epoch[0]! >>> 0;
+  const epochHigh = epoch[1]!;
+  for (let i = 0; i < times.length; i++) {
+    const low = (words[2 * i]! >>> 0) - epochLow;
+    // Both parts are exact, so that their sum is rounded once, as Number() would round it.
+    times[i] = ((words[2 * i + 1]! - epochHigh) * 4294967296 + low) / 1e9;
+  }
   return times;
 }

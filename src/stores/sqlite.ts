@@ -9,6 +9,7 @@ import {
   requestBytes,
 } from "./_helpers/check.ts";
 import type { AppendRequest } from "./_helpers/sqlite_core.ts";
+import { unpackResult } from "./_helpers/sent_result.ts";
 import type { SentOutcome } from "./_helpers/sqlite_worker.ts";
 import {
   type AlarmEvent,
@@ -243,10 +244,9 @@ function settle(queued: QueuedAppend, outcome: SentOutcome): void {
     return;
   }
   const { segments } = queued.request;
-  queued.settled.resolve(outcome.results.map(({ isWhole, ...result }, index) => ({
-    ...result,
-    inOrder: isWhole ? segments[index]! : result.inOrder,
-  })));
+  queued.settled.resolve(
+    outcome.results.map((result, index) => unpackResult(result, segments[index])),
+  );
 }
 
 function fileBytes(path: string): number {

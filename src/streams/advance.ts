@@ -220,13 +220,24 @@ export class Advancer {
   }
 }
 
-/** A range as arrays of its own: a view would send the whole array to the other thread. */
+/**
+ * A range as arrays of its own: a view would send the whole array to the other thread. The segment
+ * itself where it is that already.
+ */
 export function copyRange(segment: Segment, start: number, end: number): Segment {
+  if (start === 0 && end === segment.timestampsNs.length && isOwn(segment)) return segment;
   return {
     ...segment,
     timestampsNs: segment.timestampsNs.slice(start, end),
     values: segment.values.map((column) => column.slice(start, end)),
   };
+}
+
+/** True when no array of a segment is a view of a longer one. */
+function isOwn({ timestampsNs, values }: Segment): boolean {
+  const isWhole = (array: BigInt64Array | Float64Array) =>
+    array.byteLength === array.buffer.byteLength;
+  return isWhole(timestampsNs) && values.every(isWhole);
 }
 
 /** What a submission is told whose samples were absorbed from the log before it came. */

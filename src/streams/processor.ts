@@ -107,10 +107,14 @@ export class StreamProcessor {
     const start = this.#envelope.sampleCount;
     this.#envelope.epochNs ??= segment.timestampsNs[0]!;
     const growth = this.#growth(segment);
-    const expected = segment.channels.map(() => new Float64Array(length).fill(NaN));
-    const scale = segment.channels.map(() => new Float64Array(length).fill(NaN));
-    const score = new Float64Array(length);
-    const flag = new Float64Array(length);
+    // One block for all of them: each would be a buffer of its own on the way to another thread.
+    const width = segment.channels.length;
+    const block = new Float64Array(length * (2 * width + 2));
+    const column = (index: number) => block.subarray(length * index, length * (index + 1));
+    const expected = segment.channels.map((_, c) => column(c).fill(NaN));
+    const scale = segment.channels.map((_, c) => column(width + c).fill(NaN));
+    const score = column(2 * width);
+    const flag = column(2 * width + 1);
     for (const { index, names } of growth) {
       for (const name of names) this.#openChannel(name, segment.timestampsNs[index]!);
     }

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { POOLED_BYTES_MIN } from "../../src/device/array_pool.ts";
 import { openCpu } from "../../src/device/cpu.ts";
+import { type DeviceTensor, viewOf } from "../../src/device/device.ts";
 import { tensorOf } from "../../src/tensor/tensor.ts";
 import { checkWrite } from "./_write.ts";
 
@@ -58,4 +60,44 @@ Deno.test("openCpu() gives residents of f64, or without kernels, memory like any
   const tensor = plain.alloc([2], "f32", "resident");
   assert.ok(plain.dataOf(tensor).buffer instanceof ArrayBuffer);
   plain.free(tensor);
+});
+
+Deno.test("openCpu() uses freed memory again, but none that somebody was shown", async () => {
+  const cpu = openCpu();
+  const shape = [POOLED_BYTES_MIN / 4];
+  const first = cpu.alloc(shape, "f32");
+  const array = cpu.arrayOf(first);
+  const view = viewOf(first, 0, [1]);
+  // Views die with their tensor, not the other way round.
+  cpu.free(view);
+  assert.notEqual(cpu.arrayOf(cpu.alloc(shape, "f32")), array);
+  cpu.free(first);
+  cpu.free(first);
+  const second = cpu.alloc(shape, "f32");
+  assert.equal(cpu.arrayOf(second), array);
+  assert.notEqual(cpu.arrayOf(cpu.alloc(shape, "f32")), array);
+  for (
+    const show of [
+      cpu.dataOf,
+      cpu.read,
+      (tensor: DeviceTensor) => cpu.dataOf(viewOf(tensor, 0, [1])),
+    ]
+  ) {
+    const shown = cpu.alloc(shape, "f32");
+    const kept = cpu.arrayOf(shown);
+    await show(shown);
+    cpu.free(shown);
+    assert.notEqual(cpu.arrayOf(cpu.alloc(shape, "f32")), kept);
+  }
+  const given = new Float32Array(shape[0]!);
+  cpu.free(cpu.upload(tensorOf(shape, given)));
+  assert.notEqual(cpu.arrayOf(cpu.alloc(shape, "f32")), given);
+});
+
+Deno.test("openCpu() spoils freed memory where fresh memory is spoilt", () => {
+  const cpu = openCpu({ poison: true });
+  const tensor = cpu.alloc([POOLED_BYTES_MIN / 4], "f32");
+  const array = cpu.arrayOf(tensor).fill(1);
+  cpu.free(tensor);
+  assert.ok(array.every(Number.isNaN));
 });

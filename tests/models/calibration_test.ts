@@ -6,6 +6,7 @@ import {
   ERROR_RING_MAX,
   growthExponent,
   leadScale,
+  leadScalesInto,
   type PastForecast,
   phaseFactor,
   priorShape,
@@ -94,4 +95,20 @@ Deno.test("growthExponent() tells a walk's errors from a stationary series'", ()
   assert.ok(Math.abs(exponentOf(walk) - 0.5) < 0.12, `${exponentOf(walk)}`);
   // Too few leads to tell: the square root.
   assert.equal(growthExponent(calibrate([], 4, 1, 0, 1, 10)), 0.5);
+});
+
+Deno.test("leadScalesInto() gives the bits of leadScale(), at the ends and where all leads are", () => {
+  for (const horizon of [1, 2, 3, 12, 47, 96]) {
+    const past: PastForecast[] = Array.from({ length: 20 }, (_, o) => ({
+      slot: o,
+      point: new Float32Array(horizon),
+      spread: new Float32Array(horizon).fill(1),
+      size: new Float32Array(horizon).fill(10),
+      errors: noise(horizon, o + 1),
+    }));
+    const state = calibrate(past, horizon, 1, 10, 1, 40);
+    const scales = new Float64Array(horizon);
+    leadScalesInto(state, scales);
+    assert.deepEqual([...scales], Array.from(scales, (_, lead) => leadScale(state, lead)));
+  }
 });

@@ -7,6 +7,7 @@ import {
   isChannelName,
   isSorted,
   isStreamId,
+  isStrictlyIncreasing,
   type Segment,
   SEGMENT_SAMPLES_MAX,
   sliceSegment,
@@ -101,4 +102,25 @@ Deno.test("timesS() is exact to the nanosecond near the epoch it is given", () =
   const epochNs = 1_704_067_200_000_000_000n;
   const times = timesS(BigInt64Array.of(epochNs + 1n, epochNs - 1_500_000_000n), epochNs);
   assert.deepEqual(Array.from(times), [1e-9, -1.5]);
+});
+
+Deno.test("timestamps are compared and turned into seconds as their bigints would be", () => {
+  const time = fc.oneof(
+    fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+    fc.bigInt({ min: -3n, max: 3n }),
+    fc.bigInt({ min: 2n ** 32n - 2n, max: 2n ** 32n + 2n }).map((near) => near * -1n),
+  );
+  fc.assert(
+    fc.property(fc.array(time, { minLength: 1, maxLength: 4 }), time, (times, epochNs) => {
+      // A view that does not begin with its buffer.
+      const timestampsNs = BigInt64Array.from([0n, ...times]).subarray(1);
+      const segment = { streamId: "a", channels: [], timestampsNs, values: [] };
+      const steps = times.slice(1).map((ns, i) => [times[i]!, ns] as const);
+      assert.equal(isStrictlyIncreasing(timestampsNs), steps.every(([a, b]) => a < b));
+      assert.equal(isSorted(segment), steps.every(([a, b]) => a <= b));
+      const seconds = times.map((ns) => Number(ns - epochNs) / 1e9);
+      assert.deepEqual([...timesS(timestampsNs, epochNs)], seconds);
+    }),
+    { numRuns: 2_000 },
+  );
 });

@@ -50,7 +50,7 @@ function dispatch(
 export function packHalf(device: Device, x: DeviceTensor): DeviceTensor {
   const count = sizeOf(x.shape);
   if (device.kind === "cpu") {
-    const data = device.dataOf(x).map(roundedToHalf);
+    const data = device.arrayOf(x).map(roundedToHalf);
     return device.upload({ shape: x.shape, dtype: x.dtype, data } as Tensor);
   }
   const words = device.alloc([Math.ceil(count / 2)], "f32");

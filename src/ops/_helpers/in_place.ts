@@ -26,8 +26,8 @@ function expectSameSize(name: string, target: DeviceTensor, x: DeviceTensor): nu
 export function addInto(device: Device, sum: DeviceTensor, x: DeviceTensor): void {
   const size = expectSameSize("x", sum, x);
   if (device.kind === "cpu") {
-    const into = device.dataOf(sum);
-    const from = device.dataOf(x);
+    const into = device.arrayOf(sum);
+    const from = device.arrayOf(x);
     for (let i = 0; i < size; i++) into[i]! += from[i]!;
     return;
   }
@@ -51,7 +51,7 @@ export function addInto(device: Device, sum: DeviceTensor, x: DeviceTensor): voi
 export function copyInto(device: Device, target: DeviceTensor, x: DeviceTensor): void {
   const count = expectSameSize("x", target, x);
   if (device.kind === "cpu") {
-    device.dataOf(target).set(device.dataOf(x));
+    device.arrayOf(target).set(device.arrayOf(x));
     return;
   }
   device.dispatch([{

@@ -1,5 +1,5 @@
 import { LimitError } from "../../base/errors.ts";
-import { CHANNEL_COUNT_MAX, type Segment } from "../../signal/segment.ts";
+import { CHANNEL_COUNT_MAX, isStrictlyIncreasing, type Segment } from "../../signal/segment.ts";
 import { type Conflict, CONFLICTS_NAMED_MAX } from "../store.ts";
 
 /** What classification has to know of a stream. */
@@ -52,10 +52,7 @@ export function classify(segment: Segment, head: LogHead, stored: StoredRow): Ap
 export function isPlainTail(segment: Segment, head: LogHead): boolean {
   const { timestampsNs } = segment;
   if (head.lastInOrderNs !== null && timestampsNs[0]! <= head.lastInOrderNs) return false;
-  for (let i = 1; i < timestampsNs.length; i++) {
-    if (timestampsNs[i]! <= timestampsNs[i - 1]!) return false;
-  }
-  return true;
+  return isStrictlyIncreasing(timestampsNs);
 }
 
 /** The stream's channels and, behind them, those that the segment brings. */

@@ -11,20 +11,9 @@ import {
   Transferred,
 } from "../../base/remote_port.ts";
 import type { Segment } from "../../signal/segment.ts";
-import {
-  type AppendResult,
-  type Commit,
-  CorruptChunkError,
-  type StreamSettings,
-} from "../store.ts";
+import { type Commit, CorruptChunkError, type StreamSettings } from "../store.ts";
+import { packResult, type SentResult } from "./sent_result.ts";
 import { type AppendRequest, SqliteCore } from "./sqlite_core.ts";
-
-/** A result on its way to the other thread; `isWhole` spares sending back what it sent. */
-export type SentResult = Omit<AppendResult, "inOrder"> & {
-  readonly inOrder: Segment | null;
-  /** All rows of the request's segment advance the state. */
-  readonly isWhole: boolean;
-};
 
 /** What became of one request, on its way to the other thread. */
 export type SentOutcome =
@@ -71,11 +60,7 @@ function append(given: { requests: readonly AppendRequest[]; nowNs: bigint }): S
   return outcomes.map((outcome, at): SentOutcome => {
     if ("error" in outcome) return { error: encodeError(outcome.error) };
     const { segments } = given.requests[at]!;
-    const results = outcome.results.map((result, index): SentResult => {
-      const isWhole = result.inOrder !== null && result.inOrder === segments[index];
-      return { ...result, inOrder: isWhole ? null : result.inOrder, isWhole };
-    });
-    return { results };
+    return { results: outcome.results.map((result, at) => packResult(result, segments[at])) };
   });
 }
 
