@@ -1,6 +1,6 @@
 /** What the Worker of the jobs does: one tuning from its folder to the file of a model. */
 import type { Clock } from "../base/clock.ts";
-import { DeviceLostError } from "../base/errors.ts";
+import { DeviceLostError, LimitError } from "../base/errors.ts";
 import type { Device } from "../device/mod.ts";
 import type { TrainingEnd } from "../training/trainer.ts";
 import {
@@ -133,7 +133,8 @@ export async function runJob(task: JobTask, context: JobContext): Promise<JobOut
     try {
       return await runOn(device, folder, tuning, task, context);
     } catch (error) {
-      if (!(error instanceof DeviceLostError)) throw error;
+      // It went away, or has no room: the CPU can neither be lost nor be so small.
+      if (!(error instanceof DeviceLostError || error instanceof LimitError)) throw error;
       const text = `${error.message}; the job goes on from its last checkpoint on the CPU`;
       context.tell({ kind: "note", text });
     }

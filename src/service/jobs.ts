@@ -172,6 +172,13 @@ export class Jobs {
     return [...this.#jobs.values()].reverse().map(({ record, lines }) => jobShape(record, lines));
   }
 
+  /** How many jobs there are, by state; for `/metrics`. */
+  stats(): Readonly<Record<JobState, number>> {
+    const stats = { queued: 0, running: 0, finished: 0, canceled: 0, failed: 0 };
+    for (const { record } of this.#jobs.values()) stats[record.state]++;
+    return stats;
+  }
+
   /** @throws {NotFoundError} no such job */
   get(id: string): JobShape {
     const { record, lines } = this.#job(id);

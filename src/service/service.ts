@@ -272,7 +272,8 @@ export class Service {
       this.#store.stats(),
     ]);
     return text + gauges("driftline_store", { ...store }) +
-      gauges("driftline_engine", { ...this.#engine.stats() });
+      gauges("driftline_engine", { ...this.#engine.stats() }) +
+      gauges("driftline_jobs", { ...this.models.jobs.stats() });
   }
 
   /** Says so to those who ask, gives up bodies that are not whole, and ends the event streams. */

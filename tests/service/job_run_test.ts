@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { DeviceLostError } from "../../src/base/errors.ts";
+import { DeviceLostError, LimitError } from "../../src/base/errors.ts";
 import { type Device, openCpu } from "../../src/device/mod.ts";
 import { JobFolder } from "../../src/service/job_files.ts";
 import { type JobRecord, RECIPE_DEFAULT } from "../../src/service/job_record.ts";
@@ -19,15 +19,15 @@ async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
   }
 }
 
-/** Runs a job on devices of which the first is lost at its `at`-th minibatch. */
-async function runLosing(folder: string, at: number) {
+/** Runs a job on devices of which the first fails at its `at`-th minibatch. */
+async function runLosing(folder: string, at: number, fault: Error) {
   const lost = openCpu();
   let count = 0;
   const openTuning: OpenTuning = (...given) => {
     const tuning = openTestTuning(...given);
     const { objective } = tuning.options;
     const failing: typeof objective = (device, ...rest) => {
-      if (isOn(device, lost) && ++count > at) throw new DeviceLostError("The GPU went away");
+      if (isOn(device, lost) && ++count > at) throw fault;
       return objective(device, ...rest);
     };
     return { ...tuning, options: { ...tuning.options, objective: failing } };
@@ -49,16 +49,23 @@ async function runLosing(folder: string, at: number) {
   return { ...result, news };
 }
 
-Deno.test("a job whose GPU goes away goes on from its last checkpoint on the CPU", async () => {
-  await inFolder(async (folder) => {
-    const { end, news } = await runLosing(folder, 60);
-    assert.equal(end, "finished");
-    const opened = news.filter((told) => told.kind === "opened");
-    assert.deepEqual(opened.map(({ device }) => device), ["gpu", "cpu"]);
-    assert.ok(opened[1]!.step > 0 && opened[1]!.step < RECIPE.steps);
-    assert.ok(news.some((told) => told.kind === "note" && /went away/.test(told.text)));
+for (
+  const fault of [
+    new DeviceLostError("The GPU went away"),
+    new LimitError("BUDGET_BYTES", 1, 2),
+  ]
+) {
+  Deno.test(`a job goes on from its last checkpoint on the CPU after: ${fault}`, async () => {
+    await inFolder(async (folder) => {
+      const { end, news } = await runLosing(folder, 60, fault);
+      assert.equal(end, "finished");
+      const opened = news.filter((told) => told.kind === "opened");
+      assert.deepEqual(opened.map(({ device }) => device), ["gpu", "cpu"]);
+      assert.ok(opened[1]!.step > 0 && opened[1]!.step < RECIPE.steps);
+      assert.ok(news.some((told) => told.kind === "note" && told.text.includes(fault.message)));
+    });
   });
-});
+}
 
 Deno.test("a job that goes on tells the lines of the way it has come", async () => {
   await inFolder(async (folder) => {

@@ -172,6 +172,8 @@ Deno.test("a job that is ended while it runs or waits makes nothing", async () =
     while (port.ran.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
     await jobs.remove(waiting.id);
     assert.equal(jobs.get(waiting.id).state, "canceled");
+    const none = { queued: 0, running: 0, finished: 0, canceled: 0, failed: 0 };
+    assert.deepEqual(jobs.stats(), { ...none, running: 1, canceled: 1 });
     await jobs.remove(running.id);
     assert.equal(jobs.get(running.id).state, "canceled");
     assert.equal(served.size, 0);

@@ -37,13 +37,12 @@ export class Figures {
     return this.#records.find((one) => one.model === model && one.setting === setting);
   }
 
-  /** Names of what was measured in a setting, models first, then peers. */
+  /** Names of what was measured in a setting, models first, then peers, by their MASE. */
   names(setting: string): string[] {
-    const own = this.#records.filter((record) => record.setting === setting);
-    return [
-      ...own.filter(({ isPeer }) => !isPeer),
-      ...own.filter(({ isPeer }) => isPeer),
-    ].map(({ model }) => model);
+    const mase = (name: string) => this.total(name, setting)?.mase ?? Infinity;
+    return this.#records.filter((record) => record.setting === setting)
+      .toSorted((a, b) => Number(a.isPeer) - Number(b.isPeer) || mase(a.model) - mase(b.model))
+      .map(({ model }) => model);
   }
 
   /** Seasonal Naive in the setting that a setting is compared with. */

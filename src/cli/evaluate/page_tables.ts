@@ -17,6 +17,8 @@ const COVER_POINTS = 0.06;
 export const RIVAL = "augurs-mstl";
 /** Forecasters that tables by task and pictures show, where they were measured. */
 const SHOWN_MAX = 5;
+/** Models whose losses are told task by task. */
+const TOLD_MAX = 3;
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return MISSING;
@@ -305,7 +307,7 @@ export function lossesList(figures: Figures, published: PublishedPeers | null): 
     const told = off.map((task) => `${task} (${tasks[task]!.cover80.toFixed(2)})`);
     return told.length === 0 ? "none" : told.join(", ");
   };
-  return shownModels(figures, "found").map((name) =>
+  return shownModels(figures, "found").slice(0, TOLD_MAX).map((name) =>
     `- ${name}: worse than Seasonal Naive by more than ${percent(NAIVE_SHARE)} in MASE on ` +
     `${against(name, naive, NAIVE_SHARE)}; worse than the best of all peers on that task by ` +
     `more than ${percent(PEER_SHARE)} on ${against(name, best, PEER_SHARE)}; inside the 80 % ` +

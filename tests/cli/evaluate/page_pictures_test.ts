@@ -18,7 +18,7 @@ const FIGURES = new Figures(RECORDS, "dev");
 
 Deno.test("contextPicture() has a point a length for everything that was measured", () => {
   const { series, ticks } = contextPicture(FIGURES)!;
-  assert.deepEqual(series.map(({ name }) => name), ["committee", "seasonal-naive", "augurs-mstl"]);
+  assert.deepEqual(series.map(({ name }) => name), ["committee", "augurs-mstl", "seasonal-naive"]);
   assert.equal(ticks.length, CONTEXTS.length);
   series[0]!.points.forEach(([, y]) => assert.ok(Math.abs(y - 0.5) < 1e-12));
 });

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
 import { sha256Hex } from "../../../src/base/hash.ts";
+import { readLines } from "../../../src/cli/forecast_windows.ts";
+import { earliestCut, findContext, rowsAllowed } from "../../../src/cli/pretraining/cut.ts";
+import { readWindows } from "../../../src/cli/pretraining/pack.ts";
+import { csvTables } from "../../../src/cli/pretraining/tables.ts";
 import { cutWindows, secondSet } from "../../../src/cli/evaluate/second_set.ts";
 
 const SHAPE = { task: "t", name: "s", freq: "H", m: 4, h: 3, length: 30, windows: 2 };
@@ -38,4 +42,39 @@ Deno.test("secondSet() of the packaged tables is the same each time", async () =
   }
   const hash = sha256Hex(JSON.stringify(windows));
   assert.equal(hash, "fe6c04c75b3b00cf199b8b5af9b27b2f23719d4ec97cd2bd3051afac9b3a8a00");
+});
+
+const SHARED = Deno.env.get("DRIFTLINE_SHARED") ?? `${import.meta.dirname}/../../../../shared`;
+
+/** Tasks that share their hours with development windows, and the file of both. */
+const SISTERS = [
+  ["household_other", "household_daily", "household_power/daily.csv.gz"],
+  ["beijing_other", "beijing_pm25", "beijing_pm25/beijing_pm25.csv.gz"],
+  ["air_other", "air_quality", "air_quality/air_quality.csv.gz"],
+  ["eeg_other", "eeg_eye", "eeg_eye_state/eeg_eye_state.csv.gz"],
+] as const;
+
+async function isThere(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+Deno.test({
+  name: "secondSet() has no sample that pretraining sees",
+  ignore: !await isThere(`${SHARED}/data/README.md`),
+  async fn() {
+    const windows = await secondSet(SHARED);
+    const trained = await readWindows(`${SHARED}/eval/windows.dev.jsonl.gz`);
+    for (const [task, developed, file] of SISTERS) {
+      const text = (await readLines(`${SHARED}/data/${file}`)).join("\n");
+      const tables = csvTables(text);
+      const cut = earliestCut(tables, trained.filter((window) => window.task === developed));
+      const allowed = rowsAllowed(tables[0]!, cut);
+      const own = windows.filter((window) => window.task === task);
+      assert.ok(own.length >= 8, task);
+      for (const { id, context } of own) {
+        const first = findContext(tables[0]!.columns.get(id.split("/")[1]!)!, context);
+        assert.ok(first >= allowed, `${id} begins at row ${first}, training ends at ${allowed}`);
+      }
+    }
+  },
 });
