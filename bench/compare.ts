@@ -3,7 +3,7 @@
  * long as the comparison takes. Both sides run the bench of this tree, in a process each that stays
  * for the whole comparison, and take turns scenario by scenario, so that heat, clocks and neighbours
  * fall on both alike. The counts of iterations are fixed and the minima are compared, since noise
- * only adds.
+ * only adds; a difference is called one where the turns agree on it, too.
  */
 import { BenchError } from "./args.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
@@ -15,6 +15,12 @@ const ROUNDS = 5;
 const REPEATS = 4;
 /** Scenarios whose least times differ by less are as fast. */
 const ALIKE = 0.03;
+/**
+ * Share of the pairs of turns, one of each side, that must go one way before a difference is called
+ * one: on a machine that others share the least of five turns differs by more than 3 % by itself.
+ * Of equal sides 1 in 30 passes this (Mann and Whitney 1947, five turns against five).
+ */
+const CLEAR_SHARE = 0.92;
 
 /** Why two revisions could not be compared, in words for a user. */
 export class ComparisonError extends BenchError {
@@ -27,6 +33,8 @@ export interface Compared {
   readonly device: string;
   readonly baseMs: number;
   readonly hereMs: number;
+  /** Share of the pairs of turns in which this tree took less; a tie counts half. */
+  readonly wins: number;
 }
 
 /** What a comparison found. */
@@ -129,28 +137,36 @@ async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<stri
   }
 }
 
-function lower(a: Record<string, number>, b: Readonly<Record<string, number>>): void {
-  for (const [device, ms] of Object.entries(b)) a[device] = Math.min(a[device] ?? Infinity, ms);
+/** Times of one side by device, a turn each. */
+type Turns = Record<string, number[]>;
+
+/** Share of the pairs in which the first is less; a tie counts half. */
+export function shareOfLess(ours: readonly number[], theirs: readonly number[]): number {
+  let less = 0;
+  for (const our of ours) {
+    for (const their of theirs) less += our < their ? 1 : our === their ? 0.5 : 0;
+  }
+  return less / (ours.length * theirs.length);
 }
 
 /** Takes turns at one scenario. */
 async function compareOne(base: Side, here: Side, name: string) {
-  const least = { base: {} as Record<string, number>, here: {} as Record<string, number> };
+  const turns: { readonly base: Turns; readonly here: Turns } = { base: {}, here: {} };
   for (let round = 0; round < ROUNDS; round++) {
     for (const [key, side] of [["base", base], ["here", here]] as const) {
       const { least: times, problem } = await side.time(name);
       if (problem !== undefined) {
         return { rows: [], problem: key === "base" ? `there: ${problem}` : problem };
       }
-      lower(least[key], times);
+      for (const [device, ms] of Object.entries(times)) (turns[key][device] ??= []).push(ms);
     }
   }
-  const rows = Object.keys(least.here).filter((device) => device in least.base).map((device) => ({
-    name,
-    device,
-    baseMs: least.base[device]!,
-    hereMs: least.here[device]!,
-  }));
+  const rows = Object.entries(turns.here).flatMap(([device, here]): Compared[] => {
+    const base = turns.base[device];
+    if (base === undefined) return [];
+    const [baseMs, hereMs] = [Math.min(...base), Math.min(...here)];
+    return [{ name, device, baseMs, hereMs, wins: shareOfLess(here, base) }];
+  });
   return { rows, problem: undefined };
 }
 
@@ -211,9 +227,12 @@ export async function compareWith(
   }
 }
 
-function verdict(ratio: number): string {
-  if (Math.abs(ratio - 1) < ALIKE) return "";
-  return ratio < 1 ? "faster" : "slower";
+/** Faster or slower, where both the least times and nearly all pairs of turns say so. */
+function verdict({ baseMs, hereMs, wins }: Compared): string {
+  const ratio = hereMs / baseMs;
+  if (ratio <= 1 - ALIKE && wins >= CLEAR_SHARE) return "faster";
+  if (ratio >= 1 + ALIKE && wins <= 1 - CLEAR_SHARE) return "slower";
+  return "";
 }
 
 /** The comparison as lines for people. */
@@ -222,14 +241,15 @@ export function formatComparison({ revision, adapter, rows, skipped }: Compariso
     rows.reduce((sum, { baseMs, hereMs }) => sum + Math.log(hereMs / baseMs), 0) / rows.length,
   );
   const table = formatTable(
-    ["scenario", "device", `${revision} ms`, "here ms", "here ÷ there", ""],
-    rows.map(({ name, device, baseMs, hereMs }) => [
-      name,
-      device,
-      formatNumber(Number(baseMs.toPrecision(4))),
-      formatNumber(Number(hereMs.toPrecision(4))),
-      (hereMs / baseMs).toFixed(3),
-      verdict(hereMs / baseMs),
+    ["scenario", "device", `${revision} ms`, "here ms", "here ÷ there", "turns won", ""],
+    rows.map((row) => [
+      row.name,
+      row.device,
+      formatNumber(Number(row.baseMs.toPrecision(4))),
+      formatNumber(Number(row.hereMs.toPrecision(4))),
+      (row.hereMs / row.baseMs).toFixed(3),
+      `${(100 * row.wins).toFixed(0)} %`,
+      verdict(row),
     ]),
   );
   return [

@@ -2,7 +2,8 @@
  * The page docs/performance.md: records what it is made from, writes it, or checks it.
  *
  *   deno task performance -- --record NAME...   runs benches here, stores bench/results/NAME.json
- *                            [--from FILE]      of what the bench printed with --json, here
+ *                            [--from FILE --command TEXT]
+ *                                               of what that command printed with --json, here
  *                            [--out FOLDER]     stores them there instead
  *   deno task performance -- --write            makes the page and its images from what is stored
  *   deno task performance                       exit code 1 where the page is not what is stored
@@ -47,16 +48,31 @@ async function printedBy([file, ...args]: readonly string[]): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-async function record(name: string, folder: string, from: string | undefined): Promise<void> {
+/** What a bench has printed before, and the command that made it do so. */
+interface Printed {
+  readonly file: string;
+  readonly command: string;
+}
+
+async function record(name: string, folder: string, printed: Printed | undefined): Promise<void> {
   const [file, ...args] = RECORDS[name as keyof Stored];
-  const text = from === undefined
+  const text = printed === undefined
     ? await printedBy([file!, ...args])
-    : await Deno.readTextFile(from);
+    : await Deno.readTextFile(printed.file);
   const data = JSON.parse(text);
-  const command = ["deno run -A", `bench/${file}`, ...args].join(" ");
+  const command = printed?.command ?? ["deno run -A", `bench/${file}`, ...args].join(" ");
   const stored = { ...await provenance(data.adapter ?? await adapterName(), command), data };
   await Deno.mkdir(folder, { recursive: true });
   await Deno.writeTextFile(`${folder}/${name}.json`, JSON.stringify(stored, rounded, 1) + "\n");
+}
+
+/** @throws {RangeError} a file without the command that printed it, or the other way round */
+export function printedOf(file?: string, command?: string): Printed | undefined {
+  if (file === undefined && command === undefined) return undefined;
+  if (file === undefined || command === undefined) {
+    throw new RangeError("--from and --command go together: the file, and what printed it");
+  }
+  return { file, command };
 }
 
 /** Files of the page that differ from what is stored, by name; writes them where asked to. */
@@ -82,12 +98,14 @@ async function main(): Promise<void> {
     options: {
       record: { type: "string", multiple: true, default: [] },
       from: { type: "string" },
+      command: { type: "string" },
       out: { type: "string", default: RESULTS },
       write: { type: "boolean", default: false },
     },
   });
   for (const name of values.record) oneOf("record", name, Object.keys(RECORDS));
-  for (const name of values.record) await record(name, values.out, values.from);
+  const printed = printedOf(values.from, values.command);
+  for (const name of values.record) await record(name, values.out, printed);
   if (values.record.length > 0 && !values.write) return;
   const stale = await staleFiles(values.write);
   for (const file of stale) console.log(`${values.write ? "wrote" : "not current:"} ${file}`);

@@ -132,5 +132,7 @@ export function ingestTable({ ingest }: Stored): string {
     ["applied/s", ({ measured }) => digits(measured.appliedPerS ?? NaN)],
     ["p50, ms", ({ measured }) => digits(measured.p50Ms)],
     ["p99, ms", ({ measured }) => digits(measured.p99Ms)],
+    ["server, us", ({ measured }) => digits(measured.serverUs ?? NaN)],
+    ["client, us", ({ measured }) => digits(measured.clientUs ?? NaN)],
   ]);
 }

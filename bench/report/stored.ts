@@ -73,6 +73,9 @@ export interface IngestData {
       readonly appliedPerS: number | null;
       readonly p50Ms: number;
       readonly p99Ms: number;
+      /** Processor time of a request; absent in older records. */
+      readonly serverUs?: number | null;
+      readonly clientUs?: number | null;
     };
   }[];
 }

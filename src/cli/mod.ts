@@ -36,6 +36,10 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
     summary: "Pack and preview the series of pretraining",
     load: async () => (await import("./pretraining.ts")).pretrainingCommand,
   },
+  models: {
+    summary: "List the models and jobs of a running service",
+    load: async () => (await import("./models.ts")).modelsCommand,
+  },
   weights: {
     summary: "Check and list the networks that serve, or add one",
     load: async () => (await import("./weights.ts")).weightsCommand,

@@ -32,6 +32,7 @@ export const serveCommand: Command = {
     store: { type: "string", value: "KIND", help: "sqlite (default) or memory" },
     workers: { type: "string", value: "N", help: "Compute Workers (default: cores less one)" },
     device: { type: "string", value: "KIND", help: "Jobs run on: auto (default), cpu, webgpu" },
+    weights: { type: "string", value: "FOLDER", help: "Folder of networks, or none" },
     "log-level": { type: "string", value: "LEVEL", help: "debug, info, warning, error" },
     open: { type: "boolean", help: "Serve others without a token" },
   },
@@ -46,6 +47,7 @@ export const serveCommand: Command = {
       store: input.text("store"),
       workers: input.text("workers"),
       device: input.text("device"),
+      weights: input.text("weights"),
       logLevel: input.text("log-level"),
       open: input.isSet("open") ? true : undefined,
     }, (name) => Deno.env.get(name));

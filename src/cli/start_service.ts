@@ -80,12 +80,14 @@ async function openFolder(config: ServiceConfig) {
 async function openServing(
   store: Store,
   folder: string,
-  { device, workers: asked }: ServiceConfig,
+  { device, workers: asked, weights }: ServiceConfig,
   log: Log,
 ) {
   const workers = asked ?? Math.max(1, navigator.hardwareConcurrency - 1);
   const clock = systemClock;
-  const shipped = shippedWeights((name) => Deno.env.get(name));
+  const shipped = shippedWeights(weights);
+  const networks = [...shipped.keys()].join(", ") || "none: the other models need no weights";
+  log.info("Networks: {networks}", { networks });
   const files = new Map<string, Uint8Array>(shipped);
   const opened: { engine?: Engine } = {};
   const models = new TrainedModels({

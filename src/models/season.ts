@@ -77,12 +77,37 @@ function autocorrelation(values: Float64Array, lagMax: number): Float64Array {
   const out = new Float64Array(lagMax + 1);
   let variance = 0;
   for (let i = 0; i < n; i++) variance += centred[i]! * centred[i]!;
+  for (let lag = 0; lag <= lagMax; lag += LAGS_AT_ONCE) productsInto(centred, lag, out);
   for (let lag = 0; lag <= lagMax; lag++) {
-    let sum = 0;
-    for (let i = lag; i < n; i++) sum += centred[i]! * centred[i - lag]!;
-    out[lag] = variance > 0 ? sum / variance * n / (n - lag) : 0;
+    out[lag] = variance > 0 ? out[lag]! / variance * n / (n - lag) : 0;
   }
   return out;
+}
+
+/** Lags whose sums run side by side: each product of a sum waits for the one before. */
+const LAGS_AT_ONCE = 4;
+
+/** Σ x[i]·x[i − lag] for four lags from `lag` on, as far as `out` goes. */
+function productsInto(x: Float64Array, lag: number, out: Float64Array): void {
+  const n = x.length;
+  let [one, two, three, four] = [0, 0, 0, 0];
+  for (let i = lag; i < Math.min(n, lag + 3); i++) {
+    one += x[i]! * x[i - lag]!;
+    if (i > lag) two += x[i]! * x[i - lag - 1]!;
+    if (i > lag + 1) three += x[i]! * x[i - lag - 2]!;
+  }
+  for (let i = lag + 3; i < n; i++) {
+    const value = x[i]!;
+    one += value * x[i - lag]!;
+    two += value * x[i - lag - 1]!;
+    three += value * x[i - lag - 2]!;
+    four += value * x[i - lag - 3]!;
+  }
+  // What lies behind the last lag is not written: out is that long.
+  out[lag] = one;
+  out[lag + 1] = two;
+  out[lag + 2] = three;
+  out[lag + 3] = four;
 }
 
 /** Values clipped at their 2nd and 98th percentiles, so that one spike makes no season. */

@@ -186,6 +186,48 @@ export function structuralCriterion(series: FitSeries, theta: Float64Array): num
   }
 }
 
+/**
+ * Tells when a filter has come to rest: without a season, and with equal steps, its covariance and
+ * gain settle, after which each step would compute the very same bits once more.
+ */
+class Rest {
+  /** Step length at which the filter rests; NaN while it does not. */
+  dt = NaN;
+  readonly #isPossible: boolean;
+  /** Covariance after the last step whose variance was that of the one before. */
+  readonly #cov: Float64Array;
+  #seenDt = NaN;
+
+  constructor({ size, omegas }: StructuralLayout) {
+    this.#isPossible = omegas.length === 0;
+    this.#cov = new Float64Array(size * (size + 1) / 2);
+  }
+
+  /** Looks at a filter after a step that has changed nothing but the mean, as far as is known. */
+  look(
+    dt: number,
+    isSameVariance: boolean,
+    cov: Float64Array,
+    column: Float64Array,
+    previous: Float64Array,
+  ): void {
+    this.dt = NaN;
+    if (!isSameVariance || !this.#isPossible) {
+      this.#seenDt = NaN;
+      return;
+    }
+    if (this.#seenDt === dt && areSame(cov, this.#cov) && areSame(column, previous)) this.dt = dt;
+    this.#seenDt = dt;
+    this.#cov.set(cov);
+  }
+}
+
+/** Equal bits but for the sign of a zero, as far as `b` goes. */
+function areSame(a: Float64Array, b: Float64Array): boolean {
+  for (let i = 0; i < b.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
 /** The criterion of a model from its start; `work` reaches the start's covariance. */
 function criterionOf(
   series: FitSeries,
@@ -208,6 +250,8 @@ function criterionOf(
   let farSum = 0;
   let farTerms = 0;
   let nextOrigin = 0;
+  let variance = 1;
+  const rest = new Rest(layout);
   for (let t = 0; t < count; t++) {
     if (origins[nextOrigin] === t) {
       const far = originError(series, model, mean, t, scratch);
@@ -215,20 +259,23 @@ function criterionOf(
       farTerms += far.terms;
       nextOrigin++;
     }
-    setTransition(model, us[t]! - (t === 0 ? start.u : us[t - 1]!));
+    const dt = us[t]! - (t === 0 ? start.u : us[t - 1]!);
+    setTransition(model, dt);
     // Offsets, not views: making one takes as long as a small filter's step.
     const from = t * size;
-    rowBeforeInto(model, rows, from, rowBefore);
-    kernels.subtractOuterTimesRow(cov, previous, factor, rowBefore, column, size);
-    advanceCov(model, cov);
-    columnAfter(model, rows, from, column);
-    advanceMean(model, mean);
-    let variance = 1;
-    let expected = 0;
-    for (let i = 0; i < size; i++) {
-      variance += column[i]! * rows[from + i]!;
-      expected += mean[i]! * rows[from + i]!;
+    if (rest.dt !== dt) {
+      rowBeforeInto(model, rows, from, rowBefore);
+      kernels.subtractOuterTimesRow(cov, previous, factor, rowBefore, column, size);
+      advanceCov(model, cov);
+      columnAfter(model, rows, from, column);
+      const before = variance;
+      variance = 1;
+      for (let i = 0; i < size; i++) variance += column[i]! * rows[from + i]!;
+      rest.look(dt, variance === before, cov, column, previous);
     }
+    advanceMean(model, mean);
+    let expected = 0;
+    for (let i = 0; i < size; i++) expected += mean[i]! * rows[from + i]!;
     const innovation = values[t]! - expected;
     const deviation = Math.sqrt(variance);
     if (!Number.isFinite(innovation) || !(variance > 0)) return 1e30;

@@ -27,6 +27,7 @@ const schema = z.strictObject({
   open: flag.default(false),
   workers: count(1, WORKER_COUNT_MAX).optional(),
   device: z.enum(DEVICE_MODES).default("auto"),
+  weights: z.string().min(1).optional(),
   logLevel: z.enum(["debug", "info", "warning", "error"]).default("info"),
 });
 
@@ -47,6 +48,8 @@ export interface ServiceConfig {
   readonly workers?: number | undefined;
   /** What jobs run on. */
   readonly device: DeviceMode;
+  /** Folder of the networks that serve; none = the program's own, `none` = no networks. */
+  readonly weights?: string | undefined;
   readonly logLevel: "debug" | "info" | "warning" | "error";
 }
 
@@ -60,6 +63,7 @@ export const CONFIG_VARIABLES: Readonly<Record<keyof ServiceConfig, string>> = {
   open: "DRIFTLINE_OPEN",
   workers: "DRIFTLINE_WORKERS",
   device: "DRIFTLINE_DEVICE",
+  weights: "DRIFTLINE_WEIGHTS",
   logLevel: "DRIFTLINE_LOG_LEVEL",
 };
 

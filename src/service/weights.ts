@@ -133,12 +133,11 @@ export function readWeights(folder: string): Map<string, Uint8Array<ArrayBuffer>
   return new Map(entries.map((entry) => [entry.name, readEntry(folder, entry)]));
 }
 
-/** The networks that the environment names: the program's own unless it says otherwise. */
+/** The networks of a folder, the program's own unless another is named; of `none` none. */
 export function shippedWeights(
-  readVariable: (name: string) => string | undefined,
+  folder: string | undefined,
 ): Map<string, Uint8Array<ArrayBuffer>> {
-  const folder = readVariable(WEIGHTS_VARIABLE) || WEIGHTS_FOLDER;
-  return folder === "none" ? new Map() : readWeights(folder);
+  return folder === "none" ? new Map() : readWeights(folder || WEIGHTS_FOLDER);
 }
 
 let isServing = false;
@@ -146,6 +145,7 @@ let isServing = false;
 /** Serves the networks that the environment names in this thread, once. Throws as they do. */
 export function serveShippedWeights(): void {
   if (isServing) return;
-  for (const [name, bytes] of shippedWeights((name) => Deno.env.get(name))) setModel(name, bytes);
+  const shipped = shippedWeights(Deno.env.get(WEIGHTS_VARIABLE));
+  for (const [name, bytes] of shipped) setModel(name, bytes);
   isServing = true;
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { commitOf, compareWith, formatComparison } from "../../bench/compare.ts";
+import { commitOf, compareWith, formatComparison, shareOfLess } from "../../bench/compare.ts";
 import { hasHistory } from "./_history.ts";
 
 /** Trees of comparisons under way. */
@@ -65,15 +65,36 @@ Deno.test("formatComparison() says which is faster", () => {
     revision: "abc",
     adapter: "none",
     rows: [
-      { name: "a", device: "cpu", baseMs: 1, hereMs: 0.5 },
-      { name: "b", device: "cpu", baseMs: 1, hereMs: 1.01 },
-      { name: "c", device: "cpu", baseMs: 1, hereMs: 2 },
+      { name: "a", device: "cpu", baseMs: 1, hereMs: 0.5, wins: 1 },
+      { name: "b", device: "cpu", baseMs: 1, hereMs: 1.01, wins: 0.4 },
+      { name: "c", device: "cpu", baseMs: 1, hereMs: 2, wins: 0 },
     ],
     skipped: [{ name: "d", problem: "no such op" }],
   });
-  assert.match(text, /a +cpu +1 +0.5 +0.500 +faster/);
-  assert.match(text, /b +cpu +1 +1.01 +1.010\n/);
+  assert.match(text, /a +cpu +1 +0.5 +0.500 +100 % +faster/);
+  assert.match(text, /b +cpu +1 +1.01 +1.010 +40 %\n/);
   assert.match(text, /c .* slower/);
   assert.match(text, /not compared: d: no such op/);
   assert.match(text, /geometric mean 1.003/);
+});
+
+Deno.test("shareOfLess() counts pairs, and a tie half", () => {
+  assert.equal(shareOfLess([1, 2], [3, 4]), 1);
+  assert.equal(shareOfLess([3, 4], [1, 2]), 0);
+  assert.equal(shareOfLess([1, 4], [2, 3]), 0.5);
+  assert.equal(shareOfLess([1], [1, 2]), 0.75);
+});
+
+Deno.test("formatComparison() calls a difference one where least times and turns agree", () => {
+  const verdictOf = (hereMs: number, wins: number) => {
+    const row = { name: "add", device: "cpu", baseMs: 1, hereMs, wins };
+    const found = { revision: "HEAD", adapter: "none", rows: [row], skipped: [] };
+    return /(faster|slower)/.exec(formatComparison(found))?.[1];
+  };
+  assert.equal(verdictOf(0.9, 0.96), "faster");
+  assert.equal(verdictOf(0.9, 0.8), undefined);
+  assert.equal(verdictOf(0.98, 1), undefined);
+  assert.equal(verdictOf(1.1, 0.04), "slower");
+  assert.equal(verdictOf(1.1, 0.2), undefined);
+  assert.equal(verdictOf(1.02, 0), undefined);
 });

@@ -8,7 +8,12 @@ import {
 } from "../../src/models/structural.ts";
 import { plainWork } from "../../src/models/packed_cov.ts";
 import { fitSeries, fitStructural, structuralCriterion } from "../../src/models/structural_fit.ts";
-import { observationRowInto, structuralLayout, THETA } from "../../src/models/structural_layout.ts";
+import {
+  observationRowInto,
+  type StructuralLayout,
+  structuralLayout,
+  THETA,
+} from "../../src/models/structural_layout.ts";
 import { noise, seasonalWalk } from "./_series.ts";
 
 const DAY = { length: 24, slots: 24 };
@@ -23,27 +28,52 @@ function startTheta(): Float64Array {
   return theta;
 }
 
-Deno.test("structuralCriterion() is the filter's own likelihood, run in one pass", () => {
-  const layout = structuralLayout(FILTER_KINDS.trend, [DAY]);
-  const values = seasonalWalk(120, 4).map((value) => value / 8);
-  const us = times(120);
-  const series = fitSeries(layout, us, values, 6, 10);
-  const model = structuralModel(layout, startTheta());
-  const state = structuralStart(model, us[0]! - 1, 6);
+/** The one-step criterion by the filter that serves. */
+function criterionByFilter(
+  layout: StructuralLayout,
+  theta: Float64Array,
+  us: Float64Array,
+  values: Float64Array,
+  startLevel: number,
+): number {
+  const model = structuralModel(layout, theta);
+  const state = structuralStart(model, us[0]! - 1, startLevel);
   const work = plainWork(layout.size);
   const innovation = { value: 0, variance: 0 };
   let logs = 0;
   let sizes = 0;
-  for (let t = 0; t < 120; t++) {
+  for (let t = 0; t < us.length; t++) {
     predictTo(model, state, us[t]!);
     observationRowInto(layout, us[t]!, work.row);
     observe(state, work, values[t]!, innovation);
     logs += 0.5 * Math.log(innovation.variance);
     sizes += Math.abs(innovation.value) / Math.sqrt(innovation.variance);
   }
-  const expected = logs / 120 + Math.log(sizes / 120);
+  return logs / us.length + Math.log(sizes / us.length);
+}
+
+Deno.test("structuralCriterion() is the filter's own likelihood, run in one pass", () => {
+  const layout = structuralLayout(FILTER_KINDS.trend, [DAY]);
+  const values = seasonalWalk(120, 4).map((value) => value / 8);
+  const us = times(120);
+  const expected = criterionByFilter(layout, startTheta(), us, values, 6);
   // The same sums in another order.
+  const series = fitSeries(layout, us, values, 6, 10);
   assert.ok(Math.abs(structuralCriterion(series, startTheta()) - expected) < 1e-9);
+});
+
+Deno.test("structuralCriterion() is that likelihood where the filter comes to rest, and wakes", () => {
+  const layout = structuralLayout(FILTER_KINDS.trend, []);
+  const values = noise(3_000, 8);
+  // Even steps for long, a gap, half steps, and even ones again.
+  let u = 0;
+  const us = values.map((_, i) => u += i === 900 ? 37 : i > 1_500 && i < 1_900 ? 0.5 : 1);
+  // A steady level: the covariance stands still to the last bit for most of the time.
+  const theta = startTheta();
+  theta[THETA.level] = -3;
+  const expected = criterionByFilter(layout, theta, us, values, 0);
+  const series = fitSeries(layout, us, values, 0, 10);
+  assert.ok(Math.abs(structuralCriterion(series, theta) - expected) < 1e-9);
 });
 
 Deno.test("structuralCriterion() of a multi-step kind counts forecasts over the horizon", () => {

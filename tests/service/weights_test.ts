@@ -38,7 +38,7 @@ Deno.test("readWeights() gives the files of a manifest", async () => {
       readManifest(folder)[0]!.parameters,
       weightsEntry("lti", drawnNetwork()).parameters,
     );
-    assert.deepEqual(shippedWeights(() => folder).size, 1);
+    assert.deepEqual(shippedWeights(folder).size, 1);
   });
 });
 
@@ -47,7 +47,7 @@ Deno.test("readWeights() of a folder without a manifest, or that is not there, i
   assert.equal(readWeights(folder).size, 0);
   assert.equal(readWeights(`${folder}/nowhere`).size, 0);
   await Deno.remove(folder);
-  assert.equal(shippedWeights(() => "none").size, 0);
+  assert.equal(shippedWeights("none").size, 0);
 });
 
 Deno.test("readWeights() refuses a file that is not the manifest's, by name", async () => {

@@ -6,6 +6,7 @@ import { openCpu } from "../../src/device/mod.ts";
 import { networkOf, parseNeural } from "../../src/models/neural/network.ts";
 import { decodeWeights, encodeWeights } from "../../src/models/neural/weights.ts";
 import { asDtype, type Tensor } from "../../src/tensor/tensor.ts";
+import { isEvaluation } from "../../src/training/metrics_lines.ts";
 import { openNeuralTuning } from "../../src/training/neural_tuning.ts";
 import {
   runTuning,
@@ -59,7 +60,7 @@ async function run(recipe: TuningRecipe, stopAt = Infinity, from?: TuningState) 
   const result = await runTuning(tuning, openCpu(), recipe, {
     clock: new ManualClock(),
     onLine: (line) => {
-      if (typeof line["evaluation"] === "object") losses.push(line["evaluation"]["loss"]!);
+      if (isEvaluation(line)) losses.push(line.evaluation["loss"]!);
     },
     onSave: (state) => {
       saves.push(state);
@@ -109,6 +110,39 @@ Deno.test("openNeuralTuning() refuses what is no network and series that are too
   assert.throws(() => openNeuralTuning(BASE, [], RECIPE), InvalidValueError);
 });
 
+/** Times in seconds and values of series that nobody would wish for. */
+const ODD: Readonly<Record<string, readonly [(i: number) => number, (i: number) => number]>> = {
+  "of one value": [(i) => i, () => 5],
+  "of zeros": [(i) => i, () => 0],
+  "of the largest numbers": [(i) => i, (i) => i % 2 === 0 ? 1.7e308 : -1.7e308],
+  "of the smallest numbers": [(i) => i, (i) => 1e-300 * i],
+  "with a spike": [(i) => i, (i) => i === 100 ? 1e12 : i % 5],
+  "with a step": [(i) => i, (i) => i < 160 ? 1 : 1e6],
+  "with a gap of ages": [(i) => i + (i > 100 ? 1e15 : 0), (i) => i % 7],
+  "with many gaps": [(i) => i + Math.floor(i / 10) * 1e9, (i) => Math.sin(i)],
+  "a nanosecond apart": [(i) => 1e-9 * i, (i) => Math.sin(i)],
+  "ever further apart": [(i) => i ** 3, (i) => Math.sin(i)],
+};
+
+for (const [what, [timeOf, valueOf]] of Object.entries(ODD)) {
+  Deno.test(`a tuning on a series ${what} ends, with finite losses`, async () => {
+    const series = {
+      timesS: Float64Array.from({ length: 200 }, (_, i) => timeOf(i)),
+      values: Float64Array.from({ length: 200 }, (_, i) => valueOf(i)),
+      seasonsS: [],
+    };
+    const recipe = { ...RECIPE, steps: 3 };
+    const tuning = openNeuralTuning(BASE, [series], recipe);
+    const losses: number[] = [];
+    const { end } = await runTuning(tuning, openCpu(), recipe, {
+      clock: new ManualClock(),
+      onLine: (line) => losses.push(isEvaluation(line) ? line.evaluation["loss"]! : line.loss),
+    });
+    assert.equal(end, "finished");
+    assert.ok(losses.every(Number.isFinite), losses.join(" "));
+  });
+}
+
 gpuTest("a tuning on a GPU gives what one on the CPU does", async (gpu) => {
   const recipe = { ...RECIPE, steps: 3 };
   const onGpu: number[] = [];
@@ -116,7 +150,7 @@ gpuTest("a tuning on a GPU gives what one on the CPU does", async (gpu) => {
   await runTuning(tuning, gpu, recipe, {
     clock: new ManualClock(),
     onLine: (line) => {
-      if (typeof line["evaluation"] === "object") onGpu.push(line["evaluation"]["loss"]!);
+      if (isEvaluation(line)) onGpu.push(line.evaluation["loss"]!);
     },
   });
   const { losses } = await run(recipe);
