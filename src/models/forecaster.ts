@@ -93,8 +93,15 @@ export const OPEN_ENSEMBLES_MAX = 2048;
 
 const openRuns = new KeptRuns(OPEN_ENSEMBLES_MAX, openEnsemble);
 
-/** An upper bound of the packed state, from the limits of its parts. */
-function stateBytesMax(members: readonly MemberName[]): number {
+/**
+ * An upper bound of the packed state, from the limits of its parts.
+ *
+ * @param networkBytes  the bound of a network's own part by its id; default that of one that serves
+ */
+export function stateBytesMax(
+  members: readonly MemberName[],
+  networkBytes: (id: string) => number = (id) => networkOfId(id).stateBytesMax,
+): number {
   const leads = LEARNED_LEADS_MAX;
   const packed = (size: number) => size * (size + 1) / 2;
   const readoutBytes = (size: number) => 8 * (3 * packed(size) + size * leads + leads + 3);
@@ -112,7 +119,7 @@ function stateBytesMax(members: readonly MemberName[]): number {
   for (const name of members) {
     const kind = kindOf(name);
     if (kind.form !== "neural") continue;
-    total += networkOfId(kind.network).stateBytesMax;
+    total += networkBytes(kind.network);
     total += PENDING_MAX * 4 * ADAPT_LEADS_MAX * LESSON_NUMBERS;
   }
   total += PENDING_MAX * (4 * leads * (members.length + 6) + 256);

@@ -1,6 +1,6 @@
 import { InvalidValueError } from "../base/errors.ts";
 import { sha256Hex } from "../base/hash.ts";
-import { type ForecasterModel, forecasterModel } from "./forecaster.ts";
+import { type ForecasterModel, forecasterModel, stateBytesMax } from "./forecaster.ts";
 import { type MemberName, networkMember } from "./members.ts";
 import type { ChannelConfig } from "./model.ts";
 import {
@@ -118,6 +118,16 @@ export function modelNamed(name: string): ForecasterModel {
     throw new InvalidValueError("model", name, `one of ${modelNames().join(", ")}`);
   }
   return model;
+}
+
+/**
+ * Upper bound of a channel's state under a model with a network, which need not serve here.
+ *
+ * @param isHeard  as a voice of the committee, or alone
+ */
+export function networkStateBytesMax(network: ServingNetwork, isHeard: boolean): number {
+  const members = [...isHeard ? COMMITTEE : [], networkMember(network.id)];
+  return stateBytesMax(members, () => network.stateBytesMax);
 }
 
 /** SHA-256 over name, version and configuration: states of equal hash are interchangeable. */

@@ -1,9 +1,21 @@
 import { sha256Hex } from "../base/hash.ts";
-import { COMMITTEE_NETWORK, DEFAULT_MODEL, MODELS, readNetwork } from "../models/mod.ts";
+import {
+  COMMITTEE_NETWORK,
+  DEFAULT_MODEL,
+  MODELS,
+  networkStateBytesMax,
+  readNetwork,
+  type ServingNetwork,
+} from "../models/mod.ts";
 import type { ModelFacts, ServingModel } from "./models.ts";
 
 /** Of a model of the program nobody asks where it comes from. */
 const BUILT_IN = { origin: "built-in", base: null, job: null, createdAt: null } as const;
+
+function factsOf(network: ServingNetwork): ModelFacts {
+  const { kind, hash, parameters } = network;
+  return { kind, hash, parameters, stateBytesMax: networkStateBytesMax(network, false) };
+}
 
 /**
  * What the file of a network says of itself as a model.
@@ -11,8 +23,7 @@ const BUILT_IN = { origin: "built-in", base: null, job: null, createdAt: null } 
  * @throws {SyntaxError | InvalidValueError | LimitError} the bytes are no network that serves
  */
 export function inspectNetwork(name: string, bytes: Uint8Array): ModelFacts {
-  const { kind, hash, parameters, stateBytesMax } = readNetwork(name, bytes);
-  return { kind, hash, parameters, stateBytesMax };
+  return factsOf(readNetwork(name, bytes));
 }
 
 /**
@@ -21,11 +32,7 @@ export function inspectNetwork(name: string, bytes: Uint8Array): ModelFacts {
  * @param shipped  files of the networks that come with it, by name
  */
 export function builtInModels(shipped: ReadonlyMap<string, Uint8Array>): ServingModel[] {
-  const networks = [...shipped].map(([name, bytes]): ServingModel => ({
-    name,
-    ...BUILT_IN,
-    ...inspectNetwork(name, bytes),
-  }));
+  const networks = [...shipped].map(([name, bytes]) => readNetwork(name, bytes));
   const voice = networks.find(({ name }) => name === COMMITTEE_NETWORK);
   const others = Object.entries(MODELS).map(([name, model]): ServingModel => {
     const heard = name === DEFAULT_MODEL ? voice : undefined;
@@ -36,8 +43,13 @@ export function builtInModels(shipped: ReadonlyMap<string, Uint8Array>): Serving
       // A version in the model's own name changes with its behaviour.
       hash: sha256Hex([model.name, ...heard === undefined ? [] : [heard.hash]].join(" ")),
       parameters: heard?.parameters ?? 0,
-      stateBytesMax: model.stateBytesMax + (heard?.stateBytesMax ?? 0),
+      stateBytesMax: heard === undefined ? model.stateBytesMax : networkStateBytesMax(heard, true),
     };
   });
-  return [...others, ...networks];
+  const alone = networks.map((network): ServingModel => ({
+    name: network.name,
+    ...BUILT_IN,
+    ...factsOf(network),
+  }));
+  return [...others, ...alone];
 }

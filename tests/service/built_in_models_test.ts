@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { sha256Hex } from "../../src/base/hash.ts";
-import { MODEL_NAMES } from "../../src/models/mod.ts";
+import { MODEL_NAMES, modelNamed, setModel } from "../../src/models/mod.ts";
 import { builtInModels, inspectNetwork } from "../../src/service/built_in_models.ts";
 import { smallNetwork } from "./_network.ts";
 
@@ -17,6 +17,19 @@ Deno.test("builtInModels() lists every model of the hub, and the networks that a
   assert.equal(shipped[0]!.parameters, parameters);
   assert.notEqual(shipped[0]!.hash, bare[0]!.hash);
   assert.ok(shipped[0]!.stateBytesMax > bare[0]!.stateBytesMax);
+});
+
+Deno.test("builtInModels() tells the bounds of the models that serve, without serving them", () => {
+  const told = builtInModels(new Map([["neural", smallNetwork()]]));
+  assert.throws(() => modelNamed("neural"));
+  setModel("neural", smallNetwork());
+  try {
+    for (const { name, stateBytesMax } of told) {
+      assert.equal(stateBytesMax, modelNamed(name).stateBytesMax, name);
+    }
+  } finally {
+    setModel("neural", null);
+  }
 });
 
 Deno.test("inspectNetwork() refuses files that are no networks", () => {
