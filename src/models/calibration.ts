@@ -69,7 +69,7 @@ const SHAPE_PSEUDO_BLOCKS = 100;
 const WIDENING = 0.15;
 const RING_ERRORS_MIN = 5;
 /** Live errors put into the ring: one of this many. */
-const RING_STRIDE = 4;
+const RING_STRIDE = 8;
 /** Growth beyond the horizon is √lead where there are fewer leads to tell, and within a range. */
 const GROWTH_LEADS_MIN = 7;
 const GROWTH_RANGE = [0.1, 0.75] as const;
@@ -342,6 +342,8 @@ export function priorShape(quantile: number): number {
   return 0.5 * normalQuantile(quantile) * SCALE_OF_MEAN_ABS + 0.5 * laplace;
 }
 
+const MEDIAN_PRIOR = priorShape(0.5);
+
 function sortedQuantile(sorted: Float32Array, quantile: number): number {
   const position = quantile * sorted.length - 0.5;
   const low = Math.min(sorted.length - 1, Math.max(0, Math.floor(position)));
@@ -353,22 +355,23 @@ function sortedQuantile(sorted: Float32Array, quantile: number): number {
 /**
  * Quantiles of the standardised error: q(τ), 0 at the median.                          [quantile]
  *
- * @param kept  what was sorted at the last look, which is brought up to date
+ * @param kept    what was sorted at the last look, which is brought up to date
+ * @param priors  {@linkcode priorShape} of each, for who asks for the same again and again
  */
 export function standardQuantiles(
   state: CalibrationState,
   quantiles: Float64Array,
   kept: SortedErrors = noSortedErrors(),
+  priors: Float64Array = quantiles.map(priorShape),
 ): Float64Array {
   const sorted = sortedErrors(kept, state);
   const blocks = state.spanSlots / Math.max(1, state.leadSum.length / 2);
   const share = sorted.length < RING_ERRORS_MIN ? 0 : blocks / (blocks + SHAPE_PSEUDO_BLOCKS);
-  const shape = (quantile: number) =>
-    (share > 0 ? share * sortedQuantile(sorted, quantile) : 0) +
-    (1 - share) * priorShape(quantile);
-  const centre = shape(0.5);
+  const shape = (quantile: number, prior: number) =>
+    (share > 0 ? share * sortedQuantile(sorted, quantile) : 0) + (1 - share) * prior;
+  const centre = shape(0.5, MEDIAN_PRIOR);
   const wider = 1 + WIDENING / Math.sqrt(Math.max(blocks, 1));
-  return quantiles.map((quantile) => (shape(quantile) - centre) * wider);
+  return quantiles.map((quantile, q) => (shape(quantile, priors[q]!) - centre) * wider);
 }
 
 /**

@@ -6,6 +6,7 @@ import {
   conditionsInto,
   growthExponent,
   leadScalesInto,
+  priorShape,
   standardQuantiles,
 } from "./calibration.ts";
 import {
@@ -239,6 +240,8 @@ const WATCHED_QUANTILES = Float64Array.from(
   WATCHED_LEVELS.flatMap((level) => [0.5 - level / 2, 0.5 + level / 2]),
 );
 
+const WATCHED_PRIORS = WATCHED_QUANTILES.map(priorShape);
+
 const NONE = new Float32Array(0);
 
 /** A live forecast to be filled: the arrays of a judged one where it had the same. */
@@ -274,7 +277,8 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
   const hasFan = run.neural.length > 0;
   const scales = run.apart;
   leadScalesInto(calibration, scales);
-  const shape = standardQuantiles(calibration, WATCHED_QUANTILES, run.sortedErrors);
+  const { sortedErrors } = run;
+  const shape = standardQuantiles(calibration, WATCHED_QUANTILES, sortedErrors, WATCHED_PRIORS);
   for (let bucket = 0; bucket < run.buckets.length; bucket++) {
     const [from, to] = run.buckets[bucket]!;
     for (let k = 0; k < WATCHED_QUANTILES.length; k++) {

@@ -58,6 +58,12 @@ export class LocalJobPort implements JobPort {
 /** A Worker that is asked to close gets this long to let go of its devices. */
 export const WORKER_CLOSE_MS_MAX = 5_000;
 
+/** What follows the last news of a job. */
+export const NEWS_END = "end";
+
+/** The last news of a job are waited for so long after its answer. */
+const NEWS_MS_MAX = 1_000;
+
 /** The Worker that runs a job died: the job may be tried again. */
 export class JobWorkerError extends Error {
   override readonly name = "JobWorkerError";
@@ -125,10 +131,13 @@ export class WorkerJobPort implements JobPort {
 
   async run(task: JobTask, tell: (news: JobNews) => void): Promise<JobOutcome> {
     const channel = new MessageChannel();
-    channel.port1.onmessage = (event) => tell(event.data as JobNews);
+    const told = Promise.withResolvers<void>();
+    channel.port1.onmessage = ({ data }) => data === NEWS_END ? told.resolve() : tell(data);
     try {
       const argument = { task, news: channel.port2 };
-      return await this.#open().call<JobOutcome>("run", argument, [channel.port2]);
+      return await this.#open().call<JobOutcome>("run", argument, [channel.port2])
+        // The answer comes another way, and may be here before the last news.
+        .finally(() => this.#port === null ? undefined : inTime(told.promise, NEWS_MS_MAX));
     } finally {
       channel.port1.close();
     }

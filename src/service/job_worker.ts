@@ -5,7 +5,7 @@ import { type PortLike, serveMethods, Transferred } from "../base/remote_port.ts
 import { openNeuralTuning } from "../training/neural_tuning.ts";
 import { inspectNetwork } from "./built_in_models.ts";
 import { JobDevices } from "./job_devices.ts";
-import type { WorkerOptions } from "./job_port.ts";
+import { NEWS_END, type WorkerOptions } from "./job_port.ts";
 import { type JobNews, type JobTask, type OpenTuning, runJob } from "./job_run.ts";
 
 /** What a file says of itself does not depend on the name. */
@@ -28,7 +28,7 @@ serveMethods(self as unknown as PortLike, {
   report: () => opened().report(),
   run: async ({ task, news }: { task: JobTask; news: MessagePort }) => {
     isInterrupted = false;
-    const outcome = await runJob(task, {
+    const running = runJob(task, {
       openTuning: openNeuralTuning as OpenTuning,
       // Here, since reading a network takes longer than the thread that answers may stand still.
       inspect: (bytes) => inspectNetwork(MADE, bytes),
@@ -37,6 +37,7 @@ serveMethods(self as unknown as PortLike, {
       tell: (told: JobNews) => news.postMessage(told),
       isInterrupted: () => isInterrupted,
     });
+    const outcome = await running.finally(() => news.postMessage(NEWS_END));
     const { file } = outcome;
     return file === null ? outcome : new Transferred(outcome, [file.bytes.buffer]);
   },

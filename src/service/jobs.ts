@@ -50,6 +50,12 @@ interface Job {
   lines: TrainingLine[];
   /** Somebody asked for its end. */
   isCanceled: boolean;
+  /** The record on its way to disk: one write at a time. */
+  writing: Promise<void>;
+}
+
+function jobOf(record: JobRecord, folder: JobFolder, lines: TrainingLine[]): Job {
+  return { record, folder, lines, isCanceled: false, writing: Promise.resolve() };
 }
 
 function newId(): string {
@@ -100,7 +106,7 @@ export class Jobs {
         await folder.remove();
         return null;
       }
-      const job = { record, folder, lines: await folder.readLines(), isCanceled: false };
+      const job = jobOf(record, folder, await folder.readLines());
       if (record.state === "running") await this.#set(job, { state: "queued" });
       return job;
     } catch (error) {
@@ -147,7 +153,7 @@ export class Jobs {
       };
       const folder = new JobFolder(`${this.#parts.folder}/${record.id}`);
       await folder.create(record, rows, base);
-      const job = { record, folder, lines: [], isCanceled: false };
+      const job = jobOf(record, folder, []);
       this.#jobs.set(record.id, job);
       this.#pump();
       return jobShape(job.record, job.lines);
@@ -227,7 +233,8 @@ export class Jobs {
   /** Changes a job's record, on disk as well. */
   async #set(job: Job, change: Partial<JobRecord>): Promise<void> {
     job.record = { ...job.record, ...change };
-    await job.folder.saveRecord(job.record);
+    job.writing = job.writing.catch(() => {}).then(() => job.folder.saveRecord(job.record));
+    await job.writing;
   }
 
   /** Starts the job that has waited longest, unless one runs. */
@@ -294,7 +301,9 @@ export class Jobs {
         job.record = { ...job.record, step: Math.max(job.record.step, news.line.step) };
         return this.#hub.publish(job.record.id, { kind: "metrics", data: { ...news.line } });
       case "saved":
-        job.record = { ...job.record, step: news.step, attempts: 0 };
+        // On disk as well: a process that is killed again and again comes on all the same. Should
+        // that fail, so does what is written at the end.
+        this.#set(job, { step: news.step, attempts: 0 }).catch(() => {});
         return;
       case "note":
         return this.#parts.log.warning("Job {id}: {text}", {

@@ -228,6 +228,33 @@ Deno.test("a job that fails says why, and the next one runs", async () => {
   });
 });
 
+Deno.test("a job whose Worker dies after each checkpoint comes to its end", async () => {
+  await inFolder(async (folder) => {
+    const whole = await openJobs(`${folder}/whole`);
+    const { id } = await submit(whole.jobs, "mine");
+    await ended(whole.jobs, id);
+    const { jobs, served } = await openJobs(`${folder}/dying`, new DyingPort(2));
+    const { id: same } = await submit(jobs, "mine");
+    await ended(jobs, same);
+    assert.equal(jobs.get(same).state, "finished");
+    assert.deepEqual(served, whole.served);
+    await jobs.close();
+  });
+});
+
+Deno.test("a killed service counts no start after which a checkpoint was saved", async () => {
+  await inFolder(async (folder) => {
+    const port = new LocalJobPort(testContext());
+    const { jobs } = await openJobs(folder, port);
+    const { id } = await submit(jobs, "mine", { steps: 400 });
+    const record = () => JSON.parse(Deno.readTextFileSync(`${folder}/jobs/${id}/job.json`));
+    while (record().step === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal(record().state, "running");
+    assert.equal(record().attempts, 0);
+    await jobs.close();
+  });
+});
+
 Deno.test("a job whose Worker dies again and again has failed", async () => {
   await inFolder(async (folder) => {
     const { jobs } = await openJobs(folder, new DyingPort(1));

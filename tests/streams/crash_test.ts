@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { ManualClock } from "../../src/base/clock.ts";
+import { serveShippedWeights } from "../../src/service/weights.ts";
 import { DATABASE_FILE, openMemoryStore, type Store } from "../../src/stores/mod.ts";
 import { openEngine } from "../../src/streams/open_engine.ts";
 import { hubParts } from "../../src/streams/parts.ts";
@@ -82,6 +83,8 @@ async function uninterruptedHash(
   rows: ObservationsBody,
   model: string,
 ): Promise<string> {
+  // The networks that the service has: they are members of its committee.
+  serveShippedWeights();
   const engine = await openEngine({
     store,
     clock: new ManualClock(),
