@@ -4,6 +4,7 @@ import { contextPicture, CONTEXTS, coveragePicture, leadPicture } from "./page_p
 import {
   bandTable,
   coverageTable,
+  drawsTable,
   goalsTable,
   leadsTable,
   lossesList,
@@ -134,6 +135,7 @@ export function accuracyPage({ records, peers, findings }: PageParts): AccuracyP
     "## Gaps and wrong time stamps",
     settingsTable(dev, ["given", ...gaps]),
     lossTable(dev, gaps),
+    drawsTable(dev),
     settingsTable(dev, ["found", "found_drop30"]),
     "## Other rates",
     rateTable(dev),

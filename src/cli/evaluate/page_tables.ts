@@ -1,9 +1,9 @@
 /** The tables of docs/accuracy.md. */
 import { DEFAULT_MODEL } from "../../models/mod.ts";
 import { bestPeer, byLead, type Figures, losses, type PublishedPeers } from "./figures.ts";
-import { verdicts } from "./page_goals.ts";
+import { lossOf, lossText, meanDropLoss, verdicts } from "./page_goals.ts";
 import { geometricMean } from "./score.ts";
-import { settingNamed } from "./settings.ts";
+import { DRAWS, settingNamed } from "./settings.ts";
 import { BASELINE } from "./subject.ts";
 
 /** Stands where there is no figure. */
@@ -213,15 +213,23 @@ export function settingsTable(figures: Figures, settings: readonly string[]): st
 
 /** Loss of accuracy against the whole context: MASE and WQL over what they were, less one. */
 export function lossTable(figures: Figures, settings: readonly string[]): string {
-  const loss = (name: string, setting: string, key: "mase" | "wql") =>
-    figures.total(name, setting)![key] / figures.total(name, "given")![key] - 1;
   return table(
     ["loss of accuracy", ...settings.map((name) => settingNamed(name).title)],
     measuredIn(figures, ["given", ...settings]).map((name) => [
       name,
-      ...settings.map((setting) =>
-        `${percent(loss(name, setting, "mase"), 1)} / ${percent(loss(name, setting, "wql"), 1)}`
-      ),
+      ...settings.map((setting) => lossText(lossOf(figures, name, setting)!)),
+    ]),
+  );
+}
+
+/** The loss where 30 % of the samples are dropped, draw by draw: one draw says little. */
+export function drawsTable(figures: Figures): string {
+  return table(
+    ["loss of accuracy", ...DRAWS.map((_, i) => `30 % dropped, draw ${i + 1}`), "mean"],
+    measuredIn(figures, ["given", ...DRAWS]).map((name) => [
+      name,
+      ...DRAWS.map((draw) => lossText(lossOf(figures, name, draw)!)),
+      lossText(meanDropLoss(figures, name)!),
     ]),
   );
 }

@@ -18,6 +18,8 @@ export interface Setting {
   readonly newest?: number;
   /** Share of the context's samples that is lost at random. */
   readonly dropped?: number;
+  /** Which samples are drawn; default 1. */
+  readonly seed?: number;
   /** Time stamps are wrong by up to this share of a period, either way. */
   readonly jitter?: number;
   /** Only every so many samples are seen. */
@@ -45,6 +47,14 @@ export const SETTINGS: readonly Setting[] = [
     title: `${percent} % of the samples dropped`,
     hint: "given",
     dropped: percent / 100,
+    baseline: "given",
+  })),
+  ...[2, 3].map((seed): Setting => ({
+    name: `drop30_seed${seed}`,
+    title: `30 % dropped, draw ${seed}`,
+    hint: "given",
+    dropped: 0.3,
+    seed,
     baseline: "given",
   })),
   {
@@ -90,8 +100,11 @@ export const SETTINGS: readonly Setting[] = [
 /** The settings that every model is measured in. */
 export const MAIN_SETTINGS: readonly string[] = ["found", "given"];
 
-/** Seed of what is dropped and of how far time stamps are off. */
+/** Seed of how far time stamps are off, and of what is dropped where a setting names none. */
 const SEED = 1;
+
+/** Settings that drop 30 % of the samples, each another draw: one draw says little. */
+export const DRAWS: readonly string[] = ["drop30", "drop30_seed2", "drop30_seed3"];
 
 /** Fewer samples than this are no context. */
 const CONTEXT_SAMPLES_MIN = 3;
@@ -142,8 +155,8 @@ export interface Trial {
 
 function keptIndices(window: EvaluationWindow, setting: Setting): number[] {
   const length = window.context.length;
-  const { newest = length, dropped = 0, every = 1 } = setting;
-  const random = seedRandom((fnv1a32(window.id) ^ SEED) >>> 0);
+  const { newest = length, dropped = 0, every = 1, seed = SEED } = setting;
+  const random = seedRandom((fnv1a32(window.id) ^ seed) >>> 0);
   const kept: number[] = [];
   for (let index = 0; index < length; index++) {
     const isLost = nextUniform(random) < dropped;
@@ -176,7 +189,7 @@ export function trialOf(window: EvaluationWindow, setting: Setting): Trial | nul
   const samplesSeen = newest === undefined ? length : Math.min(newest, length);
   const changes = [
     samplesSeen < length && `newest ${samplesSeen}`,
-    setting.dropped && `drop ${setting.dropped}`,
+    setting.dropped && `drop ${setting.dropped} by ${setting.seed ?? SEED}`,
     jitter && `jitter ${jitter}`,
     every > 1 && `every ${every}`,
     setting.hint,

@@ -3,6 +3,7 @@ import { Figures } from "../../../src/cli/evaluate/figures.ts";
 import {
   bandTable,
   coverageTable,
+  drawsTable,
   leadsTable,
   lossTable,
   measuredIn,
@@ -57,6 +58,12 @@ Deno.test("tables by setting, task, lead and rate have every figure", () => {
   assert.match(leadsTable(FIGURES, "found"), /\| from 2 \| 0\.500 \| 0\.800 /);
   assert.equal(rateTable(FIGURES).split("\n").length, 6);
   assert.match(bandTable(FIGURES), /\| neural \| found \| 1 \| 0\.500 … 0\.500 /);
+});
+
+Deno.test("drawsTable() has each draw and their mean", () => {
+  // Only the first draw loses anything here.
+  const mean = "| neural | 10.0 % / 10.0 % | 0.0 % / 0.0 % | 0.0 % / 0.0 % | 3.3 % / 3.3 % |";
+  assert.ok(drawsTable(FIGURES).includes(mean), drawsTable(FIGURES));
 });
 
 Deno.test("tables of nothing say so", () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  DRAWS,
   gridOf,
   MAIN_SETTINGS,
   settingNamed,
@@ -58,6 +59,8 @@ Deno.test("trialOf() drops the same share at random each time", () => {
     assert.deepEqual(shown(name, long).slots, slots);
   }
   assert.notDeepEqual(shown("drop50", { id: "other" }).slots, shown("drop50").slots);
+  const draws = DRAWS.map((name) => [...shown(name, long).slots].join());
+  assert.equal(new Set(draws).size, DRAWS.length);
 });
 
 Deno.test("trialOf() moves time stamps by at most 30 % of a period and leaves the values", () => {
