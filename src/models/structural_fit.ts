@@ -251,6 +251,8 @@ function criterionOf(
   let farTerms = 0;
   let nextOrigin = 0;
   let variance = 1;
+  let deviation = 1;
+  let halfLog = 0;
   const rest = new Rest(layout);
   for (let t = 0; t < count; t++) {
     if (origins[nextOrigin] === t) {
@@ -271,15 +273,17 @@ function criterionOf(
       const before = variance;
       variance = 1;
       for (let i = 0; i < size; i++) variance += column[i]! * rows[from + i]!;
+      if (!(variance > 0)) return 1e30;
+      deviation = Math.sqrt(variance);
+      halfLog = 0.5 * Math.log(variance);
       rest.look(dt, variance === before, cov, column, previous);
     }
     advanceMean(model, mean);
     let expected = 0;
     for (let i = 0; i < size; i++) expected += mean[i]! * rows[from + i]!;
     const innovation = values[t]! - expected;
-    const deviation = Math.sqrt(variance);
-    if (!Number.isFinite(innovation) || !(variance > 0)) return 1e30;
-    logSum += 0.5 * Math.log(variance);
+    if (!Number.isFinite(innovation)) return 1e30;
+    logSum += halfLog;
     sizeSum += Math.abs(innovation) / deviation;
     factor = 1 / variance;
     const gain = clipInnovation(start, innovation, deviation) * factor;
