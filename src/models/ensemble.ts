@@ -90,14 +90,14 @@ export type PendingForecast = {
   /** Interval ends of each watched level; empty when not issued.                [level, 2, lead] */
   bounds: Float32Array;
   /**
-   * What the networks' corrections learn from: median, unit and inputs of some leads; absent
-   * without networks.                                         [network, lead, LESSON_NUMBERS]
+   * What the networks' corrections learn from: median, unit, weight and inputs of some leads;
+   * absent without networks.                                         [network, lead, LESSON_NUMBERS]
    */
   lessons?: Float32Array;
 };
 
-/** Numbers of a lesson: median, unit and inputs. */
-export const LESSON_NUMBERS = 2 + ADAPT_INPUTS;
+/** Numbers of a lesson: median, unit, weight and inputs. */
+export const LESSON_NUMBERS = 3 + ADAPT_INPUTS;
 
 /** Most forecasts waiting for targets while a stream is live. */
 export const PENDING_MAX = 10;
@@ -107,12 +107,6 @@ const ORIGINS_PER_HORIZON = 4;
 
 /** Forecasts are cut this many ranges beyond what was seen. */
 export const RANGE_CUT = 1;
-
-/**
- * What a network counts beside another member before either has erred: it has learned from many
- * series, they from none.
- */
-const NEURAL_PRIOR = 4;
 
 /** An ensemble with its scratch space: what is open while samples are absorbed. */
 export type EnsembleRun = {
@@ -144,8 +138,8 @@ export type EnsembleRun = {
   readonly bases: readonly Float64Array[];
   /** [bucket][member] */
   readonly weights: readonly Float64Array[];
-  /** What each member's weight is multiplied by before any error counts.              [member] */
-  readonly priors: Float64Array;
+  /** 1 for a network.                                                                   [member] */
+  readonly networks: Uint8Array;
   /** Weight of an error in the losses, exp(−(lead + 1) / half).                           [lead] */
   readonly lossWeights: Float64Array;
   /** What a judged target counts: a bucket sees one origin's worth every stride.       [bucket] */
@@ -196,7 +190,7 @@ export function openEnsemble(state: EnsembleState): EnsembleRun {
     spare: null,
     bases: tracks.map(() => new Float64Array(horizon)),
     weights: buckets.map(() => new Float64Array(memberKinds.length)),
-    priors: Float64Array.from(memberKinds, ({ form }) => form === "neural" ? NEURAL_PRIOR : 1),
+    networks: Uint8Array.from(memberKinds, ({ form }) => form === "neural" ? 1 : 0),
     lossWeights: Float64Array.from(
       { length: horizon },
       (_, lead) => Math.exp(-(lead + 1) / state.lossHalf),
@@ -386,7 +380,7 @@ function settle(
       losses.errors[at + i] = losses.errors[at + i]! + weight * error;
     }
     losses.weight[bucket] = losses.weight[bucket]! + weight;
-    if (pending.lessons !== undefined) learnLesson(run, pending.lessons, lead, z);
+    if (pending.lessons !== undefined) learnLesson(run, pending, lead, z);
     if (state.calibration === null || pending.condition.length === 0) continue;
     const error = z - pending.point[lead]!;
     calibrationObserve(state.calibration, lead, slot, error, pending.condition[lead]!);
@@ -402,13 +396,14 @@ function settle(
 }
 
 /** Teaches the networks' corrections what came at a lead. */
-function learnLesson(run: EnsembleRun, lessons: Float32Array, lead: number, z: number): void {
+function learnLesson(run: EnsembleRun, pending: PendingForecast, lead: number, z: number): void {
   const index = run.lessonLeads.indexOf(lead);
   if (index < 0) return;
+  const lessons = pending.lessons!;
   run.neural.forEach(({ track, groups }, k) => {
     const at = (k * run.lessonLeads.length + index) * LESSON_NUMBERS;
     const error = (z - lessons[at]!) / lessons[at + 1]!;
-    adaptLearn(track.adapt, groups[lead]!, lessons, at + 2, error);
+    adaptLearn(track.adapt, groups[lead]!, lessons, at + 3, error, lessons[at + 2]!);
   });
 }
 

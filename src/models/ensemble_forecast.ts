@@ -26,7 +26,7 @@ import {
 } from "./ensemble.ts";
 import { trackBaseInto, trackReadoutAdd } from "./filter_track.ts";
 import { memberWeightsInto } from "./losses.ts";
-import { isTransformed } from "./members.ts";
+import { isTransformed, shownName } from "./members.ts";
 import { meanInto, seasonalNaiveInto } from "./naive.ts";
 import { LEVELS } from "./neural/shapes.ts";
 import { fanOffset } from "./neural_fan.ts";
@@ -38,9 +38,10 @@ import {
   type NeuralRun,
 } from "./neural_track.ts";
 import { ADAPT_INPUTS } from "./neural_adapt.ts";
+import { leadGroups } from "./readout.ts";
 
 /** Share of a network's own fan in its part of the quantiles; the rest is its past errors'. */
-const FAN_OWN = 0.6;
+const FAN_OWN = 0.8;
 
 /** Members on the log or root are cut nearer to what was seen: they run away faster. */
 const RANGE_CUT_TRANSFORMED = 0.4;
@@ -130,21 +131,26 @@ function neuralMedianInto(
 
 /**
  * What the networks' corrections will learn from when the targets of the newest forecast are known:
- * for some of the leads the median without correction, the unit and the inputs.
+ * for some of the leads the median without correction, the unit, what it counts and the inputs.
  *
- * @returns  normalised; nothing without networks        [network, lead, 2 + ADAPT_INPUTS]
+ * @returns  normalised; nothing without networks        [network, lead, LESSON_NUMBERS]
  */
 function lessonsOf(run: EnsembleRun): { lessons?: Float32Array } {
   if (run.neural.length === 0) return {};
   const { lessonLeads, neural, state } = run;
   const lessons = new Float32Array(neural.length * lessonLeads.length * LESSON_NUMBERS);
+  // Forecasts that overlap err together, and so do the leads of one.
+  const apart = newestSlot(state) - (state.pending.at(-1)?.slot ?? -Infinity);
+  const inGroup = lessonLeads.length / leadGroups(state.horizon).length;
+  const weight = Math.min(1, apart / state.horizon) / Math.max(1, inGroup);
   let at = 0;
   for (const one of neural) {
     const { medians, units, inputs } = one.outlook;
     for (const lead of lessonLeads) {
       lessons[at] = fromNeural(run, one, medians[lead]!);
       lessons[at + 1] = units[lead]! * one.track.scale / state.scale;
-      for (let i = 0; i < ADAPT_INPUTS; i++) lessons[at + 2 + i] = inputs[lead * ADAPT_INPUTS + i]!;
+      lessons[at + 2] = weight;
+      for (let i = 0; i < ADAPT_INPUTS; i++) lessons[at + 3 + i] = inputs[lead * ADAPT_INPUTS + i]!;
       at += LESSON_NUMBERS;
     }
   }
@@ -155,7 +161,7 @@ function lessonsOf(run: EnsembleRun): { lessons?: Float32Array } {
 function weighMembers(run: EnsembleRun): void {
   for (let bucket = 0; bucket < run.buckets.length; bucket++) {
     const [from, to] = run.buckets[bucket]!;
-    memberWeightsInto(run.state.losses, bucket, to - from, run.weights[bucket]!, run.priors);
+    memberWeightsInto(run.state.losses, bucket, to - from, run.weights[bucket]!, run.networks);
   }
 }
 
@@ -439,7 +445,7 @@ export function memberShares(run: EnsembleRun): Record<string, number> {
   run.state.members.forEach((name, i) => {
     let sum = 0;
     for (const weights of run.weights) sum += weights[i]!;
-    shares[name] = sum / run.weights.length;
+    shares[shownName(name)] = sum / run.weights.length;
   });
   return shares;
 }

@@ -2,10 +2,12 @@
  * The members' own past errors, discounted, by lead bucket: what a committee weighs them by.
  *
  *   s_i = Σ exp(−age/half) |e_i| / Σ exp(−age/half)
- *   w_i ∝ p_i (s_i / min s)^(−4g),   g = N / (N + 1),   N = discounted origins seen
+ *   w_i ∝ (s_i / min s)^(−4g),   g = N / (N + 1),   N = discounted origins seen
  *
  * With no past all weights are equal; with much of it a member twice as bad has a 16th of the
- * weight. The exponent was chosen among 2, 4 and 8 (docs/models_that_serve.md).
+ * weight. The exponent was chosen among 2, 4 and 8 (docs/models_that_serve.md). A network is no
+ * equal of theirs, having learned from other series before: beside the others, whose weights sum to
+ * 1, it has (s_i / min s)^(−2g), the best of the others being the least; then all sum to 1.
  */
 export type LossState = {
   /** [bucket, member] */
@@ -15,6 +17,7 @@ export type LossState = {
 };
 
 const EXPONENT = 4;
+const NETWORK_EXPONENT = 2;
 const PRIOR_ORIGINS = 1;
 
 /** Lead buckets [from, to) of a horizon: 1..h/12, ..h/4, ..h. */
@@ -47,32 +50,43 @@ export function lossAge(state: LossState, slots: number, halfSlots: number): voi
 /**
  * Weights of the members in one bucket, summing to 1.                                     [member]
  *
- * @param priors  multiply the weights                                                     [member]
+ * @param networks  1 for a network: it counts beside all others together; none where absent [member]
  */
 export function memberWeightsInto(
   state: LossState,
   bucket: number,
   leadsInBucket: number,
   out: Float64Array,
-  priors?: Float64Array,
+  networks?: Uint8Array,
 ): void {
   const members = out.length;
   const at = bucket * members;
   const seen = state.weight[bucket]!;
   const origins = seen / leadsInBucket;
-  const exponent = EXPONENT * origins / (origins + PRIOR_ORIGINS);
+  const trust = origins / (origins + PRIOR_ORIGINS);
+  const isNetwork = (i: number) => networks?.[i] === 1;
+  const hasNetworks = networks?.includes(1) ?? false;
   let least = Infinity;
   let most = 0;
+  let leastOther = Infinity;
   for (let i = 0; i < members; i++) {
-    least = Math.min(least, state.errors[at + i]!);
-    most = Math.max(most, state.errors[at + i]!);
+    const error = state.errors[at + i]!;
+    least = Math.min(least, error);
+    most = Math.max(most, error);
+    if (!isNetwork(i)) leastOther = Math.min(leastOther, error);
   }
+  const best = leastOther < Infinity ? leastOther : least;
   // Members that have not erred at all are told apart at rounding level only.
   const floor = Math.max(most * 1e-9, Number.MIN_VALUE);
+  let others = 0;
+  for (let i = 0; i < members; i++) {
+    const ratio = seen > 0 ? (state.errors[at + i]! + floor) / (best + floor) : 1;
+    out[i] = ratio ** -((isNetwork(i) ? NETWORK_EXPONENT : EXPONENT) * trust);
+    if (!isNetwork(i)) others += out[i]!;
+  }
   let total = 0;
   for (let i = 0; i < members; i++) {
-    const ratio = seen > 0 ? (state.errors[at + i]! + floor) / (least + floor) : 1;
-    out[i] = ratio ** -exponent * (priors?.[i] ?? 1);
+    if (hasNetworks && !isNetwork(i)) out[i] = out[i]! / others;
     total += out[i]!;
   }
   for (let i = 0; i < members; i++) out[i] = out[i]! / total;

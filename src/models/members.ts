@@ -128,3 +128,9 @@ export function readoutsOf(
     kinds.some((kind) => kind.form === "readout" && kind.filter === filter && kind.full === full);
   return { light: has(false), full: has(true) };
 }
+
+/** What a member is called where people read it: a network by its name alone. */
+export function shownName(name: MemberName): string {
+  const kind = kindOf(name);
+  return kind.form === "neural" ? kind.network.replace(/@.*$/, "") : name;
+}

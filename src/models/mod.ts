@@ -57,27 +57,34 @@ export const DEFAULT_MODEL = "committee";
 /** Names of the models that need no weights, the default first. */
 export const MODEL_NAMES: readonly string[] = Object.keys(MODELS);
 
-/** The network that the committee hears where its weights are there. */
-export const COMMITTEE_NETWORK = "neural";
+/** Name of the time-invariant network that comes with the program; others begin with it. */
+export const NEURAL_MODEL = "neural";
+
+/** The networks that the committee hears where their weights are there. */
+export const COMMITTEE_NETWORKS: readonly string[] = ["neural_small", "neural_mamba"];
 
 /** Version of how networks serve. */
 const NEURAL_VERSION = 1;
 
-/** Models with a network, by the network: another file is another model. */
-const alone = new WeakMap<ServingNetwork, ForecasterModel>();
-const heard = new WeakMap<ServingNetwork, ForecasterModel>();
+/** Models with networks, by their names: another file is another model. */
+const made = new Map<string, ForecasterModel>();
 
-function made(
-  kept: WeakMap<ServingNetwork, ForecasterModel>,
-  network: ServingNetwork,
+/** Models with networks that are kept; more are made anew when they are asked for. */
+const MADE_MAX = 64;
+
+/** A model of members without weights, and of networks. */
+function modelWith(
   name: string,
   others: readonly MemberName[],
+  voices: readonly ServingNetwork[],
 ): ForecasterModel {
-  let model = kept.get(network);
+  const ids = voices.map(({ id }) => id);
+  const whole = `${name}/${VERSION}.${NEURAL_VERSION} ${ids.join(" ")}`;
+  let model = made.get(whole);
   if (model === undefined) {
-    const members = [...others, networkMember(network.id)];
-    model = forecasterModel(`${name}/${VERSION}.${NEURAL_VERSION} ${network.id}`, members);
-    kept.set(network, model);
+    if (made.size >= MADE_MAX) made.clear();
+    model = forecasterModel(whole, [...others, ...ids.map(networkMember)]);
+    made.set(whole, model);
   }
   return model;
 }
@@ -102,17 +109,17 @@ export function setModel(name: string, bytes: Uint8Array | null): void {
 }
 
 /**
- * The model of a name. The committee has a network as a voice where its weights are there.
+ * The model of a name. The committee has networks as voices where their weights are there.
  *
  * @throws {InvalidValueError} there is no such model; the message lists those there are
  */
 export function modelNamed(name: string): ForecasterModel {
-  const network = networkNamed(name === DEFAULT_MODEL ? COMMITTEE_NETWORK : name);
-  if (network !== undefined) {
-    return name === DEFAULT_MODEL
-      ? made(heard, network, name, COMMITTEE)
-      : made(alone, network, name, []);
+  if (name === DEFAULT_MODEL) {
+    const voices = COMMITTEE_NETWORKS.flatMap((voice) => networkNamed(voice) ?? []);
+    if (voices.length > 0) return modelWith(name, COMMITTEE, voices);
   }
+  const network = networkNamed(name);
+  if (network !== undefined) return modelWith(name, [], [network]);
   const model = Object.hasOwn(MODELS, name) ? MODELS[name] : undefined;
   if (model === undefined) {
     throw new InvalidValueError("model", name, `one of ${modelNames().join(", ")}`);
@@ -121,13 +128,20 @@ export function modelNamed(name: string): ForecasterModel {
 }
 
 /**
- * Upper bound of a channel's state under a model with a network, which need not serve here.
+ * Upper bound of the packed state of a model with networks, known before they serve.
  *
- * @param isHeard  as a voice of the committee, or alone
+ * @param isCommittee  whether the committee hears them, or one is a model of its own
  */
-export function networkStateBytesMax(network: ServingNetwork, isHeard: boolean): number {
-  const members = [...isHeard ? COMMITTEE : [], networkMember(network.id)];
-  return stateBytesMax(members, () => network.stateBytesMax);
+export function networkStateBytesMax(
+  networks: readonly ServingNetwork[],
+  isCommittee: boolean,
+): number {
+  const members = networks.map(({ id }) => networkMember(id));
+  const byId = new Map(networks.map((network) => [network.id, network]));
+  return stateBytesMax(
+    [...isCommittee ? COMMITTEE : [], ...members],
+    (id) => byId.get(id)!.stateBytesMax,
+  );
 }
 
 /** SHA-256 over name, version and configuration: states of equal hash are interchangeable. */

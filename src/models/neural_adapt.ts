@@ -6,7 +6,8 @@
  *
  * by recursive least squares, the Kalman filter of constant weights, with a prior mean of 0: the
  * network as it was trained. The candidates are five of the decoder's anchors, so that w moves the
- * mixture towards one that this stream follows. Errors beyond 3 running sizes are clipped. A share
+ * mixture towards one that this stream follows. Errors beyond 3 running sizes are clipped, and those
+ * of overlapping forecasts and of neighbouring leads count for less, since they err together. A share
  * of the correction counts, by the running sizes of the errors with it and without it, each taken
  * before its target was learned from:
  *
@@ -39,7 +40,7 @@ export const ADAPT_LEADS_MAX = 12;
 
 const CONSTANT = 0.5;
 const INPUT_MAX = 3;
-const PRIOR_VARIANCE = 0.001;
+const PRIOR_VARIANCE = 0.003;
 const FORGETTING = 0.9998;
 const WIND_UP_MAX = 4;
 const CLIP_SIZES = 3;
@@ -130,7 +131,8 @@ const gain = new Float64Array(ADAPT_INPUTS);
 /**
  * Learns from one target.
  *
- * @param error  target less the network's own median, in units of the row
+ * @param error   target less the network's own median, in units of the row
+ * @param weight  what the target counts beside an independent one, at most 1
  */
 export function adaptLearn(
   state: AdaptState,
@@ -138,6 +140,7 @@ export function adaptLearn(
   inputs: ArrayLike<number>,
   at: number,
   error: number,
+  weight: number,
 ): void {
   const rest = error - product(state, group, inputs, at);
   if (!Number.isFinite(rest)) return;
@@ -152,11 +155,12 @@ export function adaptLearn(
   state.size[group] = state.size[group]! + share * (Math.abs(innovation) - state.size[group]!);
   state.plain[group] = state.plain[group]! + share * (Math.abs(plain) - state.plain[group]!);
   state.seen[group] = seen + 1;
-  for (let i = 0; i < ADAPT_INPUTS; i++) regressor[i] = inputs[at + i]!;
+  const root = Math.sqrt(weight);
+  for (let i = 0; i < ADAPT_INPUTS; i++) regressor[i] = root * inputs[at + i]!;
   const cov = state.cov.subarray(group * PACKED, (group + 1) * PACKED);
   rlsStep(cov, regressor, gain, FORGETTING, WIND_UP_MAX * PRIOR_VARIANCE);
   for (let i = 0; i < ADAPT_INPUTS; i++) {
     const place = group * ADAPT_INPUTS + i;
-    state.weights[place] = state.weights[place]! + gain[i]! * innovation;
+    state.weights[place] = state.weights[place]! + gain[i]! * root * innovation;
   }
 }

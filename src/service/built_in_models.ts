@@ -1,6 +1,6 @@
 import { sha256Hex } from "../base/hash.ts";
 import {
-  COMMITTEE_NETWORK,
+  COMMITTEE_NETWORKS,
   DEFAULT_MODEL,
   MODELS,
   networkStateBytesMax,
@@ -14,7 +14,7 @@ const BUILT_IN = { origin: "built-in", base: null, job: null, createdAt: null } 
 
 function factsOf(network: ServingNetwork): ModelFacts {
   const { kind, hash, parameters } = network;
-  return { kind, hash, parameters, stateBytesMax: networkStateBytesMax(network, false) };
+  return { kind, hash, parameters, stateBytesMax: networkStateBytesMax([network], false) };
 }
 
 /**
@@ -33,17 +33,18 @@ export function inspectNetwork(name: string, bytes: Uint8Array): ModelFacts {
  */
 export function builtInModels(shipped: ReadonlyMap<string, Uint8Array>): ServingModel[] {
   const networks = [...shipped].map(([name, bytes]) => readNetwork(name, bytes));
-  const voice = networks.find(({ name }) => name === COMMITTEE_NETWORK);
+  const voices = networks.filter(({ name }) => COMMITTEE_NETWORKS.includes(name));
+  const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
   const others = Object.entries(MODELS).map(([name, model]): ServingModel => {
-    const heard = name === DEFAULT_MODEL ? voice : undefined;
+    const heard = name === DEFAULT_MODEL ? voices : [];
     return {
       name,
       ...BUILT_IN,
       kind: name === DEFAULT_MODEL ? "committee" : "member",
       // A version in the model's own name changes with its behaviour.
-      hash: sha256Hex([model.name, ...heard === undefined ? [] : [heard.hash]].join(" ")),
-      parameters: heard?.parameters ?? 0,
-      stateBytesMax: heard === undefined ? model.stateBytesMax : networkStateBytesMax(heard, true),
+      hash: sha256Hex([model.name, ...heard.map((voice) => voice.hash)].join(" ")),
+      parameters: sum(heard.map((voice) => voice.parameters)),
+      stateBytesMax: heard.length === 0 ? model.stateBytesMax : networkStateBytesMax(heard, true),
     };
   });
   const alone = networks.map((network): ServingModel => ({

@@ -53,3 +53,21 @@ Deno.test("lossAge() discounts errors and weight alike", () => {
   assert.ok(Math.abs(state.errors[0]! - 6 / Math.E) < 1e-12);
   assert.ok(Math.abs(state.errors[0]! / state.weight[0]! - 2) < 1e-12);
 });
+
+Deno.test("memberWeightsInto() gives each network what all others have together, by their errors", () => {
+  const state = lossStart(4, 1);
+  const out = new Float64Array(4);
+  const networks = Uint8Array.of(0, 0, 0, 1);
+  memberWeightsInto(state, 0, 5, out, networks);
+  assert.ok(Math.abs(out[3]! - 0.5) < 1e-12);
+  state.errors.set([1, 2, 4, 1]);
+  state.weight[0] = 5e6;
+  memberWeightsInto(state, 0, 5, out, networks);
+  assert.ok(Math.abs(out[3]! - 0.5) < 1e-6);
+  assert.ok(Math.abs(out[0]! / out[1]! - 16) < 1e-3);
+  state.errors.set([1, 2, 4, 2]);
+  memberWeightsInto(state, 0, 5, out, networks);
+  assert.ok(Math.abs(out[3]! - 0.2) < 1e-6);
+  memberWeightsInto(state, 0, 5, out, Uint8Array.of(1, 1, 1, 1));
+  assert.ok(Math.abs(out.reduce((a, b) => a + b) - 1) < 1e-12);
+});

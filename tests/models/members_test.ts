@@ -3,9 +3,12 @@ import {
   FILTER_KINDS,
   filtersOf,
   isTransformed,
+  kindOf,
   MEMBER_KINDS,
   type MemberName,
+  networkMember,
   readoutsOf,
+  shownName,
 } from "../../src/models/members.ts";
 
 Deno.test("filtersOf() lists each needed filter once, the plain ones first", () => {
@@ -23,4 +26,13 @@ Deno.test("isTransformed() and readoutsOf() read the table", () => {
   assert.deepEqual(readoutsOf(members, "steady"), { light: true, full: false });
   assert.deepEqual(readoutsOf(members, "trend"), { light: false, full: true });
   for (const [name, kind] of Object.entries(FILTER_KINDS)) assert.equal(kind.name, name);
+});
+
+Deno.test("shownName() leaves the hash of a network out", () => {
+  assert.equal(shownName(networkMember("neural@0123")), "neural");
+  assert.equal(shownName("readout_far"), "readout_far");
+  assert.deepEqual(kindOf(networkMember("neural@0123")), {
+    form: "neural",
+    network: "neural@0123",
+  });
 });

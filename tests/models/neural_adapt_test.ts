@@ -19,7 +19,7 @@ function learned(follow: number, count: number, size = 0.3) {
   const errors = noise(count, 5);
   for (let k = 0; k < count; k++) {
     const at = k * ADAPT_INPUTS;
-    adaptLearn(state, 1, inputs, at, follow * inputs[at + 3]! + size * errors[k]!);
+    adaptLearn(state, 1, inputs, at, follow * inputs[at + 3]! + size * errors[k]!, 1);
   }
   return state;
 }
@@ -28,8 +28,8 @@ const PROBE = Float64Array.from({ length: ADAPT_INPUTS }, (_, i) => i === 3 ? 1 
 
 Deno.test("adaptLearn() learns which candidate a stream follows, in the group of the lead alone", () => {
   const state = learned(0.6, 3000);
-  // The prior counts as 1,000 targets less what 3,000 let it forget, so a fifth is held back.
-  assert.ok(Math.abs(adaptCorrection(state, 1, PROBE, 0) - 0.8 * 0.6) < 0.05);
+  // The prior counts as 330 targets less what 3,000 let it forget: a twelfth is held back.
+  assert.ok(Math.abs(adaptCorrection(state, 1, PROBE, 0) - 0.92 * 0.6) < 0.05);
   assert.equal(adaptCorrection(state, 0, PROBE, 0), 0);
   assert.equal(adaptCorrection(adaptStart(12), 1, PROBE, 0), 0);
 });
@@ -42,10 +42,10 @@ Deno.test("a correction that does not help counts for little, and one from few t
 Deno.test("adaptLearn() clips outliers and leaves out what is no number", () => {
   const state = learned(0.6, 500);
   const before = adaptCorrection(state, 1, PROBE, 0);
-  adaptLearn(state, 1, PROBE, 0, 1e9);
+  adaptLearn(state, 1, PROBE, 0, 1e9, 1);
   assert.ok(Math.abs(adaptCorrection(state, 1, PROBE, 0) - before) < 0.05);
   const kept = structuredClone(state);
-  adaptLearn(state, 1, PROBE, 0, NaN);
+  adaptLearn(state, 1, PROBE, 0, NaN, 1);
   assert.deepEqual(state, kept);
 });
 

@@ -71,7 +71,7 @@ Deno.test("a learned correction moves all quantiles of its leads alike", () => {
   seasonalWalk(60, 4).forEach((value, i) => neuralObserve(run, i, value));
   neuralForecast(run, 59);
   const before = run.outlook.quantiles.slice();
-  for (let k = 0; k < 400; k++) adaptLearn(run.track.adapt, 0, [0.5, 0, 0, 0, 0, 0], 0, 1);
+  for (let k = 0; k < 400; k++) adaptLearn(run.track.adapt, 0, [0.5, 0, 0, 0, 0, 0], 0, 1, 1);
   neuralForecast(run, 59);
   const moved = run.outlook.quantiles.map((value, i) => value - before[i]!);
   assert.ok(moved[0]! > 0);

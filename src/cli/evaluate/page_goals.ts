@@ -1,5 +1,5 @@
 /** What the forecasts are meant to reach, beside what they reach. */
-import { COMMITTEE_NETWORK, DEFAULT_MODEL } from "../../models/mod.ts";
+import { DEFAULT_MODEL, NEURAL_MODEL } from "../../models/mod.ts";
 import type { Figures } from "./figures.ts";
 import { DRAWS } from "./settings.ts";
 import { PLAIN_COMMITTEE } from "./subject.ts";
@@ -15,7 +15,7 @@ export interface Verdict {
 }
 
 const PEER = "augurs-mstl";
-const MAMBA = `${COMMITTEE_NETWORK}_mamba`;
+const MAMBA = `${NEURAL_MODEL}_mamba`;
 
 /** A goal in two figures, MASE and WQL. */
 interface RatioGoal {
@@ -28,7 +28,7 @@ interface RatioGoal {
 const RATIOS: readonly RatioGoal[] = [
   {
     goal: "the S5 network alone, season found",
-    model: COMMITTEE_NETWORK,
+    model: NEURAL_MODEL,
     atLeast: [0.74, 0.715],
     reachFor: [0.69, 0.66],
   },
@@ -70,7 +70,7 @@ function ratioVerdict({ goal, model, atLeast, reachFor }: RatioGoal, figures: Fi
 }
 
 function coverVerdict(figures: Figures): Verdict {
-  const total = figures.total(COMMITTEE_NETWORK, "found");
+  const total = figures.total(NEURAL_MODEL, "found");
   const [low, high] = COVER80;
   return {
     goal: "the S5 network alone: targets inside the 80 % interval",
@@ -143,8 +143,8 @@ function pointsText({ mase, wql }: Loss): string {
 
 /** What is lost where samples are dropped, in points of the ratio and in shares of it. */
 function dropVerdicts(figures: Figures): Verdict[] {
-  const draws = DRAWS.filter((draw) => figures.total(COMMITTEE_NETWORK, draw) !== undefined);
-  const own = meanDropLoss(figures, COMMITTEE_NETWORK, draws);
+  const draws = DRAWS.filter((draw) => figures.total(NEURAL_MODEL, draw) !== undefined);
+  const own = meanDropLoss(figures, NEURAL_MODEL, draws);
   const peer = meanDropLoss(figures, PEER, draws);
   const verdict = (
     unit: string,

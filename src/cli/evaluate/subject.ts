@@ -4,12 +4,13 @@ import { fnv1a32 } from "../../base/hash.ts";
 import { packTree, type Tree } from "../../base/tree.ts";
 import type { Model } from "../../models/model.ts";
 import {
-  COMMITTEE_NETWORK,
+  COMMITTEE_NETWORKS,
   DEFAULT_MODEL,
   modelNamed,
   modelNames,
   MODELS,
   networkNamed,
+  NEURAL_MODEL,
   setModel,
 } from "../../models/mod.ts";
 import { decodeWeights } from "../../models/neural/weights.ts";
@@ -62,7 +63,9 @@ export const CHECKPOINT_PREFIX = "@";
 /** Everything that can be evaluated, models first; those with networks where their weights are. */
 export function subjectNames(): string[] {
   serveShippedWeights();
-  const plain = networkNamed(COMMITTEE_NETWORK) === undefined ? [] : [PLAIN_COMMITTEE];
+  const plain = COMMITTEE_NETWORKS.some((name) => networkNamed(name) !== undefined)
+    ? [PLAIN_COMMITTEE]
+    : [];
   return [...modelNames(), ...plain, ...PEER_NAMES];
 }
 
@@ -183,7 +186,7 @@ function augursSubject(name: string, augurs: Augurs): Subject {
 async function checkpointSubject(source: string): Promise<Subject> {
   const bytes = await Deno.readFile(source.slice(CHECKPOINT_PREFIX.length));
   const { config, step } = decodeWeights(bytes);
-  const family = config.kind === "s5" ? COMMITTEE_NETWORK : `${COMMITTEE_NETWORK}_${config.kind}`;
+  const family = config.kind === "s5" ? NEURAL_MODEL : `${NEURAL_MODEL}_${config.kind}`;
   const name = `${family}-${step}`;
   setModel(name, bytes);
   return modelSubject(`${family}@${step}`, modelNamed(name) as Model, source);

@@ -12,7 +12,7 @@ import {
 import { forecastWindow } from "../../../src/cli/window_forecast.ts";
 import { seedRandom } from "../../../src/base/random.ts";
 import {
-  COMMITTEE_NETWORK,
+  COMMITTEE_NETWORKS,
   DEFAULT_MODEL,
   MODEL_NAMES,
   modelNamed,
@@ -43,7 +43,10 @@ Deno.test("subjectNames() are every model that serves and every peer", () => {
   const names = subjectNames();
   for (const name of [...MODEL_NAMES, ...PEER_NAMES]) assert.ok(names.includes(name), name);
   for (const { name } of servingNetworks()) assert.ok(names.includes(name), name);
-  assert.equal(names.includes(PLAIN_COMMITTEE), networkNamed(COMMITTEE_NETWORK) !== undefined);
+  assert.equal(
+    names.includes(PLAIN_COMMITTEE),
+    COMMITTEE_NETWORKS.some((name) => networkNamed(name) !== undefined),
+  );
 });
 
 Deno.test("openSubject() forecasts a window as `driftline forecast` does", async () => {

@@ -7,6 +7,7 @@ import { channel, hours, seasonalWalk } from "../_series.ts";
 import { drawnNetwork } from "./_network.ts";
 
 setModel("neural", drawnNetwork());
+setModel("neural_small", drawnNetwork({ depth: 1 }));
 setModel("neural_mamba", drawnNetwork({ kind: "mamba", width: 8, state: 4, mlp: 0 }));
 
 for (const name of ["neural", "neural_mamba", "committee"]) {
@@ -30,9 +31,7 @@ for (const name of ["neural", "committee"]) {
     const summary = model.summary(state);
     assert.deepEqual(summary.seasonsS, [24 * 3600, 168 * 3600]);
     assert.ok(Math.abs(summary.coverage[0]!.value - 0.8) < 0.08, `${summary.coverage[0]!.value}`);
-    const shares = Object.entries(summary.weights).filter(([member]) =>
-      member.startsWith("network:")
-    );
-    assert.equal(shares.length, 1);
+    const voices = Object.keys(summary.weights).filter((member) => member.startsWith("neural"));
+    assert.equal(voices.length, name === "neural" ? 1 : 2);
   });
 }
