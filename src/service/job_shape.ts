@@ -45,17 +45,35 @@ function heldOutOf(evaluations: JobShape["evaluations"]): HeldOutShape | null {
   return before === undefined || after === undefined ? null : { before, after };
 }
 
-/** A job with its lines as it is answered. */
-export function jobShape(record: JobRecord, lines: readonly TrainingLine[]): JobShape {
+/** Lines of metrics of each job in a list: what a small drawing needs. */
+export const LISTED_LINES_MAX = 40;
+
+/** At most so many of the lines, at even distances, the last one among them. */
+function thinned<T>(lines: readonly T[], most: number): T[] {
+  const step = Math.max(1, Math.ceil(lines.length / most));
+  return lines.filter((_, i) => (lines.length - 1 - i) % step === 0);
+}
+
+/**
+ * A job with its lines as it is answered.
+ *
+ * @param metricsMax  lines of metrics at most; default all
+ */
+export function jobShape(
+  record: JobRecord,
+  lines: readonly TrainingLine[],
+  metricsMax = Infinity,
+): JobShape {
   const { attempts: _, order: __, ...told } = record;
   const evaluations = lines.filter(isEvaluation)
     .map(({ step, evaluation }) => ({ step, evaluation: numbersOf(evaluation) }));
+  const metrics = lines.flatMap((line) => isEvaluation(line) ? [] : [numbersOf(line)]);
   return {
     ...told,
     channels: [...told.channels],
     steps: record.recipe.steps,
     heldOut: heldOutOf(evaluations),
-    metrics: lines.flatMap((line) => isEvaluation(line) ? [] : [numbersOf(line)]),
+    metrics: thinned(metrics, metricsMax),
     evaluations,
   };
 }

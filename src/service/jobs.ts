@@ -6,7 +6,7 @@ import { JobFolder, type JobRows } from "./job_files.ts";
 import { inTime, type JobPort, JobWorkerError } from "./job_port.ts";
 import { isActive, type JobRecord, type JobSource, type JobState } from "./job_record.ts";
 import type { JobNews, MadeFile } from "./job_run.ts";
-import { type JobShape, jobShape } from "./job_shape.ts";
+import { type JobShape, jobShape, LISTED_LINES_MAX } from "./job_shape.ts";
 import type { TrainedModels } from "./models.ts";
 import type { Log } from "./telemetry.ts";
 import type { TrainingLine } from "../training/metrics_lines.ts";
@@ -174,8 +174,10 @@ export class Jobs {
     }
   }
 
+  /** All jobs, the newest first, with a few of their lines. */
   list(): JobShape[] {
-    return [...this.#jobs.values()].reverse().map(({ record, lines }) => jobShape(record, lines));
+    return [...this.#jobs.values()].reverse()
+      .map(({ record, lines }) => jobShape(record, lines, LISTED_LINES_MAX));
   }
 
   /** How many jobs there are, by state; for `/metrics`. */
@@ -251,6 +253,8 @@ export class Jobs {
         next.record = { ...next.record, state: "failed", error: String(error) };
         this.#farewell(next);
       })
+      // Nothing is written any more when the service has closed.
+      .then(() => next.writing.catch(() => {}))
       .finally(() => {
         this.#running = null;
         this.#current = null;

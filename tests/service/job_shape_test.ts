@@ -18,6 +18,11 @@ Deno.test("jobShape() parts lines into metrics and evaluations, and says what wa
     after: 2,
   });
   assert.equal(jobShape(record, []).heldOut, null);
+  const many = Array.from({ length: 95 }, (_, i) => ({ ...metrics, step: i + 1 }));
+  const few = jobShape(record, [evaluation(0, 4), ...many], 40).metrics;
+  assert.ok(few.length > 20 && few.length <= 40);
+  assert.equal(few.at(-1)!["step"], 95);
+  assert.equal(jobShape(record, many).metrics.length, 95);
   assert.equal(shape.steps, RECIPE_DEFAULT.steps);
   assert.ok(!("attempts" in shape) && !("order" in shape));
 });

@@ -105,8 +105,11 @@ export interface Loss {
   readonly wqlShare: number;
 }
 
-/** Loss in a setting against the whole context; null where one of them is not measured. */
+/** Loss in a setting against the whole context; null where one is missing or another version. */
 export function lossOf(figures: Figures, name: string, setting: string): Loss | null {
+  if (figures.record(name, "given")?.version !== figures.record(name, setting)?.version) {
+    return null;
+  }
   const whole = figures.total(name, "given");
   const less = figures.total(name, setting);
   if (whole === undefined || less === undefined) return null;

@@ -190,11 +190,12 @@ export function coverageTable(figures: Figures): string {
   );
 }
 
-/** Forecasters that were measured in every one of some settings. */
+/** Forecasters that were measured in every one of some settings, in the same version. */
 export function measuredIn(figures: Figures, settings: readonly string[]): string[] {
-  return figures.names(settings[0]!).filter((name) =>
-    !isCheckpoint(name) && settings.every((setting) => figures.record(name, setting) !== undefined)
-  );
+  return figures.names(settings[0]!).filter((name) => {
+    const versions = settings.map((setting) => figures.record(name, setting)?.version);
+    return !isCheckpoint(name) && versions[0] !== undefined && new Set(versions).size === 1;
+  });
 }
 
 function cell(figures: Figures, name: string, setting: string): string {

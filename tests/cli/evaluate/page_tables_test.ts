@@ -37,6 +37,15 @@ Deno.test("shownModels() are the default, then the neural ones, without checkpoi
   ]);
 });
 
+Deno.test("measuredIn() leaves out what was measured in different versions", () => {
+  const records = FIGURES.records.map((one) =>
+    one.model === "neural" && one.setting === "drop30" ? { ...one, version: "2" } : one
+  );
+  const mixed = new Figures(records, "dev");
+  assert.ok(!measuredIn(mixed, ["given", "drop30"]).includes("neural"));
+  assert.ok(measuredIn(mixed, ["given", "drop10"]).includes("neural"));
+});
+
 Deno.test("lossTable() compares with the whole context", () => {
   assert.match(
     lossTable(FIGURES, ["drop10", "drop30"]),
