@@ -79,6 +79,7 @@ export class JobDevices {
   readonly #options: JobDeviceOptions;
   #hardware: Promise<Hardware> | undefined;
   #admitted: Promise<Measured> | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(options: JobDeviceOptions) {
     this.#options = options;
@@ -178,8 +179,13 @@ export class JobDevices {
     return isWorthIt ? [{ device: gpu, name: nameOf(gpu.info) }, last] : [last];
   }
 
-  /** Closes what was opened; a measurement under way fails. */
-  async close(): Promise<void> {
+  /** Closes what was opened, once; a measurement under way fails. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     const hardware = await this.#hardware?.catch(() => undefined);
     await hardware?.close();
   }

@@ -78,9 +78,13 @@ export interface WorkerOptions {
 
 /** Jobs in a Worker, which starts when it is needed. When it dies the next job gets another. */
 export class WorkerJobPort implements JobPort {
-  readonly #options: WorkerOptions;
   readonly #log: (message: string) => void;
   readonly #script: URL;
+  #options: WorkerOptions;
+  /** Jobs that run or begin. */
+  #runs = 0;
+  /** Resolved when a Worker that nobody needs is gone. */
+  #retired: Promise<void> = Promise.resolve();
   #worker: Worker | null = null;
   #port: RemotePort | null = null;
   #notes: MessagePort | null = null;
@@ -125,11 +129,33 @@ export class WorkerJobPort implements JobPort {
     this.#port = null;
   }
 
-  devices(): Promise<DevicesReport> {
-    return this.#open().call<DevicesReport>("report", null);
+  /** Whether there is a Worker. */
+  get isOpen(): boolean {
+    return this.#port !== null;
+  }
+
+  async devices(): Promise<DevicesReport> {
+    const report = await this.#open().call<DevicesReport>("report", null);
+    if (report.gpuUnused !== null && this.#runs === 0) {
+      // A Worker and a driver take tens of megabytes: a job on the CPU opens a Worker of its own.
+      this.#options = { ...this.#options, mode: "cpu" };
+      this.#retired = this.close();
+      await this.#retired;
+    }
+    return report;
   }
 
   async run(task: JobTask, tell: (news: JobNews) => void): Promise<JobOutcome> {
+    this.#runs++;
+    try {
+      await this.#retired;
+      return await this.#run(task, tell);
+    } finally {
+      this.#runs--;
+    }
+  }
+
+  async #run(task: JobTask, tell: (news: JobNews) => void): Promise<JobOutcome> {
     const channel = new MessageChannel();
     const told = Promise.withResolvers<void>();
     channel.port1.onmessage = ({ data }) => data === NEWS_END ? told.resolve() : tell(data);

@@ -253,6 +253,8 @@ export class Jobs {
         next.record = { ...next.record, state: "failed", error: String(error) };
         this.#farewell(next);
       })
+      // Nothing is written any more when the service has closed.
+      .then(() => next.writing.catch(() => {}))
       .finally(() => {
         this.#running = null;
         this.#current = null;

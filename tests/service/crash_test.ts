@@ -103,7 +103,11 @@ Deno.test("a job outlives a killed process; its model is that of an uninterrupte
     await first.send("POST", "/v1/streams/plant/observations", samples());
     const { id } = await first.send("POST", "/v1/models", QUESTION);
     let step = 0;
-    while (step < 10) step = (await first.get(`/v1/jobs/${id}`)).step;
+    while (step < 10) {
+      const job: JobShape = await first.get(`/v1/jobs/${id}`);
+      assert.equal(job.state, "running", job.error ?? "");
+      step = job.step;
+    }
     await first.end("SIGKILL");
     assert.ok(step < QUESTION.steps, "the job was over too soon for this test");
     const second = await Process.start(killed);

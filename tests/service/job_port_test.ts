@@ -59,6 +59,34 @@ Deno.test("WorkerJobPort runs a job of a neural network in a thread of its own",
   });
 });
 
+Deno.test("WorkerJobPort keeps no Worker for a GPU that is not used, and runs jobs all the same", async () => {
+  await inFolder(smallNetwork(), async (folder) => {
+    const port = new WorkerJobPort({ mode: "auto", cacheFile: null });
+    const { gpuUnused } = await port.devices();
+    assert.equal(port.isOpen, gpuUnused === null);
+    const task = { folder, recipe: RECIPE };
+    const devices: string[] = [];
+    const { end } = await port.run(task, (news) => {
+      if (news.kind === "opened") devices.push(news.device);
+    });
+    assert.equal(end, "finished");
+    if (gpuUnused !== null) assert.deepEqual(devices, ["cpu"]);
+    await port.close();
+    assert.equal(port.isOpen, false);
+  });
+});
+
+Deno.test("a job that comes while the devices are looked for is run to its end", async () => {
+  await inFolder(smallNetwork(), async (folder) => {
+    const port = new WorkerJobPort({ mode: "auto", cacheFile: null });
+    const devices = port.devices();
+    const { end } = await port.run({ folder, recipe: RECIPE }, () => {});
+    assert.equal(end, "finished");
+    await devices;
+    await port.close();
+  });
+});
+
 Deno.test("WorkerJobPort says that its Worker died, and starts another for the next job", async () => {
   const script = new URL(
     "data:text/javascript," + encodeURIComponent(

@@ -269,8 +269,8 @@ export function bandTable(figures: Figures): string {
     const points = figures.names(setting).filter(isCheckpoint);
     const families = new Set(points.map((name) => name.slice(0, name.indexOf("@"))));
     for (const family of families) {
-      const totals = points.filter((name) => name.startsWith(`${family}@`))
-        .map((name) => figures.total(name, setting)!);
+      const own = points.filter((name) => name.startsWith(`${family}@`));
+      const totals = own.map((name) => figures.total(name, setting)!);
       const band = (key: "mase" | "wql" | "cover80" | "cover95") => {
         const values = totals.map((total) => total[key]);
         return `${fixed(Math.min(...values), 3)} … ${fixed(Math.max(...values), 3)}`;
@@ -284,11 +284,22 @@ export function bandTable(figures: Figures): string {
         band("cover80"),
         band("cover95"),
         cell(figures, family, setting),
+        [...new Set(own.map((name) => figures.record(name, setting)!.commit))].join(", "),
       ]);
     }
   }
   return table(
-    ["model", "season", "checkpoints", "MASE", "WQL", "cover 80", "cover 95", "shipped"],
+    [
+      "model",
+      "season",
+      "checkpoints",
+      "MASE",
+      "WQL",
+      "cover 80",
+      "cover 95",
+      "shipped",
+      "measured at",
+    ],
     rows,
   );
 }

@@ -172,6 +172,22 @@ Deno.test("Journal says which row is damaged, and the store does not open", () =
     return Promise.resolve();
   }));
 
+Deno.test("Journal comes to a file that was written before there was one", () =>
+  withFolder((root) => {
+    const store = new Crashing(root);
+    append(store.core, points("a", [[0, 0]]));
+    store.core.close();
+    const database = new DatabaseSync(store.path);
+    database.exec("DROP TABLE journal; PRAGMA user_version = 1");
+    database.close();
+    store.core = new SqliteCore(store.path);
+    append(store.core, points("a", [[1, 1]]));
+    assert.equal(rowCount(store.path, "journal"), 1);
+    assert.equal(rowsOf(store.core.readInOrder("a", 0, 9)).length, 2);
+    store.core.close();
+    return Promise.resolve();
+  }));
+
 /** A result without what differs by when a stream was made. */
 function comparable({ inOrder, record, ...rest }: AppendResult): unknown {
   return { ...rest, inOrder: rowsOf(inOrder), record: { ...record, createdNs: 0n } };
