@@ -91,7 +91,7 @@ export type PendingForecast = {
   bounds: Float32Array;
   /**
    * What the networks' corrections learn from: median, unit, weight and inputs of some leads;
-   * absent without networks.                                         [network, lead, LESSON_NUMBERS]
+   * absent without networks.                                  [network, lead, LESSON_NUMBERS]
    */
   lessons?: Float32Array;
 };

@@ -50,7 +50,7 @@ export function lossAge(state: LossState, slots: number, halfSlots: number): voi
 /**
  * Weights of the members in one bucket, summing to 1.                                     [member]
  *
- * @param networks  1 for a network: it counts beside all others together; none where absent [member]
+ * @param networks  1 for a network, which counts beside all others together             [member]
  */
 export function memberWeightsInto(
   state: LossState,

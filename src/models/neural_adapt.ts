@@ -6,9 +6,9 @@
  *
  * by recursive least squares, the Kalman filter of constant weights, with a prior mean of 0: the
  * network as it was trained. The candidates are five of the decoder's anchors, so that w moves the
- * mixture towards one that this stream follows. Errors beyond 3 running sizes are clipped, and those
- * of overlapping forecasts and of neighbouring leads count for less, since they err together. A share
- * of the correction counts, by the running sizes of the errors with it and without it, each taken
+ * mixture towards one that this stream follows. Errors beyond 3 running sizes are clipped; those
+ * of overlapping forecasts and of neighbouring leads err together, and count for less. A share of
+ * the correction counts, by the running sizes of the errors with it and without it, each taken
  * before its target was learned from:
  *
  *   share = 1 / (1 + (size with / size without)^40)

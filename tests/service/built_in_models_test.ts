@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
 import { sha256Hex } from "../../src/base/hash.ts";
-import { MODEL_NAMES, modelNamed, setModel } from "../../src/models/mod.ts";
+import { COMMITTEE_NETWORKS, MODEL_NAMES, modelNamed, setModel } from "../../src/models/mod.ts";
 import { builtInModels, inspectNetwork } from "../../src/service/built_in_models.ts";
 import { smallNetwork } from "./_network.ts";
+
+/** A network that the committee hears. */
+const VOICE = COMMITTEE_NETWORKS[0]!;
 
 Deno.test("builtInModels() lists every model of the hub, and the networks that are shipped", () => {
   const bare = builtInModels(new Map());
   assert.deepEqual(bare.map(({ name }) => name), MODEL_NAMES);
   assert.ok(bare.every(({ parameters, stateBytesMax }) => parameters === 0 && stateBytesMax > 0));
-  const shipped = builtInModels(new Map([["neural", smallNetwork()]]));
+  const shipped = builtInModels(new Map([[VOICE, smallNetwork()]]));
   const { parameters, hash, kind } = shipped.at(-1)!;
   assert.equal(hash, sha256Hex(smallNetwork()));
   assert.equal(kind, "s5");
@@ -20,15 +23,15 @@ Deno.test("builtInModels() lists every model of the hub, and the networks that a
 });
 
 Deno.test("builtInModels() tells the bounds of the models that serve, without serving them", () => {
-  const told = builtInModels(new Map([["neural", smallNetwork()]]));
-  assert.throws(() => modelNamed("neural"));
-  setModel("neural", smallNetwork());
+  const told = builtInModels(new Map([[VOICE, smallNetwork()]]));
+  assert.throws(() => modelNamed(VOICE));
+  setModel(VOICE, smallNetwork());
   try {
     for (const { name, stateBytesMax } of told) {
       assert.equal(stateBytesMax, modelNamed(name).stateBytesMax, name);
     }
   } finally {
-    setModel("neural", null);
+    setModel(VOICE, null);
   }
 });
 
