@@ -97,6 +97,7 @@ function steps(name: string, rows: Shape, feature: number, quick = false): Case 
 const cases: readonly Case[] = [
   steps("one of one", [1], 1),
   steps("several axes, in fours", [3, 5], 8, true),
+  steps("in twos", [4, 3], 6),
   steps("odd sizes", [7, 11], 13),
   steps("more features than a workgroup", [5], 300),
   {

@@ -12,7 +12,7 @@ export class BufferedDecoder implements Decoder {
 
   push(bytes: Uint8Array): void {
     this.#byteCount = addBodyBytes(this.#byteCount, bytes.length);
-    if (bytes.length > 0) this.#pieces.push(bytes);
+    if (bytes.length > 0) this.#pieces.push(bytes.slice());
   }
 
   finish(): Decoded {
