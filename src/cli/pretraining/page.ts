@@ -21,6 +21,7 @@ export function changeLines(recipe: Recipe): string[] {
     [recipe.gapShare, "a missing block of 2 to 60 slots"],
     [recipe.jitterShare, "samples off the beat by up to 0.45 slots"],
     [recipe.signFlipShare, "turned upside down"],
+    [recipe.breakShare, "a break: another level, slope, swing or noise, for a while or for good"],
     [recipe.timeFlipShare, "read backwards, where the series fills the window"],
     [
       recipe.faultShare,
