@@ -62,6 +62,11 @@ const FACTORS: Readonly<Record<string, number>> = {
   household_power: 1.5,
   classics: 1.5,
   ili: 1.5,
+  us_births: 1.5,
+  mote_sensors: 0.5,
+  us_economics: 1.5,
+  monthly_seasonal: 2,
+  exchange_rates: 0.6,
 };
 
 /** Writes series into one file. */
