@@ -32,7 +32,7 @@ import { asDtype, type Tensor, tensorOf } from "../src/tensor/tensor.ts";
 
 /** Units of work of an op. */
 const WORK = 1 << 18;
-const TURNS = 30;
+const TURNS = 15;
 const ITERATIONS = 4;
 const WIDTH = 64;
 const BATCH = 16;
