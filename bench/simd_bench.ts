@@ -4,8 +4,8 @@
  *
  *   deno task bench:simd [--op NAME]... [--member NAME]... [--threads N] [--json]
  *
- * Times are the fastest of some runs, since noise only adds; the devices take turns. An iteration is forward and backward
- * of two blocks x + member(rms_norm(x)) of width 64, batch 16, length 256.
+ * Times are the fastest of some runs, in which the devices take turns. An iteration is forward and
+ * backward of two blocks x + member(rms_norm(x)) of width 64, batch 16, length 256.
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";

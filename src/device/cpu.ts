@@ -52,10 +52,10 @@ function arraySource(unit: SimdUnit | undefined): ArraySource {
 /**
  * The host as a device: memory is typed arrays, long ones in f32 in the memory of the SIMD kernels.
  * `upload` does not copy, so an op must not write into its inputs (the op laws check that). A freed
- * array serves again, unless somebody was shown it (by `read` or `dataOf`): then it is his, and left
- * to the garbage collector. Of what lies in the kernels' memory everybody is shown a copy.
+ * array serves again, unless somebody was shown it (by `read` or `dataOf`): then it is his, and
+ * left to the garbage collector. Of what lies in the kernels' memory everybody is shown a copy.
  *
- * A tensor that nobody freed and nobody can reach gives its memory back when the collector notices.
+ * A tensor that nobody freed gives its memory back when the collector finds it gone.
  */
 export function openCpu(options: CpuOptions = {}): CpuDevice {
   const { simd = {}, poison = false, collected = false } = options;

@@ -5,8 +5,9 @@
  * Tensors of 64 KiB and more lie in the module's memory ({@linkcode SimdUnit.hold}), and a kernel
  * works on them in place; what lies outside (uploaded arrays, short ones, all beyond the rooms'
  * limits) a run copies in, and its outputs back. So where an array lies decides on copies alone:
- * whether a kernel runs, and with what result, depends on the op's shapes and inputs. The memory, by
- * address:
+ * whether a kernel runs, and with what result, depends on the op's shapes and inputs.
+ *
+ * The memory, by address:
  *
  *   copies of a run, its scratch, then that of its threads      1 GiB and 16 MiB a thread
  *   tensors, until they are freed                               1 GiB

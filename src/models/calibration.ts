@@ -58,7 +58,8 @@ export const PHASE_PER_HORIZON_MAX = 3;
 
 const LEAD_PSEUDO_COUNT = 3;
 const PHASE_PSEUDO_SEASONS = 2;
-const PHASE_SEASONS_MIN = 5;
+/** Seasons that a phase profile needs. */
+export const PHASE_SEASONS_MIN = 5;
 
 const SPREAD_POWER = 0.35;
 const SPREAD_FLOOR = 0.2;

@@ -208,6 +208,7 @@ function refitState(
     seen: state.seen,
     records: state.records,
     prefixes,
+    before: state.ensemble,
   });
   state.ensemble = fitted.state;
   state.records = fitted.records;

@@ -1,4 +1,5 @@
 import { calibrate } from "./calibration.ts";
+import { carriedSetting, carryOver } from "./carry.ts";
 import { denormalised, type EnsembleState, newestSlot } from "./ensemble.ts";
 import { toTrackUnits } from "./filter_track.ts";
 import { leadBuckets } from "./losses.ts";
@@ -69,8 +70,13 @@ function fitRecords(setting: Setting): FitRecord[] {
  * kept fit where there is none), so the errors are honest ones.
  */
 export function refit(input: RefitInput): { state: EnsembleState; records: FitRecord[] } {
-  const setting = settingOf(input);
+  const found = settingOf(input);
+  const carried = input.before === null ? null : carriedSetting(found, input.before);
+  const setting = carried ?? found;
   const records = fitRecords(setting);
+  if (carried !== null) {
+    return { state: carryOver(carried, input.before!, records.at(-1)!.thetas), records };
+  }
   const { run, past, fans } = replay(setting, records);
   const { state } = run;
   const nonNegative = input.values.every((value) => value >= 0);
