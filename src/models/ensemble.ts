@@ -1,6 +1,7 @@
 import { adaptiveObserve, type AdaptiveState, WATCHED_LEVELS } from "./adaptive_coverage.ts";
 import { arObserve, type ArState } from "./ar_differences.ts";
 import { calibrationObserve, type CalibrationState, leadScale } from "./calibration.ts";
+import type { Dependence } from "./dependence.ts";
 import {
   enterTrack,
   type FilterTrack,
@@ -65,6 +66,8 @@ export type EnsembleState = {
   /** Memory of the losses, in slots. */
   lossHalf: number;
   calibration: CalibrationState | null;
+  /** How the errors of one forecast hang together over its leads, as of the refit. */
+  dependence: Dependence;
   /** Forecasts whose targets are not all known yet, oldest first. */
   pending: PendingForecast[];
   /** Slot of the newest origin. */
