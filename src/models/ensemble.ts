@@ -423,7 +423,7 @@ function judge(
   for (let k = 0; k < WATCHED_LEVELS.length; k++) {
     const lower = pending.bounds[2 * k * horizon + lead]!;
     const upper = pending.bounds[(2 * k + 1) * horizon + lead]!;
-    adaptiveObserve(adaptive, k, bucket, z >= lower && z <= upper, share);
+    adaptiveObserve(adaptive, k, bucket, z < lower ? -1 : z > upper ? 1 : 0, share);
   }
 }
 
