@@ -2,6 +2,7 @@ import { InvalidValueError } from "../../src/base/errors.ts";
 import { nextUint32, nextUniform, type RandomState } from "../../src/base/random.ts";
 import { between, chance, logBetween, pick, pickIndex, wholeBetween } from "./_helpers/draw.ts";
 import { momentsOf, standardizeInto } from "./_helpers/series.ts";
+import { breakInto } from "./breaks.ts";
 import { faultInto, FAULTS } from "./faults.ts";
 import type { Draft } from "./generator.ts";
 import { GENERATORS } from "./generators.ts";
@@ -110,9 +111,10 @@ function mixed(
   return { values, count, seasons: told?.draft.seasons ?? [0, 0] };
 }
 
-/** Upside down, backwards, broken and rescaled, each with its share; in place. */
+/** Upside down, backwards, broken, at fault and rescaled, each with its share; in place. */
 function changeInto(random: RandomState, recipe: Recipe, { values, count }: Draft): void {
   if (count === values.length && chance(random, recipe.timeFlipShare)) values.reverse();
+  if (chance(random, recipe.breakShare)) breakInto(random, values, count);
   if (chance(random, recipe.faultShare)) faultInto(random, values, count, pick(random, FAULTS));
   const sign = chance(random, recipe.signFlipShare) ? -1 : 1;
   const { deviation } = momentsOf(values);

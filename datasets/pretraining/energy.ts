@@ -50,8 +50,8 @@ function load(random: RandomState, time: Daytime, length: number): Float64Array 
     out[i] = shape + (t > 0 ? cooling * t : -heating * t);
   }
   const hours = slotsOfDays(time, logBetween(random, 0.05, 3));
-  addInto(out, roughProcess(random, length, hours), logBetween(random, 0.08, 0.9));
-  addInto(out, tailedNoise(random, length), logBetween(random, 0.02, 0.5));
+  addInto(out, roughProcess(random, length, hours), logBetween(random, 0.03, 0.9));
+  addInto(out, tailedNoise(random, length), logBetween(random, 0.005, 0.4));
   if (chance(random, 0.35)) {
     addInto(out, bellProcess(random, length, slotsOfDays(time, 15)), logBetween(random, 0.1, 1));
   }
@@ -83,16 +83,16 @@ function tariff(random: RandomState, time: Daytime, length: number): Float64Arra
   const out = standardizeInto(load(random, time, length));
   const unrest = roughProcess(random, length, slotsOfDays(time, 4));
   const noise = tailedNoise(random, length);
-  const size = logBetween(random, 0.05, 0.6);
+  const size = logBetween(random, 0.01, 0.5);
   for (let i = 0; i < length; i++) out[i]! += size * Math.exp(0.5 * unrest[i]!) * noise[i]!;
   const impulses = new Float64Array(length);
-  const share = logBetween(random, 0.001, 0.02);
+  const share = logBetween(random, 0.0003, 0.02);
   for (let i = 0; i < length; i++) {
     if (chance(random, share * Math.exp(Math.min(3, out[i]!)))) {
       impulses[i] = Math.abs(nextNormal(random)) + 0.3;
     }
   }
-  spikesInto(out, impulses, Math.exp(-1 / between(random, 0.5, 4)), logBetween(random, 0.5, 5));
+  spikesInto(out, impulses, Math.exp(-1 / between(random, 0.5, 4)), logBetween(random, 0.5, 15));
   const bend = between(random, 0, 0.5);
   for (let i = 0; i < length; i++) out[i] = bend > 0.1 ? Math.exp(bend * out[i]!) : out[i]!;
   return out;
@@ -107,9 +107,9 @@ export const energy: Generator = {
     const time = daytimeOf(random, length);
     const week = 7 * time.day;
     const kind = nextUniform(random);
-    if (kind < 0.6) return wholeDraft(load(random, time, length), time.day, week);
-    if (kind < 0.75) return wholeDraft(sun(random, time, length), time.day);
-    if (kind < 0.9) return wholeDraft(tariff(random, time, length), time.day, week);
+    if (kind < 0.45) return wholeDraft(load(random, time, length), time.day, week);
+    if (kind < 0.6) return wholeDraft(sun(random, time, length), time.day);
+    if (kind < 0.86) return wholeDraft(tariff(random, time, length), time.day, week);
     // Wind to the third power between the calm and the rated speed.
     const wind = roughProcess(random, length, slotsOfDays(time, between(random, 0.3, 2)));
     const breeze = between(random, 0, 0.5);

@@ -13,9 +13,10 @@ function dailyTemperature(random: RandomState, length: number): Draft {
   const start = nextUniform(random);
   const [yearly, spread] = [logBetween(random, 0.3, 5), between(random, 0, 0.5)];
   const noise = tailedNoise(random, length);
+  const size = logBetween(random, 0.03, 0.7);
   for (let i = 0; i < length; i++) {
     const season = Math.cos(2 * Math.PI * (start + i / 365.25));
-    out[i] = (out[i]! + 0.5 * noise[i]!) * (1 + spread * season) + yearly * season;
+    out[i] = (out[i]! + size * noise[i]!) * (1 + spread * season) + yearly * season;
   }
   if (chance(random, 0.5)) roundInto(out, logBetween(random, 0.02, 0.3));
   return { values: out, count: length, seasons: chance(random, 0.6) ? [7, 365.25] : [365.25, 0] };
@@ -125,12 +126,52 @@ function gasSensor(random: RandomState, time: Daytime, length: number): Float64A
   return out;
 }
 
-/** Weather, air and water as stations measure them. */
+/**
+ * Air in a room: its walls follow the weather outside in hours or days, sun comes through a window,
+ * people and their machines warm it by day, and a heater or a cooler holds it in bounds.
+ */
+function indoors(random: RandomState, time: Daytime, length: number): Float64Array {
+  const outside = temperature(random, time, length);
+  const clouds = roughProcess(random, length, slotsOfDays(time, between(random, 0.2, 1.5)));
+  const leak = 1 / slotsOfDays(time, logBetween(random, 0.2, 4));
+  const swift = 1 / slotsOfDays(time, logBetween(random, 0.02, 0.2));
+  const [glass, noon] = [
+    chance(random, 0.6) ? logBetween(random, 0.3, 6) : 0,
+    between(random, 8, 17),
+  ];
+  const [open, close] = [between(random, 6, 10), between(random, 15, 22)];
+  const [people, power] = [logBetween(random, 0.05, 3), logBetween(random, 0.5, 8)];
+  const [low, high] = [between(random, -1.5, 0.3), between(random, 0.3, 3)];
+  const [setback, works] = [between(random, 0, 1.5), chance(random, 0.6)];
+  const size = logBetween(random, 0.005, 0.1);
+  let [walls, air] = [outside[0]!, 0];
+  return outside.map((weather, i) => {
+    const hour = time.hours[i]!;
+    const isUsed = hour >= open && hour < close && !(works && time.weekdays[i]! >= 5);
+    const light = Math.abs(hour - noon) < 3 ? Math.cos(Math.PI * (hour - noon) / 6) : 0;
+    const gain = glass * light / (1 + Math.exp(-clouds[i]!)) + (isUsed ? people : 0);
+    const floor = isUsed ? low : low - setback;
+    const held = air < floor ? power * (floor - air) : air > high ? power * (high - air) : 0;
+    walls += leak * (weather - walls + gain);
+    air += Math.min(0.5, swift) * (walls + gain - air + Math.max(-3, Math.min(3, held)));
+    return air + size * nextNormal(random);
+  });
+}
+
+/** Weather, air and water as stations measure them, and the air of rooms. */
 export const environment: Generator = {
   name: "environment",
   summary: "temperature by the hour and by the day, humidity, air pressure, wind, pollution that " +
-    "gathers and is blown away, rain, rivers, gas sensors",
+    "gathers and is blown away, rain, rivers, gas sensors, rooms",
   draw(random: RandomState, length: number): Draft {
+    if (chance(random, 0.1)) {
+      const time = daytimeOf(random, length);
+      return wholeDraft(
+        indoors(random, time, length),
+        time.day,
+        chance(random, 0.5) ? 7 * time.day : 0,
+      );
+    }
     const kind = nextUniform(random);
     if (kind < 0.15) return dailyTemperature(random, length);
     if (kind < 0.23) return wholeDraft(rain(random, length));

@@ -68,7 +68,7 @@ export const epidemic: Generator = {
       : spreadOfDisease(random, length, year);
     const weekly = year > 300 && chance(random, 0.7);
     const reporting = Float64Array.from({ length: 7 }, () => Math.exp(0.25 * nextNormal(random)));
-    const [size, isCounted] = [logBetween(random, 0.01, 0.25), chance(random, 0.4)];
+    const [size, isCounted] = [logBetween(random, 0.005, 0.25), chance(random, 0.4)];
     const people = logBetween(random, 10, 3_000) / Math.max(...values);
     for (let i = 0; i < length; i++) {
       const rate = values[i]! * Math.exp(size * nextNormal(random)) *

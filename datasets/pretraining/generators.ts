@@ -3,6 +3,7 @@ import { NotFoundError } from "../../src/base/errors.ts";
 import { brainWaves } from "./brain_waves.ts";
 import { business } from "./business.ts";
 import { counts } from "./counts.ts";
+import { demand } from "./demand.ts";
 import { energy } from "./energy.ts";
 import { environment } from "./environment.ts";
 import { epidemic } from "./epidemic.ts";
@@ -16,6 +17,7 @@ import { sound } from "./sound.ts";
 import { states } from "./states.ts";
 import { trade } from "./trade.ts";
 import { traffic } from "./traffic.ts";
+import { visits } from "./visits.ts";
 
 /** Every generator, the broadest first. */
 export const GENERATORS: readonly Generator[] = [
@@ -23,6 +25,8 @@ export const GENERATORS: readonly Generator[] = [
   gaussianProcess,
   business,
   trade,
+  visits,
+  demand,
   energy,
   traffic,
   environment,

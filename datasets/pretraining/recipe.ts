@@ -9,6 +9,8 @@ export interface Recipe {
   readonly realShare: number;
   /** Share of the windows that are convex mixtures of two or three standardized series. */
   readonly mixShare: number;
+  /** Share that breaks: another level, slope, swing or noise from some slot on. */
+  readonly breakShare: number;
   /** Share with a fault of the sensor. */
   readonly faultShare: number;
   /** Share turned upside down. */
@@ -41,14 +43,16 @@ export const DEFAULT_RECIPE: Recipe = {
   generators: {
     "seasonal": 27,
     "gaussian-process": 8,
-    "business": 16,
+    "business": 18,
     "trade": 6,
+    "visits": 5,
+    "demand": 8,
     "energy": 9,
     "traffic": 5,
-    "environment": 7,
-    "epidemic": 3,
+    "environment": 8,
+    "epidemic": 4,
     "counts": 4,
-    "price": 4,
+    "price": 5,
     "oscillator": 3.5,
     "states": 3.5,
     "brain-waves": 2.5,
@@ -57,6 +61,7 @@ export const DEFAULT_RECIPE: Recipe = {
   },
   realShare: 0.25,
   mixShare: 0.08,
+  breakShare: 0.12,
   faultShare: 0.06,
   signFlipShare: 0.18,
   timeFlipShare: 0.05,

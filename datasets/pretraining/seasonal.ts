@@ -178,7 +178,7 @@ export const seasonal: Generator = {
     }
     if (chance(random, 0.15)) addInto(out, slowCycle(random, length), logBetween(random, 0.1, 1.5));
     const noise = noiseAlong(random, seasonalValues, length);
-    addInto(out, noise, pick(random, [0.3, 1, 1, 1]) * logBetween(random, 0.04, 1.2));
+    addInto(out, noise, pick(random, [0.1, 0.3, 1, 1]) * logBetween(random, 0.04, 1.2));
     levelInto(random, out, noise);
     if (chance(random, 0.14)) spikePart(random, out, clock);
     measureInto(random, standardizeInto(out));

@@ -34,7 +34,8 @@ export type BankScales = {
 
 const INNOVATION_TAUS = [1.5, 4, 12, 36];
 const INNOVATION_TAUS_SHORT = [1.5, 4];
-const LONG_SERIES = 300;
+/** Samples from which on a bank has all of its scales. */
+export const LONG_SERIES = 300;
 
 /** Slots that the delays reach back. */
 const DELAY_WINDOW = 12;

@@ -1,4 +1,6 @@
 import { calibrate } from "./calibration.ts";
+import { carriedSetting, carryOver } from "./carry.ts";
+import { fitDependence } from "./dependence.ts";
 import { denormalised, type EnsembleState, newestSlot } from "./ensemble.ts";
 import { toTrackUnits } from "./filter_track.ts";
 import { leadBuckets } from "./losses.ts";
@@ -69,8 +71,13 @@ function fitRecords(setting: Setting): FitRecord[] {
  * kept fit where there is none), so the errors are honest ones.
  */
 export function refit(input: RefitInput): { state: EnsembleState; records: FitRecord[] } {
-  const setting = settingOf(input);
+  const found = settingOf(input);
+  const carried = input.before === null ? null : carriedSetting(found, input.before);
+  const setting = carried ?? found;
   const records = fitRecords(setting);
+  if (carried !== null) {
+    return { state: carryOver(carried, input.before!, records.at(-1)!.thetas), records };
+  }
   const { run, past, fans } = replay(setting, records);
   const { state } = run;
   const nonNegative = input.values.every((value) => value >= 0);
@@ -92,6 +99,7 @@ export function refit(input: RefitInput): { state: EnsembleState; records: FitRe
     state.seasons[0]?.slots ?? 1,
     setting.us.length,
   );
+  state.dependence = fitDependence(came, state.horizon, state.seasons[0]?.slots ?? 1);
   thinPending(state);
   state.originSlot = state.pending.at(-1)?.slot ?? newestSlot(state) - state.horizon;
   return { state, records };

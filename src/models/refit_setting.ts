@@ -1,4 +1,5 @@
 import { analogShapeOf } from "./analog.ts";
+import type { EnsembleState } from "./ensemble.ts";
 import { toTrackUnits, type TrackUnits } from "./filter_track.ts";
 import {
   FILTER_KINDS,
@@ -33,6 +34,8 @@ export type RefitInput = {
   readonly records: readonly FitRecord[];
   /** Fits on these shares of the samples first, for a replay whose origins know no later sample. */
   readonly prefixes: readonly number[];
+  /** The ensemble at work until now; null = none. */
+  readonly before: EnsembleState | null;
 };
 
 /** Slots beyond window and horizon that analogs need to have a choice. */
@@ -117,10 +120,6 @@ export function settingOf(input: RefitInput): Setting {
     const seen = values.map((value) => applyTransform(transform, value, smallest));
     return { transform, floor: smallest, ...unitsOf(seen) };
   });
-  const season = Math.max(1, Math.min(values.length, seasons[0]?.slots ?? 1));
-  const startLevels = units.map((unit) =>
-    meanOf(values.slice(0, season).map((value) => toTrackUnits(unit, value)))
-  );
   return {
     input,
     clock,
@@ -131,8 +130,20 @@ export function settingOf(input: RefitInput): Setting {
     members,
     filters,
     units,
-    startLevels,
+    startLevels: startLevelsOf(values, seasons, units),
   };
+}
+
+/** Where each filter's level starts: at the mean of the first season.                  [filter] */
+export function startLevelsOf(
+  values: Float64Array,
+  seasons: readonly Season[],
+  units: readonly TrackUnits[],
+): number[] {
+  const season = Math.max(1, Math.min(values.length, seasons[0]?.slots ?? 1));
+  return units.map((unit) =>
+    meanOf(values.slice(0, season).map((value) => toTrackUnits(unit, value)))
+  );
 }
 
 /**

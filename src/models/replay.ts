@@ -1,5 +1,6 @@
 import { arLags, arStart } from "./ar_differences.ts";
 import type { PastForecast } from "./calibration.ts";
+import { priorDependence } from "./dependence.ts";
 import {
   ensembleObserve,
   type EnsembleRun,
@@ -117,10 +118,15 @@ function measureTrack(
   return { innovationDeviation, deviations };
 }
 
+/** Memory of the losses, in slots. */
+export function lossHalfOf({ us, seasons }: Setting): number {
+  const season = seasons[0]?.slots ?? 1;
+  return Math.max(season > 1 ? LOSS_SEASONS * season : 0, us.length * LOSS_SHARE);
+}
+
 function startEnsemble(setting: Setting, thetas: Float64Array): EnsembleState {
   const { us, input, seasons, members, filters } = setting;
   const length = us.length;
-  const season = seasons[0]?.slots ?? 1;
   const tracks: FilterTrack[] = filters.map((_, k) => {
     const theta = thetas.slice(k * THETA.size, (k + 1) * THETA.size);
     return trackStart(trackPlan(setting, k, theta, measureTrack(setting, k, theta)));
@@ -145,8 +151,9 @@ function startEnsemble(setting: Setting, thetas: Float64Array): EnsembleState {
     mean: { sum: 0, count: 0 },
     ...neuralParts(setting),
     losses: lossStart(members.length, leadBuckets(input.horizon).length),
-    lossHalf: Math.max(season > 1 ? LOSS_SEASONS * season : 0, length * LOSS_SHARE),
+    lossHalf: lossHalfOf(setting),
     calibration: null,
+    dependence: priorDependence(),
     pending: [],
     originSlot: -Infinity,
     low: Infinity,
@@ -204,7 +211,7 @@ function replayOrigins(length: number): Set<number> {
 }
 
 /** The filter's state after the first `count` samples under other parameters. */
-function filterAfter(
+export function filterAfter(
   setting: Setting,
   k: number,
   theta: Float64Array,

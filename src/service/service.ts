@@ -4,6 +4,8 @@ import { type Segment, validateStreamId } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import type { AppendOptions, AppendResult, Store, StreamSettings } from "../stores/store.ts";
 import type { Applied, Engine, ForecastRequest } from "../streams/engine.ts";
+import { type AnswersShape, answersShape } from "./answer_shapes.ts";
+import type { Backtests } from "./backtests.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { mergeByStream, mergeRows } from "./merge.ts";
 import { type Observations, readObservations } from "./observations.ts";
@@ -36,6 +38,7 @@ export interface ServiceParts {
   readonly store: Store;
   readonly engine: Engine;
   readonly models: ModelService;
+  readonly backtests: Backtests;
   readonly telemetry: Telemetry;
   readonly log: Log;
   readonly clock: Clock;
@@ -61,6 +64,7 @@ export interface ForecastQuestion extends ForecastRequest {
 export class Service {
   readonly events = new EventHub();
   readonly models: ModelService;
+  readonly backtests: Backtests;
   readonly telemetry: Telemetry;
   readonly log: Log;
   readonly clock: Clock;
@@ -70,8 +74,9 @@ export class Service {
   readonly #closing = new AbortController();
   #warnedMs = -Infinity;
 
-  constructor({ store, engine, models, telemetry, log, clock }: ServiceParts) {
+  constructor({ store, engine, models, backtests, telemetry, log, clock }: ServiceParts) {
     this.models = models;
+    this.backtests = backtests;
     this.#store = store;
     this.#engine = engine;
     this.telemetry = telemetry;
@@ -189,12 +194,15 @@ export class Service {
   }
 
   /** @throws {NotFoundError | InvalidValueError} no such stream, no sample, a time in the past */
-  async forecast(id: string, question: ForecastQuestion): Promise<ForecastShape> {
+  async forecast(id: string, question: ForecastQuestion): Promise<ForecastShape & AnswersShape> {
     const record = await this.#record(id);
     requireChannels(question.channels, record.channels);
     const { levels, ...request } = question;
     const forecast = await this.#engine.forecast(id, request);
-    return forecastShape(forecast, levels, record.logOffset);
+    return {
+      ...forecastShape(forecast, levels, record.logOffset),
+      ...answersShape(forecast, levels),
+    };
   }
 
   /** Alarms with fromNs <= t <= toNs, oldest first; `next` is where the rest begins. */
@@ -240,12 +248,13 @@ export class Service {
     segment: Segment,
     settings: Partial<StreamSettings>,
     question: ForecastQuestion,
-  ): Promise<ForecastShape> {
+  ): Promise<ForecastShape & AnswersShape> {
     const { levels, ...request } = question;
     if (settings.model !== undefined) this.models.require(settings.model);
     const merged = requireSamples(mergeRows(segment));
     requireChannels(question.channels, merged.channels);
-    return forecastShape(await this.#engine.forecastOnce(merged, settings, request), levels);
+    const forecast = await this.#engine.forecastOnce(merged, settings, request);
+    return { ...forecastShape(forecast, levels), ...answersShape(forecast, levels) };
   }
 
   /** Scores and flags of samples that are sent along, in time order; nothing is stored. */
@@ -286,6 +295,7 @@ export class Service {
   /** Absorbs and commits what waits, closes engine and store. */
   async close(): Promise<void> {
     this.beginShutdown();
+    await this.backtests.close();
     await this.models.close();
     await this.#engine.close();
     await this.#store.close();

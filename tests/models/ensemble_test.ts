@@ -25,6 +25,7 @@ function runOf(members: MemberName[], values = seasonalWalk(LENGTH, 5)): Ensembl
     seen: values.length,
     records: [],
     prefixes: [],
+    before: null,
   });
   return openEnsemble(state);
 }

@@ -22,6 +22,7 @@ function inputOf(values: Float64Array, times = hours(values.length)): RefitInput
     seen: values.length,
     records: [],
     prefixes: [],
+    before: null,
   };
 }
 

@@ -15,6 +15,7 @@ function inputOf(changes: Partial<RefitInput> = {}): RefitInput {
     seen: values.length,
     records: [],
     prefixes: [],
+    before: null,
     ...changes,
   };
 }

@@ -19,6 +19,7 @@ function inputOf(values: Float64Array): RefitInput {
     seen: values.length,
     records: [],
     prefixes: [],
+    before: null,
   };
 }
 

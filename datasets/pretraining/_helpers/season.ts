@@ -45,7 +45,7 @@ const GRID = 192;
 /** Harmonics with amplitudes falling as h^−slope, none above half the slots of the season. */
 function harmonics(random: RandomState, season: number, highest: number): Cycle {
   const out = new Float64Array(GRID);
-  const slope = between(random, 0.2, 2.5);
+  const slope = between(random, 0.2, 3.2);
   for (let h = 1; h <= highest && h <= season / 2 + 0.01; h++) {
     const amplitude = nextNormal(random) * Math.pow(h, -slope);
     const turn = 2 * Math.PI * h / GRID;

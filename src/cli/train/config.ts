@@ -114,6 +114,8 @@ const schema = z.strictObject({
     saveEvery: count().default(500),
     /** Steps after which the weights are kept in a file of their own; of a neural forecaster. */
     snapshots: z.array(count()).max(SNAPSHOTS_MAX).optional(),
+    /** File of weights of the same network that the first step begins with; of a forecaster. */
+    start: z.string().min(1).optional(),
     divergenceFactor: z.number().gt(1).default(4),
     evaluation: evaluation.optional(),
   }),
@@ -158,7 +160,7 @@ export function parseTrainConfig(text: string): TrainConfig {
 }
 
 /** @throws {InvalidValueError} a field that this kind of data has no use for */
-function checkKind({ data, loss, training: { snapshots } }: TrainConfig): void {
+function checkKind({ data, loss, training: { snapshots, start } }: TrainConfig): void {
   const isNeural = data.kind === "pretraining";
   if (isNeural && loss !== undefined) {
     throw new InvalidValueError("config.loss", loss, "nothing: pretraining has its own");
@@ -166,6 +168,10 @@ function checkKind({ data, loss, training: { snapshots } }: TrainConfig): void {
   if (!isNeural && snapshots !== undefined) {
     const wanted = "nothing: only a pretraining keeps them";
     throw new InvalidValueError("config.training.snapshots", JSON.stringify(snapshots), wanted);
+  }
+  if (!isNeural && start !== undefined) {
+    const wanted = "nothing: only a pretraining begins with weights of another run";
+    throw new InvalidValueError("config.training.start", start, wanted);
   }
 }
 

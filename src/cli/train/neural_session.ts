@@ -2,11 +2,12 @@
 import { z } from "zod";
 import { parsePack, parseRecipe, type RealPack } from "../../../datasets/pretraining/mod.ts";
 import { InvalidValueError } from "../../base/errors.ts";
+import { sha256Hex } from "../../base/hash.ts";
 import { partOf } from "../../base/prefixes.ts";
 import { seedRandom } from "../../base/random.ts";
 import { type Network, networkOf, parseNeural } from "../../models/neural/network.ts";
-import { atPath } from "../../models/parse.ts";
-import { encodeWeights } from "../../models/neural/weights.ts";
+import { atPath, shownAs } from "../../models/parse.ts";
+import { decodeWeights, encodeWeights } from "../../models/neural/weights.ts";
 import { asDtype, type Tensor } from "../../tensor/tensor.ts";
 import { byGroup } from "../../training/groups.ts";
 import {
@@ -24,7 +25,7 @@ import { FEED_WORKERS_MAX, type NeuralFeed, openFeed } from "../../training/neur
 import { neuralObjective } from "../../training/neural_objective.ts";
 import type { TrainerState } from "../../training/trainer.ts";
 import type { TrainingState } from "../../training/training.ts";
-import type { PretrainingConfig, TrainConfig } from "./config.ts";
+import { firstDifference, type PretrainingConfig, type TrainConfig } from "./config.ts";
 import { writeAtomic } from "../../service/atomic_file.ts";
 import { type CheckpointStore, RUN_FILES, type RunFolder } from "./run_folder.ts";
 import { type RunOptions, runSubject, type SavedStates, type SessionResult } from "./run.ts";
@@ -38,6 +39,8 @@ export interface NeuralPlan {
   readonly network: Network;
   readonly source: NeuralSource;
   readonly sizes: NeuralSizes;
+  /** Parameters that the first step begins with; null = the network's own first ones. */
+  readonly start: Readonly<Record<string, Tensor>> | null;
   /** What decides how the training goes: the same in every run that goes on from its checkpoint. */
   readonly settings: unknown;
   readonly workers: number;
@@ -88,9 +91,27 @@ async function openPack({ pack }: PretrainingConfig): Promise<RealPack | null> {
 }
 
 /**
+ * The weights to begin with, and the hash of their file, by which a checkpoint knows them.
+ *
+ * @throws {InvalidValueError} the file is of another network; the first field that differs is named
+ */
+async function openStart(path: string | undefined, network: Network) {
+  if (path === undefined) return null;
+  const bytes = await Deno.readFile(path);
+  const { config, tensors } = atPath("config.training.start", () => decodeWeights(bytes));
+  const difference = firstDifference(network.config, config, "config.model");
+  if (difference !== undefined) {
+    const { path: field, a, b } = difference;
+    throw new InvalidValueError(field, shownAs(a), `${JSON.stringify(b)} as in ${path}`);
+  }
+  return { tensors, sha256: sha256Hex(bytes) };
+}
+
+/**
  * Opens what a configuration of a pretraining names.
  *
- * @throws {InvalidValueError} a field of the network or of the recipe is wrong
+ * @throws {InvalidValueError} a field of the network or of the recipe is wrong, or the weights to
+ *   begin with are of another network
  */
 export async function planNeural(
   config: TrainConfig,
@@ -104,15 +125,17 @@ export async function planNeural(
     throw new InvalidValueError("config.data.pack", undefined, wanted);
   }
   const { length, picks, leads } = data;
-  const { saveEvery: _, snapshots: __, ...training } = config.training;
+  const { saveEvery: _, snapshots: __, start: path, ...training } = config.training;
+  const start = await openStart(path, network);
   const settings = {
     data: { kind: data.kind, recipe, length, picks, leads, pack: real?.sha256 ?? null },
-    training,
+    training: { ...training, ...(start && { start: start.sha256 }) },
   };
   return {
     network,
     source: { recipe, real },
     sizes: { batch: training.batch, length, picks, leads },
+    start: start?.tensors ?? null,
     settings: JSON.parse(JSON.stringify(settings)),
     workers: data.workers ??
       Math.min(FEED_WORKERS_MAX, Math.max(1, navigator.hardwareConcurrency - 1)),
@@ -224,7 +247,7 @@ export async function runNeural(options: NeuralOptions): Promise<SessionResult> 
   };
   try {
     return await runSubject(options, {
-      initial: firstParameters(network, seed),
+      initial: plan.start ?? firstParameters(network, seed),
       objective: neuralObjective(network),
       ofParameter: byGroup(optimizer.systemRate),
       minibatch: (index) => feed.minibatch(index),

@@ -58,3 +58,12 @@ Deno.test("firstDifference() finds the first field that differs", () => {
   assert.deepEqual(found, { path: "config.a.1.b", a: 2, b: 3 });
   assert.deepEqual(firstDifference({}, { c: 1 }), { path: "config.c", a: undefined, b: 1 });
 });
+
+Deno.test("parseTrainConfig() refuses weights to begin with where no network is pretrained", () => {
+  const config = {
+    model: {},
+    data: { kind: "task", name: "copy" },
+    training: { steps: 1, schedule: { kind: "constant", rate: 0.01 }, start: "a.safetensors" },
+  };
+  assert.throws(() => parseTrainConfig(JSON.stringify(config)), /config\.training\.start/);
+});

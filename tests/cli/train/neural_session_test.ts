@@ -101,6 +101,38 @@ Deno.test("train --resume may lay the decay anew as long as it has not begun", a
   });
 });
 
+Deno.test("train begins with the weights of training.start, and resumes as such", async () => {
+  await withFolder(async (folder) => {
+    const plain = await prepare(folder);
+    const first = `${folder}/first`;
+    assert.equal((await train("--config", plain, "--output", first)).code, 0);
+    const start = `${first}/model.safetensors`;
+    const begin = decodeWeights(await Deno.readFile(start));
+    const training = { ...TRAINING, seed: 4, saveEvery: 100, start };
+    const config = await prepare(folder, { training }, "next");
+    const parsed = parseTrainConfig(await Deno.readTextFile(config));
+    const plan = await planNeural(parsed, parsed.data as PretrainingConfig);
+    assert.deepEqual(plan.start, begin.tensors);
+    const [whole, parts] = [`${folder}/whole`, `${folder}/parts`];
+    assert.equal((await train("--config", config, "--output", whole)).code, 0);
+    assert.equal((await train("--config", config, "--output", parts, "--steps", "6")).code, 0);
+    const rest = await train("--config", config, "--output", parts, "--resume");
+    assert.equal(rest.code, 0, rest.error);
+    assert.deepEqual(await linesOf(parts), await linesOf(whole));
+    const fresh = await prepare(folder, { training: { ...training, start: undefined } }, "fresh");
+    assert.equal((await train("--config", fresh, "--output", `${folder}/fresh`)).code, 0);
+    const [on, anew] = await Promise.all([whole, `${folder}/fresh`].map(linesOf));
+    assert.notEqual(on![0].loss, anew![0].loss);
+    assert.equal(on![0].rate, anew![0].rate, "warm-up and optimizer begin anew");
+    const refused = await train("--config", fresh, "--output", whole, "--resume");
+    assert.match(refused.error, /config\.training\.start/);
+    const narrow = { ...MODEL, width: 6 };
+    const other = await prepare(folder, { model: narrow, training }, "other");
+    const wrong = await train("--config", other, "--output", `${folder}/other`);
+    assert.match(wrong.error, /config\.model\.width is "6", expected 8 as in .*model\.safetensors/);
+  });
+});
+
 Deno.test("train --until-s ends a run with a checkpoint", async () => {
   await withFolder(async (folder) => {
     const training = { ...TRAINING, steps: 1_000_000, logEvery: 10, saveEvery: 1_000_000 };

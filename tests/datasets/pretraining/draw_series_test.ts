@@ -26,6 +26,7 @@ const SYNTHETIC: Recipe = { ...DEFAULT_RECIPE, realShare: 0 };
 const PLAIN: Recipe = {
   ...SYNTHETIC,
   mixShare: 0,
+  breakShare: 0,
   faultShare: 0,
   signFlipShare: 0,
   timeFlipShare: 0,

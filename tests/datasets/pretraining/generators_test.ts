@@ -61,7 +61,7 @@ Deno.test("generatorByName() names what it does not know", () => {
   assert.throws(() => generatorByName("weather-vane"), NotFoundError);
 });
 
-for (const name of ["seasonal", "energy", "traffic", "pulses"]) {
+for (const name of ["seasonal", "demand", "energy", "traffic", "pulses"]) {
   Deno.test(`${name} repeats at the season it states`, () => {
     // Compared with a lag of no meaning; noise and wandering clocks hide the season in some.
     let found = 0;
@@ -117,6 +117,36 @@ Deno.test("energy has series that are zero every night", () => {
     values.filter((x) => x === 0).length > LENGTH / 4
   );
   assert.ok(nights.length > 15, `${nights.length}`);
+});
+
+Deno.test("energy has prices whose spikes rise far above the rest", () => {
+  const spiky = drafts("energy", 200).filter(({ values }) => {
+    const { mean, deviation } = momentsOf(values);
+    return values.some((x) => x > mean + 10 * deviation);
+  });
+  assert.ok(spiky.length > 10 && spiky.length < 80, `${spiky.length}`);
+});
+
+Deno.test("demand hardly changes its direction from slot to slot", () => {
+  const hourly = drafts("demand", 200).filter(({ seasons: [day] }) => day >= 24 && day <= 48);
+  const smooth = hourly.filter(({ values }) => correlationAt(values, 1) > 0.4).length;
+  assert.ok(smooth > 0.75 * hourly.length, `${smooth} of ${hourly.length}`);
+});
+
+Deno.test("demand has a week that tells more than the day before in half of the series", () => {
+  const meanAt = (values: Float64Array, lag: number) =>
+    values.subarray(lag).reduce((sum, x, i) => sum + Math.abs(x - values[i]!), 0) /
+    (values.length - lag);
+  const hourly = drafts("demand", 300).filter(({ seasons: [day] }) => day === 24);
+  const weekly = hourly.filter(({ values }) => meanAt(values, 168) < meanAt(values, 24)).length;
+  assert.ok(weekly > 0.4 * hourly.length && weekly < 0.95 * hourly.length, `${weekly}`);
+});
+
+Deno.test("visits are counted in a good share of the series, and never below zero there", () => {
+  const whole = drafts("visits", 200).filter(({ values, count }) =>
+    values.subarray(0, count).every((x) => Number.isInteger(x) && x >= 0)
+  );
+  assert.ok(whole.length > 50 && whole.length < 120, `${whole.length}`);
 });
 
 Deno.test("epidemic series never fall below zero", () => {
