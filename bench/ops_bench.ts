@@ -37,13 +37,11 @@ import { provenance } from "./machine.ts";
 import { peerOf } from "./peers.ts";
 import { forward, type Group, opNamed, type Scenario, sizedCall } from "./scenario.ts";
 import { largeScenarios, smallScenarios } from "./scenarios.ts";
-import { type SpinUp, timeLaunches, type Timing } from "./timing.ts";
+import { fastestInTurns, type SpinUp, timeLaunches, type Timing } from "./timing.ts";
 
-const CPU_REPEATS = 15;
+const CPU_TURNS = 15;
 /** A product that is long enough for threads to start. */
 const THREADS_WORK = 1 << 27;
-/** A CPU run this long is not repeated. */
-const CPU_PATIENCE_MS = 200;
 const BUDGET_BYTES = 64 * 2 ** 30;
 const GROUPS: readonly Group[] = ["issue", "ops", "gradients", "length", "state"];
 const DEFAULT_GROUPS: readonly Group[] = ["issue", "ops", "gradients"];
@@ -85,26 +83,20 @@ async function gpuTiming(
   }
 }
 
-function cpuMs(device: CpuDevice, scenario: Scenario): number {
-  const run = scenario.onCpu!(device);
-  let least = Infinity;
-  // The first is untimed where the others are short: the engine compiles.
-  for (let i = 0; i <= CPU_REPEATS; i++) {
-    const start = systemClock.monotonicMs();
-    run();
-    const ms = systemClock.monotonicMs() - start;
-    if (i > 0 || ms > CPU_PATIENCE_MS) least = Math.min(least, ms);
-    if (ms > CPU_PATIENCE_MS) break;
-  }
-  return least;
-}
+type CpuDevices = Readonly<Record<"twin" | "simd" | "threads", CpuDevice>>;
 
 /** What is timed on: the GPU with what raises its clock, and the CPU in three ways. */
 interface Machines {
   readonly gpu: WebGpuDevice | undefined;
   readonly ceilings: Ceilings | undefined;
   readonly spin: SpinUp | undefined;
-  readonly cpu: Readonly<Record<"twin" | "simd" | "threads", CpuDevice>> | undefined;
+  readonly cpu: CpuDevices | undefined;
+}
+
+function cpuTimes(cpu: CpuDevices, scenario: Scenario): NonNullable<Row["cpu"]> {
+  const runs = [cpu.twin, cpu.simd, cpu.threads].map((device) => scenario.onCpu!(device));
+  const [twin, simd, threads] = fastestInTurns(runs, CPU_TURNS) as [number, number, number];
+  return { twin, simd, threads };
 }
 
 async function measure(machines: Machines, scenario: Scenario): Promise<Row> {
@@ -123,13 +115,7 @@ async function measure(machines: Machines, scenario: Scenario): Promise<Row> {
     return {
       ...common,
       gpu: gpu ? await gpuTiming(gpu, scenario, spin) : null,
-      cpu: cpu && scenario.onCpu
-        ? {
-          twin: cpuMs(cpu.twin, scenario),
-          simd: cpuMs(cpu.simd, scenario),
-          threads: cpuMs(cpu.threads, scenario),
-        }
-        : null,
+      cpu: cpu && scenario.onCpu ? cpuTimes(cpu, scenario) : null,
       wallMs: systemClock.monotonicMs() - start,
     };
   } catch (error) {

@@ -106,7 +106,9 @@ export function opNamed(name: string): AnyOp {
   return op;
 }
 
-function shapesOf(inputs: Inputs): Record<string, Shape> {
+function shapesOf(
+  inputs: Readonly<Record<string, { readonly shape: Shape }>>,
+): Record<string, Shape> {
   return Object.fromEntries(Object.entries(inputs).map(([name, { shape }]) => [name, shape]));
 }
 
@@ -118,11 +120,28 @@ function onGpu(gpu: GpuDevice, inputs: Inputs): Record<string, DeviceTensor> {
   );
 }
 
-function onHost(inputs: Inputs): Record<string, Tensor> {
+/** Tensors where a CPU device has those that its ops make. */
+export function placed(
+  device: CpuDevice,
+  tensors: Readonly<Record<string, Tensor>>,
+): Record<string, DeviceTensor> {
   return Object.fromEntries(
-    Object.entries(inputs).map((
-      [name, input],
-    ) => [name, isDrawn(input) ? drawOnHost(input) : input]),
+    Object.entries(tensors).map(([name, { shape, data }]) => {
+      const tensor = device.alloc(shape, "f32");
+      device.write(tensor, data as Float32Array<ArrayBuffer>);
+      return [name, tensor];
+    }),
+  );
+}
+
+function onCpu(device: CpuDevice, inputs: Inputs): Record<string, DeviceTensor> {
+  return placed(
+    device,
+    Object.fromEntries(
+      Object.entries(inputs).map((
+        [name, input],
+      ) => [name, isDrawn(input) ? drawOnHost(input) : input]),
+    ),
   );
 }
 
@@ -157,7 +176,7 @@ export function forward(group: Group, name: string, call: Call): Scenario {
       return [...runner.prepareOp(gpu, op, inputs, params, targets).launches];
     },
     onCpu(device) {
-      const inputs = onHost(call.inputs());
+      const inputs = onCpu(device, call.inputs());
       return () => freeAll(device, runOp(device, opNamed(opName), inputs, params));
     },
   };
@@ -214,12 +233,11 @@ export function backward(group: Group, name: string, call: Call): Scenario {
     },
     onCpu(device) {
       const op = opNamed(opName);
-      const inputs = onHost(call.inputs());
-      const scope = openScope(device);
-      const given = givenOf(scope, op, inputs, params, (shape) => {
+      const inputs = onCpu(device, call.inputs());
+      const given = givenOf(openScope(device), op, inputs, params, (shape) => {
         const ones = zeros(shape, "f32");
         ones.data.fill(1);
-        return ones;
+        return placed(device, { ones })["ones"]!;
       });
       const shapes = shapesOf(inputs);
       return () => freeAll(device, runner.runBackward(device, op, given, shapes, params));

@@ -1,18 +1,18 @@
 /**
- * SIMD kernels beside the twins on the CPU, in f32, copies to and from the kernels' memory included:
- * each op there and back, and a training iteration of members of the family.
+ * SIMD kernels beside the twins on the CPU, in f32: each op there and back, on tensors of the
+ * device, and a training iteration of members of the family.
  *
  *   deno task bench:simd [--op NAME]... [--member NAME]... [--threads N] [--json]
  *
- * Times are the fastest of some runs, since noise only adds. An iteration is forward and backward
- * of two blocks x + member(rms_norm(x)) of width 64, batch 16, length 256.
+ * Times are the fastest of some runs, in which the devices take turns. An iteration is forward and
+ * backward of two blocks x + member(rms_norm(x)) of width 64, batch 16, length 256.
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
 import { ARGS, oneOf, runBench, wholeNumber } from "./args.ts";
-import { freeAll } from "./scenario.ts";
+import { freeAll, placed } from "./scenario.ts";
+import { fastestInTurns } from "./timing.ts";
 import { openTape } from "../src/autodiff/tape.ts";
-import { systemClock } from "../src/base/clock.ts";
 import { seedRandom } from "../src/base/random.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
 import {
@@ -32,7 +32,7 @@ import { asDtype, type Tensor, tensorOf } from "../src/tensor/tensor.ts";
 
 /** Units of work of an op. */
 const WORK = 1 << 18;
-const REPEATS = 15;
+const TURNS = 15;
 const ITERATIONS = 4;
 const WIDTH = 64;
 const BATCH = 16;
@@ -65,46 +65,44 @@ interface Devices {
 
 type Times = Readonly<Record<keyof Devices, number>>;
 
-function fastest(run: () => void, repeats: number): number {
-  // Untimed: the engine compiles.
-  run();
-  let best = Infinity;
-  for (let i = 0; i < repeats; i++) {
-    const start = systemClock.monotonicMs();
-    run();
-    best = Math.min(best, systemClock.monotonicMs() - start);
-  }
-  return best;
-}
-
-function timesOn(devices: Devices, repeats: number, run: (device: CpuDevice) => void): Times {
-  const [twin, single, threaded] = [devices.twin, devices.single, devices.threaded]
-    .map((device) => fastest(() => run(device), repeats)) as [number, number, number];
+/** The fastest of some runs on each device, which take turns. */
+function timesOn(
+  devices: Devices,
+  turns: number,
+  prepare: (device: CpuDevice) => () => void,
+): Times {
+  const runs = [devices.twin, devices.single, devices.threaded].map(prepare);
+  const [twin, single, threaded] = fastestInTurns(runs, turns) as [number, number, number];
   return { twin, single, threaded };
 }
 
-function timeOp(devices: Devices, op: AnyOp): Times {
+function sizedInputs(op: AnyOp) {
   const { params, ...sized } = op.sized(WORK);
-  const inputs = caseInputs({ params, ...sized }, "f32");
-  return timesOn(devices, REPEATS, (device) => freeAll(device, runOp(device, op, inputs, params)));
+  return { params, inputs: caseInputs({ params, ...sized }, "f32") };
+}
+
+function timeOp(devices: Devices, op: AnyOp): Times {
+  const { params, inputs } = sizedInputs(op);
+  return timesOn(devices, TURNS, (device) => {
+    const given = placed(device, inputs);
+    return () => freeAll(device, runOp(device, op, given, params));
+  });
 }
 
 function timeBackward(devices: Devices, op: AnyOp): Times {
-  const { params, ...sized } = op.sized(WORK);
-  const inputs = caseInputs({ params, ...sized }, "f32");
-  const outputs: Record<string, DeviceTensor> = runOp(devices.single, op, inputs, params);
-  const values: Record<string, Tensor | DeviceTensor> = { ...inputs, ...outputs };
-  const given: Record<string, Tensor | DeviceTensor> = {};
-  for (const name of op.backward!.needs) {
-    if (values[name] !== undefined) given[name] = values[name];
-  }
-  for (const name of op.outputs) given[gradientName(name)] = outputs[name]!;
+  const { params, inputs } = sizedInputs(op);
   const shapes = Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, x.shape]));
-  return timesOn(
-    devices,
-    REPEATS,
-    (device) => freeAll(device, runBackward(device, op, given, shapes, params)),
-  );
+  return timesOn(devices, TURNS, (device) => {
+    const known = placed(device, inputs);
+    const outputs: Record<string, DeviceTensor> = runOp(device, op, known, params);
+    const values: Record<string, DeviceTensor> = { ...known, ...outputs };
+    const given: Record<string, DeviceTensor> = {};
+    for (const name of op.backward!.needs) {
+      if (values[name] !== undefined) given[name] = values[name];
+    }
+    for (const name of op.outputs) given[gradientName(name)] = outputs[name]!;
+    return () => freeAll(device, runBackward(device, op, given, shapes, params));
+  });
 }
 
 function noise(shape: readonly number[], seed: number): Tensor {
@@ -122,7 +120,7 @@ function timeIteration(devices: Devices, member: AnyLayer): Times {
     return Object.entries(tensors).map(([name, tensor]) => [name, asDtype(tensor, "f32")] as const);
   });
   const [input, seed] = [noise([BATCH, LENGTH, WIDTH], 1), noise([BATCH, LENGTH, WIDTH], 2)];
-  return timesOn(devices, ITERATIONS, (device) => {
+  return timesOn(devices, ITERATIONS, (device) => () => {
     const tape = openTape(device);
     const scope = openScope(tape.device);
     const weight = tape.watch(device.upload(tensorOf([WIDTH], new Float32Array(WIDTH).fill(1))));

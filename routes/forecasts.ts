@@ -1,9 +1,12 @@
-import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { InvalidValueError } from "../src/base/errors.ts";
 import type { Service } from "../src/service/service.ts";
 import { FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
-import { parseQuestion } from "./_question.ts";
+import { answeredForecastSchema, drawMembers, drawQuery } from "./_answers.ts";
+import { parseJson, readBody } from "./_body.ts";
+import { parseQuestion, type RawQuestion } from "./_question.ts";
 import {
-  forecastSchema,
+  describeRequest,
   jsonAnswer,
   list,
   newRoutes,
@@ -12,6 +15,9 @@ import {
   streamParams,
   wholeNumber,
 } from "./_schemas.ts";
+
+/** Bytes of a body that asks for a forecast. */
+export const QUESTION_BYTES_MAX = 1024 * 1024;
 
 const getRoute = createRoute({
   method: "get",
@@ -30,22 +36,66 @@ const getRoute = createRoute({
       }),
       quantiles: list.optional().openapi({ example: "0.1,0.5,0.9" }),
       channel: list.optional().openapi({ description: "Only these channels" }),
+      ...drawQuery,
     }),
   },
   responses: {
-    200: jsonAnswer(forecastSchema, "Median, quantiles and intervals by time"),
-    ...problems(400, 404, 422, 503),
+    200: jsonAnswer(answeredForecastSchema, "Median, quantiles and intervals by time"),
+    ...problems(400, 404, 413, 422, 503),
   },
 });
+
+const questionSchema = z.strictObject({
+  horizon: z.int().optional(),
+  times: z.array(z.union([z.number(), z.string()])).optional(),
+  level: z.array(z.number()).optional(),
+  quantiles: z.array(z.number()).optional(),
+  channel: z.array(z.string()).optional(),
+  ...drawMembers,
+}).openapi("StreamForecastQuestion");
+
+const postRoute = createRoute({
+  hide: true,
+  method: "post",
+  path: "/v1/streams/{id}/forecast",
+  summary: "Forecasts from the stream's present state; the question is the body, nothing is stored",
+  request: { params: streamParams, query: query({}) },
+  responses: {
+    200: jsonAnswer(answeredForecastSchema, "Median, quantiles and intervals by time"),
+    ...problems(400, 404, 408, 413, 422, 503),
+  },
+});
+
+/** @throws {InvalidValueError | ProtocolError} no JSON, or a member of no name or another kind */
+function readQuestion(bytes: Uint8Array): RawQuestion {
+  const parsed = questionSchema.safeParse(parseJson(bytes));
+  if (parsed.success) {
+    const { level, channel, ...rest } = parsed.data;
+    return { ...rest, levels: level, channels: channel };
+  }
+  const issue = parsed.error.issues[0]!;
+  const isUnknown = issue.code === "unrecognized_keys";
+  const path = [...issue.path, ...isUnknown ? issue.keys : []];
+  const field = path.map((part) => typeof part === "number" ? `[${part}]` : part).join("");
+  const known = `one of ${Object.keys(questionSchema.shape).join(", ")}`;
+  throw new InvalidValueError(field || "body", field, isUnknown ? known : issue.message);
+}
 
 /** Forecasts of stored streams. */
 export function forecastRoutes(service: Service): OpenAPIHono {
   const routes = newRoutes();
+  const body = { content: { "application/json": { schema: questionSchema } } };
+  describeRequest(routes, postRoute, { body });
   routes.openapi(getRoute, async (c) => {
     const { id } = c.req.valid("param");
-    const { horizon, times, level, quantiles, channel } = c.req.valid("query");
-    const question = parseQuestion({ horizon, times, levels: level, quantiles, channels: channel });
+    const { level, channel, ...rest } = c.req.valid("query");
+    const question = parseQuestion({ ...rest, levels: level, channels: channel });
     return c.json(await service.forecast(id, question), 200);
+  });
+  routes.openapi(postRoute, async (c) => {
+    const { id } = c.req.valid("param");
+    const bytes = await readBody(c.req.raw, "QUESTION_BYTES_MAX", QUESTION_BYTES_MAX, service);
+    return c.json(await service.forecast(id, parseQuestion(readQuestion(bytes))), 200);
   });
   return routes;
 }

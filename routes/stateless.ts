@@ -6,6 +6,7 @@ import type { Service } from "../src/service/service.ts";
 import { concatSegments, type Segment } from "../src/signal/segment.ts";
 import type { StreamSettings } from "../src/stores/store.ts";
 import { FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
+import { answeredForecastSchema, drawMembers } from "./_answers.ts";
 import { parseJson, readBody } from "./_body.ts";
 import type { BodyPatience } from "./_body_watch.ts";
 import { splitMembers } from "./_members.ts";
@@ -14,7 +15,6 @@ import { parseQuestion } from "./_question.ts";
 import {
   anomalySchema,
   describeRequest,
-  forecastSchema,
   jsonAnswer,
   newRoutes,
   numberOrNull,
@@ -39,6 +39,7 @@ const forecastMembers = z.strictObject({
   quantiles: z.array(z.number()).optional(),
   model: z.string().optional(),
   seasonsS: z.array(z.number()).optional(),
+  ...drawMembers,
 });
 
 const detectMembers = z.strictObject({ seasonsS: z.array(z.number()).optional() });
@@ -65,7 +66,7 @@ const forecastRoute = createRoute({
   summary: "Forecasts samples that are sent along; stores nothing",
   request: { query: query({ precision }) },
   responses: {
-    200: jsonAnswer(forecastSchema, "Median, quantiles and intervals by time"),
+    200: jsonAnswer(answeredForecastSchema, "Median, quantiles and intervals by time"),
     ...problems(400, 408, 413, 415, 422, 503),
   },
 });

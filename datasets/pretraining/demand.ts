@@ -70,7 +70,7 @@ function weekOf(random: RandomState): Float64Array[] {
 function calendar(random: RandomState, time: Daytime, length: number): Float64Array {
   const week = weekOf(random);
   const holidays = chance(random, 0.4) ? logBetween(random, 0.005, 0.04) : 0;
-  const vary = logBetween(random, 0.005, 0.12);
+  const vary = logBetween(random, 0.001, 0.12);
   const width = between(random, 0.5, 4);
   const out = new Float64Array(length);
   let [before, today] = [week[(time.weekdays[0]! + 6) % 7]!, week[time.weekdays[0]!]!];
@@ -125,14 +125,14 @@ export const demand: Generator = {
   draw(random: RandomState, length: number): Draft {
     const time = daytimeOf(random, length);
     const out = calendar(random, time, length);
-    if (chance(random, 0.75)) {
-      addInto(out, climate(random, time, length), logBetween(random, 0.1, 2));
+    if (chance(random, 0.7)) {
+      addInto(out, climate(random, time, length), logBetween(random, 0.05, 2));
     }
     const days = slotsOfDays(time, logBetween(random, 0.1, 6));
     const errors = chance(random, 0.5)
       ? roughProcess(random, length, days)
       : maternProcess(random, length, days);
-    addInto(out, errors, logBetween(random, 0.01, 0.8));
+    addInto(out, errors, logBetween(random, 0.003, 0.8));
     addInto(out, normals(random, length), logBetween(random, 0.001, 0.12));
     const drift = chance(random, 0.3) ? 0.7 * nextNormal(random) / length : 0;
     for (let i = 0; i < length; i++) out[i]! += drift * i;

@@ -13,9 +13,10 @@ function dailyTemperature(random: RandomState, length: number): Draft {
   const start = nextUniform(random);
   const [yearly, spread] = [logBetween(random, 0.3, 5), between(random, 0, 0.5)];
   const noise = tailedNoise(random, length);
+  const size = logBetween(random, 0.03, 0.7);
   for (let i = 0; i < length; i++) {
     const season = Math.cos(2 * Math.PI * (start + i / 365.25));
-    out[i] = (out[i]! + 0.5 * noise[i]!) * (1 + spread * season) + yearly * season;
+    out[i] = (out[i]! + size * noise[i]!) * (1 + spread * season) + yearly * season;
   }
   if (chance(random, 0.5)) roundInto(out, logBetween(random, 0.02, 0.3));
   return { values: out, count: length, seasons: chance(random, 0.6) ? [7, 365.25] : [365.25, 0] };

@@ -62,6 +62,11 @@ const FACTORS: Readonly<Record<string, number>> = {
   household_power: 1.5,
   classics: 1.5,
   ili: 1.5,
+  us_births: 1.5,
+  mote_sensors: 0.5,
+  us_economics: 1.5,
+  monthly_seasonal: 2,
+  exchange_rates: 0.6,
 };
 
 /** Writes series into one file. */
@@ -152,8 +157,8 @@ function chancesOf(series: readonly PackedSeries[]): Float64Array {
   return out.map((x) => x / sum);
 }
 
-/** Steps of decimation and how often each is drawn. */
-const RATES = [1, 1, 1, 1, 1, 2, 3, 4, 6, 12];
+/** Steps of decimation and how often each is drawn: 7 makes weeks of days, 24 days of hours. */
+export const DECIMATIONS: readonly number[] = [1, 1, 1, 1, 1, 1, 2, 3, 4, 6, 7, 12, 24];
 
 /** A decimated series keeps at least so many samples, else it is taken at its own rate. */
 const DECIMATED_MIN = 200;
@@ -171,7 +176,7 @@ export function drawReal(random: RandomState, pack: RealPack, length: number): D
     else high = middle;
   }
   const { count: total, seasons } = pack.series[k]!;
-  let rate = pick(random, RATES);
+  let rate = pick(random, DECIMATIONS);
   if (Math.floor(total / rate) < Math.min(length, DECIMATED_MIN)) rate = 1;
   const count = Math.min(length, Math.floor(total / rate));
   const from = Math.floor(nextUniform(random) * (total - count * rate + 1));

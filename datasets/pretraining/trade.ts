@@ -108,7 +108,7 @@ export const trade: Generator = {
       : Math.min(length, Math.round(logBetween(random, low, high)));
     const days = Math.ceil(count * step) + 1;
     const log = expected(random, days);
-    const noise = logBetween(random, 0.02, 0.35);
+    const noise = logBetween(random, 0.005, 0.35);
     const rate = logBetween(random, 1, 3_000);
     const spread = chance(random, 0.5) ? 0 : logBetween(random, 0.02, 0.6);
     const isCounted = chance(random, 0.5);

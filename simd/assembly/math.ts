@@ -3,7 +3,7 @@
 // are written for vectors: no table, no branch, no denormal results.
 import { splat } from "./lanes";
 
-const LOG2E: f32 = 1.44269504088896341;
+export const LOG2E: f32 = 1.44269504088896341;
 const LN2_HIGH: f32 = 0.693359375;
 const LN2_LOW: f32 = -2.12194440e-4;
 /** Added and taken away, rounds to the nearest integer, which then stands in the low bits. */
@@ -86,6 +86,16 @@ export function decayOf(x: v128): v128 {
   p = f32x4.add(f32x4.mul(p, r), splat(6.9314700365e-1));
   p = f32x4.add(f32x4.mul(p, r), splat(1));
   return i32x4.add(p, i32x4.shl(powers, 23));
+}
+
+/** Above this 2^x is taken for it: the largest power that is a number. */
+const POWER_MAX: f32 = 127;
+
+/** 2^x, within 2e-7 of it; from 2^−125 to 2^127. */
+// @ts-ignore: decorator
+@inline
+export function powerOfTwo(x: v128): v128 {
+  return decayOf(f32x4.pmin(x, splat(POWER_MAX)));
 }
 
 /** exp(x) over the whole range of f32, by exp(x/2)². */

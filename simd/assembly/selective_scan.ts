@@ -14,11 +14,11 @@ import {
   TILE_BYTES,
   zero,
 } from "./lanes";
-import { exp } from "./math";
+import { LOG2E, powerOfTwo } from "./math";
 
 /**
  * Equations and shapes: src/ops/selective_scan.ts, real states. `groupB` 0: B is fixed.
- * `scratch` holds [4][states][16] floats.
+ * `scratch` holds [4][states][16] floats: x, A·log2(e), and B and C where they are fixed.
  */
 export function selective_scan(
   begin: i32,
@@ -60,6 +60,10 @@ export function selective_scan(
     const carried = (b * feature + first) * states;
     columnsInto(x, given(x0, carried), width, states, states, 1);
     columnsInto(rates, at(A, bankAt), width, states, states, 1);
+    for (let i = 0; i < bank; i += 4) {
+      const rate = at(rates, i);
+      v128.store(rate, f32x4.mul(v128.load(rate), splat(LOG2E)));
+    }
     if (groupB == 0) columnsInto(fixedB, at(B, bankAt), width, states, states, 1);
     if (groupC == 0) columnsInto(fixedC, at(C, bankAt), width, states, states, 1);
     for (let k = 0; k < length; k++) {
@@ -77,7 +81,7 @@ export function selective_scan(
         let sum = D == 0 ? zero() : f32x4.mul(loadQuad(at(D, first + q), lanes), input);
         let place = <usize> q << 2;
         for (let n = 0; n < states; n++) {
-          const decay = exp(f32x4.mul(dt, v128.load(rates + place)));
+          const decay = powerOfTwo(f32x4.mul(dt, v128.load(rates + place)));
           const inB = groupB == 0 ? v128.load(fixedB + place) : v128.load32_splat(at(rowB, n));
           const outC = groupC == 0 ? v128.load(fixedC + place) : v128.load32_splat(at(rowC, n));
           const next = f32x4.add(

@@ -2,11 +2,11 @@
 // 16 rows of the batch; the features of a group are a multiple of four.
 import { silu, softplus } from "./activation";
 import { at, least, splat, zero } from "./lanes";
+import { LOG2E } from "./math";
 import { advanceFour, statesAt } from "./state_lanes";
 
 /** Rows of a task: `TASK_ROWS` in src/ops/selective_state_update.ts. */
 const TASK_ROWS: i32 = 16;
-const LOG2E: f32 = 1.44269504088896341;
 
 /** Equations and shapes: src/ops/selective_state_update.ts. */
 export function selective_state_update(

@@ -1,4 +1,4 @@
-// The way back through the recurrence of Mamba-2: each state of four features is walked forward,
+// The way back through the recurrence of Mamba-2: each state of 16 features is walked forward,
 // then backward with the gradient's flow. A task is one head of one row. What heads of a group
 // share (gradients of B and C) and what rows share (A and D) goes to `shares`, one row a task of
 // theirs, and is added by `column_sums`.
@@ -51,51 +51,107 @@ function place(scratch: usize, length: i32): usize {
   return decays + (<usize> ((length + 3) / 4) << 4);
 }
 
-/** One state of four features, there and back; B and C have a number a step, `stride` apart. */
-function walk(
-  start: v128,
-  end: v128,
-  q: i32,
+// Parts of `walkTile` for the vector that lies `q` bytes into a row of the planes.
+// @ts-ignore: decorator
+@inline
+function forward(x: v128, row: usize, B: v128, decay: v128, q: usize): v128 {
+  v128.store(walked + row + q, x);
+  return f32x4.add(f32x4.mul(decay, x), f32x4.mul(v128.load(scaled + row + q), B));
+}
+
+// @ts-ignore: decorator
+@inline
+function arrived(flow: v128, row: usize, C: v128, q: usize): v128 {
+  return f32x4.add(flow, f32x4.mul(v128.load(gradients + row + q), C));
+}
+
+// @ts-ignore: decorator
+@inline
+function receive(arrived: v128, row: usize, B: v128, q: usize): void {
+  const to = received + row + q;
+  v128.store(to, f32x4.add(v128.load(to), f32x4.mul(arrived, B)));
+}
+
+/**
+ * One state of a tile of features, there and back; B and C have a number a step, `stride` apart.
+ * States and flows are a row of memory each. A step waits for the step before, and the four vectors
+ * of a tile wait together; sums take them in their order.
+ */
+function walkTile(
+  starts: usize,
+  flows: usize,
   length: i32,
   rowB: usize,
   rowC: usize,
   stride: usize,
-): v128 {
-  let x = start;
-  let offset = <usize> q << 2;
-  let B = rowB;
+): void {
+  let x0 = v128.load(starts);
+  let x1 = v128.load(starts, 16);
+  let x2 = v128.load(starts, 32);
+  let x3 = v128.load(starts, 48);
+  let row: usize = 0;
+  let atB = rowB;
   for (let k = 0; k < length; k++) {
-    v128.store(walked + offset, x);
-    const driven = f32x4.mul(v128.load(scaled + offset), v128.load32_splat(B));
-    x = f32x4.add(f32x4.mul(v128.load32_splat(at(decays, k)), x), driven);
-    B += stride;
-    offset += TILE_BYTES;
+    const B = v128.load32_splat(atB);
+    const decay = v128.load32_splat(at(decays, k));
+    x0 = forward(x0, row, B, decay, 0);
+    x1 = forward(x1, row, B, decay, 16);
+    x2 = forward(x2, row, B, decay, 32);
+    x3 = forward(x3, row, B, decay, 48);
+    atB += stride;
+    row += TILE_BYTES;
   }
-  let C = rowC + <usize> length * stride;
-  let flow = end;
+  let f0 = v128.load(flows);
+  let f1 = v128.load(flows, 16);
+  let f2 = v128.load(flows, 32);
+  let f3 = v128.load(flows, 48);
+  let atC = rowC + <usize> length * stride;
   for (let k = length - 1; k >= 0; k--) {
-    offset -= TILE_BYTES;
-    B -= stride;
-    C -= stride;
+    row -= TILE_BYTES;
+    atB -= stride;
+    atC -= stride;
     const share = <usize> k << 4;
-    const gradient = v128.load(gradients + offset);
-    const arrived = f32x4.add(flow, f32x4.mul(gradient, v128.load32_splat(C)));
-    flow = f32x4.mul(v128.load32_splat(at(decays, k)), arrived);
-    let toB = f32x4.mul(v128.load(scaled + offset), arrived);
-    let toC = f32x4.mul(gradient, x);
-    x = v128.load(walked + offset);
-    const toLog = f32x4.mul(flow, x);
-    v128.store(ofLog + share, f32x4.add(v128.load(ofLog + share), toLog));
-    const input = v128.load(received + offset);
-    v128.store(received + offset, f32x4.add(input, f32x4.mul(arrived, v128.load32_splat(B))));
-    if (q > 0) {
-      toB = f32x4.add(v128.load(shareB + share), toB);
-      toC = f32x4.add(v128.load(shareC + share), toC);
-    }
-    v128.store(shareB + share, toB);
+    const B = v128.load32_splat(atB);
+    const C = v128.load32_splat(atC);
+    const decay = v128.load32_splat(at(decays, k));
+    const g = gradients + row;
+    let toC = f32x4.mul(v128.load(g), x0);
+    toC = f32x4.add(toC, f32x4.mul(v128.load(g, 16), x1));
+    toC = f32x4.add(toC, f32x4.mul(v128.load(g, 32), x2));
+    toC = f32x4.add(toC, f32x4.mul(v128.load(g, 48), x3));
     v128.store(shareC + share, toC);
+    f0 = arrived(f0, row, C, 0);
+    f1 = arrived(f1, row, C, 16);
+    f2 = arrived(f2, row, C, 32);
+    f3 = arrived(f3, row, C, 48);
+    receive(f0, row, B, 0);
+    receive(f1, row, B, 16);
+    receive(f2, row, B, 32);
+    receive(f3, row, B, 48);
+    const input = scaled + row;
+    let toB = f32x4.mul(v128.load(input), f0);
+    toB = f32x4.add(toB, f32x4.mul(v128.load(input, 16), f1));
+    toB = f32x4.add(toB, f32x4.mul(v128.load(input, 32), f2));
+    toB = f32x4.add(toB, f32x4.mul(v128.load(input, 48), f3));
+    v128.store(shareB + share, toB);
+    f0 = f32x4.mul(decay, f0);
+    f1 = f32x4.mul(decay, f1);
+    f2 = f32x4.mul(decay, f2);
+    f3 = f32x4.mul(decay, f3);
+    const before = walked + row;
+    x0 = v128.load(before);
+    x1 = v128.load(before, 16);
+    x2 = v128.load(before, 32);
+    x3 = v128.load(before, 48);
+    let toLog = f32x4.add(v128.load(ofLog + share), f32x4.mul(f0, x0));
+    toLog = f32x4.add(toLog, f32x4.mul(f1, x1));
+    toLog = f32x4.add(toLog, f32x4.mul(f2, x2));
+    v128.store(ofLog + share, f32x4.add(toLog, f32x4.mul(f3, x3)));
   }
-  return flow;
+  v128.store(flows, f0);
+  v128.store(flows, f1, 16);
+  v128.store(flows, f2, 32);
+  v128.store(flows, f3, 48);
 }
 
 /** Adds the features of each step's share to what earlier tiles of the head left. */
@@ -159,7 +215,8 @@ export function ssd_backward(
       const carried = ((b * head + h) * feature + first) * states;
       for (let k = 0; k < length; k++) {
         const weight: f32 = A == 0 ? 1 : load<f32>(at(delta, (row + k) * head + h));
-        for (let q = 0; q < width; q += 4) {
+        // Zeros beyond the width.
+        for (let q = 0; q < TILE; q += 4) {
           const lanes = width - q;
           const index = ((row + k) * head + h) * feature + first + q;
           const offset = at(0, k * TILE + q);
@@ -174,12 +231,7 @@ export function ssd_backward(
       for (let n = 0; n < states; n++) {
         const rowB = at(B, bank + n);
         const rowC = at(C, bank + n);
-        for (let q = 0; q < width; q += 4) {
-          const i = n * TILE + q;
-          const flow = v128.load(at(flows, i));
-          const back = walk(v128.load(at(starts, i)), flow, q, length, rowB, rowC, stride);
-          v128.store(at(flows, i), back);
-        }
+        walkTile(at(starts, n * TILE), at(flows, n * TILE), length, rowB, rowC, stride);
         writeShares(at(sharesB, sharesAt + n), shareB, length, rowOfGroups, first == 0);
         writeShares(at(sharesC, sharesAt + n), shareC, length, rowOfGroups, first == 0);
       }

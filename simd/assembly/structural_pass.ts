@@ -154,7 +154,11 @@ function advance(
     v1 = lessOuter(p1 + here, s1, c);
     v2 = lessOuter(p2 + here, s2, c);
     v3 = lessOuter(p3 + here, s3, c);
-    v128.store(out + here, sumsOfFour(plus(sum0, v0, r), plus(sum1, v1, r), plus(sum2, v2, r), plus(sum3, v3, r)));
+    sum0 = plus(sum0, v0, r);
+    sum1 = plus(sum1, v1, r);
+    sum2 = plus(sum2, v2, r);
+    sum3 = plus(sum3, v3, r);
+    v128.store(out + here, sumsOfFour(sum0, sum1, sum2, sum3));
     const q = noise + here - QUAD;
     v128.store(p + here, f32x4.replace_lane(v0, 0, f32x4.extract_lane(v0, 0) + load<f32>(q)));
     v128.store(p1 + here, f32x4.replace_lane(v1, 1, f32x4.extract_lane(v1, 1) + load<f32>(q, 4)));
@@ -286,7 +290,8 @@ export function structural_pass(
       const high = v128.shuffle<f32>(c, c, 2, 3, 2, 3);
       const to0 = wide(mean, i);
       v128.store(to0, f64x2.add(v128.load(to0), f64x2.mul(f64x2.promote_low_f32x4(c), scale)));
-      v128.store(to0, f64x2.add(v128.load(to0, 16), f64x2.mul(f64x2.promote_low_f32x4(high), scale)), 16);
+      const rest = f64x2.mul(f64x2.promote_low_f32x4(high), scale);
+      v128.store(to0, f64x2.add(v128.load(to0, 16), rest), 16);
     }
   }
   return to;

@@ -206,7 +206,9 @@ async function measureAll(input: CommandInput, output: CommandOutput): Promise<A
     else subjects.push(subject);
   }
   const models = subjects.map(({ name }) => name);
-  for (const set of SETS) await forgetCheckpoints(place.results, set, models);
+  for (const set of isSampled(input) ? [] : SETS) {
+    await forgetCheckpoints(place.results, set, models);
+  }
   const measuring = { place, input, output, commit: await commitName(), jobs };
   const records: AccuracyRecord[] = [];
   for (const set of setsOf(input)) {
@@ -217,6 +219,11 @@ async function measureAll(input: CommandInput, output: CommandOutput): Promise<A
     }
   }
   return records;
+}
+
+/** Whether only some windows are measured, and nothing is kept. */
+function isSampled(input: CommandInput): boolean {
+  return (input.wholeNumber("sample", { least: 1, most: SAMPLE_MAX }) ?? 1) > 1;
 }
 
 function setsOf(input: CommandInput): readonly string[] {
@@ -303,8 +310,7 @@ export const evaluateCommand: Command = {
     const isCheck = input.isSet("check");
     const isMeasured = !isCheck && !input.isSet("page");
     const records = isMeasured ? await measureAll(input, output) : [];
-    const isKept = input.wholeNumber("sample", { least: 1, most: SAMPLE_MAX }) === undefined;
-    const stale = isKept ? await stalePages(place, !isCheck) : [];
+    const stale = !isSampled(input) ? await stalePages(place, !isCheck) : [];
     const kept = (await Promise.all(SETS.map((set) => readRecords(place.results, set)))).flat();
     if (input.isSet("json")) {
       output.print(JSON.stringify({ records, stale }));

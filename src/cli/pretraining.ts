@@ -11,6 +11,8 @@ import {
 import { packSources, readWindows } from "./pretraining/pack.ts";
 import { sourcesPage } from "./pretraining/page.ts";
 import { contactSheet } from "./pretraining/sheet.ts";
+import { PackageFolder, packagesOf } from "./pretraining/package_folder.ts";
+import { PACKAGE_SOURCES } from "./pretraining/package_sources.ts";
 import { REAL_SOURCES } from "./pretraining/sources.ts";
 
 /** Series on one sheet at most. */
@@ -25,10 +27,16 @@ function needed(input: CommandInput, name: string): string {
 async function pack(input: CommandInput, output: CommandOutput): Promise<number> {
   const [data, file] = [needed(input, "data"), needed(input, "output")];
   const windows = await readWindows(needed(input, "windows"));
-  const { bytes, series, rows } = await packSources(data, windows, REAL_SOURCES);
+  const fetched = input.text("packages");
+  const packages = fetched === undefined ? null : new PackageFolder(fetched);
+  packages?.requireAll(packagesOf(PACKAGE_SOURCES));
+  const sources = packages === null ? REAL_SOURCES : [...REAL_SOURCES, ...PACKAGE_SOURCES];
+  const { bytes, series, rows } = await packSources(data, windows, sources, packages);
   await Deno.writeFile(file, bytes);
   const page = input.text("page");
-  if (page !== undefined) await Deno.writeTextFile(page, sourcesPage(rows, DEFAULT_RECIPE));
+  if (page !== undefined) {
+    await Deno.writeTextFile(page, sourcesPage(rows, DEFAULT_RECIPE, packagesOf(sources)));
+  }
   const values = rows.reduce((sum, row) => sum + row.values, 0);
   const sha256 = sha256Hex(bytes);
   output.print(
@@ -65,15 +73,18 @@ const ACTIONS: Readonly<Record<string, typeof pack>> = { pack, preview };
 export const pretrainingCommand: Command = {
   name: "pretraining",
   summary: "Pack real series for pretraining, or draw a sheet of what is trained on",
-  usage: "pack --data DIR --windows FILE --output FILE | preview --output FILE.svg",
+  usage: "pack --data DIR [--packages DIR] --windows FILE --output FILE | " +
+    "preview --output FILE.svg",
   description: [
     "pack writes every series of DIR whose licence allows it into one file, cut before the first",
-    "context of the evaluation windows of its source. preview draws series of the recipe, with the",
-    "real ones where --real names a pack, as an SVG picture.",
+    "context of the evaluation windows of its source; --packages adds the series of published",
+    "packages, which docs/pretraining_data.md says how to fetch. preview draws series of the",
+    "recipe, with the real ones where --real names a pack, as an SVG picture.",
   ].join("\n"),
   options: {
     data: { type: "string", value: "DIR", help: "Folder of the real series" },
     windows: { type: "string", value: "FILE", help: "Evaluation windows, JSON lines" },
+    packages: { type: "string", value: "DIR", help: "pack: folder of the fetched packages too" },
     output: { type: "string", value: "FILE", help: "File to write" },
     page: {
       type: "string",

@@ -84,12 +84,13 @@ export interface CpuDevice extends DeviceBase {
   /** The SIMD kernels; undefined where only the twins run. */
   readonly simd: SimdUnit | undefined;
   /**
-   * The array behind a tensor, which may be kept after the tensor was freed.
+   * A tensor's elements, which may be kept after the tensor was freed: the array behind it, or a
+   * copy where its memory is the kernels' own. What is written into them may be lost.
    *
    * @throws {TypeError} the tensor is not of a CPU device
    */
   dataOf(tensor: DeviceTensor): FloatArray;
-  /** The same for the length of a run: after the tensor is freed another one may have it. */
+  /** The array behind a tensor; after the tensor is freed another one may have it. */
   arrayOf(tensor: DeviceTensor): FloatArray;
 }
 
@@ -116,6 +117,9 @@ export interface SimdPlan {
   readonly resident?: readonly string[];
 }
 
+/** Parts of the kernels' memory: for tensors of an op, and for those that stay for many runs. */
+export type SimdRoom = "tensor" | "resident";
+
 /** The vector unit of a CPU device. */
 export interface SimdUnit {
   /** Work from which on kernels run, in an op's own unit. */
@@ -141,12 +145,13 @@ export interface SimdUnit {
    * An array in the kernels' own memory, which runs need not copy; its content is undefined. It
    * stays until `release`.
    *
-   * @returns undefined where the kernels cannot run or no room is left for it
-   * @throws {LimitError} the host has no memory left
+   * @returns undefined where the kernels cannot run or the room has no place left for it
    */
-  hold(length: number): Float32Array | undefined;
+  hold(length: number, room: SimdRoom): Float32Array | undefined;
+  /** Whether an array, or what it is a part of, lies in the kernels' own memory. */
+  holds(array: FloatArray): boolean;
   /** Gives an array of `hold` back; it must not be used any more. */
-  release(array: Float32Array): void;
+  release(array: FloatArray): void;
   /** Ends the threads; kernels go on with the caller's own. */
   close(): void;
 }

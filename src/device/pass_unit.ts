@@ -29,12 +29,16 @@ export interface PassArrays {
   readonly noise: Float32Array;
 }
 
-/** Samples and season states that the kernel's memory has room for. */
+/** Samples that the kernel's memory has room for. */
 export const PASS_SAMPLES_MAX = 2_048;
+
+/** Season states likewise. */
 export const PASS_WIDTH_MAX = 56;
 
-/** Numbers of `model` and of `low`. */
+/** Numbers of `model`. */
 export const PASS_MODEL_NUMBERS = 8;
+
+/** Numbers of `low`. */
 export const PASS_LOW_NUMBERS = 32;
 
 const PAGE_BYTES = 65_536;

@@ -2,12 +2,16 @@
  * The CPU's vector unit: WebAssembly SIMD kernels (sources in `simd/assembly`, built by
  * `deno task simd:build` into `simd.wasm` beside this file), on one core or several.
  *
- * A run copies the op's arrays into the module's memory and the outputs back. Tensors of a CPU
- * device belong to the garbage collector and may be kept after they were freed, which memory of the
- * module could not allow; and so whether a kernel runs depends on the op's shapes alone, never on
- * what else lives in memory. A copy costs about half a nanosecond an element, a kernel several.
- * The exception are arrays that are asked to stay ({@linkcode SimdUnit.hold}): states of many
- * streams, of which a run advances a few. They lie behind the room of the runs, and are not copied.
+ * Tensors of 64 KiB and more lie in the module's memory ({@linkcode SimdUnit.hold}), and a kernel
+ * works on them in place; what lies outside (uploaded arrays, short ones, all beyond the rooms'
+ * limits) a run copies in, and its outputs back. So where an array lies decides on copies alone:
+ * whether a kernel runs, and with what result, depends on the op's shapes and inputs.
+ *
+ * The memory, by address:
+ *
+ *   copies of a run, its scratch, then that of its threads      1 GiB and 16 MiB a thread
+ *   tensors, until they are freed                               1 GiB
+ *   residents: states of many streams, few of which a run takes 1.5 GiB
  *
  * Results are the same bits on every machine and for every number of threads: only SIMD of fixed
  * meaning is used (no relaxed instructions), and each task writes outputs of its own, whose sums it
@@ -17,7 +21,7 @@ import { LimitError } from "../base/errors.ts";
 import { invariant } from "../base/invariant.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { HeldMemory } from "./held_memory.ts";
-import type { SimdPass, SimdPlan, SimdUnit } from "./device.ts";
+import type { SimdPass, SimdPlan, SimdRoom, SimdUnit } from "./device.ts";
 import { SimdPool } from "./simd_pool.ts";
 
 /** Most bytes of an op's arrays and scratch together; a larger op runs as its twin. */
@@ -35,14 +39,18 @@ export const SIMD_WORK_MIN = 4096;
 /** From this much time on one core on, waking other threads is worth its 0.05 to 0.2 ms. */
 export const SIMD_THREADS_FROM_MS = 0.5;
 
-/** Most bytes of arrays that stay; an array beyond it lies outside and is copied for each run. */
-export const SIMD_HELD_BYTES_MAX = 1.5 * 2 ** 30;
+/** Most bytes of tensors in the kernels' memory; one beyond it lies outside and is copied. */
+export const SIMD_TENSOR_BYTES_MAX = 2 ** 30;
+
+/** The same for arrays that stay for many runs: these are never crowded out by tensors. */
+export const SIMD_RESIDENT_BYTES_MAX = 1.5 * 2 ** 30;
 
 const PAGE_BYTES = 65_536;
-/** Where arrays that stay begin: behind the arrays of a run and the scratch of all threads. */
-const HELD_AT = SIMD_BYTES_MAX + SIMD_THREADS_MAX * SIMD_THREAD_BYTES_MAX;
-/** As built. Addresses that were never touched take no memory. */
-const PAGES_MAX = (HELD_AT + SIMD_HELD_BYTES_MAX) / PAGE_BYTES;
+/** Where tensors begin: behind the copies of a run and the scratch of all threads. */
+const TENSORS_AT = SIMD_BYTES_MAX + SIMD_THREADS_MAX * SIMD_THREAD_BYTES_MAX;
+const RESIDENTS_AT = TENSORS_AT + SIMD_TENSOR_BYTES_MAX;
+/** As built: 3.75 GiB of the 4 that an address reaches. What was never touched takes no memory. */
+const PAGES_MAX = (RESIDENTS_AT + SIMD_RESIDENT_BYTES_MAX) / PAGE_BYTES;
 /** Vectors that straddle cache lines are slower. Address 0 means "not given". */
 const ALIGN_BYTES = 64;
 
@@ -78,7 +86,10 @@ class Engine {
   readonly module = simdModule();
   readonly memory = new WebAssembly.Memory({ initial: 1, maximum: PAGES_MAX, shared: true });
   readonly kernels: Readonly<Record<string, Kernel>>;
-  readonly #held = new HeldMemory(HELD_AT, SIMD_HELD_BYTES_MAX);
+  readonly #rooms: Readonly<Record<SimdRoom, HeldMemory>> = {
+    tensor: new HeldMemory(TENSORS_AT, SIMD_TENSOR_BYTES_MAX),
+    resident: new HeldMemory(RESIDENTS_AT, SIMD_RESIDENT_BYTES_MAX),
+  };
   /** Views of this memory that were handed out: a larger one makes those before it no less true. */
   readonly #buffers = new WeakSet<ArrayBufferLike>();
   #floats = new Float32Array(this.memory.buffer);
@@ -102,30 +113,30 @@ class Engine {
     return this.#floats;
   }
 
-  /** @throws {LimitError} the host has no memory left */
-  hold(length: number): Float32Array | undefined {
+  /** An array that stays until `release`; undefined where there is no place for it. */
+  hold(length: number, room: SimdRoom): Float32Array | undefined {
     const bytes = Math.max(ALIGN_BYTES, aligned(4 * length));
-    const start = this.#held.take(bytes);
+    const held = this.#rooms[room];
+    const start = held.take(bytes);
     if (start === undefined) return undefined;
     try {
       const { buffer } = this.floats(start + bytes);
       this.#buffers.add(buffer);
       return new Float32Array(buffer, start, length);
     } catch (error) {
-      this.#held.give(start);
-      throw error;
+      held.give(start);
+      if (!(error instanceof LimitError)) throw error;
+      return undefined;
     }
   }
 
-  release(array: Float32Array): void {
-    this.#held.give(array.byteOffset);
+  release({ byteOffset }: FloatArray): void {
+    this.#rooms[byteOffset < RESIDENTS_AT ? "tensor" : "resident"].give(byteOffset);
   }
 
-  /** Where an array that stays lies; undefined where it lies outside. */
+  /** Where an array that is held lies; undefined where it lies outside. */
   addressOf(array: FloatArray): number | undefined {
-    // Asking a short array for its buffer makes one.
-    if (this.#held.count === 0 || !this.#buffers.has(array.buffer)) return undefined;
-    return array.byteOffset;
+    return this.#buffers.has(array.buffer) ? array.byteOffset : undefined;
   }
 }
 
@@ -143,23 +154,31 @@ interface Layout {
   /** Scratch of thread 0; the others' follow. */
   readonly threadsAt: number;
   readonly threadBytes: number;
+  /** What all of it takes but residents, wherever it lies: the limit must not depend on that. */
+  readonly bytes: number;
 }
 
 /** @param arrays  those that the plan names, each with its address where it stays */
 function layoutOf(plan: SimdPlan, arrays: readonly Placed[]): Layout {
   const addresses = new Map<string, number>();
   let end = ALIGN_BYTES;
+  let inPlace = 0;
   const place = (name: string, floats: number) => {
     addresses.set(name, end);
     end += aligned(4 * floats);
   };
   for (const { name, array, address } of arrays) {
-    if (address === undefined) place(name, array.length);
-    else addresses.set(name, address);
+    if (address === undefined) {
+      place(name, array.length);
+    } else {
+      addresses.set(name, address);
+      if (address < RESIDENTS_AT) inPlace += aligned(4 * array.length);
+    }
   }
   for (const [name, floats] of Object.entries(plan.scratch)) place(name, floats);
   const threadFloats = Math.max(0, ...plan.passes.map((pass) => pass.threadFloats ?? 0));
-  return { addresses, threadsAt: end, threadBytes: aligned(4 * threadFloats) };
+  const threadBytes = aligned(4 * threadFloats);
+  return { addresses, threadsAt: end, threadBytes, bytes: end + inPlace };
 }
 
 /** Whether a kernel of the plan is given this array. */
@@ -219,7 +238,8 @@ export function openSimd(options: SimdOptions = {}): SimdUnit {
       open();
       return unavailable;
     },
-    hold: (length) => open()?.hold(length),
+    hold: (length, room) => open()?.hold(length, room),
+    holds: (array) => engine?.addressOf(array) !== undefined,
     release: (array) => engine!.release(array),
     run(plan, inputs, outputs) {
       const placed = (arrays: Readonly<Record<string, FloatArray>>): Placed[] =>
@@ -229,7 +249,7 @@ export function openSimd(options: SimdOptions = {}): SimdUnit {
       const given = placed(inputs).filter(({ name }) => isRead(plan, name));
       const filled = placed(outputs);
       const layout = layoutOf(plan, [...given, ...filled]);
-      if (layout.threadsAt > SIMD_BYTES_MAX) return false;
+      if (layout.bytes > SIMD_BYTES_MAX) return false;
       if (layout.threadBytes > SIMD_THREAD_BYTES_MAX) return false;
       const opened = open();
       if (opened === undefined) return false;

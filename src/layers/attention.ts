@@ -160,7 +160,7 @@ function initialState(config: AttentionConfig, batch: number, dtype: Dtype = "f6
 }
 
 /** The projections of a step run as the twins of their ops. */
-const host = openCpu();
+const host = openCpu({ collected: true });
 
 /** One sample: O(seen) products, and the cache moves on by one row. */
 function step(

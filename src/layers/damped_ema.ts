@@ -156,7 +156,7 @@ function averagesAfter(params: LayerParams<DampedEmaConfig>, scale: number): Ave
 }
 
 /** The activation of a step runs as the twin of its op. */
-const host = openCpu();
+const host = openCpu({ collected: true });
 
 function step(
   params: LayerParams<DampedEmaConfig>,

@@ -223,7 +223,7 @@ function initialState(config: LongConvConfig, batch: number, dtype: Dtype = "f64
 }
 
 /** The projections of a step run as the twins of their ops. */
-const host = openCpu();
+const host = openCpu({ collected: true });
 
 function linearRows(x: FloatArray, weight: Tensor): FloatArray {
   const { dtype } = tensorOf([x.length], x);

@@ -109,7 +109,7 @@ function init(config: LsslConfig, random: RandomState): LayerParams<LsslConfig> 
 type Params = ForwardParams<LsslConfig>;
 
 /** Makes systems in f64, and runs what follows the systems of a step. */
-const host = openCpu();
+const host = openCpu({ collected: true });
 
 /** Makes the discrete systems of a layer, one a feature or, with elapsed times, one a sample. */
 function systemsBy({ config, tensors }: Params, scale?: Tensor) {

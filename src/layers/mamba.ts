@@ -202,7 +202,7 @@ function initialState(config: MambaConfig, batch: number, dtype: Dtype = "f64"):
 }
 
 /** The projections and pointwise parts of a step run as the twins of their ops. */
-const host = openCpu();
+const host = openCpu({ collected: true });
 
 function step(
   params: LayerParams<MambaConfig>,

@@ -347,7 +347,7 @@ function stepInto(
 }
 
 /** The activation after a step runs as the twins of its ops. */
-const host = openCpu();
+const host = openCpu({ collected: true });
 
 function step(
   params: LayerParams<S5Config>,

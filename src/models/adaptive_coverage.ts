@@ -1,14 +1,18 @@
 /**
- * Adaptive conformal correction of the interval widths, live, per lead bucket and level.
+ * Adaptive conformal correction of the interval widths, live, per lead bucket, level and side.
  *
- *   log f ← log f + gamma·(missed − (1 − level))
+ *   log f ← log f + gamma·(missed on the side − (1 − level)/2)
  *
  * Gibbs and Candès (2021) eq. 2, on the logarithm of a width factor in place of the level, so that
- * quantiles stay finite and ordered. It keeps the long-run coverage at the level for any sequence
- * of errors. Only forecasts that were really issued count, never those of a refit's replay.
+ * quantiles stay finite and ordered. It keeps the long-run share of misses of each side at half of
+ * what the level leaves, for any sequence of errors. Only forecasts that were really issued count,
+ * never those of a refit's replay.
+ *
+ * It starts from what series before this one asked for: errors to come are larger than those that a
+ * fan was fitted to, and more so far out (docs/models_that_serve.md).
  */
 export type AdaptiveState = {
-  /** log of the width factor.                                                  [level, bucket] */
+  /** log of the width factor.                                            [level, side, bucket] */
   logFactor: Float64Array;
   /** Targets inside their interval and targets seen.                                    [level] */
   inside: Float64Array;
@@ -18,23 +22,33 @@ export type AdaptiveState = {
 /** The central intervals that are watched. */
 export const WATCHED_LEVELS = [0.8, 0.95] as const;
 
+/** Where a target lies: below its interval, inside, above. */
+export type Side = -1 | 0 | 1;
+
 /** Most buckets of lead times. */
 const BUCKETS = 3;
+const SIDES = 2;
 
-const LEARNING_RATE = 0.02;
+/** Where the logarithms of the factors start.                                           [level] */
+const LOG_FACTOR_START = [0.03, 0.09] as const;
+
+const LEARNING_RATE = 0.04;
 const LOG_FACTOR_RANGE = [-0.7, 1.4] as const;
 
 /** No forecast has come out yet. */
 export function adaptiveStart(): AdaptiveState {
   return {
-    logFactor: new Float64Array(WATCHED_LEVELS.length * BUCKETS),
+    logFactor: Float64Array.from(
+      { length: WATCHED_LEVELS.length * SIDES * BUCKETS },
+      (_, i) => LOG_FACTOR_START[Math.floor(i / (SIDES * BUCKETS))]!,
+    ),
     inside: new Float64Array(WATCHED_LEVELS.length),
     seen: new Float64Array(WATCHED_LEVELS.length),
   };
 }
 
 /**
- * Learns whether a target fell inside the interval of a level.
+ * Learns where a target fell beside the interval of a level.
  *
  * @param share  what one target counts: neighbouring leads of one origin err together
  */
@@ -42,23 +56,30 @@ export function adaptiveObserve(
   state: AdaptiveState,
   levelIndex: number,
   bucket: number,
-  inside: boolean,
+  side: Side,
   share: number,
 ): void {
-  const level = WATCHED_LEVELS[levelIndex]!;
-  const at = levelIndex * BUCKETS + bucket;
-  const moved = state.logFactor[at]! +
-    LEARNING_RATE * share * ((inside ? 0 : 1) - (1 - level));
-  state.logFactor[at] = Math.min(LOG_FACTOR_RANGE[1], Math.max(LOG_FACTOR_RANGE[0], moved));
+  const expected = (1 - WATCHED_LEVELS[levelIndex]!) / 2;
+  const [low, high] = LOG_FACTOR_RANGE;
+  for (let k = 0; k < SIDES; k++) {
+    const at = (levelIndex * SIDES + k) * BUCKETS + bucket;
+    const missed = side === (k === 0 ? -1 : 1) ? 1 : 0;
+    const moved = state.logFactor[at]! + LEARNING_RATE * share * (missed - expected);
+    state.logFactor[at] = Math.min(high, Math.max(low, moved));
+  }
   state.seen[levelIndex] = state.seen[levelIndex]! + 1;
-  if (inside) state.inside[levelIndex] = state.inside[levelIndex]! + 1;
+  if (side === 0) state.inside[levelIndex] = state.inside[levelIndex]! + 1;
 }
 
-/** Width factor of a quantile in a lead bucket; between the watched levels it is interpolated. */
+/**
+ * Width factor of a quantile in a lead bucket, on its side of the median; between the watched
+ * levels it is interpolated.
+ */
 export function widthFactor(state: AdaptiveState, bucket: number, quantile: number): number {
   const level = Math.abs(2 * quantile - 1);
-  const near = state.logFactor[bucket]!;
-  const far = state.logFactor[BUCKETS + bucket]!;
+  const at = (quantile < 0.5 ? 0 : BUCKETS) + bucket;
+  const near = state.logFactor[at]!;
+  const far = state.logFactor[SIDES * BUCKETS + at]!;
   const [low, high] = WATCHED_LEVELS;
   const share = Math.min(1, Math.max(0, (level - low) / (high - low)));
   return Math.exp(near * (1 - share) + far * share);

@@ -312,7 +312,7 @@ function checkInput({ input }: BackboneConfig, given: OpInput): void {
 }
 
 /** The pointwise parts of a step run as the twins of their ops. */
-const host = openCpu();
+const host = openCpu({ collected: true });
 
 /**
  * The backbone of a configuration.

@@ -1,4 +1,5 @@
 import { normalQuantile } from "./normal.ts";
+import { recentAdd, type RecentErrors, recentFactor, recentStart } from "./recent_errors.ts";
 import { noSortedErrors, type SortedErrors, sortedErrors } from "./sorted_errors.ts";
 import { SCALE_OF_MEAN_ABS } from "./structural.ts";
 
@@ -7,7 +8,8 @@ import { SCALE_OF_MEAN_ABS } from "./structural.ts";
  *
  *   quantile(l, τ) = point(l) + q(τ)·s(l)·c(l)
  *
- * s(l) is the mean |error| at lead l (smoothed over neighbouring leads and shrunk to a √l law);
+ * s(l) is the size of the errors at lead l (smoothed over neighbouring leads and shrunk to a √l
+ * law), taken from the mean of √|error|, which one burst of large errors moves little;
  * c(l) is what sets this forecast apart: phase of the season, disagreement of the members against
  * the usual, level of the forecast; q(τ) are the pooled quantiles of the standardised errors,
  * centred on their median, mixed with a prior shape and widened where few were seen.
@@ -15,7 +17,7 @@ import { SCALE_OF_MEAN_ABS } from "./structural.ts";
  * Errors are in normalised units. All constants: docs/models_that_serve.md.
  */
 export type CalibrationState = {
-  /** Sum and count of standardised |error|, by lead.                                     [lead] */
+  /** Sum and count of √|error / condition|, by lead.                                     [lead] */
   leadSum: Float64Array;
   leadCount: Float64Array;
   /** Scale of the √l law that leads are shrunk to. */
@@ -35,6 +37,8 @@ export type CalibrationState = {
   ringSkipped: number;
   /** Slots between the first and the last origin that contributed. */
   spanSlots: number;
+  /** Size of the newest errors beside the usual. */
+  recent: RecentErrors;
 };
 
 /** A past forecast and how it came out. */
@@ -78,6 +82,9 @@ const GROWTH_RANGE = [0.1, 0.75] as const;
 const LEAD_MEMORY = 150;
 const PHASE_MEMORY = 60;
 
+/** Mean of √|x| under the prior shape, whose mean |x| is 1. */
+const ROOT_OF_SHAPE = 0.904641;
+
 function growth(lead: number): number {
   return Math.sqrt(lead + 1);
 }
@@ -109,18 +116,16 @@ function medianOf(values: Float64Array): number {
   return values.length % 2 === 1 ? values[half]! : (values[half - 1]! + values[half]!) / 2;
 }
 
-/** The √l law's scale from all standardised errors and the prior scale. */
-function priorBaseOf(state: CalibrationState, naiveScale: number): number {
-  const { leadSum, leadCount } = state;
-  let sum = LEAD_PSEUDO_COUNT * naiveScale;
+/** The √l law's scale from all |errors| and the prior scale. */
+function priorBaseOf(leadCount: Float64Array, errorSum: number, naiveScale: number): number {
+  const sum = LEAD_PSEUDO_COUNT * naiveScale + errorSum;
   let weight = 0;
   let growthSum = 0;
-  for (let l = 0; l < leadSum.length; l++) {
-    sum += leadSum[l]!;
+  for (let l = 0; l < leadCount.length; l++) {
     weight += leadCount[l]! * growth(l);
     growthSum += growth(l);
   }
-  weight += LEAD_PSEUDO_COUNT * growthSum / leadSum.length;
+  weight += LEAD_PSEUDO_COUNT * growthSum / leadCount.length;
   return sum / weight;
 }
 
@@ -193,16 +198,25 @@ export function conditionsInto(
   }
 }
 
-/** Mean |error| at a lead: s(l). */
+/** Size of the errors whose √ is `root` on average, were they of the prior shape: their mean. */
+function sizeOfRoot(root: number): number {
+  return (root / ROOT_OF_SHAPE) ** 2;
+}
+
+/** Mean √|error| with the √l law's counted in, as the size of the errors. */
+function shrunkScale(meanSum: number, meanCount: number, prior: number): number {
+  const root = meanSum + LEAD_PSEUDO_COUNT * ROOT_OF_SHAPE * Math.sqrt(prior);
+  return Math.max(sizeOfRoot(root / (meanCount + LEAD_PSEUDO_COUNT)), 1e-9);
+}
+
+/** Size of the errors at a lead, their mean were they of the prior shape: s(l). */
 export function leadScale(state: CalibrationState, lead: number): number {
   const horizon = state.leadSum.length;
   const half = Math.max(1, Math.floor(horizon / 16));
   const width = 2 * half + 1;
   const sum = smoothAt(state.leadSum, lead, half) / width;
   const count = smoothAt(state.leadCount, lead, half) / width;
-  const prior = state.priorBase * growth(lead);
-  const scale = (sum + LEAD_PSEUDO_COUNT * prior) / (count + LEAD_PSEUDO_COUNT);
-  return Math.max(scale, 1e-9);
+  return shrunkScale(sum, count, state.priorBase * growth(lead));
 }
 
 /** {@linkcode leadScale} of every lead, with the same bits.                               [lead] */
@@ -222,9 +236,7 @@ export function leadScalesInto(state: CalibrationState, out: Float64Array): void
       sum += leadSum[k]!;
       count += leadCount[k]!;
     }
-    const prior = priorBase * growth(l);
-    const scale = (sum / width + LEAD_PSEUDO_COUNT * prior) / (count / width + LEAD_PSEUDO_COUNT);
-    out[l] = Math.max(scale, 1e-9);
+    out[l] = shrunkScale(sum / width, count / width, priorBase * growth(l));
   }
 }
 
@@ -287,23 +299,29 @@ export function calibrate(
     ringCount: 0,
     ringSkipped: 0,
     spanSlots: past.length > 1 ? past.at(-1)!.slot - past[0]!.slot : 0,
+    recent: recentStart(),
   };
   if (profiled) addPhase(state, past);
   const conditions = new Float32Array(horizon);
-  const standardised: { lead: number; value: number }[] = [];
+  const standardised: { target: number; lead: number; value: number }[] = [];
+  let errorSum = 0;
   for (const { slot, errors, spread, size } of past) {
     conditionsInto(state, slot, spread, size, conditions);
     for (let l = 0; l < horizon; l++) {
       if (Number.isNaN(errors[l]!)) continue;
       const value = errors[l]! / conditions[l]!;
-      state.leadSum[l] = state.leadSum[l]! + Math.abs(value);
+      errorSum += Math.abs(value);
+      state.leadSum[l] = state.leadSum[l]! + Math.sqrt(Math.abs(value));
       state.leadCount[l] = state.leadCount[l]! + 1;
-      standardised.push({ lead: l, value });
+      standardised.push({ target: slot + 1 + l, lead: l, value });
     }
   }
-  state.priorBase = priorBaseOf(state, naiveScale);
+  state.priorBase = priorBaseOf(state.leadCount, errorSum, naiveScale);
   const scales = new Float64Array(horizon);
   leadScalesInto(state, scales);
+  for (const { target, lead, value } of standardised) {
+    recentAdd(state.recent, target, Math.sqrt(Math.abs(value) / scales[lead]!), horizon);
+  }
   fillRing(state, standardised.map(({ lead, value }) => value / scales[lead]!));
   return state;
 }
@@ -317,14 +335,21 @@ export function calibrationObserve(
   condition: number,
 ): void {
   const value = error / condition;
+  const scale = leadScale(state, lead);
+  recentAdd(
+    state.recent,
+    targetSlot,
+    Math.sqrt(Math.abs(value) / scale),
+    state.leadSum.length,
+  );
   state.ringSkipped++;
   if (state.ringSkipped >= RING_STRIDE) {
-    state.ring[state.ringCount % ERROR_RING_MAX] = value / leadScale(state, lead);
+    state.ring[state.ringCount % ERROR_RING_MAX] = value / scale;
     state.ringCount++;
     state.ringSkipped = 0;
   }
   const keep = state.leadCount[lead]! > LEAD_MEMORY ? 1 - 1 / LEAD_MEMORY : 1;
-  state.leadSum[lead] = state.leadSum[lead]! * keep + Math.abs(value);
+  state.leadSum[lead] = state.leadSum[lead]! * keep + Math.sqrt(Math.abs(value));
   state.leadCount[lead] = state.leadCount[lead]! * keep + 1;
   const season = state.phaseSum.length;
   if (season === 0) return;
@@ -333,6 +358,11 @@ export function calibrationObserve(
   const keepPhase = state.phaseCount[at]! > PHASE_MEMORY ? 1 - 1 / PHASE_MEMORY : 1;
   state.phaseSum[at] = state.phaseSum[at]! * keepPhase + size;
   state.phaseCount[at] = state.phaseCount[at]! * keepPhase + 1;
+}
+
+/** Factor of all widths of a forecast from `slot`: the newest errors beside the usual. */
+export function recencyFactor(state: CalibrationState, slot: number): number {
+  return recentFactor(state.recent, slot, state.leadSum.length, ROOT_OF_SHAPE);
 }
 
 /**

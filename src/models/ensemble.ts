@@ -1,6 +1,7 @@
 import { adaptiveObserve, type AdaptiveState, WATCHED_LEVELS } from "./adaptive_coverage.ts";
 import { arObserve, type ArState } from "./ar_differences.ts";
 import { calibrationObserve, type CalibrationState, leadScale } from "./calibration.ts";
+import type { Dependence } from "./dependence.ts";
 import {
   enterTrack,
   type FilterTrack,
@@ -65,6 +66,8 @@ export type EnsembleState = {
   /** Memory of the losses, in slots. */
   lossHalf: number;
   calibration: CalibrationState | null;
+  /** How the errors of one forecast hang together over its leads, as of the refit. */
+  dependence: Dependence;
   /** Forecasts whose targets are not all known yet, oldest first. */
   pending: PendingForecast[];
   /** Slot of the newest origin. */
@@ -420,7 +423,7 @@ function judge(
   for (let k = 0; k < WATCHED_LEVELS.length; k++) {
     const lower = pending.bounds[2 * k * horizon + lead]!;
     const upper = pending.bounds[(2 * k + 1) * horizon + lead]!;
-    adaptiveObserve(adaptive, k, bucket, z >= lower && z <= upper, share);
+    adaptiveObserve(adaptive, k, bucket, z < lower ? -1 : z > upper ? 1 : 0, share);
   }
 }
 

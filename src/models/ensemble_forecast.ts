@@ -7,6 +7,7 @@ import {
   growthExponent,
   leadScalesInto,
   priorShape,
+  recencyFactor,
   standardQuantiles,
 } from "./calibration.ts";
 import {
@@ -39,9 +40,6 @@ import {
 } from "./neural_track.ts";
 import { ADAPT_INPUTS } from "./neural_adapt.ts";
 import { leadGroups } from "./readout.ts";
-
-/** Share of a network's own fan in its part of the quantiles; the rest is its past errors'. */
-const FAN_OWN = 0.8;
 
 /** Members on the log or root are cut nearer to what was seen: they run away faster. */
 const RANGE_CUT_TRANSFORMED = 0.4;
@@ -283,13 +281,14 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
   const hasFan = run.neural.length > 0;
   const scales = run.apart;
   leadScalesInto(calibration, scales);
+  const recency = recencyFactor(calibration, slot);
   const { sortedErrors } = run;
   const shape = standardQuantiles(calibration, WATCHED_QUANTILES, sortedErrors, WATCHED_PRIORS);
   for (let bucket = 0; bucket < run.buckets.length; bucket++) {
     const [from, to] = run.buckets[bucket]!;
     for (let k = 0; k < WATCHED_QUANTILES.length; k++) {
       const quantile = WATCHED_QUANTILES[k]!;
-      const live = widthFactor(adaptive, bucket, quantile);
+      const live = recency * widthFactor(adaptive, bucket, quantile);
       const factor = shape[k]! * live;
       const rest = 1 - fanShare(run, bucket);
       const at = k * horizon;
@@ -331,6 +330,7 @@ export function ensembleQuantiles(
   for (let l = 0; l < horizon; l++) scales[l] = scales[l]! * now.condition[l]!;
   const exponent = growthExponent(calibration);
   const slot = newestSlot(state);
+  const recency = recencyFactor(calibration, slot);
   const last = state.grid.values[state.grid.length - 1]!;
   const point = Float64Array.from(now.point);
   for (let t = 0; t < us.length; t++) {
@@ -340,7 +340,7 @@ export function ensembleQuantiles(
     const bucket = run.bucket[Math.min(horizon, Math.max(1, Math.ceil(lead))) - 1]!;
     const rest = 1 - fanShare(run, bucket);
     for (let q = 0; q < quantiles.length; q++) {
-      const live = widthFactor(adaptive, bucket, quantiles[q]!);
+      const live = recency * widthFactor(adaptive, bucket, quantiles[q]!);
       const fan = live * fanBetween(run, exponent, lead, quantiles[q]!);
       const width = shape[q]! * live * scale * rest + fan;
       out[t * quantiles.length + q] = denormalised(state, z + width);
@@ -349,13 +349,13 @@ export function ensembleQuantiles(
   return out;
 }
 
-/** Share of the fan that the networks have: their weights. */
+/** Share of the fan that is the networks' own: their weights. */
 function fanShare(run: EnsembleRun, bucket: number): number {
   let share = 0;
   for (let i = 0; i < run.memberNeural.length; i++) {
     if (run.memberNeural[i] !== null) share += run.weights[bucket]![i]!;
   }
-  return FAN_OWN * share;
+  return share;
 }
 
 /** The networks' part of a quantile's distance from the point at a lead, normalised. */
@@ -366,7 +366,7 @@ function fanAt(run: EnsembleRun, lead: number, quantile: number): number {
     if (neural === null) continue;
     const bucket = run.bucket[lead]!;
     const offset = fanOffset(neural.track, neural.outlook.quantiles, lead, bucket, quantile);
-    sum += FAN_OWN * run.weights[bucket]![i]! * offset * neural.track.scale / run.state.scale;
+    sum += run.weights[bucket]![i]! * offset * neural.track.scale / run.state.scale;
   }
   return sum;
 }

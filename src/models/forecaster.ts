@@ -11,15 +11,18 @@ import {
   expectation,
   leaveEnsemble,
   LESSON_NUMBERS,
+  newestSlot,
   openEnsemble,
   PENDING_MAX,
 } from "./ensemble.ts";
 import { ensembleQuantiles, issueWhenDue, memberShares } from "./ensemble_forecast.ts";
 import { WAITING_FORECASTS_MAX } from "./filter_track.ts";
 import { filtersOf, kindOf, type MemberName, readoutsOf } from "./members.ts";
+import { priorDependence } from "./dependence.ts";
 import { KeptRuns } from "./kept_runs.ts";
 import { ADAPT_LEADS_MAX } from "./neural_adapt.ts";
 import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
+import { latentPaths } from "./paths.ts";
 import { refit } from "./refit.ts";
 import { networkOfId } from "./registry.ts";
 import type { FitRecord } from "./refit_setting.ts";
@@ -253,6 +256,27 @@ function coldQuantiles(
   return out;
 }
 
+/** Leads are at least this many slots: a time just after the origin has an error, too. */
+const LEAD_MIN = 1e-3;
+
+function drawsOf(
+  state: ForecasterState,
+  timesS: Float64Array,
+  count: number,
+  seed: number,
+): Float64Array {
+  const own = (seed ^ state.config.seed) >>> 0;
+  const { ensemble } = state;
+  if (ensemble !== null) {
+    const newest = newestSlot(ensemble);
+    const leads = timesS.map((time) => Math.max(LEAD_MIN, slotTime(ensemble.clock, time) - newest));
+    return latentPaths(ensemble.dependence, leads, count, own);
+  }
+  const periodS = coldPeriodS(state) ?? 1;
+  const leads = timesS.map((time) => Math.max(LEAD_MIN, (time - state.lastTimeS) / periodS));
+  return latentPaths(priorDependence(), leads, count, own);
+}
+
 /** Holds each row within the bounds, finite and increasing. */
 function tidyRows(state: ForecasterState, rows: Float64Array, width: number): void {
   const lower = state.config.lower ?? -Number.MAX_VALUE;
@@ -368,6 +392,7 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
       tidyRows(state, rows, quantiles.length);
       return rows;
     },
+    draws: drawsOf,
     summary: summaryOf,
     stateOfContext(config, timesS, values) {
       const state = emptyState(config);

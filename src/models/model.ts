@@ -76,5 +76,14 @@ export interface Model<S extends Tree = Tree> {
    */
   forecast(state: S, timesS: Float64Array, quantiles: Float64Array): Float64Array;
 
+  /**
+   * Standard normal draws at future times that hang together over the times as the errors of this
+   * state's forecasts do; each time's own distribution is for `forecast` to say.
+   *
+   * @param timesS  as in `forecast`                                                  [time]
+   * @returns       row-major; the same for the same state, count and seed      [draw, time]
+   */
+  draws(state: S, timesS: Float64Array, count: number, seed: number): Float64Array;
+
   summary(state: S): ModelSummary;
 }

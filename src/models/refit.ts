@@ -1,5 +1,6 @@
 import { calibrate } from "./calibration.ts";
 import { carriedSetting, carryOver } from "./carry.ts";
+import { fitDependence } from "./dependence.ts";
 import { denormalised, type EnsembleState, newestSlot } from "./ensemble.ts";
 import { toTrackUnits } from "./filter_track.ts";
 import { leadBuckets } from "./losses.ts";
@@ -102,6 +103,7 @@ export function refit(input: RefitInput): { state: EnsembleState; records: FitRe
     state.seasons[0]?.slots ?? 1,
     setting.us.length,
   );
+  state.dependence = fitDependence(came, state.horizon, state.seasons[0]?.slots ?? 1);
   thinPending(state);
   state.originSlot = state.pending.at(-1)?.slot ?? newestSlot(state) - state.horizon;
   return { state, records };

@@ -1,5 +1,6 @@
 import { arLags, arStart } from "./ar_differences.ts";
 import type { PastForecast } from "./calibration.ts";
+import { priorDependence } from "./dependence.ts";
 import {
   ensembleObserve,
   type EnsembleRun,
@@ -152,6 +153,7 @@ function startEnsemble(setting: Setting, thetas: Float64Array): EnsembleState {
     losses: lossStart(members.length, leadBuckets(input.horizon).length),
     lossHalf: lossHalfOf(setting),
     calibration: null,
+    dependence: priorDependence(),
     pending: [],
     originSlot: -Infinity,
     low: Infinity,

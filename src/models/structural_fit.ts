@@ -163,7 +163,7 @@ const CHECKS = [1 / 4, 1 / 2, 3 / 4];
 /** Parameters this far behind at a check are hopeless, in units of the log likelihood. */
 const HOPELESS = 8;
 
-/** Criteria times samples at the checks: of the best parameters so far, and of those tried.[check] */
+/** Criteria times samples of the best parameters so far, and of those tried.         [check] */
 type Race = { readonly best: Float64Array; readonly own: Float64Array };
 
 /** Both parts of the criterion while it is summed, and the step that the pass is set to. */

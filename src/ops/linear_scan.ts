@@ -230,7 +230,7 @@ function perStepPlan(shapes: Shapes, params: LinearScanParams, chunk: number): L
   return { scratch, passes };
 }
 
-/** About 2 ns a state's step, 15 where the step is discretized. */
+/** About 0.5 ns a state's step, 15 where the step is discretized. */
 function simdPlan(shapes: Shapes, params: LinearScanParams): SimdPlan {
   const [batch, length, feature] = shapes.u as [number, number, number];
   const states = shapes.A[1]!;
@@ -242,7 +242,7 @@ function simdPlan(shapes: Shapes, params: LinearScanParams): SimdPlan {
     tasks: tiledTasks(batch, feature),
     // Eight banks of parts, inputs and sums of a run of samples.
     threadFloats: 8 * states * SIMD_TILE + 8 * SIMD_ROWS,
-  }, (rule === 0 ? 2e-6 : 15e-6) * batch * length * feature * states);
+  }, (rule === 0 ? 5e-7 : 15e-6) * batch * length * feature * states);
 }
 
 /**
@@ -283,7 +283,7 @@ const backward: Backward<LinearScanParams, Input, OptionalInput, Output> = {
       tasks: tiledTasks(1, feature),
       // Planes of steps, banks of ten planes and columns, sums of six in f64.
       threadFloats: (planes * length + 2 + 23 * states + 2) * SIMD_TILE,
-    }, (rule === 0 ? 6e-6 : 4e-5) * batch * length * feature * states);
+    }, (rule === 0 ? 2e-6 : 4e-5) * batch * length * feature * states);
   },
   // Sums over the length of products of two scans, each with the tolerance of one.
   tolerance: 5e-5,

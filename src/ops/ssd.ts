@@ -187,7 +187,7 @@ const backward: Backward<SsdParams, Input, OptionalInput, "y" | "state"> = {
         ...["B", "C"].map((name) => sum(name, head / group, columns)),
         ...(["A", "D"] as const).flatMap((name) => shapes[name] ? [sum(name, batch, head)] : []),
       ],
-      coreMs: 3e-6 * batch * length * head * feature * state,
+      coreMs: 1e-6 * batch * length * head * feature * state,
     };
   },
   // Sums of products of what the op computes at 2e-5; 1.5e-6 on software Vulkan.

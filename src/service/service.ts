@@ -4,6 +4,7 @@ import { type Segment, validateStreamId } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import type { AppendOptions, AppendResult, Store, StreamSettings } from "../stores/store.ts";
 import type { Applied, Engine, ForecastRequest } from "../streams/engine.ts";
+import { type AnswersShape, answersShape } from "./answer_shapes.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { mergeByStream, mergeRows } from "./merge.ts";
 import { type Observations, readObservations } from "./observations.ts";
@@ -189,12 +190,15 @@ export class Service {
   }
 
   /** @throws {NotFoundError | InvalidValueError} no such stream, no sample, a time in the past */
-  async forecast(id: string, question: ForecastQuestion): Promise<ForecastShape> {
+  async forecast(id: string, question: ForecastQuestion): Promise<ForecastShape & AnswersShape> {
     const record = await this.#record(id);
     requireChannels(question.channels, record.channels);
     const { levels, ...request } = question;
     const forecast = await this.#engine.forecast(id, request);
-    return forecastShape(forecast, levels, record.logOffset);
+    return {
+      ...forecastShape(forecast, levels, record.logOffset),
+      ...answersShape(forecast, levels),
+    };
   }
 
   /** Alarms with fromNs <= t <= toNs, oldest first; `next` is where the rest begins. */
@@ -240,12 +244,13 @@ export class Service {
     segment: Segment,
     settings: Partial<StreamSettings>,
     question: ForecastQuestion,
-  ): Promise<ForecastShape> {
+  ): Promise<ForecastShape & AnswersShape> {
     const { levels, ...request } = question;
     if (settings.model !== undefined) this.models.require(settings.model);
     const merged = requireSamples(mergeRows(segment));
     requireChannels(question.channels, merged.channels);
-    return forecastShape(await this.#engine.forecastOnce(merged, settings, request), levels);
+    const forecast = await this.#engine.forecastOnce(merged, settings, request);
+    return { ...forecastShape(forecast, levels), ...answersShape(forecast, levels) };
   }
 
   /** Scores and flags of samples that are sent along, in time order; nothing is stored. */

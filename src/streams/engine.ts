@@ -1,5 +1,6 @@
 import type { ModelSummary } from "../models/model.ts";
 import type { Segment } from "../signal/segment.ts";
+import type { ChannelAnswers, DrawRequest } from "./answers.ts";
 import type { AlarmEvent, IssuedForecast, StreamRecord, StreamSettings } from "../stores/store.ts";
 
 /** What was predicted before each sample was seen, and what the detector said of it. */
@@ -50,10 +51,17 @@ export interface ForecastRequest {
   readonly quantiles: Float64Array;
   /** Only these channels; default: all. */
   readonly channels?: readonly string[];
+  /** Values are counts: answers are rounded to whole numbers. */
+  readonly isWhole?: boolean;
+  /** What is asked beyond quantiles at single times. */
+  readonly draws?: DrawRequest;
 }
 
 /** A forecast with its provenance; `originNs` is the last sample that it has seen. */
-export type ForecastResult = IssuedForecast;
+export type ForecastResult = IssuedForecast & {
+  /** By channel, where `draws` was asked. */
+  readonly answers?: Readonly<Record<string, ChannelAnswers>>;
+};
 
 /** The outcome of a stateless detection. */
 export interface DetectResult {

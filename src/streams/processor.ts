@@ -6,13 +6,15 @@ import type { Detector } from "../detectors/detector.ts";
 import type { ChannelConfig, Model, ModelSummary } from "../models/model.ts";
 import { type Segment, timesS } from "../signal/segment.ts";
 import { TIMESTAMP_NS_MAX } from "../signal/timestamp.ts";
-import type { IssuedForecast, Snapshot, StreamSettings } from "../stores/store.ts";
+import type { Snapshot, StreamSettings } from "../stores/store.ts";
 import { type OpenedAlarm, openedAlarms } from "./alarms.ts";
 import { nextTimes } from "./calendar.ts";
+import { type ChannelAnswers, channelAnswers, checkDraws, roundInto } from "./answers.ts";
 import {
   type Applied,
   FORECAST_TIMES_MAX,
   type ForecastRequest,
+  type ForecastResult,
   type StreamState,
 } from "./engine.ts";
 import { checkQuantiles, checkTimes } from "./forecast_request.ts";
@@ -274,7 +276,7 @@ export class StreamProcessor {
    * @throws {LimitError} too many times or quantiles
    * @throws {NotFoundError} a channel that has no value yet
    */
-  forecast(request: ForecastRequest): IssuedForecast {
+  forecast(request: ForecastRequest): ForecastResult {
     const originNs = this.#envelope.lastNs;
     const channels = this.#wanted(request.channels);
     if (originNs === null || channels.length === 0) {
@@ -282,15 +284,30 @@ export class StreamProcessor {
     }
     checkQuantiles(request.quantiles);
     const timesNs = this.#forecastTimes(request, channels, originNs);
+    if (request.draws !== undefined) checkDraws(request.draws, timesNs.length, channels.length);
     const values: Record<string, Float64Array> = {};
+    const answers: Record<string, ChannelAnswers> = {};
     for (const { name, epochNs, state } of channels) {
       const times = timesS(timesNs, epochNs);
+      const round = request.isWhole === true ? this.#rounding(name) : null;
       values[name] = this.config.model.forecast(state, times, request.quantiles);
+      round?.(values[name]);
+      if (request.draws === undefined) continue;
+      const question = { timesS: times, quantiles: request.quantiles, draws: request.draws, round };
+      answers[name] = channelAnswers(this.config.model, state, question);
     }
     const { stateHash } = this.#prove();
     const { modelHash, appliedOffset, config: { streamId } } = this;
     const { quantiles } = request;
-    return { streamId, originNs, timesNs, quantiles, values, appliedOffset, modelHash, stateHash };
+    return {
+      ...{ streamId, originNs, timesNs, quantiles, values, appliedOffset, modelHash, stateHash },
+      ...(request.draws === undefined ? {} : { answers }),
+    };
+  }
+
+  #rounding(channel: string): (values: Float64Array) => void {
+    const bounds = this.config.settings.channels[channel] ?? {};
+    return (values) => roundInto(values, bounds);
   }
 
   #wanted(names: readonly string[] | undefined): readonly ChannelState[] {

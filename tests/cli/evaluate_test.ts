@@ -89,7 +89,10 @@ Deno.test("evaluate --weights measures checkpoints and forgets those of another 
     };
     await evaluateIn(folder, "--weights", paths.slice(0, 2).join(","), "--settings", "given");
     assert.deepEqual(await models(), ["neural@5", "neural@6", "seasonal-naive"]);
-    await evaluateIn(folder, "--weights", paths[2]!, "--settings", "given");
+    const last = ["--weights", paths[2]!, "--settings", "given"];
+    await evaluateIn(folder, ...last, "--sample", "2");
+    assert.deepEqual(await models(), ["neural@5", "neural@6", "seasonal-naive"]);
+    await evaluateIn(folder, ...last);
     assert.deepEqual(await models(), ["neural@7", "seasonal-naive"]);
     const page = await Deno.readTextFile(`${folder}/docs/accuracy.md`);
     assert.match(page, /\| neural \| given \| 1 \| [\d.]+ … /);

@@ -53,6 +53,10 @@ Deno.test("driftline pretraining pack packs what is allowed, and preview shows i
     assert.equal(ran.code, 0, ran.error);
     assert.match(ran.out, /1 series, 300 values/);
     assert.match(await Deno.readTextFile(page), /\| pjm_load \| .* \| 1 \| 300 \|/);
+    const empty = ["--packages", folder, ...args];
+    const unfetched = await run(pretrainingCommand, "pack", "--data", folder, ...empty);
+    assert.equal(unfetched.code, 1, "packages that are not there are an error");
+    assert.match(unfetched.error, /fetch there: npm pack @stdlib\/.*; apt-get download r-cran-/);
     const sheet = `${folder}/sheet.svg`;
     const drawn = await run(
       pretrainingCommand,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { type FloatArray, floatArray } from "../../src/tensor/tensor.ts";
 import { ArrayPool, POOLED_BYTES_MIN } from "../../src/device/array_pool.ts";
 
 const LENGTH = POOLED_BYTES_MIN / 4;
@@ -25,7 +26,9 @@ Deno.test("ArrayPool leaves short arrays to the collector", () => {
 });
 
 Deno.test("ArrayPool drops what was longest unused beyond its limit", () => {
-  const pool = new ArrayPool(4 * POOLED_BYTES_MIN);
+  const dropped: number[] = [];
+  const drop = (array: FloatArray) => void dropped.push(array.length);
+  const pool = new ArrayPool({ make: floatArray, drop }, 4 * POOLED_BYTES_MIN);
   const arrays = [0, 1, 2].map((i) => pool.take("f32", LENGTH + i));
   for (const array of arrays) pool.give("f32", array);
   // The first length is used once more, so that the second one is the oldest.
@@ -38,4 +41,5 @@ Deno.test("ArrayPool drops what was longest unused beyond its limit", () => {
   assert.equal(pool.take("f32", 2 * LENGTH - 8), long);
   pool.give("f32", pool.take("f32", 5 * LENGTH));
   assert.equal(pool.take("f32", LENGTH + 2), arrays[2]);
+  assert.deepEqual(dropped, [LENGTH + 1, 5 * LENGTH]);
 });

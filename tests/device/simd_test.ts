@@ -5,7 +5,8 @@ import type { SimdPlan } from "../../src/device/device.ts";
 import {
   openSimd,
   SIMD_BYTES_MAX,
-  SIMD_HELD_BYTES_MAX,
+  SIMD_RESIDENT_BYTES_MAX,
+  SIMD_TENSOR_BYTES_MAX,
   SIMD_THREAD_BYTES_MAX,
   SIMD_THREADS_MAX,
 } from "../../src/device/simd.ts";
@@ -76,6 +77,10 @@ Deno.test("openSimd() leaves to the twin what does not fit into its memory", () 
   assert.deepEqual(y, new Float32Array(4));
   assert.ok(simd.run({ ...plan, passes: [{ ...pass!, threadFloats }] }, { x }, { y }));
   assert.deepEqual(y, Float32Array.of(0, 0, 0, 1));
+  // The same where most of it is in place.
+  const held = simd.hold(SIMD_TENSOR_BYTES_MAX / 4 - 64, "tensor")!;
+  assert.equal(simd.run({ ...plan, scratch: { more: 64 } }, { x: held }, { y }), false);
+  assert.ok(simd.run(plan, { x: held }, { y }));
 });
 
 Deno.test("openSimd() refuses too many threads and names an unknown kernel", () => {
@@ -89,12 +94,12 @@ Deno.test("openSimd() works on held arrays in place, on others by copies", () =>
   const count = 1000;
   const expected = ramp(count).map((value) => Math.max(0, value));
   for (const [heldX, heldY] of [[true, true], [true, false], [false, true]]) {
-    const x = heldX ? simd.hold(count)! : new Float32Array(count);
-    const y = heldY ? simd.hold(count)! : new Float32Array(count);
+    const x = heldX ? simd.hold(count, "tensor")! : new Float32Array(count);
+    const y = heldY ? simd.hold(count, "tensor")! : new Float32Array(count);
     x.set(ramp(count));
     y.fill(NaN);
     // Another array makes the memory grow: what was held stays where it is.
-    const later = simd.hold(200_000)!;
+    const later = simd.hold(200_000, "resident")!;
     assert.ok(simd.run(relu(count, 64), { x }, { y }));
     assert.deepEqual(Float32Array.from(y), expected);
     assert.deepEqual(Float32Array.from(x), ramp(count));
@@ -104,14 +109,31 @@ Deno.test("openSimd() works on held arrays in place, on others by copies", () =>
   }
 });
 
-Deno.test("openSimd() holds no more than its limit", () => {
+Deno.test("openSimd() holds no more than its limits, one room beside the other", () => {
   const simd = openSimd();
-  const whole = SIMD_HELD_BYTES_MAX / 4;
-  assert.equal(simd.hold(whole + 1), undefined);
-  const small = simd.hold(16)!;
-  assert.equal(simd.hold(whole), undefined);
-  simd.release(small);
-  assert.throws(() => simd.release(small));
+  const limits = { tensor: SIMD_TENSOR_BYTES_MAX, resident: SIMD_RESIDENT_BYTES_MAX };
+  for (const room of ["tensor", "resident"] as const) {
+    const whole = limits[room] / 4;
+    assert.equal(simd.hold(whole + 1, room), undefined);
+    const small = simd.hold(16, room)!;
+    assert.equal(simd.hold(whole, room), undefined);
+    simd.release(small);
+    assert.throws(() => simd.release(small));
+  }
+  const all = simd.hold(limits.tensor / 4, "tensor")!;
+  const resident = simd.hold(16, "resident")!;
+  assert.equal(resident.byteOffset, all.byteOffset + all.byteLength);
+  assert.ok(simd.holds(all) && simd.holds(resident.subarray(4, 8)));
+  assert.ok(!simd.holds(new Float32Array(16)));
+});
+
+Deno.test("openSimd() runs kernels at the end of its memory", () => {
+  const simd = openSimd();
+  const last = SIMD_RESIDENT_BYTES_MAX / 4;
+  const y = simd.hold(last, "resident")!.subarray(last - 70);
+  const x = ramp(70);
+  assert.ok(simd.run(relu(70, 64), { x }, { y }));
+  assert.deepEqual(Float32Array.from(y), x.map((value) => Math.max(0, value)));
 });
 
 /** The kernel that advances states: one row, four features of four states, no decay. */
@@ -126,7 +148,7 @@ Deno.test("openSimd() lets kernels go on from what a resident output holds", () 
   const simd = openSimd({ poison: true });
   const ones = (length: number) => new Float32Array(length).fill(1);
   const inputs = { u: ones(4), delta: ones(4), A: new Float32Array(16), B: ones(4), C: ones(4) };
-  for (const next of [new Float32Array(16), simd.hold(16)!]) {
+  for (const next of [new Float32Array(16), simd.hold(16, "resident")!]) {
     next.fill(2);
     const y = new Float32Array(4);
     assert.ok(simd.run(advance(), inputs, { y, next }));

@@ -10,11 +10,15 @@ import {
   type PastForecast,
   phaseFactor,
   priorShape,
+  recencyFactor,
   standardQuantiles,
 } from "../../src/models/calibration.ts";
 import { noise } from "./_series.ts";
 
 const HORIZON = 12;
+
+/** Size of normal errors of deviation 1: (E√|x|)² over that of the prior shape with mean 1. */
+const NORMAL_SIZE = 0.822179 ** 2 / 0.904641 ** 2;
 
 /** Past forecasts of zero whose errors are `sizeAt(slot)` times normal draws. */
 function pastOf(count: number, sizeAt: (slot: number) => number): PastForecast[] {
@@ -33,12 +37,13 @@ function pastOf(count: number, sizeAt: (slot: number) => number): PastForecast[]
 
 Deno.test("calibrate() finds scale and quantiles of normal errors", () => {
   const state = calibrate(pastOf(600, () => 3), HORIZON, 3, 0, 1, 2400);
-  // Mean |error| of a normal is 0.798 deviations; 600 origins have a standard error of 2.5 %.
-  assert.ok(Math.abs(leadScale(state, 5) / (3 * 0.798) - 1) < 0.1);
+  // The mean of √|error| of a normal is that of the prior shape where its mean |error| is 0.826
+  // deviations; 600 origins have a standard error of 2.5 %.
+  assert.ok(Math.abs(leadScale(state, 5) / (3 * NORMAL_SIZE) - 1) < 0.1);
   const [low, middle, high] = standardQuantiles(state, Float64Array.of(0.1, 0.5, 0.9));
   assert.equal(middle, 0);
-  assert.ok(Math.abs(high! / (1.2816 / 0.798) - 1) < 0.1, `${high}`);
-  assert.ok(Math.abs(low! / (-1.2816 / 0.798) - 1) < 0.1, `${low}`);
+  assert.ok(Math.abs(high! / (1.2816 / NORMAL_SIZE) - 1) < 0.1, `${high}`);
+  assert.ok(Math.abs(low! / (-1.2816 / NORMAL_SIZE) - 1) < 0.1, `${low}`);
 });
 
 Deno.test("calibrate() learns which phases of the season are uncertain", () => {
@@ -81,6 +86,19 @@ Deno.test("calibrationObserve() follows a change of scale and keeps its memory b
   assert.equal(state.ring.length, ERROR_RING_MAX);
   const [high] = standardQuantiles(state, Float64Array.of(0.9));
   assert.ok(high! > 1 && high! < 3);
+});
+
+Deno.test("leadScale() and recencyFactor() let no single burst of errors blow the fan up", () => {
+  const calm = calibrate(pastOf(100, () => 1), HORIZON, 1, 0, 1, 400);
+  const burst = calibrate(pastOf(100, (slot) => slot > 340 ? 20 : 1), HORIZON, 1, 0, 1, 400);
+  // A seventh of the errors, 20 times as large: their mean grows 3.7-fold.
+  const grown = leadScale(burst, 5) / leadScale(calm, 5);
+  assert.ok(grown > 1.5 && grown < 2.5, `${grown}`);
+  assert.ok(Math.abs(recencyFactor(calm, 407) - 1) < 0.1, `${recencyFactor(calm, 407)}`);
+  const recency = recencyFactor(burst, 407);
+  assert.ok(recency > 1.15 && recency < 1.4, `${recency}`);
+  // After some horizons without a sample nothing is recent.
+  assert.ok(Math.abs(recencyFactor(burst, 407 + 6 * HORIZON) - 1) < 0.01);
 });
 
 Deno.test("growthExponent() tells a walk's errors from a stationary series'", () => {

@@ -81,3 +81,21 @@ Deno.test("initialState() and forecast() refuse wrong settings by name", () => {
   assert.throws(ask(0.5, 1), /quantiles is "1"/);
   assert.throws(ask(0.5, 0.4), /quantiles is "0.4"/);
 });
+
+Deno.test("draws() hang together as a walk's errors before a fit, and repeat for a seed", () => {
+  const state = model.initialState(channel());
+  model.absorb(state, hours(3), Float64Array.of(1, 2, 3));
+  const cold = model.draws(state, hours(6, 3), 2000, 1);
+  assert.equal(cold.length, 12_000);
+  let [near, far] = [0, 0];
+  for (let i = 0; i < cold.length; i += 6) {
+    near += cold[i + 4]! * cold[i + 5]! / 2000;
+    far += cold[i]! * cold[i + 5]! / 2000;
+  }
+  assert.ok(near > 0.55 && near < 0.8 && far < near - 0.2, `${near} ${far}`);
+  model.absorb(state, hours(200, 3), seasonalWalk(200, 4));
+  const warm = model.draws(state, hours(6, 203), 50, 1);
+  assert.ok(warm.every(Number.isFinite));
+  assert.deepEqual(model.draws(state, hours(6, 203), 50, 1), warm);
+  assert.notDeepEqual(model.draws(state, hours(6, 203), 50, 2), warm);
+});

@@ -4,7 +4,8 @@
  * - the twin in f64 is the naive loop; in f32 it is within the op's tolerance
  * - the GPU is the f64 twin within the op's tolerance
  * - the SIMD kernels are the f64 twin within the op's tolerance, on any number of threads the same
- *   bits; cut in time or in the batch the pieces have the bits of the whole
+ *   bits; cut in time or in the batch the pieces have the bits of the whole; where tensors lie in
+ *   the kernels' memory the bits are the same, and nothing is written beside an output
  * - every element of every output is written (memory is NaN before), no input is
  * - twice gives the same bits
  * - gradients are central differences of the f64 twin, along random directions; in f32, twin and
@@ -39,6 +40,7 @@ import {
   tensorOf,
 } from "../../src/tensor/tensor.ts";
 import { gpuTest, takeFaults } from "../_gpu.ts";
+import { inPlace } from "./_in_place.ts";
 import { NAIVE } from "./_naive.ts";
 import { DEFAULT_LIMITS, withLimits } from "./_run.ts";
 
@@ -140,10 +142,12 @@ for (const op of OPS) {
       const exact = await outputsOn(cpu, op, testCase, "f64");
       const single = await outputsOn(simd, op, testCase, "f32");
       const again = await outputsOn(threaded, op, testCase, "f32");
+      const there = await outputsOn(inPlace, op, testCase, "f32");
       for (const name of op.outputs) {
         const error = relativeError(single[name]!, exact[name]!);
         assert.ok(error <= op.tolerance, `${testCase.name}: ${name} is off by ${error}`);
         assertSameBits(single[name]!, again[name]!, `${testCase.name}: ${name} on threads`);
+        assertSameBits(single[name]!, there[name]!, `${testCase.name}: ${name} in place`);
       }
     }
   });
@@ -301,8 +305,10 @@ for (const op of OPS) {
       await compare(simd, testCase);
       const one = await gradientsOn(simd, op, testCase, "f32");
       const three = await gradientsOn(threaded, op, testCase, "f32");
+      const there = await gradientsOn(inPlace, op, testCase, "f32");
       for (const [name, gradient] of Object.entries(one)) {
         assertSameBits(gradient, three[name]!, `${testCase.name}: gradient of ${name} on threads`);
+        assertSameBits(gradient, there[name]!, `${testCase.name}: gradient of ${name} in place`);
       }
     }
   });

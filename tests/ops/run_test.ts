@@ -82,6 +82,7 @@ Deno.test("runOp() takes SIMD kernels for f32 from their size on, else the twin"
     unavailable: undefined,
     close() {},
     hold: () => undefined,
+    holds: () => false,
     release() {},
     run({ passes }: SimdPlan, inputs: Readonly<Record<string, FloatArray>>) {
       ran.push(`${passes[0]!.entry} ${Object.keys(inputs)}`);

@@ -5,6 +5,15 @@ import { ManualClock } from "../../src/base/clock.ts";
 import { InvalidValueError, NotFoundError } from "../../src/base/errors.ts";
 import { sha256Hex } from "../../src/base/hash.ts";
 import { type JobPort, LocalJobPort } from "../../src/service/job_port.ts";
+import { priorDependence } from "../../src/models/dependence.ts";
+import type { Model } from "../../src/models/model.ts";
+import { latentPaths } from "../../src/models/paths.ts";
+import {
+  type ChannelAnswers,
+  channelAnswers,
+  checkDraws,
+  roundInto,
+} from "../../src/streams/answers.ts";
 import { DeviceWatch } from "../../src/service/devices.ts";
 import { ModelService } from "../../src/service/model_service.ts";
 import { Service } from "../../src/service/service.ts";
@@ -198,14 +207,32 @@ function forecastOf(segment: Segment, request: ForecastRequest): ForecastResult 
     BigInt64Array.from({ length: horizon }, (_, i) => originNs + BigInt(i + 1) * 60_000_000_000n);
   if (timesNs[0]! <= originNs) throw new InvalidValueError("times[0]", timesNs[0], "the future");
   const values: Record<string, Float64Array> = {};
+  const answers: Record<string, ChannelAnswers> = {};
   for (const [i, name] of segment.channels.entries()) {
     if (request.channels !== undefined && !request.channels.includes(name)) continue;
     const last = segment.values[i]!.at(-1)!;
-    values[name] = Float64Array.from(
-      [...timesNs].flatMap((_, row) =>
-        [...request.quantiles].map((quantile) => last + (row + 1) * (quantile - 0.5))
-      ),
-    );
+    const rowsOf = (quantiles: Float64Array) =>
+      Float64Array.from(
+        [...timesNs].flatMap((_, row) =>
+          [...quantiles].map((quantile) => last + (row + 1) * (quantile - 0.5))
+        ),
+      );
+    const round = request.isWhole === true ? (own: Float64Array) => roundInto(own, {}) : null;
+    values[name] = rowsOf(request.quantiles);
+    round?.(values[name]);
+    if (request.draws === undefined) continue;
+    checkDraws(request.draws, timesNs.length, segment.channels.length);
+    const model = {
+      forecast: (_: unknown, __: unknown, quantiles: Float64Array) => rowsOf(quantiles),
+      draws: (_: unknown, timesS: Float64Array, count: number, seed: number) =>
+        latentPaths(priorDependence(), timesS, count, seed),
+    } as unknown as Model;
+    answers[name] = channelAnswers(model, null, {
+      timesS: Float64Array.from(timesNs, (_, row) => row + 1),
+      quantiles: request.quantiles,
+      draws: request.draws,
+      round,
+    });
   }
   return {
     streamId: segment.streamId,
@@ -216,6 +243,7 @@ function forecastOf(segment: Segment, request: ForecastRequest): ForecastResult 
     appliedOffset: segment.timestampsNs.length,
     modelHash: MODEL_HASH,
     stateHash: MODEL_HASH,
+    ...(request.draws === undefined ? {} : { answers }),
   };
 }
 

@@ -61,6 +61,18 @@ const BAD: readonly [string, number, string][] = [
   ["quantiles=", 400, "quantiles"],
   ["channel=z", 422, "channel"],
   ["horizons=3", 400, "horizons"],
+  ["paths=-1", 400, "paths"],
+  ["paths=1001", 413, "paths"],
+  ["paths=2&horizon=5000", 413, "horizon"],
+  ["seed=1", 422, "seed"],
+  ["seed=4294967296&paths=1", 400, "seed"],
+  ["aggregate=sum", 422, "aggregate[0]"],
+  ["aggregate=total&window=0", 400, "window"],
+  ["window=3", 422, "window"],
+  ["threshold=high", 422, "threshold[0]"],
+  ["threshold=1&direction=left", 400, "direction"],
+  ["direction=up", 422, "direction"],
+  ["integers=1", 400, "integers"],
 ];
 
 for (const [question, status, field] of BAD) {
@@ -77,4 +89,61 @@ Deno.test("GET forecast of no stream is a 404, of an empty one a 422", async () 
   assert.equal((await send("GET", PATH)).status, 404);
   await send("PUT", "/v1/streams/a", {});
   assert.equal((await send("GET", PATH)).status, 422);
+});
+
+Deno.test("GET forecast answers with paths, windows and crossings", async () => {
+  const { send } = await withStream();
+  const question = "horizon=4&level=80&channel=x&paths=3&seed=2&aggregate=total,max&window=3";
+  const { status, body } = await send("GET", `${PATH}?${question}&threshold=10.4,11`);
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.deepEqual(body.paths.x.map((path: number[]) => path.length), [4, 4, 4]);
+  const [first, second, ...largest] = body.aggregates.x;
+  assert.deepEqual([first.aggregate, first.count, second.count, largest.length], [
+    "total",
+    3,
+    1,
+    2,
+  ]);
+  assert.equal(first.to, "1970-01-01T00:04:00Z");
+  assert.equal(second.from, first.to.replace("04:00", "05:00"));
+  assert.ok(first.intervals["80"][0] < first.median && first.median < first.intervals["80"][1]);
+  const [near, far] = body.thresholds.x;
+  assert.equal(near.direction, "up");
+  // At lead k the value is even over 10 ± k/2.
+  assert.ok(Math.abs(near.probability[3] - 0.4) < 0.01);
+  assert.equal(far.probability[0], 0);
+  assert.ok(near.crossed[3] >= near.probability[3]);
+  assert.equal(near.crossing["0.9"], null);
+  const again = await send("GET", `${PATH}?${question}`);
+  assert.deepEqual(again.body.paths, body.paths);
+  assert.equal("thresholds" in again.body, false);
+});
+
+Deno.test("GET forecast of integers gives whole numbers", async () => {
+  const { send } = await withStream();
+  const { body } = await send("GET", `${PATH}?integers=true&paths=5&horizon=3&channel=x`);
+  assert.ok(Object.values(body.forecast[2].quantiles).every(Number.isInteger));
+  assert.ok(body.paths.x.flat().every(Number.isInteger));
+});
+
+Deno.test("POST forecast asks the same in a body", async () => {
+  const { send } = await withStream();
+  const asked = await send("GET", `${PATH}?horizon=2&level=50&paths=2&threshold=12&channel=x`);
+  const sent = await send("POST", PATH, {
+    ...{ horizon: 2, level: [50], paths: 2, threshold: [12], channel: ["x"] },
+  });
+  assert.deepEqual(sent, asked);
+  const bad: [unknown, number, string | undefined][] = [
+    [{ horizon: "two" }, 422, "horizon"],
+    [{ horizons: 2 }, 422, "horizons"],
+    [{ threshold: ["1"] }, 422, "threshold[0]"],
+    [[], 422, "body"],
+    ["{", 400, undefined],
+    ["x".repeat(1024 * 1024 + 1), 413, "body"],
+  ];
+  for (const [body, status, field] of bad) {
+    const answer = await send("POST", PATH, body);
+    assert.equal(answer.status, status, JSON.stringify(answer.body));
+    assert.equal(answer.body.field, field);
+  }
 });

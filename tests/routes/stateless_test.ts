@@ -79,3 +79,16 @@ Deno.test("POST /v1/forecast takes JSON only", async () => {
   const response = await app.request("/v1/forecast", { method: "POST", body: "t,v\n1,2\n" });
   assert.equal(response.status, 415);
 });
+
+Deno.test("POST /v1/forecast answers with paths, windows and crossings", async () => {
+  const { send } = openFixture();
+  const { status, body } = await send("POST", "/v1/forecast", {
+    ...{ timestamps: [0, 60_000], values: [9, 10], horizon: 3 },
+    ...{ paths: 2, aggregate: ["mean"], threshold: [11], integers: true },
+  });
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.equal(body.paths.value.length, 2);
+  assert.equal(body.aggregates.value[0].count, 3);
+  assert.equal(body.thresholds.value[0].direction, "up");
+  assert.ok(body.paths.value.flat().every(Number.isInteger));
+});

@@ -45,6 +45,8 @@ export const lastValue: Model<LastState> = {
     }
     return out;
   },
+  draws: (_, timesS, count) =>
+    Float64Array.from({ length: count * timesS.length }, (_, i) => (i * 7919) % 104_729),
   summary(state) {
     const periodS = state.times[1]! - state.times[0]!;
     return {

@@ -1,8 +1,20 @@
+import { InvalidValueError } from "../../base/errors.ts";
 import { encodePack, type PackedSeries } from "../../../datasets/pretraining/mod.ts";
 import { openFile } from "../series_file.ts";
 import { type Cut, earliestCut, type EvaluationWindow, rowsAllowed } from "./cut.ts";
+import type { PackageFolder } from "./package_folder.ts";
+import { readRObject, rTables } from "./r_data.ts";
 import type { RealSource, TableFile } from "./sources.ts";
-import { chartTables, csvTables, edfTable, type RealTable, wfdbTable } from "./tables.ts";
+import {
+  chartTables,
+  csvTables,
+  daysTable,
+  edfTable,
+  type RealTable,
+  wfdbTable,
+  withoutSpan,
+  yearsTable,
+} from "./tables.ts";
 
 /** A series with fewer known values than this, or with fewer than half of them known, is out. */
 const VALUES_MIN = 20;
@@ -27,22 +39,34 @@ export interface Packed {
   readonly rows: readonly SourceRow[];
 }
 
-async function bytesOf(path: string): Promise<Uint8Array> {
+async function bytesOf(path: string): Promise<Uint8Array<ArrayBuffer>> {
   return await new Response(await openFile(path)).bytes();
 }
 
-async function readTables(path: string, file: TableFile): Promise<RealTable[]> {
-  const bytes = await bytesOf(path);
+/** Reads a file by its path, in a folder or in a package. */
+type Open = (path: string) => Promise<Uint8Array<ArrayBuffer>>;
+
+async function readTables(open: Open, path: string, file: TableFile): Promise<RealTable[]> {
+  const bytes = await open(path);
   const text = () => new TextDecoder().decode(bytes);
   switch (file.format) {
     case "csv":
-      return csvTables(text(), file.columns);
+      return csvTables(text(), file.columns, file.group);
     case "charts":
       return chartTables(text(), file.columns ?? []);
     case "edf":
       return [edfTable(bytes)];
     case "wfdb":
       return [wfdbTable(bytes)];
+    case "years":
+      return [yearsTable(text())];
+    case "days":
+      return [daysTable(text(), file.columns)];
+    case "r": {
+      const index = await open(path.replace(/b$/, "x"));
+      const frame = await readRObject(index, bytes, file.object ?? "");
+      return rTables(frame, file.columns ?? [], file.group);
+    }
     default:
       return file.format satisfies never;
   }
@@ -82,13 +106,32 @@ function describe(cut: Cut | null): string | null {
 }
 
 interface FileOfSource {
-  readonly path: string;
+  /** Part of the names of its series. */
+  readonly name: string;
   readonly file: TableFile;
   readonly tables: readonly RealTable[];
   readonly windows: readonly EvaluationWindow[];
 }
 
-async function readSource(
+async function readPackages(source: RealSource, packages: PackageFolder): Promise<FileOfSource[]> {
+  return await Promise.all(source.files.map(async (file) => {
+    const path = String(file.path);
+    const open: Open = (member) => packages.member(file.package!, member);
+    const tables = await readTables(open, path, file);
+    const { outside } = file;
+    const versioned = `${file.package!.name.split("/").at(-1)}/${path.split("/").at(-1)}`;
+    return {
+      name: file.object ?? versioned,
+      file,
+      tables: outside === undefined
+        ? tables
+        : tables.flatMap((table) => withoutSpan(table, outside.from, outside.until)),
+      windows: [],
+    };
+  }));
+}
+
+async function readFolder(
   data: string,
   source: RealSource,
   windows: readonly EvaluationWindow[],
@@ -99,14 +142,21 @@ async function readSource(
       typeof candidate.path === "string" ? candidate.path === path : candidate.path.test(path)
     );
     if (file === undefined) continue;
-    const tables = await readTables(`${data}/${source.folder}/${path}`, file);
+    const open: Open = (below) => bytesOf(`${data}/${source.folder}/${below}`);
+    const tables = await readTables(open, path, file);
     const own = windows.filter(({ task, series }) =>
       file.tasks?.includes(task) === true &&
       (file.taskSeries === undefined || file.taskSeries.includes(series))
     );
-    out.push({ path, file, tables, windows: own });
+    out.push({ name: path, file, tables, windows: own });
   }
   return out;
+}
+
+/** What of a file is not packed, in words; null where all of it is. */
+function leftOut({ outside }: TableFile, cut: Cut | null): string | null {
+  if (outside === undefined) return describe(cut);
+  return `${outside.from} to ${outside.until} left out (${outside.task})`;
 }
 
 /**
@@ -114,21 +164,31 @@ async function readSource(
  *
  * @param data     folder of the sources
  * @param windows  evaluation windows: nothing from a source's first context on is packed
- * @throws {InvalidValueError} a window can't be found in its source
+ * @param sources  those of the folder, or of the packages
+ * @param packages fetched packages; needed where the sources lie in them
+ * @throws {InvalidValueError} a window can't be found in its source; a package that is not there
  */
 export async function packSources(
   data: string,
   windows: readonly EvaluationWindow[],
   sources: readonly RealSource[],
+  packages: PackageFolder | null = null,
 ): Promise<Packed> {
   const series: SeriesToPack[] = [];
   const rows: SourceRow[] = [];
   for (const source of sources) {
     const before = series.length;
     const cuts: string[] = [];
-    for (const { path, file, tables, windows: own } of await readSource(data, source, windows)) {
+    const isPackaged = source.files.some((file) => file.package !== undefined);
+    if (isPackaged && packages === null) {
+      throw new InvalidValueError("packages", packages, `a folder with those of ${source.folder}`);
+    }
+    const files = isPackaged
+      ? await readPackages(source, packages!)
+      : await readFolder(data, source, windows);
+    for (const { name: path, file, tables, windows: own } of files) {
       const cut = earliestCut(tables, own);
-      const cutAt = describe(cut);
+      const cutAt = leftOut(file, cut);
       if (cutAt !== null) cuts.push(`${path}: ${cutAt}`);
       for (const table of tables) {
         const allowed = rowsAllowed(table, cut);

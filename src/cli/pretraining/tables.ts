@@ -26,20 +26,21 @@ function timeOf(field: string): number {
 }
 
 /**
- * A comma-separated table with a heading; where it has a column `series`, a table for each.
+ * A comma-separated table with a heading; where it has a column `group`, a table for each of that
+ * column's values.
  *
  * @throws {InvalidValueError} a timestamp is none
  */
-export function csvTables(text: string, only?: readonly string[]): RealTable[] {
+export function csvTables(text: string, only?: readonly string[], group = "series"): RealTable[] {
   const rows = text.trimEnd().split("\n").map((line) => line.trimEnd().split(","));
-  const headings = rows.shift() ?? [];
+  const headings = (rows.shift() ?? []).map((heading) => heading.replace(/^"(.*)"$/, "$1"));
   const groups = new Map<string, string[][]>();
-  const key = headings.indexOf("series");
+  const key = headings.indexOf(group);
   for (const row of rows) {
     const name = key < 0 ? "" : row[key]!;
-    const group = groups.get(name);
-    if (group === undefined) groups.set(name, [row]);
-    else group.push(row);
+    const own = groups.get(name);
+    if (own === undefined) groups.set(name, [row]);
+    else own.push(row);
   }
   const clock = headings.indexOf("timestamp");
   return [...groups].map(([name, own]) => ({
@@ -53,6 +54,45 @@ export function csvTables(text: string, only?: readonly string[]): RealTable[] {
       ),
     ),
   }));
+}
+
+/** A table of years with a column a month: one series of months. */
+export function yearsTable(text: string): RealTable {
+  const rows = text.trimEnd().split("\n").slice(1).map((line) => line.trimEnd().split(","));
+  const values = Float64Array.from(rows.flatMap(([, ...months]) => months.map(numberOf)));
+  return { name: "", timesMs: null, columns: new Map([["value", values]]) };
+}
+
+/**
+ * Days in JSON, `{"2001-02-03": {"NAME": 1.5}}`: a column a name, a row a day that is there. What
+ * stands under another key, such as `undefined`, is out.
+ */
+export function daysTable(text: string, only?: readonly string[]): RealTable {
+  const days = JSON.parse(text) as Record<string, Record<string, number | null>>;
+  const dates = Object.keys(days).filter((day) => /^\d{4}-\d\d-\d\d$/.test(day)).sort();
+  const names = only ?? [...new Set(dates.flatMap((day) => Object.keys(days[day]!)))].sort();
+  const column = (name: string) => Float64Array.from(dates, (day) => days[day]![name] ?? NaN);
+  return {
+    name: "",
+    timesMs: Float64Array.from(dates, timeOf),
+    columns: new Map(names.map((name) => [name, column(name)])),
+  };
+}
+
+/** The tables before and after some instants. */
+export function withoutSpan(table: RealTable, from: string, until: string): RealTable[] {
+  const times = table.timesMs;
+  if (times === null) throw new InvalidValueError("table", table.name, "one with a clock");
+  const [fromMs, untilMs] = [timeOf(from), timeOf(until)];
+  const part = (name: string, isIn: (time: number) => boolean): RealTable => {
+    const kept = (_: number, i: number) => isIn(times[i]!);
+    return {
+      name: [table.name, name].filter((word) => word !== "").join("/"),
+      timesMs: times.filter(kept),
+      columns: new Map([...table.columns].map(([key, values]) => [key, values.filter(kept)])),
+    };
+  };
+  return [part("before", (time) => time < fromMs), part("after", (time) => time >= untilMs)];
 }
 
 /** Hours of a chart. */

@@ -47,7 +47,7 @@ export function activateAndMix(
   return runOp(device, gate, { y: mixed }, { activation: "sigmoid" }).out;
 }
 
-const host = openCpu();
+const host = openCpu({ collected: true });
 
 /**
  * The same for one sample of each row, by the twins of the ops.

@@ -25,7 +25,7 @@ export function areOnHost<Config>(params: ForwardParams<Config>): params is Laye
   return Object.values(params.tensors).every((tensor) => "data" in tensor);
 }
 
-const host = openCpu();
+const host = openCpu({ collected: true });
 
 /** The outputs of a chain of ops by name; what needs no op is handed through. */
 export type Made<Names extends string> = { readonly [name in Names]: OpInput };

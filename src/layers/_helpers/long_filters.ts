@@ -64,7 +64,7 @@ export function filterTensors(
   };
 }
 
-const host = openCpu();
+const host = openCpu({ collected: true });
 
 /** Weights whose filters have the norm 1, as SGConv scales them at their start. */
 function unitFilters(config: FilterConfig, weights: Tensor): Tensor {

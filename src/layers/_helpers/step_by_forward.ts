@@ -3,7 +3,7 @@ import type { OpInput } from "../../ops/mod.ts";
 import { asDtype, type FloatArray, type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import type { ForwardOptions, ForwardResult, LayerParams, LayerState } from "../layer.ts";
 
-const host = openCpu();
+const host = openCpu({ collected: true });
 
 /**
  * One sample through the twins of a layer's forward: for layers whose forward over one sample is

@@ -2,8 +2,12 @@ import assert from "node:assert/strict";
 import { parsePack } from "../../../datasets/pretraining/mod.ts";
 import { findContext } from "../../../src/cli/pretraining/cut.ts";
 import { packSources, readWindows } from "../../../src/cli/pretraining/pack.ts";
+import { PackageFolder } from "../../../src/cli/pretraining/package_folder.ts";
+import { PACKAGE_SOURCES } from "../../../src/cli/pretraining/package_sources.ts";
 import { REAL_SOURCES, type RealSource } from "../../../src/cli/pretraining/sources.ts";
+import { sha256Hex } from "../../../src/base/hash.ts";
 import { withFolder } from "../_run.ts";
+import { tarOf, zipped } from "./_tar.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -72,8 +76,50 @@ Deno.test("packSources() refuses a source whose window it can't find", async () 
   });
 });
 
+Deno.test("packSources() packs tables of packages, without the instants of a task", async () => {
+  await withFolder(async (folder) => {
+    const rates = Array.from(
+      { length: 90 },
+      (_, i) => [new Date(i * 24 * HOUR_MS).toISOString().slice(0, 10), { SEK: i, NOK: -i }],
+    );
+    const text = JSON.stringify(Object.fromEntries(rates));
+    const bytes = await zipped(tarOf({ "package/days.json": text }));
+    await Deno.writeFile(`${folder}/rates-1.0.0.tgz`, bytes);
+    const source: RealSource = {
+      folder: "rates",
+      licence: "CC0-1.0",
+      files: [{
+        package: {
+          registry: "npm",
+          name: "rates",
+          version: "1.0.0",
+          file: "rates-1.0.0.tgz",
+          sha256: sha256Hex(bytes),
+        },
+        path: "package/days.json",
+        format: "days",
+        columns: ["SEK"],
+        seasons: [7, 0],
+        outside: { from: "1970-01-31", until: "1970-03-02", task: "money" },
+      }],
+    };
+    const packed = await packSources(folder, [], [source], new PackageFolder(folder));
+    assert.deepEqual(
+      packed.series.map(({ name, values }) => [name, values[0], values.at(-1), values.length]),
+      [["rates/rates/days/before/SEK", 0, 29, 30], ["rates/rates/days/after/SEK", 60, 89, 30]],
+    );
+    assert.deepEqual(packed.rows[0]!.cuts, [
+      "rates/days.json: 1970-01-31 to 1970-03-02 left out (money)",
+    ]);
+    await assert.rejects(packSources(folder, [], [source]), /a folder with those of rates/);
+  });
+});
+
 /** Folder of the real sources; the evaluation windows lie in `../eval` beside it. */
 const DATA = Deno.env.get("DATA_DIR") ?? `${import.meta.dirname}/../../../../shared/data`;
+
+/** Folder of the fetched packages; without one only the other sources are packed. */
+const PACKAGES = Deno.env.get("PACKAGES_DIR");
 
 function isThere(path: string): boolean {
   try {
@@ -90,9 +136,12 @@ Deno.test({
   ignore: !isThere(DATA),
   async fn() {
     const windows = await readWindows(`${DATA}/../eval/windows.dev.jsonl.gz`);
-    const { bytes, rows } = await packSources(DATA, windows, REAL_SOURCES);
+    const sources = PACKAGES === undefined ? REAL_SOURCES : [...REAL_SOURCES, ...PACKAGE_SOURCES];
+    const packages = PACKAGES === undefined ? null : new PackageFolder(PACKAGES);
+    const { bytes, rows } = await packSources(DATA, windows, sources, packages);
     const pack = parsePack(bytes);
-    assert.equal(rows.length, REAL_SOURCES.length);
+    assert.deepEqual(rows.filter(({ series }) => series === 0), []);
+    assert.equal(rows.length, sources.length);
     assert.ok(pack.values.length > 1_000_000);
     const column = (k: number) =>
       Float64Array.from(

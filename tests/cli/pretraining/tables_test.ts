@@ -2,8 +2,11 @@ import assert from "node:assert/strict";
 import {
   chartTables,
   csvTables,
+  daysTable,
   edfTable,
   wfdbTable,
+  withoutSpan,
+  yearsTable,
 } from "../../../src/cli/pretraining/tables.ts";
 
 Deno.test("csvTables() reads columns of numbers, leaves labels out and keeps gaps", () => {
@@ -20,6 +23,37 @@ Deno.test("csvTables() parts a long table by its series", () => {
   assert.deepEqual(tables.map(({ name }) => name), ["A", "B"]);
   assert.deepEqual([...tables[0]!.columns.get("value")!], [1, 2]);
   assert.equal(tables[0]!.timesMs, null);
+});
+
+Deno.test("csvTables() takes quoted headings and parts by another column", () => {
+  const tables = csvTables(
+    '"firm","year","invest"\nGM,1935,3\nUS Steel,1935,5\n',
+    ["invest"],
+    "firm",
+  );
+  assert.deepEqual(
+    tables.map(({ name, columns }) => [name, [...columns.get("invest")!]]),
+    [["GM", [3]], ["US Steel", [5]]],
+  );
+});
+
+Deno.test("yearsTable() lays months one after another", () => {
+  const { columns } = yearsTable("YEAR,JAN,FEB\n1950,1,2\n1951,,4\n");
+  assert.deepEqual([...columns.get("value")!], [1, 2, NaN, 4]);
+});
+
+Deno.test("daysTable() sorts the days and leaves what is none; withoutSpan() takes some out", () => {
+  const days = { "2001-01-03": { B: 3 }, "2001-01-01": { A: 1, B: 1 }, "2001-01-02": { A: 2 } };
+  const table = daysTable(JSON.stringify({ ...days, undefined: { A: 9 } }));
+  assert.deepEqual([...table.columns.get("A")!], [1, 2, NaN]);
+  assert.deepEqual([...table.columns.get("B")!], [1, NaN, 3]);
+  assert.deepEqual([...daysTable(JSON.stringify(days), ["B"]).columns.keys()], ["B"]);
+  const parts = withoutSpan(table, "2001-01-02", "2001-01-03");
+  assert.deepEqual(
+    parts.map(({ name, columns }) => [name, [...columns.get("B")!]]),
+    [["before", [1]], ["after", [3]]],
+  );
+  assert.throws(() => withoutSpan({ ...table, timesMs: null }, "2001", "2002"), /with a clock/);
 });
 
 Deno.test("chartTables() gives a row an hour and drops sparse lines", () => {

@@ -50,8 +50,21 @@ Deno.test("drawReal() crops, decimates by means or points, and divides the seaso
     const expected = [24 / rate, 168 / rate].filter((season) => season >= 3);
     assert.deepEqual([...seasons], [expected[0] ?? 0, expected[1] ?? 0]);
   }
-  assert.deepEqual([...rates].sort((a, b) => a - b), [1, 2, 3, 4, 6, 12]);
+  assert.deepEqual([...rates].sort((a, b) => a - b), [1, 2, 3, 4, 6, 7, 12, 24]);
   assert.ok(means > 0);
+});
+
+Deno.test("drawReal() makes days of hours and weeks of days, told their own season", () => {
+  const days = parsePack(encodePack([entry("a/x", ramp(20_000), [7, 365])]));
+  const hours = parsePack(encodePack([entry("a/x", ramp(20_000))]));
+  const drawn = (pack: typeof days, rate: number) => {
+    for (let seed = 0;; seed++) {
+      const { values, seasons } = drawReal(seedRandom(seed), pack, 300);
+      if (values[1]! - values[0]! === rate) return seasons;
+    }
+  };
+  assert.deepEqual(drawn(hours, 24), [7, 0]);
+  assert.deepEqual(drawn(days, 7).map(Math.round), [52, 0]);
 });
 
 Deno.test("drawReal() keeps gaps and short series as they are", () => {

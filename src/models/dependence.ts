@@ -1,0 +1,256 @@
+/**
+ * How the errors of one forecast hang together over its lead times, learned from past forecasts.
+ *
+ *   corr(e(a), e(b)) = Σ_k w_k·C_k(a, b),   w ≥ 0,  Σ w = 1
+ *
+ * Each C_k is the correlation of a simple process at leads a ≤ b, in slots: white noise; a process
+ * of memory τ that starts at the origin, e^{−(b−a)/τ}·√((1−e^{−2a/τ})/(1−e^{−2b/τ})), or one that
+ * has always run, e^{−(b−a)/τ}; a random walk, √(a/b); an offset, 1; the same phase of the season.
+ * A sum of such processes is again one, so every w is a valid correlation at any leads, beyond the
+ * learned ones too. The weights are those of least squares over the products of past standardised
+ * errors at all pairs of leads, drawn to a prior where few forecasts have come out.
+ */
+import { invariant } from "../base/invariant.ts";
+import type { PastForecast } from "./calibration.ts";
+
+/** A process whose correlation over leads is known. */
+export type Component =
+  | { readonly form: "white" | "walk" | "offset" | "season" }
+  | { readonly form: "fresh" | "steady"; readonly tau: number };
+
+/** The processes that are mixed; memories in slots. */
+export const COMPONENTS: readonly Component[] = [
+  { form: "white" },
+  { form: "fresh", tau: 1.5 },
+  { form: "fresh", tau: 5 },
+  { form: "fresh", tau: 15 },
+  { form: "walk" },
+  { form: "steady", tau: 1.5 },
+  { form: "steady", tau: 5 },
+  { form: "steady", tau: 15 },
+  { form: "offset" },
+  { form: "season" },
+];
+
+/** Before anything is known: half a walk, which is what scales that grow as √lead say. */
+const PRIOR = Float64Array.of(0.25, 0, 0.25, 0, 0.5, 0, 0, 0, 0, 0);
+
+/** What the prior counts for, in horizons of origins a component. */
+const PRIOR_BLOCKS = 0.03;
+
+/** Standard errors of a correlation by which a process with memory must beat those without. */
+const MEMORY_MARGIN = 0.4;
+
+/** Standardised errors are cut here: one outlier is no dependence. */
+const ERROR_CUT = 4;
+
+const STEPS = 2000;
+const TINY = 1e-9;
+
+/** Weights of {@linkcode COMPONENTS} and the season that they count in. */
+export type Dependence = {
+  /** [component] */
+  weights: Float64Array;
+  /** Slots of the season; 0 = none. */
+  season: number;
+};
+
+function isMemoryless({ form }: Component): boolean {
+  return form === "white" || form === "season";
+}
+
+/** What is assumed before errors have been seen. */
+export function priorDependence(): Dependence {
+  return { weights: PRIOR.slice(), season: 0 };
+}
+
+/** Correlation of a component at leads 0 < a ≤ b, in slots. */
+export function componentCorrelation(
+  component: Component,
+  a: number,
+  b: number,
+  season: number,
+): number {
+  if (a === b) return 1;
+  switch (component.form) {
+    case "white":
+      return 0;
+    case "walk":
+      return Math.sqrt(a / b);
+    case "offset":
+      return 1;
+    case "season":
+      return season > 0 && Math.round(b - a) % season === 0 && Math.round(b - a) > 0 ? 1 : 0;
+    case "steady":
+      return Math.exp((a - b) / component.tau);
+    case "fresh": {
+      const grown = Math.expm1(-2 * a / component.tau) / Math.expm1(-2 * b / component.tau);
+      return Math.exp((a - b) / component.tau) * Math.sqrt(grown);
+    }
+    default:
+      return component satisfies never;
+  }
+}
+
+/** Correlation of the errors at two leads, in slots. */
+export function dependenceAt({ weights, season }: Dependence, a: number, b: number): number {
+  const [near, far] = a <= b ? [a, b] : [b, a];
+  let sum = 0;
+  for (let k = 0; k < weights.length; k++) {
+    if (weights[k] === 0) continue;
+    sum += weights[k]! * componentCorrelation(COMPONENTS[k]!, near, far, season);
+  }
+  return sum;
+}
+
+/** Errors over their mean size by lead, cut; NaN where unknown.                [forecast][lead] */
+function standardised(past: readonly PastForecast[], horizon: number): Float64Array[] {
+  const sums = new Float64Array(horizon);
+  const counts = new Float64Array(horizon);
+  for (const { errors } of past) {
+    for (let l = 0; l < horizon; l++) {
+      if (Number.isNaN(errors[l]!)) continue;
+      sums[l] = sums[l]! + Math.abs(errors[l]!);
+      counts[l] = counts[l]! + 1;
+    }
+  }
+  const half = Math.max(1, Math.floor(horizon / 16));
+  const sizes = sums.map((_, lead) => {
+    let sum = 0;
+    let count = 0;
+    for (let l = Math.max(0, lead - half); l <= Math.min(horizon - 1, lead + half); l++) {
+      sum += sums[l]!;
+      count += counts[l]!;
+    }
+    return sum / Math.max(1, count) + TINY;
+  });
+  return past.map(({ errors }) =>
+    errors.map((error, l) => Math.min(ERROR_CUT, Math.max(-ERROR_CUT, error / sizes[l]!)))
+  );
+}
+
+/** Sums of products of errors at each pair of leads, and their count.              [lead, lead] */
+function products(rows: readonly Float64Array[], horizon: number) {
+  const sums = new Float64Array(horizon * horizon);
+  const counts = new Float64Array(horizon * horizon);
+  for (const row of rows) {
+    for (let a = 0; a < horizon; a++) {
+      const near = row[a]!;
+      if (Number.isNaN(near)) continue;
+      for (let b = a; b < horizon; b++) {
+        const far = row[b]!;
+        if (Number.isNaN(far)) continue;
+        sums[a * horizon + b] = sums[a * horizon + b]! + near * far;
+        counts[a * horizon + b] = counts[a * horizon + b]! + 1;
+      }
+    }
+  }
+  return { sums, counts };
+}
+
+/** Projects onto w ≥ 0, Σ w = 1 (Duchi et al. 2008, figure 1). */
+function ontoSimplex(w: Float64Array): void {
+  const sorted = w.slice().sort().reverse();
+  let sum = 0;
+  let shift = 0;
+  for (let k = 0; k < sorted.length; k++) {
+    sum += sorted[k]!;
+    const candidate = (sum - 1) / (k + 1);
+    if (sorted[k]! - candidate > 0) shift = candidate;
+  }
+  for (let k = 0; k < w.length; k++) w[k] = Math.max(0, w[k]! - shift);
+}
+
+/** Minimum of ½ wᵀAw − bᵀw on the simplex by projected gradient steps. */
+function minimum(A: Float64Array, b: Float64Array, start: Float64Array): Float64Array {
+  const size = b.length;
+  const w = start.slice();
+  // The largest sum of a row bounds the largest eigenvalue; no entry is negative.
+  let bound = 0;
+  for (let i = 0; i < size; i++) {
+    let sum = 0;
+    for (let j = 0; j < size; j++) sum += A[i * size + j]!;
+    bound = Math.max(bound, sum);
+  }
+  invariant(bound > 0, "the prior keeps the system from being singular");
+  const gradient = new Float64Array(size);
+  for (let step = 0; step < STEPS; step++) {
+    for (let i = 0; i < size; i++) {
+      let sum = -b[i]!;
+      for (let j = 0; j < size; j++) sum += A[i * size + j]! * w[j]!;
+      gradient[i] = sum;
+    }
+    for (let i = 0; i < size; i++) w[i] = w[i]! - gradient[i]! / bound;
+    ontoSimplex(w);
+  }
+  return w;
+}
+
+/** The normal equations of the weights: least squares over all pairs of leads. */
+function normalEquations(
+  rows: readonly Float64Array[],
+  { horizon, season, size }: { horizon: number; season: number; size: number },
+): { A: Float64Array; b: Float64Array; total: number } {
+  const { sums, counts } = products(rows, horizon);
+  let squares = 0;
+  let known = 0;
+  for (let l = 0; l < horizon; l++) {
+    squares += sums[l * horizon + l]!;
+    known += counts[l * horizon + l]!;
+  }
+  const variance = squares / Math.max(1, known) + TINY;
+  const A = new Float64Array(size * size);
+  const b = new Float64Array(size);
+  const at = new Float64Array(size);
+  let total = 0;
+  for (let near = 0; near < horizon; near++) {
+    for (let far = near + 1; far < horizon; far++) {
+      const pair = near * horizon + far;
+      if (counts[pair] === 0) continue;
+      // Pairs further apart are more, and tell less each: errors of long memory come in few blocks.
+      const weight = 1 / (far - near);
+      total += weight * counts[pair]!;
+      for (let k = 0; k < size; k++) {
+        at[k] = componentCorrelation(COMPONENTS[k]!, near + 1, far + 1, season);
+      }
+      for (let i = 0; i < size; i++) {
+        b[i] = b[i]! + weight * at[i]! * sums[pair]! / variance;
+        const scaled = weight * counts[pair]! * at[i]!;
+        for (let j = 0; j < size; j++) A[i * size + j] = A[i * size + j]! + scaled * at[j]!;
+      }
+    }
+  }
+  return { A, b, total };
+}
+
+/**
+ * Learns the dependence from forecasts that came out.
+ *
+ * @param past     in order of their origins
+ * @param horizon  leads of each
+ * @param season   slots of the season; one that a horizon does not hold twice is left out
+ */
+export function fitDependence(
+  past: readonly PastForecast[],
+  horizon: number,
+  season: number,
+): Dependence {
+  const used = season > 1 && 2 * season <= horizon ? season : 0;
+  // The season stands last, and is left out where there is none.
+  const size = used > 0 ? COMPONENTS.length : COMPONENTS.length - 1;
+  const rows = standardised(past, horizon);
+  const { A, b, total } = normalEquations(rows, { horizon, season: used, size });
+  if (total === 0) return { ...priorDependence(), season: used };
+  const span = past.at(-1)!.slot - past[0]!.slot;
+  const pull = total * PRIOR_BLOCKS / (span / horizon + TINY);
+  for (let k = 0; k < size; k++) {
+    A[k * size + k] = A[k * size + k]! + pull;
+    b[k] = b[k]! + pull * PRIOR[k]!;
+  }
+  // Weights are not negative, so chance alone would give some to every memory.
+  const margin = total * MEMORY_MARGIN / Math.sqrt(span + 1);
+  for (let k = 0; k < size; k++) if (isMemoryless(COMPONENTS[k]!)) b[k] = b[k]! + margin;
+  const weights = new Float64Array(COMPONENTS.length);
+  weights.set(minimum(A, b, PRIOR.subarray(0, size)));
+  return { weights, season: used };
+}

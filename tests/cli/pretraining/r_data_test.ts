@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { parseRObject, readRObject, rTables } from "../../../src/cli/pretraining/r_data.ts";
+import { zipped } from "./_tar.ts";
+
+/** Writes what R's `serialize()` would, in XDR: big-endian words. */
+class Writer {
+  readonly parts: number[] = [];
+  word(...values: number[]): this {
+    const bytes = new DataView(new ArrayBuffer(4));
+    for (const value of values) {
+      bytes.setInt32(0, value);
+      this.parts.push(...new Uint8Array(bytes.buffer));
+    }
+    return this;
+  }
+  real(...values: number[]): this {
+    const bytes = new DataView(new ArrayBuffer(8));
+    for (const value of values) {
+      bytes.setFloat64(0, value);
+      this.parts.push(...new Uint8Array(bytes.buffer));
+    }
+    return this;
+  }
+  text(text: string): this {
+    const bytes = new TextEncoder().encode(text);
+    this.word(0x40009, bytes.length).parts.push(...bytes);
+    return this;
+  }
+  texts(flags: number, values: readonly string[]): this {
+    this.word(16 | flags, values.length);
+    for (const value of values) this.text(value);
+    return this;
+  }
+  /** The attribute `names`, and the end of the attributes. */
+  names(values: readonly string[]): this {
+    this.word(0x402, 1).text("names");
+    return this.texts(0, values).word(254);
+  }
+  bytes(version = 2): Uint8Array<ArrayBuffer> {
+    const head = new Writer().word(version, 0x40202, 0x20300);
+    if (version === 3) head.word(5).parts.push(...new TextEncoder().encode("UTF-8"));
+    return Uint8Array.from([0x58, 0x0a, ...head.parts, ...this.parts]);
+  }
+}
+
+/** A data frame: a factor-like text, reals with NA, whole numbers with NA, a range. */
+function frame(): Writer {
+  const out = new Writer().word(19 | 0x200, 4).texts(0, ["a", "b", "a"]);
+  out.word(14, 3).real(1.5, NaN, 3);
+  out.word(13, 3).word(7, -(2 ** 31), 9);
+  // A range of whole numbers: its class, its state (count, first, step), no attributes.
+  out.word(238).word(2, 1).text("compact_intseq").word(254);
+  out.word(14, 3).real(3, 10, 1).word(254);
+  return out.names(["city", "real", "whole", "range"]);
+}
+
+Deno.test("parseRObject() reads a data frame of versions 2 and 3, NA as NaN", () => {
+  for (const version of [2, 3]) {
+    const [table] = rTables(parseRObject(frame().bytes(version)), ["real", "whole", "range"]);
+    assert.deepEqual([...table!.columns.get("real")!], [1.5, NaN, 3]);
+    assert.deepEqual([...table!.columns.get("whole")!], [7, NaN, 9]);
+    assert.deepEqual([...table!.columns.get("range")!], [10, 11, 12]);
+  }
+});
+
+Deno.test("rTables() parts a frame by a column and says which columns there are", () => {
+  const value = parseRObject(frame().bytes());
+  const tables = rTables(value, ["range"], "city");
+  assert.deepEqual(
+    tables.map(({ name, columns }) => [name, [...columns.get("range")!]]),
+    [["a", [10, 12]], ["b", [11]]],
+  );
+  assert.throws(() => rTables(value, ["city"]), /column is "city".*city,real,whole,range/);
+});
+
+Deno.test("parseRObject() refuses what is no vector and what is no serialization", () => {
+  assert.throws(() => parseRObject(new Writer().word(3).bytes()), /a vector or a list/);
+  assert.throws(() => parseRObject(new Uint8Array(40)), /a serialization in XDR/);
+});
+
+Deno.test("readRObject() finds an object in its database", async () => {
+  const object = await zipped(frame().bytes(), "deflate");
+  const database = Uint8Array.from([9, 9, 9, 0, 0, 0, 1, ...object]);
+  const index = new Writer().word(19 | 0x200, 2);
+  index.word(19 | 0x200, 1).word(13, 2).word(3, object.length + 4).names(["weather"]);
+  index.word(10, 1).word(1).names(["variables", "compressed"]);
+  const packedIndex = await zipped(index.bytes());
+  const found = await readRObject(packedIndex, database, "weather");
+  assert.deepEqual([...rTables(found, ["whole"])[0]!.columns.keys()], ["whole"]);
+  await assert.rejects(readRObject(packedIndex, database, "wind"), /R object is "wind"/);
+});

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { COMPONENTS, dependenceAt } from "../../src/models/dependence.ts";
+import { latentPaths, PATH_KNOTS, probabilityBeyond, shapePaths } from "../../src/models/paths.ts";
+
+const COUNT = 4000;
+
+function mixture(weights: Readonly<Record<number, number>>, season = 0) {
+  const all = new Float64Array(COMPONENTS.length);
+  for (const [k, weight] of Object.entries(weights)) all[Number(k)] = weight;
+  return { weights: all, season };
+}
+
+/** Correlation of two columns of paths. */
+function correlation(paths: Float64Array, times: number, a: number, b: number): number {
+  let sum = 0;
+  for (let start = 0; start < paths.length; start += times) {
+    sum += paths[start + a]! * paths[start + b]!;
+  }
+  return sum * times / paths.length;
+}
+
+Deno.test("latentPaths() has the correlation of each component, at irregular times too", () => {
+  const leads = Float64Array.of(0.5, 1, 2, 3.5, 7, 9, 40);
+  COMPONENTS.forEach((component, k) => {
+    const dependence = mixture({ [k]: 1 }, 7);
+    const paths = latentPaths(dependence, leads, COUNT, 3);
+    for (const [a, b] of [[0, 0], [1, 2], [2, 5], [3, 6], [1, 4], [6, 6]] as const) {
+      const expected = dependenceAt(dependence, leads[a]!, leads[b]!);
+      const seen = correlation(paths, leads.length, a, b);
+      // The standard error of a product's mean is at most √2/√count.
+      assert.ok(Math.abs(seen - expected) < 0.09, `${component.form} ${a} ${b}: ${seen}`);
+    }
+  });
+});
+
+Deno.test("latentPaths() mixes components, and is the same for the same seed", () => {
+  const leads = Float64Array.from({ length: 12 }, (_, i) => i + 1);
+  const dependence = mixture({ 0: 0.4, 4: 0.6 });
+  const paths = latentPaths(dependence, leads, COUNT, 1);
+  assert.ok(Math.abs(correlation(paths, 12, 2, 11) - 0.6 * 0.5) < 0.07);
+  assert.deepEqual(latentPaths(dependence, leads, COUNT, 1), paths);
+  assert.notDeepEqual(latentPaths(dependence, leads, COUNT, 2), paths);
+});
+
+/** Quantiles at the knots of an exponential distribution, times the row's factor. */
+function exponentialRows(factors: readonly number[]): Float64Array {
+  return Float64Array.from(
+    factors.flatMap((factor) => Array.from(PATH_KNOTS, (knot) => -factor * Math.log(1 - knot))),
+  );
+}
+
+Deno.test("shapePaths() gives each time its own distribution, and keeps the order", () => {
+  const leads = Float64Array.of(1, 2, 3);
+  const paths = latentPaths(mixture({ 4: 1 }), leads, 1000, 5);
+  const order = (values: Float64Array, t: number) =>
+    Array.from({ length: 1000 }, (_, i) => i).sort((a, b) =>
+      values[a * 3 + t]! - values[b * 3 + t]!
+    );
+  const before = order(paths, 1);
+  shapePaths(paths, exponentialRows([1, 2, 3]), 3);
+  assert.deepEqual(order(paths, 1), before);
+  for (let t = 0; t < 3; t++) {
+    const column = Float64Array.from({ length: 1000 }, (_, i) => paths[i * 3 + t]!).sort();
+    for (const rank of [10, 100, 500, 900, 990]) {
+      const exact = -(t + 1) * Math.log(1 - (rank + 0.5) / 1000);
+      assert.ok(Math.abs(column[rank]! / exact - 1) < 0.02);
+    }
+  }
+});
+
+Deno.test("probabilityBeyond() inverts the quantiles, to both sides", () => {
+  const rows = exponentialRows([1, 2]);
+  for (const threshold of [0.05, 0.3, 1, 4]) {
+    const exact = Math.exp(-threshold / 2);
+    assert.ok(Math.abs(probabilityBeyond(rows, 1, threshold, "up") - exact) < 0.005);
+    assert.ok(Math.abs(probabilityBeyond(rows, 1, threshold, "down") - (1 - exact)) < 0.005);
+  }
+  assert.equal(probabilityBeyond(rows, 0, -1, "up"), 1);
+  assert.equal(probabilityBeyond(rows, 0, 99, "up"), 0);
+  assert.equal(probabilityBeyond(rows, 0, 99, "down"), 1);
+});
+
+Deno.test("probabilityBeyond() counts values at a bound on neither side", () => {
+  // Cut at 1 from below: 63 % of the values lie there, and the knots about it are 5 % apart.
+  const rows = exponentialRows([1]).map((value) => Math.max(1, value));
+  assert.ok(Math.abs(probabilityBeyond(rows, 0, 1, "up") - Math.exp(-1)) < 0.05);
+  assert.equal(probabilityBeyond(rows, 0, 1, "down"), 0);
+  assert.equal(probabilityBeyond(rows, 0, 0.99, "up"), 1);
+});
