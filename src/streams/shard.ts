@@ -157,7 +157,7 @@ export class Shard {
       return { applied: [], appliedOffset: 0, stateBytes: 0, commit: null, failed };
     }
     const { appliedOffset } = resident.processor;
-    const isAlarm = absorbed.some(({ opened }) => opened.length > 0);
+    const isAlarm = absorbed.some(({ opened, ended }) => opened.length + ended.length > 0);
     const isDue = appliedOffset - resident.committedOffset >= given.commitAfter;
     const commit = isAlarm || isDue ? this.#commit(resident, absorbed) : null;
     return {
@@ -183,7 +183,8 @@ export class Shard {
     resident.committedOffset = snapshot.appliedOffset;
     resident.stateBytes = snapshot.bytes.length;
     const forecast = issueForecast(resident.processor);
-    return { streamCreatedNs: resident.createdNs, snapshot, events, forecast };
+    const ends = absorbed.flatMap(({ ended }) => ended);
+    return { streamCreatedNs: resident.createdNs, snapshot, events, ends, forecast };
   }
 
   describe(given: { readonly streamId: string }): StreamState {
