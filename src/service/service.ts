@@ -4,6 +4,8 @@ import { type Segment, validateStreamId } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import type { AppendOptions, AppendResult, Store, StreamSettings } from "../stores/store.ts";
 import type { Applied, Engine, ForecastRequest } from "../streams/engine.ts";
+import { Alerts } from "./alerts/alerts.ts";
+import { makeSender, type SendWebhook } from "./alerts/webhook_sender.ts";
 import { type AnswersShape, answersShape } from "./answer_shapes.ts";
 import type { Backtests } from "./backtests.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
@@ -42,6 +44,10 @@ export interface ServiceParts {
   readonly telemetry: Telemetry;
   readonly log: Log;
   readonly clock: Clock;
+  /** Whether webhooks may reach addresses that are not public; default false. */
+  readonly isPrivateAllowed?: boolean;
+  /** How webhooks are sent; default over the network. */
+  readonly send?: SendWebhook;
 }
 
 /** How samples are taken in. */
@@ -63,6 +69,7 @@ export interface ForecastQuestion extends ForecastRequest {
  */
 export class Service {
   readonly events = new EventHub();
+  readonly alerts: Alerts;
   readonly models: ModelService;
   readonly backtests: Backtests;
   readonly telemetry: Telemetry;
@@ -74,7 +81,10 @@ export class Service {
   readonly #closing = new AbortController();
   #warnedMs = -Infinity;
 
-  constructor({ store, engine, models, backtests, telemetry, log, clock }: ServiceParts) {
+  constructor(parts: ServiceParts) {
+    const { store, engine, models, backtests, telemetry, log, clock } = parts;
+    const isPrivateAllowed = parts.isPrivateAllowed ?? false;
+    const send = parts.send ?? makeSender({ isPrivateAllowed });
     this.models = models;
     this.backtests = backtests;
     this.#store = store;
@@ -82,6 +92,7 @@ export class Service {
     this.telemetry = telemetry;
     this.log = log;
     this.clock = clock;
+    this.alerts = new Alerts({ store, engine, log, clock, send, isPrivateAllowed });
     engine.onApplied((applied) => this.#publishApplied(applied));
     engine.onForecast((forecast) => {
       if (!this.events.hasSubscribers(forecast.streamId)) return;
@@ -170,6 +181,7 @@ export class Service {
     if (settings.model !== undefined) this.models.require(settings.model);
     const { record, created } = await this.#store.putStream(id, settings);
     if (!created) await this.#engine.drop(id);
+    this.alerts.streamChanged(id);
     return { stream: streamShape(record), isCreated: created };
   }
 
@@ -190,6 +202,7 @@ export class Service {
     await this.#engine.drop(id);
     this.events.close(id);
     this.#recent.forget(id);
+    await this.alerts.streamDeleted(id);
     if (!isDeleted) throw new NotFoundError("stream", id);
   }
 
@@ -282,6 +295,7 @@ export class Service {
     ]);
     return text + gauges("driftline_store", { ...store }) +
       gauges("driftline_engine", { ...this.#engine.stats() }) +
+      gauges("driftline_alerts", this.alerts.stats()) +
       gauges("driftline_jobs", { ...this.models.jobs.stats() });
   }
 
@@ -289,6 +303,7 @@ export class Service {
   beginShutdown(): void {
     this.#closing.abort();
     this.events.close();
+    this.alerts.beginShutdown();
     this.models.beginShutdown();
   }
 
@@ -298,6 +313,7 @@ export class Service {
     await this.backtests.close();
     await this.models.close();
     await this.#engine.close();
+    await this.alerts.close();
     await this.#store.close();
   }
 
