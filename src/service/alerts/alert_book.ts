@@ -47,7 +47,7 @@ function deliveryType(before: Alert | undefined, after: Alert): DeliveryType | n
   return null;
 }
 
-/** Rules, alerts, watches and deliveries: in memory for reading, in the store's ledgers for ever. */
+/** Rules, alerts, watches and messages: in memory for reading, in the ledgers of the store. */
 export class AlertBook {
   readonly #store: Store;
   readonly #rules = new Map<string, AlertRule>();

@@ -85,7 +85,7 @@ export interface RulesParts {
   readonly isPrivateAllowed: boolean;
 }
 
-/** Makes, changes and removes rules; each call makes out one change, to be written by the caller. */
+/** Makes, changes and removes rules; each call makes out one change, which the caller writes. */
 export class Rules {
   readonly #parts: RulesParts;
 

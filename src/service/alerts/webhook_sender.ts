@@ -1,4 +1,4 @@
-import { lookup } from "node:dns";
+import { lookup } from "node:dns/promises";
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { isPrivateAddress, requirePublic, webhookUrl } from "./webhook_target.ts";
@@ -25,29 +25,37 @@ export interface SendRequest {
 /** Sends one request; never throws. */
 export type SendWebhook = (request: SendRequest) => Promise<SendResult>;
 
+/** Finds the addresses of a name. */
+export type ResolveName = (
+  host: string,
+) => Promise<readonly { readonly address: string; readonly family: number }[]>;
+
 /** How requests are sent. */
 export interface SenderOptions {
   /** Whether addresses that are not public may be reached. */
   readonly isPrivateAllowed: boolean;
   /** Default {@linkcode WEBHOOK_TIMEOUT_MS}. */
   readonly timeoutMs?: number;
+  /** Default: the resolver of the system. */
+  readonly resolve?: ResolveName;
 }
 
 type LookupCallback = (error: Error | null, address: unknown, family: number) => void;
 
-/** Looks a name up and refuses it where any of its addresses is private. */
-function lookupPublic(host: string, options: { all?: boolean }, callback: LookupCallback): void {
-  lookup(host, { ...options, all: true }, (error, addresses) => {
-    if (error !== null) return callback(error, "", 0);
-    const hidden = addresses.find(({ address }) => isPrivateAddress(address));
-    if (hidden !== undefined) {
-      return callback(new Error(`"${host}" has the private address ${hidden.address}`), "", 0);
-    }
-    const [first] = addresses;
-    if (first === undefined) return callback(new Error(`"${host}" has no address`), "", 0);
-    if (options.all === true) return callback(null, addresses, 0);
-    callback(null, first.address, first.family);
-  });
+/** Looks a name up for a connection, and refuses it where any of its addresses is private. */
+function lookupPublic(resolve: ResolveName) {
+  return (host: string, options: { all?: boolean }, callback: LookupCallback): void => {
+    resolve(host).then((addresses) => {
+      const hidden = addresses.find(({ address }) => isPrivateAddress(address));
+      if (hidden !== undefined) {
+        return callback(new Error(`"${host}" has the private address ${hidden.address}`), "", 0);
+      }
+      const [first] = addresses;
+      if (first === undefined) return callback(new Error(`"${host}" has no address`), "", 0);
+      if (options.all === true) return callback(null, addresses, 0);
+      callback(null, first.address, first.family);
+    }, (error) => callback(error, "", 0));
+  };
 }
 
 function retryAfterOf({ headers }: IncomingMessage): number | null {
@@ -59,13 +67,14 @@ function retryAfterOf({ headers }: IncomingMessage): number | null {
  * Makes what sends webhooks: one POST, no redirects, the answer's body unread, an end to patience.
  * The address is checked in the very lookup of the connection.
  */
-export function makeSender({ isPrivateAllowed, timeoutMs }: SenderOptions): SendWebhook {
+export function makeSender({ isPrivateAllowed, timeoutMs, resolve }: SenderOptions): SendWebhook {
+  const ofName = lookupPublic(resolve ?? ((host) => lookup(host, { all: true })));
   const patienceMs = timeoutMs ?? WEBHOOK_TIMEOUT_MS;
   return ({ url: text, headers, body }) =>
-    new Promise((resolve) => {
+    new Promise((settle) => {
       const fail = (error: unknown) => {
         const reason = error instanceof Error ? error.message : String(error);
-        resolve({ status: null, error: reason.slice(0, 500), retryAfterS: null });
+        settle({ status: null, error: reason.slice(0, 500), retryAfterS: null });
       };
       let timer: ReturnType<typeof setTimeout> | undefined;
       try {
@@ -76,12 +85,12 @@ export function makeSender({ isPrivateAllowed, timeoutMs }: SenderOptions): Send
           method: "POST",
           headers: { ...headers, "content-length": String(new TextEncoder().encode(body).length) },
           agent: false,
-          ...(isPrivateAllowed ? {} : { lookup: lookupPublic as never }),
+          ...(isPrivateAllowed ? {} : { lookup: ofName as never }),
         }, (response) => {
           clearTimeout(timer);
           const status = response.statusCode ?? 0;
           const error = status >= 200 && status < 300 ? null : `answered ${status}`;
-          resolve({ status, error, retryAfterS: retryAfterOf(response) });
+          settle({ status, error, retryAfterS: retryAfterOf(response) });
           response.destroy();
         });
         timer = setTimeout(() => {

@@ -51,12 +51,19 @@ Deno.test("makeSender() tells of failures, silence and redirects, and sends the 
 
 Deno.test("makeSender() reaches no private address, by number or by name", () =>
   withServer(async (url, seen) => {
-    const send = makeSender({ isPrivateAllowed: false, timeoutMs: 2_000 });
-    const sent = (to: string) => send({ url: to, headers: {}, body: "{}" });
-    assert.match((await sent(url)).error!, /public address/);
-    assert.match((await sent(url.replace("127.0.0.1", "localhost"))).error!, /public address/);
-    // A name of this machine that does not look like one.
-    const named = await sent(url.replace("127.0.0.1", Deno.hostname()));
-    assert.equal(named.status, null);
+    const addresses = [{ address: "8.8.8.8", family: 4 }, { address: "127.0.0.1", family: 4 }];
+    const asked: string[] = [];
+    const resolve = (host: string) => {
+      asked.push(host);
+      return Promise.resolve(host === "none.example" ? [] : addresses);
+    };
+    const send = makeSender({ isPrivateAllowed: false, timeoutMs: 2_000, resolve });
+    const sent = (host: string) =>
+      send({ url: url.replace("127.0.0.1", host), headers: {}, body: "{}" });
+    assert.match((await sent("127.0.0.1")).error!, /public address/);
+    assert.match((await sent("localhost")).error!, /public address/);
+    assert.match((await sent("hooks.example")).error!, /private address 127.0.0.1/);
+    assert.match((await sent("none.example")).error!, /has no address/);
+    assert.deepEqual(asked, ["hooks.example", "none.example"]);
     assert.equal(seen.length, 0);
   }));

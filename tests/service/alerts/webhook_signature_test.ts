@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { InvalidValueError } from "../../../src/base/errors.ts";
+import type { InvalidValueError } from "../../../src/base/errors.ts";
 import { signWebhook, webhookKey } from "../../../src/service/alerts/webhook_signature.ts";
 
 Deno.test("signWebhook() signs as the example of the specification", () => {
