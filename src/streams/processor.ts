@@ -6,13 +6,8 @@ import type { Detection, Detector, FlagEvent } from "../detectors/detector.ts";
 import type { ChannelConfig, Model, ModelSummary } from "../models/model.ts";
 import { type Segment, timesS } from "../signal/segment.ts";
 import { TIMESTAMP_NS_MAX } from "../signal/timestamp.ts";
-<<<<<<< HEAD
-import type { IssuedForecast, Snapshot, StreamSettings } from "../stores/store.ts";
-import { endedAlarms, type OpenedAlarm, openedAlarms } from "./alarms.ts";
-=======
 import type { Snapshot, StreamSettings } from "../stores/store.ts";
-import { type OpenedAlarm, openedAlarms } from "./alarms.ts";
->>>>>>> main
+import { endedAlarms, type OpenedAlarm, openedAlarms } from "./alarms.ts";
 import { nextTimes } from "./calendar.ts";
 import { type ChannelAnswers, channelAnswers, checkDraws, roundInto } from "./answers.ts";
 import {
