@@ -89,6 +89,7 @@ export class LastValueEngine implements Engine {
       score,
       flag: new Float64Array(length),
       alarms,
+      ended: [],
     };
     for (const listener of this.#appliedListeners) listener(applied);
     for (const listener of this.#forecastListeners) listener(forecast);
@@ -156,6 +157,7 @@ export class LastValueEngine implements Engine {
       expected: [],
       scale: [],
       alarms: alarmsOf(segment, length),
+      ended: [],
     });
   }
 
