@@ -117,7 +117,7 @@ async function readSeries(
   const lead = set === "telemetry"
     ? await readTable(`${folder}/${path.replace(".test.", ".train.")}`)
     : null;
-  const leadLength = lead?.value!.length ?? 0;
+  const leadLength = lead === null ? 0 : lead.value!.length;
   const values = names.map((column) => {
     const own = heldColumn(table[column]!);
     if (lead === null) return own;
