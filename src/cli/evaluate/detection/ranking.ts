@@ -156,7 +156,7 @@ export interface EventCounts {
 /** Alarms this near to each other are one. */
 const MERGE_SAMPLES = 5;
 
-/** Counts events: an anomaly is hit by any flagged sample in it, an alarm is right if it hits one. */
+/** An anomaly is hit by any flagged sample in it; an alarm is right if it hits one. */
 export function eventCounts(label: Uint8Array, flagged: Uint8Array): EventCounts {
   const merged: [number, number][] = [];
   for (const [first, last] of runsOf(flagged)) {
