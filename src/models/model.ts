@@ -49,7 +49,7 @@ export interface ModelSummary {
   readonly weights: Readonly<Record<string, number>>;
 }
 
-/** What past samples were made of: signal = level + short term + seasons; value − signal = noise. */
+/** What past samples were made of: signal = level + short term + seasons; the rest is noise. */
 export interface PastComponents {
   /** All but the noise, given all samples before and after, and its standard deviation. [time] */
   readonly signal: Float64Array;
