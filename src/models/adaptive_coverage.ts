@@ -4,9 +4,13 @@
  *   log f ← log f + gamma·(missed on the side − (1 − level)/2)
  *
  * Gibbs and Candès (2021) eq. 2, on the logarithm of a width factor in place of the level, so that
- * quantiles stay finite and ordered. It keeps the long-run share of misses of each side at half of
- * what the level leaves, for any sequence of errors. Only forecasts that were really issued count,
- * never those of a refit's replay.
+ * quantiles stay finite and ordered. As it is it would keep the long-run share of misses of each
+ * side at half of what the level leaves for any sequence of errors, and so repay a level shift,
+ * which every open forecast misses, with fans far too wide for ten times as long. Here the misses of
+ * one event raise a factor by {@linkcode EVENT_RISE_MAX} at most. Room for the next event comes back
+ * with targets inside, three times as fast as they lower the factor, and with misses on the other
+ * side, since louder noise misses on both. Only forecasts that were really issued count, never
+ * those of a refit's replay.
  *
  * It starts from what series before this one asked for: errors to come are larger than those that a
  * fan was fitted to, and more so far out (docs/models_that_serve.md).
@@ -14,6 +18,8 @@
 export type AdaptiveState = {
   /** log of the width factor.                                            [level, side, bucket] */
   logFactor: Float64Array;
+  /** What the misses of the event at hand have added to it.               [level, side, bucket] */
+  eventRise: Float64Array;
   /** Targets inside their interval and targets seen.                                    [level] */
   inside: Float64Array;
   seen: Float64Array;
@@ -32,7 +38,10 @@ const SIDES = 2;
 /** Where the logarithms of the factors start.                                           [level] */
 const LOG_FACTOR_START = [0.03, 0.09] as const;
 
-const LEARNING_RATE = 0.04;
+const LEARNING_RATE = 0.02;
+/** Most that the misses of one event add to a factor's logarithm. */
+export const EVENT_RISE_MAX = 0.1;
+const EVENT_RETURN = 3;
 const LOG_FACTOR_RANGE = [-0.7, 1.4] as const;
 
 /** No forecast has come out yet. */
@@ -42,6 +51,7 @@ export function adaptiveStart(): AdaptiveState {
       { length: WATCHED_LEVELS.length * SIDES * BUCKETS },
       (_, i) => LOG_FACTOR_START[Math.floor(i / (SIDES * BUCKETS))]!,
     ),
+    eventRise: new Float64Array(WATCHED_LEVELS.length * SIDES * BUCKETS),
     inside: new Float64Array(WATCHED_LEVELS.length),
     seen: new Float64Array(WATCHED_LEVELS.length),
   };
@@ -60,12 +70,17 @@ export function adaptiveObserve(
   share: number,
 ): void {
   const expected = (1 - WATCHED_LEVELS[levelIndex]!) / 2;
+  const fall = LEARNING_RATE * share * expected;
+  const rise = LEARNING_RATE * share * (1 - expected);
   const [low, high] = LOG_FACTOR_RANGE;
   for (let k = 0; k < SIDES; k++) {
     const at = (levelIndex * SIDES + k) * BUCKETS + bucket;
-    const missed = side === (k === 0 ? -1 : 1) ? 1 : 0;
-    const moved = state.logFactor[at]! + LEARNING_RATE * share * (missed - expected);
-    state.logFactor[at] = Math.min(high, Math.max(low, moved));
+    const risen = state.eventRise[at]!;
+    const isMissed = side === (k === 0 ? -1 : 1);
+    const step = isMissed ? Math.min(rise, EVENT_RISE_MAX - risen) : -fall;
+    const returned = side === 0 ? EVENT_RETURN * fall : rise;
+    state.eventRise[at] = isMissed ? risen + step : Math.max(0, risen - returned);
+    state.logFactor[at] = Math.min(high, Math.max(low, state.logFactor[at]! + step));
   }
   state.seen[levelIndex] = state.seen[levelIndex]! + 1;
   if (side === 0) state.inside[levelIndex] = state.inside[levelIndex]! + 1;

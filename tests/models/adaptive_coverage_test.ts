@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import {
   adaptiveObserve,
   adaptiveStart,
+  EVENT_RISE_MAX,
   type Side,
   WATCHED_LEVELS,
   widthFactor,
 } from "../../src/models/adaptive_coverage.ts";
-import { noise } from "./_series.ts";
+import { modelNamed } from "../../src/models/mod.ts";
+import { channel, HOUR_S, noise } from "./_series.ts";
 
 /** Half widths of the standard normal's central intervals. */
 const HALF_WIDTHS = [1.2816, 1.96];
@@ -67,16 +69,94 @@ Deno.test("adaptiveStart() has both sides a little wider than was fitted, most f
   }
 });
 
+Deno.test("adaptiveObserve() takes the misses of one event for one", () => {
+  const start = widthFactor(adaptiveStart(), 0, 0.9);
+  const state = adaptiveStart();
+  for (let i = 0; i < 100; i++) adaptiveObserve(state, 0, 0, 1, 1);
+  const risen = widthFactor(state, 0, 0.9) / start;
+  assert.ok(Math.abs(Math.log(risen) - EVENT_RISE_MAX) < 1e-12, `${risen}`);
+  // 40 targets inside lower the factor by 0.08 and make room for another event.
+  for (let i = 0; i < 40; i++) adaptiveObserve(state, 0, 0, 0, 1);
+  for (let i = 0; i < 100; i++) adaptiveObserve(state, 0, 0, 1, 1);
+  const again = Math.log(widthFactor(state, 0, 0.9) / start);
+  assert.ok(Math.abs(again - (2 * EVENT_RISE_MAX - 0.08)) < 1e-12, `${again}`);
+  // Misses on both sides are louder noise, not an event.
+  const loud = adaptiveStart();
+  for (let i = 0; i < 100; i++) adaptiveObserve(loud, 0, 0, i % 2 === 0 ? 1 : -1, 1);
+  assert.ok(Math.log(widthFactor(loud, 0, 0.9) / start) > 5 * EVENT_RISE_MAX);
+});
+
 Deno.test("widthFactor() keeps sides, buckets and levels apart, and interpolates levels", () => {
   const start = adaptiveStart();
   const state = adaptiveStart();
   for (let i = 0; i < 50; i++) adaptiveObserve(state, 0, 1, -1, 1);
   const moved = (bucket: number, quantile: number) =>
     widthFactor(state, bucket, quantile) / widthFactor(start, bucket, quantile);
-  assert.ok(moved(1, 0.1) > 2);
+  assert.ok(moved(1, 0.1) > 1.1);
   assert.ok(moved(1, 0.9) < 1);
   assert.equal(moved(1, 0.025), 1);
   assert.equal(moved(0, 0.1), 1);
   const between = moved(1, 0.5 - 0.875 / 2);
   assert.ok(between > 1 && between < moved(1, 0.1));
+});
+
+const DAY = 24;
+const CHANGE = 620;
+
+/** Hourly values with a day; `valueAt` may change them, and NaN is no sample. */
+function hourly(valueAt: (t: number, usual: number) => number): (t: number) => number {
+  const draws = noise(1000, 7);
+  return (t) => valueAt(t, 50 + 10 * Math.sin(2 * Math.PI * t / DAY) + 2 * draws[t]!);
+}
+
+/** Mean width of the 80 % interval over the next day, after each of some counts of hours. */
+function widthsAt(valueAt: (t: number) => number, hours: readonly number[]): number[] {
+  const model = modelNamed("committee");
+  const state = model.initialState(channel({ horizon: DAY }));
+  const widths: number[] = [];
+  let from = 0;
+  for (const until of hours) {
+    const count = until - from;
+    const times = Float64Array.from({ length: count }, (_, i) => (from + i) * HOUR_S);
+    model.absorb(state, times, Float64Array.from(times, (_, i) => valueAt(from + i)));
+    const next = Float64Array.from({ length: DAY }, (_, l) => (until + l) * HOUR_S);
+    const rows = model.forecast(state, next, Float64Array.of(0.1, 0.9));
+    let sum = 0;
+    for (let l = 0; l < DAY; l++) sum += rows[2 * l + 1]! - rows[2 * l]!;
+    widths.push(sum / DAY);
+    from = until;
+  }
+  return widths;
+}
+
+Deno.test("a level shift widens intervals at once, and leaves them wide for days only", () => {
+  const shifted = hourly((t, usual) => usual + (t >= CHANGE ? 40 : 0));
+  const days = [0, 1, 4, 12].map((day) => CHANGE + 10 + day * DAY);
+  const [before, ...after] = widthsAt(shifted, [CHANGE, ...days]);
+  const ratios = after.map((width) => width / before!);
+  // 40 is 20 deviations of the noise: forecasts miss it altogether at first.
+  assert.ok(ratios[0]! > 2 && ratios[1]! > 2, `${ratios}`);
+  assert.ok(ratios[2]! < 2, `${ratios}`);
+  assert.ok(ratios[3]! < 1.35, `${ratios}`);
+});
+
+Deno.test("an outage does not shrink intervals, whether samples are missing or not sent", () => {
+  const until = CHANGE + 6 * DAY;
+  const isOut = (t: number) => t >= CHANGE && t < until;
+  const [before, after, later] = widthsAt(
+    hourly((t, usual) => isOut(t) ? NaN : usual),
+    [CHANGE, until + 1, until + 4 * DAY],
+  );
+  assert.ok(after! > 0.9 * before!, `${after} after ${before}`);
+  assert.ok(later! > 0.75 * before! && later! < 1.25 * before!, `${later} after ${before}`);
+});
+
+Deno.test("a stuck value of some days does not leave intervals too narrow", () => {
+  const until = CHANGE + 6 * DAY;
+  const stuckAt = 53;
+  const [before, , after] = widthsAt(
+    hourly((t, usual) => t >= CHANGE && t < until ? stuckAt : usual),
+    [CHANGE, until, until + 2 * DAY],
+  );
+  assert.ok(after! > 0.9 * before!, `${after} after ${before}`);
 });
