@@ -133,7 +133,7 @@ function benchDetector(series: SeriesName, count: number): Row {
   const detector = detectors[0]!;
   const { times, values } = hourly(series, count + ONLINE_SAMPLES);
   const state: Tree = detector.initialState({ channels: 1, seed: 1 });
-  const out = { score: new Float64Array(1), flag: new Float64Array(1) };
+  const out = { score: new Float64Array(1), flag: new Float64Array(1), events: [] };
   const absorbInto = (into: Tree, i: number) =>
     detector.absorb(into, times.subarray(i, i + 1), [values.subarray(i, i + 1)], out);
   for (let i = 0; i < count; i++) absorbInto(state, i);

@@ -138,7 +138,11 @@ export const provenanceSchema = z.object({
 export const anomalySchema = z.object({
   timestamp: z.string(),
   score: z.number().openapi({ description: "-log10 of a calibrated tail probability" }),
-  flag: z.number().openapi({ description: "Evidence when the alarm opened" }),
+  flag: z.number().openapi({ description: "-log10 p" }),
+  p: numberOrNull.openapi({
+    description: "Chance a sample that a clean stream opens such an alarm",
+  }),
+  reason: z.string().nullable().openapi({ description: "What spoke loudest" }),
   channels: z.array(z.string()),
   values: z.array(numberOrNull),
   expected: z.array(numberOrNull),

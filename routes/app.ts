@@ -1,6 +1,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Service } from "../src/service/service.ts";
 import { anomalyRoutes } from "./anomalies.ts";
+import { backtestRoutes } from "./backtests.ts";
 import { dashboard } from "./dashboard/mod.ts";
 import { deviceRoutes } from "./devices.ts";
 import { docsRoutes } from "./docs.ts";
@@ -80,6 +81,7 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
       innovationRoutes(service),
       eventRoutes(service),
       statelessRoutes(service),
+      backtestRoutes(service),
       influxRoutes(service),
       modelRoutes(service),
       jobRoutes(service),

@@ -10,8 +10,8 @@ export const detectCommand: Command = {
   usage: "FILE.csv[.gz] [--column NAME]... --output OUT.csv",
   description:
     "Writes timestamp,anomaly_score,flag_score,anomaly for each sample. Each is judged by\n" +
-    "itself and the samples before it. flag_score is 0 except where an event opens or rises;\n" +
-    "anomaly is 1 where an alarm opens.",
+    "itself and the samples before it. flag_score is -log10 of the chance of such an event in a\n" +
+    "clean stream where one opens or rises, else 0; anomaly is 1 where an alarm opens.",
   takesPositionals: true,
   options: {
     ...CSV_OPTIONS,

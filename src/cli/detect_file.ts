@@ -1,6 +1,6 @@
 import { fnv1a32 } from "../base/hash.ts";
 import { InvalidValueError } from "../base/errors.ts";
-import { FLAG_THRESHOLD } from "../detectors/detector.ts";
+import type { Detection } from "../detectors/detector.ts";
 import { multiscale } from "../detectors/multiscale.ts";
 import { csv } from "../protocols/csv.ts";
 import { type Segment, sliceSegment, timesS } from "../signal/segment.ts";
@@ -54,8 +54,9 @@ function formatScore(score: number): string {
 
 /**
  * Scores a file as a stream would be: each sample by itself and those before it, in the file's
- * order. Writes `timestamp,anomaly_score,flag_score,anomaly`, a row a sample; `flag_score` is 0
- * except where an event opens or rises, `anomaly` is 1 where an alarm opens (flag_score >= 1.5).
+ * order. Writes `timestamp,anomaly_score,flag_score,anomaly`, a row a sample; `flag_score` is
+ * −log10 of the chance of such an event where one opens or rises, else 0; `anomaly` is 1 where an
+ * alarm opens (that chance is at most 1e-4).
  *
  * @throws {ProtocolError | LimitError} the input is no such CSV or too large
  */
@@ -77,12 +78,19 @@ export async function detectFile(options: DetectFileOptions): Promise<DetectFile
     for (let start = 0; start < total; start += BLOCK_SAMPLES) {
       const end = Math.min(total, start + BLOCK_SAMPLES);
       const block = sliceSegment(segment, start, end);
-      const out = { score: new Float64Array(end - start), flag: new Float64Array(end - start) };
+      const out: Detection = {
+        score: new Float64Array(end - start),
+        flag: new Float64Array(end - start),
+        events: [],
+      };
       multiscale.absorb(state, times.subarray(start, end), block.values, out);
+      const opened = new Set(
+        out.events.filter(({ phase }) => phase === "open").map(({ index }) => index),
+      );
       let text = "";
       for (let i = 0; i < end - start; i++) {
         const timestamp = formatTimestamp(block.timestampsNs[i]!);
-        const isAlarm = out.flag[i]! >= FLAG_THRESHOLD;
+        const isAlarm = opened.has(i);
         const scores = `${formatScore(out.score[i]!)},${formatScore(out.flag[i]!)}`;
         text += `${timestamp},${scores},${isAlarm ? 1 : 0}\n`;
         if (!isAlarm) continue;

@@ -6,7 +6,6 @@ import { accuracyPage } from "./evaluate/page.ts";
 import { DEVELOPMENT_SET, families, settingsFor } from "./evaluate/plan.ts";
 import type { AccuracyRecord, RecordOrigin } from "./evaluate/record.ts";
 import { evaluateRun } from "./evaluate/runs.ts";
-import { totalOf } from "./evaluate/score.ts";
 import { secondSet } from "./evaluate/second_set.ts";
 import { type Setting, settingNamed, SETTINGS } from "./evaluate/settings.ts";
 import {
@@ -18,12 +17,12 @@ import {
   subjectNames,
 } from "./evaluate/subject.ts";
 import { forgetCheckpoints, keepRecords, readRecords, textOf } from "./evaluate/store.ts";
+import { taskTable, totalTable } from "./evaluate/summary.ts";
 import { type EvaluationWindow, parseEvaluationWindow } from "./evaluate/windows.ts";
 import { readLines } from "./forecast_windows.ts";
 import { type Command, type CommandInput, type CommandOutput, EXIT_FAILED } from "./command.ts";
 import { EXIT_OK, UsageError } from "./command.ts";
 import { openProgress } from "./progress.ts";
-import { formatNumber, formatTable } from "./table.ts";
 import { MODEL_NAMES } from "../models/mod.ts";
 import { JOBS_MAX } from "./work_pool.ts";
 
@@ -259,26 +258,6 @@ async function stalePages(place: Place, isWritten: boolean): Promise<string[]> {
   return stale;
 }
 
-const HEADER = ["set", "setting", "model", "MASE", "WQL", "cover80", "cover95", "ms", "failed"];
-
-function summary(records: readonly AccuracyRecord[], kept: readonly AccuracyRecord[]): string {
-  const rows = records.map((record) => {
-    const { set, setting, model, msMedian, windows, failed } = record;
-    const wanted = SETTINGS.find(({ name }) => name === setting)!.baseline;
-    const baseline = [...records, ...kept].find((other) =>
-      other.set === set && other.model === BASELINE && other.setting === wanted
-    );
-    const { mase, wql, cover80, cover95 } = totalOf(record.tasks, baseline?.tasks ?? {});
-    const figures = [mase, wql, cover80, cover95].map((value) => formatNumber(round(value, 4)));
-    return [set, setting, model, ...figures, formatNumber(msMedian), `${failed}/${windows}`];
-  });
-  return formatTable(HEADER, rows);
-}
-
-function round(value: number, places: number): number {
-  return Number(value.toFixed(places));
-}
-
 /** `evaluate`: measures what is not measured yet and writes docs/accuracy.md. */
 export const evaluateCommand: Command = {
   name: "evaluate",
@@ -299,6 +278,7 @@ export const evaluateCommand: Command = {
     weights: { type: "string", value: "A,B", help: "Weights of checkpoints, in order of age" },
     workers: { type: "string", value: "N", help: "Workers (default: half the cores)" },
     sample: { type: "string", value: "K", help: "Only each K-th window; nothing is kept" },
+    tasks: { type: "boolean", help: "Print the figures of each task, too" },
     keep: { type: "boolean", help: "Leave out what was measured with other code too" },
     results: { type: "string", value: "FOLDER", help: "Where scores are (bench/results)" },
     docs: { type: "string", value: "FOLDER", help: "Where the page is (docs)" },
@@ -315,7 +295,8 @@ export const evaluateCommand: Command = {
     if (input.isSet("json")) {
       output.print(JSON.stringify({ records, stale }));
     } else {
-      if (records.length > 0) output.print(summary(records, kept));
+      if (input.isSet("tasks")) output.print(`${taskTable(records, kept)}\n`);
+      if (records.length > 0) output.print(totalTable(records, kept));
       for (const file of stale) output.print(`${isCheck ? "not current:" : "wrote"} docs/${file}`);
     }
     return isCheck && stale.length > 0 ? EXIT_FAILED : EXIT_OK;

@@ -165,6 +165,27 @@ export class DenseUnit {
     gate!(0, rows, 0, at, at, out.byteOffset, width, 2 * width, width, CODES[kind]);
   }
 
+  /**
+   * One sample of the selective recurrence: x = exp(delta·A)·x + delta·u·B, y = C·x + D·u. Features
+   * and states are multiples of 4. Equation: src/ops/selective_state_update.ts.
+   *
+   * @param states  advanced in place                  [state/4, feature, 4]
+   * @param A                                          [state/4, feature, 4]
+   * @param delta   likewise u, D and y                            [feature]
+   * @param B       likewise C                                       [state]
+   */
+  selectiveStep(
+    { y, states, u, delta, A, B, C, D }: Readonly<
+      Record<"y" | "states" | "u" | "delta" | "A" | "B" | "C" | "D", Float32Array>
+    >,
+  ): void {
+    const { selective_state_update: update } = this.#kernels;
+    const inputs = [u, delta, A, B, C, D].map((array) => array.byteOffset);
+    const noGateBiasOrSlots = [0, 0, 0];
+    const outputs = [y.byteOffset, states.byteOffset];
+    update!(0, 1, 0, ...inputs, ...noGateBiasOrSlots, ...outputs, 1, 1, D.length, B.length, 1, 0);
+  }
+
   #run(
     name: string,
     a: Float32Array,

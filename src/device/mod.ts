@@ -26,6 +26,7 @@ export {
   DenseUnit,
 } from "./dense.ts";
 export { type PackedArea, type PackedKernels, packedUnit } from "./packed.ts";
+export { layOutPass, type PassArrays, passUnit } from "./pass_unit.ts";
 export { recordLaunches } from "./recorder.ts";
 export { SIMD_THREADS_MAX, type SimdOptions } from "./simd.ts";
 export { openScope, type ScopedDevice } from "./scope.ts";

@@ -22,15 +22,6 @@ export interface PackedKernels {
     grow: number,
     size: number,
   ): void;
-  /** P −= factor·column·columnᵀ, then out = P·row, in one pass over P. */
-  subtractOuterTimesRow(
-    cov: Float64Array,
-    column: Float64Array,
-    factor: number,
-    row: Float64Array,
-    out: Float64Array,
-    size: number,
-  ): void;
 }
 
 /** Arrays in one area of the kernels' memory; each of any content. */
@@ -41,8 +32,6 @@ export interface PackedArea {
   readonly row: Float64Array;
   /** [size] */
   readonly column: Float64Array;
-  /** [size] */
-  readonly out: Float64Array;
 }
 
 /** Areas that can be borrowed at once: the filters of a model at work, and one that is fitted. */
@@ -82,12 +71,12 @@ export class PackedUnit implements PackedKernels {
   }
 
   /**
-   * Borrows an area for `count` matrices of a size and three vectors; undefined where that is too
+   * Borrows an area for `count` matrices of a size and two vectors; undefined where that is too
    * small to pay or too large to fit, or all areas are out.
    */
   borrow(size: number, count: number): PackedArea | undefined {
     const covLength = count * size * (size + 1) / 2;
-    const bytes = 8 * (covLength + 3 * size) + 4 * ALIGN_BYTES;
+    const bytes = 8 * (covLength + 2 * size) + 3 * ALIGN_BYTES;
     if (size < PACKED_SIZE_MIN || bytes > PACKED_AREA_BYTES) return undefined;
     if (this.#borrowed === PACKED_AREAS_MAX) return undefined;
     const index = this.#borrowed++;
@@ -115,7 +104,7 @@ export class PackedUnit implements PackedKernels {
       at += Math.ceil(8 * length / ALIGN_BYTES) * ALIGN_BYTES;
       return array;
     };
-    return { cov: take(covLength), row: take(size), column: take(size), out: take(size) };
+    return { cov: take(covLength), row: take(size), column: take(size) };
   }
 
   covTimesRow(cov: Float64Array, row: Float64Array, out: Float64Array, size: number): void {
@@ -130,24 +119,6 @@ export class PackedUnit implements PackedKernels {
     size: number,
   ): void {
     this.#kernels.subtract_outer!(cov.byteOffset, column.byteOffset, factor, grow, size);
-  }
-
-  subtractOuterTimesRow(
-    cov: Float64Array,
-    column: Float64Array,
-    factor: number,
-    row: Float64Array,
-    out: Float64Array,
-    size: number,
-  ): void {
-    this.#kernels.subtract_outer_times_row!(
-      cov.byteOffset,
-      column.byteOffset,
-      factor,
-      row.byteOffset,
-      out.byteOffset,
-      size,
-    );
   }
 }
 

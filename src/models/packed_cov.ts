@@ -1,7 +1,7 @@
 import { type PackedArea, type PackedKernels, packedUnit } from "../device/mod.ts";
 
 /** The kernels in plain loops: what those of {@linkcode packedUnit} are held to, bit for bit. */
-export const PLAIN_PACKED: PackedKernels = { covTimesRow, subtractOuter, subtractOuterTimesRow };
+export const PLAIN_PACKED: PackedKernels = { covTimesRow, subtractOuter };
 
 function covTimesRow(
   cov: Float64Array,
@@ -36,45 +36,6 @@ function subtractOuter(
   }
 }
 
-/** One pass instead of two takes a third off the time of a fit, which is bound by this loop. */
-function subtractOuterTimesRow(
-  cov: Float64Array,
-  column: Float64Array,
-  factor: number,
-  row: Float64Array,
-  out: Float64Array,
-  size: number,
-): void {
-  let at = 0;
-  for (let i = 0; i < size; i++) {
-    const scaled = column[i]! * factor;
-    const ci = row[i]!;
-    let even = 0;
-    let odd = 0;
-    let j = 0;
-    for (; j + 1 < i; j += 2) {
-      const p = cov[at]! - scaled * column[j]!;
-      const q = cov[at + 1]! - scaled * column[j + 1]!;
-      cov[at] = p;
-      cov[at + 1] = q;
-      at += 2;
-      even += p * row[j]!;
-      odd += q * row[j + 1]!;
-      out[j] = out[j]! + p * ci;
-      out[j + 1] = out[j + 1]! + q * ci;
-    }
-    if (j < i) {
-      const p = cov[at]! - scaled * column[j]!;
-      cov[at++] = p;
-      even += p * row[j]!;
-      out[j] = out[j]! + p * ci;
-    }
-    const p = cov[at]! - scaled * column[i]!;
-    cov[at++] = p;
-    out[i] = even + odd + p * ci;
-  }
-}
-
 /** The vectors of a filter, and the kernels that can reach them and its covariance. */
 export type PackedWork = {
   readonly kernels: PackedKernels;
@@ -82,14 +43,12 @@ export type PackedWork = {
   readonly row: Float64Array;
   /** [size] */
   readonly column: Float64Array;
-  /** [size] */
-  readonly out: Float64Array;
 };
 
 /** Vectors of one's own, for the plain loops. */
 export function plainWork(size: number): PackedWork {
   const vector = () => new Float64Array(size);
-  return { kernels: PLAIN_PACKED, row: vector(), column: vector(), out: vector() };
+  return { kernels: PLAIN_PACKED, row: vector(), column: vector() };
 }
 
 /** Anything with a packed covariance, one or several after the other. */
@@ -115,7 +74,7 @@ export class Residents {
     area.cov.set(state.cov);
     this.#guests.push({ state, home: state.cov });
     state.cov = area.cov;
-    return { kernels: unit, row: area.row, column: area.column, out: area.out };
+    return { kernels: unit, row: area.row, column: area.column };
   }
 
   /** Moves all covariances back into the arrays they came from. */

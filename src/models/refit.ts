@@ -15,7 +15,7 @@ import {
   settingOf,
 } from "./refit_setting.ts";
 import { judged, naiveScaleOf, replay, thinPending } from "./replay.ts";
-import { fitSeries, fitStructural } from "./structural_fit.ts";
+import { fitSeries, fitStructural, seasonRows } from "./structural_fit.ts";
 import { structuralLayout, THETA } from "./structural_layout.ts";
 
 /** Fits that are kept: origins of the replay use the newest one that was known to them. */
@@ -35,12 +35,16 @@ function fitAll(setting: Setting, count: number, warm: Float64Array | null): Flo
   const from = Math.max(0, count - Math.max(FIT_SAMPLES, Math.ceil(FIT_SEASONS * longest)));
   const season = Math.max(1, seasons[0]?.slots ?? 1);
   const thetas = new Float64Array(setting.filters.length * THETA.size);
+  const stretch = us.slice(from, count);
+  let rows: Float64Array | undefined;
   setting.filters.forEach((name, k) => {
     const values = input.values.slice(from, count);
     for (let i = 0; i < values.length; i++) values[i] = toTrackUnits(setting.units[k]!, values[i]!);
     const layout = structuralLayout(FILTER_KINDS[name], seasons);
     const startLevel = meanOf(values.subarray(0, season));
-    const series = fitSeries(layout, us.slice(from, count), values, startLevel, input.horizon);
+    // All filters have the same seasons.
+    rows ??= seasonRows(layout, stretch);
+    const series = fitSeries(layout, stretch, values, startLevel, input.horizon, rows);
     const before = warm?.slice(k * THETA.size, (k + 1) * THETA.size) ?? null;
     thetas.set(fitStructural(series, before), k * THETA.size);
   });

@@ -1,14 +1,5 @@
-import { type PackedWork, plainWork, Residents } from "./packed_cov.ts";
-import {
-  advanceCov,
-  advanceMean,
-  clipInnovation,
-  setTransition,
-  type StructuralModel,
-  structuralModel,
-  structuralStart,
-  type StructuralState,
-} from "./structural.ts";
+import type { PassArrays } from "../device/mod.ts";
+import { setTransition, type StructuralModel, structuralModel } from "./structural.ts";
 import {
   observationRowInto,
   seasonPhases,
@@ -16,20 +7,27 @@ import {
   type StructuralLayout,
   THETA,
 } from "./structural_layout.ts";
+import {
+  LOW_STATES,
+  MODEL,
+  passArrays,
+  passWidth,
+  runPass,
+  setPassTransition,
+  startPass,
+} from "./structural_pass.ts";
 
 /** What a fit is made on: samples in slot time and normalised values. */
 export type FitSeries = {
   readonly layout: StructuralLayout;
   /** Slot times, increasing.                                                           [length] */
   readonly us: Float64Array;
-  /** Normalised values, none missing.                                                  [length] */
-  readonly values: Float64Array;
-  /** Observation rows of the samples.                                            [length, size] */
-  readonly rows: Float64Array;
   /** Mean of the first season: where the level starts. */
   readonly startLevel: number;
   /** Leads of the multi-step criterion. */
   readonly horizon: number;
+  /** What passes run on; lent until the next series is laid out. */
+  readonly pass: PassArrays;
 };
 
 /** Gaussian priors of log10 parameters: mean and standard deviation. */
@@ -66,22 +64,38 @@ const DAMPING_GAIN_MIN = 0.1;
 const COLD_STEPS = [1, 0.5];
 const WARM_STEPS = [0.5];
 
-/** Lays out samples for fitting; the observation rows are computed once for all evaluations. */
+/** Rows of the season states at slot times, as passes have them.                [length, width] */
+export function seasonRows(layout: StructuralLayout, us: Float64Array): Float64Array {
+  const width = passWidth(layout);
+  const rows = new Float64Array(us.length * width);
+  if (width === 0) return rows;
+  const row = new Float64Array(layout.size);
+  const phases = seasonPhases(layout);
+  for (let t = 0; t < us.length; t++) {
+    observationRowInto(layout, us[t]!, row, phases);
+    rows.set(row.subarray(layout.seasonStart), t * width);
+  }
+  return rows;
+}
+
+/**
+ * Lays out samples for fitting, in place of the series laid out before.
+ *
+ * @param values   normalised, none missing                                            [length]
+ * @param seasons  the rows, where they are known: those of a layout of the same seasons
+ */
 export function fitSeries(
   layout: StructuralLayout,
   us: Float64Array,
   values: Float64Array,
   startLevel: number,
   horizon: number,
+  seasons: Float64Array = seasonRows(layout, us),
 ): FitSeries {
-  const rows = new Float64Array(us.length * layout.size);
-  const row = new Float64Array(layout.size);
-  const phases = seasonPhases(layout);
-  for (let t = 0; t < us.length; t++) {
-    observationRowInto(layout, us[t]!, row, phases);
-    rows.set(row, t * layout.size);
-  }
-  return { layout, us, values, rows, startLevel, horizon };
+  const pass = passArrays(us.length, passWidth(layout));
+  pass.seasons.set(seasons);
+  pass.values.set(values);
+  return { layout, us, startLevel, horizon, pass };
 }
 
 /** Where the multi-step criterion forecasts from: counts of samples seen, increasing. */
@@ -97,74 +111,95 @@ function criterionOrigins(count: number, horizon: number): number[] {
   return origins;
 }
 
-/** Fᵀ·row: what the row that begins at `from` sees of the state before the time update. */
-function rowBeforeInto(
+/** Adds |error| / sqrt(lead) of the forecasts from one origin. */
+function addOriginErrors(
+  { us, pass, horizon }: FitSeries,
   model: StructuralModel,
-  rows: Float64Array,
-  from: number,
-  out: Float64Array,
-): void {
-  const { layout, transition } = model;
-  for (let i = 0; i < layout.size; i++) out[i] = rows[from + i]!;
-  if (layout.kind.slope) {
-    out[1] = transition.gain * rows[from]! + transition.decay * rows[from + 1]!;
-  }
-  for (let k = 0; k < transition.ouDecay.length; k++) {
-    const i = layout.ouStart + k;
-    out[i] = transition.ouDecay[k]! * rows[from + i]!;
-  }
-}
-
-/** From P·Fᵀ·row before the time update to P·row after it: F·column + Q·row, in place. */
-function columnAfter(
-  model: StructuralModel,
-  rows: Float64Array,
-  from: number,
-  column: Float64Array,
-): void {
-  const { layout, transition: tr, seasonVariance } = model;
-  const level = rows[from]!;
-  if (layout.kind.slope) {
-    const slope = rows[from + 1]!;
-    column[0] = column[0]! + tr.gain * column[1]! + tr.crossNoise * slope;
-    column[1] = tr.decay * column[1]! + tr.crossNoise * level + tr.slopeNoise * slope;
-  }
-  column[0] = column[0]! + tr.levelNoise * level;
-  for (let k = 0; k < tr.ouDecay.length; k++) {
-    const i = layout.ouStart + k;
-    column[i] = tr.ouDecay[k]! * column[i]! + tr.ouNoise[k]! * rows[from + i]!;
-  }
-  const { seasonStart } = layout;
-  for (let i = 0; i < seasonVariance.length; i++) {
-    const at = seasonStart + i;
-    column[at] = column[at]! + seasonVariance[i]! * tr.dt * rows[from + at]!;
-  }
-}
-
-/** Sum of |error| / sqrt(lead) of the forecasts from one origin, and how many there were. */
-function originError(
-  series: FitSeries,
-  model: StructuralModel,
-  mean: Float64Array,
   origin: number,
-  scratch: Float64Array,
-): { sum: number; terms: number } {
-  const { layout, us, values, rows } = series;
-  const { size } = layout;
-  scratch.set(mean);
-  let sum = 0;
-  let terms = 0;
-  const end = Math.min(us.length, origin + series.horizon);
+  sums: Sums,
+): void {
+  const { mean, seasons, values, noise } = pass;
+  const width = noise.length;
+  const { kind } = model.layout;
+  let [level, slope, first, second] = [mean[0]!, mean[1]!, mean[2]!, mean[3]!];
+  const end = Math.min(us.length, origin + horizon);
   for (let t = origin; t < end; t++) {
-    setTransition(model, us[t]! - us[t - 1]!);
-    advanceMean(model, scratch);
-    let forecast = 0;
-    const at = t * size;
-    for (let i = 0; i < size; i++) forecast += rows[at + i]! * scratch[i]!;
-    sum += Math.abs(values[t]! - forecast) / Math.sqrt(us[t]! - us[origin - 1]!);
-    terms++;
+    const tr = setTransition(model, us[t]! - us[t - 1]!);
+    if (kind.slope) {
+      level += tr.gain * slope;
+      slope *= tr.decay;
+    }
+    first *= tr.ouDecay[0] ?? 0;
+    second *= tr.ouDecay[1] ?? 0;
+    let forecast = level + first + second;
+    for (let i = 0; i < width; i++) forecast += seasons[t * width + i]! * mean[LOW_STATES + i]!;
+    sums.farSum += Math.abs(values[t]! - forecast) / Math.sqrt(us[t]! - us[origin - 1]!);
+    sums.farTerms++;
   }
-  return { sum, terms };
+}
+
+/** Products of this size are numbers still when they are multiplied by one more variance. */
+const PRODUCT_MAX = 1e250;
+
+/** Σ log of positive numbers from `from` to `to`. */
+function logsSum(values: Float64Array, from: number, to: number): number {
+  let sum = 0;
+  let product = 1;
+  for (let i = from; i < to; i++) {
+    product *= values[i]!;
+    if (product < PRODUCT_MAX) continue;
+    sum += Math.log(product);
+    product = 1;
+  }
+  return sum + Math.log(product);
+}
+
+/** What no model can be worse than. */
+const WORST = 1e30;
+
+/** Shares of the samples after which hopeless parameters are given up. */
+const CHECKS = [1 / 4, 1 / 2, 3 / 4];
+
+/** Parameters this far behind at a check are hopeless, in units of the log likelihood. */
+const HOPELESS = 8;
+
+/** Criteria times samples of the best parameters so far, and of those tried.         [check] */
+type Race = { readonly best: Float64Array; readonly own: Float64Array };
+
+/** Both parts of the criterion while it is summed, and the step that the pass is set to. */
+type Sums = { logs: number; farSum: number; farTerms: number; dt: number };
+
+function criterionOf({ layout, pass }: FitSeries, sums: Sums, count: number): number {
+  const share = layout.kind.multiStepShare;
+  const near = 0.5 * sums.logs / count +
+    Math.log(pass.model[MODEL.sizeSum]! / count + 1e-12);
+  if (share === 0 || sums.farTerms === 0) return near;
+  return (1 - share) * near + share * Math.log(sums.farSum / sums.farTerms + 1e-9);
+}
+
+/** Runs the samples `from` to `to`; returns whether all innovations are numbers. */
+function passOver(
+  { us, pass }: FitSeries,
+  model: StructuralModel,
+  sums: Sums,
+  from: number,
+  to: number,
+): boolean {
+  const stepTo = (t: number) => t === 0 ? 1 : us[t]! - us[t - 1]!;
+  for (let t = from; t < to;) {
+    const dt = stepTo(t);
+    if (sums.dt !== dt) {
+      setTransition(model, dt);
+      setPassTransition(pass, model);
+      sums.dt = dt;
+    }
+    let end = t + 1;
+    while (end < to && stepTo(end) === dt) end++;
+    if (runPass(pass, t, end) < end) return false;
+    t = end;
+  }
+  sums.logs += logsSum(pass.variances, from, to);
+  return true;
 }
 
 /**
@@ -172,129 +207,39 @@ function originError(
  *
  *   c1 = mean(½ log S) + log mean(|v| / √S)                   Laplace, scale concentrated out
  *   c  = (1 − s)·c1 + s·log mean(|e_{o,l}| / √l)              s: the kind's multi-step share
+ *
+ * @param race  where given, parameters far behind the best are not followed to the end
  */
-export function structuralCriterion(series: FitSeries, theta: Float64Array): number {
-  const { layout, us } = series;
-  const model = structuralModel(layout, theta);
-  const start = structuralStart(model, us[0]! - 1, series.startLevel);
-  const residents = new Residents();
-  const work = residents.enter(start, layout.size, 1) ?? plainWork(layout.size);
-  try {
-    return criterionOf(series, model, start, work);
-  } finally {
-    residents.leaveAll();
-  }
-}
-
-/**
- * Tells when a filter has come to rest: without a season, and with equal steps, its covariance and
- * gain settle, after which each step would compute the very same bits once more.
- */
-class Rest {
-  /** Step length at which the filter rests; NaN while it does not. */
-  dt = NaN;
-  readonly #isPossible: boolean;
-  /** Covariance after the last step whose variance was that of the one before. */
-  readonly #cov: Float64Array;
-  #seenDt = NaN;
-
-  constructor({ size, omegas }: StructuralLayout) {
-    this.#isPossible = omegas.length === 0;
-    this.#cov = new Float64Array(size * (size + 1) / 2);
-  }
-
-  /** Looks at a filter after a step that has changed nothing but the mean, as far as is known. */
-  look(
-    dt: number,
-    isSameVariance: boolean,
-    cov: Float64Array,
-    column: Float64Array,
-    previous: Float64Array,
-  ): void {
-    this.dt = NaN;
-    if (!isSameVariance || !this.#isPossible) {
-      this.#seenDt = NaN;
-      return;
-    }
-    if (this.#seenDt === dt && areSame(cov, this.#cov) && areSame(column, previous)) this.dt = dt;
-    this.#seenDt = dt;
-    this.#cov.set(cov);
-  }
-}
-
-/** Equal bits but for the sign of a zero, as far as `b` goes. */
-function areSame(a: Float64Array, b: Float64Array): boolean {
-  for (let i = 0; i < b.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
-
-/** The criterion of a model from its start; `work` reaches the start's covariance. */
-function criterionOf(
+export function structuralCriterion(
   series: FitSeries,
-  model: StructuralModel,
-  start: StructuralState,
-  work: PackedWork,
+  theta: Float64Array,
+  race?: Race,
 ): number {
-  const { layout, us, values, rows } = series;
+  const { layout, us, pass, horizon } = series;
   const count = us.length;
-  const { size } = layout;
-  const { mean, cov } = start;
-  const { kernels, row: rowBefore, column: previous, out: column } = work;
-  const share = layout.kind.multiStepShare;
-  const origins = share > 0 ? criterionOrigins(count, series.horizon) : [];
-  previous.fill(0);
-  const scratch = new Float64Array(size);
-  let factor = 0;
-  let logSum = 0;
-  let sizeSum = 0;
-  let farSum = 0;
-  let farTerms = 0;
+  const model = structuralModel(layout, theta);
+  startPass(pass, model, series.startLevel);
+  const origins = layout.kind.multiStepShare > 0 ? criterionOrigins(count, horizon) : [];
+  const checks = race === undefined ? [] : CHECKS.map((share) => Math.ceil(share * count));
+  const sums: Sums = { logs: 0, farSum: 0, farTerms: 0, dt: NaN };
   let nextOrigin = 0;
-  let variance = 1;
-  let deviation = 1;
-  let halfLog = 0;
-  const rest = new Rest(layout);
-  for (let t = 0; t < count; t++) {
+  let nextCheck = 0;
+  for (let t = 0; t < count;) {
     if (origins[nextOrigin] === t) {
-      const far = originError(series, model, mean, t, scratch);
-      farSum += far.sum;
-      farTerms += far.terms;
+      addOriginErrors(series, model, t, sums);
       nextOrigin++;
     }
-    const dt = us[t]! - (t === 0 ? start.u : us[t - 1]!);
-    setTransition(model, dt);
-    // Offsets, not views: making one takes as long as a small filter's step.
-    const from = t * size;
-    if (rest.dt !== dt) {
-      rowBeforeInto(model, rows, from, rowBefore);
-      kernels.subtractOuterTimesRow(cov, previous, factor, rowBefore, column, size);
-      advanceCov(model, cov);
-      columnAfter(model, rows, from, column);
-      const before = variance;
-      variance = 1;
-      for (let i = 0; i < size; i++) variance += column[i]! * rows[from + i]!;
-      if (!(variance > 0)) return 1e30;
-      deviation = Math.sqrt(variance);
-      halfLog = 0.5 * Math.log(variance);
-      rest.look(dt, variance === before, cov, column, previous);
+    if (race !== undefined && checks[nextCheck] === t) {
+      const behind = t * criterionOf(series, sums, t);
+      race.own[nextCheck] = behind;
+      if (behind > race.best[nextCheck]! + HOPELESS) return WORST;
+      nextCheck++;
     }
-    advanceMean(model, mean);
-    let expected = 0;
-    for (let i = 0; i < size; i++) expected += mean[i]! * rows[from + i]!;
-    const innovation = values[t]! - expected;
-    if (!Number.isFinite(innovation)) return 1e30;
-    logSum += halfLog;
-    sizeSum += Math.abs(innovation) / deviation;
-    factor = 1 / variance;
-    const gain = clipInnovation(start, innovation, deviation) * factor;
-    for (let i = 0; i < size; i++) {
-      mean[i] = mean[i]! + column[i]! * gain;
-      previous[i] = column[i]!;
-    }
+    const end = Math.min(count, origins[nextOrigin] ?? count, checks[nextCheck] ?? count);
+    if (!passOver(series, model, sums, t, end)) return WORST;
+    t = end;
   }
-  const near = logSum / count + Math.log(sizeSum / count + 1e-12);
-  if (share === 0 || farTerms === 0) return near;
-  return (1 - share) * near + share * Math.log(farSum / farTerms + 1e-9);
+  return criterionOf(series, sums, count);
 }
 
 function penalty(theta: Float64Array, used: readonly number[]): number {
@@ -347,14 +292,21 @@ export function fitStructural(series: FitSeries, warm: Float64Array | null): Flo
   const count = series.us.length;
   const { kind } = series.layout;
   const used = usedParameters(series.layout);
+  const race: Race = {
+    best: new Float64Array(CHECKS.length).fill(Infinity),
+    own: new Float64Array(CHECKS.length),
+  };
   const cost = (theta: Float64Array) =>
-    count * structuralCriterion(series, theta) + penalty(theta, used);
+    count * structuralCriterion(series, theta, race) + penalty(theta, used);
   let best = warm?.slice() ?? coldStarts(kind)[0]!;
   let bestCost = cost(best);
+  race.best.set(race.own);
   if (warm === null) {
     for (const start of coldStarts(kind).slice(1)) {
       const startCost = cost(start);
-      if (startCost < bestCost) [best, bestCost] = [start, startCost];
+      if (!(startCost < bestCost)) continue;
+      [best, bestCost] = [start, startCost];
+      race.best.set(race.own);
     }
   }
   const tryMove = (index: number, value: number, gain: number): boolean => {
@@ -363,6 +315,7 @@ export function fitStructural(series: FitSeries, warm: Float64Array | null): Flo
     const movedCost = cost(moved);
     if (!(movedCost < bestCost - gain)) return false;
     [best, bestCost] = [moved, movedCost];
+    race.best.set(race.own);
     return true;
   };
   for (const step of warm === null ? COLD_STEPS : WARM_STEPS) {

@@ -1,5 +1,5 @@
 import { ConflictError, InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
-import { concatSegments, type Segment } from "../signal/segment.ts";
+import type { Segment } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import { PAGE_MAX, type Store } from "../stores/store.ts";
 import type { TuningRecipe } from "../training/tuning.ts";
@@ -8,12 +8,8 @@ import type { JobRows } from "./job_files.ts";
 import { JOB_ROWS_MIN, JOB_SERIES_MAX, JOB_VALUES_MAX } from "./job_record.ts";
 import type { JobShape } from "./job_shape.ts";
 import type { Jobs } from "./jobs.ts";
-import { mergeRows } from "./merge.ts";
 import type { ServingModel, TrainedModels } from "./models.ts";
-import { selectChannels } from "./observations.ts";
-
-/** Rows that are read from the store at a time. */
-const PAGE_ROWS = 65_536;
+import { onlySegment, readRange, type StreamRange } from "./range.ts";
 
 /** What a tuning is asked with, wherever its samples come from. */
 export interface TuningQuestion {
@@ -24,13 +20,6 @@ export interface TuningQuestion {
   readonly recipe: TuningRecipe;
   /** Only these channels; undefined = all. */
   readonly channels?: readonly string[] | undefined;
-}
-
-/** Samples of a stream to learn from. */
-export interface StreamRange {
-  readonly id: string;
-  readonly fromNs: bigint | undefined;
-  readonly toNs: bigint | undefined;
 }
 
 /** What the use cases of models stand on. */
@@ -116,7 +105,8 @@ export class ModelService {
     const source = { kind: "stream", id, from: timeOf(fromNs), to: timeOf(toNs) } as const;
     return await this.#submit(question, source, async () => {
       const wanted = question.channels ?? record.channels;
-      return rowsOf(await this.#read(range, wanted), wanted, record.settings.seasonsS);
+      const segment = await readRange(this.#parts.store, range, wanted, checkValues);
+      return rowsOf(segment, wanted, record.settings.seasonsS);
     });
   }
 
@@ -152,30 +142,20 @@ export class ModelService {
     return file;
   }
 
-  /** Some channels of a range, read page by page. @throws {LimitError} they are too many values */
-  async #read(
-    { id, fromNs, toNs }: StreamRange,
-    channels: readonly string[],
-  ): Promise<Segment> {
-    const record = await this.#parts.store.getStream(id);
-    if (record === null || record.firstNs === null || record.lastNs === null) {
-      throw new InvalidValueError("stream", id, "a stream with samples");
+  /**
+   * Files of the networks that come with the program, and of the trained ones among `names`.
+   *
+   * @throws {InvalidValueError} no such model; the message lists those there are
+   */
+  async files(names: readonly string[]): Promise<Map<string, Uint8Array>> {
+    const { models, shipped } = this.#parts;
+    const files = new Map(shipped);
+    for (const name of names) {
+      models.require(name);
+      const file = await models.file(name);
+      if (file !== undefined) files.set(name, file);
     }
-    const endNs = toNs ?? record.lastNs;
-    const pages: Segment[] = [];
-    let values = 0;
-    let nextNs = fromNs ?? record.firstNs;
-    while (nextNs <= endNs) {
-      const page = await this.#parts.store.readObservations(id, nextNs, endNs, PAGE_ROWS);
-      const length = page.timestampsNs.length;
-      if (length > 0) pages.push(selectChannels(page, channels));
-      values += length * channels.length;
-      checkValues(values);
-      if (length < PAGE_ROWS) break;
-      nextNs = page.timestampsNs[length - 1]! + 1n;
-    }
-    if (pages.length > 0) return concatSegments(pages);
-    throw new InvalidValueError("from", id, "a range with samples");
+    return files;
   }
 
   /** Ends the listeners to jobs, and takes no more. */
@@ -193,17 +173,6 @@ function checkValues(values: number): void {
   if (values > JOB_VALUES_MAX) {
     throw new LimitError("JOB_VALUES_MAX", JOB_VALUES_MAX, values, "samples");
   }
-}
-
-/** @throws {InvalidValueError} none, or samples of several streams */
-function onlySegment(segments: readonly Segment[]): Segment {
-  const [first] = segments;
-  if (first === undefined) throw new InvalidValueError("timestamps", "[]", "samples");
-  const other = segments.find(({ streamId }) => streamId !== first.streamId);
-  if (other !== undefined) {
-    throw new InvalidValueError("stream", other.streamId, "samples of one stream only");
-  }
-  return mergeRows(segments.length === 1 ? first : concatSegments(segments));
 }
 
 function requireChannels(asked: readonly string[] | undefined, known: readonly string[]): void {

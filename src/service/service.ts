@@ -5,6 +5,7 @@ import { formatTimestamp } from "../signal/timestamp.ts";
 import type { AppendOptions, AppendResult, Store, StreamSettings } from "../stores/store.ts";
 import type { Applied, Engine, ForecastRequest } from "../streams/engine.ts";
 import { type AnswersShape, answersShape } from "./answer_shapes.ts";
+import type { Backtests } from "./backtests.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { mergeByStream, mergeRows } from "./merge.ts";
 import { type Observations, readObservations } from "./observations.ts";
@@ -37,6 +38,7 @@ export interface ServiceParts {
   readonly store: Store;
   readonly engine: Engine;
   readonly models: ModelService;
+  readonly backtests: Backtests;
   readonly telemetry: Telemetry;
   readonly log: Log;
   readonly clock: Clock;
@@ -62,6 +64,7 @@ export interface ForecastQuestion extends ForecastRequest {
 export class Service {
   readonly events = new EventHub();
   readonly models: ModelService;
+  readonly backtests: Backtests;
   readonly telemetry: Telemetry;
   readonly log: Log;
   readonly clock: Clock;
@@ -71,8 +74,9 @@ export class Service {
   readonly #closing = new AbortController();
   #warnedMs = -Infinity;
 
-  constructor({ store, engine, models, telemetry, log, clock }: ServiceParts) {
+  constructor({ store, engine, models, backtests, telemetry, log, clock }: ServiceParts) {
     this.models = models;
+    this.backtests = backtests;
     this.#store = store;
     this.#engine = engine;
     this.telemetry = telemetry;
@@ -291,6 +295,7 @@ export class Service {
   /** Absorbs and commits what waits, closes engine and store. */
   async close(): Promise<void> {
     this.beginShutdown();
+    await this.backtests.close();
     await this.models.close();
     await this.#engine.close();
     await this.#store.close();

@@ -41,6 +41,8 @@ export interface AnomalyShape {
   timestamp: string;
   score: number;
   flag: number;
+  p: number | null;
+  reason: string | null;
   channels: string[];
   values: (number | null)[];
   expected: (number | null)[];
@@ -192,6 +194,8 @@ export function anomalyShape(alarm: AlarmEvent): AnomalyShape {
     timestamp: formatTimestamp(alarm.timestampNs),
     score: alarm.score,
     flag: alarm.flag,
+    p: alarm.p ?? null,
+    reason: alarm.reason ?? null,
     channels: [...alarm.channels],
     values: [...alarm.value],
     expected: [...alarm.expected],

@@ -125,8 +125,15 @@ export interface AlarmEvent {
   readonly timestampNs: bigint;
   readonly kind: "anomaly";
   readonly score: number;
+  /** −log10 p when the alarm opened. */
   readonly flag: number;
-  /** The channels that stand out most, largest standardised innovation first. */
+  /** Chance a sample that a clean stream opens such an alarm; absent in what an older form told. */
+  readonly p?: number;
+  /** What spoke loudest; absent in what an older form told. */
+  readonly reason?: string;
+  /** Counts the alarms of the stream's state from 0; absent in what an older form told. */
+  readonly number?: number;
+  /** The channels that spoke, loudest first; none where all did. */
   readonly channels: readonly string[];
   /** What was measured, by entry of `channels`; null is missing. */
   readonly value: readonly (number | null)[];

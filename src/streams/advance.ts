@@ -253,5 +253,6 @@ function unseen({ segment, start }: Pending, appliedOffset: number): Applied {
     score: new Float64Array(length),
     flag: new Float64Array(length),
     alarms: [],
+    ended: [],
   };
 }

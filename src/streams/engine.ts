@@ -1,3 +1,4 @@
+import type { Reason } from "../detectors/detector.ts";
 import type { ModelSummary } from "../models/model.ts";
 import type { Segment } from "../signal/segment.ts";
 import type { ChannelAnswers, DrawRequest } from "./answers.ts";
@@ -17,10 +18,30 @@ export interface Applied {
   readonly scale: readonly Float64Array[];
   /** −log10 of a calibrated tail probability; 0 without a detector.                 [length] */
   readonly score: Float64Array;
-  /** Evidence where an alarm opens, else 0.                                         [length] */
+  /** −log10 of the chance of such an event where one opens or rises, else 0.         [length] */
   readonly flag: Float64Array;
   /** The alarms that opened inside this segment. */
   readonly alarms: readonly AlarmEvent[];
+  /** The alarms that ended inside this segment. */
+  readonly ended: readonly EndedAlarm[];
+}
+
+/** An alarm that is over. */
+export interface EndedAlarm {
+  readonly streamId: string;
+  /** The number that the alarm had when it opened. */
+  readonly number: number;
+  /** To the microsecond, as is `peakNs`. */
+  readonly openedNs: bigint;
+  readonly peakNs: bigint;
+  /** Time of the sample at which it was known to be over. */
+  readonly endedNs: bigint;
+  /** Highest score of its samples. */
+  readonly score: number;
+  /** Smallest chance a sample of a clean stream to see such an event. */
+  readonly p: number;
+  readonly reason: Reason;
+  readonly channels: readonly string[];
 }
 
 /** What is known of a stream's state, for `GET /v1/streams/{id}`. */

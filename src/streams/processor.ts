@@ -2,12 +2,12 @@ import { InvalidValueError, NotFoundError } from "../base/errors.ts";
 import { fnv1a32 } from "../base/hash.ts";
 import { invariant } from "../base/invariant.ts";
 import type { Tree } from "../base/tree.ts";
-import type { Detector } from "../detectors/detector.ts";
+import type { Detection, Detector, FlagEvent } from "../detectors/detector.ts";
 import type { ChannelConfig, Model, ModelSummary } from "../models/model.ts";
 import { type Segment, timesS } from "../signal/segment.ts";
 import { TIMESTAMP_NS_MAX } from "../signal/timestamp.ts";
 import type { Snapshot, StreamSettings } from "../stores/store.ts";
-import { type OpenedAlarm, openedAlarms } from "./alarms.ts";
+import { endedAlarms, type OpenedAlarm, openedAlarms } from "./alarms.ts";
 import { nextTimes } from "./calendar.ts";
 import { type ChannelAnswers, channelAnswers, checkDraws, roundInto } from "./answers.ts";
 import {
@@ -121,11 +121,18 @@ export class StreamProcessor {
       for (const name of names) this.#openChannel(name, segment.timestampsNs[index]!);
     }
     this.#absorbChannels(segment, { expected, scale });
-    this.#detect(segment, growth, { score, flag });
+    const events: FlagEvent[] = [];
+    this.#detect(segment, growth, { score, flag, events });
     this.#advance(segment);
     const appliedOffset = this.#envelope.sampleCount;
     const absorbed = { segment, start, appliedOffset, expected, scale, score, flag };
-    return { ...absorbed, opened: openedAlarms(absorbed) };
+    const channels = this.#envelope.channels.map(({ name }) => name);
+    const told = { events, channels, epochNs: this.#envelope.epochNs };
+    return {
+      ...absorbed,
+      opened: openedAlarms(absorbed, told),
+      ended: endedAlarms(absorbed, told),
+    };
   }
 
   /** Where new channels show their first value: by sample, then by name. */
@@ -188,7 +195,7 @@ export class StreamProcessor {
   #detect(
     segment: Segment,
     growth: readonly { index: number; names: string[] }[],
-    out: { readonly score: Float64Array; readonly flag: Float64Array },
+    out: Detection,
   ): void {
     if (this.config.detector === null) return;
     const ends = [...growth.map(({ index }) => index), segment.timestampsNs.length];
@@ -205,7 +212,7 @@ export class StreamProcessor {
   #detectRun(
     segment: Segment,
     run: { readonly from: number; readonly end: number; readonly count: number },
-    out: { readonly score: Float64Array; readonly flag: Float64Array },
+    out: Detection,
   ): void {
     const detector = this.config.detector!;
     const { from, end, count } = run;
@@ -224,10 +231,13 @@ export class StreamProcessor {
         : segment.values[c]!.subarray(from, end);
     });
     const times = timesS(segment.timestampsNs.subarray(from, end), this.#envelope.epochNs!);
+    const events: FlagEvent[] = [];
     detector.absorb(this.#envelope.detector!.state, times, values, {
       score: out.score.subarray(from, end),
       flag: out.flag.subarray(from, end),
+      events,
     });
+    out.events.push(...events.map((event) => ({ ...event, index: from + event.index })));
   }
 
   #advance(segment: Segment): void {

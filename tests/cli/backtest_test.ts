@@ -9,7 +9,17 @@ Deno.test("backtest shows models beside naive forecasts and peers", async () => 
     await Deno.writeTextFile(path, hourlyCsv(120));
     const args = [path, "--horizon", "6", "--origins", "2", "--model", "ar_differences"];
     const page = `${folder}/page.html`;
-    const ran = await run(backtestCommand, ...args, "--column", "wave", "--json", "--html", page);
+    const ran = await run(
+      backtestCommand,
+      ...args,
+      "--column",
+      "wave",
+      "--json",
+      "--html",
+      page,
+      "--svg",
+      `${folder}/svg`,
+    );
     assert.equal(ran.code, 0, ran.error);
     const { channels, origins } = JSON.parse(ran.out);
     assert.deepEqual(origins, [60, 114]);
@@ -24,6 +34,9 @@ Deno.test("backtest shows models beside naive forecasts and peers", async () => 
     }
     const maes = channels[0].forecasters.map(({ mae }: { mae: number }) => mae);
     assert.deepEqual(maes, maes.toSorted((a: number, b: number) => a - b));
+    for (const kind of ["windows", "errors", "coverage"]) {
+      assert.match(await Deno.readTextFile(`${folder}/svg/wave_${kind}.svg`), /^<svg /);
+    }
     const html = await Deno.readTextFile(page);
     assert.equal(html.match(/<svg /g)!.length, 3);
     assert.match(html, /<td>augurs-mstl<\/td>/);

@@ -93,3 +93,33 @@ Deno.test("DenseUnit gives no more room than it was made for", () => {
   const unit = new DenseUnit(1000);
   assert.throws(() => unit.floats(40_000), /asked for more than it was made for/);
 });
+
+Deno.test("DenseUnit takes one step of the selective recurrence", () => {
+  const [feature, state] = [8, 4];
+  const arrays = { u: 8, delta: 8, D: 8, y: 8, A: 32, states: 32, B: 4, C: 4 };
+  const bytes = Object.values(arrays).reduce((sum, length) => sum + denseBytes(length), 0);
+  const unit = new DenseUnit(bytes);
+  const step = {
+    u: unit.place(draws(8, 1)),
+    delta: unit.place(draws(8, 2).map(Math.abs)),
+    D: unit.place(draws(8, 3)),
+    A: unit.place(draws(32, 4).map((value) => -Math.abs(value))),
+    B: unit.place(draws(4, 5)),
+    C: unit.place(draws(4, 6)),
+    states: unit.place(draws(32, 7)),
+    y: unit.floats(8),
+  };
+  const before = step.states.slice();
+  unit.selectiveStep(step);
+  for (let d = 0; d < feature; d++) {
+    let y = step.D[d]! * step.u[d]!;
+    for (let n = 0; n < state; n++) {
+      const at = 4 * d + n;
+      const next = Math.exp(step.delta[d]! * step.A[at]!) * before[at]! +
+        step.delta[d]! * step.u[d]! * step.B[n]!;
+      assert.ok(Math.abs(step.states[at]! - next) < 1e-5);
+      y += step.C[n]! * next;
+    }
+    assert.ok(Math.abs(step.y[d]! - y) < 1e-5);
+  }
+});

@@ -36,7 +36,7 @@ function detected(index: number): Tree {
   const detector = detectors[index]!;
   const state = detector.initialState({ channels: 1, seed: 1 });
   const times = Float64Array.from({ length: 300 }, (_, i) => i);
-  const out = { score: new Float64Array(300), flag: new Float64Array(300) };
+  const out = { score: new Float64Array(300), flag: new Float64Array(300), events: [] };
   detector.absorb(state, times, [times.map((_, i) => i % 7)], out);
   return state;
 }

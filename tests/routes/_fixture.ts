@@ -14,6 +14,7 @@ import {
   checkDraws,
   roundInto,
 } from "../../src/streams/answers.ts";
+import { Backtests } from "../../src/service/backtests.ts";
 import { DeviceWatch } from "../../src/service/devices.ts";
 import { ModelService } from "../../src/service/model_service.ts";
 import { Service } from "../../src/service/service.ts";
@@ -30,6 +31,7 @@ import type {
   ForecastResult,
   StreamState,
 } from "../../src/streams/engine.ts";
+import { HeldBacktestPort } from "../service/_backtests.ts";
 import { BASE, makeJobs, testContext } from "../service/_tuning.ts";
 
 /** A value above this opens an alarm in {@linkcode LastValueEngine}. */
@@ -86,6 +88,7 @@ export class LastValueEngine implements Engine {
       score,
       flag: new Float64Array(length),
       alarms,
+      ended: [],
     };
     for (const listener of this.#appliedListeners) listener(applied);
     for (const listener of this.#forecastListeners) listener(forecast);
@@ -136,6 +139,7 @@ export class LastValueEngine implements Engine {
       expected: [],
       scale: [],
       alarms: alarmsOf(segment, length),
+      ended: [],
     });
   }
 
@@ -253,6 +257,7 @@ export interface Fixture {
   readonly engine: LastValueEngine;
   readonly store: Store;
   readonly clock: ManualClock;
+  readonly backtestPort: HeldBacktestPort;
   /** Reads models and jobs from the folder; needed where a test has to do with them. */
   start(): Promise<void>;
   /** Sends JSON and returns the parsed answer. */
@@ -276,9 +281,12 @@ export function openFixture(
   );
   const shipped = new Map([["neural", BASE]]);
   const devices = new DeviceWatch("cpu", () => new LocalJobPort(testContext()).devices());
+  const modelService = new ModelService({ store, models, jobs, devices, shipped });
+  const backtestPort = new HeldBacktestPort();
   const service = new Service({
     ...{ store, engine, telemetry, clock },
-    models: new ModelService({ store, models, jobs, devices, shipped }),
+    models: modelService,
+    backtests: new Backtests({ store, models: modelService, port: backtestPort, clock }),
     log: silentLog,
   });
   const app = createApp(service, options);
@@ -296,5 +304,5 @@ export function openFixture(
     await models.load();
     await jobs.start();
   };
-  return { app, service, engine, store, clock, send, start };
+  return { app, service, engine, store, clock, backtestPort, send, start };
 }

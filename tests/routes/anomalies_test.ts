@@ -23,6 +23,8 @@ Deno.test("GET anomalies lists what opened, oldest first, with its proof", async
     timestamp: "1970-01-01T00:00:01Z",
     score: 9,
     flag: 2,
+    p: null,
+    reason: null,
     channels: ["value"],
     values: [5_000],
     expected: [null],

@@ -20,6 +20,7 @@ function applied(streamId: string, start: number, length: number, channels = ["a
     score: new Float64Array(length),
     flag: new Float64Array(length),
     alarms: [],
+    ended: [],
   };
 }
 

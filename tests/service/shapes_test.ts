@@ -73,6 +73,7 @@ Deno.test("missing and infinite numbers are null in JSON", () => {
     score: Float64Array.of(0, 2),
     flag: Float64Array.of(0, 0),
     alarms: [],
+    ended: [],
   };
   assert.deepEqual(sampleShape(applied, 1), {
     timestamp: "1970-01-01T00:00:00.000000001Z",

@@ -65,7 +65,7 @@ export const spikes: Detector<SpikeState> = {
   name: "spikes/1",
   gracePeriod: 0,
   stateBytesMax: () => 1_024,
-  initialState: ({ channels, seed }) => ({ seen: Float64Array.from([channels, seed, 0]) }),
+  initialState: ({ channels, seed }) => ({ seen: Float64Array.from([channels, seed, 0, 0]) }),
   addChannels: ({ seen }, { channels }) => ({ seen: seen.with(0, channels) }),
   absorb(state, timesS, values, out) {
     for (let i = 0; i < timesS.length; i++) {
@@ -73,6 +73,12 @@ export const spikes: Detector<SpikeState> = {
       const largest = Math.max(...values.map((column) => Math.abs(column[i]!) || 0));
       out.score[i] = Math.log10(1 + largest);
       out.flag[i] = largest > 100 ? largest : 0;
+      if (largest <= 100) continue;
+      const most = values.findIndex((column) => Math.abs(column[i]!) === largest);
+      const number = state.seen[3]!++;
+      const event = { index: i, number, openedS: timesS[i]!, peakS: timesS[i]!, channels: [most] };
+      const said = { p: 10 ** -largest, score: out.score[i]!, reason: "spike" } as const;
+      out.events.push({ ...event, ...said, phase: "open" }, { ...event, ...said, phase: "end" });
     }
   },
 };

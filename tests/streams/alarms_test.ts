@@ -1,45 +1,68 @@
 import assert from "node:assert/strict";
-import { openedAlarms, STANDOUT_SCALES } from "../../src/streams/alarms.ts";
+import type { FlagEvent } from "../../src/detectors/detector.ts";
+import { endedAlarms, openedAlarms } from "../../src/streams/alarms.ts";
 
-/** One sample of channels a to d: value, expected, scale; b stands out most, then c. */
-function absorbed(values: number[], expected: number[], scale: number[], flag = 2) {
-  const channels = ["a", "b", "c", "d"].slice(0, values.length);
-  const column = (list: number[]) => list.map((value) => Float64Array.of(value));
+/** Two samples of channels b and a, of which the second has no value for a. */
+const absorbed = {
+  segment: {
+    streamId: "s",
+    channels: ["b", "a"],
+    timestampsNs: BigInt64Array.of(7_000n, 9_000n),
+    values: [Float64Array.of(1, 2), Float64Array.of(3, NaN)],
+  },
+  start: 0,
+  appliedOffset: 2,
+  expected: [Float64Array.of(10, 20), Float64Array.of(30, NaN)],
+  scale: [Float64Array.of(1, 1), Float64Array.of(1, 1)],
+  score: Float64Array.of(5, 6),
+  flag: Float64Array.of(0, 4.5),
+};
+
+function event(given: Partial<FlagEvent>): FlagEvent {
   return {
-    segment: {
-      streamId: "s",
-      channels,
-      timestampsNs: BigInt64Array.of(7n),
-      values: column(values),
-    },
-    start: 0,
-    appliedOffset: 1,
-    expected: column(expected),
-    scale: column(scale),
-    score: Float64Array.of(5),
-    flag: Float64Array.of(flag),
+    index: 1,
+    phase: "open",
+    number: 3,
+    openedS: 2e-6,
+    peakS: 3e-6,
+    p: 1e-5,
+    score: 6,
+    reason: "level",
+    channels: [0, 1],
+    ...given,
   };
 }
 
-Deno.test("openedAlarms() names the channels that stand out, largest error first", () => {
-  const spread = STANDOUT_SCALES;
-  const [alarm] = openedAlarms(
-    absorbed([1, 10 * spread, -2 * spread, NaN], [1, 0, 0, 0], [1, 1, 1, 1]),
-  );
-  assert.deepEqual(alarm!.channels, ["b", "c"]);
-  assert.deepEqual(alarm!.value, [10 * spread, -2 * spread]);
-  assert.deepEqual(alarm!.expected, [0, 0]);
-  assert.deepEqual([alarm!.timestampNs, alarm!.score, alarm!.flag], [7n, 5, 2]);
+const told = (...events: FlagEvent[]) => ({ events, channels: ["a", "b", "c"], epochNs: 6_000n });
+
+Deno.test("openedAlarms() names the detector's channels with their values and expectations", () => {
+  const [alarm, ...more] = openedAlarms(absorbed, told(event({}), event({ phase: "end" })));
+  assert.equal(more.length, 0);
+  assert.deepEqual(alarm, {
+    streamId: "s",
+    timestampNs: 9_000n,
+    kind: "anomaly",
+    score: 6,
+    flag: 4.5,
+    p: 1e-5,
+    reason: "level",
+    number: 3,
+    channels: ["a", "b"],
+    value: [null, 2],
+    expected: [null, 20],
+  });
 });
 
-Deno.test("openedAlarms() names one channel where none stands out, and null for what is unknown", () => {
-  const [alarm] = openedAlarms(absorbed([NaN, 1, 1], [NaN, NaN, NaN], [NaN, NaN, NaN]));
-  assert.deepEqual(alarm!.channels, ["b"]);
-  assert.deepEqual(alarm!.expected, [null]);
-  const [silent] = openedAlarms(absorbed([NaN], [1], [1]));
-  assert.deepEqual(silent!.channels, []);
+Deno.test("openedAlarms() gives null for a channel that the segment has not", () => {
+  const [alarm] = openedAlarms(absorbed, told(event({ channels: [2] })));
+  assert.deepEqual([alarm!.channels, alarm!.value, alarm!.expected], [["c"], [null], [null]]);
+  assert.deepEqual(openedAlarms(absorbed, told()), []);
 });
 
-Deno.test("openedAlarms() is empty without a flag", () => {
-  assert.deepEqual(openedAlarms(absorbed([9], [0], [1], 0)), []);
+Deno.test("endedAlarms() tells when the alarm opened, was highest and was over", () => {
+  const [ended, ...more] = endedAlarms(absorbed, told(event({}), event({ phase: "end" })));
+  assert.equal(more.length, 0);
+  assert.deepEqual([ended!.openedNs, ended!.peakNs, ended!.endedNs], [8_000n, 9_000n, 9_000n]);
+  assert.deepEqual([ended!.number, ended!.p, ended!.reason], [3, 1e-5, "level"]);
+  assert.deepEqual(ended!.channels, ["a", "b"]);
 });

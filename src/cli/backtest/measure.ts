@@ -1,5 +1,5 @@
 import { outcomeOfTrial } from "../evaluate/evaluate_window.ts";
-import { type TaskScore, taskScores } from "../evaluate/score.ts";
+import { type TaskScore, taskScores, type WindowScore } from "../evaluate/score.ts";
 import type { Trial } from "../evaluate/settings.ts";
 import type { Subject } from "../evaluate/subject.ts";
 
@@ -17,6 +17,8 @@ export interface ForecasterErrors extends TaskScore {
   readonly ms: number;
   /** Forecasts by origin: row-major; null where it failed.          [origin][lead, quantile] */
   readonly rows: readonly (Float64Array | null)[];
+  /** Scores by origin; their `mase` is the mean absolute error.                      [origin] */
+  readonly byOrigin: readonly WindowScore[];
 }
 
 /**
@@ -48,5 +50,6 @@ export function measureForecaster(
     failed: outcomes.filter(({ fault }) => fault !== null).length,
     ms: outcomes.reduce((sum, { ms }) => sum + ms, 0) / outcomes.length,
     rows: outcomes.map(({ rows }) => rows),
+    byOrigin: scores,
   };
 }

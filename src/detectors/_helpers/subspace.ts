@@ -117,3 +117,17 @@ function follow(state: SubspaceState, size: number): void {
     deflate(directions, at, centred, size);
   }
 }
+
+/** Writes how far features are from their past, in standard deviations, clipped to ±20. [size] */
+export function writeDeviations(
+  state: SubspaceState,
+  features: Float64Array,
+  out: Float64Array,
+): void {
+  const { count, mean, squares, varianceMax } = state;
+  for (let i = 0; i < features.length; i++) {
+    const variance = count > 0 ? squares[i]! / count : 0;
+    const sd = Math.sqrt(variance + VARIANCE_FLOOR * varianceMax[i]! + VARIANCE_MIN);
+    out[i] = Math.min(CLIP, Math.max(-CLIP, (features[i]! - mean[i]!) / sd));
+  }
+}

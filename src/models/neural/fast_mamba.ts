@@ -11,19 +11,23 @@ import { BLOCK_ROWS, type FastMixer, needTensor, type Tensors } from "./fast_mix
 /** Sizes that follow from a configuration. */
 function sizesOf({ feature, expand, state, dtRank, width }: MambaConfig) {
   const inner = feature * expand;
-  return { inner, selected: dtRank + 2 * state, past: width - 1 };
+  // The kernel takes four features and four states at a time; those that are not there stay 0.
+  const [lanes, states] = [4 * Math.ceil(inner / 4), 4 * Math.ceil(state / 4)];
+  return { inner, selected: dtRank + 2 * state, past: width - 1, lanes, states };
 }
 
 /** Bytes of weights and scratch that {@linkcode FastMamba} places. */
 export function fastMambaBytes(config: MambaConfig): number {
-  const { feature, state, dtRank } = config;
-  const { inner, selected } = sizesOf(config);
+  const { feature, dtRank } = config;
+  const { inner, selected, lanes, states } = sizesOf(config);
   const matrices = denseMatrixBytes(2 * inner, feature) + denseMatrixBytes(selected, inner) +
     denseMatrixBytes(inner, dtRank) + denseMatrixBytes(feature, inner);
   const rows = (width: number) => denseBytes(BLOCK_ROWS * width);
   const scratch = rows(2 * inner) + 4 * rows(inner) + rows(selected) + rows(dtRank);
+  const recurrence = 2 * denseBytes(lanes * states) + 4 * denseBytes(lanes) +
+    2 * denseBytes(states);
   return matrices + scratch + denseBytes(2 * inner) + denseBytes(inner) + denseBytes(feature) +
-    denseBytes(inner * state);
+    recurrence;
 }
 
 /** See `mamba.ts` for the equations. */
@@ -38,9 +42,8 @@ export class FastMamba implements FastMixer {
   readonly #xProj: DenseMatrix;
   readonly #dtProj: DenseMatrix;
   readonly #dtBias: Float32Array;
-  /** exp(logA), which the kernel negates.                                  [inner, state] */
-  readonly #rates: Float32Array;
-  readonly #D: Float32Array;
+  /** What the recurrence of one sample works on. */
+  readonly #step: Record<"y" | "states" | "u" | "delta" | "A" | "B" | "C" | "D", Float32Array>;
   readonly #outProj: DenseMatrix;
   readonly #outBias: Float32Array | undefined;
   readonly #both: Float32Array;
@@ -50,15 +53,13 @@ export class FastMamba implements FastMixer {
   readonly #delta: Float32Array;
   readonly #selected: Float32Array;
   readonly #low: Float32Array;
-  /** Decays of one sample.                                                 [inner, state] */
-  readonly #decays: Float32Array;
 
   /** @throws {InvalidValueError} a tensor is missing */
   constructor(unit: DenseUnit, config: MambaConfig, tensors: Tensors) {
     const { feature, state, dtRank } = config;
-    const { inner, selected, past } = sizesOf(config);
+    const { inner, selected, past, lanes, states } = sizesOf(config);
     const of = (name: string) => needTensor(tensors, name).data;
-    this.stateLength = inner * (past + state);
+    this.stateLength = inner * past + lanes * states;
     this.#unit = unit;
     this.#config = config;
     this.#inProj = unit.matrix(of("inProj"), 2 * inner, feature);
@@ -68,8 +69,6 @@ export class FastMamba implements FastMixer {
     this.#xProj = unit.matrix(of("xProj"), selected, inner);
     this.#dtProj = unit.matrix(of("dtProj"), inner, dtRank);
     this.#dtBias = unit.place(of("dtBias"));
-    this.#rates = Float32Array.from(of("logA"), Math.exp);
-    this.#D = Float32Array.from(of("D"));
     this.#outProj = unit.matrix(of("outProj"), feature, inner);
     this.#outBias = config.bias ? unit.place(of("outBias")) : undefined;
     const rows = (width: number) => unit.floats(BLOCK_ROWS * width);
@@ -77,7 +76,15 @@ export class FastMamba implements FastMixer {
     [this.#x, this.#z, this.#y, this.#delta] = [rows(inner), rows(inner), rows(inner), rows(inner)];
     this.#selected = rows(selected);
     this.#low = rows(dtRank);
-    this.#decays = unit.floats(inner * state);
+    const lane = () => unit.floats(lanes);
+    const [A, B, C] = [unit.floats(lanes * states), unit.floats(states), unit.floats(states)];
+    of("logA").forEach((logA, i) => {
+      const [d, n] = [Math.floor(i / state), i % state];
+      A[((n >> 2) * lanes + d) * 4 + (n & 3)] = -Math.exp(logA);
+    });
+    const [y, u, delta, D] = [lane(), lane(), lane(), lane()];
+    D.set(of("D"));
+    this.#step = { y, states: unit.floats(lanes * states), u, delta, A, B, C, D };
   }
 
   mix(
@@ -103,8 +110,11 @@ export class FastMamba implements FastMixer {
     }
     unit.product(delta, low, this.#dtProj, rows, this.#dtBias);
     unit.activate("softplus", delta, delta, rows * inner);
-    const h = state.subarray(inner * past);
-    for (let row = 0; row < rows; row++) this.#select(h, clock[from + row]!, row);
+    const own = state.subarray(inner * past);
+    const { states } = this.#step;
+    states.set(own);
+    for (let row = 0; row < rows; row++) this.#select(clock[from + row]!, row);
+    own.set(states);
     unit.gate("silu", y, y, z, rows, inner);
     unit.product(out, y, this.#outProj, rows, this.#outBias);
   }
@@ -128,29 +138,21 @@ export class FastMamba implements FastMixer {
   }
 
   /** h ← exp(delta·A)·h + delta·B·x and y = C·h + D·x for one sample. */
-  #select(h: Float32Array, elapsed: number, row: number): void {
+  #select(elapsed: number, row: number): void {
     const { state, dtRank } = this.#config;
     const { inner, selected } = sizesOf(this.#config);
-    const [decays, rates, chosen] = [this.#decays, this.#rates, this.#selected];
+    const { y, u, delta, B, C } = this.#step;
     const first = row * inner;
+    const chosen = row * selected + dtRank;
     for (let d = 0; d < inner; d++) {
-      const dt = -this.#delta[first + d]! * elapsed;
-      for (let n = 0; n < state; n++) decays[d * state + n] = dt * rates[d * state + n]!;
+      u[d] = this.#x[first + d]!;
+      delta[d] = this.#delta[first + d]! * elapsed;
     }
-    this.#unit.activate("minus_exp", decays, decays, inner * state);
-    const B = row * selected + dtRank;
-    const C = B + state;
-    for (let d = 0; d < inner; d++) {
-      const x = this.#x[first + d]!;
-      const drive = this.#delta[first + d]! * elapsed * x;
-      let sum = this.#D[d]! * x;
-      for (let n = 0; n < state; n++) {
-        const at = d * state + n;
-        const next = drive * chosen[B + n]! - decays[at]! * h[at]!;
-        h[at] = next;
-        sum += chosen[C + n]! * next;
-      }
-      this.#y[first + d] = sum;
+    for (let n = 0; n < state; n++) {
+      B[n] = this.#selected[chosen + n]!;
+      C[n] = this.#selected[chosen + state + n]!;
     }
+    this.#unit.selectiveStep(this.#step);
+    for (let d = 0; d < inner; d++) this.#y[first + d] = y[d]!;
   }
 }

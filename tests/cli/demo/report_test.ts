@@ -6,6 +6,8 @@ const anomaly = {
   timestamp: "2024-01-05T06:00:00Z",
   score: 7.25,
   flag: 2,
+  p: 0.01,
+  reason: "spike",
   channels: ["value"],
   values: [99.5],
   expected: [12.25],

@@ -1,37 +1,83 @@
 import assert from "node:assert/strict";
-import { initialFlag, stepFlag } from "../../../src/detectors/_helpers/flag_stage.ts";
-import { FLAG_THRESHOLD } from "../../../src/detectors/detector.ts";
+import { nextUniform, seedRandom } from "../../../src/base/random.ts";
+import {
+  type FlagRule,
+  initialFlag,
+  stepFlag,
+  surpriseOf,
+} from "../../../src/detectors/_helpers/flag_stage.ts";
 
-function flags(evidence: (i: number) => number, length: number): number[] {
+const THRESHOLD = 4;
+const LEARN: FlagRule = { threshold: THRESHOLD, isLearned: true };
+
+function run(evidence: (i: number) => number, length: number, rule = LEARN) {
   const state = initialFlag();
-  return Array.from({ length }, (_, i) => stepFlag(state, evidence(i)));
+  const flags: number[] = [];
+  const opened: number[] = [];
+  const ended: number[] = [];
+  for (let i = 0; i < length; i++) {
+    const step = { flag: 0, rose: false, ended: false };
+    const wasTold = state.told;
+    stepFlag(state, evidence(i), rule, step);
+    flags.push(step.flag);
+    if (step.ended) ended.push(i);
+    if (state.told && (!wasTold || step.ended)) opened.push(i);
+  }
+  return { state, flags, opened, ended };
 }
 
-Deno.test("stepFlag() opens one alarm for a long event that keeps rising", () => {
-  const got = flags((i) => (i >= 300 && i < 400 ? 1 + (i - 300) / 50 : 0.1), 600);
-  assert.equal(got.filter((flag) => flag >= FLAG_THRESHOLD).length, 1);
-  assert.ok(got[300]! > 0);
-  const alarm = got.findIndex((flag) => flag >= FLAG_THRESHOLD);
-  assert.ok(got.slice(alarm + 1).every((flag) => flag === 0));
+Deno.test("stepFlag() opens one alarm for a long event that keeps rising, and ends it", () => {
+  const { flags, opened, ended } = run(
+    (i) => (i >= 300 && i < 400 ? 1 + (i - 300) / 50 : 0.1),
+    600,
+  );
+  assert.equal(opened.length, 1);
+  assert.equal(flags.filter((flag) => flag >= THRESHOLD).length, 1);
+  assert.ok(flags[300]! > 0 && flags[300]! < THRESHOLD);
+  assert.ok(flags.slice(opened[0]! + 1).every((flag) => flag === 0));
+  // 40 samples after the last rise, which is the event's last sample.
+  assert.deepEqual(ended, [399 + 41]);
+});
+
+Deno.test("stepFlag() tells an event again only when it has become ten times rarer", () => {
+  const { flags } = run((i) => (i >= 300 && i < 400 ? 0.6 + (i - 300) / 200 : 0), 600);
+  const said = flags.filter((flag) => flag > 0 && flag < THRESHOLD);
+  for (let k = 1; k < said.length; k++) assert.ok(said[k]! >= said[k - 1]! + 1);
 });
 
 Deno.test("stepFlag() is silent while it warms up and for weak evidence", () => {
-  assert.ok(flags(() => 4, 150).every((flag) => flag === 0));
-  assert.ok(flags(() => 0.5, 1000).every((flag) => flag === 0));
+  assert.ok(run(() => 4, 150).flags.every((flag) => flag === 0));
+  assert.ok(run(() => 0.5, 1000).flags.every((flag) => flag === 0));
 });
 
-Deno.test("stepFlag() tells a recurring event with less and less weight", () => {
-  const heights = flags((i) => (i >= 1000 && i % 1000 === 0 ? 3 : 0), 8000)
-    .filter((flag) => flag > 0);
+Deno.test("stepFlag() tells what comes again with less and less weight, unless told to tell", () => {
+  const again = (i: number) => (i >= 1000 && i % 1000 === 0 ? 3 : 0);
+  const heights = run(again, 8000).flags.filter((flag) => flag > 0);
   assert.equal(heights.length, 7);
-  for (let k = 1; k < heights.length; k++) {
-    // v − 0.6 log10(1 + N) with N earlier ones.
-    assert.ok(Math.abs(heights[k]! - (3 - 0.6 * Math.log10(1 + k))) < 1e-12);
-  }
+  for (let k = 1; k < heights.length; k++) assert.ok(heights[k]! < heights[k - 1]!);
+  assert.ok(heights[1]! < THRESHOLD);
+  const each = run(again, 8000, { threshold: THRESHOLD, isLearned: false });
+  assert.equal(each.opened.length, 7);
 });
 
 Deno.test("stepFlag() lets two events alarm that are further apart than its gap", () => {
-  const got = flags((i) => (i === 300 ? 2 : i === 380 ? 3.9 : 0), 500);
-  assert.ok(got[300]! >= FLAG_THRESHOLD);
-  assert.ok(got[380]! >= FLAG_THRESHOLD);
+  const { opened } = run((i) => (i === 300 ? 2 : i === 380 ? 3.9 : 0), 500);
+  assert.deepEqual(opened, [300, 380]);
+});
+
+Deno.test("surpriseOf() is the rate of past events that were as high, within a factor of 2", () => {
+  const random = seedRandom(3);
+  const state = initialFlag();
+  const step = { flag: 0, rose: false, ended: false };
+  // An event each 1,000 samples, heights exponential above 1 with mean 0.3.
+  const length = 1_500_000;
+  for (let i = 0; i < length; i++) {
+    const height = 1 - 0.3 * Math.log(1 - nextUniform(random));
+    stepFlag(state, i % 1000 === 999 ? height : 0, LEARN, step);
+  }
+  for (const height of [1.3, 1.6, 2, 2.5]) {
+    const rate = 1e-3 * Math.exp(-(height - 1) / 0.3);
+    const ratio = 10 ** -surpriseOf(state, height) / rate;
+    assert.ok(ratio > 0.5 && ratio < 2, `${ratio} at ${height}`);
+  }
 });

@@ -1,0 +1,213 @@
+import { nextUint32, type RandomState, seedRandom } from "../../base/random.ts";
+import {
+  type BankRates,
+  bankRates,
+  type BankState,
+  decayRate,
+  FLAG_FEATURES,
+  initialBank,
+  SCORE_FEATURES,
+  stepBank,
+  writeFlagFeatures,
+  writeScoreFeatures,
+} from "./bank.ts";
+import { initialMahalanobis, type MahalanobisState, stepMahalanobis } from "./mahalanobis.ts";
+import { initialPatterns, type PatternState, stepPatterns } from "./patterns.ts";
+import { reasonOf } from "./reason.ts";
+import {
+  addToRobustLevel,
+  flooredScale,
+  initialRobustLevel,
+  MEAN_DEVIATION_TO_SD,
+  robustDistance,
+  type RobustLevelState,
+} from "./robust_level.ts";
+import { initialSeason, isSeasonGateOpen, type SeasonState, stepSeason } from "./season.ts";
+import { initialSubspace, stepSubspace, type SubspaceState, writeDeviations } from "./subspace.ts";
+import { initialTail, stepTail, type TailRule, type TailState } from "./tail_calibration.ts";
+import type { Reason } from "../detector.ts";
+
+/** Samples of a channel without a score: the covariance of its features is not known yet. */
+export const GRACE_PERIOD = 36;
+
+const DISTANCE_MAX = 30;
+const SMOOTHING = 4;
+const SLOW_TAU = 16;
+
+/** Largest shifted value that is told apart: its square must stay far inside a double. */
+const VALUE_MAX = 1e30;
+
+const SCORE_RULE: TailRule = { tailShare: 0.1, cap: 30, decluster: true };
+const FLAG_RULE: TailRule = { tailShare: 0.03, cap: 4, decluster: false };
+
+/** Distance, its average, slow level. */
+export const SCORE_PARTS = 3;
+/** Subspace, level, patterns. */
+export const FLAG_PARTS = 3;
+
+/** State of one channel. */
+export type ChannelState = {
+  /** Samples seen. */
+  count: number;
+  /** The first value: everything is looked at relative to it, so that a shift changes nothing. */
+  offset: number;
+  /** Sampling periods since the last value, while values are missing. */
+  waiting: number;
+  /** Sampling periods since the first value. */
+  position: number;
+  /** Mahalanobis distance averaged over 4 samples. */
+  smoothed: number;
+  /** Value averaged over 16 sampling periods. */
+  slow: number;
+  /** Scale of the patterns, kept still between recomputations. */
+  patternScale: number;
+  readonly random: RandomState;
+  readonly bank: BankState;
+  readonly remainderBank: BankState;
+  readonly mahalanobis: MahalanobisState;
+  readonly slowLevel: RobustLevelState;
+  readonly level: RobustLevelState;
+  readonly subspace: SubspaceState;
+  readonly remainderSubspace: SubspaceState;
+  readonly season: SeasonState;
+  readonly patterns: PatternState;
+  /** Of distance, its average and slow level; of subspace, its remainder, level and patterns. */
+  readonly tails: readonly TailState[];
+};
+
+function initialChannel(random: RandomState): ChannelState {
+  return {
+    count: 0,
+    offset: 0,
+    waiting: 0,
+    position: 0,
+    smoothed: 0,
+    slow: 0,
+    patternScale: 0,
+    random,
+    bank: initialBank(),
+    remainderBank: initialBank(),
+    mahalanobis: initialMahalanobis(SCORE_FEATURES),
+    slowLevel: initialRobustLevel(),
+    level: initialRobustLevel(),
+    subspace: initialSubspace(FLAG_FEATURES),
+    remainderSubspace: initialSubspace(FLAG_FEATURES),
+    season: initialSeason(),
+    patterns: initialPatterns(),
+    tails: Array.from({ length: SCORE_PARTS + FLAG_PARTS + 1 }, initialTail),
+  };
+}
+
+/**
+ * Channels `[from, to)` of a stream. Their generators are drawn in turn, so that a channel's does
+ * not depend on when it came.
+ */
+export function initialChannels(from: number, to: number, seed: number): ChannelState[] {
+  const seeds = seedRandom(seed);
+  for (let c = 0; c < from; c++) nextUint32(seeds);
+  return Array.from({ length: to - from }, () => initialChannel(seedRandom(nextUint32(seeds))));
+}
+
+const scoreFeatures = new Float64Array(SCORE_FEATURES);
+const flagFeatures = new Float64Array(FLAG_FEATURES);
+
+/** Raises `parts` to this channel's calibrated score parts: distance, its average, slow level. */
+function scoreChannel(
+  channel: ChannelState,
+  x: number,
+  dt: number,
+  rates: BankRates,
+  parts: Float64Array,
+): void {
+  stepBank(channel.bank, x, rates);
+  writeScoreFeatures(channel.bank, scoreFeatures);
+  const distance = stepMahalanobis(channel.mahalanobis, scoreFeatures);
+  channel.smoothed += (Math.min(distance, DISTANCE_MAX) - channel.smoothed) / SMOOTHING;
+  channel.slow += (x - channel.slow) * decayRate(SLOW_TAU, dt);
+  const slowDistance = robustDistance(channel.slowLevel, channel.slow);
+  addToRobustLevel(channel.slowLevel, channel.slow, channel.random);
+  const raw = [distance, channel.smoothed, slowDistance];
+  for (let i = 0; i < SCORE_PARTS; i++) {
+    const u = stepTail(channel.tails[i]!, raw[i]!, SCORE_RULE);
+    if (channel.count >= GRACE_PERIOD) parts[i] = Math.max(parts[i]!, u);
+  }
+}
+
+/** What one sample of one channel gave; scratch of a sample, by channel. */
+export interface ChannelEvidence {
+  /** Of subspace, level and patterns. */
+  readonly parts: Float64Array;
+  /** Distance from the usual level or season, in robust standard deviations. */
+  effect: number;
+  /** False where the channel had no value. */
+  isPresent: boolean;
+}
+
+/** Writes a channel's flag evidence: subspace, level, patterns. */
+function gatherEvidence(
+  channel: ChannelState,
+  x: number,
+  dt: number,
+  rates: BankRates,
+  out: ChannelEvidence,
+): void {
+  const { season, tails, level } = channel;
+  channel.position += dt;
+  const tick = Math.max(season.tick + 1, Math.round(channel.position));
+  const remainder = stepSeason(season, x, tick - season.tick);
+  writeFlagFeatures(channel.bank, flagFeatures);
+  const plain = stepTail(tails[3]!, stepSubspace(channel.subspace, flagFeatures), FLAG_RULE);
+  stepBank(channel.remainderBank, remainder, rates);
+  writeFlagFeatures(channel.remainderBank, flagFeatures);
+  const left = stepSubspace(channel.remainderSubspace, flagFeatures);
+  const seasonal = stepTail(tails[4]!, left, FLAG_RULE);
+  const distance = robustDistance(level, x);
+  addToRobustLevel(level, x, channel.random);
+  if (channel.count < 128 || channel.count % 32 === 0) channel.patternScale = flooredScale(level);
+  const unit = { median: level.median, scale: channel.patternScale, count: channel.count };
+  const pattern = stepPatterns(channel.patterns, season.ring, season.tick, unit, channel.random);
+  const isGateOpen = isSeasonGateOpen(season);
+  // A young channel cannot know how rare a sample is.
+  const cap = 0.5 + Math.log10(channel.count + 2);
+  const { parts } = out;
+  parts[0] = Math.min(isGateOpen ? seasonal : plain, cap);
+  parts[1] = Math.min(stepTail(tails[5]!, distance, FLAG_RULE), cap);
+  parts[2] = Math.min(stepTail(tails[6]!, pattern, FLAG_RULE), cap);
+  out.isPresent = true;
+  out.effect = isGateOpen
+    ? Math.abs(remainder) / (MEAN_DEVIATION_TO_SD * season.remainder)
+    : distance;
+}
+
+/**
+ * Advances a channel by a value; raises `scoreParts` and writes its evidence.
+ *
+ * @param dt  sampling periods since the stream's last sample
+ */
+export function stepChannel(
+  channel: ChannelState,
+  value: number,
+  { dt, rates: sharedRates }: { readonly dt: number; readonly rates: BankRates },
+  scoreParts: Float64Array,
+  out: ChannelEvidence,
+): void {
+  const elapsed = channel.count === 0 ? 1 : channel.waiting + dt;
+  const rates = elapsed === dt ? sharedRates : bankRates(elapsed);
+  channel.waiting = 0;
+  if (channel.count === 0) channel.offset = value;
+  const x = Math.min(VALUE_MAX, Math.max(-VALUE_MAX, value - channel.offset));
+  scoreChannel(channel, x, elapsed, rates, scoreParts);
+  gatherEvidence(channel, x, channel.count === 0 ? 0 : elapsed, rates, out);
+  channel.count++;
+}
+
+const deviations = new Float64Array(FLAG_FEATURES);
+
+/** Why a channel spoke. */
+export function reasonOfChannel(channel: ChannelState, parts: Float64Array): Reason {
+  const isSeasonal = isSeasonGateOpen(channel.season);
+  writeFlagFeatures(isSeasonal ? channel.remainderBank : channel.bank, flagFeatures);
+  const subspace = isSeasonal ? channel.remainderSubspace : channel.subspace;
+  writeDeviations(subspace, flagFeatures, deviations);
+  return reasonOf({ parts, deviations, isSeasonal });
+}

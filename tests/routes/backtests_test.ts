@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { turns } from "../service/_backtests.ts";
+import { openFixture } from "./_fixture.ts";
+
+const SAMPLES = {
+  timestamps: Array.from({ length: 40 }, (_, i) => i * 60_000),
+  values: Array.from({ length: 40 }, (_, i) => i % 5),
+};
+
+Deno.test("POST /v1/backtest of samples is answered at once, its outcome comes later", async () => {
+  const { app, send, backtestPort: { held } } = openFixture();
+  const question = { ...SAMPLES, horizon: 5, origins: 2, models: ["mean"] };
+  const asked = await send("POST", "/v1/backtest", question);
+  assert.equal(asked.status, 202, JSON.stringify(asked.body));
+  const { id, source, rows, models } = asked.body;
+  assert.deepEqual([source, rows, models], [
+    { kind: "upload", mediaType: "application/json" },
+    40,
+    ["mean"],
+  ]);
+  const path = `/v1/backtests/${id}`;
+  assert.equal((await send("GET", `${path}/page`)).status, 404);
+  await turns();
+  held[0]!.tell(1, 10);
+  assert.deepEqual((await send("GET", path)).body.progress, { done: 1, total: 10 });
+  held[0]!.finish();
+  await turns();
+  const { body } = await send("GET", path);
+  assert.equal(body.state, "finished");
+  assert.equal(body.report.channels[0].forecasters[0].name, "seasonal-naive");
+  const page = await app.request(`${path}/page`);
+  assert.match(page.headers.get("content-type")!, /^text\/html/);
+  assert.match(page.headers.get("content-security-policy")!, /default-src 'none'/);
+  const picture = await app.request(`${path}/picture?kind=errors&channel=value`);
+  assert.equal(picture.headers.get("content-type"), "image/svg+xml");
+  assert.match(await picture.text(), /errors/);
+  assert.equal((await send("GET", `${path}/picture?channel=z`)).status, 404);
+  assert.equal((await send("GET", `${path}/picture?kind=cake`)).status, 400);
+  assert.equal((await send("GET", "/v1/backtests")).body.backtests.length, 1);
+  assert.equal((await app.request(path, { method: "DELETE" })).status, 204);
+  assert.equal((await send("GET", path)).status, 404);
+});
+
+Deno.test("POST /v1/backtest takes a stream, and a file with the question in the query", async () => {
+  const { app, send, backtestPort: { held } } = openFixture();
+  await send("POST", "/v1/streams/s/observations", SAMPLES);
+  const asked = await send("POST", "/v1/backtest", {
+    ...{ stream: "s", channels: ["value"], from: 600_000, horizon: 4, models: ["mean"] },
+  });
+  assert.equal(asked.status, 202, JSON.stringify(asked.body));
+  assert.equal(asked.body.rows, 30);
+  const lines = SAMPLES.timestamps.map((time, i) => `${time},${i},${i % 3}`);
+  const csv = await app.request("/v1/backtest?columns=b&horizon=3&origins=4&models=mean,analog", {
+    method: "POST",
+    headers: { "Content-Type": "text/csv" },
+    body: `time,a,b\n${lines.join("\n")}\n`,
+  });
+  assert.equal(csv.status, 202);
+  assert.match(csv.headers.get("location")!, /^\/v1\/backtests\/[0-9a-f]{16}$/);
+  const { channels, origins, models } = await csv.json();
+  assert.deepEqual([channels, origins, models], [["b"], 4, ["mean", "analog"]]);
+  await turns();
+  held[0]!.finish();
+  await turns();
+  held[1]!.finish();
+});
+
+const BAD: readonly [string, unknown, number, string | undefined][] = [
+  ["no samples", { horizon: 3 }, 400, undefined],
+  ["a horizon that is too long", { ...SAMPLES, horizon: 30 }, 422, "horizon"],
+  ["a horizon beyond the limit", { ...SAMPLES, horizon: 1001 }, 413, "horizon"],
+  ["too many windows", { ...SAMPLES, origins: 101 }, 413, "origins"],
+  ["a text for a number", { ...SAMPLES, origins: "all" }, 422, "origins"],
+  ["a model of no name", { ...SAMPLES, models: ["oracle"] }, 422, "model"],
+  ["a range without a stream", { ...SAMPLES, from: 0 }, 422, "from"],
+  ["a stream and samples", { stream: "s", ...SAMPLES }, 422, "timestamps.values"],
+  ["no such stream", { stream: "s" }, 404, undefined],
+  ["no JSON", "{", 400, undefined],
+];
+
+for (const [name, body, status, field] of BAD) {
+  Deno.test(`POST /v1/backtest with ${name} is a ${status}`, async () => {
+    const { send } = openFixture();
+    const answer = await send("POST", "/v1/backtest", body);
+    assert.equal(answer.status, status, JSON.stringify(answer.body));
+    if (field !== undefined) assert.equal(answer.body.field, field);
+  });
+}
+
+Deno.test("POST /v1/backtest refuses a query beside JSON, and types it does not know", async () => {
+  const { app, send } = openFixture();
+  const both = await send("POST", "/v1/backtest?horizon=3", SAMPLES);
+  assert.deepEqual([both.status, both.body.field], [422, "horizon"]);
+  const headers = { "Content-Type": "image/png" };
+  const other = await app.request("/v1/backtest", { method: "POST", headers, body: "x" });
+  assert.equal(other.status, 415);
+});

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { InvalidValueError } from "../../src/base/errors.ts";
+import { onlySegment, readRange } from "../../src/service/range.ts";
+import type { Segment } from "../../src/signal/segment.ts";
+import { openFixture } from "../routes/_fixture.ts";
+
+Deno.test("readRange() reads the named channels between two times, both included", async () => {
+  const { store, send } = openFixture();
+  await send("POST", "/v1/streams/s/observations", {
+    timestamps: [1000, 2000, 3000, 4000],
+    channels: { a: [1, 2, 3, 4], b: [5, 6, 7, 8] },
+  });
+  const range = { id: "s", fromNs: 2_000_000_000n, toNs: 3_000_000_000n };
+  const seen: number[] = [];
+  const segment = await readRange(store, range, ["b"], (values) => seen.push(values));
+  assert.deepEqual(segment.values.map((column) => [...column]), [[6, 7]]);
+  assert.deepEqual(seen, [2]);
+  assert.equal((await readRange(store, { id: "s" }, ["a"], () => {})).timestampsNs.length, 4);
+  const empty = { id: "s", fromNs: 9_000_000_000n };
+  await assert.rejects(readRange(store, empty, ["a"], () => {}), InvalidValueError);
+  await assert.rejects(readRange(store, { id: "none" }, ["a"], () => {}), InvalidValueError);
+});
+
+Deno.test("onlySegment() merges the rows of one series, and refuses two", () => {
+  const piece = (streamId: string, time: bigint): Segment => ({
+    streamId,
+    channels: ["a"],
+    timestampsNs: BigInt64Array.of(time),
+    values: [Float64Array.of(Number(time))],
+  });
+  assert.deepEqual([...onlySegment([piece("s", 2n), piece("s", 1n)]).timestampsNs], [1n, 2n]);
+  assert.throws(() => onlySegment([]), InvalidValueError);
+  assert.throws(() => onlySegment([piece("s", 1n), piece("t", 2n)]), InvalidValueError);
+});
