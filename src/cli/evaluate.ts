@@ -3,6 +3,7 @@ import { cpus } from "node:os";
 import { sha256Hex } from "../base/hash.ts";
 import { codeHash } from "./evaluate/code_hash.ts";
 import { ONLINE_DETECTORS } from "./evaluate/detection/detectors.ts";
+import { detectionPage } from "./evaluate/detection/page.ts";
 import { measureDetection, readDetection } from "./evaluate/detection/run.ts";
 import { accuracyPage } from "./evaluate/page.ts";
 import { DEVELOPMENT_SET, families, settingsFor } from "./evaluate/plan.ts";
@@ -262,9 +263,9 @@ async function stalePages(place: Place, isWritten: boolean): Promise<string[]> {
     records,
     peers: peers === null ? null : JSON.parse(peers),
     findings: findings?.trim() ?? "",
-    detection: await readDetection(place.results),
   });
-  const files = { "accuracy.md": text } as Record<string, string>;
+  const detection = detectionPage(await readDetection(place.results));
+  const files: Record<string, string> = { "accuracy.md": text, "detection.md": detection };
   for (const [name, svg] of Object.entries(images)) files[`img/${name}`] = svg;
   const stale: string[] = [];
   for (const [name, wanted] of Object.entries(files)) {

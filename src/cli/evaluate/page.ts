@@ -1,5 +1,4 @@
 /** docs/accuracy.md and its pictures, from records. */
-import { type DetectionRecord, detectionSection } from "./detection/page.ts";
 import { Figures, type PublishedPeers } from "./figures.ts";
 import { contextPicture, CONTEXTS, coveragePicture, leadPicture } from "./page_pictures.ts";
 import {
@@ -27,7 +26,6 @@ export interface PageParts {
   readonly peers: PublishedPeers | null;
   /** What people say of the figures: Markdown. */
   readonly findings: string;
-  readonly detection: DetectionRecord | null;
 }
 
 /** The page's text, and its images by file name. */
@@ -92,7 +90,7 @@ Measured again: \`deno task evaluate\` with the folder of the development data i
 DRIFTLINE_SHARED; what is there for the same version and code is not measured twice.`;
 
 /** Makes page and pictures. */
-export function accuracyPage({ records, peers, findings, detection }: PageParts): AccuracyPage {
+export function accuracyPage({ records, peers, findings }: PageParts): AccuracyPage {
   const dev = new Figures(records, DEVELOPMENT_SET);
   const second = new Figures(records, "second");
   const images: Record<string, string> = {};
@@ -149,8 +147,6 @@ export function accuracyPage({ records, peers, findings, detection }: PageParts)
     "## The last checkpoints of a training",
     BAND,
     bandTable(dev),
-    "## Detection",
-    detectionSection(detection),
     HOW,
   ].filter((section) => section !== "");
   return { text: `${sections.join("\n\n")}\n`, images };

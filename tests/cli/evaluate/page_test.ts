@@ -33,7 +33,7 @@ function pageOf(names: readonly string[]) {
     record("seasonal-naive", name, NAIVE, { isPeer: true }),
     ...names.map((model) => record(model, name, { sunny: 0.5, rainy: 2.2 })),
   ]);
-  return accuracyPage({ records, peers: PEERS, findings: "Rain is hard.", detection: null });
+  return accuracyPage({ records, peers: PEERS, findings: "Rain is hard." });
 }
 
 /** The line of a table that begins with some cells. */
@@ -70,12 +70,7 @@ Deno.test("accuracyPage() gives the band of checkpoints and keeps them out of th
 });
 
 Deno.test("accuracyPage() of no records says so", () => {
-  const { text, images } = accuracyPage({
-    records: [],
-    peers: null,
-    findings: "",
-    detection: null,
-  });
+  const { text, images } = accuracyPage({ records: [], peers: null, findings: "" });
   assert.deepEqual(images, {});
   assert.ok(text.split("_Nothing is measured._").length > 10);
 });

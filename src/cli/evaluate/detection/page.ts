@@ -1,4 +1,4 @@
-/** The part of docs/accuracy.md that is about detection. */
+/** docs/detection.md, from a record. */
 import { median } from "../median.ts";
 import { SAMPLES_A_DAY } from "./clean.ts";
 import { type AlarmFigures, type DetectorFigures, RATES } from "./measure.ts";
@@ -147,9 +147,10 @@ function goals(ours: DetectorFigures): string {
   ]);
 }
 
-const INTRO = `Each sample is scored, and each alarm opened, by what came before it. \`deno task
-evaluate:detection\` measures it with the development data in DRIFTLINE_SHARED and writes
-\`bench/results/detection.json\`. AUC-PR, VUS-PR and the best F1 are point-wise, without adjustment
+const INTRO = `# Detection
+
+This page is written by \`deno task evaluate:detection\`; a test holds it current. Each sample is scored, and each alarm opened, by what came before it. The data
+is that of DRIFTLINE_SHARED, the result is in \`bench/results/detection.json\`. AUC-PR, VUS-PR and the best F1 are point-wise, without adjustment
 to whole events, means over the series of a set and then over the seven sets. NAB is its own score
 at the best threshold for all files. One set of constants for all series.`;
 
@@ -161,25 +162,28 @@ so wrong alarms are more than on clean streams.`;
 const CLEAN = `Alarms on clean synthetic streams, times what was wanted / a day, at a sample a
 minute:`;
 
-/** The section; says so where nothing was measured. */
-export function detectionSection(record: DetectionRecord | null): string {
-  if (record === null) return "_Detection is not measured._";
+/** The page; says so where nothing was measured. */
+export function detectionPage(record: DetectionRecord | null): string {
+  if (record === null) return `${INTRO}\n\n_Nothing is measured._\n`;
   const ours = record.detectors[0]!;
   const source = `Measured ${record.date.slice(0, 10)} on ${record.machine} at ${record.commit}; ` +
     "other work ran beside, so times are upper bounds.";
-  return [
+  const sections = [
     INTRO,
+    "## What was to be reached",
     goals(ours),
     source,
+    "## Beside others",
     totals(record.detectors),
     `Published NAB scores of peers on the same files, standard profile: ${PUBLISHED_NAB}.`,
-    "### Detection by set, AUC-PR / VUS-PR / F1",
+    "## By set, AUC-PR / VUS-PR / F1",
     bySet(record.detectors),
-    "### Alarms by set",
+    "## Alarms by set",
     ALARMS,
     alarmTable(ours),
-    "### False alarms on clean streams",
+    "## False alarms on clean streams",
     CLEAN,
     cleanTable(ours),
-  ].join("\n\n");
+  ];
+  return `${sections.join("\n\n")}\n`;
 }

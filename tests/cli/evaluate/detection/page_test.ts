@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { DetectorFigures } from "../../../../src/cli/evaluate/detection/measure.ts";
-import { detectionSection } from "../../../../src/cli/evaluate/detection/page.ts";
+import { detectionPage } from "../../../../src/cli/evaluate/detection/page.ts";
 
 const figures: DetectorFigures = {
   name: "ours/1",
@@ -37,8 +37,8 @@ const simple: DetectorFigures = {
   stateBytes: null,
 };
 
-Deno.test("detectionSection() says goals, totals, sets, alarms and false alarms", () => {
-  const text = detectionSection({
+Deno.test("detectionPage() says goals, totals, sets, alarms and false alarms", () => {
+  const text = detectionPage({
     code: "c",
     commit: "abc",
     machine: "box",
@@ -59,6 +59,6 @@ Deno.test("detectionSection() says goals, totals, sets, alarms and false alarms"
   assert.match(text, /\| kpi \| 3 of 4 \/ 0\.50 \/ 2\.50 \/ 4 \|/);
 });
 
-Deno.test("detectionSection() says where nothing was measured", () => {
-  assert.equal(detectionSection(null), "_Detection is not measured._");
+Deno.test("detectionPage() says where nothing was measured", () => {
+  assert.ok(detectionPage(null).endsWith("_Nothing is measured._\n"));
 });
