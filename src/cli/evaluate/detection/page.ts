@@ -149,10 +149,11 @@ function goals(ours: DetectorFigures): string {
 
 const INTRO = `# Detection
 
-This page is written by \`deno task evaluate:detection\`; a test holds it current. Each sample is scored, and each alarm opened, by what came before it. The data
-is that of DRIFTLINE_SHARED, the result is in \`bench/results/detection.json\`. AUC-PR, VUS-PR and the best F1 are point-wise, without adjustment
-to whole events, means over the series of a set and then over the seven sets. NAB is its own score
-at the best threshold for all files. One set of constants for all series.`;
+This page is written by \`deno task evaluate:detection\`; a test holds it current. Each sample
+is scored, and each alarm opened, by what came before it. The data is that of DRIFTLINE_SHARED, the
+result is in \`bench/results/detection.json\`. AUC-PR, VUS-PR and the best F1 are point-wise,
+without adjustment to whole events, means over the series of a set and then over the seven sets. NAB
+is its own score at the best threshold for all files. One set of constants for all series.`;
 
 const ALARMS = `At three wanted rates of false alarms (an alarm opens where the chance of such an
 event in a clean stream is at most that): anomalies hit / share of alarms inside one / wrong alarms
