@@ -23,6 +23,7 @@ import {
   trackObserve,
   type TrackPlan,
   trackRawFeatures,
+  type TrackRun,
   trackStart,
 } from "./filter_track.ts";
 import { leadBuckets, lossStart } from "./losses.ts";
@@ -128,7 +129,7 @@ function startEnsemble(setting: Setting, thetas: Float64Array): EnsembleState {
   const { us, input, seasons, members, filters } = setting;
   const length = us.length;
   const tracks: FilterTrack[] = filters.map((_, k) => {
-    const theta = thetas.slice(k * THETA.size, (k + 1) * THETA.size);
+    const theta = thetaOf(thetas, k);
     return trackStart(trackPlan(setting, k, theta, measureTrack(setting, k, theta)));
   });
   const half = input.values.subarray(0, Math.max(FIT_SAMPLES_MIN + 1, length >> 1));
@@ -210,24 +211,35 @@ function replayOrigins(length: number): Set<number> {
   return origins;
 }
 
-/** The filter's state after the first `count` samples under other parameters. */
-export function filterAfter(
+/** The filters' states after the first `count` samples under other parameters.          [filter] */
+export function filtersAfter(
   setting: Setting,
-  k: number,
-  theta: Float64Array,
+  thetas: Float64Array,
   count: number,
-): StructuralState {
+): StructuralState[] {
   const bare = { innovationDeviation: 1, deviations: new Float64Array(0) };
-  const plan = { ...trackPlan(setting, k, theta, bare), light: false, full: false };
-  const track = trackStart(plan);
-  const run = openTrack(track, plan.kind, plan.seasons, plan.horizon, plan.length);
+  const runs: TrackRun[] = [];
   const residents = new Residents();
-  enterTrack(run, residents);
+  setting.filters.forEach((_, k) => {
+    const plan = trackPlan(setting, k, thetaOf(thetas, k), bare);
+    const track = trackStart({ ...plan, light: false, full: false });
+    const { kind, seasons, horizon, length } = plan;
+    // All tracks have the same seasons.
+    runs.push(openTrack(track, kind, seasons, horizon, length, runs[0]?.phases));
+    enterTrack(runs[k]!, residents);
+  });
   for (let i = 0; i < count; i++) {
-    trackObserve(run, setting.us[i]!, toTrackUnits(plan.units, setting.input.values[i]!));
+    for (const run of runs) {
+      trackObserve(run, setting.us[i]!, toTrackUnits(run.track.units, setting.input.values[i]!));
+    }
   }
   residents.leaveAll();
-  return track.filter;
+  return runs.map(({ track }) => track.filter);
+}
+
+/** The parameters of one filter. */
+export function thetaOf(thetas: Float64Array, filter: number): Float64Array {
+  return thetas.slice(filter * THETA.size, (filter + 1) * THETA.size);
 }
 
 /** Puts the parameters that were fitted at `count` samples into a running ensemble. */
@@ -237,9 +249,10 @@ function switchParameters(
   thetas: Float64Array,
   count: number,
 ): void {
+  const filters = filtersAfter(setting, thetas, count);
   state.tracks.forEach((track, k) => {
-    track.theta = thetas.slice(k * THETA.size, (k + 1) * THETA.size);
-    track.filter = filterAfter(setting, k, track.theta, count);
+    track.theta = thetaOf(thetas, k);
+    track.filter = filters[k]!;
   });
 }
 
