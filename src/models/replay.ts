@@ -44,6 +44,7 @@ const LOSS_SHARE = 1 / 4;
 /** Origins of a replay over a long series, and over which it takes every sample. */
 const REPLAY_ORIGINS = 72;
 const REPLAY_ALL_UP_TO = 160;
+const REPLAY_ORIGINS_PER_HORIZON = 16;
 const NEWEST_ORIGINS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
 
 function trackPlan(
@@ -195,18 +196,18 @@ function neuralPastOf(
   return { count: 0, outlooks };
 }
 
-/** After which sample counts a replay forecasts, increasing. */
-function replayOrigins(length: number): Set<number> {
+/** After which sample counts a replay forecasts. */
+function replayOrigins(length: number, horizon: number): Set<number> {
   const origins = new Set<number>();
-  if (length <= REPLAY_ALL_UP_TO) {
-    const first = Math.min(Math.max(Math.floor(0.4 * length), 4), length - 1);
-    for (let count = first; count < length; count++) origins.add(count);
-    return origins;
+  const isShort = length <= REPLAY_ALL_UP_TO;
+  const first = isShort ? Math.min(Math.max(Math.floor(0.4 * length), 4), length - 1) : length >> 1;
+  const most = isShort ? length - first : REPLAY_ORIGINS;
+  // Forecasts that overlap by more than this err together.
+  const apart = Math.max(1, (length - first) / most, horizon / REPLAY_ORIGINS_PER_HORIZON);
+  for (let before = 1; before <= length - first; before += apart) {
+    origins.add(length - Math.floor(before));
   }
-  const first = length >> 1;
-  for (let k = 0; k < REPLAY_ORIGINS; k++) {
-    origins.add(Math.floor(first + (length - 1 - first) * k / (REPLAY_ORIGINS - 1)));
-  }
+  if (isShort) return origins;
   for (const before of NEWEST_ORIGINS) origins.add(length - before);
   return origins;
 }
@@ -270,7 +271,7 @@ export function replay(
   const switches = records.map(({ count, thetas }) => ({ at: count - before, thetas }));
   while (switches.length > 1 && switches[1]!.at <= 0) switches.shift();
   const state = startEnsemble(setting, switches[0]!.thetas);
-  const origins = replayOrigins(us.length);
+  const origins = replayOrigins(us.length, input.horizon);
   const neuralPast = neuralPastOf(setting, state, origins);
   let run = openEnsemble(state);
   run.past = neuralPast;
