@@ -2,6 +2,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Service } from "../src/service/service.ts";
 import { anomalyRoutes } from "./anomalies.ts";
 import { backtestRoutes } from "./backtests.ts";
+import { componentRoutes } from "./components.ts";
 import { dashboard } from "./dashboard/mod.ts";
 import { deviceRoutes } from "./devices.ts";
 import { docsRoutes } from "./docs.ts";
@@ -77,6 +78,7 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
       streamRoutes(service),
       observationRoutes(service),
       forecastRoutes(service),
+      componentRoutes(service),
       anomalyRoutes(service),
       innovationRoutes(service),
       eventRoutes(service),

@@ -18,6 +18,7 @@ import {
 import { ensembleQuantiles, issueWhenDue, memberShares } from "./ensemble_forecast.ts";
 import { WAITING_FORECASTS_MAX } from "./filter_track.ts";
 import { filtersOf, kindOf, type MemberName, readoutsOf } from "./members.ts";
+import { componentsOf } from "./components.ts";
 import { priorDependence } from "./dependence.ts";
 import { KeptRuns } from "./kept_runs.ts";
 import { ADAPT_LEADS_MAX } from "./neural_adapt.ts";
@@ -393,6 +394,8 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
       return rows;
     },
     draws: drawsOf,
+    components: ({ ensemble }, timesS, values) =>
+      ensemble === null ? null : componentsOf(ensemble, timesS, values),
     summary: summaryOf,
     stateOfContext(config, timesS, values) {
       const state = emptyState(config);

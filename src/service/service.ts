@@ -1,14 +1,21 @@
 import type { Clock } from "../base/clock.ts";
-import { InvalidValueError, NotFoundError } from "../base/errors.ts";
+import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
 import { type Segment, validateStreamId } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import type { AppendOptions, AppendResult, Store, StreamSettings } from "../stores/store.ts";
-import type { Applied, Engine, ForecastRequest } from "../streams/engine.ts";
+import {
+  type Applied,
+  COMPONENT_TIMES_MAX,
+  type Engine,
+  type ForecastRequest,
+} from "../streams/engine.ts";
 import { type AnswersShape, answersShape } from "./answer_shapes.ts";
 import type { Backtests } from "./backtests.ts";
+import { channelComponentsShape, type ComponentsShape } from "./component_shapes.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { mergeByStream, mergeRows } from "./merge.ts";
-import { type Observations, readObservations } from "./observations.ts";
+import { type Observations, readObservations, selectChannels } from "./observations.ts";
+import { readRange, type StreamRange } from "./range.ts";
 import {
   type AnomalyShape,
   anomalyShape,
@@ -203,6 +210,36 @@ export class Service {
       ...forecastShape(forecast, levels, record.logOffset),
       ...answersShape(forecast, levels),
     };
+  }
+
+  /**
+   * What a stretch of the past was made of, gaps filled.
+   *
+   * @throws {NotFoundError | InvalidValueError} no such stream or channel, too few values
+   * @throws {LimitError} COMPONENT_TIMES_MAX
+   */
+  async components(
+    range: StreamRange,
+    asked: readonly string[] | undefined,
+    levels: readonly number[],
+  ): Promise<ComponentsShape> {
+    const { id } = range;
+    const record = await this.#record(id);
+    requireChannels(asked, record.channels);
+    const channels: ComponentsShape["channels"] = {};
+    const names = asked ?? record.channels;
+    const samples = await readRange(this.#store, range, names, (values) => {
+      if (values <= COMPONENT_TIMES_MAX) return;
+      throw new LimitError("COMPONENT_TIMES_MAX", COMPONENT_TIMES_MAX, values, "from");
+    });
+    let provenance: ComponentsShape["provenance"] | null = null;
+    for (const name of names) {
+      const result = await this.#engine.components(id, selectChannels(samples, [name]));
+      const { modelHash, stateHash, appliedOffset } = result;
+      provenance ??= { modelHash, stateHash, appliedOffset, logOffset: record.logOffset };
+      channels[name] = channelComponentsShape(result, levels);
+    }
+    return { id, channels, provenance: provenance! };
   }
 
   /** Alarms with fromNs <= t <= toNs, oldest first; `next` is where the rest begins. */

@@ -1,5 +1,5 @@
 import type { Reason } from "../detectors/detector.ts";
-import type { ModelSummary } from "../models/model.ts";
+import type { ModelSummary, PastComponents } from "../models/model.ts";
 import type { Segment } from "../signal/segment.ts";
 import type { ChannelAnswers, DrawRequest } from "./answers.ts";
 import type { AlarmEvent, IssuedForecast, StreamRecord, StreamSettings } from "../stores/store.ts";
@@ -84,6 +84,19 @@ export type ForecastResult = IssuedForecast & {
   readonly answers?: Readonly<Record<string, ChannelAnswers>>;
 };
 
+/** What past samples of one channel were made of. */
+export interface ComponentsResult {
+  /** Those of the samples, and those of the gaps between them.                          [time] */
+  readonly timesNs: BigInt64Array;
+  /** NaN where no value is known.                                                       [time] */
+  readonly values: Float64Array;
+  readonly parts: PastComponents;
+  readonly range: { readonly lower?: number; readonly upper?: number };
+  readonly appliedOffset: number;
+  readonly modelHash: string;
+  readonly stateHash: string;
+}
+
 /** The outcome of a stateless detection. */
 export interface DetectResult {
   readonly segment: Segment;
@@ -128,6 +141,8 @@ export const FORECAST_ONCE_CHANNELS_MAX = 32;
 export const DETECT_ONCE_VALUES_MAX = 100_000;
 /** Future times of one forecast. */
 export const FORECAST_TIMES_MAX = 10_000;
+/** Times of one decomposition, those of gaps included. */
+export const COMPONENT_TIMES_MAX = 10_000;
 /** Quantiles of one forecast. */
 export const FORECAST_QUANTILES_MAX = 199;
 
@@ -152,6 +167,15 @@ export interface Engine {
 
   /** @throws {InvalidValueError} a time not after the origin, no sample yet, a horizon too far */
   forecast(id: string, request: ForecastRequest): Promise<ForecastResult>;
+
+  /**
+   * What samples of the past were made of, gaps filled.
+   *
+   * @param samples  one channel of any stretch of the stream's log
+   * @throws {InvalidValueError} the stream has too few values, or the stretch has
+   * @throws {LimitError} COMPONENT_TIMES_MAX
+   */
+  components(id: string, samples: Segment): Promise<ComponentsResult>;
 
   /** Resolves when the state has absorbed all that the log held at the time of the call. */
   reach(id: string): Promise<void>;

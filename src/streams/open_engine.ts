@@ -7,6 +7,7 @@ import { Advancer } from "./advance.ts";
 import { detectInParts } from "./detect_once.ts";
 import {
   type Applied,
+  type ComponentsResult,
   DETECT_ONCE_VALUES_MAX,
   type DetectResult,
   type Engine,
@@ -266,6 +267,13 @@ export class StreamEngine implements Engine {
 
   forecast(id: string, request: ForecastRequest): Promise<ForecastResult> {
     return this.#consistent(id, (track) => track.port.call("forecast", { streamId: id, request }));
+  }
+
+  components(id: string, samples: Segment): Promise<ComponentsResult> {
+    return this.#consistent(
+      id,
+      (track) => track.port.call("components", { streamId: id, samples }),
+    );
   }
 
   reach(id: string): Promise<void> {

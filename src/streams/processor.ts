@@ -12,11 +12,13 @@ import { nextTimes } from "./calendar.ts";
 import { type ChannelAnswers, channelAnswers, checkDraws, roundInto } from "./answers.ts";
 import {
   type Applied,
+  type ComponentsResult,
   FORECAST_TIMES_MAX,
   type ForecastRequest,
   type ForecastResult,
   type StreamState,
 } from "./engine.ts";
+import { withGaps } from "./gaps.ts";
 import { checkQuantiles, checkTimes } from "./forecast_request.ts";
 import {
   type ChannelState,
@@ -318,6 +320,35 @@ export class StreamProcessor {
   #rounding(channel: string): (values: Float64Array) => void {
     const bounds = this.config.settings.channels[channel] ?? {};
     return (values) => roundInto(values, bounds);
+  }
+
+  /**
+   * What samples of the past were made of; gaps between them are filled at the stream's period.
+   *
+   * @param samples  one channel
+   * @throws {InvalidValueError} too few values are known
+   * @throws {LimitError} COMPONENT_TIMES_MAX
+   * @throws {NotFoundError} a channel that has no value yet
+   */
+  components(samples: Segment): ComponentsResult {
+    const [name] = samples.channels;
+    const [{ epochNs, state }] = this.#wanted([name!]) as [ChannelState];
+    const { model, settings } = this.config;
+    const { periodS } = model.summary(state);
+    const { timesNs, values } = withGaps(samples.timestampsNs, samples.values[0]!, periodS);
+    const parts = model.components(state, timesS(timesNs, epochNs), values);
+    if (parts === null) {
+      const seen = values.filter((value) => !Number.isNaN(value)).length;
+      throw new InvalidValueError(
+        "samples",
+        seen,
+        "more values, in the stream and in this stretch",
+      );
+    }
+    const { stateHash } = this.#prove();
+    const { modelHash, appliedOffset } = this;
+    const range = settings.channels[name!] ?? {};
+    return { timesNs, values, parts, range, appliedOffset, modelHash, stateHash };
   }
 
   #wanted(names: readonly string[] | undefined): readonly ChannelState[] {

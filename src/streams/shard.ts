@@ -14,6 +14,7 @@ import {
 import type { OpenedAlarm } from "./alarms.ts";
 import type {
   Applied,
+  ComponentsResult,
   DetectResult,
   ForecastRequest,
   ForecastResult,
@@ -194,6 +195,12 @@ export class Shard {
     given: { readonly streamId: string; readonly request: ForecastRequest },
   ): ForecastResult {
     return this.#resident(given.streamId).processor.forecast(given.request);
+  }
+
+  components(
+    given: { readonly streamId: string; readonly samples: Segment },
+  ): ComponentsResult {
+    return this.#resident(given.streamId).processor.components(given.samples);
   }
 
   drop(given: { readonly streamId: string }): void {

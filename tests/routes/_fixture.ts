@@ -24,6 +24,7 @@ import { openMemoryStore } from "../../src/stores/mod.ts";
 import type { AlarmEvent, IssuedForecast, Store, StreamRecord } from "../../src/stores/store.ts";
 import type {
   Applied,
+  ComponentsResult,
   DetectResult,
   Engine,
   EngineStats,
@@ -120,6 +121,23 @@ export class LastValueEngine implements Engine {
     const [tail] = await this.#store.readTails([id], 1);
     if (tail === null || tail === undefined) throw new InvalidValueError("id", id, "a sample");
     return forecastOf(tail, request);
+  }
+
+  /** The value is the signal, and 5 where there is none. */
+  components(_: string, samples: Segment): Promise<ComponentsResult> {
+    const values = samples.values[0]!;
+    const signal = values.map((value) => Number.isNaN(value) ? 5 : value);
+    const zero = values.map(() => 0);
+    return Promise.resolve({
+      timesNs: samples.timestampsNs,
+      values,
+      parts: {
+        ...{ signal, signalDeviation: zero, level: signal, levelDeviation: zero, slope: zero },
+        ...{ shortTerm: zero, seasons: [{ lengthS: 60, values: zero }], noiseDeviation: 2 },
+      },
+      range: { lower: 3 },
+      ...{ appliedOffset: 2, modelHash: MODEL_HASH, stateHash: MODEL_HASH },
+    });
   }
 
   async reach(id: string): Promise<void> {

@@ -47,6 +47,15 @@ export const lastValue: Model<LastState> = {
   },
   draws: (_, timesS, count) =>
     Float64Array.from({ length: count * timesS.length }, (_, i) => (i * 7919) % 104_729),
+  components: (_, timesS, values) => {
+    if (timesS.length < 3) return null;
+    const signal = values.map((value) => Number.isNaN(value) ? 7 : value);
+    const flat = values.map(() => 0);
+    return {
+      ...{ signal, level: signal, slope: flat, shortTerm: flat, seasons: [] },
+      ...{ signalDeviation: flat, levelDeviation: flat, noiseDeviation: 1 },
+    };
+  },
   summary(state) {
     const periodS = state.times[1]! - state.times[0]!;
     return {
