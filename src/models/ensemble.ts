@@ -420,10 +420,11 @@ function judge(
   const { horizon } = run.state;
   const bucket = run.bucket[lead]!;
   const share = run.judgedShares[bucket]!;
+  const error = z - pending.point[lead]!;
   for (let k = 0; k < WATCHED_LEVELS.length; k++) {
-    const lower = pending.bounds[2 * k * horizon + lead]!;
-    const upper = pending.bounds[(2 * k + 1) * horizon + lead]!;
-    adaptiveObserve(adaptive, k, bucket, z < lower ? -1 : z > upper ? 1 : 0, share);
+    const end = pending.bounds[(2 * k + (error < 0 ? 0 : 1)) * horizon + lead]!;
+    const position = error === 0 ? 0 : error / Math.abs(end - pending.point[lead]!);
+    adaptiveObserve(adaptive, k, bucket, position, share);
   }
 }
 

@@ -84,6 +84,13 @@ export const FIRST_FIT_SAMPLES = 8;
 /** A fit is made again each time the count of values has grown by this factor. */
 const REFIT_GROWTH = 1.5;
 
+/**
+ * Before the first fit the error at a lead is this share of the usual step times lead^0.35, learned
+ * from other series (docs/models_that_serve.md): many are no walks, whose errors grow as √lead.
+ */
+const COLD_SHARE = 0.8;
+const COLD_GROWTH = 0.35;
+
 const CONTEXT_PREFIXES = [0.5, 0.75];
 
 /** Few samples say little of the scale: 1 + this / count. */
@@ -251,7 +258,7 @@ function coldQuantiles(
     const lead = periodS === null ? t + 1 : Math.max(1, (timesS[t]! - origin) / periodS);
     for (let q = 0; q < quantiles.length; q++) {
       const width = quantiles[q] === 0.5 ? 0 : priorShape(quantiles[q]!);
-      out[t * quantiles.length + q] = mean + width * meanAbs * Math.sqrt(lead);
+      out[t * quantiles.length + q] = mean + width * meanAbs * COLD_SHARE * lead ** COLD_GROWTH;
     }
   }
   return out;
