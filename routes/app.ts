@@ -14,6 +14,7 @@ import { modelRoutes } from "./models.ts";
 import { influxRoutes } from "./influx.ts";
 import { innovationRoutes } from "./innovations.ts";
 import { observationRoutes } from "./observations.ts";
+import { reconcileRoutes } from "./reconcile.ts";
 import { statelessRoutes } from "./stateless.ts";
 import { streamRoutes } from "./streams.ts";
 import { makeGuard } from "./_guard.ts";
@@ -83,6 +84,7 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
       innovationRoutes(service),
       eventRoutes(service),
       statelessRoutes(service),
+      reconcileRoutes(service),
       backtestRoutes(service),
       influxRoutes(service),
       modelRoutes(service),

@@ -31,6 +31,11 @@ import {
   type StreamStateShape,
   streamStateShape,
 } from "./shapes.ts";
+import {
+  reconciledForecasts,
+  type ReconciledQuestion,
+  type ReconciledShape,
+} from "./reconciled.ts";
 import { RecentPredictions } from "./recent.ts";
 import { type ListingShape, listStreams } from "./listing.ts";
 import type { ModelService } from "./model_service.ts";
@@ -211,6 +216,11 @@ export class Service {
       ...forecastShape(forecast, levels, record.logOffset),
       ...answersShape(forecast, levels),
     };
+  }
+
+  /** Forecasts of streams and of their sums that add up; throws as `forecast` does. */
+  reconcile(question: ReconciledQuestion): Promise<ReconciledShape> {
+    return reconciledForecasts({ store: this.#store, engine: this.#engine }, question);
   }
 
   /**
