@@ -7,6 +7,7 @@ import {
   type Applied,
   COMPONENT_TIMES_MAX,
   type Engine,
+  type EngineStats,
   type ForecastRequest,
 } from "../streams/engine.ts";
 import { type AnswersShape, answersShape } from "./answer_shapes.ts";
@@ -327,8 +328,9 @@ export class Service {
       this.telemetry.text(this.events.subscriberCount),
       this.#store.stats(),
     ]);
-    return text + gauges("driftline_store", { ...store }) +
-      gauges("driftline_engine", { ...this.#engine.stats() }) +
+    const { coverage, ...engine } = this.#engine.stats();
+    return text + gauges("driftline_store", { ...store }) + gauges("driftline_engine", engine) +
+      coverageGauges(coverage) +
       gauges("driftline_jobs", { ...this.models.jobs.stats() });
   }
 
@@ -380,6 +382,15 @@ function requireChannels(
 function requireSamples(segment: Segment): Segment {
   if (segment.timestampsNs.length > 0) return segment;
   throw new InvalidValueError("timestamps", "[]", "at least one sample");
+}
+
+/** How forecasts that were issued live came out, by the level of their intervals. */
+function coverageGauges(coverage: EngineStats["coverage"]): string {
+  const lines = (name: string, of: (one: EngineStats["coverage"][number]) => number) =>
+    `# TYPE ${name} gauge\n` +
+    coverage.map((one) => `${name}{level="${one.level}"} ${of(one)}\n`).join("");
+  return lines("driftline_interval_coverage", ({ value }) => value) +
+    lines("driftline_interval_targets", ({ count }) => count);
 }
 
 function gauges(prefix: string, values: Readonly<Record<string, number>>): string {

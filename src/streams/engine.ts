@@ -44,6 +44,9 @@ export interface EndedAlarm {
   readonly channels: readonly string[];
 }
 
+/** Live coverage of one or more channels. */
+export type Coverage = readonly Omit<ModelSummary["coverage"][number], "width">[];
+
 /** What is known of a stream's state, for `GET /v1/streams/{id}`. */
 export interface StreamState {
   readonly appliedOffset: number;
@@ -56,7 +59,7 @@ export interface StreamState {
   /** Season lengths over all channels, shortest first. */
   readonly seasonsS: readonly number[];
   /** Mean over the channels, weighted by count. */
-  readonly coverage: ModelSummary["coverage"];
+  readonly coverage: Coverage;
   readonly perChannel: Readonly<Record<string, ModelSummary>>;
   /** Why the state no longer advances; null while it does. The log is untouched. */
   readonly failed: string | null;
@@ -118,6 +121,8 @@ export interface EngineStats {
   /** Samples absorbed since opening, replays included. */
   readonly absorbedSamples: number;
   readonly failedStreams: number;
+  /** Live coverage over the states held in memory, as of their last commits. */
+  readonly coverage: Coverage;
 }
 
 /** The state of a stream no longer advances, since its model threw; the log is untouched. */

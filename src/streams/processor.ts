@@ -13,6 +13,7 @@ import { type ChannelAnswers, channelAnswers, checkDraws, roundInto } from "./an
 import {
   type Applied,
   type ComponentsResult,
+  type Coverage,
   FORECAST_TIMES_MAX,
   type ForecastRequest,
   type ForecastResult,
@@ -28,7 +29,7 @@ import {
   packEnvelope,
   readEnvelope,
 } from "./state_codec.ts";
-import { summarize } from "./summary.ts";
+import { poolCoverage, summarize } from "./summary.ts";
 
 /** A model may be able to go to the end of a context at once. */
 type ContextModel = Model & {
@@ -275,6 +276,11 @@ export class StreamProcessor {
       ...summarize(this.#summaries(this.#envelope.channels)),
       failed: null,
     };
+  }
+
+  /** Live coverage over all channels. */
+  coverage(): Coverage {
+    return poolCoverage(Object.values(this.#summaries(this.#envelope.channels)));
   }
 
   #summaries(channels: readonly ChannelState[]): Record<string, ModelSummary> {

@@ -15,6 +15,7 @@ import type { OpenedAlarm } from "./alarms.ts";
 import type {
   Applied,
   ComponentsResult,
+  Coverage,
   DetectResult,
   ForecastRequest,
   ForecastResult,
@@ -69,12 +70,17 @@ export interface DetectArgument {
   readonly isLast: boolean;
 }
 
+/** What is stored of a stream, with what is told of its forecasts in `/metrics`. */
+export interface ShardCommit extends Commit {
+  readonly coverage: Coverage;
+}
+
 /** What an absorb tells the other thread; the segments themselves stay there. */
 export interface AbsorbAnswer {
   readonly applied: readonly Omit<Applied, "segment">[];
   readonly appliedOffset: number;
   readonly stateBytes: number;
-  readonly commit: Commit | null;
+  readonly commit: ShardCommit | null;
   /** Why the model cannot go on; the state is given up then. */
   readonly failed: string | null;
 }
@@ -174,17 +180,18 @@ export class Shard {
   }
 
   /** The stream's state with its proof, and the forecast issued from it. */
-  commit(given: { readonly streamId: string }): Commit {
+  commit(given: { readonly streamId: string }): ShardCommit {
     return this.#commit(this.#resident(given.streamId), []);
   }
 
-  #commit(resident: Resident, absorbed: readonly Absorbed[]): Commit {
+  #commit(resident: Resident, absorbed: readonly Absorbed[]): ShardCommit {
     const snapshot = resident.processor.snapshot();
     const events = absorbed.flatMap(({ opened }) => prove(opened, snapshot));
     resident.committedOffset = snapshot.appliedOffset;
     resident.stateBytes = snapshot.bytes.length;
     const forecast = issueForecast(resident.processor);
-    return { streamCreatedNs: resident.createdNs, snapshot, events, forecast };
+    const coverage = resident.processor.coverage();
+    return { streamCreatedNs: resident.createdNs, snapshot, events, forecast, coverage };
   }
 
   describe(given: { readonly streamId: string }): StreamState {

@@ -102,7 +102,12 @@ export class LastValueEngine implements Engine {
     const summary = {
       periodS: 60,
       seasonsS: [3600],
-      coverage: [{ level: 0.8, value: 0.79, count: 10 }, { level: 0.95, value: NaN, count: 0 }],
+      coverage: [{ level: 0.8, value: 0.79, count: 10, width: 2 }, {
+        level: 0.95,
+        value: NaN,
+        count: 0,
+        width: NaN,
+      }],
       weights: { lastValue: 1 },
     };
     return {
@@ -188,6 +193,7 @@ export class LastValueEngine implements Engine {
       queuedSamples: 0,
       absorbedSamples: 0,
       failedStreams: 0,
+      coverage: [{ level: 0.8, value: 0.79, count: 10 }],
     };
   }
 
