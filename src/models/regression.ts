@@ -45,7 +45,7 @@ export interface Effect {
 
 /** Prior deviation of a coefficient, in deviations of the channel a deviation of the regressor. */
 const COEFFICIENT_DEVIATION = 0.5;
-/** Regressors are cut this many deviations from their mean: nothing is known of what lies beyond. */
+/** Regressors are cut this many deviations from their mean: who knows what lies beyond. */
 const REGRESSOR_CUT = 6;
 /** Innovations are clipped at this many deviations of what is expected of them. */
 const CLIP_SIZES = 4;
