@@ -123,6 +123,10 @@ export const ARITHMETIC: Readonly<Record<string, { forward?: Count; backward?: C
   activation: { forward: each("x", GATE), backward: each("x", { special: 2, single: 5 }) },
   adam: { forward: each("parameter", { fused: 5, single: 4, special: 2 }) },
   add: { forward: each("a", { single: 1 }), backward: each("a", {}) },
+  add_rows: {
+    forward: each("b", plus(GATE, { single: 1 })),
+    backward: each("b", { special: 2, single: 7 }),
+  },
   attention: {
     forward: (shapes, params) =>
       times(attentionPairs(shapes, params), { fused: 2 * shapes["q"]![3]!, special: 1, single: 2 }),
@@ -209,6 +213,10 @@ export const ARITHMETIC: Readonly<Record<string, { forward?: Count; backward?: C
       ),
   },
   shared_scan: { forward: each("u", { fused: 2 }) },
+  skip: {
+    forward: each("a", plus(GATE, { fused: 1 })),
+    backward: each("a", { special: 2, single: 6, fused: 2 }),
+  },
   softmax: {
     forward: each("x", { special: 1, single: 3 }),
     backward: each("x", { fused: 1, single: 2 }),
@@ -222,6 +230,10 @@ export const ARITHMETIC: Readonly<Record<string, { forward?: Count; backward?: C
     forward: (shapes, params) => ({ fused: ssdProducts(shapes, params) }),
     // Each product has two gradients.
     backward: (shapes, params) => ({ fused: 3 * ssdProducts(shapes, params) }),
+  },
+  timed_steps: {
+    forward: each("raw", { special: 2, single: 2 }),
+    backward: each("raw", { special: 3, single: 4, fused: 1 }),
   },
 };
 

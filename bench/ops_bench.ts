@@ -39,7 +39,7 @@ import { forward, type Group, opNamed, type Scenario, sizedCall } from "./scenar
 import { largeScenarios, smallScenarios } from "./scenarios.ts";
 import { fastestInTurns, type SpinUp, timeLaunches, type Timing } from "./timing.ts";
 
-const CPU_TURNS = 15;
+const CPU_TURNS = { turns: 15, ms: 200 };
 /** A product that is long enough for threads to start. */
 const THREADS_WORK = 1 << 27;
 const BUDGET_BYTES = 64 * 2 ** 30;

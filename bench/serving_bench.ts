@@ -1,15 +1,17 @@
 /**
  * Serving a backbone to many streams: four Mamba blocks of width 64 (128 inner features, 16 states,
- * convolution of 4, rank 4) and 9 outputs, 38.9 KB of state a stream in f32.
+ * convolution of 4, rank 4) and 9 outputs, 38.9 KB of state a stream in f32; or the backbones of
+ * networks that come with the program, from a sample's token to what their decoders see.
  *
  *   deno run -A bench/serving_bench.ts [--streams 64,1024] [--device cpu|gpu]... [--states f16]
- *     [--json]
+ *     [--network NAME]... [--json]
  *
  * `GPU` is the device's own clock over the launches of a step. `latency` is one step after another:
  * samples up, the step, outputs down, awaited; `in flight` has several steps under way at once.
  * The floor is what reading and writing each stream's states once takes at the copy bandwidth that
  * is measured in the same run. Outputs are compared with those of `Backbone.step` first. The CPU is
- * one core's; the crossover is the count of streams that it serves in the GPU's least latency.
+ * one core's; the crossover is the count of streams that it serves in the GPU's least latency. The
+ * samples of a network come a period apart, in a season of 24.
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
@@ -20,6 +22,9 @@ import { formatNumber, formatTable } from "../src/cli/table.ts";
 import { type Device, openCpu, openWebGpu, type WebGpuDevice } from "../src/device/mod.ts";
 import { type Backbone, backboneOf } from "../src/models/backbone.ts";
 import { parseBackbone } from "../src/models/backbone_config.ts";
+import { backboneConfigOf } from "../src/models/neural/config.ts";
+import { clocksOf } from "../src/models/neural/network.ts";
+import { decodeWeights } from "../src/models/neural/weights.ts";
 import {
   openServing,
   type Serving,
@@ -41,20 +46,49 @@ const IN_FLIGHT = 4;
 const LOOP_MS = 400;
 const STEPS_MIN = 6;
 const STEPS_MAX = 400;
+/** Samples of a season. */
+const SEASON = 24;
 const CLOSE = { f32: 1e-4, f16: 1e-2 };
 
 type States = "f32" | "f16";
 
-function modelOf(): Backbone {
-  return backboneOf(parseBackbone({
+/** What is served. */
+interface Subject {
+  readonly name: string;
+  readonly model: Backbone;
+  readonly tensors: Readonly<Record<string, Tensor>>;
+  /** Elapsed time of each layer, where they differ. */
+  readonly clocks: readonly number[] | undefined;
+}
+
+function mambaBlocks(): Subject {
+  const model = backboneOf(parseBackbone({
     input: { kind: "signal", feature: 1 },
     width: 64,
     layers: Array.from({ length: 4 }, () => "mamba"),
     output: { size: 9 },
   }));
+  return { name: "mamba4", model, tensors: model.init(seedRandom(1)), clocks: undefined };
+}
+
+/** @throws {BenchError} no network of this name comes with the program */
+function networkOf(name: string): Subject {
+  let bytes: Uint8Array;
+  try {
+    bytes = Deno.readFileSync(new URL(`../weights/${name}.safetensors`, import.meta.url));
+  } catch {
+    throw new BenchError(`--network "${name}" is no file of weights/`);
+  }
+  const { config, tensors } = decodeWeights(bytes);
+  const model = backboneOf(backboneConfigOf(config));
+  const own = Object.fromEntries([...model.shapes()].map(([key]) => [key, tensors[key]!]));
+  const clocks = clocksOf(config, 1, 1 / SEASON);
+  const isShared = clocks.every((clock) => clock === 1);
+  return { name, model, tensors: own, clocks: isShared ? undefined : clocks };
 }
 
 interface Row {
+  readonly model: string;
   readonly device: string;
   readonly streams: number;
   readonly gpuMs: number | null;
@@ -67,31 +101,30 @@ interface Row {
 function bytesOfStep(model: Backbone, states: States): number {
   let bytes = 0;
   for (const [name, { data }] of Object.entries(model.initialState(1, "f32"))) {
-    const moved = name.endsWith("ssm") ? (states === "f16" ? 4 : 8) : 16 / 3;
+    const moved = name.endsWith("conv") ? 16 / 3 : states === "f16" ? 4 : 8;
     bytes += moved * data.length;
   }
   return bytes;
 }
 
-function samplesOf(serving: Serving, streams: number): ServingSamples {
+function samplesOf(serving: Serving, { model, clocks }: Subject, streams: number): ServingSamples {
   const random = seedRandom(2);
-  const inputs = Float32Array.from({ length: streams }, () => nextNormal(random));
-  return { slots: serving.open(streams), inputs };
+  const { input } = model.config;
+  const width = input.kind === "signal" ? input.feature : 1;
+  const inputs = Float32Array.from({ length: streams * width }, () => nextNormal(random));
+  const all = (clock: number) => new Float32Array(streams).fill(clock);
+  return { slots: serving.open(streams), inputs, ...(clocks && { clocks: clocks.map(all) }) };
 }
 
 /** The outputs of two steps are those of `Backbone.step`. */
-async function check(
-  model: Backbone,
-  tensors: Record<string, Tensor>,
-  device: Device,
-  states: States,
-) {
+async function check(subject: Subject, device: Device, states: States) {
+  const { model, tensors, clocks } = subject;
   const serving = openServing(device, model, tensors, { capacity: 40, states });
-  const samples = samplesOf(serving, 37);
+  const samples = samplesOf(serving, subject, 37);
   const state = model.initialState(37);
   for (let i = 0; i < 2; i++) {
     const y = await serving.step(samples);
-    const expected = model.step(tensors, Float64Array.from(samples.inputs), state);
+    const expected = model.step(tensors, Float64Array.from(samples.inputs), state, clocks);
     const scale = Math.max(...Array.from(expected, Math.abs));
     const error = Math.max(...Array.from(y, (v, k) => Math.abs(v - expected[k]!))) / scale;
     if (!(error < CLOSE[states])) throw new Error(`Outputs of step ${i} are off by ${error}`);
@@ -127,15 +160,15 @@ async function inFlight(serving: Serving, samples: ServingSamples, count: number
 
 async function measure(
   device: Device,
-  model: Backbone,
-  tensors: Record<string, Tensor>,
+  subject: Subject,
   streams: number,
   gpu: { readonly ceilings: Ceilings; readonly spin: SpinUp | undefined } | undefined,
   states: States,
 ): Promise<Row> {
+  const { name, model, tensors } = subject;
   const serving = openServing(device, model, tensors, { capacity: streams, states });
   try {
-    const samples = samplesOf(serving, streams);
+    const samples = samplesOf(serving, subject, streams);
     const step = () => serving.step(samples);
     const wanted = Math.ceil(LOOP_MS / median(await loop(step, LOOP_MS / 3)));
     const count = Math.max(STEPS_MIN, Math.min(STEPS_MAX, wanted));
@@ -147,6 +180,7 @@ async function measure(
       ? (await timeLaunches(device as WebGpuDevice, launches, gpu.spin)).ms
       : null;
     return {
+      model: name,
       device: device.kind,
       streams,
       gpuMs: timed,
@@ -173,10 +207,11 @@ function printTable(rows: readonly Row[]): void {
   const rate = (streams: number, ms: number | null) => formatNumber(streams / 1e3 / (ms ?? NaN));
   console.log(formatTable(
     [
-      ...["device", "streams", "GPU ms", "M updates/s", "% of floor", "latency ms"],
+      ...["model", "device", "streams", "GPU ms", "M updates/s", "% of floor", "latency ms"],
       ...["M updates/s", "in flight ms", "M updates/s"],
     ],
-    rows.map(({ device, streams, gpuMs, latencyMs, flightMs, floorMs }) => [
+    rows.map(({ model, device, streams, gpuMs, latencyMs, flightMs, floorMs }) => [
+      model,
       device,
       String(streams),
       formatNumber(gpuMs ?? NaN),
@@ -197,6 +232,7 @@ async function main(): Promise<void> {
       streams: { type: "string" },
       device: { type: "string", multiple: true },
       states: { type: "string", default: "f32" },
+      network: { type: "string", multiple: true },
       json: { type: "boolean" },
     },
   });
@@ -204,8 +240,7 @@ async function main(): Promise<void> {
     ? undefined
     : wholeNumbers("streams", values.streams, SERVING_CAPACITY_MAX);
   const wanted = (values.device ?? ["gpu", "cpu"]).map((name) => oneOf("device", name, DEVICES));
-  const model = modelOf();
-  const tensors = model.init(seedRandom(1));
+  const subjects = values.network?.map(networkOf) ?? [mambaBlocks()];
   const states: States = oneOf("states", values.states, ["f32", "f16"]);
   const rows: Row[] = [];
   let adapter = "none";
@@ -214,10 +249,13 @@ async function main(): Promise<void> {
     if ("device" in opened) {
       const { device } = opened;
       adapter = device.info.description || device.info.device;
-      await check(model, tensors, device, states);
       const ceilings = await measureCeilings(device);
-      for (const streams of given ?? (device.info.software ? STREAMS_SOFTWARE : STREAMS)) {
-        rows.push(await measure(device, model, tensors, streams, ceilings, states));
+      const counts = given ?? (device.info.software ? STREAMS_SOFTWARE : STREAMS);
+      for (const subject of subjects) {
+        await check(subject, device, states);
+        for (const streams of counts) {
+          rows.push(await measure(device, subject, streams, ceilings, states));
+        }
       }
       await device.close();
     } else if (!wanted.includes("cpu")) throw new BenchError(`No GPU: ${opened.unavailable}`);
@@ -225,13 +263,15 @@ async function main(): Promise<void> {
   }
   if (wanted.includes("cpu")) {
     const device = openCpu();
-    await check(model, tensors, device, states);
-    for (const streams of given ?? STREAMS_CPU) {
-      rows.push(await measure(device, model, tensors, streams, undefined, states));
+    for (const subject of subjects) {
+      await check(subject, device, states);
+      for (const streams of given ?? STREAMS_CPU) {
+        rows.push(await measure(device, subject, streams, undefined, states));
+      }
     }
     await device.close();
   }
-  const crossover = crossoverOf(rows);
+  const crossover = subjects.length === 1 ? crossoverOf(rows) : null;
   if (values.json) {
     const command = `bench/serving_bench.ts ${ARGS.join(" ")}`.trim();
     const source = await provenance(adapter, command);

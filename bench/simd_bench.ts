@@ -32,8 +32,8 @@ import { asDtype, type Tensor, tensorOf } from "../src/tensor/tensor.ts";
 
 /** Units of work of an op. */
 const WORK = 1 << 18;
-const TURNS = 15;
-const ITERATIONS = 4;
+const TURNS = { turns: 15, ms: 500 };
+const ITERATIONS = { turns: 4, ms: 0 };
 const WIDTH = 64;
 const BATCH = 16;
 const LENGTH = 256;
@@ -68,7 +68,7 @@ type Times = Readonly<Record<keyof Devices, number>>;
 /** The fastest of some runs on each device, which take turns. */
 function timesOn(
   devices: Devices,
-  turns: number,
+  turns: typeof TURNS,
   prepare: (device: CpuDevice) => () => void,
 ): Times {
   const runs = [devices.twin, devices.single, devices.threaded].map(prepare);

@@ -39,8 +39,6 @@ export function timingOf(times: readonly number[]): Timing {
 
 /** A run this long has no second turn. */
 const PATIENCE_MS = 1000;
-/** Turns go on for so long at least, since noise comes in bursts. */
-const TURNS_MS_MIN = 500;
 
 /**
  * The fastest turn of each run, milliseconds, since noise only adds. Runs take turns, so that what
@@ -48,10 +46,14 @@ const TURNS_MS_MIN = 500;
  * compiles.
  *
  * @param turns  at least
+ * @param ms     for so long at least, since noise comes in bursts
  */
-export function fastestInTurns(runs: readonly (() => void)[], turns: number): number[] {
+export function fastestInTurns(
+  runs: readonly (() => void)[],
+  { turns, ms }: { readonly turns: number; readonly ms: number },
+): number[] {
   const best = runs.map(() => Infinity);
-  const until = systemClock.monotonicMs() + TURNS_MS_MIN;
+  const until = systemClock.monotonicMs() + ms;
   for (let turn = 0; turn <= turns || systemClock.monotonicMs() < until; turn++) {
     if (best.every((ms) => ms > PATIENCE_MS && ms < Infinity)) break;
     runs.forEach((run, i) => {

@@ -4,6 +4,7 @@ import { alertRuleRoutes } from "./alert_rules.ts";
 import { alertRoutes } from "./alerts.ts";
 import { anomalyRoutes } from "./anomalies.ts";
 import { backtestRoutes } from "./backtests.ts";
+import { componentRoutes } from "./components.ts";
 import { dashboard } from "./dashboard/mod.ts";
 import { deviceRoutes } from "./devices.ts";
 import { docsRoutes } from "./docs.ts";
@@ -15,6 +16,7 @@ import { modelRoutes } from "./models.ts";
 import { influxRoutes } from "./influx.ts";
 import { innovationRoutes } from "./innovations.ts";
 import { observationRoutes } from "./observations.ts";
+import { reconcileRoutes } from "./reconcile.ts";
 import { statelessRoutes } from "./stateless.ts";
 import { streamRoutes } from "./streams.ts";
 import { makeGuard } from "./_guard.ts";
@@ -79,12 +81,14 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
       streamRoutes(service),
       observationRoutes(service),
       forecastRoutes(service),
+      componentRoutes(service),
       anomalyRoutes(service),
       alertRuleRoutes(service),
       alertRoutes(service),
       innovationRoutes(service),
       eventRoutes(service),
       statelessRoutes(service),
+      reconcileRoutes(service),
       backtestRoutes(service),
       influxRoutes(service),
       modelRoutes(service),

@@ -98,6 +98,19 @@ export function servingTable({ serving }: Stored): string {
     "of the GPU.";
 }
 
+/** The same of networks, whose samples are counted in thousands. */
+export function networksTable({ networks }: Stored): string {
+  return section(networks, ({ rows }) => rows, [
+    ["network", ({ model = "" }) => model],
+    ["device", ({ device }) => device],
+    ["streams", ({ streams }) => digits(streams, 6)],
+    ["GPU, ms", ({ gpuMs }) => digits(gpuMs ?? NaN)],
+    ["latency, ms", ({ latencyMs }) => digits(latencyMs)],
+    ["in flight, ms", ({ flightMs }) => digits(flightMs)],
+    ["1,000 updates/s", ({ streams, flightMs }) => digits(streams / flightMs)],
+  ]);
+}
+
 /** The parallel smoother beside the sequential one. */
 export function smootherTable({ smoother }: Stored): string {
   return section(smoother, ({ rows }) => rows, [
@@ -118,6 +131,7 @@ export function modelsTable({ models }: Stored): string {
     ["seasons", ({ series }) => series === "level" ? "none" : series],
     ["online, updates/s", ({ onlinePerS }) => digits(onlinePerS)],
     ["with refits, updates/s", ({ refitsPerS }) => digits(refitsPerS ?? NaN)],
+    ["us", ({ refitsPerS }) => digits(1e6 / (refitsPerS ?? NaN))],
     ["state, bytes", ({ stateBytes }) => digits(stateBytes, 6)],
   ]);
 }

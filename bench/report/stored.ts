@@ -85,6 +85,8 @@ export interface ServingData {
   /** Streams that the CPU serves in the GPU's least latency. */
   readonly crossover: number | null;
   readonly rows: readonly {
+    /** Absent in older records, which are of one. */
+    readonly model?: string;
     readonly device: string;
     readonly streams: number;
     readonly gpuMs: number | null;
@@ -120,6 +122,8 @@ export interface Stored {
   readonly memory?: Recorded<MemoryData>;
   readonly backlog?: Recorded<BacklogData>;
   readonly serving?: Recorded<ServingData>;
+  /** The same of the networks that come with the program. */
+  readonly networks?: Recorded<ServingData>;
   readonly smoother?: Recorded<SmootherData>;
   readonly models?: Recorded<ModelsData>;
   readonly ingest?: Recorded<IngestData>;
@@ -131,12 +135,16 @@ export const RECORDS: Readonly<Record<keyof Stored, readonly string[]>> = {
   ops: ["ops_bench.ts", "--group", "ops", "--group", "gradients", "--history"],
   sized: ["ops_bench.ts", "--group", "ops", "--group", "gradients"],
   curves: ["ops_bench.ts", "--group", "length", "--group", "state"],
-  cpu: ["ops_bench.ts", "--shapes", "small"],
+  cpu: ["ops_bench.ts", "--shapes", "small", "--seconds", "200"],
   crossover: ["crossover_bench.ts"],
   training: ["training_bench.ts", "--model", "mamba4", "--member", "mamba", "--member", "s4d"],
   memory: ["memory_bench.ts"],
   backlog: ["backlog_bench.ts"],
   serving: ["serving_bench.ts"],
+  networks: [
+    "serving_bench.ts",
+    ...["--network", "neural", "--network", "neural_small", "--network", "neural_mamba"],
+  ],
   smoother: ["smoother_bench.ts", "--states", "8", "--lengths", "1024,8192,65536,1048576"],
   models: ["models_bench.ts"],
   ingest: ["ingest_bench.ts", "--model", "structural"],

@@ -284,13 +284,13 @@ export function linear_scan(
 
 // @ts-ignore: decorator
 @inline
-function realsOf(low: v128, high: v128): v128 {
+export function realsOf(low: v128, high: v128): v128 {
   return v128.shuffle<f32>(low, high, 0, 2, 4, 6);
 }
 
 // @ts-ignore: decorator
 @inline
-function imaginariesOf(low: v128, high: v128): v128 {
+export function imaginariesOf(low: v128, high: v128): v128 {
   return v128.shuffle<f32>(low, high, 1, 3, 5, 7);
 }
 

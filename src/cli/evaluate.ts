@@ -2,6 +2,9 @@
 import { cpus } from "node:os";
 import { sha256Hex } from "../base/hash.ts";
 import { codeHash } from "./evaluate/code_hash.ts";
+import { ONLINE_DETECTORS } from "./evaluate/detection/detectors.ts";
+import { detectionPage } from "./evaluate/detection/page.ts";
+import { measureDetection, readDetection } from "./evaluate/detection/run.ts";
 import { accuracyPage } from "./evaluate/page.ts";
 import { DEVELOPMENT_SET, families, settingsFor } from "./evaluate/plan.ts";
 import type { AccuracyRecord, RecordOrigin } from "./evaluate/record.ts";
@@ -234,6 +237,23 @@ function setsOf(input: CommandInput): readonly string[] {
   return [asked];
 }
 
+/** Measures the detector instead of the models. */
+async function measureFlags(input: CommandInput, output: CommandOutput): Promise<void> {
+  const progress = await openProgress("Detecting", output.isProgressShown);
+  const data = `${sharedFolder()}/data`;
+  const record = await measureDetection({
+    data,
+    results: placeOf(input).results,
+    commit: await commitName(),
+    nowMs: () => performance.now(),
+    onProgress: (done) => progress.update(done, ONLINE_DETECTORS.length),
+  });
+  progress.stop();
+  if (record === null) {
+    output.note(`Detection is skipped: no labelled series in ${data} (set DRIFTLINE_SHARED)`);
+  }
+}
+
 /** Files of the page that differ from what the records say; writes them where asked to. */
 async function stalePages(place: Place, isWritten: boolean): Promise<string[]> {
   const records = (await Promise.all(SETS.map((set) => readRecords(place.results, set)))).flat();
@@ -244,7 +264,8 @@ async function stalePages(place: Place, isWritten: boolean): Promise<string[]> {
     peers: peers === null ? null : JSON.parse(peers),
     findings: findings?.trim() ?? "",
   });
-  const files = { "accuracy.md": text } as Record<string, string>;
+  const detection = detectionPage(await readDetection(place.results));
+  const files: Record<string, string> = { "accuracy.md": text, "detection.md": detection };
   for (const [name, svg] of Object.entries(images)) files[`img/${name}`] = svg;
   const stale: string[] = [];
   for (const [name, wanted] of Object.entries(files)) {
@@ -262,7 +283,8 @@ async function stalePages(place: Place, isWritten: boolean): Promise<string[]> {
 export const evaluateCommand: Command = {
   name: "evaluate",
   summary: "Measure how accurate every model is, and write docs/accuracy.md",
-  usage: "[--models A,B] [--settings main|all|A,B] [--set dev|second] [--page | --check]",
+  usage:
+    "[--models A,B] [--settings main|all|A,B] [--set dev|second] [--detection | --page | --check]",
   description:
     "Forecasts the development windows (in the folder DRIFTLINE_SHARED) and a second set with\n" +
     "every model and with the peers that are installed, scores the forecasts, keeps the scores\n" +
@@ -282,13 +304,16 @@ export const evaluateCommand: Command = {
     keep: { type: "boolean", help: "Leave out what was measured with other code too" },
     results: { type: "string", value: "FOLDER", help: "Where scores are (bench/results)" },
     docs: { type: "string", value: "FOLDER", help: "Where the page is (docs)" },
+    detection: { type: "boolean", help: "Measure the detector instead of the models" },
     page: { type: "boolean", help: "Write the page; measure nothing" },
     check: { type: "boolean", help: "Exit code 1 where the page is not what the scores say" },
   },
   async run(input, output) {
     const place = placeOf(input);
     const isCheck = input.isSet("check");
-    const isMeasured = !isCheck && !input.isSet("page");
+    const isDetection = input.isSet("detection");
+    if (isDetection) await measureFlags(input, output);
+    const isMeasured = !isCheck && !isDetection && !input.isSet("page");
     const records = isMeasured ? await measureAll(input, output) : [];
     const stale = !isSampled(input) ? await stalePages(place, !isCheck) : [];
     const kept = (await Promise.all(SETS.map((set) => readRecords(place.results, set)))).flat();

@@ -5,8 +5,11 @@
  *
  * Gibbs and Candès (2021) eq. 2, on the logarithm of a width factor in place of the level, so that
  * quantiles stay finite and ordered. It keeps the long-run share of misses of each side at half of
- * what the level leaves, for any sequence of errors. Only forecasts that were really issued count,
- * never those of a refit's replay.
+ * what the level leaves for any sequence of errors, with one exception: a level shift, which every
+ * open forecast misses by far, would be repaid with fans far too wide for ten times as long. Misses
+ * by more than {@linkcode FAR} half widths raise a factor by {@linkcode FAR_RISE_MAX} at most; room
+ * for others comes back with all other targets, three times as fast as those inside lower the
+ * factor. Only forecasts that were really issued count, never those of a refit's replay.
  *
  * It starts from what series before this one asked for: errors to come are larger than those that a
  * fan was fitted to, and more so far out (docs/models_that_serve.md).
@@ -14,16 +17,17 @@
 export type AdaptiveState = {
   /** log of the width factor.                                            [level, side, bucket] */
   logFactor: Float64Array;
+  /** What far misses have added to it of late.                            [level, side, bucket] */
+  farRise: Float64Array;
   /** Targets inside their interval and targets seen.                                    [level] */
   inside: Float64Array;
   seen: Float64Array;
+  /** Mean width of the newest intervals, in the values' units; NaN before the first.     [level] */
+  width: Float64Array;
 };
 
 /** The central intervals that are watched. */
 export const WATCHED_LEVELS = [0.8, 0.95] as const;
-
-/** Where a target lies: below its interval, inside, above. */
-export type Side = -1 | 0 | 1;
 
 /** Most buckets of lead times. */
 const BUCKETS = 3;
@@ -32,7 +36,14 @@ const SIDES = 2;
 /** Where the logarithms of the factors start.                                           [level] */
 const LOG_FACTOR_START = [0.03, 0.09] as const;
 
-const LEARNING_RATE = 0.04;
+const LEARNING_RATE = 0.02;
+/** Half widths beyond which a miss is far. */
+const FAR = 3;
+/** Most that far misses add to a factor's logarithm before others make room. */
+export const FAR_RISE_MAX = 0.1;
+const FAR_RETURN = 3;
+/** Intervals over which their width is averaged. */
+const WIDTH_MEMORY = 500;
 const LOG_FACTOR_RANGE = [-0.7, 1.4] as const;
 
 /** No forecast has come out yet. */
@@ -42,33 +53,51 @@ export function adaptiveStart(): AdaptiveState {
       { length: WATCHED_LEVELS.length * SIDES * BUCKETS },
       (_, i) => LOG_FACTOR_START[Math.floor(i / (SIDES * BUCKETS))]!,
     ),
+    farRise: new Float64Array(WATCHED_LEVELS.length * SIDES * BUCKETS),
     inside: new Float64Array(WATCHED_LEVELS.length),
     seen: new Float64Array(WATCHED_LEVELS.length),
+    width: new Float64Array(WATCHED_LEVELS.length).fill(NaN),
   };
 }
 
 /**
  * Learns where a target fell beside the interval of a level.
  *
- * @param share  what one target counts: neighbouring leads of one origin err together
+ * @param position  distance from the centre in half widths of its side: inside from −1 to 1
+ * @param share     what one target counts: neighbouring leads of one origin err together
  */
 export function adaptiveObserve(
   state: AdaptiveState,
   levelIndex: number,
   bucket: number,
-  side: Side,
+  position: number,
   share: number,
 ): void {
   const expected = (1 - WATCHED_LEVELS[levelIndex]!) / 2;
+  const fall = LEARNING_RATE * share * expected;
+  const rise = LEARNING_RATE * share * (1 - expected);
   const [low, high] = LOG_FACTOR_RANGE;
   for (let k = 0; k < SIDES; k++) {
     const at = (levelIndex * SIDES + k) * BUCKETS + bucket;
-    const missed = side === (k === 0 ? -1 : 1) ? 1 : 0;
-    const moved = state.logFactor[at]! + LEARNING_RATE * share * (missed - expected);
-    state.logFactor[at] = Math.min(high, Math.max(low, moved));
+    const beyond = k === 0 ? -position : position;
+    let step = beyond > 1 ? rise : -fall;
+    if (beyond > FAR) {
+      step = Math.min(rise, FAR_RISE_MAX - state.farRise[at]!);
+      state.farRise[at] = state.farRise[at]! + step;
+    } else {
+      state.farRise[at] = Math.max(0, state.farRise[at]! - FAR_RETURN * fall);
+    }
+    state.logFactor[at] = Math.min(high, Math.max(low, state.logFactor[at]! + step));
   }
   state.seen[levelIndex] = state.seen[levelIndex]! + 1;
-  if (side === 0) state.inside[levelIndex] = state.inside[levelIndex]! + 1;
+  if (Math.abs(position) <= 1) state.inside[levelIndex] = state.inside[levelIndex]! + 1;
+}
+
+/** Takes the width of an interval whose target has come, in the values' units. */
+export function adaptiveWidth(state: AdaptiveState, levelIndex: number, width: number): void {
+  const before = state.width[levelIndex]!;
+  const share = 1 / Math.min(WIDTH_MEMORY, Math.max(1, state.seen[levelIndex]!));
+  state.width[levelIndex] = Number.isNaN(before) ? width : before + share * (width - before);
 }
 
 /**

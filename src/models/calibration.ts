@@ -81,6 +81,8 @@ const GROWTH_RANGE = [0.1, 0.75] as const;
 /** Memory of the live means, in errors of one lead or phase. */
 const LEAD_MEMORY = 150;
 const PHASE_MEMORY = 60;
+/** A live error counts for this many times the usual one at most. */
+const LIVE_ERROR_MAX = 4;
 
 /** Mean of √|x| under the prior shape, whose mean |x| is 1. */
 const ROOT_OF_SHAPE = 0.904641;
@@ -326,7 +328,11 @@ export function calibrate(
   return state;
 }
 
-/** Learns from one live error: observation minus point at a lead, with its condition c(l). */
+/**
+ * Learns from one live error: observation minus point at a lead, with its condition c(l). Its size
+ * is cut at {@linkcode LIVE_ERROR_MAX} usual ones, so that a level shift, which all open forecasts
+ * miss, does not stay in the scale.
+ */
 export function calibrationObserve(
   state: CalibrationState,
   lead: number,
@@ -336,21 +342,19 @@ export function calibrationObserve(
 ): void {
   const value = error / condition;
   const scale = leadScale(state, lead);
-  recentAdd(
-    state.recent,
-    targetSlot,
-    Math.sqrt(Math.abs(value) / scale),
-    state.leadSum.length,
-  );
+  const { leadSum, leadCount } = state;
+  recentAdd(state.recent, targetSlot, Math.sqrt(Math.abs(value) / scale), leadSum.length);
   state.ringSkipped++;
   if (state.ringSkipped >= RING_STRIDE) {
     state.ring[state.ringCount % ERROR_RING_MAX] = value / scale;
     state.ringCount++;
     state.ringSkipped = 0;
   }
-  const keep = state.leadCount[lead]! > LEAD_MEMORY ? 1 - 1 / LEAD_MEMORY : 1;
-  state.leadSum[lead] = state.leadSum[lead]! * keep + Math.sqrt(Math.abs(value));
-  state.leadCount[lead] = state.leadCount[lead]! * keep + 1;
+  // The √l law's scale is a mean, and so stands where most errors are 0.
+  const most = LIVE_ERROR_MAX * Math.max(scale, state.priorBase * growth(lead));
+  const keep = leadCount[lead]! > LEAD_MEMORY ? 1 - 1 / LEAD_MEMORY : 1;
+  leadSum[lead] = leadSum[lead]! * keep + Math.sqrt(Math.min(Math.abs(value), most));
+  leadCount[lead] = leadCount[lead]! * keep + 1;
   const season = state.phaseSum.length;
   if (season === 0) return;
   const size = Math.abs(value) * phaseFactor(state, targetSlot);

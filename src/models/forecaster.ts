@@ -18,6 +18,7 @@ import {
 import { ensembleQuantiles, issueWhenDue, memberShares } from "./ensemble_forecast.ts";
 import { WAITING_FORECASTS_MAX } from "./filter_track.ts";
 import { filtersOf, kindOf, type MemberName, readoutsOf } from "./members.ts";
+import { componentsOf } from "./components.ts";
 import { priorDependence } from "./dependence.ts";
 import { KeptRuns } from "./kept_runs.ts";
 import { ADAPT_LEADS_MAX } from "./neural_adapt.ts";
@@ -83,6 +84,13 @@ export const FIRST_FIT_SAMPLES = 8;
 /** A fit is made again each time the count of values has grown by this factor. */
 const REFIT_GROWTH = 1.5;
 
+/**
+ * Before the first fit the error at a lead is this share of the usual step times lead^0.35, learned
+ * from other series (docs/models_that_serve.md): many are no walks, whose errors grow as √lead.
+ */
+const COLD_SHARE = 0.8;
+const COLD_GROWTH = 0.35;
+
 const CONTEXT_PREFIXES = [0.5, 0.75];
 
 /** Few samples say little of the scale: 1 + this / count. */
@@ -107,7 +115,7 @@ export function stateBytesMax(
 ): number {
   const leads = LEARNED_LEADS_MAX;
   const packed = (size: number) => size * (size + 1) / 2;
-  const readoutBytes = (size: number) => 8 * (3 * packed(size) + size * leads + leads + 3);
+  const readoutBytes = (size: number) => 8 * (packed(size) + leads + 3) + 4 * size * leads;
   let total = BUFFER_ROOM_MAX * 16 + GRID_ROOM_MAX * 9;
   for (const filter of filtersOf(members)) {
     const readouts = readoutsOf(members, filter);
@@ -116,7 +124,7 @@ export function stateBytesMax(
     if (readouts.full) total += readoutBytes(FEATURES_MAX);
     if (readouts.light || readouts.full) {
       const origins = WAITING_FORECASTS_MAX / leads + 2;
-      total += origins * (4 * leads + 4 * FEATURES_MAX + 9);
+      total += origins * (4 * leads + 4 * (2 * FEATURES_MAX + LIGHT_FEATURES_MAX) + 9);
     }
   }
   for (const name of members) {
@@ -250,7 +258,7 @@ function coldQuantiles(
     const lead = periodS === null ? t + 1 : Math.max(1, (timesS[t]! - origin) / periodS);
     for (let q = 0; q < quantiles.length; q++) {
       const width = quantiles[q] === 0.5 ? 0 : priorShape(quantiles[q]!);
-      out[t * quantiles.length + q] = mean + width * meanAbs * Math.sqrt(lead);
+      out[t * quantiles.length + q] = mean + width * meanAbs * COLD_SHARE * lead ** COLD_GROWTH;
     }
   }
   return out;
@@ -353,7 +361,8 @@ function summaryOf(state: ForecasterState): ModelSummary {
     seasonsS: ensemble?.seasons.map((season) => season.length * ensemble.clock.periodS) ?? [],
     coverage: WATCHED_LEVELS.map((level, k) => {
       const count = adaptive.seen[k]!;
-      return { level, value: count > 0 ? adaptive.inside[k]! / count : NaN, count };
+      const value = count > 0 ? adaptive.inside[k]! / count : NaN;
+      return { level, value, count, width: adaptive.width[k]! };
     }),
     weights: ensemble === null ? {} : memberShares(openRuns.of(ensemble)),
   };
@@ -393,6 +402,8 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
       return rows;
     },
     draws: drawsOf,
+    components: ({ ensemble }, timesS, values) =>
+      ensemble === null ? null : componentsOf(ensemble, timesS, values),
     summary: summaryOf,
     stateOfContext(config, timesS, values) {
       const state = emptyState(config);

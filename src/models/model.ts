@@ -44,9 +44,27 @@ export interface ModelSummary {
     readonly level: number;
     readonly value: number;
     readonly count: number;
+    /** Mean width of the newest intervals, in the values' units; NaN before the first. */
+    readonly width: number;
   }[];
   /** Present weights of a committee's members. */
   readonly weights: Readonly<Record<string, number>>;
+}
+
+/** What past samples were made of: signal = level + short term + seasons; the rest is noise. */
+export interface PastComponents {
+  /** All but the noise, given all samples before and after, and its standard deviation. [time] */
+  readonly signal: Float64Array;
+  readonly signalDeviation: Float64Array;
+  readonly level: Float64Array;
+  readonly levelDeviation: Float64Array;
+  /** Change of the level in a sampling period.                                           [time] */
+  readonly slope: Float64Array;
+  /** What passes in a few sampling periods.                                              [time] */
+  readonly shortTerm: Float64Array;
+  readonly seasons: readonly { readonly lengthS: number; readonly values: Float64Array }[];
+  /** Standard deviation of the noise: a missing value lies about its signal by both. */
+  readonly noiseDeviation: number;
 }
 
 /** A model that serves; see the top of this file. */
@@ -84,6 +102,15 @@ export interface Model<S extends Tree = Tree> {
    * @returns       row-major; the same for the same state, count and seed      [draw, time]
    */
   draws(state: S, timesS: Float64Array, count: number, seed: number): Float64Array;
+
+  /**
+   * What samples of the past were made of, under the parameters of the state; does not change it.
+   *
+   * @param timesS  strictly increasing; any stretch of the past                      [time]
+   * @param values  NaN is a missing value, whose signal is told too                  [time]
+   * @returns       null where the model takes nothing apart, or is not fitted yet
+   */
+  components(state: S, timesS: Float64Array, values: Float64Array): PastComponents | null;
 
   summary(state: S): ModelSummary;
 }

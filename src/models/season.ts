@@ -19,17 +19,26 @@ const CALENDAR_SNAP = 0.015;
 
 /**
  * A peak of the autocorrelation must reach this, and this many standard errors: more where neither
- * the calendar nor a second peak speaks for it, since among hundreds of lags some stand out.
+ * the calendar nor a second peak speaks for it, since among hundreds of lags some stand out. What
+ * stands out so and is no length of the calendar must also be a good part of the variance: below
+ * that it misled more often than it helped (heartbeats, wind, traded volumes).
  */
 const PEAK_MIN = 0.15;
+const STRAY_PEAK_MIN = 0.3;
 const PEAK_ERRORS = 3;
 const LONE_PEAK_ERRORS = 4.5;
 
 /**
- * Share of a peak that twice the lag must keep. A rhythm without a clock behind it (heartbeats)
- * loses its phase and with it this share; a season does not.
+ * Differences of a series with a weak season of the calendar show it at one lag and at twice it;
+ * the mean of both has an error smaller by √2.
  */
-const CALENDAR_KEPT_MIN = 0.5;
+const PAIR_MIN = 0.06;
+
+/**
+ * Share of a peak that twice the lag must keep. A rhythm without a clock behind it (heartbeats)
+ * loses its phase and with it this share; a season does not, but its pattern changes.
+ */
+const CALENDAR_KEPT_MIN = 0.35;
 const KEPT_MIN = 0.75;
 
 /** A peak must stand this far above the lowest value before it. */
@@ -138,7 +147,8 @@ export function findSeason(values: Float64Array, periodS: number): number {
   if (n < SEARCH_SAMPLES_MIN) return 1;
   const base = clipped(values);
   const calendar = calendarSlots(periodS);
-  const qualified = new Set<number>();
+  // Whether a lag that qualified did so as a peak.
+  const qualified = new Map<number, boolean>();
   let bestScore = 0;
   let best = 1;
   for (const [source, series] of [detrended(base), differenced(base)].entries()) {
@@ -153,12 +163,16 @@ export function findSeason(values: Float64Array, periodS: number): number {
       const peak = lag < lagMax && acf[lag]! >= acf[lag - 1]! && acf[lag]! >= acf[lag + 1]!;
       if (!peak && !known) continue;
       const error = Math.sqrt((1 + 2 * shortTerm) / (n - lag));
+      const isPair = source === 1 && known && 2 * lag <= lagMax &&
+        (acf[lag]! + acf[2 * lag]!) / 2 >= Math.max(PEAK_ERRORS * error / Math.SQRT2, PAIR_MIN);
       const errors = known || 2 * lag <= lagMax ? PEAK_ERRORS : LONE_PEAK_ERRORS;
-      if (acf[lag]! < Math.max(errors * error, PEAK_MIN)) continue;
+      const least = nearCalendar(lag, calendar) === undefined ? STRAY_PEAK_MIN : PEAK_MIN;
+      const isPeak = acf[lag]! >= Math.max(errors * error, least);
+      if (!isPeak && !isPair) continue;
       if (acf[lag]! - lowest < PROMINENCE_MIN) continue;
       const kept = known ? CALENDAR_KEPT_MIN : KEPT_MIN;
       if (2 * lag <= lagMax && acf[2 * lag]! < kept * acf[lag]!) continue;
-      qualified.add(lag);
+      qualified.set(lag, isPeak || qualified.get(lag) === true);
       const score = acf[lag]! * Math.sqrt(1 - lag / n) * (known ? CALENDAR_BONUS : 1) *
         (source === 0 ? 1 : DIFFERENCE_DISCOUNT);
       const better = score > bestScore * 1.08;
@@ -172,14 +186,28 @@ export function findSeason(values: Float64Array, periodS: number): number {
   return nestedCalendar(best, qualified, calendar);
 }
 
+/** The calendar length that a lag lies next to. */
+function nearCalendar(lag: number, calendar: readonly number[]): number | undefined {
+  return calendar.find((slots) => Math.abs(lag / slots - 1) < CALENDAR_SNAP);
+}
+
 /**
  * A found lag as the calendar knows it: a lag next to a calendar length is that length, and where a
- * shorter calendar season stands out as well, that one comes first (a day within a week).
+ * shorter calendar season stands out as well, that one comes first (a day within a week); beside a
+ * peak, only another peak does.
  */
-function nestedCalendar(best: number, qualified: Set<number>, calendar: number[]): number {
-  const known = calendar.find((slots) => Math.abs(best / slots - 1) < CALENDAR_SNAP);
+function nestedCalendar(
+  best: number,
+  qualified: ReadonlyMap<number, boolean>,
+  calendar: readonly number[],
+): number {
+  const known = nearCalendar(best, calendar);
   if (known === undefined) return best;
-  return calendar.find((slots) => slots < known && qualified.has(slots)) ?? known;
+  const isPeak = qualified.get(best);
+  const shorter = calendar.find((slots) =>
+    slots < known && (isPeak ? qualified.get(slots) === true : qualified.has(slots))
+  );
+  return shorter ?? known;
 }
 
 function near(seconds: number, target: number): boolean {

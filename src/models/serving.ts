@@ -138,8 +138,9 @@ export class Serving {
    * calls; up to {@linkcode SERVING_STEPS_MAX} may be under way.
    *
    * @returns outputs, row by row                                             [batch, output]
-   * @throws {InvalidValueError} a slot is not open or named twice, a number is not finite, or an
-   *   elapsed time is negative: no stream is advanced
+   * @throws {InvalidValueError} a slot is not open or named twice, a number is not finite, an
+   *   elapsed time is negative, or layers that run as fused steps have clocks of their own: no
+   *   stream is advanced
    * @throws {OverloadError} too many steps are under way: no stream is advanced
    * @throws {DeviceLostError} the states are gone with the device
    */
@@ -161,7 +162,7 @@ export class Serving {
     this.#waiting++;
     try {
       // On the CPU the next step may write where this one's outputs lie.
-      if (this.#device.kind === "cpu") return new Float32Array(this.#device.dataOf(y));
+      if (this.#device.kind === "cpu") return new Float32Array(this.#device.arrayOf(y));
       return (await this.#device.read(y)).data as Float32Array;
     } finally {
       this.#waiting--;
@@ -257,20 +258,35 @@ export class Serving {
     throw new InvalidValueError(field, slot, wanted);
   }
 
-  #check({ slots, inputs, elapsed }: ServingSamples): void {
+  #check(samples: ServingSamples): void {
+    const { slots, inputs } = samples;
     const { input } = this.#backbone.config;
     const feature = input.kind === "tokens" ? 1 : input.feature;
     expectCount("inputs", slots.length * feature, inputs.length);
-    if (elapsed !== undefined) expectCount("elapsed", slots.length, elapsed.length);
+    const times = this.#timesOf(samples);
+    for (const [name, { length }] of times) expectCount(name, slots.length, length);
     this.#markSlots(slots);
     const wrongInput = firstWrong(inputs, -Infinity);
     if (wrongInput >= 0) {
       throw new InvalidValueError(`inputs[${wrongInput}]`, inputs[wrongInput], "a finite number");
     }
-    const wrongElapsed = elapsed === undefined ? -1 : firstWrong(elapsed, 0);
-    if (wrongElapsed < 0) return;
-    const field = `elapsed[${wrongElapsed}]`;
-    throw new InvalidValueError(field, elapsed![wrongElapsed], "a finite number of at least 0");
+    for (const [name, elapsed] of times) {
+      const wrong = firstWrong(elapsed, 0);
+      if (wrong < 0) continue;
+      const field = `${name}[${wrong}]`;
+      throw new InvalidValueError(field, elapsed[wrong], "a finite number of at least 0");
+    }
+  }
+
+  /** The elapsed times of a batch, each with its field. */
+  #timesOf({ elapsed, clocks }: ServingSamples): (readonly [string, ArrayLike<number>])[] {
+    if (clocks === undefined) return elapsed === undefined ? [] : [["elapsed", elapsed]];
+    if (elapsed !== undefined) throw new InvalidValueError("clocks", "given", "none with elapsed");
+    if (this.obstacle === undefined) {
+      throw new InvalidValueError("clocks", "given", "elapsed, as blocks run as fused steps");
+    }
+    expectCount("clocks", this.#backbone.config.layers.length, clocks.length);
+    return clocks.map((times, layer) => [`clocks[${layer}]`, times]);
   }
 
   /** Requires open slots, each of them once. */

@@ -11,10 +11,12 @@ import type { ServingPlan, ServingSamples } from "./serving_plan.ts";
 import { plainTable, StateTables } from "./serving_tables.ts";
 
 /** Elapsed times for the parallel form, which computes without them where all are 1. */
-function scaleOf({ elapsed, slots }: ServingSamples): Tensor | undefined {
+function scaleOf({ elapsed, clocks, slots }: ServingSamples): Tensor | Tensor[] | undefined {
+  const timed = (times: ArrayLike<number>) => tensorOf([slots.length, 1], Float32Array.from(times));
+  if (clocks !== undefined) return clocks.map(timed);
   if (elapsed === undefined) return undefined;
-  const data = Float32Array.from(elapsed);
-  return data.every((scale) => scale === 1) ? undefined : tensorOf([slots.length, 1], data);
+  const scale = timed(elapsed);
+  return scale.data.every((time) => time === 1) ? undefined : scale;
 }
 
 /**

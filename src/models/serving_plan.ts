@@ -10,6 +10,8 @@ export interface ServingSamples {
   readonly inputs: ArrayLike<number>;
   /** Sampling periods since the stream's last sample; 1 where absent.              [batch] */
   readonly elapsed?: ArrayLike<number> | undefined;
+  /** The same of each layer, in place of `elapsed`; for blocks that run op by op.     [layer] */
+  readonly clocks?: readonly ArrayLike<number>[] | undefined;
 }
 
 /** One way to serve. */

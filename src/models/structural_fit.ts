@@ -296,8 +296,17 @@ export function fitStructural(series: FitSeries, warm: Float64Array | null): Flo
     best: new Float64Array(CHECKS.length).fill(Infinity),
     own: new Float64Array(CHECKS.length),
   };
-  const cost = (theta: Float64Array) =>
-    count * structuralCriterion(series, theta, race) + penalty(theta, used);
+  // Steps back to where a search has been cost nothing: nothing there is better than the best.
+  const known = new Map<string, number>();
+  const cost = (theta: Float64Array) => {
+    const key = theta.join();
+    let value = known.get(key);
+    if (value === undefined) {
+      value = count * structuralCriterion(series, theta, race) + penalty(theta, used);
+      known.set(key, value);
+    }
+    return value;
+  };
   let best = warm?.slice() ?? coldStarts(kind)[0]!;
   let bestCost = cost(best);
   race.best.set(race.own);

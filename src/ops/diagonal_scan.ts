@@ -245,8 +245,8 @@ const backward: Backward<DiagonalScanParams, Input, OptionalInput, "x" | "state"
       entry: "diagonal_scan_backward",
       args: [...tensors, ...gradients, batch, length, states, rule, flag(params.reverse)],
       tasks: tiledTasks(1, states),
-      threadFloats: 4 * SIMD_TILE,
-    }, (rule === 0 ? 2e-6 : 4e-5) * batch * length * states);
+      threadFloats: 5 * SIMD_TILE,
+    }, (rule === 0 ? 1e-6 : 4e-5) * batch * length * states);
   },
   // Sums over the length of products of two scans, each with the tolerance of one.
   tolerance: 5e-5,

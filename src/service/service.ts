@@ -1,16 +1,31 @@
 import type { Clock } from "../base/clock.ts";
-import { InvalidValueError, NotFoundError } from "../base/errors.ts";
+import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
 import { type Segment, validateStreamId } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
-import type { AppendOptions, AppendResult, Store, StreamSettings } from "../stores/store.ts";
-import type { Applied, Engine, ForecastRequest } from "../streams/engine.ts";
+import type {
+  AppendOptions,
+  AppendResult,
+  Store,
+  StreamRecord,
+  StreamSettings,
+} from "../stores/store.ts";
+import {
+  type Applied,
+  COMPONENT_TIMES_MAX,
+  type Engine,
+  type EngineStats,
+  type ForecastRequest,
+} from "../streams/engine.ts";
 import { Alerts } from "./alerts/alerts.ts";
 import { makeSender, type SendWebhook } from "./alerts/webhook_sender.ts";
 import { type AnswersShape, answersShape } from "./answer_shapes.ts";
 import type { Backtests } from "./backtests.ts";
+import { channelComponentsShape, type ComponentsShape } from "./component_shapes.ts";
+import { REGRESSED_SAMPLES_MAX } from "../streams/regressed.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { mergeByStream, mergeRows } from "./merge.ts";
-import { type Observations, readObservations } from "./observations.ts";
+import { type Observations, readObservations, selectChannels } from "./observations.ts";
+import { readRange, type StreamRange } from "./range.ts";
 import {
   type AnomalyShape,
   anomalyShape,
@@ -25,6 +40,11 @@ import {
   type StreamStateShape,
   streamStateShape,
 } from "./shapes.ts";
+import {
+  reconciledForecasts,
+  type ReconciledQuestion,
+  type ReconciledShape,
+} from "./reconciled.ts";
 import { RecentPredictions } from "./recent.ts";
 import { type ListingShape, listStreams } from "./listing.ts";
 import type { ModelService } from "./model_service.ts";
@@ -211,11 +231,57 @@ export class Service {
     const record = await this.#record(id);
     requireChannels(question.channels, record.channels);
     const { levels, ...request } = question;
-    const forecast = await this.#engine.forecast(id, request);
+    const forecast = request.regressors === undefined
+      ? await this.#engine.forecast(id, request)
+      : await this.#regressed(record, request);
     return {
       ...forecastShape(forecast, levels, record.logOffset),
       ...answersShape(forecast, levels),
     };
+  }
+
+  /** A forecast with regressors, from the newest samples that are stored. */
+  async #regressed({ id, settings }: StreamRecord, request: ForecastRequest) {
+    const [samples] = await this.#store.readTails([id], REGRESSED_SAMPLES_MAX);
+    if (samples === null || samples === undefined) {
+      throw new InvalidValueError("stream", id, "a stream with a value in it");
+    }
+    return await this.#engine.forecastOnce(samples, settings, request);
+  }
+
+  /** Forecasts of streams and of their sums that add up; throws as `forecast` does. */
+  reconcile(question: ReconciledQuestion): Promise<ReconciledShape> {
+    return reconciledForecasts({ store: this.#store, engine: this.#engine }, question);
+  }
+
+  /**
+   * What a stretch of the past was made of, gaps filled.
+   *
+   * @throws {NotFoundError | InvalidValueError} no such stream or channel, too few values
+   * @throws {LimitError} COMPONENT_TIMES_MAX
+   */
+  async components(
+    range: StreamRange,
+    asked: readonly string[] | undefined,
+    levels: readonly number[],
+  ): Promise<ComponentsShape> {
+    const { id } = range;
+    const record = await this.#record(id);
+    requireChannels(asked, record.channels);
+    const channels: ComponentsShape["channels"] = {};
+    const names = asked ?? record.channels;
+    const samples = await readRange(this.#store, range, names, (values) => {
+      if (values <= COMPONENT_TIMES_MAX) return;
+      throw new LimitError("COMPONENT_TIMES_MAX", COMPONENT_TIMES_MAX, values, "from");
+    });
+    let provenance: ComponentsShape["provenance"] | null = null;
+    for (const name of names) {
+      const result = await this.#engine.components(id, selectChannels(samples, [name]));
+      const { modelHash, stateHash, appliedOffset } = result;
+      provenance ??= { modelHash, stateHash, appliedOffset, logOffset: record.logOffset };
+      channels[name] = channelComponentsShape(result, levels);
+    }
+    return { id, channels, provenance: provenance! };
   }
 
   /** Alarms with fromNs <= t <= toNs, oldest first; `next` is where the rest begins. */
@@ -293,8 +359,9 @@ export class Service {
       this.telemetry.text(this.events.subscriberCount),
       this.#store.stats(),
     ]);
-    return text + gauges("driftline_store", { ...store }) +
-      gauges("driftline_engine", { ...this.#engine.stats() }) +
+    const { coverage, ...engine } = this.#engine.stats();
+    return text + gauges("driftline_store", { ...store }) + gauges("driftline_engine", engine) +
+      coverageGauges(coverage) +
       gauges("driftline_alerts", this.alerts.stats()) +
       gauges("driftline_jobs", { ...this.models.jobs.stats() });
   }
@@ -349,6 +416,15 @@ function requireChannels(
 function requireSamples(segment: Segment): Segment {
   if (segment.timestampsNs.length > 0) return segment;
   throw new InvalidValueError("timestamps", "[]", "at least one sample");
+}
+
+/** How forecasts that were issued live came out, by the level of their intervals. */
+function coverageGauges(coverage: EngineStats["coverage"]): string {
+  const lines = (name: string, of: (one: EngineStats["coverage"][number]) => number) =>
+    `# TYPE ${name} gauge\n` +
+    coverage.map((one) => `${name}{level="${one.level}"} ${of(one)}\n`).join("");
+  return lines("driftline_interval_coverage", ({ value }) => value) +
+    lines("driftline_interval_targets", ({ count }) => count);
 }
 
 function gauges(prefix: string, values: Readonly<Record<string, number>>): string {

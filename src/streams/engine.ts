@@ -1,6 +1,7 @@
-import type { ModelSummary } from "../models/model.ts";
+import type { ModelSummary, PastComponents } from "../models/model.ts";
 import type { Segment } from "../signal/segment.ts";
 import type { ChannelAnswers, DrawRequest } from "./answers.ts";
+import type { RegressionAnswer, RegressorRequest } from "./regressed.ts";
 import type {
   AlarmEnd,
   AlarmEvent,
@@ -31,6 +32,9 @@ export interface Applied {
   readonly ended: readonly AlarmEnd[];
 }
 
+/** Live coverage of one or more channels. */
+export type Coverage = readonly Omit<ModelSummary["coverage"][number], "width">[];
+
 /** What is known of a stream's state, for `GET /v1/streams/{id}`. */
 export interface StreamState {
   readonly appliedOffset: number;
@@ -43,7 +47,7 @@ export interface StreamState {
   /** Season lengths over all channels, shortest first. */
   readonly seasonsS: readonly number[];
   /** Mean over the channels, weighted by count. */
-  readonly coverage: ModelSummary["coverage"];
+  readonly coverage: Coverage;
   readonly perChannel: Readonly<Record<string, ModelSummary>>;
   /** Why the state no longer advances; null while it does. The log is untouched. */
   readonly failed: string | null;
@@ -63,13 +67,30 @@ export interface ForecastRequest {
   readonly isWhole?: boolean;
   /** What is asked beyond quantiles at single times. */
   readonly draws?: DrawRequest;
+  /** What the forecast is told besides; only where samples are sent along. */
+  readonly regressors?: RegressorRequest;
 }
 
 /** A forecast with its provenance; `originNs` is the last sample that it has seen. */
 export type ForecastResult = IssuedForecast & {
   /** By channel, where `draws` was asked. */
   readonly answers?: Readonly<Record<string, ChannelAnswers>>;
+  /** By channel, where `regressors` were asked. */
+  readonly regression?: Readonly<Record<string, RegressionAnswer>>;
 };
+
+/** What past samples of one channel were made of. */
+export interface ComponentsResult {
+  /** Those of the samples, and those of the gaps between them.                          [time] */
+  readonly timesNs: BigInt64Array;
+  /** NaN where no value is known.                                                       [time] */
+  readonly values: Float64Array;
+  readonly parts: PastComponents;
+  readonly range: { readonly lower?: number; readonly upper?: number };
+  readonly appliedOffset: number;
+  readonly modelHash: string;
+  readonly stateHash: string;
+}
 
 /** The outcome of a stateless detection. */
 export interface DetectResult {
@@ -92,6 +113,8 @@ export interface EngineStats {
   /** Samples absorbed since opening, replays included. */
   readonly absorbedSamples: number;
   readonly failedStreams: number;
+  /** Live coverage over the states held in memory, as of their last commits. */
+  readonly coverage: Coverage;
 }
 
 /** The state of a stream no longer advances, since its model threw; the log is untouched. */
@@ -115,6 +138,8 @@ export const FORECAST_ONCE_CHANNELS_MAX = 32;
 export const DETECT_ONCE_VALUES_MAX = 100_000;
 /** Future times of one forecast. */
 export const FORECAST_TIMES_MAX = 10_000;
+/** Times of one decomposition, those of gaps included. */
+export const COMPONENT_TIMES_MAX = 10_000;
 /** Quantiles of one forecast. */
 export const FORECAST_QUANTILES_MAX = 199;
 
@@ -139,6 +164,15 @@ export interface Engine {
 
   /** @throws {InvalidValueError} a time not after the origin, no sample yet, a horizon too far */
   forecast(id: string, request: ForecastRequest): Promise<ForecastResult>;
+
+  /**
+   * What samples of the past were made of, gaps filled.
+   *
+   * @param samples  one channel of any stretch of the stream's log
+   * @throws {InvalidValueError} the stream has too few values, or the stretch has
+   * @throws {LimitError} COMPONENT_TIMES_MAX
+   */
+  components(id: string, samples: Segment): Promise<ComponentsResult>;
 
   /** Resolves when the state has absorbed all that the log held at the time of the call. */
   reach(id: string): Promise<void>;

@@ -7,6 +7,7 @@ import { Advancer } from "./advance.ts";
 import { detectInParts } from "./detect_once.ts";
 import {
   type Applied,
+  type ComponentsResult,
   DETECT_ONCE_VALUES_MAX,
   type DetectResult,
   type Engine,
@@ -22,6 +23,7 @@ import {
 import type { PartsOf } from "./shard.ts";
 import { LocalShardPort, type ShardPort, WorkerShardPort } from "./shard_port.ts";
 import { isCommitDue, STATE_CACHE_BYTES_MAX, STATE_CACHE_COUNT_MAX } from "./snapshots.ts";
+import { poolCoverage } from "./summary.ts";
 import { Track } from "./track.ts";
 
 /** Milliseconds between two looks at which states are due to be committed. */
@@ -268,6 +270,13 @@ export class StreamEngine implements Engine {
     return this.#consistent(id, (track) => track.port.call("forecast", { streamId: id, request }));
   }
 
+  components(id: string, samples: Segment): Promise<ComponentsResult> {
+    return this.#consistent(
+      id,
+      (track) => track.port.call("components", { streamId: id, samples }),
+    );
+  }
+
   reach(id: string): Promise<void> {
     return this.#consistent(id, () => Promise.resolve());
   }
@@ -410,6 +419,7 @@ export class StreamEngine implements Engine {
       queuedSamples: this.#queuedSamples,
       absorbedSamples: this.#advancer.absorbedSamples,
       failedStreams,
+      coverage: poolCoverage([...this.#tracks.values()].filter(({ isLoaded }) => isLoaded)),
     };
   }
 

@@ -12,11 +12,14 @@ import { nextTimes } from "./calendar.ts";
 import { type ChannelAnswers, channelAnswers, checkDraws, roundInto } from "./answers.ts";
 import {
   type Applied,
+  type ComponentsResult,
+  type Coverage,
   FORECAST_TIMES_MAX,
   type ForecastRequest,
   type ForecastResult,
   type StreamState,
 } from "./engine.ts";
+import { withGaps } from "./gaps.ts";
 import { checkQuantiles, checkTimes } from "./forecast_request.ts";
 import {
   type ChannelState,
@@ -26,7 +29,7 @@ import {
   packEnvelope,
   readEnvelope,
 } from "./state_codec.ts";
-import { summarize } from "./summary.ts";
+import { poolCoverage, summarize } from "./summary.ts";
 
 /** A model may be able to go to the end of a context at once. */
 type ContextModel = Model & {
@@ -275,6 +278,11 @@ export class StreamProcessor {
     };
   }
 
+  /** Live coverage over all channels. */
+  coverage(): Coverage {
+    return poolCoverage(Object.values(this.#summaries(this.#envelope.channels)));
+  }
+
   #summaries(channels: readonly ChannelState[]): Record<string, ModelSummary> {
     return Object.fromEntries(
       channels.map(({ name, state }) => [name, this.config.model.summary(state)]),
@@ -318,6 +326,40 @@ export class StreamProcessor {
   #rounding(channel: string): (values: Float64Array) => void {
     const bounds = this.config.settings.channels[channel] ?? {};
     return (values) => roundInto(values, bounds);
+  }
+
+  /**
+   * What samples of the past were made of; gaps between them are filled at the stream's period.
+   *
+   * @param samples  one channel
+   * @throws {InvalidValueError} too few values are known
+   * @throws {LimitError} COMPONENT_TIMES_MAX
+   * @throws {NotFoundError} a channel that has no value yet
+   */
+  components(samples: Segment): ComponentsResult {
+    const [name] = samples.channels;
+    const [{ epochNs, state }] = this.#wanted([name!]) as [ChannelState];
+    const { model, settings } = this.config;
+    const { periodS } = model.summary(state);
+    const { timesNs, values } = withGaps(samples.timestampsNs, samples.values[0]!, periodS);
+    const parts = model.components(state, timesS(timesNs, epochNs), values);
+    if (parts === null) {
+      const seen = values.filter((value) => !Number.isNaN(value)).length;
+      throw new InvalidValueError(
+        "samples",
+        seen,
+        "more values, in the stream and in this stretch",
+      );
+    }
+    const { stateHash } = this.#prove();
+    const { modelHash, appliedOffset } = this;
+    const range = settings.channels[name!] ?? {};
+    return { timesNs, values, parts, range, appliedOffset, modelHash, stateHash };
+  }
+
+  /** The state of a channel's model and the time that it counts from. */
+  channelState(name: string): { readonly epochNs: bigint; readonly state: Tree } {
+    return this.#wanted([name])[0]!;
   }
 
   #wanted(names: readonly string[] | undefined): readonly ChannelState[] {

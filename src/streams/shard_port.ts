@@ -20,6 +20,7 @@ export type ShardMethod =
   | "commit"
   | "describe"
   | "forecast"
+  | "components"
   | "drop"
   | "forecastOnce"
   | "detectOnce"
@@ -42,6 +43,7 @@ export function shardMethods(shard: Shard): RemoteMethods & Record<ShardMethod, 
     },
     describe: (argument: Parameters<Shard["describe"]>[0]) => shard.describe(argument),
     forecast: (argument: Parameters<Shard["forecast"]>[0]) => shard.forecast(argument),
+    components: (argument: Parameters<Shard["components"]>[0]) => shard.components(argument),
     drop: (argument: Parameters<Shard["drop"]>[0]) => shard.drop(argument),
     forecastOnce: (argument: Parameters<Shard["forecastOnce"]>[0]) => shard.forecastOnce(argument),
     detectOnce: (argument: Parameters<Shard["detectOnce"]>[0]) => shard.detectOnce(argument),

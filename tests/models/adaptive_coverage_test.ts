@@ -2,18 +2,21 @@ import assert from "node:assert/strict";
 import {
   adaptiveObserve,
   adaptiveStart,
-  type Side,
+  type AdaptiveState,
+  adaptiveWidth,
+  FAR_RISE_MAX,
   WATCHED_LEVELS,
   widthFactor,
 } from "../../src/models/adaptive_coverage.ts";
-import { noise } from "./_series.ts";
+import { modelNamed } from "../../src/models/mod.ts";
+import { channel, HOUR_S, noise } from "./_series.ts";
 
 /** Half widths of the standard normal's central intervals. */
 const HALF_WIDTHS = [1.2816, 1.96];
 
-/** Which side of an interval around 0 a draw lies on. */
-function sideOf(draw: number, lower: number, upper: number): Side {
-  return draw < lower ? -1 : draw > upper ? 1 : 0;
+/** Where a draw lies in an interval around 0, in half widths of its side. */
+function positionOf(draw: number, lower: number, upper: number): number {
+  return draw < 0 ? -draw / lower : draw / upper;
 }
 
 Deno.test("adaptiveObserve() brings intervals of a wrong width to their level", () => {
@@ -26,9 +29,9 @@ Deno.test("adaptiveObserve() brings intervals of a wrong width to their level", 
         const half = claimed * HALF_WIDTHS[k]!;
         const lower = -half * widthFactor(state, 0, 0.5 - level / 2);
         const upper = half * widthFactor(state, 0, 0.5 + level / 2);
-        const side = sideOf(draw, lower, upper);
-        adaptiveObserve(state, k, 0, side, 1);
-        if (i >= 3000 && side === 0) hits[k] = hits[k]! + 1;
+        const position = positionOf(draw, lower, upper);
+        adaptiveObserve(state, k, 0, position, 1);
+        if (i >= 3000 && Math.abs(position) <= 1) hits[k] = hits[k]! + 1;
       });
     });
     // Three standard errors of a share over 3,000 draws: 0.022 and 0.012.
@@ -47,10 +50,10 @@ Deno.test("adaptiveObserve() brings each side of a lopsided error to half of wha
     const error = draw > 0 ? 3 * draw : draw;
     const lower = -2 * HALF_WIDTHS[0]! * widthFactor(state, 0, 0.1);
     const upper = 2 * HALF_WIDTHS[0]! * widthFactor(state, 0, 0.9);
-    const side = sideOf(error, lower, upper);
-    adaptiveObserve(state, 0, 0, side, 1);
-    if (i < 4000 || side === 0) return;
-    if (side < 0) missed[0]!++;
+    const position = positionOf(error, lower, upper);
+    adaptiveObserve(state, 0, 0, position, 1);
+    if (i < 4000 || Math.abs(position) <= 1) return;
+    if (position < 0) missed[0]!++;
     else missed[1]!++;
   });
   // Three standard errors of a share of 0.1 over 4,000 draws: 0.014.
@@ -67,10 +70,39 @@ Deno.test("adaptiveStart() has both sides a little wider than was fitted, most f
   }
 });
 
+Deno.test("adaptiveObserve() takes the far misses of one event for one", () => {
+  const start = widthFactor(adaptiveStart(), 0, 0.9);
+  const grown = (state: AdaptiveState) => Math.log(widthFactor(state, 0, 0.9) / start);
+  const state = adaptiveStart();
+  for (let i = 0; i < 100; i++) adaptiveObserve(state, 0, 0, 8, 1);
+  assert.ok(Math.abs(grown(state) - FAR_RISE_MAX) < 1e-12, `${grown(state)}`);
+  // 40 targets inside lower the factor by 0.08 and make room for another event.
+  for (let i = 0; i < 40; i++) adaptiveObserve(state, 0, 0, 0.5, 1);
+  for (let i = 0; i < 100; i++) adaptiveObserve(state, 0, 0, Infinity, 1);
+  assert.ok(Math.abs(grown(state) - (2 * FAR_RISE_MAX - 0.08)) < 1e-12, `${grown(state)}`);
+  // Near misses count one by one.
+  const near = adaptiveStart();
+  for (let i = 0; i < 40; i++) adaptiveObserve(near, 0, 0, 2, 1);
+  assert.ok(Math.abs(grown(near) - 40 * 0.018) < 1e-12, `${grown(near)}`);
+});
+
+Deno.test("adaptiveWidth() is the mean of the first widths, and forgets old ones", () => {
+  const state = adaptiveStart();
+  assert.ok(Number.isNaN(state.width[0]!));
+  const take = (width: number) => {
+    adaptiveObserve(state, 0, 0, 0, 1);
+    adaptiveWidth(state, 0, width);
+  };
+  for (const width of [1, 2, 6]) take(width);
+  assert.ok(Math.abs(state.width[0]! - 3) < 1e-12, `${state.width}`);
+  for (let i = 0; i < 6000; i++) take(10);
+  assert.ok(Math.abs(state.width[0]! - 10) < 1e-3, `${state.width}`);
+});
+
 Deno.test("widthFactor() keeps sides, buckets and levels apart, and interpolates levels", () => {
   const start = adaptiveStart();
   const state = adaptiveStart();
-  for (let i = 0; i < 50; i++) adaptiveObserve(state, 0, 1, -1, 1);
+  for (let i = 0; i < 50; i++) adaptiveObserve(state, 0, 1, -1.5, 1);
   const moved = (bucket: number, quantile: number) =>
     widthFactor(state, bucket, quantile) / widthFactor(start, bucket, quantile);
   assert.ok(moved(1, 0.1) > 2);
@@ -79,4 +111,65 @@ Deno.test("widthFactor() keeps sides, buckets and levels apart, and interpolates
   assert.equal(moved(0, 0.1), 1);
   const between = moved(1, 0.5 - 0.875 / 2);
   assert.ok(between > 1 && between < moved(1, 0.1));
+});
+
+const DAY = 24;
+const CHANGE = 620;
+
+/** Hourly values with a day; `valueAt` may change them, and NaN is no sample. */
+function hourly(valueAt: (t: number, usual: number) => number): (t: number) => number {
+  const draws = noise(1000, 7);
+  return (t) => valueAt(t, 50 + 10 * Math.sin(2 * Math.PI * t / DAY) + 2 * draws[t]!);
+}
+
+/** Mean width of the 80 % interval over the next day, after each of some counts of hours. */
+function widthsAt(valueAt: (t: number) => number, hours: readonly number[]): number[] {
+  const model = modelNamed("committee");
+  const state = model.initialState(channel({ horizon: DAY }));
+  const widths: number[] = [];
+  let from = 0;
+  for (const until of hours) {
+    const count = until - from;
+    const times = Float64Array.from({ length: count }, (_, i) => (from + i) * HOUR_S);
+    model.absorb(state, times, Float64Array.from(times, (_, i) => valueAt(from + i)));
+    const next = Float64Array.from({ length: DAY }, (_, l) => (until + l) * HOUR_S);
+    const rows = model.forecast(state, next, Float64Array.of(0.1, 0.9));
+    let sum = 0;
+    for (let l = 0; l < DAY; l++) sum += rows[2 * l + 1]! - rows[2 * l]!;
+    widths.push(sum / DAY);
+    from = until;
+  }
+  return widths;
+}
+
+Deno.test("a level shift widens intervals at once, and leaves them wide for days only", () => {
+  const shifted = hourly((t, usual) => usual + (t >= CHANGE ? 40 : 0));
+  const days = [0, 1, 4, 12].map((day) => CHANGE + 10 + day * DAY);
+  const [before, ...after] = widthsAt(shifted, [CHANGE, ...days]);
+  const ratios = after.map((width) => width / before!);
+  // 40 is 20 deviations of the noise: forecasts miss it altogether at first.
+  assert.ok(ratios[0]! > 2 && ratios[1]! > 2, `${ratios}`);
+  assert.ok(ratios[2]! < 2.3, `${ratios}`);
+  assert.ok(ratios[3]! < 1.6, `${ratios}`);
+});
+
+Deno.test("an outage does not shrink intervals, whether samples are missing or not sent", () => {
+  const until = CHANGE + 6 * DAY;
+  const isOut = (t: number) => t >= CHANGE && t < until;
+  const [before, after, later] = widthsAt(
+    hourly((t, usual) => isOut(t) ? NaN : usual),
+    [CHANGE, until + 1, until + 4 * DAY],
+  );
+  assert.ok(after! > 0.9 * before!, `${after} after ${before}`);
+  assert.ok(later! > 0.75 * before! && later! < 1.25 * before!, `${later} after ${before}`);
+});
+
+Deno.test("a stuck value of some days does not leave intervals too narrow", () => {
+  const until = CHANGE + 6 * DAY;
+  const stuckAt = 53;
+  const [before, , after] = widthsAt(
+    hourly((t, usual) => t >= CHANGE && t < until ? stuckAt : usual),
+    [CHANGE, until, until + 2 * DAY],
+  );
+  assert.ok(after! > 0.9 * before!, `${after} after ${before}`);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { packTree } from "../../src/base/tree.ts";
 import { FIRST_FIT_SAMPLES, forecasterModel } from "../../src/models/forecaster.ts";
+import { modelNamed } from "../../src/models/mod.ts";
 import { channel, HOUR_S, hours, noise, QUANTILES, seasonalWalk } from "./_series.ts";
 
 const model = forecasterModel("test/1", ["seasonal_naive", "structural"]);
@@ -98,4 +99,49 @@ Deno.test("draws() hang together as a walk's errors before a fit, and repeat for
   assert.ok(warm.every(Number.isFinite));
   assert.deepEqual(model.draws(state, hours(6, 203), 50, 1), warm);
   assert.notDeepEqual(model.draws(state, hours(6, 203), 50, 2), warm);
+});
+
+/** Streams of some kinds, one number a hour: noise, walks, seasons, growth, each of its own size. */
+function manyStreams(): Float64Array[] {
+  return Array.from({ length: 48 }, (_, k) => {
+    const draws = noise(72, 100 + k);
+    const size = 10 ** (k % 3);
+    let level = 0;
+    return draws.map((draw, i) => {
+      level += k % 4 === 1 ? draw : 0;
+      const season = k % 4 === 2 ? 3 * Math.sin(2 * Math.PI * i / 12) : 0;
+      const growth = k % 4 === 3 ? 0.3 * i : 0;
+      return size * (20 + level + season + growth + (k % 4 === 1 ? 0 : draw));
+    });
+  });
+}
+
+Deno.test("intervals cover what they say from the first few samples on", () => {
+  const leads = 12;
+  const committee = modelNamed("committee");
+  const inside: Record<number, number> = {};
+  for (const values of manyStreams()) {
+    const state = committee.initialState(channel({ horizon: leads }));
+    let from = 0;
+    for (const until of [3, 5, 8, 14, 24, 40, 60]) {
+      const times = hours(until - from, from);
+      committee.absorb(state, times, values.slice(from, until));
+      const rows = committee.forecast(
+        state,
+        hours(leads, until),
+        Float64Array.of(0.1, 0.9),
+      );
+      for (let l = 0; l < leads; l++) {
+        const value = values[until + l]!;
+        const isInside = value >= rows[2 * l]! && value <= rows[2 * l + 1]!;
+        inside[until] = (inside[until] ?? 0) + (isInside ? 1 : 0);
+      }
+      from = until;
+    }
+  }
+  const shares = Object.entries(inside).map(([n, count]) => [n, count / (48 * leads)] as const);
+  // Errors of 48 streams, of which those of one hang together: a standard error of 0.04 or so.
+  for (const [n, share] of shares) {
+    assert.ok(share > 0.68 && share < 0.92, `${share} after ${n} samples: ${shares}`);
+  }
 });

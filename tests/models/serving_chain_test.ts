@@ -12,6 +12,26 @@ for (const { name } of LAYERS) {
     serveBeside(cpu, backbone([name]), { plan: "chain" }));
 }
 
+Deno.test("openChain() takes the elapsed time of each layer", async () => {
+  const model = backbone(["s5", "s4d", "s5"]);
+  const tensors = parametersOf(model);
+  const serving = openServing(cpu, model, tensors, { capacity: 2 });
+  const slots = serving.open(2);
+  const random = seedRandom(5);
+  const states = [0, 1].map(() => model.initialState(1, "f64"));
+  for (let i = 0; i < 4; i++) {
+    const rows = [0, 1].map(() => drawInput(model, random));
+    const clocks = [[1, 0.25 * i], [0.5, 3], [0, 1]];
+    const y = await serving.step({ slots, inputs: rows.flat(), clocks });
+    const expected = rows.flatMap((row, b) => {
+      const elapsed = clocks.map((times) => times[b]!);
+      return [...model.step(tensors, Float64Array.from(row), states[b]!, elapsed)];
+    });
+    assertClose(y, expected, `outputs of step ${i}`);
+  }
+  serving.close();
+});
+
 gpuTest("openChain() serves what fused steps do on the GPU", async (gpu) => {
   const tensors = parametersOf(FUSED);
   const [fused, chain] = (["auto", "chain"] as const).map((plan) =>

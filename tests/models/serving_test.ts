@@ -165,7 +165,21 @@ Deno.test("Serving.step() refuses a batch whole, and names what is wrong", async
   await refused({ slots, inputs, elapsed: [1] }, /elapsed\.length is "1", expected 2/);
   await refused({ slots, inputs: [1, 2, NaN, 4, 5, 6] }, /inputs\[2\] is "NaN"/);
   await refused({ slots, inputs, elapsed: [1, -0.5] }, /elapsed\[1\] is "-0\.5"/);
+  await refused({ slots, inputs, clocks: [[1, 1], [1, 1]] }, /clocks is "given", expected elapsed/);
   assert.deepEqual(await serving.read(slots[0]!), before);
+  serving.close();
+});
+
+Deno.test("Serving.step() refuses clocks that are none of the layers'", async () => {
+  const model = backbone(["s5", "s5"]);
+  const serving = openServing(cpu, model, parametersOf(model), { capacity: 2 });
+  const given = { slots: serving.open(2), inputs: [1, 2, 3, 4, 5, 6] };
+  const refused = (times: Partial<Parameters<Serving["step"]>[0]>, message: RegExp) =>
+    assert.rejects(() => serving.step({ ...given, ...times }), message);
+  await refused({ clocks: [[1, 1]] }, /clocks\.length is "1", expected 2/);
+  await refused({ clocks: [[1, 1], [1]] }, /clocks\[1\]\.length is "1", expected 2/);
+  await refused({ clocks: [[1, 1], [1, NaN]] }, /clocks\[1\]\[1\] is "NaN"/);
+  await refused({ clocks: [[1, 1], [1, 1]], elapsed: [1, 1] }, /clocks is "given", expected none/);
   serving.close();
 });
 

@@ -15,6 +15,7 @@ import {
   roundInto,
 } from "../../src/streams/answers.ts";
 import { Backtests } from "../../src/service/backtests.ts";
+import type { RegressionAnswer, RegressorRequest } from "../../src/streams/regressed.ts";
 import { DeviceWatch } from "../../src/service/devices.ts";
 import { ModelService } from "../../src/service/model_service.ts";
 import type { SendWebhook } from "../../src/service/alerts/webhook_sender.ts";
@@ -25,6 +26,7 @@ import { openMemoryStore } from "../../src/stores/mod.ts";
 import type { AlarmEvent, IssuedForecast, Store, StreamRecord } from "../../src/stores/store.ts";
 import type {
   Applied,
+  ComponentsResult,
   DetectResult,
   Engine,
   EngineStats,
@@ -102,7 +104,12 @@ export class LastValueEngine implements Engine {
     const summary = {
       periodS: 60,
       seasonsS: [3600],
-      coverage: [{ level: 0.8, value: 0.79, count: 10 }, { level: 0.95, value: NaN, count: 0 }],
+      coverage: [{ level: 0.8, value: 0.79, count: 10, width: 2 }, {
+        level: 0.95,
+        value: NaN,
+        count: 0,
+        width: NaN,
+      }],
       weights: { lastValue: 1 },
     };
     return {
@@ -121,6 +128,23 @@ export class LastValueEngine implements Engine {
     const [tail] = await this.#store.readTails([id], 1);
     if (tail === null || tail === undefined) throw new InvalidValueError("id", id, "a sample");
     return forecastOf(tail, request);
+  }
+
+  /** The value is the signal, and 5 where there is none. */
+  components(_: string, samples: Segment): Promise<ComponentsResult> {
+    const values = samples.values[0]!;
+    const signal = values.map((value) => Number.isNaN(value) ? 5 : value);
+    const zero = values.map(() => 0);
+    return Promise.resolve({
+      timesNs: samples.timestampsNs,
+      values,
+      parts: {
+        ...{ signal, signalDeviation: zero, level: signal, levelDeviation: zero, slope: zero },
+        ...{ shortTerm: zero, seasons: [{ lengthS: 60, values: zero }], noiseDeviation: 2 },
+      },
+      range: { lower: 3 },
+      ...{ appliedOffset: 2, modelHash: MODEL_HASH, stateHash: MODEL_HASH },
+    });
   }
 
   async reach(id: string): Promise<void> {
@@ -171,6 +195,7 @@ export class LastValueEngine implements Engine {
       queuedSamples: 0,
       absorbedSamples: 0,
       failedStreams: 0,
+      coverage: [{ level: 0.8, value: 0.79, count: 10 }],
     };
   }
 
@@ -249,7 +274,18 @@ function forecastOf(segment: Segment, request: ForecastRequest): ForecastResult 
     modelHash: MODEL_HASH,
     stateHash: MODEL_HASH,
     ...(request.draws === undefined ? {} : { answers }),
+    ...(request.regressors === undefined ? {} : { regression: echoOf(request.regressors) }),
   };
+}
+
+/** The regressors as they were asked for, each as a channel's effect. */
+function echoOf({ covariates, calendar }: RegressorRequest): Record<string, RegressionAnswer> {
+  const share = calendar === null ? 0.5 : 1;
+  return Object.fromEntries(
+    Object.entries(covariates).map(([name, values]) =>
+      [name, { share, effect: values ?? new Float64Array(0) }] as const
+    ),
+  );
 }
 
 export interface Fixture {

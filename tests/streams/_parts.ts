@@ -47,12 +47,21 @@ export const lastValue: Model<LastState> = {
   },
   draws: (_, timesS, count) =>
     Float64Array.from({ length: count * timesS.length }, (_, i) => (i * 7919) % 104_729),
+  components: (_, timesS, values) => {
+    if (timesS.length < 3) return null;
+    const signal = values.map((value) => Number.isNaN(value) ? 7 : value);
+    const flat = values.map(() => 0);
+    return {
+      ...{ signal, level: signal, slope: flat, shortTerm: flat, seasons: [] },
+      ...{ signalDeviation: flat, levelDeviation: flat, noiseDeviation: 1 },
+    };
+  },
   summary(state) {
     const periodS = state.times[1]! - state.times[0]!;
     return {
       periodS: Number.isNaN(periodS) ? null : periodS,
       seasonsS: [],
-      coverage: [{ level: 0.8, value: 0.5, count: state.moments[2]! }],
+      coverage: [{ level: 0.8, value: 0.5, count: state.moments[2]!, width: 3 }],
       weights: { last_value: 1 },
     };
   },

@@ -184,3 +184,27 @@ Deno.test("StreamProcessor keeps apart what settings make different", () => {
   assert.equal(hash({ labels: { site: "x" } }), hash({}));
   assert.notEqual(hash({}), fresh().modelHash);
 });
+
+Deno.test("StreamProcessor takes its past apart, with gaps filled at its period", () => {
+  const processor = fresh();
+  const samples = {
+    streamId: "s",
+    channels: ["a"],
+    timestampsNs: BigInt64Array.of(0n, 1_000_000_000n, 4_000_000_000n, 5_000_000_000n),
+    values: [Float64Array.of(1, 2, NaN, 3)],
+  };
+  processor.absorb(samples);
+  const before = processor.snapshot().stateHash;
+  const { timesNs, values, parts, stateHash } = processor.components(samples);
+  assert.equal(timesNs.length, 6);
+  assert.deepEqual([...values], [1, 2, NaN, NaN, NaN, 3]);
+  assert.deepEqual([...parts.signal], [1, 2, 7, 7, 7, 3]);
+  assert.equal(stateHash, before);
+  assert.equal(processor.snapshot().stateHash, before);
+  const few = { ...samples, timestampsNs: samples.timestampsNs.slice(0, 2) };
+  assert.throws(
+    () => processor.components({ ...few, values: [Float64Array.of(1, 2)] }),
+    InvalidValueError,
+  );
+  assert.throws(() => processor.components({ ...samples, channels: ["z"] }), NotFoundError);
+});

@@ -126,10 +126,11 @@ function scoreChannel(
   channel.slow += (x - channel.slow) * decayRate(SLOW_TAU, dt);
   const slowDistance = robustDistance(channel.slowLevel, channel.slow);
   addToRobustLevel(channel.slowLevel, channel.slow, channel.random);
+  // Before the covariance is known there is no distance, which must not count as a small one.
+  if (channel.count < GRACE_PERIOD) return;
   const raw = [distance, channel.smoothed, slowDistance];
   for (let i = 0; i < SCORE_PARTS; i++) {
-    const u = stepTail(channel.tails[i]!, raw[i]!, SCORE_RULE);
-    if (channel.count >= GRACE_PERIOD) parts[i] = Math.max(parts[i]!, u);
+    parts[i] = Math.max(parts[i]!, stepTail(channel.tails[i]!, raw[i]!, SCORE_RULE));
   }
 }
 

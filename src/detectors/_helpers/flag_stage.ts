@@ -9,7 +9,7 @@
  *
  *   p(v) = (N(v) + 500 p0(v)) / (t + 500)                   p0(v) = 1e-3 · exp(−(v − 1) / 0.25)
  *   N(v) = N(u) · exp(−(v − u) / m) for v >= u, else the peaks counted
- *   m = (sum of excesses over u + 120 · 0.25) / (N(u) + 120)
+ *   m = (sum of excesses over u + 40 · 0.25) / (N(u) + 40)
  *
  * What comes again and again is so told with less and less weight. The flag is −log10 p where an
  * event opens, where p has fallen by ten since it was last told, and where p falls to the rate of
@@ -28,7 +28,7 @@ const TAIL_EVENTS_MIN = 10;
 const PRIOR_SAMPLES = 500;
 const PRIOR_RATE = 1e-3;
 const PRIOR_EXCESS = 0.25;
-const PRIOR_EVENTS = 120;
+const PRIOR_EVENTS = 40;
 /** Rise of −log10 p within an event that is told before its alarm. */
 const RISE = 1;
 

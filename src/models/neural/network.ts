@@ -219,7 +219,7 @@ function decodeOn(
 }
 
 /** The clock of each layer: samples' and season's in turn, or the samples' alone. */
-function clocksOf<T>({ kind, depth }: NeuralConfig, elapsed: T, seasonal: T): T[] {
+export function clocksOf<T>({ kind, depth }: NeuralConfig, elapsed: T, seasonal: T): T[] {
   const isSeasonal = (layer: number) => kind === "s5" && layer % 2 === 1;
   return Array.from({ length: depth }, (_, layer) => isSeasonal(layer) ? seasonal : elapsed);
 }

@@ -24,6 +24,13 @@ const stored: Stored = {
       ...{ device: "webgpu", streams: 131_072, gpuMs: 4, latencyMs: 10, flightMs: 8, floorMs: 3 },
     }],
   }),
+  networks: recorded({
+    crossover: null,
+    rows: [{
+      ...{ model: "neural", device: "cpu", streams: 64, gpuMs: null },
+      ...{ latencyMs: 10, flightMs: 8, floorMs: null },
+    }],
+  }),
   memory: recorded({
     rows: [peak(1024, null), peak(2048, 2), peak(4096, 2)],
     scans: [{ length: 1024, recomputing: 2 ** 22, storing: 2 ** 27, states: 2 ** 23 }],
@@ -49,6 +56,12 @@ Deno.test("servingTable() has rates, the share of the floor and the crossover", 
     ...["131,072", "4", "32.8", "75 %", "10", "8", "16.4"],
   ]);
   assert.match(table, /one core serves 18.1 streams/);
+});
+
+Deno.test("networksTable() has latencies and thousands of updates a second", () => {
+  assert.deepEqual(cells(sections.networksTable(stored)), [
+    ...["neural", "cpu", "64", "–", "10", "8", "8"],
+  ]);
 });
 
 Deno.test("memoryTable() has a column for some lengths and the last doubling", () => {

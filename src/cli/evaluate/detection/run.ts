@@ -1,0 +1,55 @@
+/** Measures detection and keeps the result. */
+import { cpus } from "node:os";
+import { writeAtomic } from "../../../service/atomic_file.ts";
+import { codeHash } from "../code_hash.ts";
+import { textOf } from "../store.ts";
+import { ONLINE_DETECTORS } from "./detectors.ts";
+import { type LabelledSeries, labelledSeries } from "./labelled.ts";
+import { measureDetector } from "./measure.ts";
+import type { DetectionRecord } from "./page.ts";
+
+const HASH_DIGITS = 16;
+
+function pathOf(results: string): string {
+  return `${results}/detection.json`;
+}
+
+/** The kept result; null where there is none. */
+export async function readDetection(results: string): Promise<DetectionRecord | null> {
+  const text = await textOf(pathOf(results));
+  return text === null ? null : JSON.parse(text);
+}
+
+/**
+ * Measures every detector on the labelled series of a data folder, and on clean streams.
+ *
+ * @returns null where the data is not there
+ */
+export async function measureDetection(given: {
+  readonly data: string;
+  readonly results: string;
+  readonly commit: string;
+  readonly nowMs: () => number;
+  readonly onProgress: (done: number) => void;
+}): Promise<DetectionRecord | null> {
+  if (await textOf(`${given.data}/nab/windows.json`) === null) return null;
+  const all: LabelledSeries[] = [];
+  for await (const series of labelledSeries(given.data)) all.push(series);
+  const detectors = ONLINE_DETECTORS.map((detector, i) => {
+    const figures = measureDetector(detector, all, given.nowMs);
+    given.onProgress(i + 1);
+    return figures;
+  });
+  const code = await codeHash([new URL("./measure.ts", import.meta.url)]);
+  const record: DetectionRecord = {
+    code: code.slice(0, HASH_DIGITS),
+    commit: given.commit,
+    machine: `${cpus()[0]?.model ?? "unknown"} x${cpus().length}`,
+    date: new Date().toISOString(),
+    detectors,
+  };
+  await Deno.mkdir(given.results, { recursive: true });
+  const text = `${JSON.stringify(record, null, 1)}\n`;
+  await writeAtomic(pathOf(given.results), new TextEncoder().encode(text));
+  return record;
+}
