@@ -134,7 +134,10 @@ Deno.test("coverageFinding() names the worst channel that has counted enough", (
     periodS: 1,
     seasonsS: [],
     weights: {},
-    coverage: [{ level: 0.8, value, count }, { level: 0.95, value: 0, count: 1_000 }],
+    coverage: [
+      { level: 0.8, value, count, width: 1 },
+      { level: 0.95, value: 0, count: 1_000, width: 1 },
+    ],
   });
   const perChannel = { a: summary(0.6, 200), b: summary(0.99, 200), c: summary(0, 99) };
   const asked = { kind: "coverage", level: 0.8, tolerance: 0.1, countMin: 100 } as const;
