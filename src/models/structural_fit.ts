@@ -1,5 +1,10 @@
 import type { PassArrays } from "../device/mod.ts";
-import { setTransition, type StructuralModel, structuralModel } from "./structural.ts";
+import {
+  setTransition,
+  type StructuralModel,
+  structuralModel,
+  type StructuralState,
+} from "./structural.ts";
 import {
   observationRowInto,
   seasonPhases,
@@ -15,6 +20,7 @@ import {
   runPass,
   setPassTransition,
   startPass,
+  stateOfPass,
 } from "./structural_pass.ts";
 
 /** What a fit is made on: samples in slot time and normalised values. */
@@ -240,6 +246,15 @@ export function structuralCriterion(
     t = end;
   }
   return criterionOf(series, sums, count);
+}
+
+/** The filter that serves, after all samples of a series. */
+export function filterThrough(series: FitSeries, theta: Float64Array): StructuralState {
+  const { layout, us, pass } = series;
+  const model = structuralModel(layout, theta);
+  startPass(pass, model, series.startLevel);
+  passOver(series, model, { logs: 0, farSum: 0, farTerms: 0, dt: NaN }, 0, us.length);
+  return stateOfPass(pass, layout, us[us.length - 1]!);
 }
 
 function penalty(theta: Float64Array, used: readonly number[]): number {
