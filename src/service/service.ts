@@ -2,7 +2,13 @@ import type { Clock } from "../base/clock.ts";
 import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
 import { type Segment, validateStreamId } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
-import type { AppendOptions, AppendResult, Store, StreamSettings } from "../stores/store.ts";
+import type {
+  AppendOptions,
+  AppendResult,
+  Store,
+  StreamRecord,
+  StreamSettings,
+} from "../stores/store.ts";
 import {
   type Applied,
   COMPONENT_TIMES_MAX,
@@ -13,6 +19,7 @@ import {
 import { type AnswersShape, answersShape } from "./answer_shapes.ts";
 import type { Backtests } from "./backtests.ts";
 import { channelComponentsShape, type ComponentsShape } from "./component_shapes.ts";
+import { REGRESSED_SAMPLES_MAX } from "../streams/regressed.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { mergeByStream, mergeRows } from "./merge.ts";
 import { type Observations, readObservations, selectChannels } from "./observations.ts";
@@ -211,11 +218,22 @@ export class Service {
     const record = await this.#record(id);
     requireChannels(question.channels, record.channels);
     const { levels, ...request } = question;
-    const forecast = await this.#engine.forecast(id, request);
+    const forecast = request.regressors === undefined
+      ? await this.#engine.forecast(id, request)
+      : await this.#regressed(record, request);
     return {
       ...forecastShape(forecast, levels, record.logOffset),
       ...answersShape(forecast, levels),
     };
+  }
+
+  /** A forecast with regressors, from the newest samples that are stored. */
+  async #regressed({ id, settings }: StreamRecord, request: ForecastRequest) {
+    const [samples] = await this.#store.readTails([id], REGRESSED_SAMPLES_MAX);
+    if (samples === null || samples === undefined) {
+      throw new InvalidValueError("stream", id, "a stream with a value in it");
+    }
+    return await this.#engine.forecastOnce(samples, settings, request);
   }
 
   /** Forecasts of streams and of their sums that add up; throws as `forecast` does. */

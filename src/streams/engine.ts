@@ -2,6 +2,7 @@ import type { Reason } from "../detectors/detector.ts";
 import type { ModelSummary, PastComponents } from "../models/model.ts";
 import type { Segment } from "../signal/segment.ts";
 import type { ChannelAnswers, DrawRequest } from "./answers.ts";
+import type { RegressionAnswer, RegressorRequest } from "./regressed.ts";
 import type { AlarmEvent, IssuedForecast, StreamRecord, StreamSettings } from "../stores/store.ts";
 
 /** What was predicted before each sample was seen, and what the detector said of it. */
@@ -79,12 +80,16 @@ export interface ForecastRequest {
   readonly isWhole?: boolean;
   /** What is asked beyond quantiles at single times. */
   readonly draws?: DrawRequest;
+  /** What the forecast is told besides; only where samples are sent along. */
+  readonly regressors?: RegressorRequest;
 }
 
 /** A forecast with its provenance; `originNs` is the last sample that it has seen. */
 export type ForecastResult = IssuedForecast & {
   /** By channel, where `draws` was asked. */
   readonly answers?: Readonly<Record<string, ChannelAnswers>>;
+  /** By channel, where `regressors` were asked. */
+  readonly regression?: Readonly<Record<string, RegressionAnswer>>;
 };
 
 /** What past samples of one channel were made of. */

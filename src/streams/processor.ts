@@ -357,6 +357,11 @@ export class StreamProcessor {
     return { timesNs, values, parts, range, appliedOffset, modelHash, stateHash };
   }
 
+  /** The state of a channel's model and the time that it counts from. */
+  channelState(name: string): { readonly epochNs: bigint; readonly state: Tree } {
+    return this.#wanted([name])[0]!;
+  }
+
   #wanted(names: readonly string[] | undefined): readonly ChannelState[] {
     if (names === undefined) return this.#envelope.channels;
     return names.map((name) => {

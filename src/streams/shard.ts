@@ -22,6 +22,7 @@ import type {
   StreamState,
 } from "./engine.ts";
 import { type Absorbed, StreamProcessor } from "./processor.ts";
+import { regressedForecast } from "./regressed.ts";
 
 /** Finds the parts that settings name. */
 export interface PartsOf {
@@ -223,12 +224,15 @@ export class Shard {
     const asked = given.request.horizon;
     const horizon = asked === undefined ? {} : { horizon: Math.min(asked, HORIZON_MAX) };
     const settings = { ...horizon, ...given.settings, detect: false };
-    const processor = this.#processor(
-      given.segment.streamId,
-      mergeSettings(DEFAULT_SETTINGS, settings),
-    );
+    const merged = mergeSettings(DEFAULT_SETTINGS, settings);
+    const processor = this.#processor(given.segment.streamId, merged);
+    const { request } = given;
+    const { regressors } = request;
+    if (regressors !== undefined) {
+      return regressedForecast(processor.config, given.segment, { ...request, regressors });
+    }
     processor.absorbContext(given.segment);
-    return processor.forecast(given.request);
+    return processor.forecast(request);
   }
 
   /** One part of a detection without a stream; the last one proves all alarms. */

@@ -15,6 +15,7 @@ import {
   roundInto,
 } from "../../src/streams/answers.ts";
 import { Backtests } from "../../src/service/backtests.ts";
+import type { RegressionAnswer, RegressorRequest } from "../../src/streams/regressed.ts";
 import { DeviceWatch } from "../../src/service/devices.ts";
 import { ModelService } from "../../src/service/model_service.ts";
 import { Service } from "../../src/service/service.ts";
@@ -272,7 +273,18 @@ function forecastOf(segment: Segment, request: ForecastRequest): ForecastResult 
     modelHash: MODEL_HASH,
     stateHash: MODEL_HASH,
     ...(request.draws === undefined ? {} : { answers }),
+    ...(request.regressors === undefined ? {} : { regression: echoOf(request.regressors) }),
   };
+}
+
+/** The regressors as they were asked for, each as a channel's effect. */
+function echoOf({ covariates, calendar }: RegressorRequest): Record<string, RegressionAnswer> {
+  const share = calendar === null ? 0.5 : 1;
+  return Object.fromEntries(
+    Object.entries(covariates).map(([name, values]) =>
+      [name, { share, effect: values ?? new Float64Array(0) }] as const
+    ),
+  );
 }
 
 export interface Fixture {
