@@ -361,7 +361,8 @@ function summaryOf(state: ForecasterState): ModelSummary {
     seasonsS: ensemble?.seasons.map((season) => season.length * ensemble.clock.periodS) ?? [],
     coverage: WATCHED_LEVELS.map((level, k) => {
       const count = adaptive.seen[k]!;
-      return { level, value: count > 0 ? adaptive.inside[k]! / count : NaN, count };
+      const value = count > 0 ? adaptive.inside[k]! / count : NaN;
+      return { level, value, count, width: adaptive.width[k]! };
     }),
     weights: ensemble === null ? {} : memberShares(openRuns.of(ensemble)),
   };

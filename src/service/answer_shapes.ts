@@ -39,6 +39,8 @@ export interface AnswersShape {
   thresholds?: Record<string, ThresholdShape[]>;
   /** Values by path and time. */
   paths?: Record<string, (number | null)[][]>;
+  /** What regressors add to the forecast: the share that has paid off, and the effect by time. */
+  regression?: Record<string, { share: number; effect: (number | null)[] }>;
 }
 
 /** Probabilities of having crossed whose times are told. */
@@ -93,11 +95,21 @@ function thresholdShape({ timesNs }: ForecastResult, answer: ThresholdAnswer): T
 }
 
 /**
- * Answers of draws as they are told; nothing where none were asked for.
+ * Answers of draws and regressors as they are told; nothing where none were asked for.
  *
  * @param levels  central intervals in per cent, whose bounds are among the quantiles
  */
 export function answersShape(forecast: ForecastResult, levels: readonly number[]): AnswersShape {
+  const { regression } = forecast;
+  const drawn = drawnShape(forecast, levels);
+  if (regression === undefined) return drawn;
+  const shapes = Object.entries(regression).map(([name, { share, effect }]) =>
+    [name, { share: Number(share.toFixed(4)), effect: Array.from(effect, numberShape) }] as const
+  );
+  return { ...drawn, regression: Object.fromEntries(shapes) };
+}
+
+function drawnShape(forecast: ForecastResult, levels: readonly number[]): AnswersShape {
   const channels = Object.entries(forecast.answers ?? {});
   const [first] = channels;
   if (first === undefined) return {};

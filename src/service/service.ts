@@ -2,16 +2,24 @@ import type { Clock } from "../base/clock.ts";
 import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
 import { type Segment, validateStreamId } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
-import type { AppendOptions, AppendResult, Store, StreamSettings } from "../stores/store.ts";
+import type {
+  AppendOptions,
+  AppendResult,
+  Store,
+  StreamRecord,
+  StreamSettings,
+} from "../stores/store.ts";
 import {
   type Applied,
   COMPONENT_TIMES_MAX,
   type Engine,
+  type EngineStats,
   type ForecastRequest,
 } from "../streams/engine.ts";
 import { type AnswersShape, answersShape } from "./answer_shapes.ts";
 import type { Backtests } from "./backtests.ts";
 import { channelComponentsShape, type ComponentsShape } from "./component_shapes.ts";
+import { REGRESSED_SAMPLES_MAX } from "../streams/regressed.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { mergeByStream, mergeRows } from "./merge.ts";
 import { type Observations, readObservations, selectChannels } from "./observations.ts";
@@ -210,11 +218,22 @@ export class Service {
     const record = await this.#record(id);
     requireChannels(question.channels, record.channels);
     const { levels, ...request } = question;
-    const forecast = await this.#engine.forecast(id, request);
+    const forecast = request.regressors === undefined
+      ? await this.#engine.forecast(id, request)
+      : await this.#regressed(record, request);
     return {
       ...forecastShape(forecast, levels, record.logOffset),
       ...answersShape(forecast, levels),
     };
+  }
+
+  /** A forecast with regressors, from the newest samples that are stored. */
+  async #regressed({ id, settings }: StreamRecord, request: ForecastRequest) {
+    const [samples] = await this.#store.readTails([id], REGRESSED_SAMPLES_MAX);
+    if (samples === null || samples === undefined) {
+      throw new InvalidValueError("stream", id, "a stream with a value in it");
+    }
+    return await this.#engine.forecastOnce(samples, settings, request);
   }
 
   /** Forecasts of streams and of their sums that add up; throws as `forecast` does. */
@@ -327,8 +346,9 @@ export class Service {
       this.telemetry.text(this.events.subscriberCount),
       this.#store.stats(),
     ]);
-    return text + gauges("driftline_store", { ...store }) +
-      gauges("driftline_engine", { ...this.#engine.stats() }) +
+    const { coverage, ...engine } = this.#engine.stats();
+    return text + gauges("driftline_store", { ...store }) + gauges("driftline_engine", engine) +
+      coverageGauges(coverage) +
       gauges("driftline_jobs", { ...this.models.jobs.stats() });
   }
 
@@ -380,6 +400,15 @@ function requireChannels(
 function requireSamples(segment: Segment): Segment {
   if (segment.timestampsNs.length > 0) return segment;
   throw new InvalidValueError("timestamps", "[]", "at least one sample");
+}
+
+/** How forecasts that were issued live came out, by the level of their intervals. */
+function coverageGauges(coverage: EngineStats["coverage"]): string {
+  const lines = (name: string, of: (one: EngineStats["coverage"][number]) => number) =>
+    `# TYPE ${name} gauge\n` +
+    coverage.map((one) => `${name}{level="${one.level}"} ${of(one)}\n`).join("");
+  return lines("driftline_interval_coverage", ({ value }) => value) +
+    lines("driftline_interval_targets", ({ count }) => count);
 }
 
 function gauges(prefix: string, values: Readonly<Record<string, number>>): string {

@@ -2,6 +2,7 @@ import type { Reason } from "../detectors/detector.ts";
 import type { ModelSummary, PastComponents } from "../models/model.ts";
 import type { Segment } from "../signal/segment.ts";
 import type { ChannelAnswers, DrawRequest } from "./answers.ts";
+import type { RegressionAnswer, RegressorRequest } from "./regressed.ts";
 import type { AlarmEvent, IssuedForecast, StreamRecord, StreamSettings } from "../stores/store.ts";
 
 /** What was predicted before each sample was seen, and what the detector said of it. */
@@ -44,6 +45,9 @@ export interface EndedAlarm {
   readonly channels: readonly string[];
 }
 
+/** Live coverage of one or more channels. */
+export type Coverage = readonly Omit<ModelSummary["coverage"][number], "width">[];
+
 /** What is known of a stream's state, for `GET /v1/streams/{id}`. */
 export interface StreamState {
   readonly appliedOffset: number;
@@ -56,7 +60,7 @@ export interface StreamState {
   /** Season lengths over all channels, shortest first. */
   readonly seasonsS: readonly number[];
   /** Mean over the channels, weighted by count. */
-  readonly coverage: ModelSummary["coverage"];
+  readonly coverage: Coverage;
   readonly perChannel: Readonly<Record<string, ModelSummary>>;
   /** Why the state no longer advances; null while it does. The log is untouched. */
   readonly failed: string | null;
@@ -76,12 +80,16 @@ export interface ForecastRequest {
   readonly isWhole?: boolean;
   /** What is asked beyond quantiles at single times. */
   readonly draws?: DrawRequest;
+  /** What the forecast is told besides; only where samples are sent along. */
+  readonly regressors?: RegressorRequest;
 }
 
 /** A forecast with its provenance; `originNs` is the last sample that it has seen. */
 export type ForecastResult = IssuedForecast & {
   /** By channel, where `draws` was asked. */
   readonly answers?: Readonly<Record<string, ChannelAnswers>>;
+  /** By channel, where `regressors` were asked. */
+  readonly regression?: Readonly<Record<string, RegressionAnswer>>;
 };
 
 /** What past samples of one channel were made of. */
@@ -118,6 +126,8 @@ export interface EngineStats {
   /** Samples absorbed since opening, replays included. */
   readonly absorbedSamples: number;
   readonly failedStreams: number;
+  /** Live coverage over the states held in memory, as of their last commits. */
+  readonly coverage: Coverage;
 }
 
 /** The state of a stream no longer advances, since its model threw; the log is untouched. */

@@ -14,6 +14,7 @@ import {
   structuralLayout,
   THETA,
 } from "../../src/models/structural_layout.ts";
+import { STEADY } from "./_kinds.ts";
 import { noise, seasonalWalk } from "./_series.ts";
 
 const DAY = { length: 24, slots: 24 };
@@ -91,7 +92,7 @@ Deno.test("structuralCriterion() of a multi-step kind counts forecasts over the 
 });
 
 Deno.test("fitStructural() tells a wandering level from a steady one", () => {
-  const layout = structuralLayout(FILTER_KINDS.steady, []);
+  const layout = structuralLayout(STEADY, []);
   let level = 0;
   const walk = noise(300, 5).map((step) => level += step);
   const steady = noise(300, 6);

@@ -15,6 +15,7 @@ import {
   roundInto,
 } from "../../src/streams/answers.ts";
 import { Backtests } from "../../src/service/backtests.ts";
+import type { RegressionAnswer, RegressorRequest } from "../../src/streams/regressed.ts";
 import { DeviceWatch } from "../../src/service/devices.ts";
 import { ModelService } from "../../src/service/model_service.ts";
 import { Service } from "../../src/service/service.ts";
@@ -102,7 +103,12 @@ export class LastValueEngine implements Engine {
     const summary = {
       periodS: 60,
       seasonsS: [3600],
-      coverage: [{ level: 0.8, value: 0.79, count: 10 }, { level: 0.95, value: NaN, count: 0 }],
+      coverage: [{ level: 0.8, value: 0.79, count: 10, width: 2 }, {
+        level: 0.95,
+        value: NaN,
+        count: 0,
+        width: NaN,
+      }],
       weights: { lastValue: 1 },
     };
     return {
@@ -188,6 +194,7 @@ export class LastValueEngine implements Engine {
       queuedSamples: 0,
       absorbedSamples: 0,
       failedStreams: 0,
+      coverage: [{ level: 0.8, value: 0.79, count: 10 }],
     };
   }
 
@@ -266,7 +273,18 @@ function forecastOf(segment: Segment, request: ForecastRequest): ForecastResult 
     modelHash: MODEL_HASH,
     stateHash: MODEL_HASH,
     ...(request.draws === undefined ? {} : { answers }),
+    ...(request.regressors === undefined ? {} : { regression: echoOf(request.regressors) }),
   };
+}
+
+/** The regressors as they were asked for, each as a channel's effect. */
+function echoOf({ covariates, calendar }: RegressorRequest): Record<string, RegressionAnswer> {
+  const share = calendar === null ? 0.5 : 1;
+  return Object.fromEntries(
+    Object.entries(covariates).map(([name, values]) =>
+      [name, { share, effect: values ?? new Float64Array(0) }] as const
+    ),
+  );
 }
 
 export interface Fixture {
