@@ -8,6 +8,9 @@ import type {
 import type { ForecastResult } from "../streams/engine.ts";
 import { levelBounds, numberShape, quantileKey } from "./shapes.ts";
 
+/** What of a forecast the answers are told from. */
+export type Answered = Pick<ForecastResult, "timesNs" | "quantiles" | "answers" | "regression">;
+
 /** One window's total, mean or extreme. */
 export interface AggregateShape {
   aggregate: Aggregate;
@@ -47,7 +50,7 @@ export interface AnswersShape {
 export const CROSSING_PROBABILITIES: readonly number[] = [0.1, 0.5, 0.9];
 
 function aggregateShape(
-  { timesNs, quantiles }: ForecastResult,
+  { timesNs, quantiles }: Answered,
   answer: AggregateAnswer,
   levels: readonly number[],
 ): AggregateShape {
@@ -80,7 +83,7 @@ function probabilities(values: Float64Array): number[] {
   return Array.from(values, (value) => Number(value.toFixed(4)));
 }
 
-function thresholdShape({ timesNs }: ForecastResult, answer: ThresholdAnswer): ThresholdShape {
+function thresholdShape({ timesNs }: Answered, answer: ThresholdAnswer): ThresholdShape {
   const crossed = probabilities(answer.crossed);
   return {
     threshold: answer.threshold,
@@ -99,7 +102,7 @@ function thresholdShape({ timesNs }: ForecastResult, answer: ThresholdAnswer): T
  *
  * @param levels  central intervals in per cent, whose bounds are among the quantiles
  */
-export function answersShape(forecast: ForecastResult, levels: readonly number[]): AnswersShape {
+export function answersShape(forecast: Answered, levels: readonly number[]): AnswersShape {
   const { regression } = forecast;
   const drawn = drawnShape(forecast, levels);
   if (regression === undefined) return drawn;
@@ -109,7 +112,7 @@ export function answersShape(forecast: ForecastResult, levels: readonly number[]
   return { ...drawn, regression: Object.fromEntries(shapes) };
 }
 
-function drawnShape(forecast: ForecastResult, levels: readonly number[]): AnswersShape {
+function drawnShape(forecast: Answered, levels: readonly number[]): AnswersShape {
   const channels = Object.entries(forecast.answers ?? {});
   const [first] = channels;
   if (first === undefined) return {};
