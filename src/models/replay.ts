@@ -23,7 +23,6 @@ import {
   trackObserve,
   type TrackPlan,
   trackRawFeatures,
-  type TrackRun,
   trackStart,
 } from "./filter_track.ts";
 import { leadBuckets, lossStart } from "./losses.ts";
@@ -35,7 +34,8 @@ import { networkOfId } from "./registry.ts";
 import { deviationOf, FIT_SAMPLES_MIN, type FitRecord, type Setting } from "./refit_setting.ts";
 import { emptyGrid, pushSlot } from "./slot_grid.ts";
 import type { StructuralState } from "./structural.ts";
-import { THETA } from "./structural_layout.ts";
+import { filterThrough, fitSeries, seasonRows } from "./structural_fit.ts";
+import { structuralLayout, THETA } from "./structural_layout.ts";
 
 /** Longest error memory of the weights, in seasons and in shares of the series. */
 const LOSS_SEASONS = 4;
@@ -218,24 +218,18 @@ export function filtersAfter(
   thetas: Float64Array,
   count: number,
 ): StructuralState[] {
-  const bare = { innovationDeviation: 1, deviations: new Float64Array(0) };
-  const runs: TrackRun[] = [];
-  const residents = new Residents();
-  setting.filters.forEach((_, k) => {
-    const plan = trackPlan(setting, k, thetaOf(thetas, k), bare);
-    const track = trackStart({ ...plan, light: false, full: false });
-    const { kind, seasons, horizon, length } = plan;
-    // All tracks have the same seasons.
-    runs.push(openTrack(track, kind, seasons, horizon, length, runs[0]?.phases));
-    enterTrack(runs[k]!, residents);
+  const { input, seasons, units, startLevels } = setting;
+  const us = setting.us.slice(0, count);
+  let rows: Float64Array | undefined;
+  return setting.filters.map((name, k) => {
+    const layout = structuralLayout(FILTER_KINDS[name], seasons);
+    // All filters have the same seasons.
+    rows ??= seasonRows(layout, us);
+    const values = input.values.slice(0, count);
+    for (let i = 0; i < count; i++) values[i] = toTrackUnits(units[k]!, values[i]!);
+    const series = fitSeries(layout, us, values, startLevels[k]!, input.horizon, rows);
+    return filterThrough(series, thetaOf(thetas, k));
   });
-  for (let i = 0; i < count; i++) {
-    for (const run of runs) {
-      trackObserve(run, setting.us[i]!, toTrackUnits(run.track.units, setting.input.values[i]!));
-    }
-  }
-  residents.leaveAll();
-  return runs.map(({ track }) => track.filter);
 }
 
 /** The parameters of one filter. */
