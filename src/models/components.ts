@@ -53,7 +53,7 @@ export function fittedStretch(
  * parameters the better of the stream's own and a fit to the stretch, which may lie far back.
  *
  * @param values  NaN is a missing value                                                 [time]
- * @returns null where too few values are known
+ * @returns null where too few values are known, or where they are too large to be squared
  */
 export function componentsOf(
   state: EnsembleState,
@@ -71,8 +71,11 @@ export function componentsOf(
   const place = (part: Float64Array) => part.map((value) => state.location + unit * value);
   const deviation = (variance: Float64Array) =>
     variance.map((value) => unit * parts.scale * Math.sqrt(value));
+  const signal = place(parts.signal);
+  // Values near the largest double have squares that are none.
+  if (!signal.every(Number.isFinite)) return null;
   return {
-    signal: place(parts.signal),
+    signal,
     signalDeviation: deviation(parts.signalVariance),
     level: place(parts.level),
     levelDeviation: deviation(parts.levelVariance),

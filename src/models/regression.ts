@@ -164,14 +164,14 @@ export function regressionEffect(
   regressors: Regressors,
   futureCount: number,
 ): Effect {
-  const past = new Float64Array(timesS.length);
-  const future = new Float64Array(futureCount);
-  const deviation = new Float64Array(futureCount);
   const { ensemble } = state;
   const stretch = ensemble === null ? null : fittedStretch(ensemble, timesS, values);
   if (ensemble === null || stretch === null || regressors.past.length === 0) {
-    return { past, future, deviation, share: 0 };
+    return noEffect(timesS.length, futureCount);
   }
+  const past = new Float64Array(timesS.length);
+  const future = new Float64Array(futureCount);
+  const deviation = new Float64Array(futureCount);
   const columns = regressors.past.map((own, k) => standardised(own, regressors.future[k]!));
   const [errors, ...white] = whitened(stretch, columns.map((column) => column.past));
   const { weights, cov, noise, share } = fitOf(errors!, white);
@@ -191,7 +191,18 @@ export function regressionEffect(
     }
     deviation[t] = unit * noise * Math.sqrt(Math.max(0, variance));
   }
-  return { past, future, deviation, share };
+  // Values near the largest double have squares that are none.
+  const isFinite = [past, future, deviation].every((column) => column.every(Number.isFinite));
+  return isFinite ? { past, future, deviation, share } : noEffect(timesS.length, futureCount);
+}
+
+function noEffect(pastCount: number, futureCount: number): Effect {
+  return {
+    past: new Float64Array(pastCount),
+    future: new Float64Array(futureCount),
+    deviation: new Float64Array(futureCount),
+    share: 0,
+  };
 }
 
 /**

@@ -80,6 +80,11 @@ Deno.test("regressionEffect() is nothing without regressors, values or change", 
   const gaps = { past: [new Float64Array(PAST).fill(NaN)], future: [new Float64Array(FUTURE)] };
   const unknown = regressionEffect(state, hours(PAST), past, gaps, FUTURE);
   assert.ok(unknown.past.every((value) => value === 0));
+  const huge = past.map((value) => value * 1e300);
+  const extreme = model.stateOfContext(channel(), hours(PAST), huge);
+  const change = { past: [past], future: [new Float64Array(FUTURE)] };
+  const wild = regressionEffect(extreme, hours(PAST), huge, change, FUTURE);
+  assert.ok(wild.past.every(Number.isFinite) && wild.deviation.every(Number.isFinite));
   const cold = model.initialState(channel());
   model.absorb(cold, hours(3), past.subarray(0, 3));
   const early = regressionEffect(cold, hours(3), past.subarray(0, 3), flat, FUTURE);
