@@ -1,9 +1,13 @@
 import { z } from "@hono/zod-openapi";
 import { InvalidValueError } from "../src/base/errors.ts";
 import { AGGREGATES, type DrawRequest, PATHS_MAX, THRESHOLDS_MAX } from "../src/streams/answers.ts";
+import { HOLIDAY_COUNTRIES } from "../src/signal/holidays.ts";
+import { COVARIATES_MAX, type RegressorRequest } from "../src/streams/regressed.ts";
 import { forecastSchema, list, numberOrNull, wholeNumber } from "./_schemas.ts";
 
 /** What may be asked of a forecast beyond quantiles at single times, and how it is answered. */
+
+const DAY_S = 86_400;
 
 /** Largest seed of draws. */
 const SEED_MAX = 2 ** 32 - 1;
@@ -43,6 +47,51 @@ export const drawMembers = {
   integers: z.boolean().optional().openapi({ description: TOLD.integers }),
 };
 
+/** Members of a body that tell the forecast more than the past does. */
+export const regressorMembers = {
+  covariates: z.record(z.string(), z.array(z.number()).nullable()).optional().openapi({
+    description: "Future values of other channels, one a time; null: their own forecast. At most " +
+      `${COVARIATES_MAX} channels`,
+    example: { temperature: [3, 4, 4] },
+  }),
+  calendar: z.strictObject({
+    country: z.string().optional().openapi({
+      description: `Public holidays of it: ${HOLIDAY_COUNTRIES.join(", ")}`,
+    }),
+    utcOffsetS: z.number().min(-DAY_S).max(DAY_S).optional().openapi({
+      description: "Seconds that local time is ahead of UTC; default 0",
+    }),
+  }).optional().openapi({ description: "Weekends, ends of months, and a country's holidays" }),
+};
+
+/** Regressors as a body asks for them. */
+export interface RawRegressors {
+  readonly covariates?: Readonly<Record<string, readonly number[] | null>> | undefined;
+  readonly calendar?:
+    | { readonly country?: string | undefined; readonly utcOffsetS?: number | undefined }
+    | undefined;
+}
+
+/**
+ * What a forecast is to be told besides; null where nothing is.
+ *
+ * @throws {InvalidValueError} a country that is not known
+ */
+export function parseRegressors({ covariates, calendar }: RawRegressors): RegressorRequest | null {
+  const entries = Object.entries(covariates ?? {});
+  if (entries.length === 0 && calendar === undefined) return null;
+  const country = calendar?.country ?? null;
+  if (country !== null && !HOLIDAY_COUNTRIES.includes(country)) {
+    throw new InvalidValueError("calendar.country", country, HOLIDAY_COUNTRIES.join(", "));
+  }
+  return {
+    covariates: Object.fromEntries(
+      entries.map(([name, values]) => [name, values === null ? null : Float64Array.from(values)]),
+    ),
+    calendar: calendar === undefined ? null : { country, utcOffsetS: calendar.utcOffsetS ?? 0 },
+  };
+}
+
 const aggregateSchema = z.object({
   aggregate: z.enum(AGGREGATES),
   from: z.string(),
@@ -71,6 +120,8 @@ export const answeredForecastSchema = forecastSchema.extend({
   paths: z.record(z.string(), z.array(z.array(numberOrNull))).optional().openapi({
     description: "Values by path and time",
   }),
+  regression: z.record(z.string(), z.object({ share: z.number(), effect: z.array(numberOrNull) }))
+    .optional().openapi({ description: "What regressors add, and the share that has paid off" }),
 }).openapi("AnsweredForecast");
 
 /** Draws as a query or a body asks for them. */

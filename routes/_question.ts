@@ -3,13 +3,13 @@ import { parseTimestamp } from "../src/signal/timestamp.ts";
 import type { ForecastQuestion } from "../src/service/service.ts";
 import { levelBounds } from "../src/service/shapes.ts";
 import { FORECAST_QUANTILES_MAX, FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
-import { parseDraws, type RawDraws } from "./_answers.ts";
+import { parseDraws, parseRegressors, type RawDraws, type RawRegressors } from "./_answers.ts";
 
 /** Levels of an answer unless told otherwise, in per cent. */
 export const LEVELS_DEFAULT: readonly number[] = [80, 95];
 
 /** What a forecast may be asked with, as a query or a body gives it. */
-export interface RawQuestion extends RawDraws {
+export interface RawQuestion extends RawDraws, RawRegressors {
   readonly horizon?: number | undefined;
   readonly times?: readonly (string | number)[] | undefined;
   readonly levels?: readonly (string | number)[] | undefined;
@@ -71,6 +71,7 @@ export function parseQuestion(raw: RawQuestion): ForecastQuestion {
   );
   const quantiles = new Set([0.5, ...asked, ...levels.flatMap(levelBounds)]);
   const draws = parseDraws(raw);
+  const regressors = parseRegressors(raw);
   return {
     levels,
     quantiles: Float64Array.from(quantiles).sort(),
@@ -79,5 +80,6 @@ export function parseQuestion(raw: RawQuestion): ForecastQuestion {
     ...(raw.channels === undefined ? {} : { channels: raw.channels }),
     ...(raw.integers === true ? { isWhole: true } : {}),
     ...(draws === null ? {} : { draws }),
+    ...(regressors === null ? {} : { regressors }),
   };
 }

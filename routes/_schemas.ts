@@ -149,7 +149,8 @@ export const anomalySchema = z.object({
   provenance: provenanceSchema,
 }).openapi("Anomaly");
 
-const pointSchema = z.object({
+/** One future time of a forecast. */
+export const forecastPointSchema = z.object({
   timestamp: z.string(),
   median: numberOrNull,
   quantiles: z.record(z.string(), numberOrNull),
@@ -161,7 +162,7 @@ export const forecastSchema = z.object({
   origin: z.string(),
   horizon: z.int(),
   quantiles: z.array(z.number()),
-  channels: z.record(z.string(), z.array(pointSchema)),
-  forecast: z.array(pointSchema),
+  channels: z.record(z.string(), z.array(forecastPointSchema)),
+  forecast: z.array(forecastPointSchema),
   provenance: provenanceSchema,
 }).openapi("Forecast");

@@ -1,5 +1,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Service } from "../src/service/service.ts";
+import { alertRuleRoutes } from "./alert_rules.ts";
+import { alertRoutes } from "./alerts.ts";
 import { anomalyRoutes } from "./anomalies.ts";
 import { backtestRoutes } from "./backtests.ts";
 import { componentRoutes } from "./components.ts";
@@ -14,6 +16,7 @@ import { modelRoutes } from "./models.ts";
 import { influxRoutes } from "./influx.ts";
 import { innovationRoutes } from "./innovations.ts";
 import { observationRoutes } from "./observations.ts";
+import { reconcileRoutes } from "./reconcile.ts";
 import { statelessRoutes } from "./stateless.ts";
 import { streamRoutes } from "./streams.ts";
 import { makeGuard } from "./_guard.ts";
@@ -80,9 +83,12 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
       forecastRoutes(service),
       componentRoutes(service),
       anomalyRoutes(service),
+      alertRuleRoutes(service),
+      alertRoutes(service),
       innovationRoutes(service),
       eventRoutes(service),
       statelessRoutes(service),
+      reconcileRoutes(service),
       backtestRoutes(service),
       influxRoutes(service),
       modelRoutes(service),

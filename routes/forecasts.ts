@@ -2,7 +2,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { InvalidValueError } from "../src/base/errors.ts";
 import type { Service } from "../src/service/service.ts";
 import { FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
-import { answeredForecastSchema, drawMembers, drawQuery } from "./_answers.ts";
+import { answeredForecastSchema, drawMembers, drawQuery, regressorMembers } from "./_answers.ts";
 import { parseJson, readBody } from "./_body.ts";
 import { parseQuestion, type RawQuestion } from "./_question.ts";
 import {
@@ -52,6 +52,7 @@ const questionSchema = z.strictObject({
   quantiles: z.array(z.number()).optional(),
   channel: z.array(z.string()).optional(),
   ...drawMembers,
+  ...regressorMembers,
 }).openapi("StreamForecastQuestion");
 
 const postRoute = createRoute({
@@ -76,7 +77,9 @@ function readQuestion(bytes: Uint8Array): RawQuestion {
   const issue = parsed.error.issues[0]!;
   const isUnknown = issue.code === "unrecognized_keys";
   const path = [...issue.path, ...isUnknown ? issue.keys : []];
-  const field = path.map((part) => typeof part === "number" ? `[${part}]` : part).join("");
+  const field = path.map((part, i) =>
+    typeof part === "number" ? `[${part}]` : i > 0 ? `.${String(part)}` : part
+  ).join("");
   const known = `one of ${Object.keys(questionSchema.shape).join(", ")}`;
   throw new InvalidValueError(field || "body", field, isUnknown ? known : issue.message);
 }

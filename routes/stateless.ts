@@ -6,7 +6,7 @@ import type { Service } from "../src/service/service.ts";
 import { concatSegments, type Segment } from "../src/signal/segment.ts";
 import type { StreamSettings } from "../src/stores/store.ts";
 import { FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
-import { answeredForecastSchema, drawMembers } from "./_answers.ts";
+import { answeredForecastSchema, drawMembers, regressorMembers } from "./_answers.ts";
 import { parseJson, readBody } from "./_body.ts";
 import type { BodyPatience } from "./_body_watch.ts";
 import { splitMembers } from "./_members.ts";
@@ -40,6 +40,7 @@ const forecastMembers = z.strictObject({
   model: z.string().optional(),
   seasonsS: z.array(z.number()).optional(),
   ...drawMembers,
+  ...regressorMembers,
 });
 
 const detectMembers = z.strictObject({ seasonsS: z.array(z.number()).optional() });

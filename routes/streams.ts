@@ -59,10 +59,19 @@ const coverageSchema = z.array(
   z.object({ level: z.number(), value: numberOrNull, count: z.number() }),
 );
 
+const channelCoverageSchema = z.array(
+  z.object({
+    level: z.number(),
+    value: numberOrNull,
+    count: z.number(),
+    width: numberOrNull.openapi({ description: "Mean width of the newest intervals" }),
+  }),
+);
+
 const channelSummarySchema = z.object({
   periodS: numberOrNull,
   seasons: z.array(z.number()),
-  coverage: coverageSchema,
+  coverage: channelCoverageSchema,
   weights: z.record(z.string(), z.number()),
 });
 

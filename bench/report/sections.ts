@@ -131,6 +131,7 @@ export function modelsTable({ models }: Stored): string {
     ["seasons", ({ series }) => series === "level" ? "none" : series],
     ["online, updates/s", ({ onlinePerS }) => digits(onlinePerS)],
     ["with refits, updates/s", ({ refitsPerS }) => digits(refitsPerS ?? NaN)],
+    ["us", ({ refitsPerS }) => digits(1e6 / (refitsPerS ?? NaN))],
     ["state, bytes", ({ stateBytes }) => digits(stateBytes, 6)],
   ]);
 }

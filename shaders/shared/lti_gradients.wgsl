@@ -29,6 +29,7 @@
 // STATES_PER_PART in named registers of each. PAGE steps of u and g are staged at a time, loaded
 // while the page before is used.
 #import shared/complex
+#import shared/lti_place
 
 struct Dims {
   batch: u32, length: u32, feature: u32, states: u32, chunk: u32, chunks: u32, scale: f32
@@ -56,33 +57,6 @@ struct Dims {
 var<workgroup> inputs: array<array<array<f32, FEATURES>, BLOCK>, ${PAGE / BLOCK}>;
 var<workgroup> gradients: array<array<array<f32, FEATURES>, BLOCK>, ${PAGE / BLOCK}>;
 
-/// Where the invocation stands: `first` is its first state in a bank, `origin` the chunk's first
-/// element of its feature in u. An invocation past the last feature goes along with that.
-struct Place {
-  feature: u32, known: bool, lane: u32, part: u32, first: u32, origin: u32, steps: u32
-}
-
-fn placeOf(group: vec3u, local: u32) -> Place {
-  let lane = local % FEATURES;
-  let part = local / FEATURES;
-  let wanted = group.x * FEATURES + lane;
-  let feature = min(wanted, dims.feature - 1u);
-  let start = group.y * dims.chunk;
-  let steps = min(dims.chunk, dims.length - start);
-  let first = feature * dims.states + part * STATES_PER_PART;
-  let origin = (group.z * dims.length + start) * dims.feature + feature;
-  return Place(feature, wanted < dims.feature, lane, part, first, origin, steps);
-}
-
-fn hasState(place: Place, s: u32) -> bool {
-  return place.known && place.part * STATES_PER_PART + s < dims.states;
-}
-
-/// Where the chunk's step `k` lies in u; the last one's place past that.
-fn elementAt(place: Place, k: u32) -> u32 {
-  return place.origin + min(k, max(place.steps, 1u) - 1u) * dims.feature;
-}
-
 const STRIDE = ${1 + HAS_X0}u;
 
 /// a^n by squares.
@@ -108,7 +82,7 @@ fn reduce_responses(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let place = placeOf(group, local);
+  let place = placeOf(group, local, group.y);
 #for s in 0..STATES_PER_PART
   let has${s} = hasState(place, ${s}u);
   let p${s}_0 = vec2f(1.0, 0.0);
@@ -121,7 +95,7 @@ fn reduce_responses(
   var r${s} = vec2f(0.0);
 #end
 #for i in 0..PAGE / PARTS
-  var next${i} = u[elementAt(place, ${i * PARTS}u + place.part)];
+  var next${i} = u[elementWithin(place, ${i * PARTS}u + place.part)];
 #end
   for (var page = 0u; page < place.steps; page += PAGE) {
     workgroupBarrier();
@@ -132,7 +106,7 @@ fn reduce_responses(
     }
 #end
 #for i in 0..PAGE / PARTS
-    next${i} = u[elementAt(place, page + ${PAGE + i * PARTS}u + place.part)];
+    next${i} = u[elementWithin(place, page + ${PAGE + i * PARTS}u + place.part)];
 #end
     workgroupBarrier();
     // Chunks that others follow are whole blocks.
@@ -211,7 +185,7 @@ fn sum_responses(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let place = placeOf(group, local);
+  let place = placeOf(group, local, group.y);
   let bank = dims.feature * dims.states;
 #if CHUNKED
   let previous = max(group.y, 1u) - 1u;
@@ -253,8 +227,8 @@ fn sum_responses(
 #end
   let whole = place.steps - place.steps % BLOCK;
 #for i in 0..PAGE / PARTS
-  var nextU${i} = u[elementAt(place, ${i * PARTS}u + place.part)];
-  var nextG${i} = gradY[elementAt(place, ${i * PARTS}u + place.part)];
+  var nextU${i} = u[elementWithin(place, ${i * PARTS}u + place.part)];
+  var nextG${i} = gradY[elementWithin(place, ${i * PARTS}u + place.part)];
 #end
   for (var page = 0u; page < whole; page += PAGE) {
     workgroupBarrier();
@@ -267,7 +241,7 @@ fn sum_responses(
 #end
 #for i in 0..PAGE / PARTS
     {
-      let at = elementAt(place, page + ${PAGE + i * PARTS}u + place.part);
+      let at = elementWithin(place, page + ${PAGE + i * PARTS}u + place.part);
       nextU${i} = u[at];
       nextG${i} = gradY[at];
     }
@@ -324,8 +298,8 @@ fn sum_responses(
   // The steps after the last whole block, one by one.
   var sumD = 0.0;
   for (var k = whole; k < place.steps; k++) {
-    let input = u[elementAt(place, k)];
-    let gradient = gradY[elementAt(place, k)];
+    let input = u[elementWithin(place, k)];
+    let gradient = gradY[elementWithin(place, k)];
     sumD = fma(input, gradient, sumD);
 #for s in 0..STATES_PER_PART
     r${s} = complexMul(p${s}_1, r${s}) + q${s};

@@ -28,6 +28,7 @@
 // the page before is used. Of each tile of TILE steps every invocation makes its part's share of
 // all outputs, and adds up the shares of every PARTS-th of them, one tile later.
 #import shared/complex
+#import shared/lti_place
 
 struct Dims {
   batch: u32, length: u32, feature: u32, states: u32, chunk: u32, chunks: u32, scale: f32
@@ -48,48 +49,6 @@ struct Dims {
 var<workgroup> inputs: array<array<array<vec4f, FEATURES>, ${TILE / 4}>, ${PAGE / TILE}>;
 /// What each part gives to the outputs of a tile.
 var<workgroup> shares: array<array<array<array<vec4f, FEATURES>, ${TILE / 4}>, PARTS>, BUFFERS>;
-
-/// Where the invocation stands: `first` is its first state in a bank, `origin` the chunk's first
-/// element of its feature in u and y. An invocation past the last feature goes along with that.
-struct Place {
-  feature: u32, known: bool, lane: u32, part: u32, first: u32, origin: u32, steps: u32
-}
-
-fn placeOf(group: vec3u, local: u32, chunk: u32) -> Place {
-  let lane = local % FEATURES;
-  let part = local / FEATURES;
-  let wanted = group.x * FEATURES + lane;
-  let feature = min(wanted, dims.feature - 1u);
-  let start = chunk * dims.chunk;
-  let steps = min(dims.chunk, dims.length - start);
-  let first = feature * dims.states + part * STATES_PER_PART;
-#if ADJOINT
-  let sample = dims.length - 1u - start;
-#else
-  let sample = start;
-#end
-  let origin = (group.z * dims.length + sample) * dims.feature + feature;
-  return Place(feature, wanted < dims.feature, lane, part, first, origin, steps);
-}
-
-/// Whether the invocation's state `s` is one.
-fn hasState(place: Place, s: u32) -> bool {
-  return place.known && place.part * STATES_PER_PART + s < dims.states;
-}
-
-/// Where the chunk's step `k` lies in u and y.
-fn elementAt(place: Place, k: u32) -> u32 {
-#if ADJOINT
-  return place.origin - k * dims.feature;
-#else
-  return place.origin + k * dims.feature;
-#end
-}
-
-/// The input of the chunk's step `k`, or of its last one past that.
-fn inputAt(place: Place, k: u32) -> f32 {
-  return u[elementAt(place, min(k, max(place.steps, 1u) - 1u))];
-}
 
 fn asStored(x: vec2f) -> vec2f {
 #if ADJOINT
@@ -137,7 +96,7 @@ fn reduce_chunks(
   var x_${s} = vec2f(0.0);
 #end
 #for i in 0..PAGE / PARTS
-  var next${i} = inputAt(place, ${i * PARTS}u + place.part);
+  var next${i} = u[elementWithin(place, ${i * PARTS}u + place.part)];
 #end
   for (var page = 0u; page < place.steps; page += PAGE) {
     workgroupBarrier();
@@ -148,7 +107,7 @@ fn reduce_chunks(
     }
 #end
 #for i in 0..PAGE / PARTS
-    next${i} = inputAt(place, page + ${PAGE + i * PARTS}u + place.part);
+    next${i} = u[elementWithin(place, page + ${PAGE + i * PARTS}u + place.part)];
 #end
     workgroupBarrier();
     // Chunks that others follow are whole tiles.
@@ -281,7 +240,7 @@ fn apply_chunks(
 #end
 #end
 #for i in 0..PAGE / PARTS
-  var next${i} = inputAt(place, ${i * PARTS}u + place.part);
+  var next${i} = u[elementWithin(place, ${i * PARTS}u + place.part)];
 #end
 #for r in 0..TILE / PARTS
   var direct${r} = 0.0;
@@ -297,7 +256,7 @@ fn apply_chunks(
     }
 #end
 #for i in 0..PAGE / PARTS
-    next${i} = inputAt(place, page + ${PAGE + i * PARTS}u + place.part);
+    next${i} = u[elementWithin(place, page + ${PAGE + i * PARTS}u + place.part)];
 #end
     let tiles = min(PAGE, whole - page) / TILE;
     for (var tile = 0u; tile < tiles; tile++) {
@@ -406,7 +365,7 @@ fn apply_rest(
 #end
 #end
   for (var k = place.steps - place.steps % TILE; k < place.steps; k++) {
-    let input = inputAt(place, k);
+    let input = u[elementWithin(place, k)];
     var share = 0.0;
 #for s in 0..STATES_PER_PART
     {

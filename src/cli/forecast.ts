@@ -1,7 +1,9 @@
 import { serveShippedWeights } from "../service/weights.ts";
 import { DEFAULT_MODEL, MODEL_NAMES } from "../models/mod.ts";
 import { levelBounds, numberShape, quantileKey } from "../service/shapes.ts";
+import { answersShape } from "../service/answer_shapes.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
+import { AGGREGATES, type DrawRequest } from "../streams/answers.ts";
 import { FORECAST_TIMES_MAX } from "../streams/engine.ts";
 import {
   type Command,
@@ -24,6 +26,13 @@ const QUANTILES = Float64Array.from([0.5, ...LEVELS.flatMap(levelBounds)]).sort(
 
 type Forecasts = Record<string, SeriesForecast>;
 
+/** Aggregates and thresholds of one channel. */
+function answersOf(name: string, { timesNs, answers }: SeriesForecast) {
+  const told = { timesNs, quantiles: QUANTILES, answers: { [name]: answers! } };
+  const { aggregates, thresholds } = answersShape(told, LEVELS);
+  return { aggregates: aggregates?.[name] ?? [], thresholds: thresholds?.[name] ?? [] };
+}
+
 function asJson(file: string, model: string, forecasts: Forecasts): string {
   const keys = [...QUANTILES].map(quantileKey);
   const channels = Object.entries(forecasts).map(([name, forecast]) => [name, {
@@ -35,6 +44,7 @@ function asJson(file: string, model: string, forecasts: Forecasts): string {
         keys.map((key, q) => [key, numberShape(forecast.values[row * keys.length + q]!)]),
       ),
     })),
+    ...(forecast.answers === undefined ? {} : answersOf(name, forecast)),
   }]);
   return JSON.stringify({ file, model, channels: Object.fromEntries(channels) });
 }
@@ -62,15 +72,64 @@ async function writeCsv(path: string, forecasts: Forecasts): Promise<void> {
   await Deno.writeTextFile(path, `${lines.join("\n")}\n`);
 }
 
+/** A number of an option. @throws {UsageError} it is none */
+function finite(name: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value)) return value;
+  throw new UsageError(`--${name} is "${text}", expected a number`);
+}
+
+/** What is asked of draws; undefined where nothing is. */
+function drawsOf(input: CommandInput): DrawRequest | undefined {
+  const aggregates = input.texts("aggregate").map((given) => {
+    const known = AGGREGATES.find((name) => name === given);
+    if (known !== undefined) return known;
+    throw new UsageError(`--aggregate is "${given}", expected one of ${AGGREGATES.join(", ")}`);
+  });
+  const thresholds = input.texts("threshold").map((text) => finite("threshold", text));
+  const window = input.wholeNumber("window", { least: 1, most: FORECAST_TIMES_MAX });
+  if (window !== undefined && aggregates.length === 0) {
+    throw new UsageError("--window is of --aggregate, which is missing");
+  }
+  if (aggregates.length === 0 && thresholds.length === 0) return undefined;
+  const asked = { paths: 0, seed: 0, aggregates, thresholds };
+  return window === undefined ? asked : { ...asked, window };
+}
+
+/** The answers of draws as lines for people. */
+function answerLines({ timesNs, answers }: SeriesForecast): string[] {
+  if (answers === undefined) return [];
+  const told = { timesNs, quantiles: QUANTILES, answers: { channel: answers } };
+  const { aggregates, thresholds } = answersShape(told, LEVELS);
+  const shown = (value: number | null) => value === null ? "?" : formatNumber(value);
+  const windows = (aggregates?.channel ?? []).map((one) => {
+    const [low, high] = one.intervals[String(LEVELS[0])]!;
+    return `${one.aggregate} from ${one.from} to ${one.to}: ${shown(one.median)} ` +
+      `(${LEVELS[0]} %: ${shown(low)} to ${shown(high)})`;
+  });
+  const crossings = (thresholds?.channel ?? []).map(
+    ({ threshold, direction, crossing, crossed }) => {
+      const beyond = `${direction === "up" ? "above" : "below"} ${formatNumber(threshold)}`;
+      const when = crossing["0.5"] ?? "not within these times";
+      return `${beyond}: ${formatNumber(crossed.at(-1)!)} likely in all, median time ${when}`;
+    },
+  );
+  return [...windows, ...crossings];
+}
+
 async function forecastFile(input: CommandInput, output: CommandOutput): Promise<number> {
   const file = onlyFile(input);
   const model = input.text("model") ?? DEFAULT_MODEL;
   const horizon = input.wholeNumber("horizon", { least: 1, most: FORECAST_TIMES_MAX }) ??
     HORIZON_DEFAULT;
   const segment = await readSeries(file, csvChoice(input));
+  const draws = drawsOf(input);
   const forecasts: Forecasts = {};
   for (const name of segment.channels) {
-    forecasts[name] = forecastSeries(segment, name, { model, horizon, quantiles: QUANTILES });
+    forecasts[name] = forecastSeries(segment, name, {
+      ...{ model, horizon, quantiles: QUANTILES },
+      ...(draws === undefined ? {} : { draws }),
+    });
   }
   const path = input.text("output");
   if (path !== undefined) await writeCsv(path, forecasts);
@@ -81,6 +140,7 @@ async function forecastFile(input: CommandInput, output: CommandOutput): Promise
       const seasons = forecast.seasonsS.map((seasonS) => `${seasonS} s`).join(", ") || "none";
       output.print(`${name}: ${segment.timestampsNs.length} samples, seasons found: ${seasons}`);
       output.print(formatTable(HEADER, rowsOf(forecast)));
+      for (const line of answerLines(forecast)) output.print(line);
     }
   }
   return EXIT_OK;
@@ -147,6 +207,19 @@ export const forecastCommand: Command = {
       help: `Sampling periods ahead (default ${HORIZON_DEFAULT})`,
     },
     model: { type: "string", value: "NAME", help: `Model (default ${DEFAULT_MODEL})` },
+    aggregate: {
+      type: "string",
+      isMultiple: true,
+      value: "NAME",
+      help: `Put together the next values, with an interval: ${AGGREGATES.join(", ")}`,
+    },
+    window: { type: "string", value: "N", help: "Values of a window of --aggregate (default all)" },
+    threshold: {
+      type: "string",
+      isMultiple: true,
+      value: "X",
+      help: "Tell when this value is crossed",
+    },
     output: { type: "string", value: "OUT", help: "File to write (CSV; JSON lines for windows)" },
     windows: { type: "string", value: "IN.jsonl", help: "Forecast each line's context" },
     jobs: { type: "string", value: "N", help: "Windows: Workers side by side" },

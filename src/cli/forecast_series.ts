@@ -1,6 +1,13 @@
 import { fnv1a32 } from "../base/hash.ts";
 import { modelNamed } from "../models/mod.ts";
+import type { Model } from "../models/model.ts";
 import { type Segment, sliceSegment, timesS } from "../signal/segment.ts";
+import {
+  type ChannelAnswers,
+  channelAnswers,
+  checkDraws,
+  type DrawRequest,
+} from "../streams/answers.ts";
 import { nextTimes } from "../streams/calendar.ts";
 
 /** How a series is forecast. */
@@ -11,6 +18,8 @@ export interface SeriesQuestion {
   readonly quantiles: Float64Array;
   /** Future times; default: the series' own next ones.                                [time] */
   readonly timesNs?: BigInt64Array;
+  /** What is asked beyond quantiles at single times. */
+  readonly draws?: DrawRequest;
 }
 
 /** A forecast of one channel. */
@@ -20,6 +29,8 @@ export interface SeriesForecast {
   readonly values: Float64Array;
   readonly periodS: number | null;
   readonly seasonsS: readonly number[];
+  /** Where `draws` were asked. */
+  readonly answers?: ChannelAnswers;
 }
 
 /** Forecasts one channel from the end of a whole context; fits only what that needs. */
@@ -45,12 +56,18 @@ export function forecastSeries(
   const lastNs = timestampsNs.at(-1)!;
   const timesNs = question.timesNs ??
     nextTimes(lastNs, timestampsNs.at(-2) ?? null, periodS ?? 1, question.horizon);
-  return {
+  const times = timesS(timesNs, epochNs);
+  const { quantiles, draws } = question;
+  const forecast = {
     timesNs,
-    values: model.forecast(state, timesS(timesNs, epochNs), question.quantiles),
+    values: model.forecast(state, times, quantiles),
     periodS,
     seasonsS,
   };
+  if (draws === undefined) return forecast;
+  checkDraws(draws, timesNs.length, 1);
+  const asked = { timesS: times, quantiles, draws, round: null };
+  return { ...forecast, answers: channelAnswers(model as unknown as Model, state, asked) };
 }
 
 /** The first `count` samples of a series: what was known at an origin. */

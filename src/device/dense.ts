@@ -16,7 +16,7 @@ export interface DenseMatrix {
 }
 
 /** Codes of the pointwise functions; src/ops/_helpers/activation.ts has the same. */
-const CODES = { silu: 1, gelu_tanh: 3, softplus: 4, sigmoid: 5, minus_exp: 9 } as const;
+const CODES = { silu: 1, gelu_tanh: 3, softplus: 4, sigmoid: 5 } as const;
 
 /** The pointwise functions that a {@linkcode DenseUnit} has. */
 export type DenseActivation = keyof typeof CODES;

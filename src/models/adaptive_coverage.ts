@@ -22,6 +22,8 @@ export type AdaptiveState = {
   /** Targets inside their interval and targets seen.                                    [level] */
   inside: Float64Array;
   seen: Float64Array;
+  /** Mean width of the newest intervals, in the values' units; NaN before the first.     [level] */
+  width: Float64Array;
 };
 
 /** The central intervals that are watched. */
@@ -40,6 +42,8 @@ const FAR = 3;
 /** Most that far misses add to a factor's logarithm before others make room. */
 export const FAR_RISE_MAX = 0.1;
 const FAR_RETURN = 3;
+/** Intervals over which their width is averaged. */
+const WIDTH_MEMORY = 500;
 const LOG_FACTOR_RANGE = [-0.7, 1.4] as const;
 
 /** No forecast has come out yet. */
@@ -52,6 +56,7 @@ export function adaptiveStart(): AdaptiveState {
     farRise: new Float64Array(WATCHED_LEVELS.length * SIDES * BUCKETS),
     inside: new Float64Array(WATCHED_LEVELS.length),
     seen: new Float64Array(WATCHED_LEVELS.length),
+    width: new Float64Array(WATCHED_LEVELS.length).fill(NaN),
   };
 }
 
@@ -86,6 +91,13 @@ export function adaptiveObserve(
   }
   state.seen[levelIndex] = state.seen[levelIndex]! + 1;
   if (Math.abs(position) <= 1) state.inside[levelIndex] = state.inside[levelIndex]! + 1;
+}
+
+/** Takes the width of an interval whose target has come, in the values' units. */
+export function adaptiveWidth(state: AdaptiveState, levelIndex: number, width: number): void {
+  const before = state.width[levelIndex]!;
+  const share = 1 / Math.min(WIDTH_MEMORY, Math.max(1, state.seen[levelIndex]!));
+  state.width[levelIndex] = Number.isNaN(before) ? width : before + share * (width - before);
 }
 
 /**

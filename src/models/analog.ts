@@ -17,21 +17,11 @@ const CANDIDATES_MIN = 4;
 /**
  * Window and neighbours of a search.
  *
- * @param long     two seasons instead of one, and more neighbours
  * @param length   samples that there are
  * @param season   season length in slots; 1 = none
  * @param horizon  leads
  */
-export function analogShapeOf(
-  long: boolean,
-  length: number,
-  season: number,
-  horizon: number,
-): AnalogShape {
-  if (long) {
-    const window = Math.min(Math.max(2 * season, 48), Math.floor(length / 8));
-    return { window: Math.max(1, window), neighbours: 12 };
-  }
+export function analogShapeOf(length: number, season: number, horizon: number): AnalogShape {
   const natural = season > 1 ? season : horizon >> 1;
   const window = length > 200
     ? Math.min(Math.max(natural, 8), 64)

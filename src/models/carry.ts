@@ -8,10 +8,9 @@ import { PHASE_SEASONS_MIN } from "./calibration.ts";
 import type { EnsembleState } from "./ensemble.ts";
 import type { TrackUnits } from "./filter_track.ts";
 import { LONG_SERIES } from "./bank.ts";
-import { filterAfter, lossHalfOf } from "./replay.ts";
+import { filtersAfter, lossHalfOf, thetaOf } from "./replay.ts";
 import { type Setting, startLevelsOf } from "./refit_setting.ts";
 import { sampleSlotTime, type SlotClock, slotTime } from "./slot_clock.ts";
-import { THETA } from "./structural_layout.ts";
 
 /** Distance in slots that two clocks may drift apart over the samples. */
 const CLOCK_DRIFT_MAX = 0.25;
@@ -78,16 +77,18 @@ export function carryOver(
   thetas: Float64Array,
 ): EnsembleState {
   const { us } = setting;
+  const filters = filtersAfter(setting, thetas, us.length);
   return {
     ...before,
     length: us.length,
     lossHalf: lossHalfOf(setting),
     ar: before.ar === null ? null : carriedAr(setting, before, before.ar),
-    tracks: before.tracks.map((track, k) => {
-      const theta = thetas.slice(k * THETA.size, (k + 1) * THETA.size);
-      const units = { ...setting.units[k]! };
-      return { ...track, theta, units, filter: filterAfter(setting, k, theta, us.length) };
-    }),
+    tracks: before.tracks.map((track, k) => ({
+      ...track,
+      theta: thetaOf(thetas, k),
+      units: { ...setting.units[k]! },
+      filter: filters[k]!,
+    })),
   };
 }
 

@@ -21,18 +21,23 @@ const MEAN_ABS = 0.7979;
 /** Innovations that the running scale starts with: that of a filter which has settled. */
 const SETTLED_WEIGHT = 200;
 
-/**
- * What the samples of a stretch were made of. Seasons, period and units are the stream's;
- * parameters the better of the stream's own and a fit to the stretch, which may lie far back.
- *
- * @param values  NaN is a missing value                                                 [time]
- * @returns null where too few values are known
- */
-export function componentsOf(
+/** A stretch of samples in a filter's units, and the filter that suits it. */
+export interface Stretch {
+  readonly model: StructuralModel;
+  /** Slot times, not decreasing.                                                        [time] */
+  readonly us: Float64Array;
+  /** (value − location) / scale; NaN is a missing value.                                [time] */
+  readonly values: Float64Array;
+  /** Where the level starts. */
+  readonly level: number;
+}
+
+/** A stretch with its filter; null where too few values are known. */
+export function fittedStretch(
   state: EnsembleState,
   timesS: Float64Array,
   values: Float64Array,
-): PastComponents | null {
+): Stretch | null {
   const us = timesS.map((time) => sampleSlotTime(state.clock, time));
   // Stamps that jitter may share a slot: the filter takes time to stand still, never to turn back.
   for (let t = 1; t < us.length; t++) us[t] = Math.max(us[t]!, us[t - 1]!);
@@ -40,7 +45,24 @@ export function componentsOf(
   const known = own.filter((value) => !Number.isNaN(value));
   if (known.length < FIT_SAMPLES_MIN) return null;
   const level = meanOf(known.subarray(0, Math.max(FIT_SAMPLES_MIN, state.seasons[0]?.slots ?? 1)));
-  const model = fittedModel(state, us, own, level);
+  return { model: fittedModel(state, us, own, level), us, values: own, level };
+}
+
+/**
+ * What the samples of a stretch were made of. Seasons, period and units are the stream's;
+ * parameters the better of the stream's own and a fit to the stretch, which may lie far back.
+ *
+ * @param values  NaN is a missing value                                                 [time]
+ * @returns null where too few values are known, or where they are too large to be squared
+ */
+export function componentsOf(
+  state: EnsembleState,
+  timesS: Float64Array,
+  values: Float64Array,
+): PastComponents | null {
+  const stretch = fittedStretch(state, timesS, values);
+  if (stretch === null) return null;
+  const { model, us, values: own, level } = stretch;
   const scaleSum = SETTLED_WEIGHT * usualSize(innovationSizes(model, us, own, level));
   const start = { level, seasons: state.seasons.length, scaleSum, scaleWeight: SETTLED_WEIGHT };
   const parts = smoothParts(model, us, own, start);
@@ -49,8 +71,11 @@ export function componentsOf(
   const place = (part: Float64Array) => part.map((value) => state.location + unit * value);
   const deviation = (variance: Float64Array) =>
     variance.map((value) => unit * parts.scale * Math.sqrt(value));
+  const signal = place(parts.signal);
+  // Values near the largest double have squares that are none.
+  if (!signal.every(Number.isFinite)) return null;
   return {
-    signal: place(parts.signal),
+    signal,
     signalDeviation: deviation(parts.signalVariance),
     level: place(parts.level),
     levelDeviation: deviation(parts.levelVariance),
@@ -89,8 +114,8 @@ function fittedModel(
 }
 
 /** Usual size of innovations in units of their own deviation, whatever outliers there are. */
-function usualSize(sizes: Float64Array): number {
-  sizes.sort();
-  const median = sizes[sizes.length >> 1] ?? 0;
+export function usualSize(sizes: Float64Array): number {
+  const sorted = sizes.toSorted();
+  const median = sorted[sorted.length >> 1] ?? 0;
   return Math.max(median * MEAN_ABS / MEDIAN_ABS, Number.MIN_VALUE);
 }

@@ -10,8 +10,8 @@
  * learned ones too. The weights are those of least squares over the products of past standardised
  * errors at all pairs of leads, drawn to a prior where few forecasts have come out.
  */
-import { invariant } from "../base/invariant.ts";
 import type { PastForecast } from "./calibration.ts";
+import { simplexMinimum } from "./simplex_minimum.ts";
 
 /** A process whose correlation over leads is known. */
 export type Component =
@@ -44,7 +44,6 @@ const MEMORY_MARGIN = 0.4;
 /** Standardised errors are cut here: one outlier is no dependence. */
 const ERROR_CUT = 4;
 
-const STEPS = 2000;
 const TINY = 1e-9;
 
 /** Weights of {@linkcode COMPONENTS} and the season that they count in. */
@@ -148,42 +147,31 @@ function products(rows: readonly Float64Array[], horizon: number) {
   return { sums, counts };
 }
 
-/** Projects onto w ≥ 0, Σ w = 1 (Duchi et al. 2008, figure 1). */
-function ontoSimplex(w: Float64Array): void {
-  const sorted = w.slice().sort().reverse();
-  let sum = 0;
-  let shift = 0;
-  for (let k = 0; k < sorted.length; k++) {
-    sum += sorted[k]!;
-    const candidate = (sum - 1) / (k + 1);
-    if (sorted[k]! - candidate > 0) shift = candidate;
+/** Correlations of the components at each pair of leads, near first.             [pair, size] */
+function correlationsOf(horizon: number, season: number, size: number): Float64Array {
+  const table = new Float64Array(horizon * (horizon - 1) / 2 * size);
+  let at = 0;
+  for (let near = 1; near <= horizon; near++) {
+    for (let far = near + 1; far <= horizon; far++) {
+      for (let k = 0; k < size; k++) {
+        table[at++] = componentCorrelation(COMPONENTS[k]!, near, far, season);
+      }
+    }
   }
-  for (let k = 0; k < w.length; k++) w[k] = Math.max(0, w[k]! - shift);
+  return table;
 }
 
-/** Minimum of ½ wᵀAw − bᵀw on the simplex by projected gradient steps. */
-function minimum(A: Float64Array, b: Float64Array, start: Float64Array): Float64Array {
-  const size = b.length;
-  const w = start.slice();
-  // The largest sum of a row bounds the largest eigenvalue; no entry is negative.
-  let bound = 0;
-  for (let i = 0; i < size; i++) {
-    let sum = 0;
-    for (let j = 0; j < size; j++) sum += A[i * size + j]!;
-    bound = Math.max(bound, sum);
+/** The table used last: streams mostly share their horizon, and a refit would make it anew. */
+let kept: { horizon: number; season: number; table: Float64Array } = {
+  ...{ horizon: NaN, season: NaN },
+  table: new Float64Array(0),
+};
+
+function correlations(horizon: number, season: number, size: number): Float64Array {
+  if (kept.horizon !== horizon || kept.season !== season) {
+    kept = { horizon, season, table: correlationsOf(horizon, season, size) };
   }
-  invariant(bound > 0, "the prior keeps the system from being singular");
-  const gradient = new Float64Array(size);
-  for (let step = 0; step < STEPS; step++) {
-    for (let i = 0; i < size; i++) {
-      let sum = -b[i]!;
-      for (let j = 0; j < size; j++) sum += A[i * size + j]! * w[j]!;
-      gradient[i] = sum;
-    }
-    for (let i = 0; i < size; i++) w[i] = w[i]! - gradient[i]! / bound;
-    ontoSimplex(w);
-  }
-  return w;
+  return kept.table;
 }
 
 /** The normal equations of the weights: least squares over all pairs of leads. */
@@ -201,22 +189,21 @@ function normalEquations(
   const variance = squares / Math.max(1, known) + TINY;
   const A = new Float64Array(size * size);
   const b = new Float64Array(size);
-  const at = new Float64Array(size);
+  const table = correlations(horizon, season, size);
+  let at = -size;
   let total = 0;
   for (let near = 0; near < horizon; near++) {
     for (let far = near + 1; far < horizon; far++) {
       const pair = near * horizon + far;
+      at += size;
       if (counts[pair] === 0) continue;
       // Pairs further apart are more, and tell less each: errors of long memory come in few blocks.
       const weight = 1 / (far - near);
       total += weight * counts[pair]!;
-      for (let k = 0; k < size; k++) {
-        at[k] = componentCorrelation(COMPONENTS[k]!, near + 1, far + 1, season);
-      }
       for (let i = 0; i < size; i++) {
-        b[i] = b[i]! + weight * at[i]! * sums[pair]! / variance;
-        const scaled = weight * counts[pair]! * at[i]!;
-        for (let j = 0; j < size; j++) A[i * size + j] = A[i * size + j]! + scaled * at[j]!;
+        b[i] = b[i]! + weight * table[at + i]! * sums[pair]! / variance;
+        const scaled = weight * counts[pair]! * table[at + i]!;
+        for (let j = 0; j < size; j++) A[i * size + j] = A[i * size + j]! + scaled * table[at + j]!;
       }
     }
   }
@@ -251,6 +238,6 @@ export function fitDependence(
   const margin = total * MEMORY_MARGIN / Math.sqrt(span + 1);
   for (let k = 0; k < size; k++) if (isMemoryless(COMPONENTS[k]!)) b[k] = b[k]! + margin;
   const weights = new Float64Array(COMPONENTS.length);
-  weights.set(minimum(A, b, PRIOR.subarray(0, size)));
+  weights.set(simplexMinimum(A, b, PRIOR.subarray(0, size)));
   return { weights, season: used };
 }

@@ -1,4 +1,9 @@
-import { adaptiveObserve, type AdaptiveState, WATCHED_LEVELS } from "./adaptive_coverage.ts";
+import {
+  adaptiveObserve,
+  type AdaptiveState,
+  adaptiveWidth,
+  WATCHED_LEVELS,
+} from "./adaptive_coverage.ts";
 import { arObserve, type ArState } from "./ar_differences.ts";
 import { calibrationObserve, type CalibrationState, leadScale } from "./calibration.ts";
 import type { Dependence } from "./dependence.ts";
@@ -422,9 +427,12 @@ function judge(
   const share = run.judgedShares[bucket]!;
   const error = z - pending.point[lead]!;
   for (let k = 0; k < WATCHED_LEVELS.length; k++) {
-    const end = pending.bounds[(2 * k + (error < 0 ? 0 : 1)) * horizon + lead]!;
+    const lower = pending.bounds[2 * k * horizon + lead]!;
+    const upper = pending.bounds[(2 * k + 1) * horizon + lead]!;
+    const end = error < 0 ? lower : upper;
     const position = error === 0 ? 0 : error / Math.abs(end - pending.point[lead]!);
     adaptiveObserve(adaptive, k, bucket, position, share);
+    adaptiveWidth(adaptive, k, run.state.scale * (upper - lower));
   }
 }
 

@@ -83,7 +83,7 @@ function forecastMemberInto(run: EnsembleRun, member: number, out: Float64Array)
       arForecastInto(state.ar!, grid, out);
       break;
     case "analog":
-      analogForecastInto(grid, analogShapeOf(kind.long, length, season, horizon), season, out);
+      analogForecastInto(grid, analogShapeOf(length, season, horizon), season, out);
       break;
     case "structural":
     case "readout": {

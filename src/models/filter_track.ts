@@ -11,6 +11,7 @@ import {
 import {
   leadGroups,
   readoutAdd,
+  readoutGain,
   type ReadoutKind,
   readoutLearn,
   readoutStart,
@@ -77,6 +78,8 @@ export type TrackOrigins = {
   learned: Uint8Array;
   /** [origin, feature] */
   features: Float32Array;
+  /** Of the full readout, then of the light one.                       [origin, gains of both] */
+  gains: Float32Array;
   /** Structural forecasts.                                                       [origin, lead] */
   base: Float32Array;
   next: number;
@@ -171,6 +174,7 @@ export function trackStart(plan: TrackPlan): FilterTrack {
       slots: new Float64Array(waiting).fill(NaN),
       learned: new Uint8Array(waiting),
       features: new Float32Array(waiting * features),
+      gains: new Float32Array(waiting * ((plan.full ? features : 0) + (plan.light ? light : 0))),
       base: new Float32Array(waiting * horizon),
       next: 0,
     },
@@ -227,9 +231,7 @@ export function enterTrack(run: TrackRun, residents: Residents): void {
   const { track, layout } = run;
   run.work = residents.enter(track.filter, layout.size, 1) ?? run.plain.work;
   if (track.full === null) return;
-  const groups = run.groups.length;
-  run.readoutWork = residents.enter(track.full, track.features.length, groups) ??
-    run.plain.readoutWork;
+  run.readoutWork = residents.enter(track.full, track.features.length, 1) ?? run.plain.readoutWork;
 }
 
 /** Goes back to plain loops; the residents have left. */
@@ -316,6 +318,37 @@ function keepOrigin(run: TrackRun, slot: number): void {
   origins.features.set(features, at * features.length);
   forecastMeansInto(run.model, track.filter, slot, run.base, run.phases);
   origins.base.set(run.base, at * horizon);
+  keepGains(run, at);
+}
+
+/** Numbers of an origin's gains. */
+function gainsOf({ origins }: FilterTrack): number {
+  return origins.gains.length / origins.slots.length;
+}
+
+/** Light features: the first ones. */
+function lightCount({ bank }: FilterTrack): number {
+  return 1 + bank.innovations.length;
+}
+
+/** Takes an origin into the readouts' covariances and keeps its gains. */
+function keepGains(run: TrackRun, at: number): void {
+  const { track } = run;
+  const { row, column, kernels } = run.readoutWork;
+  const { features, gains } = track.origins;
+  const size = track.features.length;
+  // As they will be seen again: in f32.
+  for (let i = 0; i < size; i++) row[i] = features[at * size + i]!;
+  let to = at * gainsOf(track);
+  if (track.full !== null) {
+    readoutGain(fullReadout(run.kind), track.full, row, column, kernels);
+    for (let i = 0; i < size; i++) gains[to++] = column[i]!;
+  }
+  if (track.light !== null) {
+    const light = lightCount(track);
+    readoutGain(LIGHT_READOUT, track.light, row.subarray(0, light), column.subarray(0, light));
+    for (let i = 0; i < light; i++) gains[to++] = column[i]!;
+  }
 }
 
 function learnDue(run: TrackRun, grid: SlotGrid, units: GridUnits, slot: number): void {
@@ -341,30 +374,29 @@ function learnGroup(
   group: readonly [number, number],
 ): void {
   const { track, horizon, errors } = run;
-  const { row: originFeatures, column: gain, kernels } = run.readoutWork;
+  const { row: originFeatures, column: gain } = run.readoutWork;
   const { origins } = track;
   const groupIndex = origins.learned[at]!;
   const size = track.features.length;
   for (let i = 0; i < size; i++) originFeatures[i] = origins.features[at * size + i]!;
-  const targetErrors = () => {
-    for (let l = group[0]; l < group[1]; l++) {
-      const target = origins.slots[at]! + 1 + l;
-      errors[l] = slotKnown(grid, target)
-        ? trackSlot(run, grid, units, target) - origins.base[at * horizon + l]!
-        : NaN;
-    }
-  };
-  if (track.light !== null) {
-    targetErrors();
-    const light = 1 + track.bank.innovations.length;
-    const features = originFeatures.subarray(0, light);
-    const scratch = gain.subarray(0, light);
-    readoutLearn(LIGHT_READOUT, track.light, groupIndex, group, features, errors, scratch);
+  for (let l = group[0]; l < group[1]; l++) {
+    const target = origins.slots[at]! + 1 + l;
+    errors[l] = slotKnown(grid, target)
+      ? trackSlot(run, grid, units, target) - origins.base[at * horizon + l]!
+      : NaN;
+    // A readout clips its errors in place.
+    run.base[l] = errors[l]!;
   }
+  let from = at * gainsOf(track);
   if (track.full !== null) {
-    targetErrors();
-    const kind = fullReadout(run.kind);
-    readoutLearn(kind, track.full, groupIndex, group, originFeatures, errors, gain, kernels);
+    for (let i = 0; i < size; i++) gain[i] = origins.gains[from++]!;
+    readoutLearn(track.full, groupIndex, group, originFeatures, gain, errors);
+  }
+  if (track.light !== null) {
+    const light = lightCount(track);
+    for (let i = 0; i < light; i++) gain[i] = origins.gains[from++]!;
+    const features = originFeatures.subarray(0, light);
+    readoutLearn(track.light, groupIndex, group, features, gain.subarray(0, light), run.base);
   }
 }
 
@@ -378,6 +410,6 @@ export function trackReadoutAdd(run: TrackRun, full: boolean, forecast: Float64A
   const { track } = run;
   const readout = full ? track.full : track.light;
   if (readout === null) return;
-  const count = full ? track.features.length : 1 + track.bank.innovations.length;
+  const count = full ? track.features.length : lightCount(track);
   readoutAdd(readout, track.features.subarray(0, count), forecast);
 }

@@ -115,7 +115,7 @@ export function stateBytesMax(
 ): number {
   const leads = LEARNED_LEADS_MAX;
   const packed = (size: number) => size * (size + 1) / 2;
-  const readoutBytes = (size: number) => 8 * (3 * packed(size) + size * leads + leads + 3);
+  const readoutBytes = (size: number) => 8 * (packed(size) + leads + 3) + 4 * size * leads;
   let total = BUFFER_ROOM_MAX * 16 + GRID_ROOM_MAX * 9;
   for (const filter of filtersOf(members)) {
     const readouts = readoutsOf(members, filter);
@@ -124,7 +124,7 @@ export function stateBytesMax(
     if (readouts.full) total += readoutBytes(FEATURES_MAX);
     if (readouts.light || readouts.full) {
       const origins = WAITING_FORECASTS_MAX / leads + 2;
-      total += origins * (4 * leads + 4 * FEATURES_MAX + 9);
+      total += origins * (4 * leads + 4 * (2 * FEATURES_MAX + LIGHT_FEATURES_MAX) + 9);
     }
   }
   for (const name of members) {
@@ -361,7 +361,8 @@ function summaryOf(state: ForecasterState): ModelSummary {
     seasonsS: ensemble?.seasons.map((season) => season.length * ensemble.clock.periodS) ?? [],
     coverage: WATCHED_LEVELS.map((level, k) => {
       const count = adaptive.seen[k]!;
-      return { level, value: count > 0 ? adaptive.inside[k]! / count : NaN, count };
+      const value = count > 0 ? adaptive.inside[k]! / count : NaN;
+      return { level, value, count, width: adaptive.width[k]! };
     }),
     weights: ensemble === null ? {} : memberShares(openRuns.of(ensemble)),
   };

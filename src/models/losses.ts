@@ -2,10 +2,10 @@
  * The members' own past errors, discounted, by lead bucket: what a committee weighs them by.
  *
  *   s_i = Σ exp(−age/half) |e_i| / Σ exp(−age/half)
- *   w_i ∝ (s_i / min s)^(−4g),   g = N / (N + 1),   N = discounted origins seen
+ *   w_i ∝ (s_i / min s)^(−5g),   g = N / (N + 1),   N = discounted origins seen
  *
- * With no past all weights are equal; with much of it a member twice as bad has a 16th of the
- * weight. The exponent was chosen among 2, 4 and 8 (docs/models_that_serve.md). A network is no
+ * With no past all weights are equal; with much of it a member twice as bad has a 32nd of the
+ * weight. The exponent was chosen among 2 to 8 (docs/models_that_serve.md). A network is no
  * equal of theirs, having learned from other series before: beside the others, whose weights sum to
  * 1, it has (s_i / min s)^(−2g), the best of the others being the least; then all sum to 1.
  */
@@ -16,7 +16,7 @@ export type LossState = {
   weight: Float64Array;
 };
 
-const EXPONENT = 4;
+const EXPONENT = 5;
 const NETWORK_EXPONENT = 2;
 const PRIOR_ORIGINS = 1;
 

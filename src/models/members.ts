@@ -7,19 +7,19 @@ export type MemberKind =
   | { readonly form: "structural"; readonly filter: FilterName }
   | { readonly form: "readout"; readonly filter: FilterName; readonly full: boolean }
   | { readonly form: "ar_differences" }
-  | { readonly form: "analog"; readonly long: boolean }
+  | { readonly form: "analog" }
   | { readonly form: "neural"; readonly network: string };
 
 /** The structural filters, by what they are good at. */
-export type FilterName = "trend" | "steady" | "far" | "log_far" | "log_near";
+export type FilterName = "trend" | "far" | "log_far" | "log_near";
 
 const DAMPINGS = [0.9, 0.97];
 const LOG_DAMPINGS = [0.8, 0.92];
 
 /**
- * The filters: `trend` and `steady` (no slope, two relaxation times) are fitted to one-step errors,
- * `far` to many-step ones, the best alone. `log_far` and `log_near` see the log (or root) and are
- * fitted to many-step and to one-step errors.
+ * The filters: `trend` is fitted to one-step errors, `far` to many-step ones, the best alone;
+ * `log_far` and `log_near` see the log (or root) and are fitted to many-step and to one-step
+ * errors.
  */
 export const FILTER_KINDS: Readonly<Record<FilterName, StructuralKind>> = {
   trend: {
@@ -27,14 +27,6 @@ export const FILTER_KINDS: Readonly<Record<FilterName, StructuralKind>> = {
     tausSlots: [8],
     slope: true,
     dampings: DAMPINGS,
-    transformed: false,
-    multiStepShare: 0,
-  },
-  steady: {
-    name: "steady",
-    tausSlots: [2, 16],
-    slope: false,
-    dampings: [],
     transformed: false,
     multiStepShare: 0,
   },
@@ -71,7 +63,6 @@ export const MEMBER_KINDS = {
   mean: { form: "mean" },
   structural: { form: "structural", filter: "far" },
   structural_log: { form: "structural", filter: "log_far" },
-  readout_steady: { form: "readout", filter: "steady", full: false },
   readout_trend: { form: "readout", filter: "trend", full: true },
   readout_far: { form: "readout", filter: "far", full: true },
   readout_log_far: { form: "readout", filter: "log_far", full: true },
@@ -79,8 +70,7 @@ export const MEMBER_KINDS = {
   readout_log_near: { form: "readout", filter: "log_near", full: true },
   readout_log_near_light: { form: "readout", filter: "log_near", full: false },
   ar_differences: { form: "ar_differences" },
-  analog: { form: "analog", long: false },
-  analog_long: { form: "analog", long: true },
+  analog: { form: "analog" },
 } as const satisfies Record<string, MemberKind>;
 
 /** The name of a member: of {@linkcode MEMBER_KINDS}, or of a network in the registry by its id. */

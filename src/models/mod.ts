@@ -21,7 +21,6 @@ const COMMITTEE: readonly MemberName[] = [
   "seasonal_naive",
   "seasonal_naive_long",
   "mean",
-  "readout_steady",
   "readout_trend",
   "readout_log_far",
   "readout_log_far_light",
@@ -29,7 +28,6 @@ const COMMITTEE: readonly MemberName[] = [
   "readout_log_near_light",
   "ar_differences",
   "analog",
-  "analog_long",
 ];
 
 /** What each model is made of. */

@@ -44,6 +44,8 @@ export interface ModelSummary {
     readonly level: number;
     readonly value: number;
     readonly count: number;
+    /** Mean width of the newest intervals, in the values' units; NaN before the first. */
+    readonly width: number;
   }[];
   /** Present weights of a committee's members. */
   readonly weights: Readonly<Record<string, number>>;

@@ -3,18 +3,19 @@ import { PLAIN_PACKED } from "./packed_cov.ts";
 import { packedDiagonal, rlsStep } from "./packed_rls.ts";
 
 /**
- * A Bayesian linear readout of a bank, per lead group with a shared covariance.
+ * A Bayesian linear readout of a bank, all leads with one covariance.
  *
  *   e(t, l) = z(t + l) − base(t, l),   ê(t, l) = W[:, l]ᵀ x(t)
  *
  * `base` is the structural filter's forecast, so the prior mean W = 0 is that forecast. All leads
- * of a group have the same regressors and one covariance; a group learns from an origin when its
- * last lead is known. Errors beyond {@linkcode CLIP_ERRORS} running scales are clipped.
+ * have the same regressors, so an origin has one gain, known before any target is; leads are
+ * learned by groups, each when its last lead is known. Errors beyond {@linkcode CLIP_ERRORS}
+ * running scales are clipped.
  */
 export type ReadoutState = {
   /** [feature, lead] */
-  weights: Float64Array;
-  /** Packed covariance of each lead group.                   [group, feature·(feature + 1) / 2] */
+  weights: Float32Array;
+  /** Packed covariance.                                             [feature·(feature + 1) / 2] */
   cov: Float64Array;
   /** Running sum of |error| by lead.                                                     [lead] */
   errorSum: Float64Array;
@@ -50,39 +51,49 @@ export function readoutStart(
   features: number,
   horizon: number,
 ): ReadoutState {
-  const one = packedDiagonal(new Float64Array(features).fill(PRIOR_VARIANCE / kind.ridge));
-  const groups = leadGroups(horizon).length;
-  const cov = new Float64Array(one.length * groups);
-  for (let g = 0; g < groups; g++) cov.set(one, g * one.length);
   return {
-    weights: new Float64Array(features * horizon),
-    cov,
+    weights: new Float32Array(features * horizon),
+    cov: packedDiagonal(new Float64Array(features).fill(PRIOR_VARIANCE / kind.ridge)),
     errorSum: new Float64Array(horizon),
-    errorWeight: new Float64Array(groups),
+    errorWeight: new Float64Array(leadGroups(horizon).length),
   };
+}
+
+/**
+ * Takes an origin into the covariance and writes its gain, which every lead's error will count by.
+ *
+ * @param features  as they stand at the origin                                      [feature]
+ * @param gain                                                                       [feature]
+ * @param kernels   those that can reach the covariance, `features` and `gain`
+ */
+export function readoutGain(
+  kind: ReadoutKind,
+  state: ReadoutState,
+  features: Float64Array,
+  gain: Float64Array,
+  kernels: PackedKernels = PLAIN_PACKED,
+): void {
+  const diagonalMax = WIND_UP_MAX * PRIOR_VARIANCE / kind.ridge;
+  rlsStep(state.cov, features, gain, kind.forgetting, diagonalMax, kernels);
 }
 
 /**
  * Learns one lead group from one origin.
  *
  * @param features  as they stood at the origin                                      [feature]
+ * @param gain      of the origin                                                    [feature]
  * @param errors    target minus base by lead; NaN where the target is missing; overwritten [lead]
- * @param gain      scratch                                                          [feature]
- * @param kernels   those that can reach the covariance, `features` and `gain`
  */
 export function readoutLearn(
-  kind: ReadoutKind,
   state: ReadoutState,
   group: number,
   [from, to]: readonly [number, number],
   features: Float64Array,
-  errors: Float64Array,
   gain: Float64Array,
-  kernels: PackedKernels = PLAIN_PACKED,
+  errors: Float64Array,
 ): void {
   const size = features.length;
   const horizon = errors.length;
-  const packed = size * (size + 1) / 2;
   const { weights, errorSum } = state;
   for (let i = 0; i < size; i++) {
     const x = features[i]!;
@@ -103,9 +114,6 @@ export function readoutLearn(
     errors[l] = size > 0 ? error * clipped / size : 0;
     errorSum[l] = ERROR_FORGETTING * errorSum[l]! + clipped;
   }
-  const cov = state.cov.subarray(group * packed, (group + 1) * packed);
-  const diagonalMax = WIND_UP_MAX * PRIOR_VARIANCE / kind.ridge;
-  rlsStep(cov, features, gain, kind.forgetting, diagonalMax, kernels);
   for (let i = 0; i < size; i++) {
     const g = gain[i]!;
     const row = i * horizon;

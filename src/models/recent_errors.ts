@@ -22,6 +22,8 @@ const MEMORY_HORIZONS = 0.5;
 const MEMORY_MIN = 2;
 const PSEUDO_HORIZONS = 1;
 const LOG_FACTOR_MAX = 0.4;
+/** √|ε| counts for this much at most: an outlier is forgotten within a horizon or so. */
+const ROOT_MAX = 4;
 
 /** No errors yet. */
 export function recentStart(): RecentErrors {
@@ -54,7 +56,8 @@ export function recentAdd(
   } else if (slot < recent.slot) {
     weight = Math.exp((slot - recent.slot) / memoryOf(horizon));
   }
-  recent.rootSum += weight * root;
+  // What is no number is no small error.
+  recent.rootSum += weight * (root < ROOT_MAX ? root : ROOT_MAX);
   recent.weight += weight;
 }
 

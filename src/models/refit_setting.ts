@@ -190,7 +190,7 @@ function usableMembers(
       case "seasonal_naive":
         return kind.season === 0 || (second !== undefined && length > 2 * second);
       case "analog": {
-        const { window } = analogShapeOf(kind.long, length, season, input.horizon);
+        const { window } = analogShapeOf(length, season, input.horizon);
         return length >= window + input.horizon + ANALOG_ROOM;
       }
       default:

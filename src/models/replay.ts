@@ -34,7 +34,8 @@ import { networkOfId } from "./registry.ts";
 import { deviationOf, FIT_SAMPLES_MIN, type FitRecord, type Setting } from "./refit_setting.ts";
 import { emptyGrid, pushSlot } from "./slot_grid.ts";
 import type { StructuralState } from "./structural.ts";
-import { THETA } from "./structural_layout.ts";
+import { filterThrough, fitSeries, seasonRows } from "./structural_fit.ts";
+import { structuralLayout, THETA } from "./structural_layout.ts";
 
 /** Longest error memory of the weights, in seasons and in shares of the series. */
 const LOSS_SEASONS = 4;
@@ -43,6 +44,7 @@ const LOSS_SHARE = 1 / 4;
 /** Origins of a replay over a long series, and over which it takes every sample. */
 const REPLAY_ORIGINS = 72;
 const REPLAY_ALL_UP_TO = 160;
+const REPLAY_ORIGINS_PER_HORIZON = 16;
 const NEWEST_ORIGINS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
 
 function trackPlan(
@@ -128,7 +130,7 @@ function startEnsemble(setting: Setting, thetas: Float64Array): EnsembleState {
   const { us, input, seasons, members, filters } = setting;
   const length = us.length;
   const tracks: FilterTrack[] = filters.map((_, k) => {
-    const theta = thetas.slice(k * THETA.size, (k + 1) * THETA.size);
+    const theta = thetaOf(thetas, k);
     return trackStart(trackPlan(setting, k, theta, measureTrack(setting, k, theta)));
   });
   const half = input.values.subarray(0, Math.max(FIT_SAMPLES_MIN + 1, length >> 1));
@@ -194,40 +196,45 @@ function neuralPastOf(
   return { count: 0, outlooks };
 }
 
-/** After which sample counts a replay forecasts, increasing. */
-function replayOrigins(length: number): Set<number> {
+/** After which sample counts a replay forecasts. */
+function replayOrigins(length: number, horizon: number): Set<number> {
   const origins = new Set<number>();
-  if (length <= REPLAY_ALL_UP_TO) {
-    const first = Math.min(Math.max(Math.floor(0.4 * length), 4), length - 1);
-    for (let count = first; count < length; count++) origins.add(count);
-    return origins;
+  const isShort = length <= REPLAY_ALL_UP_TO;
+  const first = isShort ? Math.min(Math.max(Math.floor(0.4 * length), 4), length - 1) : length >> 1;
+  const most = isShort ? length - first : REPLAY_ORIGINS;
+  // Forecasts that overlap by more than this err together.
+  const apart = Math.max(1, (length - first) / most, horizon / REPLAY_ORIGINS_PER_HORIZON);
+  for (let before = 1; before <= length - first; before += apart) {
+    origins.add(length - Math.floor(before));
   }
-  const first = length >> 1;
-  for (let k = 0; k < REPLAY_ORIGINS; k++) {
-    origins.add(Math.floor(first + (length - 1 - first) * k / (REPLAY_ORIGINS - 1)));
-  }
+  if (isShort) return origins;
   for (const before of NEWEST_ORIGINS) origins.add(length - before);
   return origins;
 }
 
-/** The filter's state after the first `count` samples under other parameters. */
-export function filterAfter(
+/** The filters' states after the first `count` samples under other parameters.          [filter] */
+export function filtersAfter(
   setting: Setting,
-  k: number,
-  theta: Float64Array,
+  thetas: Float64Array,
   count: number,
-): StructuralState {
-  const bare = { innovationDeviation: 1, deviations: new Float64Array(0) };
-  const plan = { ...trackPlan(setting, k, theta, bare), light: false, full: false };
-  const track = trackStart(plan);
-  const run = openTrack(track, plan.kind, plan.seasons, plan.horizon, plan.length);
-  const residents = new Residents();
-  enterTrack(run, residents);
-  for (let i = 0; i < count; i++) {
-    trackObserve(run, setting.us[i]!, toTrackUnits(plan.units, setting.input.values[i]!));
-  }
-  residents.leaveAll();
-  return track.filter;
+): StructuralState[] {
+  const { input, seasons, units, startLevels } = setting;
+  const us = setting.us.slice(0, count);
+  let rows: Float64Array | undefined;
+  return setting.filters.map((name, k) => {
+    const layout = structuralLayout(FILTER_KINDS[name], seasons);
+    // All filters have the same seasons.
+    rows ??= seasonRows(layout, us);
+    const values = input.values.slice(0, count);
+    for (let i = 0; i < count; i++) values[i] = toTrackUnits(units[k]!, values[i]!);
+    const series = fitSeries(layout, us, values, startLevels[k]!, input.horizon, rows);
+    return filterThrough(series, thetaOf(thetas, k));
+  });
+}
+
+/** The parameters of one filter. */
+export function thetaOf(thetas: Float64Array, filter: number): Float64Array {
+  return thetas.slice(filter * THETA.size, (filter + 1) * THETA.size);
 }
 
 /** Puts the parameters that were fitted at `count` samples into a running ensemble. */
@@ -237,9 +244,10 @@ function switchParameters(
   thetas: Float64Array,
   count: number,
 ): void {
+  const filters = filtersAfter(setting, thetas, count);
   state.tracks.forEach((track, k) => {
-    track.theta = thetas.slice(k * THETA.size, (k + 1) * THETA.size);
-    track.filter = filterAfter(setting, k, track.theta, count);
+    track.theta = thetaOf(thetas, k);
+    track.filter = filters[k]!;
   });
 }
 
@@ -257,7 +265,7 @@ export function replay(
   const switches = records.map(({ count, thetas }) => ({ at: count - before, thetas }));
   while (switches.length > 1 && switches[1]!.at <= 0) switches.shift();
   const state = startEnsemble(setting, switches[0]!.thetas);
-  const origins = replayOrigins(us.length);
+  const origins = replayOrigins(us.length, input.horizon);
   const neuralPast = neuralPastOf(setting, state, origins);
   let run = openEnsemble(state);
   run.past = neuralPast;

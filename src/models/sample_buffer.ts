@@ -5,7 +5,7 @@ export type SampleBuffer = { times: Float64Array; values: Float64Array; length: 
 export const BUFFER_SAMPLES_MAX = 2000;
 
 /** Room beyond them, so that moving the past happens once in this many samples. */
-const BUFFER_SPARE = 400;
+const BUFFER_SPARE = 64;
 
 /** Room of a full one. */
 export const BUFFER_ROOM_MAX = BUFFER_SAMPLES_MAX + BUFFER_SPARE;

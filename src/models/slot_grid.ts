@@ -15,7 +15,7 @@ export type SlotGrid = {
 export const GRID_SLOTS_MAX = 2000;
 
 /** Room beyond them, so that moving the past happens once in this many slots. */
-const GRID_SPARE = 400;
+const GRID_SPARE = 64;
 
 /** Room of a full one. */
 export const GRID_ROOM_MAX = GRID_SLOTS_MAX + GRID_SPARE;

@@ -65,13 +65,38 @@ function sortAnew(kept: SortedErrors, calibration: CalibrationState): Float32Arr
   return kept.sorted;
 }
 
+/** Brings what was sorted up to date while the ring fills: new errors among those there. */
+function merge(kept: SortedErrors, calibration: CalibrationState): Float32Array {
+  const { ring, ringCount } = calibration;
+  if (ringCount === kept.count) return kept.sorted;
+  const fresh = ring.slice(kept.count, ringCount).sort();
+  const { sorted } = kept;
+  const ends = [fresh[0]!, fresh[fresh.length - 1]!, sorted[0]!, sorted[sorted.length - 1]!];
+  // NaN stands last and fails the comparison; zeros of two signs are rare enough to sort anew.
+  if (!ends.every((value) => value <= Infinity) || fresh.includes(0)) {
+    return sortAnew(kept, calibration);
+  }
+  const merged = new Float32Array(ringCount);
+  for (let at = 0, a = 0, b = 0; at < ringCount; at++) {
+    const isFresh = a === sorted.length || (b < fresh.length && fresh[b]! < sorted[a]!);
+    merged[at] = isFresh ? fresh[b++]! : sorted[a++]!;
+  }
+  kept.seen.set(ring.subarray(kept.count, ringCount), kept.count);
+  kept.sorted = merged;
+  kept.count = ringCount;
+  return merged;
+}
+
 /** The errors in the ring, as TypedArray.prototype.sort() orders them; not to be changed. */
 export function sortedErrors(kept: SortedErrors, calibration: CalibrationState): Float32Array {
   const { ring, ringCount } = calibration;
   const length = ring.length;
   const inserted = ringCount - kept.count;
-  const isKnown = kept.ring === ring && kept.count >= length && inserted >= 0;
+  const isKnown = kept.ring === ring && kept.count > 0 && inserted >= 0;
   if (!isKnown || inserted > INSERTED_MAX) return sortAnew(kept, calibration);
+  if (kept.count < length) {
+    return ringCount <= length ? merge(kept, calibration) : sortAnew(kept, calibration);
+  }
   const { seen, sorted } = kept;
   for (let count = kept.count; count < ringCount; count++) {
     const at = count % length;

@@ -1,5 +1,10 @@
 import type { PassArrays } from "../device/mod.ts";
-import { setTransition, type StructuralModel, structuralModel } from "./structural.ts";
+import {
+  setTransition,
+  type StructuralModel,
+  structuralModel,
+  type StructuralState,
+} from "./structural.ts";
 import {
   observationRowInto,
   seasonPhases,
@@ -15,6 +20,7 @@ import {
   runPass,
   setPassTransition,
   startPass,
+  stateOfPass,
 } from "./structural_pass.ts";
 
 /** What a fit is made on: samples in slot time and normalised values. */
@@ -57,9 +63,8 @@ const CRITERION_ORIGINS_MAX = 24;
 /** Rounds over all coordinates at each step size. */
 const ROUNDS = 2;
 
-/** What a move must gain to be kept; a change of damping needs more. */
-const GAIN_MIN = 1e-3;
-const DAMPING_GAIN_MIN = 0.1;
+/** What a move must gain to be kept, in units of log likelihood. */
+const GAIN_MIN = 0.1;
 
 const COLD_STEPS = [1, 0.5];
 const WARM_STEPS = [0.5];
@@ -157,15 +162,6 @@ function logsSum(values: Float64Array, from: number, to: number): number {
 /** What no model can be worse than. */
 const WORST = 1e30;
 
-/** Shares of the samples after which hopeless parameters are given up. */
-const CHECKS = [1 / 4, 1 / 2, 3 / 4];
-
-/** Parameters this far behind at a check are hopeless, in units of the log likelihood. */
-const HOPELESS = 8;
-
-/** Criteria times samples of the best parameters so far, and of those tried.         [check] */
-type Race = { readonly best: Float64Array; readonly own: Float64Array };
-
 /** Both parts of the criterion while it is summed, and the step that the pass is set to. */
 type Sums = { logs: number; farSum: number; farTerms: number; dt: number };
 
@@ -207,39 +203,34 @@ function passOver(
  *
  *   c1 = mean(½ log S) + log mean(|v| / √S)                   Laplace, scale concentrated out
  *   c  = (1 − s)·c1 + s·log mean(|e_{o,l}| / √l)              s: the kind's multi-step share
- *
- * @param race  where given, parameters far behind the best are not followed to the end
  */
-export function structuralCriterion(
-  series: FitSeries,
-  theta: Float64Array,
-  race?: Race,
-): number {
+export function structuralCriterion(series: FitSeries, theta: Float64Array): number {
   const { layout, us, pass, horizon } = series;
   const count = us.length;
   const model = structuralModel(layout, theta);
   startPass(pass, model, series.startLevel);
   const origins = layout.kind.multiStepShare > 0 ? criterionOrigins(count, horizon) : [];
-  const checks = race === undefined ? [] : CHECKS.map((share) => Math.ceil(share * count));
   const sums: Sums = { logs: 0, farSum: 0, farTerms: 0, dt: NaN };
   let nextOrigin = 0;
-  let nextCheck = 0;
   for (let t = 0; t < count;) {
     if (origins[nextOrigin] === t) {
       addOriginErrors(series, model, t, sums);
       nextOrigin++;
     }
-    if (race !== undefined && checks[nextCheck] === t) {
-      const behind = t * criterionOf(series, sums, t);
-      race.own[nextCheck] = behind;
-      if (behind > race.best[nextCheck]! + HOPELESS) return WORST;
-      nextCheck++;
-    }
-    const end = Math.min(count, origins[nextOrigin] ?? count, checks[nextCheck] ?? count);
+    const end = origins[nextOrigin] ?? count;
     if (!passOver(series, model, sums, t, end)) return WORST;
     t = end;
   }
   return criterionOf(series, sums, count);
+}
+
+/** The filter that serves, after all samples of a series. */
+export function filterThrough(series: FitSeries, theta: Float64Array): StructuralState {
+  const { layout, us, pass } = series;
+  const model = structuralModel(layout, theta);
+  startPass(pass, model, series.startLevel);
+  passOver(series, model, { logs: 0, farSum: 0, farTerms: 0, dt: NaN }, 0, us.length);
+  return stateOfPass(pass, layout, us[us.length - 1]!);
 }
 
 function penalty(theta: Float64Array, used: readonly number[]): number {
@@ -292,21 +283,23 @@ export function fitStructural(series: FitSeries, warm: Float64Array | null): Flo
   const count = series.us.length;
   const { kind } = series.layout;
   const used = usedParameters(series.layout);
-  const race: Race = {
-    best: new Float64Array(CHECKS.length).fill(Infinity),
-    own: new Float64Array(CHECKS.length),
+  // Steps back to where a search has been cost nothing: nothing there is better than the best.
+  const known = new Map<string, number>();
+  const cost = (theta: Float64Array) => {
+    const key = theta.join();
+    let value = known.get(key);
+    if (value === undefined) {
+      value = count * structuralCriterion(series, theta) + penalty(theta, used);
+      known.set(key, value);
+    }
+    return value;
   };
-  const cost = (theta: Float64Array) =>
-    count * structuralCriterion(series, theta, race) + penalty(theta, used);
   let best = warm?.slice() ?? coldStarts(kind)[0]!;
   let bestCost = cost(best);
-  race.best.set(race.own);
   if (warm === null) {
     for (const start of coldStarts(kind).slice(1)) {
       const startCost = cost(start);
-      if (!(startCost < bestCost)) continue;
-      [best, bestCost] = [start, startCost];
-      race.best.set(race.own);
+      if (startCost < bestCost) [best, bestCost] = [start, startCost];
     }
   }
   const tryMove = (index: number, value: number, gain: number): boolean => {
@@ -315,7 +308,6 @@ export function fitStructural(series: FitSeries, warm: Float64Array | null): Flo
     const movedCost = cost(moved);
     if (!(movedCost < bestCost - gain)) return false;
     [best, bestCost] = [moved, movedCost];
-    race.best.set(race.own);
     return true;
   };
   for (const step of warm === null ? COLD_STEPS : WARM_STEPS) {
@@ -333,7 +325,7 @@ export function fitStructural(series: FitSeries, warm: Float64Array | null): Flo
       }
       for (const damping of kind.slope ? kind.dampings : []) {
         if (damping !== best[THETA.damping]) {
-          moved = tryMove(THETA.damping, damping, DAMPING_GAIN_MIN) || moved;
+          moved = tryMove(THETA.damping, damping, GAIN_MIN) || moved;
         }
       }
       if (!moved) break;

@@ -13,7 +13,12 @@
  * The kernel and the loops here add in the same order: the same bits.
  */
 import { layOutPass, type PassArrays, passUnit } from "../device/mod.ts";
-import { clipInnovation, type StructuralModel, structuralStart } from "./structural.ts";
+import {
+  clipInnovation,
+  type StructuralModel,
+  structuralStart,
+  type StructuralState,
+} from "./structural.ts";
 import type { StructuralLayout } from "./structural_layout.ts";
 
 /** Low states: level, slope, two OU terms. */
@@ -48,10 +53,10 @@ export function passIndex(layout: StructuralLayout, i: number): number {
   return i >= layout.ouStart ? 2 + i - layout.ouStart : i;
 }
 
-/** Place of a variance among the blocks. */
-function diagonalAt(i: number): number {
-  const [b, k] = [i >> 2, i & 3];
-  return 8 * b * (b + 1) + (k + b) * 4 + 4 * b * k + k;
+/** Place of P[i, j] among the blocks, j ≤ i. */
+function blockAt(i: number, j: number): number {
+  const b = i >> 2;
+  return 8 * b * (b + 1) + 4 * (b + 1) * (i & 3) + j;
 }
 
 /** Arrays for the samples of a fit, in the kernel's memory where they have room there. */
@@ -72,7 +77,7 @@ export function startPass(arrays: PassArrays, model: StructuralModel, level: num
   for (let i = 0; i < layout.size; i++) {
     const at = passIndex(layout, i);
     mean[at] = start.mean[i]!;
-    cov[diagonalAt(at)] = start.cov[i * (i + 3) / 2]!;
+    cov[blockAt(at, at)] = start.cov[i * (i + 3) / 2]!;
   }
 }
 
@@ -102,6 +107,34 @@ export function setPassTransition(arrays: PassArrays, model: StructuralModel): v
   }
   for (let k = 0; k < tr.ouNoise.length; k++) low[LOW.noise + 5 * (2 + k)] = tr.ouNoise[k]!;
   for (let i = 0; i < seasonVariance.length; i++) noise[i] = seasonVariance[i]! * tr.dt;
+}
+
+/** The filter as it serves, after a pass whose last sample was at slot time `u`. */
+export function stateOfPass(
+  arrays: PassArrays,
+  layout: StructuralLayout,
+  u: number,
+): StructuralState {
+  const { cov, column, mean, model } = arrays;
+  const { size } = layout;
+  const places = Array.from({ length: size }, (_, i) => passIndex(layout, i));
+  const factor = model[MODEL.factor]!;
+  const packed = new Float64Array(size * (size + 1) / 2);
+  // The measurement of the last sample has not entered the covariance yet.
+  for (let i = 0, at = 0; i < size; i++) {
+    const a = places[i]!;
+    for (let j = 0; j <= i; j++, at++) {
+      const b = places[j]!;
+      packed[at] = cov[blockAt(a, b)]! - factor * column[a]! * column[b]!;
+    }
+  }
+  return {
+    mean: Float64Array.from(places, (place) => mean[place]!),
+    cov: packed,
+    u,
+    scaleSum: model[MODEL.scaleSum]!,
+    scaleWeight: model[MODEL.scaleWeight]!,
+  };
 }
 
 /**

@@ -8,6 +8,9 @@ import type {
 import type { ForecastResult } from "../streams/engine.ts";
 import { levelBounds, numberShape, quantileKey } from "./shapes.ts";
 
+/** What of a forecast the answers are told from. */
+export type Answered = Pick<ForecastResult, "timesNs" | "quantiles" | "answers" | "regression">;
+
 /** One window's total, mean or extreme. */
 export interface AggregateShape {
   aggregate: Aggregate;
@@ -39,13 +42,15 @@ export interface AnswersShape {
   thresholds?: Record<string, ThresholdShape[]>;
   /** Values by path and time. */
   paths?: Record<string, (number | null)[][]>;
+  /** What regressors add to the forecast: the share that has paid off, and the effect by time. */
+  regression?: Record<string, { share: number; effect: (number | null)[] }>;
 }
 
 /** Probabilities of having crossed whose times are told. */
 export const CROSSING_PROBABILITIES: readonly number[] = [0.1, 0.5, 0.9];
 
 function aggregateShape(
-  { timesNs, quantiles }: ForecastResult,
+  { timesNs, quantiles }: Answered,
   answer: AggregateAnswer,
   levels: readonly number[],
 ): AggregateShape {
@@ -78,7 +83,7 @@ function probabilities(values: Float64Array): number[] {
   return Array.from(values, (value) => Number(value.toFixed(4)));
 }
 
-function thresholdShape({ timesNs }: ForecastResult, answer: ThresholdAnswer): ThresholdShape {
+function thresholdShape({ timesNs }: Answered, answer: ThresholdAnswer): ThresholdShape {
   const crossed = probabilities(answer.crossed);
   return {
     threshold: answer.threshold,
@@ -93,11 +98,21 @@ function thresholdShape({ timesNs }: ForecastResult, answer: ThresholdAnswer): T
 }
 
 /**
- * Answers of draws as they are told; nothing where none were asked for.
+ * Answers of draws and regressors as they are told; nothing where none were asked for.
  *
  * @param levels  central intervals in per cent, whose bounds are among the quantiles
  */
-export function answersShape(forecast: ForecastResult, levels: readonly number[]): AnswersShape {
+export function answersShape(forecast: Answered, levels: readonly number[]): AnswersShape {
+  const { regression } = forecast;
+  const drawn = drawnShape(forecast, levels);
+  if (regression === undefined) return drawn;
+  const shapes = Object.entries(regression).map(([name, { share, effect }]) =>
+    [name, { share: Number(share.toFixed(4)), effect: Array.from(effect, numberShape) }] as const
+  );
+  return { ...drawn, regression: Object.fromEntries(shapes) };
+}
+
+function drawnShape(forecast: Answered, levels: readonly number[]): AnswersShape {
   const channels = Object.entries(forecast.answers ?? {});
   const [first] = channels;
   if (first === undefined) return {};

@@ -2,16 +2,26 @@ import type { Clock } from "../base/clock.ts";
 import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
 import { type Segment, validateStreamId } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
-import type { AppendOptions, AppendResult, Store, StreamSettings } from "../stores/store.ts";
+import type {
+  AppendOptions,
+  AppendResult,
+  Store,
+  StreamRecord,
+  StreamSettings,
+} from "../stores/store.ts";
 import {
   type Applied,
   COMPONENT_TIMES_MAX,
   type Engine,
+  type EngineStats,
   type ForecastRequest,
 } from "../streams/engine.ts";
+import { Alerts } from "./alerts/alerts.ts";
+import { makeSender, type SendWebhook } from "./alerts/webhook_sender.ts";
 import { type AnswersShape, answersShape } from "./answer_shapes.ts";
 import type { Backtests } from "./backtests.ts";
 import { channelComponentsShape, type ComponentsShape } from "./component_shapes.ts";
+import { REGRESSED_SAMPLES_MAX } from "../streams/regressed.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { mergeByStream, mergeRows } from "./merge.ts";
 import { type Observations, readObservations, selectChannels } from "./observations.ts";
@@ -30,6 +40,11 @@ import {
   type StreamStateShape,
   streamStateShape,
 } from "./shapes.ts";
+import {
+  reconciledForecasts,
+  type ReconciledQuestion,
+  type ReconciledShape,
+} from "./reconciled.ts";
 import { RecentPredictions } from "./recent.ts";
 import { type ListingShape, listStreams } from "./listing.ts";
 import type { ModelService } from "./model_service.ts";
@@ -49,6 +64,10 @@ export interface ServiceParts {
   readonly telemetry: Telemetry;
   readonly log: Log;
   readonly clock: Clock;
+  /** Whether webhooks may reach addresses that are not public; default false. */
+  readonly isPrivateAllowed?: boolean;
+  /** How webhooks are sent; default over the network. */
+  readonly send?: SendWebhook;
 }
 
 /** How samples are taken in. */
@@ -70,6 +89,7 @@ export interface ForecastQuestion extends ForecastRequest {
  */
 export class Service {
   readonly events = new EventHub();
+  readonly alerts: Alerts;
   readonly models: ModelService;
   readonly backtests: Backtests;
   readonly telemetry: Telemetry;
@@ -81,7 +101,10 @@ export class Service {
   readonly #closing = new AbortController();
   #warnedMs = -Infinity;
 
-  constructor({ store, engine, models, backtests, telemetry, log, clock }: ServiceParts) {
+  constructor(parts: ServiceParts) {
+    const { store, engine, models, backtests, telemetry, log, clock } = parts;
+    const isPrivateAllowed = parts.isPrivateAllowed ?? false;
+    const send = parts.send ?? makeSender({ isPrivateAllowed });
     this.models = models;
     this.backtests = backtests;
     this.#store = store;
@@ -89,6 +112,7 @@ export class Service {
     this.telemetry = telemetry;
     this.log = log;
     this.clock = clock;
+    this.alerts = new Alerts({ store, engine, log, clock, send, isPrivateAllowed });
     engine.onApplied((applied) => this.#publishApplied(applied));
     engine.onForecast((forecast) => {
       if (!this.events.hasSubscribers(forecast.streamId)) return;
@@ -177,6 +201,7 @@ export class Service {
     if (settings.model !== undefined) this.models.require(settings.model);
     const { record, created } = await this.#store.putStream(id, settings);
     if (!created) await this.#engine.drop(id);
+    this.alerts.streamChanged(id);
     return { stream: streamShape(record), isCreated: created };
   }
 
@@ -197,6 +222,7 @@ export class Service {
     await this.#engine.drop(id);
     this.events.close(id);
     this.#recent.forget(id);
+    await this.alerts.streamDeleted(id);
     if (!isDeleted) throw new NotFoundError("stream", id);
   }
 
@@ -205,11 +231,27 @@ export class Service {
     const record = await this.#record(id);
     requireChannels(question.channels, record.channels);
     const { levels, ...request } = question;
-    const forecast = await this.#engine.forecast(id, request);
+    const forecast = request.regressors === undefined
+      ? await this.#engine.forecast(id, request)
+      : await this.#regressed(record, request);
     return {
       ...forecastShape(forecast, levels, record.logOffset),
       ...answersShape(forecast, levels),
     };
+  }
+
+  /** A forecast with regressors, from the newest samples that are stored. */
+  async #regressed({ id, settings }: StreamRecord, request: ForecastRequest) {
+    const [samples] = await this.#store.readTails([id], REGRESSED_SAMPLES_MAX);
+    if (samples === null || samples === undefined) {
+      throw new InvalidValueError("stream", id, "a stream with a value in it");
+    }
+    return await this.#engine.forecastOnce(samples, settings, request);
+  }
+
+  /** Forecasts of streams and of their sums that add up; throws as `forecast` does. */
+  reconcile(question: ReconciledQuestion): Promise<ReconciledShape> {
+    return reconciledForecasts({ store: this.#store, engine: this.#engine }, question);
   }
 
   /**
@@ -317,8 +359,10 @@ export class Service {
       this.telemetry.text(this.events.subscriberCount),
       this.#store.stats(),
     ]);
-    return text + gauges("driftline_store", { ...store }) +
-      gauges("driftline_engine", { ...this.#engine.stats() }) +
+    const { coverage, ...engine } = this.#engine.stats();
+    return text + gauges("driftline_store", { ...store }) + gauges("driftline_engine", engine) +
+      coverageGauges(coverage) +
+      gauges("driftline_alerts", this.alerts.stats()) +
       gauges("driftline_jobs", { ...this.models.jobs.stats() });
   }
 
@@ -326,6 +370,7 @@ export class Service {
   beginShutdown(): void {
     this.#closing.abort();
     this.events.close();
+    this.alerts.beginShutdown();
     this.models.beginShutdown();
   }
 
@@ -335,6 +380,7 @@ export class Service {
     await this.backtests.close();
     await this.models.close();
     await this.#engine.close();
+    await this.alerts.close();
     await this.#store.close();
   }
 
@@ -370,6 +416,15 @@ function requireChannels(
 function requireSamples(segment: Segment): Segment {
   if (segment.timestampsNs.length > 0) return segment;
   throw new InvalidValueError("timestamps", "[]", "at least one sample");
+}
+
+/** How forecasts that were issued live came out, by the level of their intervals. */
+function coverageGauges(coverage: EngineStats["coverage"]): string {
+  const lines = (name: string, of: (one: EngineStats["coverage"][number]) => number) =>
+    `# TYPE ${name} gauge\n` +
+    coverage.map((one) => `${name}{level="${one.level}"} ${of(one)}\n`).join("");
+  return lines("driftline_interval_coverage", ({ value }) => value) +
+    lines("driftline_interval_targets", ({ count }) => count);
 }
 
 function gauges(prefix: string, values: Readonly<Record<string, number>>): string {

@@ -76,11 +76,16 @@ export interface CoverageShape {
   count: number;
 }
 
+/** The same of one channel, with the mean width of the newest intervals in its unit. */
+export interface ChannelCoverageShape extends CoverageShape {
+  width: number | null;
+}
+
 /** What the model says of one channel. */
 export interface ChannelSummaryShape {
   periodS: number | null;
   seasons: number[];
-  coverage: CoverageShape[];
+  coverage: ChannelCoverageShape[];
   weights: Record<string, number>;
 }
 
@@ -260,7 +265,11 @@ export function streamStateShape(record: StreamRecord, state: StreamState): Stre
     perChannel[name] = {
       periodS: summary.periodS,
       seasons: [...summary.seasonsS],
-      coverage: coverageShape(summary.coverage),
+      coverage: summary.coverage.map(({ level, value, count, width }) => ({
+        ...{ level, count },
+        value: numberShape(value),
+        width: numberShape(width),
+      })),
       weights: { ...summary.weights },
     };
   }

@@ -1,10 +1,10 @@
 import type { Clock } from "../base/clock.ts";
 import { OverloadError, StateMismatchError } from "../base/errors.ts";
 import { type Segment, sliceSegment } from "../signal/segment.ts";
-import type { Commit, IssuedForecast, Snapshot, Store } from "../stores/store.ts";
+import type { IssuedForecast, Snapshot, Store } from "../stores/store.ts";
 import { CommitQueue } from "./commit_queue.ts";
 import { type Applied, StreamFailedError } from "./engine.ts";
-import type { AbsorbAnswer } from "./shard.ts";
+import type { AbsorbAnswer, ShardCommit } from "./shard.ts";
 import { REPLAY_SNAPSHOT_SAMPLES, samplesBeforeCommit } from "./snapshots.ts";
 import type { Pending, Track } from "./track.ts";
 
@@ -201,10 +201,10 @@ export class Advancer {
   /** Commits a changed state; call it only inside `track.exclusive`. */
   async commit(track: Track): Promise<void> {
     if (!track.isLoaded || track.uncommitted === null) return;
-    await this.#put(track, await track.port.call<Commit>("commit", { streamId: track.id }));
+    await this.#put(track, await track.port.call<ShardCommit>("commit", { streamId: track.id }));
   }
 
-  async #put(track: Track, commit: Commit): Promise<void> {
+  async #put(track: Track, commit: ShardCommit): Promise<void> {
     try {
       await this.#commits.put(commit);
     } catch (error) {
@@ -215,6 +215,7 @@ export class Advancer {
       throw error;
     }
     track.stateBytes = commit.snapshot.bytes.length;
+    track.coverage = commit.coverage;
     track.uncommitted = null;
     if (commit.forecast !== null) this.#listener.issued(commit.forecast);
   }

@@ -1,8 +1,14 @@
-import type { Reason } from "../detectors/detector.ts";
 import type { ModelSummary, PastComponents } from "../models/model.ts";
 import type { Segment } from "../signal/segment.ts";
 import type { ChannelAnswers, DrawRequest } from "./answers.ts";
-import type { AlarmEvent, IssuedForecast, StreamRecord, StreamSettings } from "../stores/store.ts";
+import type { RegressionAnswer, RegressorRequest } from "./regressed.ts";
+import type {
+  AlarmEnd,
+  AlarmEvent,
+  IssuedForecast,
+  StreamRecord,
+  StreamSettings,
+} from "../stores/store.ts";
 
 /** What was predicted before each sample was seen, and what the detector said of it. */
 export interface Applied {
@@ -23,26 +29,11 @@ export interface Applied {
   /** The alarms that opened inside this segment. */
   readonly alarms: readonly AlarmEvent[];
   /** The alarms that ended inside this segment. */
-  readonly ended: readonly EndedAlarm[];
+  readonly ended: readonly AlarmEnd[];
 }
 
-/** An alarm that is over. */
-export interface EndedAlarm {
-  readonly streamId: string;
-  /** The number that the alarm had when it opened. */
-  readonly number: number;
-  /** To the microsecond, as is `peakNs`. */
-  readonly openedNs: bigint;
-  readonly peakNs: bigint;
-  /** Time of the sample at which it was known to be over. */
-  readonly endedNs: bigint;
-  /** Highest score of its samples. */
-  readonly score: number;
-  /** Smallest chance a sample of a clean stream to see such an event. */
-  readonly p: number;
-  readonly reason: Reason;
-  readonly channels: readonly string[];
-}
+/** Live coverage of one or more channels. */
+export type Coverage = readonly Omit<ModelSummary["coverage"][number], "width">[];
 
 /** What is known of a stream's state, for `GET /v1/streams/{id}`. */
 export interface StreamState {
@@ -56,7 +47,7 @@ export interface StreamState {
   /** Season lengths over all channels, shortest first. */
   readonly seasonsS: readonly number[];
   /** Mean over the channels, weighted by count. */
-  readonly coverage: ModelSummary["coverage"];
+  readonly coverage: Coverage;
   readonly perChannel: Readonly<Record<string, ModelSummary>>;
   /** Why the state no longer advances; null while it does. The log is untouched. */
   readonly failed: string | null;
@@ -76,12 +67,16 @@ export interface ForecastRequest {
   readonly isWhole?: boolean;
   /** What is asked beyond quantiles at single times. */
   readonly draws?: DrawRequest;
+  /** What the forecast is told besides; only where samples are sent along. */
+  readonly regressors?: RegressorRequest;
 }
 
 /** A forecast with its provenance; `originNs` is the last sample that it has seen. */
 export type ForecastResult = IssuedForecast & {
   /** By channel, where `draws` was asked. */
   readonly answers?: Readonly<Record<string, ChannelAnswers>>;
+  /** By channel, where `regressors` were asked. */
+  readonly regression?: Readonly<Record<string, RegressionAnswer>>;
 };
 
 /** What past samples of one channel were made of. */
@@ -118,6 +113,8 @@ export interface EngineStats {
   /** Samples absorbed since opening, replays included. */
   readonly absorbedSamples: number;
   readonly failedStreams: number;
+  /** Live coverage over the states held in memory, as of their last commits. */
+  readonly coverage: Coverage;
 }
 
 /** The state of a stream no longer advances, since its model threw; the log is untouched. */

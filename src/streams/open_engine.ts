@@ -23,6 +23,7 @@ import {
 import type { PartsOf } from "./shard.ts";
 import { LocalShardPort, type ShardPort, WorkerShardPort } from "./shard_port.ts";
 import { isCommitDue, STATE_CACHE_BYTES_MAX, STATE_CACHE_COUNT_MAX } from "./snapshots.ts";
+import { poolCoverage } from "./summary.ts";
 import { Track } from "./track.ts";
 
 /** Milliseconds between two looks at which states are due to be committed. */
@@ -418,6 +419,7 @@ export class StreamEngine implements Engine {
       queuedSamples: this.#queuedSamples,
       absorbedSamples: this.#advancer.absorbedSamples,
       failedStreams,
+      coverage: poolCoverage([...this.#tracks.values()].filter(({ isLoaded }) => isLoaded)),
     };
   }
 

@@ -13,6 +13,7 @@ import { type ChannelAnswers, channelAnswers, checkDraws, roundInto } from "./an
 import {
   type Applied,
   type ComponentsResult,
+  type Coverage,
   FORECAST_TIMES_MAX,
   type ForecastRequest,
   type ForecastResult,
@@ -28,7 +29,7 @@ import {
   packEnvelope,
   readEnvelope,
 } from "./state_codec.ts";
-import { summarize } from "./summary.ts";
+import { poolCoverage, summarize } from "./summary.ts";
 
 /** A model may be able to go to the end of a context at once. */
 type ContextModel = Model & {
@@ -277,6 +278,11 @@ export class StreamProcessor {
     };
   }
 
+  /** Live coverage over all channels. */
+  coverage(): Coverage {
+    return poolCoverage(Object.values(this.#summaries(this.#envelope.channels)));
+  }
+
   #summaries(channels: readonly ChannelState[]): Record<string, ModelSummary> {
     return Object.fromEntries(
       channels.map(({ name, state }) => [name, this.config.model.summary(state)]),
@@ -349,6 +355,11 @@ export class StreamProcessor {
     const { modelHash, appliedOffset } = this;
     const range = settings.channels[name!] ?? {};
     return { timesNs, values, parts, range, appliedOffset, modelHash, stateHash };
+  }
+
+  /** The state of a channel's model and the time that it counts from. */
+  channelState(name: string): { readonly epochNs: bigint; readonly state: Tree } {
+    return this.#wanted([name])[0]!;
   }
 
   #wanted(names: readonly string[] | undefined): readonly ChannelState[] {

@@ -15,12 +15,14 @@ import type { OpenedAlarm } from "./alarms.ts";
 import type {
   Applied,
   ComponentsResult,
+  Coverage,
   DetectResult,
   ForecastRequest,
   ForecastResult,
   StreamState,
 } from "./engine.ts";
 import { type Absorbed, StreamProcessor } from "./processor.ts";
+import { regressedForecast } from "./regressed.ts";
 
 /** Finds the parts that settings name. */
 export interface PartsOf {
@@ -69,12 +71,17 @@ export interface DetectArgument {
   readonly isLast: boolean;
 }
 
+/** What is stored of a stream, with what is told of its forecasts in `/metrics`. */
+export interface ShardCommit extends Commit {
+  readonly coverage: Coverage;
+}
+
 /** What an absorb tells the other thread; the segments themselves stay there. */
 export interface AbsorbAnswer {
   readonly applied: readonly Omit<Applied, "segment">[];
   readonly appliedOffset: number;
   readonly stateBytes: number;
-  readonly commit: Commit | null;
+  readonly commit: ShardCommit | null;
   /** Why the model cannot go on; the state is given up then. */
   readonly failed: string | null;
 }
@@ -158,7 +165,7 @@ export class Shard {
       return { applied: [], appliedOffset: 0, stateBytes: 0, commit: null, failed };
     }
     const { appliedOffset } = resident.processor;
-    const isAlarm = absorbed.some(({ opened }) => opened.length > 0);
+    const isAlarm = absorbed.some(({ opened, ended }) => opened.length + ended.length > 0);
     const isDue = appliedOffset - resident.committedOffset >= given.commitAfter;
     const commit = isAlarm || isDue ? this.#commit(resident, absorbed) : null;
     return {
@@ -174,17 +181,19 @@ export class Shard {
   }
 
   /** The stream's state with its proof, and the forecast issued from it. */
-  commit(given: { readonly streamId: string }): Commit {
+  commit(given: { readonly streamId: string }): ShardCommit {
     return this.#commit(this.#resident(given.streamId), []);
   }
 
-  #commit(resident: Resident, absorbed: readonly Absorbed[]): Commit {
+  #commit(resident: Resident, absorbed: readonly Absorbed[]): ShardCommit {
     const snapshot = resident.processor.snapshot();
     const events = absorbed.flatMap(({ opened }) => prove(opened, snapshot));
     resident.committedOffset = snapshot.appliedOffset;
     resident.stateBytes = snapshot.bytes.length;
     const forecast = issueForecast(resident.processor);
-    return { streamCreatedNs: resident.createdNs, snapshot, events, forecast };
+    const ends = absorbed.flatMap(({ ended }) => ended);
+    const coverage = resident.processor.coverage();
+    return { streamCreatedNs: resident.createdNs, snapshot, events, ends, forecast, coverage };
   }
 
   describe(given: { readonly streamId: string }): StreamState {
@@ -216,12 +225,15 @@ export class Shard {
     const asked = given.request.horizon;
     const horizon = asked === undefined ? {} : { horizon: Math.min(asked, HORIZON_MAX) };
     const settings = { ...horizon, ...given.settings, detect: false };
-    const processor = this.#processor(
-      given.segment.streamId,
-      mergeSettings(DEFAULT_SETTINGS, settings),
-    );
+    const merged = mergeSettings(DEFAULT_SETTINGS, settings);
+    const processor = this.#processor(given.segment.streamId, merged);
+    const { request } = given;
+    const { regressors } = request;
+    if (regressors !== undefined) {
+      return regressedForecast(processor.config, given.segment, { ...request, regressors });
+    }
     processor.absorbContext(given.segment);
-    return processor.forecast(given.request);
+    return processor.forecast(request);
   }
 
   /** One part of a detection without a stream; the last one proves all alarms. */

@@ -1,5 +1,5 @@
 import type { ModelSummary } from "../models/model.ts";
-import type { StreamState } from "./engine.ts";
+import type { Coverage, StreamState } from "./engine.ts";
 
 /** What a whole stream says of itself, from what its channels say. */
 export function summarize(
@@ -17,10 +17,10 @@ export function summarize(
   };
 }
 
-/** Shares by level, each channel weighted by how much it has counted. */
-function poolCoverage(summaries: readonly ModelSummary[]): ModelSummary["coverage"] {
+/** Shares by level, each part weighted by how much it has counted. */
+export function poolCoverage(parts: Iterable<{ readonly coverage: Coverage }>): Coverage {
   const pooled = new Map<number, { inside: number; count: number }>();
-  for (const { level, value, count } of summaries.flatMap((summary) => summary.coverage)) {
+  for (const { level, value, count } of [...parts].flatMap(({ coverage }) => coverage)) {
     const sum = pooled.get(level) ?? { inside: 0, count: 0 };
     // A share of nothing is NaN; it weighs nothing.
     if (count > 0) sum.inside += value * count;

@@ -1,6 +1,6 @@
 import type { Segment } from "../signal/segment.ts";
 import type { StreamRecord, StreamSettings } from "../stores/store.ts";
-import type { Applied } from "./engine.ts";
+import type { Applied, Coverage } from "./engine.ts";
 import type { ShardPort } from "./shard_port.ts";
 import type { Uncommitted } from "./snapshots.ts";
 
@@ -35,6 +35,8 @@ export class Track {
   pending: Pending[] = [];
   uncommitted: Uncommitted | null = null;
   stateBytes = 0;
+  /** As of the last commit. */
+  coverage: Coverage = [];
   /** Why the state no longer advances; null while it does. */
   failed: string | null = null;
   #waiting = 0;

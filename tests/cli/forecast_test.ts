@@ -54,6 +54,33 @@ Deno.test("forecast prints a table for people and writes CSV", async () => {
   });
 });
 
+Deno.test("forecast tells totals and crossings with their uncertainty", async () => {
+  await withSeries(async (path) => {
+    const asked = ["--horizon", "24", "--column", "wave", "--model", "structural"];
+    const more = ["--aggregate", "total", "--aggregate", "max", "--window", "12"];
+    const table = await run(forecastCommand, path, ...asked, ...more, "--threshold", "13");
+    assert.equal(table.code, 0, table.error);
+    assert.equal(table.out.match(/^total from .*Z to .*Z: [\d.]+ \(80 %: /gm)!.length, 2);
+    assert.match(table.out, /^above 13: .* likely in all, median time 2026-01-06T0\d/m);
+    const json = await run(forecastCommand, path, ...asked, ...more, "--json");
+    const { wave } = JSON.parse(json.out).channels;
+    assert.deepEqual(wave.aggregates.map((one: any) => one.count), [12, 12, 12, 12]);
+    // Half a sine of 5 about 10 over twelve hours.
+    assert.ok(Math.abs(wave.aggregates[0].median - 158) < 8, `${wave.aggregates[0].median}`);
+    assert.deepEqual(wave.thresholds, []);
+    const wrong: [string[], RegExp][] = [
+      [["--aggregate", "sum"], /--aggregate is "sum"/],
+      [["--window", "3"], /--window is of --aggregate/],
+      [["--threshold", "high"], /--threshold is "high"/],
+    ];
+    for (const [given, message] of wrong) {
+      const ran = await run(forecastCommand, path, ...asked, ...given);
+      assert.equal(ran.code, 2);
+      assert.match(ran.error, message);
+    }
+  });
+});
+
 Deno.test("forecast --windows writes a forecast a window", async () => {
   await withFolder(async (folder) => {
     const [windows, output] = [`${folder}/w.jsonl`, `${folder}/o.jsonl`];

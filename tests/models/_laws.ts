@@ -158,6 +158,29 @@ export function modelLaws(name: string, model: ForecasterModel, seesLevel = fals
     }
   });
 
+  Deno.test(`${name}: draws and components leave the state as it was, of strange series too`, () => {
+    const strange: Record<string, Float64Array> = {
+      walk: seasonalWalk(60, 4),
+      constant: new Float64Array(60).fill(7),
+      zeros: new Float64Array(60),
+      jump: Float64Array.from({ length: 60 }, (_, i) => i < 30 ? 0 : 1e6),
+      huge: Float64Array.from({ length: 60 }, (_, i) => (-1) ** i * 1e300),
+    };
+    const asked = Float64Array.of(59.2, 61, 64.5, 300).map((slot) => slot * HOUR_S);
+    for (const [kind, series] of Object.entries(strange)) {
+      const state = absorbed(hours(60), series);
+      const before = packTree(state);
+      const draws = model.draws(state, asked, 50, 3);
+      assert.equal(draws.length, 200);
+      assert.ok(draws.every((value) => Math.abs(value) < 7), kind);
+      const parts = model.components(state, hours(60), series.with(20, NaN));
+      assert.equal(parts === null, kind === "huge", kind);
+      assert.ok(parts?.signal.every(Number.isFinite) ?? true, kind);
+      assert.ok(parts?.signalDeviation.every((value) => value >= 0) ?? true, kind);
+      assert.deepEqual(packTree(state), before);
+    }
+  });
+
   Deno.test(`${name}: declared bounds hold`, () => {
     const state = model.initialState(channel({ lower: 0, upper: 1 }));
     const share = noise(80, 4).map((value) => 1 / (1 + Math.exp(-3 * value)));

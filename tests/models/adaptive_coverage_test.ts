@@ -3,6 +3,7 @@ import {
   adaptiveObserve,
   adaptiveStart,
   type AdaptiveState,
+  adaptiveWidth,
   FAR_RISE_MAX,
   WATCHED_LEVELS,
   widthFactor,
@@ -83,6 +84,19 @@ Deno.test("adaptiveObserve() takes the far misses of one event for one", () => {
   const near = adaptiveStart();
   for (let i = 0; i < 40; i++) adaptiveObserve(near, 0, 0, 2, 1);
   assert.ok(Math.abs(grown(near) - 40 * 0.018) < 1e-12, `${grown(near)}`);
+});
+
+Deno.test("adaptiveWidth() is the mean of the first widths, and forgets old ones", () => {
+  const state = adaptiveStart();
+  assert.ok(Number.isNaN(state.width[0]!));
+  const take = (width: number) => {
+    adaptiveObserve(state, 0, 0, 0, 1);
+    adaptiveWidth(state, 0, width);
+  };
+  for (const width of [1, 2, 6]) take(width);
+  assert.ok(Math.abs(state.width[0]! - 3) < 1e-12, `${state.width}`);
+  for (let i = 0; i < 6000; i++) take(10);
+  assert.ok(Math.abs(state.width[0]! - 10) < 1e-3, `${state.width}`);
 });
 
 Deno.test("widthFactor() keeps sides, buckets and levels apart, and interpolates levels", () => {

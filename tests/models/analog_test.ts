@@ -40,10 +40,8 @@ Deno.test("analogForecastInto() repeats the last value where there is too little
 });
 
 Deno.test("analogShapeOf() follows season, length and horizon", () => {
-  assert.deepEqual(analogShapeOf(false, 1000, 24, 48), { window: 24, neighbours: 8 });
-  assert.deepEqual(analogShapeOf(false, 1000, 1, 48), { window: 24, neighbours: 8 });
-  assert.deepEqual(analogShapeOf(false, 1000, 288, 48), { window: 64, neighbours: 8 });
-  assert.deepEqual(analogShapeOf(false, 50, 12, 18), { window: 5, neighbours: 8 });
-  assert.deepEqual(analogShapeOf(true, 1000, 24, 48), { window: 48, neighbours: 12 });
-  assert.deepEqual(analogShapeOf(true, 100, 24, 48), { window: 12, neighbours: 12 });
+  assert.deepEqual(analogShapeOf(1000, 24, 48), { window: 24, neighbours: 8 });
+  assert.deepEqual(analogShapeOf(1000, 1, 48), { window: 24, neighbours: 8 });
+  assert.deepEqual(analogShapeOf(1000, 288, 48), { window: 64, neighbours: 8 });
+  assert.deepEqual(analogShapeOf(50, 12, 18), { window: 5, neighbours: 8 });
 });

@@ -73,6 +73,9 @@ Deno.test("issueWhenDue() issues every stride and lets coverage be kept", () => 
   assert.equal(adaptive.seen[0], adaptive.seen[1]);
   const covered = adaptive.inside[0]! / adaptive.seen[0]!;
   assert.ok(covered > 0.65 && covered < 0.93, `${covered}`);
+  // In the values' units: noise of 0.5 on a level that takes steps of 0.2.
+  assert.ok(adaptive.width[0]! > 1 && adaptive.width[0]! < 4, `${adaptive.width}`);
+  assert.ok(adaptive.width[1]! > 1.2 * adaptive.width[0]!);
 });
 
 Deno.test("memberShares() sums to one and favours who is right", () => {

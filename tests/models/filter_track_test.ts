@@ -12,9 +12,9 @@ import {
   trackStart,
   WAITING_FORECASTS_MAX,
 } from "../../src/models/filter_track.ts";
-import { FILTER_KINDS } from "../../src/models/members.ts";
 import { emptyGrid, pushSlot } from "../../src/models/slot_grid.ts";
 import { THETA } from "../../src/models/structural_layout.ts";
+import { STEADY } from "./_kinds.ts";
 import { noise } from "./_series.ts";
 
 const PLAIN = { transform: "none", floor: 0, location: 0, scale: 1 } as const;
@@ -23,7 +23,7 @@ function planOf(changes: Partial<TrackPlan> = {}): TrackPlan {
   const theta = new Float64Array(THETA.size);
   theta.set([-1, -2.5, 0.9, -0.5, -0.5, -4, -4]);
   const plan: TrackPlan = {
-    kind: FILTER_KINDS.steady,
+    kind: STEADY,
     seasons: [],
     horizon: 6,
     length: 400,

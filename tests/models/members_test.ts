@@ -13,7 +13,7 @@ import {
 
 Deno.test("filtersOf() lists each needed filter once, the plain ones first", () => {
   const all = Object.keys(MEMBER_KINDS) as MemberName[];
-  assert.deepEqual(filtersOf(all), ["trend", "steady", "far", "log_far", "log_near"]);
+  assert.deepEqual(filtersOf(all), ["trend", "far", "log_far", "log_near"]);
   assert.deepEqual(filtersOf(["readout_log_far", "mean", "readout_log_far_light"]), ["log_far"]);
   assert.deepEqual(filtersOf(["seasonal_naive", "analog"]), []);
 });
@@ -22,8 +22,8 @@ Deno.test("isTransformed() and readoutsOf() read the table", () => {
   assert.equal(isTransformed("readout_log_near"), true);
   assert.equal(isTransformed("structural"), false);
   assert.equal(isTransformed("mean"), false);
-  const members: MemberName[] = ["readout_steady", "readout_trend"];
-  assert.deepEqual(readoutsOf(members, "steady"), { light: true, full: false });
+  const members: MemberName[] = ["readout_log_far_light", "readout_trend"];
+  assert.deepEqual(readoutsOf(members, "log_far"), { light: true, full: false });
   assert.deepEqual(readoutsOf(members, "trend"), { light: false, full: true });
   for (const [name, kind] of Object.entries(FILTER_KINDS)) assert.equal(kind.name, name);
 });

@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { leadGroups, readoutAdd, readoutLearn, readoutStart } from "../../src/models/readout.ts";
+import {
+  leadGroups,
+  readoutAdd,
+  readoutGain,
+  readoutLearn,
+  readoutStart,
+} from "../../src/models/readout.ts";
 import { noise } from "./_series.ts";
 
 const KIND = { ridge: 0.01, forgetting: 1 };
@@ -27,10 +33,11 @@ Deno.test("readoutLearn() finds a linear error of each lead, some targets missin
   const gain = new Float64Array(2);
   for (let t = 0; t < 400; t++) {
     const x = draws.subarray(2 * t, 2 * t + 2);
+    readoutGain(KIND, state, x, gain);
     leadGroups(HORIZON).forEach((group, g) => {
       for (let l = 0; l < HORIZON; l++) errors[l] = (l + 1) * x[0]! - 0.5 * x[1]!;
       if (t % 7 === 0) errors[group[0]] = NaN;
-      readoutLearn(KIND, state, g, group, x, errors, gain);
+      readoutLearn(state, g, group, x, gain, errors);
     });
   }
   const forecast = new Float64Array(HORIZON);
@@ -45,7 +52,8 @@ Deno.test("readoutLearn() is not thrown off by one wild target", () => {
     const gain = new Float64Array(1);
     for (let t = 0; t < 60; t++) {
       const error = t === 50 ? wild : t % 2 === 0 ? 1 : -1;
-      readoutLearn(KIND, state, 0, [0, 1], Float64Array.of(1), Float64Array.of(error), gain);
+      readoutGain(KIND, state, Float64Array.of(1), gain);
+      readoutLearn(state, 0, [0, 1], Float64Array.of(1), gain, Float64Array.of(error));
     }
     return state.weights[0]!;
   };

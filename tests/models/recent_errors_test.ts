@@ -20,7 +20,9 @@ Deno.test("recentFactor() widens for large errors, narrows for small ones, withi
   const large = recentFactor(after(new Array(50).fill(2)), 49, HORIZON, USUAL);
   const small = recentFactor(after(new Array(50).fill(0.2)), 49, HORIZON, USUAL);
   assert.ok(large > 1.05 && small < 0.95, `${large} ${small}`);
-  assert.equal(recentFactor(after(new Array(50).fill(1e6)), 49, HORIZON, USUAL), Math.exp(0.4));
+  const largest = recentFactor(after(new Array(50).fill(4)), 49, HORIZON, USUAL);
+  assert.ok(largest > large && largest <= Math.exp(0.4), `${largest}`);
+  assert.equal(recentFactor(after(new Array(50).fill(1e6)), 49, HORIZON, USUAL), largest);
   const none = recentFactor(after(new Array(50).fill(0)), 49, HORIZON, USUAL);
   assert.ok(none >= Math.exp(-0.4) && none < small);
 });
@@ -36,6 +38,16 @@ Deno.test("recentAdd() discounts by the target's slot, in whatever order errors 
   assert.ok(Math.abs(forward.rootSum - backward.rootSum) < 1e-12);
   assert.ok(Math.abs(forward.weight - backward.weight) < 1e-12);
   assert.equal(forward.slot, backward.slot);
+});
+
+Deno.test("recentFactor() forgets an outlier of any size within two horizons", () => {
+  for (const outlier of [1e6, Infinity, NaN]) {
+    const recent = after([...new Array(24).fill(USUAL), outlier]);
+    const at = recentFactor(recent, 24, HORIZON, USUAL);
+    assert.ok(at > 1 && at < 1.1, `${at}`);
+    for (let i = 25; i <= 24 + 2 * HORIZON; i++) recentAdd(recent, i, USUAL, HORIZON);
+    assert.ok(Math.abs(recentFactor(recent, 48, HORIZON, USUAL) - 1) < 0.002);
+  }
 });
 
 Deno.test("recentFactor() forgets over a gap", () => {

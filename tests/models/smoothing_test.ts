@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { FILTER_KINDS } from "../../src/models/members.ts";
 import { smoothParts } from "../../src/models/smoothing.ts";
 import {
   advanceCov,
@@ -11,6 +10,7 @@ import {
 } from "../../src/models/structural.ts";
 import { observationRowInto, structuralLayout, THETA } from "../../src/models/structural_layout.ts";
 import { addScaled, congruence, invertCov, multiply, transpose } from "../../src/ssm/dense.ts";
+import { KINDS } from "./_kinds.ts";
 import { noise } from "./_series.ts";
 
 const SEASON = { length: 6, slots: 6 };
@@ -22,7 +22,7 @@ function modelOf(name: "trend" | "steady"): StructuralModel {
   theta[THETA.damping] = 0.9;
   theta.fill(-0.3, THETA.ou, THETA.season);
   theta.fill(-2, THETA.season);
-  return structuralModel(structuralLayout(FILTER_KINDS[name], [SEASON]), theta);
+  return structuralModel(structuralLayout(KINDS[name], [SEASON]), theta);
 }
 
 function unpacked(cov: Float64Array, n: number): Float64Array {

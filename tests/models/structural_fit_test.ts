@@ -7,13 +7,19 @@ import {
   structuralStart,
 } from "../../src/models/structural.ts";
 import { plainWork } from "../../src/models/packed_cov.ts";
-import { fitSeries, fitStructural, structuralCriterion } from "../../src/models/structural_fit.ts";
+import {
+  filterThrough,
+  fitSeries,
+  fitStructural,
+  structuralCriterion,
+} from "../../src/models/structural_fit.ts";
 import {
   observationRowInto,
   type StructuralLayout,
   structuralLayout,
   THETA,
 } from "../../src/models/structural_layout.ts";
+import { STEADY } from "./_kinds.ts";
 import { noise, seasonalWalk } from "./_series.ts";
 
 const DAY = { length: 24, slots: 24 };
@@ -90,8 +96,31 @@ Deno.test("structuralCriterion() of a multi-step kind counts forecasts over the 
   assert.ok(gap(20) > gap(1));
 });
 
+Deno.test("filterThrough() leaves the filter where steps leave it", () => {
+  for (const seasons of [[], [DAY]]) {
+    const layout = structuralLayout(FILTER_KINDS.log_far, seasons);
+    const values = seasonalWalk(150, 4).map((value) => value / 8);
+    const us = times(150);
+    const stepped = structuralModel(layout, startTheta());
+    const state = structuralStart(stepped, us[0]! - 1, 6);
+    const work = plainWork(layout.size);
+    const innovation = { value: 0, variance: 0 };
+    for (let t = 0; t < us.length; t++) {
+      predictTo(stepped, state, us[t]!);
+      observationRowInto(layout, us[t]!, work.row);
+      observe(state, work, values[t]!, innovation);
+    }
+    const passed = filterThrough(fitSeries(layout, us, values, 6, 10), startTheta());
+    assert.equal(passed.u, state.u);
+    const close = (a: number, b: number) => assert.ok(Math.abs(a - b) < 2e-5, `${a} ${b}`);
+    passed.mean.forEach((value, i) => close(value, state.mean[i]!));
+    passed.cov.forEach((value, i) => close(value, state.cov[i]!));
+    close(passed.scaleSum / passed.scaleWeight, state.scaleSum / state.scaleWeight);
+  }
+});
+
 Deno.test("fitStructural() tells a wandering level from a steady one", () => {
-  const layout = structuralLayout(FILTER_KINDS.steady, []);
+  const layout = structuralLayout(STEADY, []);
   let level = 0;
   const walk = noise(300, 5).map((step) => level += step);
   const steady = noise(300, 6);

@@ -5,6 +5,7 @@ import {
   STRUCTURAL_STATES_MAX,
   structuralLayout,
 } from "../../src/models/structural_layout.ts";
+import { STEADY } from "./_kinds.ts";
 
 const DAY = { length: 24, slots: 24 };
 const WEEK = { length: 168, slots: 168 };
@@ -31,7 +32,7 @@ Deno.test("structuralLayout() gives the week its own harmonics and sidebands of 
 
 Deno.test("structuralLayout() gives a season that is not weekly three harmonics", () => {
   const year = { length: 365.25, slots: 365 };
-  const layout = structuralLayout(FILTER_KINDS.steady, [{ length: 7, slots: 7 }, year]);
+  const layout = structuralLayout(STEADY, [{ length: 7, slots: 7 }, year]);
   assert.equal(layout.seasonIndex.filter((index) => index === 1).length, 6);
   assert.equal(layout.seasonIndex.filter((index) => index === 0).length, 6);
 });

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { layOutPass, type PassArrays, passUnit } from "../../src/device/mod.ts";
-import { FILTER_KINDS, type FilterName } from "../../src/models/members.ts";
 import { setTransition, structuralModel } from "../../src/models/structural.ts";
 import { seasonRows } from "../../src/models/structural_fit.ts";
 import { structuralLayout, THETA } from "../../src/models/structural_layout.ts";
@@ -12,6 +11,7 @@ import {
   setPassTransition,
   startPass,
 } from "../../src/models/structural_pass.ts";
+import { KINDS, STEADY } from "./_kinds.ts";
 import { seasonalWalk } from "./_series.ts";
 
 const LENGTH = 260;
@@ -34,7 +34,7 @@ const CASES = [
 
 for (const [name, seasons] of CASES) {
   Deno.test(`runPass() of ${name} over ${seasons.length} seasons is plainPass() bit for bit`, () => {
-    const layout = structuralLayout(FILTER_KINDS[name as FilterName], seasons);
+    const layout = structuralLayout(KINDS[name], seasons);
     const us = Float64Array.from({ length: LENGTH }, (_, i) => i);
     const theta = new Float64Array(THETA.size);
     theta.set([-1, -2, 0.9, -0.5, -0.5, -3, -5]);
@@ -66,7 +66,7 @@ for (const [name, seasons] of CASES) {
 }
 
 Deno.test("runPass() stops where an innovation is no number", () => {
-  const layout = structuralLayout(FILTER_KINDS.steady, []);
+  const layout = structuralLayout(STEADY, []);
   const theta = new Float64Array(THETA.size);
   for (const arrays of [passArrays(5, 0), apart(5, 0)]) {
     const model = structuralModel(layout, theta);

@@ -15,8 +15,10 @@ import {
   roundInto,
 } from "../../src/streams/answers.ts";
 import { Backtests } from "../../src/service/backtests.ts";
+import type { RegressionAnswer, RegressorRequest } from "../../src/streams/regressed.ts";
 import { DeviceWatch } from "../../src/service/devices.ts";
 import { ModelService } from "../../src/service/model_service.ts";
+import type { SendWebhook } from "../../src/service/alerts/webhook_sender.ts";
 import { Service } from "../../src/service/service.ts";
 import { silentLog, Telemetry } from "../../src/service/telemetry.ts";
 import type { Segment } from "../../src/signal/segment.ts";
@@ -102,7 +104,12 @@ export class LastValueEngine implements Engine {
     const summary = {
       periodS: 60,
       seasonsS: [3600],
-      coverage: [{ level: 0.8, value: 0.79, count: 10 }, { level: 0.95, value: NaN, count: 0 }],
+      coverage: [{ level: 0.8, value: 0.79, count: 10, width: 2 }, {
+        level: 0.95,
+        value: NaN,
+        count: 0,
+        width: NaN,
+      }],
       weights: { lastValue: 1 },
     };
     return {
@@ -188,6 +195,7 @@ export class LastValueEngine implements Engine {
       queuedSamples: 0,
       absorbedSamples: 0,
       failedStreams: 0,
+      coverage: [{ level: 0.8, value: 0.79, count: 10 }],
     };
   }
 
@@ -266,7 +274,18 @@ function forecastOf(segment: Segment, request: ForecastRequest): ForecastResult 
     modelHash: MODEL_HASH,
     stateHash: MODEL_HASH,
     ...(request.draws === undefined ? {} : { answers }),
+    ...(request.regressors === undefined ? {} : { regression: echoOf(request.regressors) }),
   };
+}
+
+/** The regressors as they were asked for, each as a channel's effect. */
+function echoOf({ covariates, calendar }: RegressorRequest): Record<string, RegressionAnswer> {
+  const share = calendar === null ? 0.5 : 1;
+  return Object.fromEntries(
+    Object.entries(covariates).map(([name, values]) =>
+      [name, { share, effect: values ?? new Float64Array(0) }] as const
+    ),
+  );
 }
 
 export interface Fixture {
@@ -284,10 +303,17 @@ export interface Fixture {
 
 /** Opens an app of its own for one test. */
 export function openFixture(
-  options: AppOptions & { readonly folder?: string; readonly port?: JobPort } = {},
+  options: AppOptions & {
+    readonly folder?: string;
+    readonly port?: JobPort;
+    /** Default: webhooks go nowhere. */
+    readonly sendWebhook?: SendWebhook;
+    /** Default: one in memory, and a clock of its own. */
+    readonly on?: { readonly store: Store; readonly clock: ManualClock };
+  } = {},
 ): Fixture {
-  const clock = new ManualClock();
-  const store = openMemoryStore({ clock });
+  const clock = options.on?.clock ?? new ManualClock();
+  const store = options.on?.store ?? openMemoryStore({ clock });
   const engine = new LastValueEngine(store);
   const telemetry = new Telemetry({ processMetrics: false });
   // No test writes there but those of models and jobs, which give a folder of their own.
@@ -306,6 +332,8 @@ export function openFixture(
     models: modelService,
     backtests: new Backtests({ store, models: modelService, port: backtestPort, clock }),
     log: silentLog,
+    send: options.sendWebhook ??
+      (() => Promise.resolve({ status: null, error: "nowhere", retryAfterS: null })),
   });
   const app = createApp(service, options);
   const send = async (method: string, path: string, body?: unknown) => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseDraws, type RawDraws } from "../../routes/_answers.ts";
+import { parseDraws, parseRegressors, type RawDraws } from "../../routes/_answers.ts";
 import { InvalidValueError } from "../../src/base/errors.ts";
 
 Deno.test("parseDraws() is null where nothing is asked of draws", () => {
@@ -37,4 +37,15 @@ Deno.test("parseDraws() names what cannot be asked", () => {
       (error: unknown) => error instanceof InvalidValueError && error.field === field,
     );
   }
+});
+
+Deno.test("parseRegressors() is null where nothing is asked, and names an unknown country", () => {
+  assert.equal(parseRegressors({}), null);
+  assert.equal(parseRegressors({ covariates: {} }), null);
+  const { covariates, calendar } = parseRegressors({ covariates: { a: [1, 2], b: null } })!;
+  assert.deepEqual(covariates, { a: Float64Array.of(1, 2), b: null });
+  assert.equal(calendar, null);
+  const own = parseRegressors({ calendar: { country: "FR" } })!;
+  assert.deepEqual(own.calendar, { country: "FR", utcOffsetS: 0 });
+  assert.throws(() => parseRegressors({ calendar: { country: "toString" } }), InvalidValueError);
 });

@@ -147,3 +147,28 @@ Deno.test("POST forecast asks the same in a body", async () => {
     assert.equal(answer.body.field, field);
   }
 });
+
+Deno.test("POST forecast takes known futures of other channels and the calendar", async () => {
+  const { send } = await withStream();
+  const question = { horizon: 2, channel: ["x"], covariates: { y: [3, 4] } };
+  const { status, body } = await send("POST", PATH, question);
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.deepEqual(body.regression, { y: { share: 0.5, effect: [3, 4] } });
+  assert.equal(body.provenance.logOffset, 2);
+  const calendar = { country: "DE", utcOffsetS: 3600 };
+  const both = await send("POST", PATH, { ...question, covariates: { y: null }, calendar });
+  assert.deepEqual(both.body.regression, { y: { share: 1, effect: [] } });
+  const bad: [unknown, string][] = [
+    [{ covariates: { y: "warm" } }, "covariates.y"],
+    [{ calendar: { country: "XX" } }, "calendar.country"],
+    [{ calendar: { utcOffsetS: 1e6 } }, "calendar.utcOffsetS"],
+    [{ calendar: { town: "Ulm" } }, "calendar.town"],
+  ];
+  for (const [given, field] of bad) {
+    const answer = await send("POST", PATH, given);
+    assert.deepEqual([answer.status, answer.body.field], [422, field]);
+  }
+  await send("PUT", "/v1/streams/empty", {});
+  const empty = await send("POST", "/v1/streams/empty/forecast", { calendar: {} });
+  assert.deepEqual([empty.status, empty.body.field], [422, "stream"]);
+});

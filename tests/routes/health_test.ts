@@ -24,6 +24,8 @@ Deno.test("/metrics counts samples and requests in Prometheus text format", asyn
       'driftline_http_requests_total{method="POST",status="200"} 1',
       "driftline_store_streams 1",
       "driftline_engine_states 1",
+      'driftline_interval_coverage{level="0.8"} 0.79',
+      'driftline_interval_targets{level="0.8"} 10',
       "driftline_unapplied_samples 0",
     ]
   ) {

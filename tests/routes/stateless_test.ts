@@ -92,3 +92,13 @@ Deno.test("POST /v1/forecast answers with paths, windows and crossings", async (
   assert.equal(body.thresholds.value[0].direction, "up");
   assert.ok(body.paths.value.flat().every(Number.isInteger));
 });
+
+Deno.test("POST /v1/forecast takes known futures of the channels that are sent", async () => {
+  const { send } = openFixture();
+  const { status, body } = await send("POST", "/v1/forecast", {
+    ...{ timestamps: [0, 60_000], channels: { load: [9, 10], warmth: [1, 2] }, horizon: 2 },
+    ...{ covariates: { warmth: [3, 3] }, calendar: { country: "AT" } },
+  });
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.deepEqual(body.regression, { warmth: { share: 1, effect: [3, 3] } });
+});

@@ -73,6 +73,8 @@ Deno.test("GET /v1/streams/{id} tells settings, log and state", async () => {
   assert.deepEqual(body.coverage[0], { level: 0.8, value: 0.79, count: 10 });
   // No share of nothing.
   assert.deepEqual(body.coverage[1], { level: 0.95, value: null, count: 0 });
+  assert.deepEqual(body.perChannel.value.coverage[0], { ...body.coverage[0], width: 2 });
+  assert.equal(body.perChannel.value.coverage[1].width, null);
   assert.deepEqual(body.perChannel.value.weights, { lastValue: 1 });
   for (const key of ["modelHash", "stateHash"]) assert.match(body[key], /^[0-9a-f]{64}$/);
   assert.equal(typeof body.stateBytes, "number");

@@ -63,3 +63,10 @@ Deno.test("answersShape() names windows, crossings and paths by channel", () => 
     paths: { a: [[1, 2], [3, null]] },
   });
 });
+
+Deno.test("answersShape() tells what regressors add", () => {
+  const regression = { a: { share: 0.123456, effect: Float64Array.of(1, NaN) } };
+  assert.deepEqual(answersShape({ ...FORECAST, regression }, [80]), {
+    regression: { a: { share: 0.1235, effect: [1, null] } },
+  });
+});

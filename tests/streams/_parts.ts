@@ -61,7 +61,7 @@ export const lastValue: Model<LastState> = {
     return {
       periodS: Number.isNaN(periodS) ? null : periodS,
       seasonsS: [],
-      coverage: [{ level: 0.8, value: 0.5, count: state.moments[2]! }],
+      coverage: [{ level: 0.8, value: 0.5, count: state.moments[2]!, width: 3 }],
       weights: { last_value: 1 },
     };
   },

@@ -137,9 +137,13 @@ Deno.test("StreamEngine commits a state that has been idle, and only then", () =
     await ingest(walk("s", SNAPSHOT_SAMPLES_MIN, ["a"]));
     await engine.tick();
     assert.equal(await store.latestSnapshot("s"), null);
+    assert.deepEqual(engine.stats().coverage, []);
     clock.advanceMs(SNAPSHOT_IDLE_MS);
     await engine.tick();
     assert.equal((await store.latestSnapshot("s"))!.appliedOffset, SNAPSHOT_SAMPLES_MIN);
+    // The test model counts every sample.
+    const coverage = [{ level: 0.8, value: 0.5, count: SNAPSHOT_SAMPLES_MIN }];
+    assert.deepEqual(engine.stats().coverage, coverage);
     const { transactions } = await store.stats();
     clock.advanceMs(SNAPSHOT_IDLE_MS);
     await engine.tick();

@@ -1,11 +1,21 @@
 import assert from "node:assert/strict";
-import { summarize } from "../../src/streams/summary.ts";
+import { poolCoverage, summarize } from "../../src/streams/summary.ts";
+
+Deno.test("poolCoverage() weighs streams by what they have counted, level by level", () => {
+  const one = (level: number, value: number, count: number) => ({ level, value, count });
+  const pooled = poolCoverage([
+    { coverage: [one(0.95, 1, 10), one(0.8, 0.5, 10)] },
+    { coverage: [one(0.8, 1, 30)] },
+    { coverage: [] },
+  ]);
+  assert.deepEqual(pooled, [one(0.8, 0.875, 40), one(0.95, 1, 10)]);
+});
 
 Deno.test("summarize() pools the channels of a stream", () => {
   const channel = (periodS: number | null, seasonsS: number[], value: number, count: number) => ({
     periodS,
     seasonsS,
-    coverage: [{ level: 0.8, value, count }],
+    coverage: [{ level: 0.8, value, count, width: 3 }],
     weights: {},
   });
   const summary = summarize({

@@ -155,11 +155,13 @@ function bar(name: string, share: number, text: string, mark: number | null): HT
 export function showModel(stream: StreamStateShape, channel: string): void {
   const own = stream.perChannel[channel];
   byId("model-name").textContent = stream.model;
-  const coverage = (own?.coverage ?? stream.coverage)
+  const unit = stream.labels["unit"];
+  const coverage = (own?.coverage ?? [])
     .filter(({ value, count }) => value !== null && count > 0)
-    .map(({ level, value }) => {
+    .map(({ level, value, width }) => {
       const wanted = level <= 1 ? level : level / 100;
-      return bar(`${Math.round(wanted * 100)} % interval`, value!, formatShare(value), wanted);
+      const name = `${Math.round(wanted * 100)} %, ${formatQuantity(width, unit)} wide`;
+      return bar(name, value!, formatShare(value), wanted);
     });
   byId("coverage").replaceChildren(
     coverage.length === 0

@@ -53,8 +53,8 @@ function bankPlan(
     entry,
     constants: {
       ...geometry,
-      // The scan's own: the sums over a block meet no one.
-      ...{ TILE: 0, SPAN: 0, BUFFERS: 0 },
+      // The scan's own: the sums over a block meet no one, and go forward.
+      ...{ TILE: 0, SPAN: 0, BUFFERS: 0, ADJOINT: 0 },
       CHUNKED: several ? 1 : 0,
       CARRY_GROUP,
       CARRY_AHEAD,

@@ -1,0 +1,85 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { InvalidValueError } from "../src/base/errors.ts";
+import { HIERARCHY_NODES_MAX, RECONCILIATIONS } from "../src/service/hierarchy.ts";
+import type { Service } from "../src/service/service.ts";
+import { parseJson, readBody } from "./_body.ts";
+import { parseQuestion } from "./_question.ts";
+import {
+  describeRequest,
+  forecastPointSchema,
+  jsonAnswer,
+  newRoutes,
+  numberOrNull,
+  problems,
+  provenanceSchema,
+  query,
+} from "./_schemas.ts";
+
+/** Bytes of a body that names a hierarchy. */
+export const RECONCILE_BYTES_MAX = 1024 * 1024;
+
+const questionSchema = z.strictObject({
+  sums: z.record(z.string(), z.array(z.string())).openapi({
+    description: "Parts by the name of their sum; sums may be parts of others. Parts are " +
+      `streams, sums may be. At most ${HIERARCHY_NODES_MAX} nodes`,
+    example: { total: ["north", "south"] },
+  }),
+  method: z.enum(RECONCILIATIONS).optional().openapi({ description: "Default mint-diagonal" }),
+  channel: z.string().optional().openapi({ description: "Default: each stream's first" }),
+  horizon: z.int().optional(),
+  times: z.array(z.union([z.number(), z.string()])).optional(),
+  level: z.array(z.number()).optional(),
+  quantiles: z.array(z.number()).optional(),
+}).openapi("ReconcileQuestion");
+
+const postRoute = createRoute({
+  hide: true,
+  method: "post",
+  path: "/v1/reconcile",
+  summary: "Forecasts streams and their sums so that they add up",
+  description: "Medians add up at every time. A stream keeps the widths of its own intervals; a " +
+    "sum that is no stream gets those of parts whose errors are independent.",
+  request: { query: query({}) },
+  responses: {
+    200: jsonAnswer(
+      z.object({
+        method: z.enum(RECONCILIATIONS),
+        nodes: z.record(
+          z.string(),
+          z.object({
+            isStream: z.boolean(),
+            base: z.array(numberOrNull).nullable().openapi({ description: "Medians before" }),
+            forecast: z.array(forecastPointSchema),
+            provenance: provenanceSchema.nullable(),
+          }),
+        ),
+      }).openapi("Reconciled"),
+      "Forecasts by node",
+    ),
+    ...problems(400, 404, 408, 413, 422, 503),
+  },
+});
+
+/** @throws {InvalidValueError | ProtocolError} no JSON, or a member of no name or another kind */
+function parseBody(bytes: Uint8Array): z.infer<typeof questionSchema> {
+  const parsed = questionSchema.safeParse(parseJson(bytes));
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  const path = [...issue.path, ...issue.code === "unrecognized_keys" ? issue.keys : []];
+  throw new InvalidValueError(path.join(".") || "body", path.join("."), issue.message);
+}
+
+/** Forecasts that add up. */
+export function reconcileRoutes(service: Service): OpenAPIHono {
+  const routes = newRoutes();
+  const body = { content: { "application/json": { schema: questionSchema } } };
+  describeRequest(routes, postRoute, { body });
+  routes.openapi(postRoute, async (c) => {
+    const bytes = await readBody(c.req.raw, "RECONCILE_BYTES_MAX", RECONCILE_BYTES_MAX, service);
+    const { sums, method = "mint-diagonal", channel, level, ...rest } = parseBody(bytes);
+    const question = parseQuestion({ ...rest, levels: level });
+    const asked = { ...question, sums: new Map(Object.entries(sums)), method, channel };
+    return c.json(await service.reconcile(asked), 200);
+  });
+  return routes;
+}

@@ -1,0 +1,250 @@
+import { fittedStretch, type Stretch, usualSize } from "./components.ts";
+import type { ForecasterModel, ForecasterState } from "./forecaster.ts";
+import { normalQuantile } from "./normal.ts";
+import { PLAIN_PACKED, plainWork } from "./packed_cov.ts";
+import { packedDiagonal, rlsStep } from "./packed_rls.ts";
+import {
+  advanceCov,
+  advanceMean,
+  SCALE_OF_MEAN_ABS,
+  setTransition,
+  structuralStart,
+} from "./structural.ts";
+import { observationRowInto, seasonPhases } from "./structural_layout.ts";
+
+/**
+ * What other series say of a channel: a linear Bayesian regression under the structural model.
+ *
+ *   y_t = x_tᵀβ + structural_t,   β ~ N(0, τ²)
+ *
+ * The structural filter is run over y and over each regressor with the same gains; its innovations
+ * are free of what level and seasons say already, and the regression of one on the others is
+ * generalised least squares (Harvey 1989, section 7.3), done recursively. Each innovation is
+ * predicted before it is learned from, and a share of the effect is used that grows with what the
+ * predictions have gained:
+ *
+ *   share = 1 − (mean |error with| / mean |error without|)^40, not below 0
+ */
+export interface Regressors {
+  /** NaN counts as the usual value.                                     [regressor][past time] */
+  readonly past: readonly Float64Array[];
+  /** [regressor][future time] */
+  readonly future: readonly Float64Array[];
+}
+
+/** What a regression takes out of the past and adds to the future. */
+export interface Effect {
+  /** In the values' units.                                                         [past time] */
+  readonly past: Float64Array;
+  /** In the values' units, and its standard deviation.                           [future time] */
+  readonly future: Float64Array;
+  readonly deviation: Float64Array;
+  /** Share of the regression that has paid off, 0 to 1. */
+  readonly share: number;
+}
+
+/** Prior deviation of a coefficient, in deviations of the channel a deviation of the regressor. */
+const COEFFICIENT_DEVIATION = 0.5;
+/** Regressors are cut this many deviations from their mean: who knows what lies beyond. */
+const REGRESSOR_CUT = 6;
+/** Innovations are clipped at this many deviations of what is expected of them. */
+const CLIP_SIZES = 4;
+const SHARE_POWER = 40;
+/** The first share of the innovations is learned from, and not judged. */
+const UNJUDGED_SHARE = 0.3;
+/** Fewer judged innovations say nothing. */
+const JUDGED_MIN = 12;
+
+/** Standardised by the past; a regressor that never changed is 0. */
+function standardised(
+  past: Float64Array,
+  future: Float64Array,
+): { past: Float64Array; future: Float64Array } {
+  const known = past.filter((value) => !Number.isNaN(value));
+  const mean = known.reduce((sum, value) => sum + value / known.length, 0);
+  const square = known.reduce((sum, value) => sum + (value - mean) ** 2 / known.length, 0);
+  const deviation = Math.sqrt(square);
+  const own = (value: number) => {
+    if (Number.isNaN(value) || !(deviation > 1e-12 * Math.abs(mean))) return 0;
+    return Math.min(REGRESSOR_CUT, Math.max(-REGRESSOR_CUT, (value - mean) / deviation));
+  };
+  return { past: past.map(own), future: future.map(own) };
+}
+
+/** Innovations over their deviations, of the values and of each regressor.    [1 + regressor][…] */
+function whitened({ model, us, values, level }: Stretch, columns: readonly Float64Array[]) {
+  const { layout } = model;
+  const n = layout.size;
+  const state = structuralStart(model, us[0]! - 1, level);
+  const means = [state.mean, ...columns.map(() => new Float64Array(n))];
+  const series = [values, ...columns];
+  const out: number[][] = series.map(() => []);
+  const { kernels, row, column } = plainWork(n);
+  const phases = seasonPhases(layout);
+  for (let t = 0; t < us.length; t++) {
+    const dt = Math.max(0, us[t]! - state.u);
+    if (dt > 0) {
+      setTransition(model, dt);
+      for (const mean of means) advanceMean(model, mean);
+      advanceCov(model, state.cov);
+      state.u = us[t]!;
+    }
+    if (Number.isNaN(values[t]!)) continue;
+    observationRowInto(layout, us[t]!, row, phases);
+    kernels.covTimesRow(state.cov, row, column, n);
+    let variance = 1;
+    for (let i = 0; i < n; i++) variance += column[i]! * row[i]!;
+    means.forEach((mean, k) => {
+      let innovation = series[k]![t]!;
+      for (let i = 0; i < n; i++) innovation -= mean[i]! * row[i]!;
+      out[k]!.push(innovation / Math.sqrt(variance));
+      const gain = innovation / variance;
+      for (let i = 0; i < n; i++) mean[i] = mean[i]! + column[i]! * gain;
+    });
+    kernels.subtractOuter(state.cov, column, 1 / variance, 1, n);
+  }
+  return out;
+}
+
+/** Coefficients, their covariance in units of the noise, and what they have gained. */
+interface Fit {
+  readonly weights: Float64Array;
+  readonly cov: Float64Array;
+  readonly noise: number;
+  readonly share: number;
+}
+
+function fitOf(errors: readonly number[], columns: readonly number[][]): Fit {
+  const size = columns.length;
+  const usual = usualSize(Float64Array.from(errors.slice(errors.length >> 1), Math.abs));
+  const noise = SCALE_OF_MEAN_ABS * usual;
+  const weights = new Float64Array(size);
+  const cov = packedDiagonal(new Float64Array(size).fill((COEFFICIENT_DEVIATION / noise) ** 2));
+  const x = new Float64Array(size);
+  const gain = new Float64Array(size);
+  const along = new Float64Array(size);
+  let [plain, withEffect, judged] = [0, 0, 0];
+  errors.forEach((error, t) => {
+    let expected = 0;
+    for (let k = 0; k < size; k++) {
+      x[k] = columns[k]![t]!;
+      expected += weights[k]! * x[k]!;
+    }
+    // What the regressors may yet explain is no outlier: the first holiday is learned from.
+    PLAIN_PACKED.covTimesRow(cov, x, along, size);
+    let open = 1;
+    for (let k = 0; k < size; k++) open += x[k]! * along[k]!;
+    const limit = CLIP_SIZES * usual * Math.sqrt(open);
+    const clipped = (value: number) => Math.min(limit, Math.max(-limit, value));
+    const rest = clipped(error - expected);
+    if (t >= UNJUDGED_SHARE * errors.length) {
+      plain += Math.abs(clipped(error));
+      withEffect += Math.abs(rest);
+      judged++;
+    }
+    rlsStep(cov, x, gain, 1, Infinity);
+    for (let k = 0; k < size; k++) weights[k] = weights[k]! + gain[k]! * rest;
+  });
+  const hasGained = judged >= JUDGED_MIN && plain > 0;
+  const share = hasGained ? Math.max(0, 1 - (withEffect / plain) ** SHARE_POWER) : 0;
+  return { weights, cov, noise, share };
+}
+
+/**
+ * Learns what regressors say of a channel.
+ *
+ * @param state   the channel's state at the end of the past
+ * @param values  NaN is a missing value                                            [past time]
+ * @param futureCount  times of the future
+ */
+export function regressionEffect(
+  state: ForecasterState,
+  timesS: Float64Array,
+  values: Float64Array,
+  regressors: Regressors,
+  futureCount: number,
+): Effect {
+  const { ensemble } = state;
+  const stretch = ensemble === null ? null : fittedStretch(ensemble, timesS, values);
+  if (ensemble === null || stretch === null || regressors.past.length === 0) {
+    return noEffect(timesS.length, futureCount);
+  }
+  const past = new Float64Array(timesS.length);
+  const future = new Float64Array(futureCount);
+  const deviation = new Float64Array(futureCount);
+  const columns = regressors.past.map((own, k) => standardised(own, regressors.future[k]!));
+  const [errors, ...white] = whitened(stretch, columns.map((column) => column.past));
+  const { weights, cov, noise, share } = fitOf(errors!, white);
+  const size = weights.length;
+  const unit = share * ensemble.scale;
+  columns.forEach((column, k) => {
+    for (let t = 0; t < past.length; t++) past[t] = past[t]! + unit * weights[k]! * column.past[t]!;
+  });
+  const { kernels, row, column: along } = plainWork(size);
+  for (let t = 0; t < futureCount; t++) {
+    columns.forEach((column, k) => row[k] = column.future[t]!);
+    kernels.covTimesRow(cov, row, along, size);
+    let variance = 0;
+    for (let k = 0; k < size; k++) {
+      future[t] = future[t]! + unit * weights[k]! * row[k]!;
+      variance += row[k]! * along[k]!;
+    }
+    deviation[t] = unit * noise * Math.sqrt(Math.max(0, variance));
+  }
+  // Values near the largest double have squares that are none.
+  const isFinite = [past, future, deviation].every((column) => column.every(Number.isFinite));
+  return isFinite ? { past, future, deviation, share } : noEffect(timesS.length, futureCount);
+}
+
+function noEffect(pastCount: number, futureCount: number): Effect {
+  return {
+    past: new Float64Array(pastCount),
+    future: new Float64Array(futureCount),
+    deviation: new Float64Array(futureCount),
+    share: 0,
+  };
+}
+
+/**
+ * A model of what is left of a channel without an effect, which is put back into its forecasts. Of
+ * one channel and one set of future times: those of the effect.
+ */
+export function withEffect(model: ForecasterModel, effect: Effect): ForecasterModel {
+  return {
+    ...model,
+    stateOfContext(config, timesS, values) {
+      const rest = values.map((value, t) => value - effect.past[t]!);
+      // Bounds are those of the whole: what is left may lie beyond them.
+      const state = model.stateOfContext({ ...config, lower: null, upper: null }, timesS, rest);
+      const { lower, upper } = config;
+      return { ...state, config: { ...state.config, lower, upper } };
+    },
+    forecast(state, timesS, quantiles) {
+      const { lower, upper } = state.config;
+      const free = { ...state, config: { ...state.config, lower: null, upper: null } };
+      const rows = model.forecast(free, timesS, quantiles);
+      return addEffect(rows, model.forecast(free, timesS, MEDIAN), quantiles, effect).map((value) =>
+        Math.min(upper ?? Infinity, Math.max(lower ?? -Infinity, value))
+      );
+    },
+  };
+}
+
+const MEDIAN = Float64Array.of(0.5);
+
+/** Moves quantiles by the effect, and widens them by what is not known of it. */
+function addEffect(
+  rows: Float64Array,
+  medians: Float64Array,
+  quantiles: Float64Array,
+  { future, deviation }: Effect,
+): Float64Array {
+  const width = quantiles.length;
+  return rows.map((value, at) => {
+    const t = Math.floor(at / width);
+    const distance = value - medians[t]!;
+    const unknown = deviation[t]! * normalQuantile(quantiles[at % width]!);
+    const side = distance !== 0 ? Math.sign(distance) : Math.sign(unknown);
+    return medians[t]! + future[t]! + side * Math.hypot(distance, unknown);
+  });
+}

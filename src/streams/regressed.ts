@@ -1,0 +1,229 @@
+import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
+import { type CalendarChoice, calendarRegressors } from "../models/calendar_regressors.ts";
+import type { ForecasterModel, ForecasterState } from "../models/forecaster.ts";
+import {
+  type Effect,
+  regressionEffect,
+  type Regressors,
+  withEffect,
+} from "../models/regression.ts";
+import { type Segment, timesS } from "../signal/segment.ts";
+import type { ForecastRequest, ForecastResult } from "./engine.ts";
+import { type ProcessorConfig, StreamProcessor } from "./processor.ts";
+
+/** Forecasts of channels from what other channels and the calendar say of them. */
+
+/** What a forecast is to be told besides the channel's own past. */
+export interface RegressorRequest {
+  /**
+   * Future values by channel, one a time; null where they are not known: the channel's own forecast
+   * is taken then.
+   */
+  readonly covariates: Readonly<Record<string, Float64Array | null>>;
+  /** Null = the calendar is not asked. */
+  readonly calendar: CalendarChoice | null;
+}
+
+/** What the regressors add to a channel's forecast. */
+export interface RegressionAnswer {
+  /** Share of the regression that has paid off on the past, 0 to 1. */
+  readonly share: number;
+  /** In the channel's units.                                                            [time] */
+  readonly effect: Float64Array;
+}
+
+/** Newest samples that a regression learns from. */
+export const REGRESSED_SAMPLES_MAX = 2_000;
+/** Channels whose values regress others. */
+export const COVARIATES_MAX = 8;
+/** Channels that are forecast in one question with regressors: each costs two fits. */
+export const REGRESSED_CHANNELS_MAX = 4;
+
+/** A covariate counts with its own value and those of this many samples before. */
+const LAGS = 2;
+
+const UNKNOWN = Float64Array.of(0.5);
+
+function checkRequest(
+  { covariates }: RegressorRequest,
+  targets: readonly string[],
+  channels: readonly string[],
+): void {
+  const names = Object.keys(covariates);
+  const limits = [
+    ["COVARIATES_MAX", COVARIATES_MAX, names.length, "covariates"],
+    ["REGRESSED_CHANNELS_MAX", REGRESSED_CHANNELS_MAX, targets.length, "channel"],
+  ] as const;
+  for (const [name, limit, actual, field] of limits) {
+    if (actual > limit) throw new LimitError(name, limit, actual, field);
+  }
+  for (const name of names) {
+    if (!channels.includes(name)) {
+      const known = channels.slice(0, 20).join(", ");
+      throw new InvalidValueError(`covariates.${name}`, name, `one of ${known}`);
+    }
+    if (targets.includes(name)) {
+      throw new InvalidValueError("channel", name, "no channel that is a covariate");
+    }
+  }
+  for (const name of targets) {
+    if (!channels.includes(name)) throw new NotFoundError("channel", name);
+  }
+  if (targets.length > 0) return;
+  throw new InvalidValueError("covariates", names.join(", "), "a channel besides them");
+}
+
+function columnOf(segment: Segment, name: string): Float64Array {
+  return segment.values[segment.channels.indexOf(name)]!;
+}
+
+function some(segment: Segment, names: readonly string[]): Segment {
+  return { ...segment, channels: [...names], values: names.map((name) => columnOf(segment, name)) };
+}
+
+function newest(segment: Segment): Segment {
+  const from = Math.max(0, segment.timestampsNs.length - REGRESSED_SAMPLES_MAX);
+  return {
+    ...segment,
+    timestampsNs: segment.timestampsNs.subarray(from),
+    values: segment.values.map((column) => column.subarray(from)),
+  };
+}
+
+function contextModel({ model }: ProcessorConfig): ForecasterModel {
+  const own = model as unknown as Partial<ForecasterModel>;
+  if (own.stateOfContext !== undefined) return own as ForecasterModel;
+  throw new InvalidValueError("model", model.name, "a model that can be fitted to a context");
+}
+
+/** A column of past and future, and the same some rows later. */
+function lagged(past: Float64Array, future: Float64Array, lags: number): Regressors {
+  const whole = new Float64Array(past.length + future.length);
+  whole.set(past);
+  whole.set(future, past.length);
+  const columns = Array.from(
+    { length: lags + 1 },
+    (_, lag) => whole.map((_, t) => t < lag ? NaN : whole[t - lag]!),
+  );
+  return {
+    past: columns.map((column) => column.subarray(0, past.length)),
+    future: columns.map((column) => column.subarray(past.length)),
+  };
+}
+
+/** The future of a covariate: what is given, or its own forecast. */
+function futureOf(
+  config: ProcessorConfig,
+  segment: Segment,
+  name: string,
+  given: Float64Array | null,
+  timesNs: BigInt64Array,
+): Float64Array {
+  if (given === null) {
+    const own = new StreamProcessor(config);
+    own.absorbContext(some(segment, [name]));
+    return own.forecast({ timesNs, quantiles: UNKNOWN }).values[name]!;
+  }
+  if (given.length === timesNs.length) return given;
+  const wanted = `${timesNs.length} values, one a time`;
+  throw new InvalidValueError(`covariates.${name}`, given.length, wanted);
+}
+
+const seconds = (timesNs: BigInt64Array) => timesS(timesNs, 0n);
+
+/** All regressors at the samples and at the times asked for. */
+function regressorsOf(
+  config: ProcessorConfig,
+  segment: Segment,
+  request: RegressorRequest,
+  { timesNs, periodS, isEven }: { timesNs: BigInt64Array; periodS: number; isEven: boolean },
+): Regressors {
+  const parts = Object.entries(request.covariates).map(([name, given]) =>
+    lagged(
+      columnOf(segment, name),
+      futureOf(config, segment, name, given, timesNs),
+      // The sample before is one period before only where the times follow each other.
+      isEven ? LAGS : 0,
+    )
+  );
+  const { calendar } = request;
+  if (calendar !== null) {
+    parts.push({
+      past: calendarRegressors(seconds(segment.timestampsNs), periodS, calendar),
+      future: calendarRegressors(seconds(timesNs), periodS, calendar),
+    });
+  }
+  return {
+    past: parts.flatMap(({ past }) => past),
+    future: parts.flatMap(({ future }) => future),
+  };
+}
+
+/** What regressors say of a channel, from its first value on. */
+function effectOn(
+  base: StreamProcessor,
+  segment: Segment,
+  name: string,
+  regressors: Regressors,
+  count: number,
+): Effect {
+  const { epochNs, state } = base.channelState(name);
+  const from = segment.timestampsNs.indexOf(epochNs);
+  return regressionEffect(
+    state as ForecasterState,
+    timesS(segment.timestampsNs.subarray(from), epochNs),
+    columnOf(segment, name).subarray(from),
+    { past: regressors.past.map((own) => own.subarray(from)), future: regressors.future },
+    count,
+  );
+}
+
+/**
+ * Forecasts channels of a context with regressors: each channel is fitted once as it is, the
+ * regression under that fit is taken out, and the rest is fitted and forecast anew.
+ *
+ * @throws {InvalidValueError | LimitError} as a forecast, and where a covariate cannot be
+ */
+export function regressedForecast(
+  config: ProcessorConfig,
+  given: Segment,
+  request: ForecastRequest & { readonly regressors: RegressorRequest },
+): ForecastResult {
+  const { regressors: asked, horizon: _, ...plain } = request;
+  const segment = newest(given);
+  const targets = request.channels ??
+    segment.channels.filter((name) => !Object.hasOwn(asked.covariates, name));
+  checkRequest(asked, targets, segment.channels);
+  const model = contextModel(config);
+  const base = new StreamProcessor(config);
+  base.absorbContext(some(segment, targets));
+  const { regressors: __, draws: ___, ...bare } = request;
+  const first = base.forecast({ ...bare, channels: targets });
+  const { timesNs } = first;
+  const periodS = base.describe().periodS ?? 1;
+  const isEven = request.timesNs === undefined;
+  const all = regressorsOf(config, segment, asked, { timesNs, periodS, isEven });
+  const values: Record<string, Float64Array> = {};
+  const answers: NonNullable<ForecastResult["answers"]>[string][] = [];
+  const regression: Record<string, RegressionAnswer> = {};
+  for (const name of targets) {
+    const effect = effectOn(base, segment, name, all, timesNs.length);
+    const informed = new StreamProcessor({
+      ...config,
+      model: withEffect(model, effect) as unknown as ProcessorConfig["model"],
+    });
+    informed.absorbContext(some(segment, [name]));
+    const own = informed.forecast({ ...plain, timesNs, channels: [name] });
+    values[name] = own.values[name]!;
+    if (own.answers !== undefined) answers.push(own.answers[name]!);
+    regression[name] = { share: effect.share, effect: effect.future };
+  }
+  return {
+    ...first,
+    values,
+    regression,
+    ...(request.draws === undefined
+      ? {}
+      : { answers: Object.fromEntries(targets.map((name, i) => [name, answers[i]!])) }),
+  };
+}

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { InvalidValueError } from "../../src/base/errors.ts";
+import { calendarRegressors } from "../../src/models/calendar_regressors.ts";
+
+const DAY_S = 86_400;
+const at = (...texts: string[]) => Float64Array.from(texts, (text) => Date.parse(text) / 1000);
+const plain = { country: null, utcOffsetS: 0 };
+
+Deno.test("calendarRegressors() knows weekends and ends of months", () => {
+  const days = at("2026-02-27", "2026-02-28", "2026-03-01", "2026-03-02");
+  const columns = calendarRegressors(days, DAY_S, plain);
+  assert.deepEqual(columns.map((column) => [...column]), [
+    [0, 1, 1, 0],
+    [0, 0, 1, 0],
+    [0, 1, 0, 0],
+  ]);
+  const before = calendarRegressors(at("1969-12-27", "1969-12-29"), DAY_S, plain);
+  assert.deepEqual([...before[0]!], [1, 0]);
+});
+
+Deno.test("calendarRegressors() knows holidays and the days about them, by local time", () => {
+  const days = at("2025-12-24", "2025-12-25", "2025-12-26", "2025-12-27");
+  const [, , , holiday, eve, after] = calendarRegressors(days, DAY_S, { ...plain, country: "US" });
+  assert.deepEqual([holiday, eve, after].map((column) => [...column!]), [
+    [0, 1, 0, 0],
+    [1, 0, 0, 0],
+    [0, 0, 1, 0],
+  ]);
+  const hour = at("2025-12-24T23:30:00Z");
+  const local = calendarRegressors(hour, 3600, { country: "DE", utcOffsetS: 3600 });
+  assert.equal(local.length, 8);
+  assert.equal(local[3]![0], 1);
+  assert.ok(Math.abs(local[6]![0]! - Math.cos(Math.PI / 24)) < 1e-12);
+});
+
+Deno.test("calendarRegressors() counts the holidays of a longer step", () => {
+  const weeks = at("2025-12-22", "2025-12-29", "2026-01-05");
+  const columns = calendarRegressors(weeks, 7 * DAY_S, { ...plain, country: "DE" });
+  assert.deepEqual(columns.map((column) => [...column]), [[2, 1, 0]]);
+  assert.deepEqual(calendarRegressors(weeks, 7 * DAY_S, plain), []);
+  assert.throws(
+    () => calendarRegressors(weeks, DAY_S, { ...plain, country: "XX" }),
+    InvalidValueError,
+  );
+});

@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { InvalidValueError, LimitError, NotFoundError } from "../../src/base/errors.ts";
+import { nextNormal, seedRandom } from "../../src/base/random.ts";
+import { modelNamed } from "../../src/models/mod.ts";
+import { holidaysOf } from "../../src/signal/holidays.ts";
+import type { Segment } from "../../src/signal/segment.ts";
+import { DEFAULT_SETTINGS } from "../../src/stores/store.ts";
+import type { ProcessorConfig } from "../../src/streams/processor.ts";
+import { StreamProcessor } from "../../src/streams/processor.ts";
+import {
+  COVARIATES_MAX,
+  REGRESSED_CHANNELS_MAX,
+  regressedForecast,
+  type RegressorRequest,
+} from "../../src/streams/regressed.ts";
+import { lastValue } from "./_parts.ts";
+
+const HOUR_NS = 3_600_000_000_000n;
+const LENGTH = 400;
+const HORIZON = 12;
+
+const config: ProcessorConfig = {
+  streamId: "s",
+  settings: { ...DEFAULT_SETTINGS, horizon: HORIZON, detect: false },
+  model: modelNamed("structural") as unknown as ProcessorConfig["model"],
+  detector: null,
+};
+
+/** A load that follows a temperature, one hour later, about a day's season. */
+function series(length: number): Segment {
+  const random = seedRandom(11);
+  let level = 0;
+  const temperature = Float64Array.from(
+    { length },
+    () => level = 0.9 * level + nextNormal(random),
+  );
+  const load = temperature.map((_, i) =>
+    50 + 5 * Math.sin(Math.PI * i / 12) + 4 * (i > 0 ? temperature[i - 1]! : 0) + nextNormal(random)
+  );
+  return {
+    streamId: "s",
+    channels: ["load", "temperature"],
+    timestampsNs: BigInt64Array.from({ length }, (_, i) => BigInt(i) * HOUR_NS),
+    values: [load, temperature],
+  };
+}
+
+const whole = series(LENGTH + HORIZON);
+const past: Segment = {
+  ...whole,
+  timestampsNs: whole.timestampsNs.slice(0, LENGTH),
+  values: whole.values.map((column) => column.slice(0, LENGTH)),
+};
+const truth = whole.values[0]!.subarray(LENGTH);
+const known = whole.values[1]!.slice(LENGTH);
+
+const MEDIAN = Float64Array.of(0.5);
+
+function ask(regressors: Partial<RegressorRequest>, more = {}) {
+  return regressedForecast(config, past, {
+    ...{ horizon: HORIZON, quantiles: MEDIAN, ...more },
+    regressors: { covariates: {}, calendar: null, ...regressors },
+  });
+}
+
+function errorOf(values: Float64Array): number {
+  return truth.reduce((sum, value, t) => sum + Math.abs(value - values[t]!) / HORIZON, 0);
+}
+
+Deno.test("regressedForecast() uses a known future, and says how much", () => {
+  const plain = new StreamProcessor(config);
+  plain.absorbContext({ ...past, channels: ["load"], values: [past.values[0]!] });
+  const without = errorOf(plain.forecast({ horizon: HORIZON, quantiles: MEDIAN }).values.load!);
+  const { values, regression, timesNs } = ask({ covariates: { temperature: known } });
+  assert.deepEqual(Object.keys(values), ["load"]);
+  assert.equal(timesNs.length, HORIZON);
+  assert.ok(regression!.load!.share > 0.9);
+  assert.ok(errorOf(values.load!) < 0.5 * without, `${errorOf(values.load!)} ${without}`);
+});
+
+Deno.test("regressedForecast() takes a covariate's own forecast where its future is not known", () => {
+  const { values, regression } = ask({ covariates: { temperature: null } });
+  // One hour is known all the same: the load follows the temperature an hour later.
+  assert.ok(Math.abs(regression!.load!.effect[0]! - 4 * past.values[1]!.at(-1)!) < 4);
+  assert.ok(values.load!.every(Number.isFinite));
+});
+
+Deno.test("regressedForecast() draws from the forecast with its effect", () => {
+  const draws = { paths: 20, seed: 1, aggregates: ["mean" as const], thresholds: [] };
+  const { answers, values } = ask({ covariates: { temperature: known } }, { draws });
+  const middle = values.load!.reduce((sum, value) => sum + value / HORIZON, 0);
+  assert.ok(Math.abs(answers!.load!.aggregates[0]!.mean - middle) < 1.5);
+  assert.equal(answers!.load!.paths.length, 20 * HORIZON);
+});
+
+Deno.test("regressedForecast() does no harm with a calendar that says nothing", () => {
+  const { values, regression } = ask({ calendar: { country: "DE", utcOffsetS: 0 } }, {
+    channels: ["load"],
+  });
+  assert.ok(regression!.load!.share < 0.4, `${regression!.load!.share}`);
+  assert.ok(errorOf(values.load!) < 12);
+});
+
+Deno.test("regressedForecast() learns what holidays do", () => {
+  const days = 800;
+  const random = seedRandom(3);
+  const startNs = BigInt(Date.parse("2023-03-01")) * 1_000_000n;
+  const isHoliday = holidaysOf("DE");
+  const first = Number(startNs / (24n * HOUR_NS));
+  const value = (i: number) => 100 + nextNormal(random) - (isHoliday(first + i) ? 30 : 0);
+  const daily: Segment = {
+    streamId: "d",
+    channels: ["visits"],
+    timestampsNs: BigInt64Array.from(
+      { length: days },
+      (_, i) => startNs + BigInt(i) * 24n * HOUR_NS,
+    ),
+    values: [Float64Array.from({ length: days }, (_, i) => value(i))],
+  };
+  // From 2023-03-01 on 791 days end at 2025-04-29: the next holiday is two days ahead.
+  const cut = {
+    ...daily,
+    timestampsNs: daily.timestampsNs.slice(0, 791),
+    values: [daily.values[0]!.slice(0, 791)],
+  };
+  const { values, regression } = regressedForecast(config, cut, {
+    ...{ horizon: 4, quantiles: MEDIAN },
+    regressors: { covariates: {}, calendar: { country: "DE", utcOffsetS: 0 } },
+  });
+  assert.ok(regression!.visits!.share > 0.8, `${regression!.visits!.share}`);
+  assert.ok(values.visits![1]! < values.visits![0]! - 15, `${values.visits}`);
+  assert.ok(Math.abs(values.visits![3]! - 100) < 3);
+});
+
+Deno.test("regressedForecast() refuses what cannot be, by field and limit", () => {
+  const wrong: [Partial<RegressorRequest>, object, string][] = [
+    [{ covariates: { wind: null } }, {}, "covariates.wind"],
+    [{ covariates: { temperature: Float64Array.of(1) } }, {}, "covariates.temperature"],
+    [{ covariates: { temperature: null } }, { channels: ["temperature"] }, "channel"],
+    [{ covariates: { temperature: null, load: null } }, {}, "covariates"],
+  ];
+  for (const [regressors, more, field] of wrong) {
+    assert.throws(
+      () => ask(regressors, more),
+      (error: unknown) => error instanceof InvalidValueError && error.field === field,
+      field,
+    );
+  }
+  assert.throws(() => ask({}, { channels: ["wind"] }), NotFoundError);
+  const names = Array.from({ length: COVARIATES_MAX + 1 }, (_, i) => `c${i}`);
+  const covariates = Object.fromEntries(names.map((name) => [name, null]));
+  assert.throws(() => ask({ covariates }), LimitError);
+  const many = Array.from({ length: REGRESSED_CHANNELS_MAX + 1 }, () => "load");
+  assert.throws(() => ask({}, { channels: many }), LimitError);
+  const other = { ...config, model: lastValue as unknown as ProcessorConfig["model"] };
+  assert.throws(
+    () =>
+      regressedForecast(other, past, {
+        ...{ horizon: 1, quantiles: MEDIAN },
+        regressors: { covariates: { temperature: null }, calendar: null },
+      }),
+    InvalidValueError,
+  );
+});
