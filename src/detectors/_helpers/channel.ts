@@ -20,7 +20,6 @@ import {
   addToRobustLevel,
   flooredScale,
   initialRobustLevel,
-  MEAN_DEVIATION_TO_SD,
   robustDistance,
   type RobustLevelState,
 } from "./robust_level.ts";
