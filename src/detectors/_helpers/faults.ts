@@ -17,8 +17,8 @@ import {
  *
  * a record comes once in all samples so far, and one twice as long a quarter as often, which is
  * more than runs and gaps of clean streams do (their tails are exponential). How little a value
- * moves is the inverse of its mean difference of late. For the clock, whose
- * faults have no length, p = (faults so far + 0.05) / (samples + 1).
+ * moves is the inverse of its mean difference of late. For the clock, whose faults have no length,
+ * p = (faults so far + 0.05) / (samples + 1).
  */
 const SAMPLES_MIN = 150;
 /** Equal values in a row, and sampling periods without a value, below which nothing is said. */
