@@ -1,5 +1,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Service } from "../src/service/service.ts";
+import { alertRuleRoutes } from "./alert_rules.ts";
+import { alertRoutes } from "./alerts.ts";
 import { anomalyRoutes } from "./anomalies.ts";
 import { backtestRoutes } from "./backtests.ts";
 import { componentRoutes } from "./components.ts";
@@ -81,6 +83,8 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
       forecastRoutes(service),
       componentRoutes(service),
       anomalyRoutes(service),
+      alertRuleRoutes(service),
+      alertRoutes(service),
       innovationRoutes(service),
       eventRoutes(service),
       statelessRoutes(service),

@@ -4,6 +4,7 @@ export { activation, activation_backward, gate, gate_backward } from "./pointwis
 export { skip, skip_backward, timed_steps, timed_steps_backward } from "./pointwise";
 export { column_sums, multiply, pack } from "./matmul";
 export { conv1d, conv1d_backward } from "./conv1d";
+export { dense_scan } from "./dense_scan";
 export { diagonal_scan, linear_scan } from "./linear_scan";
 export { diagonal_scan_backward } from "./diagonal_scan_backward";
 export { kalman_filter, kalman_smoother } from "./kalman";

@@ -33,6 +33,7 @@ export const serveCommand: Command = {
     workers: { type: "string", value: "N", help: "Compute Workers (default: cores less one)" },
     device: { type: "string", value: "KIND", help: "Jobs run on: auto (default), cpu, webgpu" },
     weights: { type: "string", value: "FOLDER", help: "Folder of networks, or none" },
+    "private-webhooks": { type: "boolean", help: "Let alerts reach addresses that are private" },
     "log-level": { type: "string", value: "LEVEL", help: "debug, info, warning, error" },
     open: { type: "boolean", help: "Serve others without a token" },
   },
@@ -48,6 +49,7 @@ export const serveCommand: Command = {
       workers: input.text("workers"),
       device: input.text("device"),
       weights: input.text("weights"),
+      privateWebhooks: input.isSet("private-webhooks") ? true : undefined,
       logLevel: input.text("log-level"),
       open: input.isSet("open") ? true : undefined,
     }, (name) => Deno.env.get(name));

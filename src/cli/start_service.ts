@@ -127,7 +127,8 @@ export async function startService(config: ServiceConfig, log: Log): Promise<Run
   const port = new WorkerBacktestPort(new URL("./backtest/worker.ts", import.meta.url));
   const backtests = new Backtests({ store, models, port, clock: systemClock });
   const parts = { store, engine, models, backtests, telemetry, log, clock: systemClock };
-  const service = new Service(parts);
+  const service = new Service({ ...parts, isPrivateAllowed: config.privateWebhooks });
+  await service.alerts.start();
   const app = createApp(service, { token: config.token });
   const requests = new RequestCount();
   let server: Deno.HttpServer<Deno.NetAddr>;

@@ -20,8 +20,8 @@ const CALENDAR_SNAP = 0.015;
 /**
  * A peak of the autocorrelation must reach this, and this many standard errors: more where neither
  * the calendar nor a second peak speaks for it, since among hundreds of lags some stand out. What
- * stands out so and is no length of the calendar must also be a good part of the variance: below
- * that it misled more often than it helped (heartbeats, wind, traded volumes).
+ * stands out so and is no length of the calendar, nor half of one, must also be a good part of the
+ * variance: below that it misled more often than it helped (heartbeats, wind, traded volumes).
  */
 const PEAK_MIN = 0.15;
 const STRAY_PEAK_MIN = 0.3;
@@ -166,7 +166,9 @@ export function findSeason(values: Float64Array, periodS: number): number {
       const isPair = source === 1 && known && 2 * lag <= lagMax &&
         (acf[lag]! + acf[2 * lag]!) / 2 >= Math.max(PEAK_ERRORS * error / Math.SQRT2, PAIR_MIN);
       const errors = known || 2 * lag <= lagMax ? PEAK_ERRORS : LONE_PEAK_ERRORS;
-      const least = nearCalendar(lag, calendar) === undefined ? STRAY_PEAK_MIN : PEAK_MIN;
+      const strays = nearCalendar(lag, calendar) === undefined &&
+        nearCalendar(2 * lag, calendar) === undefined;
+      const least = strays ? STRAY_PEAK_MIN : PEAK_MIN;
       const isPeak = acf[lag]! >= Math.max(errors * error, least);
       if (!isPeak && !isPair) continue;
       if (acf[lag]! - lowest < PROMINENCE_MIN) continue;

@@ -28,6 +28,7 @@ const schema = z.strictObject({
   workers: count(1, WORKER_COUNT_MAX).optional(),
   device: z.enum(DEVICE_MODES).default("auto"),
   weights: z.string().min(1).optional(),
+  privateWebhooks: flag.default(false),
   logLevel: z.enum(["debug", "info", "warning", "error"]).default("info"),
 });
 
@@ -50,6 +51,8 @@ export interface ServiceConfig {
   readonly device: DeviceMode;
   /** Folder of the networks that serve; none = the program's own, `none` = no networks. */
   readonly weights?: string | undefined;
+  /** Allows webhooks to reach addresses that are not public. */
+  readonly privateWebhooks: boolean;
   readonly logLevel: "debug" | "info" | "warning" | "error";
 }
 
@@ -64,6 +67,7 @@ export const CONFIG_VARIABLES: Readonly<Record<keyof ServiceConfig, string>> = {
   workers: "DRIFTLINE_WORKERS",
   device: "DRIFTLINE_DEVICE",
   weights: "DRIFTLINE_WEIGHTS",
+  privateWebhooks: "DRIFTLINE_PRIVATE_WEBHOOKS",
   logLevel: "DRIFTLINE_LOG_LEVEL",
 };
 

@@ -8,7 +8,15 @@ export const SUBSCRIBERS_MAX = 1_000;
 
 /** Something that happened to one stream, training or job, as a subscriber sees it. */
 export interface StreamEvent {
-  readonly kind: "sample" | "anomaly" | "forecast" | "dropped" | "metrics" | "state" | "end";
+  readonly kind:
+    | "sample"
+    | "anomaly"
+    | "forecast"
+    | "dropped"
+    | "metrics"
+    | "state"
+    | "end"
+    | "alert";
   /** Plain data, ready for JSON. */
   readonly data: Readonly<Record<string, unknown>>;
 }

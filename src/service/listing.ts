@@ -40,7 +40,7 @@ export interface ListingShape {
 }
 
 /** Median step of the last samples: robust against one gap. */
-function typicalStepNs(tail: Segment): bigint {
+export function typicalStepNs(tail: Segment): bigint {
   const { timestampsNs } = tail;
   const steps: bigint[] = [];
   for (let i = 1; i < timestampsNs.length; i++) steps.push(timestampsNs[i]! - timestampsNs[i - 1]!);

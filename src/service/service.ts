@@ -16,6 +16,8 @@ import {
   type EngineStats,
   type ForecastRequest,
 } from "../streams/engine.ts";
+import { Alerts } from "./alerts/alerts.ts";
+import { makeSender, type SendWebhook } from "./alerts/webhook_sender.ts";
 import { type AnswersShape, answersShape } from "./answer_shapes.ts";
 import type { Backtests } from "./backtests.ts";
 import { channelComponentsShape, type ComponentsShape } from "./component_shapes.ts";
@@ -62,6 +64,10 @@ export interface ServiceParts {
   readonly telemetry: Telemetry;
   readonly log: Log;
   readonly clock: Clock;
+  /** Whether webhooks may reach addresses that are not public; default false. */
+  readonly isPrivateAllowed?: boolean;
+  /** How webhooks are sent; default over the network. */
+  readonly send?: SendWebhook;
 }
 
 /** How samples are taken in. */
@@ -83,6 +89,7 @@ export interface ForecastQuestion extends ForecastRequest {
  */
 export class Service {
   readonly events = new EventHub();
+  readonly alerts: Alerts;
   readonly models: ModelService;
   readonly backtests: Backtests;
   readonly telemetry: Telemetry;
@@ -94,7 +101,10 @@ export class Service {
   readonly #closing = new AbortController();
   #warnedMs = -Infinity;
 
-  constructor({ store, engine, models, backtests, telemetry, log, clock }: ServiceParts) {
+  constructor(parts: ServiceParts) {
+    const { store, engine, models, backtests, telemetry, log, clock } = parts;
+    const isPrivateAllowed = parts.isPrivateAllowed ?? false;
+    const send = parts.send ?? makeSender({ isPrivateAllowed });
     this.models = models;
     this.backtests = backtests;
     this.#store = store;
@@ -102,6 +112,7 @@ export class Service {
     this.telemetry = telemetry;
     this.log = log;
     this.clock = clock;
+    this.alerts = new Alerts({ store, engine, log, clock, send, isPrivateAllowed });
     engine.onApplied((applied) => this.#publishApplied(applied));
     engine.onForecast((forecast) => {
       if (!this.events.hasSubscribers(forecast.streamId)) return;
@@ -190,6 +201,7 @@ export class Service {
     if (settings.model !== undefined) this.models.require(settings.model);
     const { record, created } = await this.#store.putStream(id, settings);
     if (!created) await this.#engine.drop(id);
+    this.alerts.streamChanged(id);
     return { stream: streamShape(record), isCreated: created };
   }
 
@@ -210,6 +222,7 @@ export class Service {
     await this.#engine.drop(id);
     this.events.close(id);
     this.#recent.forget(id);
+    await this.alerts.streamDeleted(id);
     if (!isDeleted) throw new NotFoundError("stream", id);
   }
 
@@ -349,6 +362,7 @@ export class Service {
     const { coverage, ...engine } = this.#engine.stats();
     return text + gauges("driftline_store", { ...store }) + gauges("driftline_engine", engine) +
       coverageGauges(coverage) +
+      gauges("driftline_alerts", this.alerts.stats()) +
       gauges("driftline_jobs", { ...this.models.jobs.stats() });
   }
 
@@ -356,6 +370,7 @@ export class Service {
   beginShutdown(): void {
     this.#closing.abort();
     this.events.close();
+    this.alerts.beginShutdown();
     this.models.beginShutdown();
   }
 
@@ -365,6 +380,7 @@ export class Service {
     await this.backtests.close();
     await this.models.close();
     await this.#engine.close();
+    await this.alerts.close();
     await this.#store.close();
   }
 

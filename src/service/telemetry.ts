@@ -14,7 +14,7 @@ export const METRICS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 const LATENCY_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30];
 
 /** Methods that are counted by name: a client may invent any, and each would be a series. */
-const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE"]);
+const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]);
 
 /** What happened to the samples of a request, by outcome. */
 export interface SampleOutcomes {

@@ -7,14 +7,19 @@ import { classify } from "./_helpers/classify.ts";
 import { clipSegment, emptySegment, mergeRows } from "./_helpers/rows.ts";
 import { eventChannels } from "./_helpers/state_table.ts";
 import {
+  type AlarmEnd,
   type AlarmEvent,
   type AppendOptions,
   type AppendResult,
   type Commit,
   DEFAULT_SETTINGS,
+  FEED_MAX,
+  type FeedEntry,
   FORECASTS_KEPT,
   IDEMPOTENCY_KEYS_MAX,
   type IssuedForecast,
+  type LedgerChange,
+  type LedgerEntry,
   mergeSettings,
   PAGE_MAX,
   READ_SAMPLES_MAX,
@@ -67,6 +72,9 @@ class MemoryStore implements Store {
   readonly #clock: Clock;
   readonly #streams = new Map<string, MemoryStream>();
   readonly #answers = new Map<string, Answer>();
+  readonly #ledgers = new Map<string, Map<string, LedgerEntry>>();
+  #feed: FeedEntry[] = [];
+  #feedSequence = 0;
   #lastCreatedNs = 0n;
   #transactions = 0;
   #appends = 0;
@@ -144,6 +152,7 @@ class MemoryStore implements Store {
   }
 
   deleteStream(id: string): Promise<boolean> {
+    this.#feed = this.#feed.filter((entry) => told(entry).streamId !== id);
     return Promise.resolve(this.#streams.delete(id));
   }
 
@@ -268,16 +277,53 @@ class MemoryStore implements Store {
 
   // deno-lint-ignore require-await
   async commit(commits: readonly Commit[]): Promise<void> {
-    for (const { streamCreatedNs, snapshot, events, forecast } of commits) {
+    for (const { streamCreatedNs, snapshot, events, ends = [], forecast } of commits) {
       const stream = this.#streams.get(snapshot.streamId);
       if (stream === undefined || stream.createdNs !== streamCreatedNs) continue;
       replaceOffset(stream.snapshots, snapshot, SNAPSHOTS_KEPT);
       if (forecast !== null) replaceOffset(stream.forecasts, forecast, FORECASTS_KEPT);
       for (const event of events) {
-        stream.events.set(`${event.timestampNs} ${eventChannels(event)}`, event);
+        const key = `${event.timestampNs} ${eventChannels(event)}`;
+        if (!stream.events.has(key)) this.#tell({ opened: event });
+        stream.events.set(key, event);
       }
+      for (const ended of ends) this.#tell({ ended });
     }
     this.#transactions++;
+  }
+
+  #tell(what: { opened: AlarmEvent } | { ended: AlarmEnd }): void {
+    this.#feed.push({ sequence: ++this.#feedSequence, ...what });
+    if (this.#feed.length > FEED_MAX) this.#feed.shift();
+  }
+
+  // deno-lint-ignore require-await
+  async readFeed(after: number, limit: number): Promise<FeedEntry[]> {
+    checkLimit(limit, PAGE_MAX);
+    return this.#feed.filter(({ sequence }) => sequence > after).slice(0, limit);
+  }
+
+  // deno-lint-ignore require-await
+  async readLedger(
+    ledger: string,
+    { after = "", limit }: { after?: string; limit: number },
+  ): Promise<LedgerEntry[]> {
+    checkLimit(limit, PAGE_MAX);
+    return [...this.#ledgers.get(ledger)?.values() ?? []]
+      .filter(({ key }) => compareCodePoints(key, after) > 0)
+      .sort((a, b) => compareCodePoints(a.key, b.key))
+      .slice(0, limit);
+  }
+
+  writeLedger({ puts, removes, feedSettled = 0 }: LedgerChange): Promise<void> {
+    for (const { ledger, key } of removes) this.#ledgers.get(ledger)?.delete(key);
+    for (const entry of puts) {
+      const entries = this.#ledgers.get(entry.ledger) ?? new Map<string, LedgerEntry>();
+      this.#ledgers.set(entry.ledger, entries.set(entry.key, structuredClone(entry)));
+    }
+    this.#feed = this.#feed.filter(({ sequence }) => sequence > feedSettled);
+    this.#transactions++;
+    return Promise.resolve();
   }
 
   // deno-lint-ignore require-await
@@ -323,6 +369,10 @@ class MemoryStore implements Store {
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+function told(entry: FeedEntry): AlarmEvent | AlarmEnd {
+  return "opened" in entry ? entry.opened : entry.ended;
 }
 
 function recordOf(stream: MemoryStream): StreamRecord {

@@ -18,7 +18,10 @@ import {
   type AppendResult,
   type Commit,
   CorruptChunkError,
+  type FeedEntry,
   type IssuedForecast,
+  type LedgerChange,
+  type LedgerEntry,
   PAGE_MAX,
   READ_SAMPLES_MAX,
   type Snapshot,
@@ -217,6 +220,23 @@ class SqliteStore implements Store {
 
   countEvents(ids: readonly string[], fromNs: bigint): Promise<number[]> {
     return this.#port.call("countEvents", { ids, fromNs });
+  }
+
+  async readFeed(after: number, limit: number): Promise<FeedEntry[]> {
+    checkLimit(limit, PAGE_MAX);
+    return await this.#port.call("readFeed", { after, limit });
+  }
+
+  async readLedger(
+    ledger: string,
+    { after = "", limit }: { after?: string; limit: number },
+  ): Promise<LedgerEntry[]> {
+    checkLimit(limit, PAGE_MAX);
+    return await this.#port.call("readLedger", { ledger, after, limit });
+  }
+
+  writeLedger(change: LedgerChange): Promise<void> {
+    return this.#port.call("writeLedger", change);
   }
 
   async readForecasts(id: string, limit: number): Promise<IssuedForecast[]> {

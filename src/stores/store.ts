@@ -1,4 +1,5 @@
 import { InvalidValueError, LimitError } from "../base/errors.ts";
+import type { Tree } from "../base/tree.ts";
 import { CHANNEL_COUNT_MAX, type Segment } from "../signal/segment.ts";
 
 /**
@@ -139,10 +140,57 @@ export interface AlarmEvent {
   readonly value: readonly (number | null)[];
   /** What was predicted before, by entry of `channels`; null is unknown. */
   readonly expected: readonly (number | null)[];
+  /** Standard deviation of the prediction, by entry; absent in what an older form told. */
+  readonly scale?: readonly (number | null)[];
   /** The state that was committed together with this event. */
   readonly appliedOffset: number;
   readonly modelHash: string;
   readonly stateHash: string;
+}
+
+/** An alarm that is over. */
+export interface AlarmEnd {
+  readonly streamId: string;
+  /** The number that the alarm had when it opened. */
+  readonly number: number;
+  /** To the microsecond, as is `peakNs`. */
+  readonly openedNs: bigint;
+  readonly peakNs: bigint;
+  /** Time of the sample at which it was known to be over. */
+  readonly endedNs: bigint;
+  /** Highest score of its samples. */
+  readonly score: number;
+  /** Smallest chance a sample of a clean stream to see such an event. */
+  readonly p: number;
+  /** What spoke loudest. */
+  readonly reason: string;
+  /** Names of the channels that spoke, loudest first. */
+  readonly channels: readonly string[];
+}
+
+/**
+ * One entry of the feed: an alarm that opened or ended, in the order of the commits. An alarm that
+ * is committed again under its key is not fed again.
+ */
+export type FeedEntry =
+  & { readonly sequence: number }
+  & ({ readonly opened: AlarmEvent } | { readonly ended: AlarmEnd });
+
+/** A small record that a service keeps beside the streams: a rule, an alert, a delivery. */
+export interface LedgerEntry {
+  /** Name of the ledger that it belongs to. */
+  readonly ledger: string;
+  readonly key: string;
+  readonly value: Tree;
+}
+
+/** What changes in the ledgers at once. */
+export interface LedgerChange {
+  /** Entries with a known key are replaced. */
+  readonly puts: readonly LedgerEntry[];
+  readonly removes: readonly { readonly ledger: string; readonly key: string }[];
+  /** Entries of the feed up to this sequence are done with, and forgotten. */
+  readonly feedSettled?: number;
 }
 
 /** A forecast as it was issued, kept for looking back. */
@@ -167,6 +215,8 @@ export interface Commit {
   readonly streamCreatedNs: bigint;
   readonly snapshot: Snapshot;
   readonly events: readonly AlarmEvent[];
+  /** Alarms that ended; absent = none. */
+  readonly ends?: readonly AlarmEnd[];
   readonly forecast: IssuedForecast | null;
 }
 
@@ -189,6 +239,8 @@ export interface StoreStats {
 export const SNAPSHOTS_KEPT = 4;
 /** Issued forecasts kept a stream. */
 export const FORECASTS_KEPT = 64;
+/** Entries of the feed that wait to be settled; beyond, the oldest are forgotten. */
+export const FEED_MAX = 100_000;
 /** Age after which an Idempotency-Key is forgotten, in seconds. */
 export const IDEMPOTENCY_TTL_S = 86_400;
 /** Idempotency-Keys kept; the oldest go first. */
@@ -286,6 +338,15 @@ export interface Store {
 
   /** Number of alarms since `fromNs`, by stream. */
   countEvents(ids: readonly string[], fromNs: bigint): Promise<number[]>;
+
+  /** Entries of the feed after a sequence that nobody has settled, oldest first. */
+  readFeed(after: number, limit: number): Promise<FeedEntry[]>;
+
+  /** Entries of a ledger in the order of their keys (by code point), after `after`. */
+  readLedger(ledger: string, options: { after?: string; limit: number }): Promise<LedgerEntry[]>;
+
+  /** Changes ledgers and settles the feed in one transaction. */
+  writeLedger(change: LedgerChange): Promise<void>;
 
   /** Issued forecasts, newest first. */
   readForecasts(id: string, limit: number): Promise<IssuedForecast[]>;

@@ -1,6 +1,6 @@
 import type { FlagEvent } from "../detectors/detector.ts";
-import type { AlarmEvent } from "../stores/store.ts";
-import type { Applied, EndedAlarm } from "./engine.ts";
+import type { AlarmEnd, AlarmEvent } from "../stores/store.ts";
+import type { Applied } from "./engine.ts";
 
 /** An alarm before the state that proves it is packed. */
 export type OpenedAlarm = Omit<AlarmEvent, "appliedOffset" | "modelHash" | "stateHash">;
@@ -19,7 +19,7 @@ type Absorbed = Omit<Applied, "alarms" | "ended">;
 
 /** The alarms that opened in a segment, with what was measured and expected. */
 export function openedAlarms(absorbed: Absorbed, { events, channels }: Told): OpenedAlarm[] {
-  const { segment, expected, flag } = absorbed;
+  const { segment, expected, scale, flag } = absorbed;
   return events.filter(({ phase }) => phase === "open").map((event) => {
     const { index, score, p, reason, number } = event;
     const names = event.channels.map((c) => channels[c]!);
@@ -40,12 +40,13 @@ export function openedAlarms(absorbed: Absorbed, { events, channels }: Told): Op
       channels: names,
       value: pick(segment.values),
       expected: pick(expected),
+      scale: pick(scale),
     };
   });
 }
 
 /** The alarms that ended in a segment. */
-export function endedAlarms({ segment }: Absorbed, told: Told): EndedAlarm[] {
+export function endedAlarms({ segment }: Absorbed, told: Told): AlarmEnd[] {
   return told.events.filter(({ phase }) => phase === "end").map((event) => ({
     streamId: segment.streamId,
     number: event.number,

@@ -1,9 +1,14 @@
-import type { Reason } from "../detectors/detector.ts";
 import type { ModelSummary, PastComponents } from "../models/model.ts";
 import type { Segment } from "../signal/segment.ts";
 import type { ChannelAnswers, DrawRequest } from "./answers.ts";
 import type { RegressionAnswer, RegressorRequest } from "./regressed.ts";
-import type { AlarmEvent, IssuedForecast, StreamRecord, StreamSettings } from "../stores/store.ts";
+import type {
+  AlarmEnd,
+  AlarmEvent,
+  IssuedForecast,
+  StreamRecord,
+  StreamSettings,
+} from "../stores/store.ts";
 
 /** What was predicted before each sample was seen, and what the detector said of it. */
 export interface Applied {
@@ -24,25 +29,7 @@ export interface Applied {
   /** The alarms that opened inside this segment. */
   readonly alarms: readonly AlarmEvent[];
   /** The alarms that ended inside this segment. */
-  readonly ended: readonly EndedAlarm[];
-}
-
-/** An alarm that is over. */
-export interface EndedAlarm {
-  readonly streamId: string;
-  /** The number that the alarm had when it opened. */
-  readonly number: number;
-  /** To the microsecond, as is `peakNs`. */
-  readonly openedNs: bigint;
-  readonly peakNs: bigint;
-  /** Time of the sample at which it was known to be over. */
-  readonly endedNs: bigint;
-  /** Highest score of its samples. */
-  readonly score: number;
-  /** Smallest chance a sample of a clean stream to see such an event. */
-  readonly p: number;
-  readonly reason: Reason;
-  readonly channels: readonly string[];
+  readonly ended: readonly AlarmEnd[];
 }
 
 /** Live coverage of one or more channels. */

@@ -165,7 +165,7 @@ export class Shard {
       return { applied: [], appliedOffset: 0, stateBytes: 0, commit: null, failed };
     }
     const { appliedOffset } = resident.processor;
-    const isAlarm = absorbed.some(({ opened }) => opened.length > 0);
+    const isAlarm = absorbed.some(({ opened, ended }) => opened.length + ended.length > 0);
     const isDue = appliedOffset - resident.committedOffset >= given.commitAfter;
     const commit = isAlarm || isDue ? this.#commit(resident, absorbed) : null;
     return {
@@ -191,8 +191,9 @@ export class Shard {
     resident.committedOffset = snapshot.appliedOffset;
     resident.stateBytes = snapshot.bytes.length;
     const forecast = issueForecast(resident.processor);
+    const ends = absorbed.flatMap(({ ended }) => ended);
     const coverage = resident.processor.coverage();
-    return { streamCreatedNs: resident.createdNs, snapshot, events, forecast, coverage };
+    return { streamCreatedNs: resident.createdNs, snapshot, events, ends, forecast, coverage };
   }
 
   describe(given: { readonly streamId: string }): StreamState {

@@ -42,6 +42,19 @@ Deno.test("findSeason() finds a weak week under a wandering level", () => {
   assert.equal(findSeason(values, 1.3 * day), 1);
 });
 
+Deno.test("findSeason() asks less of half a calendar length than of any other", () => {
+  // A sample every five minutes, of which a tenth of the variance and more is the wave's.
+  const found = (season: number, amplitude: number) =>
+    findSeason(wave(600, season, amplitude), 300);
+  // Half a day is 144; the autocorrelation of noise moves its peak.
+  for (const amplitude of [0.6, 0.65, 0.7]) {
+    assert.ok(Math.abs(found(144, amplitude) - 144) <= 2);
+    assert.equal(found(100, amplitude), 1);
+    assert.equal(found(60, amplitude), 1);
+  }
+  assert.ok(Math.abs(found(60, 1.5) - 60) <= 2);
+});
+
 Deno.test("findSeason() takes few waves without a clock for seasons", () => {
   // y(n) = 1.5 y(n−1) − 0.8 y(n−2) + e: waves of about 11 samples that lose their phase.
   let found = 0;

@@ -377,13 +377,17 @@ for (const op of OPS) {
   });
 }
 
-/** Inputs of the scans that have a row for each sample; the state goes in as x0. */
-const SAMPLED: Readonly<Record<string, readonly string[]>> = {
-  conv1d: ["u"],
-  diagonal_scan: ["v", "dt", "A"],
-  linear_scan: ["u", "dt"],
-  selective_scan: ["u", "delta", "z", "B", "C"],
-  ssd: ["u", "delta", "B", "C"],
+/**
+ * Inputs of the scans that have a row for each sample, each with the axes that it has then at least:
+ * some may be given once for all samples instead. The state goes in as x0.
+ */
+const SAMPLED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  conv1d: { u: 3 },
+  dense_scan: { u: 3, A: 5, B: 4 },
+  diagonal_scan: { v: 4, dt: 3, A: 4 },
+  linear_scan: { u: 3, dt: 3 },
+  selective_scan: { u: 3, delta: 3, z: 3, B: 4, C: 4 },
+  ssd: { u: 4, delta: 3, B: 4, C: 4 },
 };
 
 /** Rows `from` to `to` of an axis. */
@@ -405,15 +409,13 @@ function cut(tensor: Tensor, axis: number, from: number, to: number): Tensor {
 /** The inputs of one range of an axis; axis 1 leaves alone what is not sampled. */
 function cutInputs(
   inputs: Record<string, Tensor>,
-  names: readonly string[],
+  sampled: Readonly<Record<string, number>>,
   axis: number,
   range: readonly [number, number],
 ): Record<string, Tensor> {
   return Object.fromEntries(
     Object.entries(inputs).map(([name, tensor]) => {
-      // What may be sampled or fixed (B and C of the selective scan, A of the diagonal one) has at
-      // most two axes where it is fixed.
-      const isCut = names.includes(name) && tensor.shape.length >= 3;
+      const isCut = tensor.shape.length >= (sampled[name] ?? Infinity);
       return [name, isCut ? cut(tensor, axis, ...range) : tensor];
     }),
   );
@@ -463,7 +465,7 @@ for (const [name, sampled] of Object.entries(SAMPLED)) {
       const batch = inputs[main]!.shape[0]!;
       const whole = await simdOutputs(op, inputs, testCase.params);
       for (let b = 0; b < batch; b++) {
-        const alone = cutInputs(inputs, [...sampled, "x0"], 0, [b, b + 1]);
+        const alone = cutInputs(inputs, { ...sampled, x0: 3 }, 0, [b, b + 1]);
         const row = await simdOutputs(op, alone, testCase.params);
         for (const output of op.outputs) {
           const place = `${testCase.name}: ${output} of row ${b}`;

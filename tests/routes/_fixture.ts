@@ -18,6 +18,7 @@ import { Backtests } from "../../src/service/backtests.ts";
 import type { RegressionAnswer, RegressorRequest } from "../../src/streams/regressed.ts";
 import { DeviceWatch } from "../../src/service/devices.ts";
 import { ModelService } from "../../src/service/model_service.ts";
+import type { SendWebhook } from "../../src/service/alerts/webhook_sender.ts";
 import { Service } from "../../src/service/service.ts";
 import { silentLog, Telemetry } from "../../src/service/telemetry.ts";
 import type { Segment } from "../../src/signal/segment.ts";
@@ -302,10 +303,17 @@ export interface Fixture {
 
 /** Opens an app of its own for one test. */
 export function openFixture(
-  options: AppOptions & { readonly folder?: string; readonly port?: JobPort } = {},
+  options: AppOptions & {
+    readonly folder?: string;
+    readonly port?: JobPort;
+    /** Default: webhooks go nowhere. */
+    readonly sendWebhook?: SendWebhook;
+    /** Default: one in memory, and a clock of its own. */
+    readonly on?: { readonly store: Store; readonly clock: ManualClock };
+  } = {},
 ): Fixture {
-  const clock = new ManualClock();
-  const store = openMemoryStore({ clock });
+  const clock = options.on?.clock ?? new ManualClock();
+  const store = options.on?.store ?? openMemoryStore({ clock });
   const engine = new LastValueEngine(store);
   const telemetry = new Telemetry({ processMetrics: false });
   // No test writes there but those of models and jobs, which give a folder of their own.
@@ -324,6 +332,8 @@ export function openFixture(
     models: modelService,
     backtests: new Backtests({ store, models: modelService, port: backtestPort, clock }),
     log: silentLog,
+    send: options.sendWebhook ??
+      (() => Promise.resolve({ status: null, error: "nowhere", retryAfterS: null })),
   });
   const app = createApp(service, options);
   const send = async (method: string, path: string, body?: unknown) => {

@@ -4,9 +4,11 @@ import { ConflictError, InvalidValueError, LimitError } from "../../src/base/err
 import { sha256Hex } from "../../src/base/hash.ts";
 import { CHANNEL_COUNT_MAX } from "../../src/signal/segment.ts";
 import {
+  type AlarmEnd,
   type AlarmEvent,
   type Commit,
   CONFLICTS_NAMED_MAX,
+  FEED_MAX,
   FORECASTS_KEPT,
   IDEMPOTENCY_KEY_LENGTH_MAX,
   IDEMPOTENCY_TTL_S,
@@ -368,6 +370,87 @@ law("replaces an event that is committed again, exactly once", async ({ store })
   assert.equal((await store.readForecasts("a", 10)).length, 1);
 });
 
+function endAt(streamId: string, number: number): AlarmEnd {
+  return {
+    streamId,
+    number,
+    openedNs: 1n,
+    peakNs: 2n,
+    endedNs: 3n,
+    score: 5,
+    p: 1e-5,
+    reason: "spike",
+    channels: ["value"],
+  };
+}
+
+law("feeds alarms once, in the order of the commits, until they are settled", async ({ store }) => {
+  await store.append([points("a", [[1, 1], [2, 2], [3, 3]]), points("b", [[1, 1]])]);
+  const commitOf = async (id: string, events: AlarmEvent[], ends: AlarmEnd[]) => {
+    const { createdNs } = (await store.getStream(id))!;
+    const snapshot = snapshotAt(id, id === "a" ? 3 : 1);
+    await store.commit([{ streamCreatedNs: createdNs, snapshot, events, ends, forecast: null }]);
+  };
+  await commitOf("a", [alarmAt("a", 2n)], []);
+  await commitOf("b", [alarmAt("b", 1n)], []);
+  await commitOf("a", [alarmAt("a", 2n, 9), alarmAt("a", 3n)], [endAt("a", 0)]);
+  const feed = await store.readFeed(0, 10);
+  const short = feed.map((entry) =>
+    "opened" in entry ? `${entry.opened.streamId}${entry.opened.timestampNs}` : "end"
+  );
+  assert.deepEqual(short, ["a2", "b1", "a3", "end"]);
+  const last = feed[3]!;
+  assert.deepEqual("ended" in last && last.ended, endAt("a", 0));
+  assert.deepEqual(await store.readFeed(feed[1]!.sequence, 1), [feed[2]]);
+  const value = { name: "x", at: 5n, list: [1, null] };
+  await store.writeLedger({
+    puts: [{ ledger: "alert", key: "k", value }],
+    removes: [],
+    feedSettled: feed[0]!.sequence,
+  });
+  assert.deepEqual(await store.readFeed(0, 10), feed.slice(1));
+  await store.deleteStream("a");
+  assert.deepEqual(await store.readFeed(0, 10), [feed[1]]);
+  assert.deepEqual(await store.readLedger("alert", { limit: 9 }), [
+    { ledger: "alert", key: "k", value },
+  ]);
+});
+
+law("forgets the oldest of a feed that nobody settles", async ({ store }) => {
+  const [appended] = await store.append([points("a", [[1, 1]])]);
+  const ends = Array.from({ length: FEED_MAX + 5 }, (_, number) => endAt("a", number));
+  await store.commit([{
+    streamCreatedNs: appended!.record.createdNs,
+    snapshot: snapshotAt("a", 1),
+    events: [],
+    ends,
+    forecast: null,
+  }]);
+  const [first] = await store.readFeed(0, 1);
+  assert.equal("ended" in first! && first.ended.number, 5);
+  assert.equal((await store.readFeed(first!.sequence + FEED_MAX - 2, 10)).length, 1);
+});
+
+law("keeps ledgers apart and in the order of their keys", async ({ store }) => {
+  const put = (ledger: string, key: string, value = 0) => ({ ledger, key, value });
+  const puts = [put("x", "b"), put("x", "a"), put("y", "a", 7), put("x", "\u{10000}")];
+  await store.writeLedger({ puts: [...puts, put("x", "\uffff")], removes: [] });
+  await store.writeLedger({
+    puts: [put("x", "a", 3)],
+    removes: [{ ledger: "x", key: "b" }, { ledger: "y", key: "none" }],
+  });
+  const all = await store.readLedger("x", { limit: 10 });
+  assert.deepEqual(all.map(({ key, value }) => [key, value]), [
+    ["a", 3],
+    ["\uffff", 0],
+    ["\u{10000}", 0],
+  ]);
+  assert.deepEqual(await store.readLedger("x", { after: "a", limit: 1 }), [put("x", "\uffff")]);
+  assert.deepEqual(await store.readLedger("y", { limit: 10 }), [put("y", "a", 7)]);
+  await assert.rejects(() => store.readLedger("x", { limit: 0 }), InvalidValueError);
+  await assert.rejects(() => store.readFeed(0, 1_001), InvalidValueError);
+});
+
 law("passes over a commit for a stream that was deleted and made anew", async ({ store }) => {
   const [first] = await store.append([points("a", [[1, 1], [2, 2], [3, 3]])]);
   await store.deleteStream("a");
@@ -416,8 +499,12 @@ for (const kind of STORE_KINDS.filter((kind) => kind.isDurable)) {
         streamCreatedNs: result!.record.createdNs,
         snapshot: snapshotAt("a", 2),
         events: [alarmAt("a", 20n)],
+        ends: [endAt("a", 0)],
         forecast: forecastAt("a", 2),
       }]);
+      const feed = await before.readFeed(0, 10);
+      const kept = { ledger: "rule", key: "k", value: { secret: "s", at: 7n } };
+      await before.writeLedger({ puts: [kept], removes: [], feedSettled: feed[0]!.sequence });
       const record = await before.getStream("a");
       await before.close();
 
@@ -431,6 +518,8 @@ for (const kind of STORE_KINDS.filter((kind) => kind.isDurable)) {
       assert.deepEqual(await after.latestSnapshot("a"), snapshotAt("a", 2));
       assert.deepEqual(await after.readForecasts("a", 5), [forecastAt("a", 2)]);
       assert.deepEqual(await after.readEvents("a", 0n, 99n, 5), [alarmAt("a", 20n)]);
+      assert.deepEqual(await after.readFeed(0, 10), feed.slice(1));
+      assert.deepEqual(await after.readLedger("rule", { limit: 1 }), [kept]);
       const [retry] = await after.append([points("b", [[2, 2]])], {
         idempotencyKey: "k",
         requestHash: "h",

@@ -50,6 +50,7 @@ Deno.test("openedAlarms() names the detector's channels with their values and ex
     channels: ["a", "b"],
     value: [null, 2],
     expected: [null, 20],
+    scale: [1, 1],
   });
 });
 

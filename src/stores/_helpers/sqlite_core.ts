@@ -6,7 +6,10 @@ import {
   type AppendResult,
   type Commit,
   DEFAULT_SETTINGS,
+  type FeedEntry,
   type IssuedForecast,
+  type LedgerChange,
+  type LedgerEntry,
   type Snapshot,
   type StreamRecord,
   type StreamSettings,
@@ -14,7 +17,9 @@ import {
 import { AnswerTable } from "./answer_table.ts";
 import { ChunkTable, LogKind } from "./chunk_table.ts";
 import { classify, isPlainTail } from "./classify.ts";
+import { FeedTable } from "./feed_table.ts";
 import { Journal, JOURNAL_PIECE_VALUES_MAX, journalValues } from "./journal.ts";
+import { LedgerTable } from "./ledger_table.ts";
 import { emptySegment, mergeRows } from "./rows.ts";
 import { storeErrorOf } from "./sqlite_error.ts";
 import { openDatabase } from "./sqlite_schema.ts";
@@ -46,6 +51,8 @@ export class SqliteCore {
   readonly #chunks: ChunkTable;
   readonly #states: StateTable;
   readonly #answers: AnswerTable;
+  readonly #feed: FeedTable;
+  readonly #ledgers: LedgerTable;
   readonly #journal: Journal;
   /** Prepared, since every request runs them. */
   readonly #savepoint: StatementSync;
@@ -61,6 +68,8 @@ export class SqliteCore {
     this.#chunks = new ChunkTable(this.#database);
     this.#states = new StateTable(this.#database);
     this.#answers = new AnswerTable(this.#database);
+    this.#feed = new FeedTable(this.#database);
+    this.#ledgers = new LedgerTable(this.#database);
     this.#savepoint = this.#database.prepare("SAVEPOINT request");
     this.#release = this.#database.prepare("RELEASE request");
     this.#journal = new Journal(this.#database);
@@ -171,6 +180,7 @@ export class SqliteCore {
       this.#journal.take(id);
       this.#chunks.removeStream(head);
       this.#states.removeStream(head);
+      this.#feed.removeStream(head);
       this.#streams.remove(head);
       return true;
     });
@@ -348,13 +358,32 @@ export class SqliteCore {
 
   commit(commits: readonly Commit[]): void {
     this.#transact(() => {
-      for (const { streamCreatedNs, snapshot, events, forecast } of commits) {
+      for (const { streamCreatedNs, snapshot, events, ends = [], forecast } of commits) {
         const head = this.#head(snapshot.streamId);
         if (head === null || head.createdNs !== streamCreatedNs) continue;
         this.#states.putSnapshot(head, snapshot);
-        for (const event of events) this.#states.putEvent(head, event);
+        for (const event of events) {
+          if (this.#states.putEvent(head, event)) this.#feed.add(head, { opened: event });
+        }
+        for (const ended of ends) this.#feed.add(head, { ended });
         if (forecast !== null) this.#states.putForecast(head, forecast);
       }
+    });
+  }
+
+  readFeed(after: number, limit: number): FeedEntry[] {
+    return this.#feed.read(after, limit);
+  }
+
+  readLedger(ledger: string, after: string, limit: number): LedgerEntry[] {
+    return this.#ledgers.read(ledger, after, limit);
+  }
+
+  writeLedger({ puts, removes, feedSettled = 0 }: LedgerChange): void {
+    this.#transact(() => {
+      for (const { ledger, key } of removes) this.#ledgers.remove(ledger, key);
+      for (const entry of puts) this.#ledgers.put(entry);
+      this.#feed.settle(feedSettled);
     });
   }
 

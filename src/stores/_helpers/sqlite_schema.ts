@@ -76,6 +76,19 @@ const MIGRATIONS: readonly string[] = [
     bytes BLOB NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE feed (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream INTEGER NOT NULL,
+    bytes BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE ledger (
+    ledger TEXT NOT NULL,
+    key TEXT NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (ledger, key)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** The schema version that this build writes. */

@@ -11,7 +11,12 @@ import {
   Transferred,
 } from "../../base/remote_port.ts";
 import type { Segment } from "../../signal/segment.ts";
-import { type Commit, CorruptChunkError, type StreamSettings } from "../store.ts";
+import {
+  type Commit,
+  CorruptChunkError,
+  type LedgerChange,
+  type StreamSettings,
+} from "../store.ts";
 import { packResult, type SentResult } from "./sent_result.ts";
 import { type AppendRequest, SqliteCore } from "./sqlite_core.ts";
 
@@ -98,6 +103,11 @@ serveMethods(self as unknown as PortLike, {
     opened().readEvents(given.id, given.fromNs, given.toNs, given.limit),
   countEvents: (given: { ids: readonly string[]; fromNs: bigint }) =>
     given.ids.map((id) => opened().countEvents(id, given.fromNs)),
+  readFeed: (given: { after: number; limit: number }) =>
+    opened().readFeed(given.after, given.limit),
+  readLedger: (given: { ledger: string; after: string; limit: number }) =>
+    opened().readLedger(given.ledger, given.after, given.limit),
+  writeLedger: (change: LedgerChange) => opened().writeLedger(change),
   readForecasts: (given: { id: string; limit: number }) =>
     opened().readForecasts(given.id, given.limit),
   stats: () => opened().stats(),

@@ -29,6 +29,7 @@ export class StateTable {
   readonly #putForecast: StatementSync;
   readonly #trimForecasts: StatementSync;
   readonly #newestForecasts: StatementSync;
+  readonly #hasEvent: StatementSync;
   readonly #putEvent: StatementSync;
   readonly #eventsBetween: StatementSync;
   readonly #countEvents: StatementSync;
@@ -57,6 +58,9 @@ export class StateTable {
       );
     this.#trimSnapshots = trim("snapshot", SNAPSHOTS_KEPT);
     this.#trimForecasts = trim("forecast", FORECASTS_KEPT);
+    this.#hasEvent = database.prepare(
+      "SELECT 1 FROM event WHERE stream = ? AND timestamp_ns = ? AND channels = ?",
+    );
     this.#putEvent = database.prepare(
       "INSERT OR REPLACE INTO event (stream, timestamp_ns, channels, bytes) VALUES (?, ?, ?, ?)",
     );
@@ -106,9 +110,13 @@ export class StateTable {
     return rows.map((row) => unpackTree(row.bytes) as unknown as IssuedForecast);
   }
 
-  putEvent(head: StreamHead, event: AlarmEvent): void {
+  /** True when no event had the key. */
+  putEvent(head: StreamHead, event: AlarmEvent): boolean {
     const bytes = packTree(event as unknown as Tree);
-    this.#putEvent.run(head.key, event.timestampNs, eventChannels(event), bytes);
+    const key = [head.key, event.timestampNs, eventChannels(event)] as const;
+    const isNew = this.#hasEvent.get(...key) === undefined;
+    this.#putEvent.run(...key, bytes);
+    return isNew;
   }
 
   readEvents(head: StreamHead, fromNs: bigint, toNs: bigint, limit: number): AlarmEvent[] {

@@ -178,7 +178,9 @@ Deno.test("Journal comes to a file that was written before there was one", () =>
     append(store.core, points("a", [[0, 0]]));
     store.core.close();
     const database = new DatabaseSync(store.path);
-    database.exec("DROP TABLE journal; PRAGMA user_version = 1");
+    database.exec(
+      "DROP TABLE journal; DROP TABLE feed; DROP TABLE ledger; PRAGMA user_version = 1",
+    );
     database.close();
     store.core = new SqliteCore(store.path);
     append(store.core, points("a", [[1, 1]]));

@@ -1,0 +1,268 @@
+import assert from "node:assert/strict";
+import { ManualClock } from "../../../src/base/clock.ts";
+import { createHmac } from "node:crypto";
+import { ALERT_TOPIC } from "../../../src/service/alerts/alerts.ts";
+import { openSqliteStore } from "../../../src/stores/mod.ts";
+import { withFolder } from "../../stores/_stores.ts";
+import { openAlerts, SECRET } from "./_alerts.ts";
+
+const HOOK = { url: "https://hooks.example.com/a", secret: SECRET };
+const ABOVE = { kind: "value", above: 10 };
+
+Deno.test("Alerts opens one alert for values in a row beyond a bound, and closes it", async () => {
+  const { rule, post, list } = openAlerts();
+  await rule({ name: "hot", condition: { ...ABOVE, samples: 2 }, streams: { prefix: "s" } });
+  await post([1, 11, 1, 12]);
+  assert.deepEqual(await list(), []);
+  await post([13, 14]);
+  const [open, ...more] = await list("?state=open");
+  assert.equal(more.length, 0);
+  assert.deepEqual([open.stream, open.rule.name, open.kind], ["s", "hot", "value"]);
+  assert.deepEqual([open.values, open.channels, open.events], [[13], ["value"], 1]);
+  assert.match(open.summary, /value is 13, above 10/);
+  await post([2], "s");
+  await post([99, 99], "other");
+  const [closed] = await list();
+  assert.deepEqual([closed.id, closed.state, closed.closedBy], [open.id, "closed", "itself"]);
+});
+
+Deno.test("Alerts counts what recurs while it cools down with the alert before", async () => {
+  const { rule, post, list } = openAlerts();
+  await rule({ condition: ABOVE, coolDownS: 60 });
+  await post([1, 11, 1, 11, 1]);
+  assert.deepEqual((await list()).map(({ state, events }) => [state, events]), [["closed", 2]]);
+  await post(Array(70).fill(1));
+  await post([11]);
+  assert.deepEqual((await list()).map(({ state }) => state), ["open", "closed"]);
+});
+
+Deno.test("Alerts opens nothing in a window of maintenance, nor of samples too old", async () => {
+  const { rule, post, list, service } = openAlerts();
+  await rule({
+    condition: ABOVE,
+    streams: { ids: ["s"] },
+    maintenance: [{ from: "2023-11-14T00:00:00Z", to: "2023-11-15T00:00:00Z" }],
+  });
+  await post([11, 11, 1]);
+  assert.equal(service.alerts.stats()["silenced"], 1);
+  await rule({ condition: ABOVE, streams: { ids: ["old"] } });
+  await post([11], "old", 0);
+  assert.deepEqual(await list(), []);
+});
+
+Deno.test("Alerts tells a flag once, and none that is not rare or large enough", async () => {
+  const { rule, post, list, store } = openAlerts();
+  await rule({ name: "any", condition: { kind: "anomaly" } });
+  await rule({ name: "rare", condition: { kind: "anomaly", p: 1e-3 } });
+  await rule({ name: "large", condition: { kind: "anomaly", effect: { units: 1 } } });
+  await post([1, 5_000, 1]);
+  const [alert, ...more] = await list();
+  assert.equal(more.length, 0);
+  assert.deepEqual([alert.rule.name, alert.kind, alert.p, alert.state], [
+    "any",
+    "anomaly",
+    0.01,
+    "open",
+  ]);
+  assert.deepEqual(await store.readFeed(0, 10), []);
+  const { createdNs } = (await store.getStream("s"))!;
+  const openedNs = BigInt(Date.parse(alert.openedAt)) * 1_000_000n;
+  await store.commit([{
+    streamCreatedNs: createdNs,
+    snapshot: {
+      streamId: "s",
+      appliedOffset: 3,
+      modelHash: "m",
+      stateHash: "h",
+      bytes: new Uint8Array(),
+    },
+    events: [],
+    ends: [{
+      streamId: "s",
+      number: 0,
+      openedNs,
+      peakNs: openedNs + 1_000n,
+      endedNs: openedNs + 5_000n,
+      score: 12,
+      p: 1e-5,
+      reason: "level",
+      channels: ["value"],
+    }],
+    forecast: null,
+  }]);
+  await post([1]);
+  const [late, closed] = await list("?state=closed");
+  assert.deepEqual([closed.id, closed.reason, closed.p, closed.score], [
+    alert.id,
+    "level",
+    1e-5,
+    12,
+  ]);
+  // It became rare enough for the second rule only after it opened.
+  assert.deepEqual([late.rule.name, late.p, late.closedBy], ["rare", 1e-5, "itself"]);
+});
+
+Deno.test("Alerts looks at forecasts, heartbeats and coverage", async () => {
+  const { rule, post, list, service, clock } = openAlerts();
+  const { alerts } = service;
+  await rule({
+    name: "f",
+    condition: { kind: "forecast", quantile: 0.9, above: 11, withinS: 600 },
+  });
+  await rule({ name: "h", condition: { kind: "heartbeat", periods: 5 } });
+  await rule({ name: "c", condition: { kind: "coverage", tolerance: 0.005, countMin: 10 } });
+  await post([5, 5, 5, 5]);
+  await alerts.look();
+  const names = async (query = "?state=open") =>
+    (await list(query)).map((alert) => alert.rule.name).sort();
+  assert.deepEqual(await names(), ["c"]);
+  await post([9]);
+  clock.advanceMs(10_000);
+  await alerts.look();
+  assert.deepEqual(await names(), ["c", "f", "h"]);
+  // 10 steps of 60 s ahead, 0.4 each: 9 + 0.4 k passes 11 at the sixth.
+  const forecast = (await list()).find((alert) => alert.rule.name === "f");
+  assert.match(forecast.summary, /0.9 quantile of value is 11.4, above 11, 6 minutes ahead/);
+  await post([5]);
+  await alerts.look();
+  assert.deepEqual(await names(), ["c"]);
+  assert.deepEqual(await names("?state=closed"), ["f", "h"]);
+});
+
+Deno.test("Alerts acknowledges and resolves once, and holds what a person closed", async () => {
+  const { rule, post, list, send, sent } = openAlerts();
+  await rule({ condition: ABOVE, webhook: HOOK });
+  await post([11]);
+  const [{ id }] = await list();
+  for (let time = 0; time < 2; time++) {
+    const { body } = await send("POST", `/v1/alerts/${id}/acknowledge`);
+    assert.deepEqual([body.acknowledged, body.state], [true, "open"]);
+  }
+  for (let time = 0; time < 2; time++) {
+    const { body } = await send("POST", `/v1/alerts/${id}/resolve`);
+    assert.deepEqual([body.closedBy, body.state], ["person", "closed"]);
+  }
+  assert.equal((await send("POST", `/v1/alerts/${id}/acknowledge`)).status, 409);
+  await post([12, 13]);
+  assert.equal((await list()).length, 1);
+  await post([1, 14]);
+  assert.deepEqual((await list()).map(({ state }) => state), ["open", "closed"]);
+  const types = sent.map(({ body }) => JSON.parse(body).type);
+  assert.deepEqual(types, ["alert.opened", "alert.acknowledged", "alert.closed", "alert.opened"]);
+});
+
+Deno.test("Alerts signs what it sends, tries again later, and keeps a log of it", async () => {
+  const { rule, post, list, send, sent, service, clock } = openAlerts([
+    { status: 500, error: "answered 500" },
+    { error: "no answer within 15000 ms" },
+  ]);
+  const { id: ruleId, webhook } = await rule({ condition: ABOVE, webhook: HOOK });
+  assert.deepEqual(webhook, { url: HOOK.url, hasSecret: true });
+  await post([11]);
+  const [{ id }] = await list();
+  const wait = async (ms: number) => {
+    clock.advanceMs(ms);
+    await service.alerts.work();
+    await service.alerts.settled();
+  };
+  await wait(1_000);
+  assert.equal(sent.length, 1);
+  await wait(5_000);
+  assert.equal(sent.length, 2);
+  await wait(10_000);
+  await wait(3_600_000);
+  assert.equal(sent.length, 3);
+  const { body } = await send("GET", `/v1/alerts/${id}/deliveries`);
+  assert.equal(body.deliveries.length, 1);
+  const [delivery] = body.deliveries;
+  assert.deepEqual([delivery.state, delivery.nextAttemptAt], ["delivered", null]);
+  assert.deepEqual(delivery.attempts.map(({ status }: any) => status), [500, null, 200]);
+  const ids = new Set(sent.map(({ headers }) => headers["webhook-id"]));
+  assert.deepEqual([...ids], [`msg_${id}_opened`]);
+  const { headers, body: text } = sent[2]!;
+  const signed = `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${text}`;
+  const key = "0123456789abcdef0123456789abcdef";
+  const expected = createHmac("sha256", key).update(signed).digest("base64");
+  assert.equal(headers["webhook-signature"], `v1,${expected}`);
+  assert.ok(!JSON.stringify(await send("GET", `/v1/alerts/rules/${ruleId}`)).includes("whsec_"));
+});
+
+Deno.test("Alerts tells its listeners of every change", async () => {
+  const { rule, post, service } = openAlerts();
+  await rule({ condition: ABOVE });
+  const subscription = service.alerts.events.subscribe(ALERT_TOPIC);
+  await post([11, 1]);
+  await post([12]);
+  const first = await subscription.next(10);
+  const second = await subscription.next(10);
+  assert.deepEqual([first?.kind, first?.data["state"], second?.data["state"]], [
+    "alert",
+    "closed",
+    "open",
+  ]);
+  service.alerts.beginShutdown();
+});
+
+Deno.test("Alerts closes what is open of a rule or stream that goes", async () => {
+  const { rule, post, list, send } = openAlerts();
+  const { id } = await rule({ condition: ABOVE });
+  await post([11], "a");
+  await post([11], "b");
+  await send("DELETE", "/v1/streams/a");
+  await send("DELETE", `/v1/alerts/rules/${id}`);
+  const closed = await list("?state=closed");
+  assert.deepEqual(closed.map(({ stream, closedBy }) => [stream, closedBy]).sort(), [
+    ["a", "stream"],
+    ["b", "rule"],
+  ]);
+  await post([12], "b");
+  assert.equal((await list()).length, 2);
+});
+
+Deno.test("Alerts goes on after a restart: open alerts, messages, logs not yet read", () =>
+  withFolder(async (folder) => {
+    const clock = new ManualClock();
+    const store = await openSqliteStore({ folder, clock });
+    const failing = Array(20).fill({ status: 503, error: "answered 503" });
+    const before = openAlerts(failing, { store, clock });
+    await before.rule({ condition: ABOVE, webhook: HOOK });
+    await before.rule({ condition: { kind: "anomaly" }, name: "flags" });
+    await before.post([11]);
+    const opened = await before.list();
+    // Stored, but not heard of by rules: the service dies before.
+    before.engine.failure = new Error("died");
+    await before.store.append([{
+      streamId: "s",
+      channels: ["value"],
+      timestampsNs: BigInt64Array.of(clock.nowNs(), clock.nowNs() + 1n, clock.nowNs() + 2n),
+      values: [Float64Array.of(1, 12, 13)],
+    }]);
+    await store.close();
+
+    const again = await openSqliteStore({ folder, clock });
+    const after = openAlerts([], { store: again, clock });
+    assert.deepEqual(await after.list(), opened);
+    await after.service.alerts.look();
+    clock.advanceMs(3_600_000);
+    await after.service.alerts.work();
+    await after.service.alerts.settled();
+    const [newest, first, ...none] = await after.list();
+    assert.equal(none.length, 0);
+    assert.deepEqual([first.id, first.state], [opened[0].id, "closed"]);
+    assert.deepEqual([newest.state, newest.values], ["open", [12]]);
+    // The message that had failed comes again under its id, then what happened since.
+    const ids = after.sent.map(({ headers }) => headers["webhook-id"]);
+    assert.deepEqual(
+      ids.sort(),
+      [
+        `msg_${first.id}_closed`,
+        `msg_${first.id}_opened`,
+        `msg_${newest.id}_opened`,
+      ].sort(),
+    );
+    await after.service.alerts.look();
+    await after.service.alerts.settled();
+    assert.deepEqual(await after.list(), [newest, first]);
+    await after.service.alerts.close();
+    await again.close();
+  }));
