@@ -81,7 +81,7 @@ function standardised(
   return { past: past.map(own), future: future.map(own) };
 }
 
-/** A past forecast: what it missed, of the values and of each regressor.      [lead][1 + regressor] */
+/** A past forecast: what it missed, of the values and each regressor.      [lead][1 + regressor] */
 interface PastWindow {
   /** Innovations before it. */
   readonly at: number;
@@ -149,7 +149,7 @@ function whitened(
   return { innovations: out, windows };
 }
 
-/** Mean |error| of a window without the regression less that with it; NaN where nothing is known. */
+/** Mean |error| of a window without the regression less that with it; NaN where none is known. */
 function gainOf({ errors }: PastWindow, weights: Float64Array, known: readonly number[]): number {
   let [sum, count] = [0, 0];
   errors.forEach((own, lead) => {
