@@ -11,7 +11,7 @@ import {
 
 /**
  * Faults of sensors and clocks: a value that stands still or hardly moves, values that stay away,
- * times that do not advance or whose step changes. Each is held against the longest of its own past:
+ * times that do not advance or whose step changes. Each is held against the longest of its past:
  *
  *   p(length) = (longest / length)² / (samples + 1)
  *
