@@ -1,6 +1,6 @@
 /**
- * The dashboard: `/` lists the streams, `/stream?id=…` shows one, `/models` shows what serves and
- * the jobs. `train` serves its own page.
+ * The dashboard: `/` lists the streams, `/stream?id=…` shows one, `/alerts` shows what is open,
+ * `/models` shows what serves and the jobs. `train` serves its own page.
  */
 import { Hono } from "hono";
 import type { Context } from "hono";
@@ -34,6 +34,7 @@ const IMMUTABLE = "public, max-age=31536000, immutable";
 const SERVICE_PAGES: Readonly<Record<string, string>> = {
   "/": "index.html",
   "/stream": "stream.html",
+  "/alerts": "alerts.html",
   "/models": "models.html",
 };
 

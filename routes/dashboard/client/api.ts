@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 /** The service's own HTTP API, as this page reads it. */
+import type { AlertShape, RuleShape } from "../../../src/service/alerts/alert_shapes.ts";
 import type { DevicesShape } from "../../../src/service/devices.ts";
 import type { JobShape } from "../../../src/service/job_shape.ts";
 import type { ServingModel } from "../../../src/service/models.ts";
@@ -12,7 +13,7 @@ import type {
 } from "../../../src/service/shapes.ts";
 
 export type { AnomalyShape, ForecastShape, SampleShape, StreamStateShape };
-export type { DevicesShape, JobShape, ServingModel };
+export type { AlertShape, DevicesShape, JobShape, RuleShape, ServingModel };
 
 /** One line of the list of streams. */
 export interface ListedStream extends StreamShape {
@@ -50,12 +51,24 @@ export class ApiError extends Error {
 
 async function read<T>(path: string, query: Readonly<Record<string, string>> = {}): Promise<T> {
   const search = new URLSearchParams(query).toString();
+  return await ask(search === "" ? path : `${path}?${search}`, {});
+}
+
+/** Asks for something to be done; an answer without a body is null. */
+function send<T>(method: "POST" | "DELETE", path: string, body?: unknown): Promise<T> {
+  const json = { "Content-Type": "application/json" };
+  const content = body === undefined ? {} : { headers: json, body: JSON.stringify(body) };
+  return ask(path, { method, ...content });
+}
+
+async function ask<T>(address: string, init: RequestInit): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(search === "" ? path : `${path}?${search}`);
+    response = await fetch(address, init);
   } catch {
     throw new ApiError(0, "The service does not answer", "Trying again as soon as it is back.");
   }
+  if (response.status === 204) return null as T;
   if (response.ok) return await response.json();
   const problem = await response.json().catch(() => ({}));
   throw new ApiError(
@@ -130,6 +143,66 @@ export async function listJobs(): Promise<readonly JobShape[]> {
 /** What jobs run on. */
 export function readDevices(): Promise<DevicesShape> {
   return read("/v1/devices");
+}
+
+/** Alerts in a state, the newest first. */
+export async function listAlerts(state: string, limit: number): Promise<readonly AlertShape[]> {
+  const query = { state, limit: String(limit) };
+  return (await read<{ alerts: AlertShape[] }>("/v1/alerts", query)).alerts;
+}
+
+/** Acknowledges or resolves an alert. */
+export function actOnAlert(id: string, what: "acknowledge" | "resolve"): Promise<AlertShape> {
+  return send("POST", `/v1/alerts/${id}/${what}`);
+}
+
+/** The alert rules. */
+export async function listRules(): Promise<readonly RuleShape[]> {
+  return (await read<{ rules: RuleShape[] }>("/v1/alerts/rules")).rules;
+}
+
+/** Makes a rule. */
+export function makeRule(body: unknown): Promise<RuleShape> {
+  return send("POST", "/v1/alerts/rules", body);
+}
+
+/** Deletes a rule. */
+export function deleteRule(id: string): Promise<void> {
+  return send("DELETE", `/v1/alerts/rules/${id}`);
+}
+
+/** Samples of an event's picture. */
+const EVENT_SAMPLES = 120;
+
+/**
+ * The samples up to now in an alert's first channel, with what was predicted of each while the
+ * service remembers it; else the samples alone.
+ */
+export async function readEvent({ stream, channels, openedAt }: AlertShape) {
+  const openedMs = Date.parse(openedAt);
+  const recent = await readInnovations(stream, 2 * EVENT_SAMPLES);
+  const opened = recent.findIndex(({ timestamp }) => Date.parse(timestamp) >= openedMs);
+  if (opened > 0 || (opened === 0 && Date.parse(recent[0]!.timestamp) === openedMs)) {
+    const channel = channels[0] ?? Object.keys(recent.at(-1)!.values)[0]!;
+    const from = Math.max(0, opened - EVENT_SAMPLES / 2);
+    return recent.slice(from, from + EVENT_SAMPLES).map((sample) => ({
+      timeMs: Date.parse(sample.timestamp),
+      value: sample.values[channel] ?? null,
+      expected: sample.expected[channel] ?? null,
+      scale: sample.scale[channel] ?? null,
+    }));
+  }
+  const { periodS } = await readStream(stream);
+  const fromMs = openedMs - (periodS ?? 60) * 1_000 * EVENT_SAMPLES / 2;
+  const from = new Date(fromMs).toISOString();
+  const stored = await readObservations(stream, { from, maxPoints: EVENT_SAMPLES });
+  const column = stored.channels[channels[0] ?? Object.keys(stored.channels)[0]!] ?? [];
+  return stored.timestamps.map((timestamp, i) => ({
+    timeMs: Date.parse(timestamp),
+    value: column[i] ?? null,
+    expected: null,
+    scale: null,
+  }));
 }
 
 /** Address of a stream's events. */

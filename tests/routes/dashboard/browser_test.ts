@@ -230,6 +230,34 @@ const STEPS: readonly (readonly [name: string, run: () => Promise<void>])[] = [
     await page.setViewportSize({ width: 1280, height: 900 });
     await page.unroute("**/v1/jobs");
   }],
+  ["the page of the alerts makes rules, and shows what opens, live", async () => {
+    await page.goto(running.url);
+    await page.locator('nav a[href="/alerts"]').click();
+    await page.locator('#live[data-state="open"]').waitFor();
+    await page.locator("#open", { hasText: "Nothing is open" }).waitFor();
+    const field = (name: string) => page.locator(`#rule [name="${name}"]`);
+    await field("name").fill("too warm");
+    await field("prefix").fill("warm");
+    assert.equal(await field("above").isVisible(), false);
+    await field("kind").selectOption("value");
+    await field("above").fill("30");
+    await page.locator("#rule button").click();
+    await page.locator("#rules tbody tr", { hasText: "value · above 30" }).waitFor();
+    const nowNs = BigInt(Math.floor(performance.timeOrigin)) * 1_000_000n;
+    const values = Float64Array.from({ length: 40 }, (_, i) => i < 39 ? 20 + i % 3 : 35);
+    const timestampsNs = BigInt64Array.from(values, (_, i) => nowNs + BigInt(i) * 1_000_000_000n);
+    const warm = { streamId: "warm", channels: ["value"], timestampsNs, values: [values] };
+    await client.send(warm, 0, 40);
+    const row = page.locator("#open tbody tr", { hasText: "value is 35, above 30" });
+    await row.waitFor();
+    await row.locator("svg.event line.mark").waitFor();
+    assert.match((await row.locator("svg.event .value").getAttribute("d"))!, /^M.*L/);
+    await row.getByText("Resolve").click();
+    await page.locator("#closed tbody tr", { hasText: "person" }).waitFor();
+    await page.setViewportSize({ width: 360, height: 740 });
+    assert.equal(await overflowsSideways(), false);
+    await page.setViewportSize({ width: 1280, height: 900 });
+  }],
   ["nothing was loaded from elsewhere, and nothing complained", () => {
     assert.deepEqual([...origins], [running.url]);
     assert.deepEqual(complaints, []);

@@ -11,13 +11,17 @@ const assets: Assets = {
   pages: new Map([
     ["index.html", { html: "<p>list</p>", etag: '"1"' }],
     ["stream.html", { html: "<p>stream</p>", etag: '"2"' }],
+    ["alerts.html", { html: "<p>alerts</p>", etag: '"4"' }],
     ["models.html", { html: "<p>models</p>", etag: '"3"' }],
   ]),
 };
 const app = dashboard({ load: () => Promise.resolve(assets) });
 
 Deno.test("dashboard() serves its pages under a policy of their own origin", async () => {
-  const pages = [["/", "list"], ["/stream?id=a", "stream"], ["/models", "models"]] as const;
+  const pages = [["/", "list"], ["/stream?id=a", "stream"], ["/models", "models"], [
+    "/alerts",
+    "alerts",
+  ]] as const;
   for (const [path, text] of pages) {
     const response = await app.request(path);
     assert.equal(response.status, 200);
