@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** A small picture of an event: what was measured, what was expected, and where the alert opened. */
+/** A small picture of an event: measured and expected values, and where the alert opened. */
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 240;

@@ -250,7 +250,7 @@ const STEPS: readonly (readonly [name: string, run: () => Promise<void>])[] = [
     await client.send(warm, 0, 40);
     const row = page.locator("#open tbody tr", { hasText: "value is 35, above 30" });
     await row.waitFor();
-    await row.locator("svg.event line.mark").waitFor();
+    await row.locator("svg.event line.mark").waitFor({ state: "attached" });
     assert.match((await row.locator("svg.event .value").getAttribute("d"))!, /^M.*L/);
     await row.getByText("Resolve").click();
     await page.locator("#closed tbody tr", { hasText: "person" }).waitFor();
