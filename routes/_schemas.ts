@@ -143,6 +143,7 @@ export const anomalySchema = z.object({
     description: "Chance a sample that a clean stream opens such an alarm",
   }),
   reason: z.string().nullable().openapi({ description: "What spoke loudest" }),
+  number: z.int().nullable().openapi({ description: "Counts the alarms of the stream" }),
   channels: z.array(z.string()),
   values: z.array(numberOrNull),
   expected: z.array(numberOrNull),

@@ -1,8 +1,11 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { ANOMALIES_MAX, type Service } from "../src/service/service.ts";
 import { TIMESTAMP_NS_MAX, TIMESTAMP_NS_MIN } from "../src/signal/timestamp.ts";
+import { InvalidValueError } from "../src/base/errors.ts";
+import { parseJson, readBody } from "./_body.ts";
 import {
   anomalySchema,
+  describeRequest,
   instant,
   jsonAnswer,
   newRoutes,
@@ -40,6 +43,43 @@ const getRoute = createRoute({
   },
 });
 
+/** Bytes of a body that says something of an alarm. */
+export const FEEDBACK_BYTES_MAX = 4_096;
+
+const feedbackBody = z.strictObject({ fine: z.boolean() }).openapi("AlarmFeedback");
+
+const feedbackRoute = createRoute({
+  hide: true,
+  method: "post",
+  path: "/v1/streams/{id}/anomalies/{flag}/feedback",
+  summary: "Says whether an alarm was fine",
+  description: "Events of its kind (reason and loudest channel) open no alarm any more, unless " +
+    "they are ten times rarer; `false` takes that back. Part of the stream's state.",
+  request: {
+    params: streamParams.extend({
+      flag: wholeNumber(0, Number.MAX_SAFE_INTEGER).openapi({
+        param: { name: "flag", in: "path" },
+        description: "`number` of the alarm; the last 64 of a stream are remembered",
+      }),
+    }),
+    query: query({}),
+  },
+  responses: {
+    200: jsonAnswer(
+      z.object({ id: z.string(), flag: z.int(), fine: z.boolean() }),
+      "It is part of the state, and durable",
+    ),
+    ...problems(400, 404, 408, 413, 422, 503),
+  },
+});
+
+/** @throws {ProtocolError | InvalidValueError} no JSON, or not what is asked for */
+function parseFeedback(bytes: Uint8Array): boolean {
+  const parsed = feedbackBody.safeParse(parseJson(bytes));
+  if (parsed.success) return parsed.data.fine;
+  throw new InvalidValueError("fine", "", 'a body of {"fine": true} or false');
+}
+
 /** Alarms of stored streams. */
 export function anomalyRoutes(service: Service): OpenAPIHono {
   const routes = newRoutes();
@@ -47,6 +87,14 @@ export function anomalyRoutes(service: Service): OpenAPIHono {
     const { from, to, limit = LIMIT_DEFAULT } = c.req.valid("query");
     const range = { fromNs: from ?? TIMESTAMP_NS_MIN, toNs: to ?? TIMESTAMP_NS_MAX, limit };
     return c.json(await service.anomalies(c.req.valid("param").id, range), 200);
+  });
+  describeRequest(routes, feedbackRoute, {
+    body: { content: { "application/json": { schema: feedbackBody } } },
+  });
+  routes.openapi(feedbackRoute, async (c) => {
+    const { id, flag } = c.req.valid("param");
+    const bytes = await readBody(c.req.raw, "FEEDBACK_BYTES_MAX", FEEDBACK_BYTES_MAX, service);
+    return c.json(await service.giveFeedback(id, flag, parseFeedback(bytes)), 200);
   });
   return routes;
 }

@@ -86,10 +86,11 @@ export type TrackOrigins = {
 };
 
 /**
- * Structural forecasts that wait for their targets, origins times leads. Horizons beyond 48 leads
- * learn from every second, third, … slot: at 96 leads that costs 0.001 in MASE and saves 80 kB.
+ * Structural forecasts that wait for their targets, origins times leads. Horizons beyond 34 leads
+ * learn from every second, third, … slot: at 48 leads that saves 32 kB and a seventh of a sample's
+ * time; MASE of the committee is the same with networks, and 0.001 higher without.
  */
-export const WAITING_FORECASTS_MAX = 2400;
+export const WAITING_FORECASTS_MAX = 1200;
 
 const INNOVATION_CLIP = 6;
 

@@ -123,7 +123,7 @@ export function stateBytesMax(
     if (readouts.light) total += readoutBytes(LIGHT_FEATURES_MAX);
     if (readouts.full) total += readoutBytes(FEATURES_MAX);
     if (readouts.light || readouts.full) {
-      const origins = WAITING_FORECASTS_MAX / leads + 2;
+      const origins = Math.ceil(WAITING_FORECASTS_MAX / leads) + 2;
       total += origins * (4 * leads + 4 * (2 * FEATURES_MAX + LIGHT_FEATURES_MAX) + 9);
     }
   }

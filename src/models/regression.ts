@@ -10,6 +10,7 @@ import {
   setTransition,
   structuralStart,
 } from "./structural.ts";
+import { forecastMeanAt } from "./structural_forecast.ts";
 import { observationRowInto, seasonPhases } from "./structural_layout.ts";
 
 /**
@@ -19,17 +20,22 @@ import { observationRowInto, seasonPhases } from "./structural_layout.ts";
  *
  * The structural filter is run over y and over each regressor with the same gains; its innovations
  * are free of what level and seasons say already, and the regression of one on the others is
- * generalised least squares (Harvey 1989, section 7.3), done recursively. Each innovation is
- * predicted before it is learned from, and a share of the effect is used that grows with what the
- * predictions have gained:
+ * generalised least squares (Harvey 1989, section 7.3), done recursively. A share of the effect is
+ * used that grows with what it has gained where it was not learned from yet: the larger of
  *
- *   share = 1 − (mean |error with| / mean |error without|)^40, not below 0
+ *   one step:    1 − (mean |error with| / mean |error without|)^40
+ *   many steps:  1 − (standard error / mean)² of the gains of past forecasts, window by window
+ *
+ * and 0 where there is no gain. Of a regressor whose future is not known nothing is gained beyond
+ * what its own past tells.
  */
 export interface Regressors {
   /** NaN counts as the usual value.                                     [regressor][past time] */
   readonly past: readonly Float64Array[];
   /** [regressor][future time] */
   readonly future: readonly Float64Array[];
+  /** Leads for which a regressor is known at an origin; Infinity = all.            [regressor] */
+  readonly knownLeads: readonly number[];
 }
 
 /** What a regression takes out of the past and adds to the future. */
@@ -52,8 +58,12 @@ const CLIP_SIZES = 4;
 const SHARE_POWER = 40;
 /** The first share of the innovations is learned from, and not judged. */
 const UNJUDGED_SHARE = 0.3;
-/** Fewer judged innovations say nothing. */
+/** Fewer judged innovations, or windows, say nothing. */
 const JUDGED_MIN = 12;
+const WINDOWS_MIN = 4;
+/** Windows of past forecasts, and their leads, at most. */
+const WINDOWS_MAX = 40;
+const LEADS_MAX = 48;
 
 /** Standardised by the past; a regressor that never changed is 0. */
 function standardised(
@@ -71,8 +81,28 @@ function standardised(
   return { past: past.map(own), future: future.map(own) };
 }
 
-/** Innovations over their deviations, of the values and of each regressor.    [1 + regressor][…] */
-function whitened({ model, us, values, level }: Stretch, columns: readonly Float64Array[]) {
+/** A past forecast: what it missed, of the values and each regressor.      [lead][1 + regressor] */
+interface PastWindow {
+  /** Innovations before it. */
+  readonly at: number;
+  readonly errors: readonly Float64Array[];
+}
+
+/** Rows at which past forecasts begin: windows side by side over the judged part. */
+function windowStarts(rows: number, leads: number): Set<number> {
+  const first = Math.ceil(UNJUDGED_SHARE * rows);
+  const count = Math.min(WINDOWS_MAX, Math.floor((rows - first) / leads));
+  return new Set(Array.from({ length: count }, (_, i) => rows - (i + 1) * leads));
+}
+
+/** Innovations over their deviations, [1 + regressor][…], and past forecasts. */
+function whitened(
+  { model, us, values, level }: Stretch,
+  columns: readonly Float64Array[],
+  leads: number,
+) {
+  const starts = windowStarts(us.length, leads);
+  const windows: PastWindow[] = [];
   const { layout } = model;
   const n = layout.size;
   const state = structuralStart(model, us[0]! - 1, level);
@@ -81,7 +111,20 @@ function whitened({ model, us, values, level }: Stretch, columns: readonly Float
   const out: number[][] = series.map(() => []);
   const { kernels, row, column } = plainWork(n);
   const phases = seasonPhases(layout);
+  const ahead = seasonPhases(layout);
   for (let t = 0; t < us.length; t++) {
+    if (starts.has(t)) {
+      const errors = Array.from(
+        { length: leads },
+        (_, l) =>
+          Float64Array.from(
+            series,
+            (own, k) =>
+              own[t + l]! - forecastMeanAt(model, { ...state, mean: means[k]! }, us[t + l]!, ahead),
+          ),
+      );
+      windows.push({ at: out[0]!.length, errors });
+    }
     const dt = Math.max(0, us[t]! - state.u);
     if (dt > 0) {
       setTransition(model, dt);
@@ -103,7 +146,32 @@ function whitened({ model, us, values, level }: Stretch, columns: readonly Float
     });
     kernels.subtractOuter(state.cov, column, 1 / variance, 1, n);
   }
-  return out;
+  return { innovations: out, windows };
+}
+
+/** Mean |error| of a window without the regression less that with it; NaN where none is known. */
+function gainOf({ errors }: PastWindow, weights: Float64Array, known: readonly number[]): number {
+  let [sum, count] = [0, 0];
+  errors.forEach((own, lead) => {
+    let effect = 0;
+    for (let k = 0; k < weights.length; k++) {
+      if (lead < known[k]!) effect += weights[k]! * own[k + 1]!;
+    }
+    if (!Number.isFinite(own[0]! - effect)) return;
+    sum += Math.abs(own[0]!) - Math.abs(own[0]! - effect);
+    count++;
+  });
+  return sum / count;
+}
+
+/** Share of an effect that the gains of windows speak for: 1 − (standard error / mean)². */
+function shareOfGains(gains: readonly number[]): number {
+  const known = gains.filter(Number.isFinite);
+  if (known.length < WINDOWS_MIN) return 0;
+  const mean = known.reduce((sum, gain) => sum + gain / known.length, 0);
+  const square = known.reduce((sum, gain) => sum + (gain - mean) ** 2, 0);
+  const variance = square / (known.length - 1) / known.length;
+  return mean > 0 ? Math.max(0, 1 - variance / mean ** 2) : 0;
 }
 
 /** Coefficients, their covariance in units of the noise, and what they have gained. */
@@ -114,7 +182,12 @@ interface Fit {
   readonly share: number;
 }
 
-function fitOf(errors: readonly number[], columns: readonly number[][]): Fit {
+function fitOf(
+  { innovations, windows }: ReturnType<typeof whitened>,
+  known: readonly number[],
+): Fit {
+  const [errors, ...columns] = innovations as [number[], ...number[][]];
+  const gains: number[] = [];
   const size = columns.length;
   const usual = usualSize(Float64Array.from(errors.slice(errors.length >> 1), Math.abs));
   const noise = SCALE_OF_MEAN_ABS * usual;
@@ -125,6 +198,9 @@ function fitOf(errors: readonly number[], columns: readonly number[][]): Fit {
   const along = new Float64Array(size);
   let [plain, withEffect, judged] = [0, 0, 0];
   errors.forEach((error, t) => {
+    for (const window of windows) {
+      if (window.at === t) gains.push(gainOf(window, weights, known));
+    }
     let expected = 0;
     for (let k = 0; k < size; k++) {
       x[k] = columns[k]![t]!;
@@ -146,8 +222,8 @@ function fitOf(errors: readonly number[], columns: readonly number[][]): Fit {
     for (let k = 0; k < size; k++) weights[k] = weights[k]! + gain[k]! * rest;
   });
   const hasGained = judged >= JUDGED_MIN && plain > 0;
-  const share = hasGained ? Math.max(0, 1 - (withEffect / plain) ** SHARE_POWER) : 0;
-  return { weights, cov, noise, share };
+  const oneStep = hasGained ? Math.max(0, 1 - (withEffect / plain) ** SHARE_POWER) : 0;
+  return { weights, cov, noise, share: Math.max(oneStep, shareOfGains(gains)) };
 }
 
 /**
@@ -173,8 +249,9 @@ export function regressionEffect(
   const future = new Float64Array(futureCount);
   const deviation = new Float64Array(futureCount);
   const columns = regressors.past.map((own, k) => standardised(own, regressors.future[k]!));
-  const [errors, ...white] = whitened(stretch, columns.map((column) => column.past));
-  const { weights, cov, noise, share } = fitOf(errors!, white);
+  const leads = Math.max(1, Math.min(futureCount, LEADS_MAX, Math.floor(timesS.length / 10)));
+  const white = whitened(stretch, columns.map((column) => column.past), leads);
+  const { weights, cov, noise, share } = fitOf(white, regressors.knownLeads);
   const size = weights.length;
   const unit = share * ensemble.scale;
   columns.forEach((column, k) => {

@@ -22,6 +22,7 @@ import { type AnswersShape, answersShape } from "./answer_shapes.ts";
 import type { Backtests } from "./backtests.ts";
 import { channelComponentsShape, type ComponentsShape } from "./component_shapes.ts";
 import { REGRESSED_SAMPLES_MAX } from "../streams/regressed.ts";
+import { removeFeedback } from "../streams/feedback_log.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { mergeByStream, mergeRows } from "./merge.ts";
 import { type Observations, readObservations, selectChannels } from "./observations.ts";
@@ -220,6 +221,7 @@ export class Service {
   async deleteStream(id: string): Promise<void> {
     const isDeleted = await this.#store.deleteStream(id);
     await this.#engine.drop(id);
+    await removeFeedback(this.#store, id);
     this.events.close(id);
     this.#recent.forget(id);
     await this.alerts.streamDeleted(id);
@@ -298,6 +300,22 @@ export class Service {
       anomalies: alarms.map(anomalyShape),
       next: last === undefined ? null : formatTimestamp(last.timestampNs + 1n),
     };
+  }
+
+  /**
+   * Takes in what a person says of an alarm.
+   *
+   * @param number  of the alarm, among those of the stream
+   * @throws {NotFoundError | LimitError} no such stream or alarm, or too much was said already
+   */
+  async giveFeedback(
+    id: string,
+    number: number,
+    isFine: boolean,
+  ): Promise<{ id: string; flag: number; fine: boolean }> {
+    await this.#record(id);
+    await this.#engine.giveFeedback(id, { number, isFine });
+    return { id, flag: number, fine: isFine };
   }
 
   /** The last samples with their one-step predictions, oldest first. */

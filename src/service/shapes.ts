@@ -43,6 +43,8 @@ export interface AnomalyShape {
   flag: number;
   p: number | null;
   reason: string | null;
+  /** Counts the alarms of the stream's state. */
+  number: number | null;
   channels: string[];
   values: (number | null)[];
   expected: (number | null)[];
@@ -201,6 +203,7 @@ export function anomalyShape(alarm: AlarmEvent): AnomalyShape {
     flag: alarm.flag,
     p: alarm.p ?? null,
     reason: alarm.reason ?? null,
+    number: alarm.number ?? null,
     channels: [...alarm.channels],
     values: [...alarm.value],
     expected: [...alarm.expected],

@@ -1,10 +1,12 @@
 import type { Clock } from "../base/clock.ts";
-import { OverloadError, StateMismatchError } from "../base/errors.ts";
+import { NotFoundError, OverloadError, StateMismatchError } from "../base/errors.ts";
 import { type Segment, sliceSegment } from "../signal/segment.ts";
 import type { IssuedForecast, Snapshot, Store } from "../stores/store.ts";
 import { CommitQueue } from "./commit_queue.ts";
 import { type Applied, StreamFailedError } from "./engine.ts";
-import type { AbsorbAnswer, ShardCommit } from "./shard.ts";
+import type { Feedback, ToldAlarm } from "./feedback.ts";
+import { appendFeedback, readFeedback } from "./feedback_log.ts";
+import type { AbsorbAnswer, LoadAnswer, ShardCommit } from "./shard.ts";
 import { REPLAY_SNAPSHOT_SAMPLES, samplesBeforeCommit } from "./snapshots.ts";
 import type { Pending, Track } from "./track.ts";
 
@@ -72,11 +74,14 @@ export class Advancer {
     try {
       if (track.failed !== null) throw new StreamFailedError(track.id, track.failed);
       if (!track.isLoaded) await this.#load(track);
+      await this.#takeFeedback(track);
       while (track.applied < target || track.pending.length > 0) {
         if (this.#isStopped) throw new OverloadError("The engine is closing", 5);
         const batch = await this.#nextBatch(track);
-        if (batch.length > 0) await this.#absorb(track, batch);
-        else if (track.applied < target || track.pending.length > 0) {
+        if (batch.length > 0) {
+          await this.#absorb(track, batch);
+          await this.#takeFeedback(track);
+        } else if (track.applied < target || track.pending.length > 0) {
           throw new Error(`The log of "${track.id}" ends at ${track.applied}`);
         }
       }
@@ -91,11 +96,11 @@ export class Advancer {
     const modelHash = await track.port.call<string>("modelHash", { streamId, settings });
     const snapshot = await this.#store.latestSnapshot(streamId, modelHash);
     const load = (from: Snapshot | null) =>
-      track.port.call<{ appliedOffset: number; stateBytes: number }>("load", {
+      track.port.call<LoadAnswer>("load", {
         ...{ streamId, createdNs, settings },
         snapshot: from,
       });
-    const { appliedOffset, stateBytes } = await load(snapshot).catch((error) => {
+    const { appliedOffset, stateBytes, feedbackCount } = await load(snapshot).catch((error) => {
       // A snapshot that cannot be read costs a longer replay, nothing else.
       if (
         snapshot !== null && (error instanceof StateMismatchError || error instanceof SyntaxError)
@@ -106,9 +111,49 @@ export class Advancer {
     });
     track.applied = appliedOffset;
     track.stateBytes = stateBytes;
+    track.feedback = (await readFeedback(this.#store, { id: streamId, createdNs }))
+      .slice(feedbackCount);
     track.uncommitted = null;
     track.silentBelow = track.pending[0]?.start ?? track.target;
     track.isLoaded = true;
+  }
+
+  /** What people said at this very place of the log comes before the next sample. */
+  async #takeFeedback(track: Track): Promise<void> {
+    for (;;) {
+      const [next] = track.feedback;
+      if (next === undefined || next.offset > track.applied) return;
+      const argument = { streamId: track.id, feedback: next };
+      await track.port.call("takeFeedback", argument);
+      track.feedback = track.feedback.slice(1);
+      track.markAbsorbed(0, this.#clock.monotonicMs());
+    }
+  }
+
+  /** Samples of the next message: up to the next feedback, whose place is between two of them. */
+  #room(track: Track): number {
+    const untilFeedback = (track.feedback[0]?.offset ?? Infinity) - track.applied;
+    return Math.min(batchSamplesMax(track.channelCount), untilFeedback);
+  }
+
+  /**
+   * Takes in what a person says of an alarm, here and now: written to the store first, so that a
+   * replay takes it in at the same place. Call it only inside `track.exclusive`, behind `advance`.
+   *
+   * @throws {NotFoundError} no such alarm is remembered
+   * @throws {LimitError} FEEDBACK_MAX
+   */
+  async giveFeedback(track: Track, feedback: Feedback): Promise<void> {
+    const { id: streamId, createdNs, applied: offset, port } = track;
+    const { number } = feedback;
+    const alarm = await port.call<ToldAlarm | null>("recallAlarm", { streamId, number });
+    if (alarm === null) throw new NotFoundError("alarm", String(number));
+    const stream = { id: streamId, createdNs };
+    const count = (await readFeedback(this.#store, stream)).length;
+    await appendFeedback(this.#store, stream, { ...feedback, count, offset });
+    track.feedback = [...track.feedback, { ...feedback, createdNs, offset }];
+    await this.#takeFeedback(track);
+    await this.commit(track);
   }
 
   /** The next samples in order: submissions where they fit, else from the log up to the next. */
@@ -120,7 +165,7 @@ export class Advancer {
     }
     const batch: Piece[] = [];
     let next = track.applied;
-    let room = batchSamplesMax(track.channelCount);
+    let room = this.#room(track);
     while (room > 0 && track.pending[0]?.start === next) {
       const pending = track.pending.shift()!;
       const length = pending.segment.timestampsNs.length;
@@ -138,7 +183,7 @@ export class Advancer {
   }
 
   async #readLog(track: Track, end: number): Promise<Piece[]> {
-    const limit = Math.min(batchSamplesMax(track.channelCount), end - track.applied);
+    const limit = Math.min(this.#room(track), end - track.applied);
     if (limit <= 0) return [];
     const start = track.applied;
     const segment = await this.#store.readInOrder(track.id, start, limit);

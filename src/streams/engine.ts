@@ -1,6 +1,7 @@
 import type { ModelSummary, PastComponents } from "../models/model.ts";
 import type { Segment } from "../signal/segment.ts";
 import type { ChannelAnswers, DrawRequest } from "./answers.ts";
+import type { Feedback } from "./feedback.ts";
 import type { RegressionAnswer, RegressorRequest } from "./regressed.ts";
 import type {
   AlarmEnd,
@@ -173,6 +174,15 @@ export interface Engine {
    * @throws {LimitError} COMPONENT_TIMES_MAX
    */
   components(id: string, samples: Segment): Promise<ComponentsResult>;
+
+  /**
+   * Takes in what a person says of an alarm, behind all that the log holds at the time of the call;
+   * durable when it resolves.
+   *
+   * @throws {NotFoundError} no such stream, or no such alarm that is remembered
+   * @throws {LimitError} FEEDBACK_MAX
+   */
+  giveFeedback(id: string, feedback: Feedback): Promise<void>;
 
   /** Resolves when the state has absorbed all that the log held at the time of the call. */
   reach(id: string): Promise<void>;

@@ -20,6 +20,7 @@ import {
   StreamFailedError,
   type StreamState,
 } from "./engine.ts";
+import type { Feedback } from "./feedback.ts";
 import type { PartsOf } from "./shard.ts";
 import { LocalShardPort, type ShardPort, WorkerShardPort } from "./shard_port.ts";
 import { isCommitDue, STATE_CACHE_BYTES_MAX, STATE_CACHE_COUNT_MAX } from "./snapshots.ts";
@@ -275,6 +276,10 @@ export class StreamEngine implements Engine {
       id,
       (track) => track.port.call("components", { streamId: id, samples }),
     );
+  }
+
+  giveFeedback(id: string, feedback: Feedback): Promise<void> {
+    return this.#consistent(id, (track) => this.#advancer.giveFeedback(track, feedback));
   }
 
   reach(id: string): Promise<void> {

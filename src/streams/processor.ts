@@ -20,6 +20,13 @@ import {
   type StreamState,
 } from "./engine.ts";
 import { withGaps } from "./gaps.ts";
+import {
+  type Feedback,
+  recallAlarm,
+  takeFeedback,
+  tellEvents,
+  type ToldAlarm,
+} from "./feedback.ts";
 import { checkQuantiles, checkTimes } from "./forecast_request.ts";
 import {
   type ChannelState,
@@ -130,7 +137,8 @@ export class StreamProcessor {
     const appliedOffset = this.#envelope.sampleCount;
     const absorbed = { segment, start, appliedOffset, expected, scale, score, flag };
     const channels = this.#envelope.channels.map(({ name }) => name);
-    const told = { events, channels, epochNs: this.#envelope.epochNs };
+    const shown = tellEvents(this.#envelope.feedback, events, channels);
+    const told = { events: shown, channels, epochNs: this.#envelope.epochNs };
     return {
       ...absorbed,
       opened: openedAlarms(absorbed, told),
@@ -250,6 +258,22 @@ export class StreamProcessor {
     envelope.previousNs = length > 1 ? timestampsNs[length - 2]! : envelope.lastNs;
     envelope.lastNs = timestampsNs[length - 1]!;
     envelope.sampleCount += length;
+  }
+
+  /** Feedback taken so far. */
+  get feedbackCount(): number {
+    return this.#envelope.feedback.count;
+  }
+
+  /** The alarm of a number, while it is remembered. */
+  recallAlarm(number: number): ToldAlarm | null {
+    return recallAlarm(this.#envelope.feedback, number);
+  }
+
+  /** Takes in what a person said of an alarm. */
+  takeFeedback(feedback: Feedback): void {
+    this.#proof = null;
+    takeFeedback(this.#envelope.feedback, feedback);
   }
 
   /** Packs the state; the same bytes until the next `absorb`, and the caller's own. */

@@ -97,7 +97,11 @@ function contextModel({ model }: ProcessorConfig): ForecasterModel {
 }
 
 /** A column of past and future, and the same some rows later. */
-function lagged(past: Float64Array, future: Float64Array, lags: number): Regressors {
+function lagged(
+  past: Float64Array,
+  future: Float64Array,
+  { lags, isKnown }: { readonly lags: number; readonly isKnown: boolean },
+): Regressors {
   const whole = new Float64Array(past.length + future.length);
   whole.set(past);
   whole.set(future, past.length);
@@ -108,6 +112,7 @@ function lagged(past: Float64Array, future: Float64Array, lags: number): Regress
   return {
     past: columns.map((column) => column.subarray(0, past.length)),
     future: columns.map((column) => column.subarray(past.length)),
+    knownLeads: columns.map((_, lag) => isKnown ? Infinity : lag),
   };
 }
 
@@ -143,19 +148,22 @@ function regressorsOf(
       columnOf(segment, name),
       futureOf(config, segment, name, given, timesNs),
       // The sample before is one period before only where the times follow each other.
-      isEven ? LAGS : 0,
+      { lags: isEven ? LAGS : 0, isKnown: given !== null },
     )
   );
   const { calendar } = request;
   if (calendar !== null) {
+    const future = calendarRegressors(seconds(timesNs), periodS, calendar);
     parts.push({
       past: calendarRegressors(seconds(segment.timestampsNs), periodS, calendar),
-      future: calendarRegressors(seconds(timesNs), periodS, calendar),
+      future,
+      knownLeads: future.map(() => Infinity),
     });
   }
   return {
     past: parts.flatMap(({ past }) => past),
     future: parts.flatMap(({ future }) => future),
+    knownLeads: parts.flatMap(({ knownLeads }) => knownLeads),
   };
 }
 
@@ -173,7 +181,7 @@ function effectOn(
     state as ForecasterState,
     timesS(segment.timestampsNs.subarray(from), epochNs),
     columnOf(segment, name).subarray(from),
-    { past: regressors.past.map((own) => own.subarray(from)), future: regressors.future },
+    { ...regressors, past: regressors.past.map((own) => own.subarray(from)) },
     count,
   );
 }

@@ -21,6 +21,7 @@ import type {
   ForecastResult,
   StreamState,
 } from "./engine.ts";
+import type { Feedback, ToldAlarm } from "./feedback.ts";
 import { type Absorbed, StreamProcessor } from "./processor.ts";
 import { regressedForecast } from "./regressed.ts";
 
@@ -51,6 +52,13 @@ export interface LoadArgument {
   readonly createdNs: bigint;
   readonly settings: StreamSettings;
   readonly snapshot: Snapshot | null;
+}
+
+/** How far the state is that was opened. */
+export interface LoadAnswer {
+  readonly appliedOffset: number;
+  readonly stateBytes: number;
+  readonly feedbackCount: number;
 }
 
 /** Consecutive segments of one stream to absorb. */
@@ -133,7 +141,7 @@ export class Shard {
     return this.#processor(given.streamId, given.settings).modelHash;
   }
 
-  load(given: LoadArgument): { appliedOffset: number; stateBytes: number } {
+  load(given: LoadArgument): LoadAnswer {
     const processor = this.#processor(given.streamId, given.settings);
     if (given.snapshot !== null) processor.restore(given.snapshot);
     const { appliedOffset } = processor;
@@ -144,7 +152,7 @@ export class Shard {
       committedOffset: appliedOffset,
       stateBytes,
     });
-    return { appliedOffset, stateBytes };
+    return { appliedOffset, stateBytes, feedbackCount: processor.feedbackCount };
   }
 
   absorb(given: AbsorbArgument): AbsorbAnswer {
@@ -194,6 +202,14 @@ export class Shard {
     const ends = absorbed.flatMap(({ ended }) => ended);
     const coverage = resident.processor.coverage();
     return { streamCreatedNs: resident.createdNs, snapshot, events, ends, forecast, coverage };
+  }
+
+  recallAlarm(given: { readonly streamId: string; readonly number: number }): ToldAlarm | null {
+    return this.#resident(given.streamId).processor.recallAlarm(given.number);
+  }
+
+  takeFeedback(given: { readonly streamId: string; readonly feedback: Feedback }): void {
+    this.#resident(given.streamId).processor.takeFeedback(given.feedback);
   }
 
   describe(given: { readonly streamId: string }): StreamState {

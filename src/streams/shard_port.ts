@@ -18,6 +18,8 @@ export type ShardMethod =
   | "load"
   | "absorb"
   | "commit"
+  | "recallAlarm"
+  | "takeFeedback"
   | "describe"
   | "forecast"
   | "components"
@@ -41,6 +43,8 @@ export function shardMethods(shard: Shard): RemoteMethods & Record<ShardMethod, 
       const commit = shard.commit(argument);
       return withCommit(commit, commit);
     },
+    recallAlarm: (argument: Parameters<Shard["recallAlarm"]>[0]) => shard.recallAlarm(argument),
+    takeFeedback: (argument: Parameters<Shard["takeFeedback"]>[0]) => shard.takeFeedback(argument),
     describe: (argument: Parameters<Shard["describe"]>[0]) => shard.describe(argument),
     forecast: (argument: Parameters<Shard["forecast"]>[0]) => shard.forecast(argument),
     components: (argument: Parameters<Shard["components"]>[0]) => shard.components(argument),

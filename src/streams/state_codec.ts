@@ -2,9 +2,10 @@ import { StateMismatchError } from "../base/errors.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { packTree, type Tree, unpackTree } from "../base/tree.ts";
 import type { StreamSettings } from "../stores/store.ts";
+import { type FeedbackState, initialFeedback } from "./feedback.ts";
 
 /** Version of the envelope's form; part of the model hash, so that an old state is rebuilt. */
-export const STATE_VERSION = 1;
+export const STATE_VERSION = 2;
 
 /** One channel's part of a stream's state. */
 export interface ChannelState {
@@ -21,8 +22,9 @@ export interface DetectorState {
 }
 
 /**
- * A stream's whole state (the vocabulary's StreamState): a pure function of the settings and of
- * the in-order samples, whatever segments they came in.
+ * A stream's whole state (the vocabulary's StreamState): a pure function of the settings,
+ * of the in-order samples, whatever segments they came in, and of the feedback at its place among
+ * them.
  */
 export interface Envelope {
   version: number;
@@ -37,6 +39,7 @@ export interface Envelope {
   /** In the order of their first values; at one time by name. */
   channels: ChannelState[];
   detector: DetectorState | null;
+  feedback: FeedbackState;
 }
 
 /** The state of a stream that has seen nothing. */
@@ -50,6 +53,7 @@ export function emptyEnvelope(modelHash: string): Envelope {
     sampleCount: 0,
     channels: [],
     detector: null,
+    feedback: initialFeedback(),
   };
 }
 

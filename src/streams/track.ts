@@ -1,6 +1,7 @@
 import type { Segment } from "../signal/segment.ts";
 import type { StreamRecord, StreamSettings } from "../stores/store.ts";
 import type { Applied, Coverage } from "./engine.ts";
+import type { PlacedFeedback } from "./feedback_log.ts";
 import type { ShardPort } from "./shard_port.ts";
 import type { Uncommitted } from "./snapshots.ts";
 
@@ -34,6 +35,8 @@ export class Track {
   /** By `start`. */
   pending: Pending[] = [];
   uncommitted: Uncommitted | null = null;
+  /** Feedback that the state has not taken yet, by its place in the log. */
+  feedback: readonly PlacedFeedback[] = [];
   stateBytes = 0;
   /** As of the last commit. */
   coverage: Coverage = [];

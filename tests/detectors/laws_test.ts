@@ -8,6 +8,7 @@ import {
   FLAG_THRESHOLD,
   type FlagEvent,
   type FlagOptions,
+  type Reason,
 } from "../../src/detectors/detector.ts";
 import { detectors } from "../../src/detectors/mod.ts";
 
@@ -134,6 +135,55 @@ for (const detector of detectors) {
       const open = openings(events)[end.number]!;
       assert.ok(end.index > open.index && end.p <= open.p && end.openedS === open.openedS);
       assert.ok(end.peakS >= end.openedS && end.peakS <= end.index * PERIOD_S);
+    }
+  });
+
+  /** Faults from sample 3000 on, in noise, and the reasons that do them justice. */
+  const kinds: Record<string, readonly [(x: number, i: number) => number, readonly Reason[]]> = {
+    "a level": [(x) => x + 6, ["level"]],
+    "a change of variance": [(x, i) => (i % 2 === 0 ? 4 : -4) * Math.abs(x), ["variance"]],
+    "a quiet sensor": [(x) => 0.1 * x, ["variance"]],
+    "a stuck sensor": [() => 0.3, ["stuck"]],
+    "a missing channel": [() => NaN, ["dropout"]],
+    "a drift": [(x, i) => x + 0.02 * (i - 3000), ["drift", "level", "shape"]],
+  };
+  for (const [name, [change, reasons]] of Object.entries(kinds)) {
+    law(`says that ${name} is one, and of which channel`, () => {
+      for (const seed of [1, 2, 3]) {
+        const bad = noise(3600, seed).map((x, i) => (i >= 3000 && i < 3300 ? change(x, i) : x));
+        const { events } = detect(detector, [noise(3600, seed + 10), bad]);
+        const open = openings(events).find(({ index }) => index >= 3000 && index < 3300);
+        assert.ok(open !== undefined, `${name}, seed ${seed}: no alarm`);
+        assert.equal(open.channels[0], 1);
+        const end = events.find(({ phase, number }) => phase === "end" && number === open.number);
+        const told = (end ?? open).reason;
+        assert.ok(reasons.includes(told), `${name}, seed ${seed}: ${told}`);
+      }
+    });
+  }
+
+  law("says that times which stand still or change their step are a fault of the clock", () => {
+    const values = [noise(3000, 71)];
+    for (
+      const change of [
+        (t: number, i: number) => (i === 2000 ? t - 5 * PERIOD_S : t),
+        (t: number, i: number) => (i > 2000 ? t + 4 * PERIOD_S * (i - 2000) : t),
+      ]
+    ) {
+      const times = regularTimes(3000).map(change);
+      const { events } = detect(detector, values, { times });
+      const clock = openings(events).filter(({ reason }) => reason === "clock");
+      assert.equal(clock.length, 1);
+      assert.ok(clock[0]!.index >= 2000 && clock[0]!.index < 2100);
+      assert.deepEqual(clock[0]!.channels, []);
+    }
+  });
+
+  law("finds a spike of eight standard deviations of the noise in a season", () => {
+    for (const seed of [1, 2, 3]) {
+      const values = seasonal(3300, seed).map((x, i) => (i === 3000 ? x + 4 : x));
+      const { events } = detect(detector, [values]);
+      assert.ok(openings(events).some(({ index }) => index === 3000), `seed ${seed}`);
     }
   });
 
@@ -275,12 +325,17 @@ for (const detector of detectors) {
     assert.deepEqual(power.flag, a.flag);
   });
 
-  law("holds its state over missing values, which score 0", () => {
+  law("holds its state over missing values, which score 0 and are one dropout", () => {
     const values = seasonal(2000, 9);
     const holes = values.map((x, i) => (i >= 1500 && i < 1520 ? NaN : x));
-    const { score, flag } = detect(detector, [holes]);
-    for (let i = 1500; i < 1520; i++) assert.ok(score[i] === 0 && flag[i] === 0);
-    assert.deepEqual(alarms(flag.subarray(1500, 1600)), []);
+    const { score, flag, events } = detect(detector, [holes]);
+    for (let i = 1500; i < 1520; i++) assert.equal(score[i], 0);
+    const [dropout, ...more] = openings(events).filter(({ index }) =>
+      index >= 1500 && index < 1600
+    );
+    assert.deepEqual(more, []);
+    assert.equal(dropout!.reason, "dropout");
+    assert.deepEqual(alarms(flag.subarray(1500, 1600)), [dropout!.index - 1500]);
     const all = detect(detector, [new Float64Array(500).fill(NaN)]);
     assert.ok(all.score.every((u) => u === 0));
     const infinite = detect(detector, [holes.map((x) => (Number.isNaN(x) ? Infinity : x))]);

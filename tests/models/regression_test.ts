@@ -6,6 +6,7 @@ import { channel, hours, noise } from "./_series.ts";
 const PAST = 500;
 const FUTURE = 24;
 const ALL = PAST + FUTURE;
+const KNOWN = { knownLeads: [Infinity] };
 const model = modelNamed("structural");
 
 /** A day's season and an AR(1), with `weight` times a regressor on top. */
@@ -27,7 +28,7 @@ function errorsOf(weight: number, seed: number) {
   const { x, y } = seriesWith(weight, seed);
   const [past, future] = [y.subarray(0, PAST), y.subarray(PAST)];
   const state = model.stateOfContext(channel(), hours(PAST), past);
-  const regressors = { past: [x.subarray(0, PAST)], future: [x.subarray(PAST)] };
+  const regressors = { past: [x.subarray(0, PAST)], future: [x.subarray(PAST)], ...KNOWN };
   const effect = regressionEffect(state, hours(PAST), past, regressors, FUTURE);
   const informed = withEffect(model, effect);
   const own = informed.stateOfContext(channel(), hours(PAST), past);
@@ -72,17 +73,31 @@ Deno.test("regressionEffect() is nothing without regressors, values or change", 
   const { y } = seriesWith(0, 8);
   const past = y.subarray(0, PAST);
   const state = model.stateOfContext(channel(), hours(PAST), past);
-  const none = regressionEffect(state, hours(PAST), past, { past: [], future: [] }, FUTURE);
+  const none = regressionEffect(
+    state,
+    hours(PAST),
+    past,
+    { past: [], future: [], knownLeads: [] },
+    FUTURE,
+  );
   assert.deepEqual([none.share, none.future.length], [0, FUTURE]);
-  const flat = { past: [new Float64Array(PAST).fill(7)], future: [new Float64Array(FUTURE)] };
+  const flat = {
+    past: [new Float64Array(PAST).fill(7)],
+    future: [new Float64Array(FUTURE)],
+    ...KNOWN,
+  };
   const still = regressionEffect(state, hours(PAST), past, flat, FUTURE);
   assert.ok(still.future.every((value) => value === 0));
-  const gaps = { past: [new Float64Array(PAST).fill(NaN)], future: [new Float64Array(FUTURE)] };
+  const gaps = {
+    past: [new Float64Array(PAST).fill(NaN)],
+    future: [new Float64Array(FUTURE)],
+    ...KNOWN,
+  };
   const unknown = regressionEffect(state, hours(PAST), past, gaps, FUTURE);
   assert.ok(unknown.past.every((value) => value === 0));
   const huge = past.map((value) => value * 1e300);
   const extreme = model.stateOfContext(channel(), hours(PAST), huge);
-  const change = { past: [past], future: [new Float64Array(FUTURE)] };
+  const change = { past: [past], future: [new Float64Array(FUTURE)], ...KNOWN };
   const wild = regressionEffect(extreme, hours(PAST), huge, change, FUTURE);
   assert.ok(wild.past.every(Number.isFinite) && wild.deviation.every(Number.isFinite));
   const cold = model.initialState(channel());
@@ -96,7 +111,7 @@ Deno.test("withEffect() keeps to the bounds of the whole", () => {
   const past = y.subarray(0, PAST);
   const config = channel({ lower: 25, upper: 31 });
   const state = model.stateOfContext(config, hours(PAST), past);
-  const regressors = { past: [x.subarray(0, PAST)], future: [x.subarray(PAST)] };
+  const regressors = { past: [x.subarray(0, PAST)], future: [x.subarray(PAST)], ...KNOWN };
   const effect = regressionEffect(state, hours(PAST), past, regressors, FUTURE);
   const informed = withEffect(model, effect);
   const own = informed.stateOfContext(config, hours(PAST), past);

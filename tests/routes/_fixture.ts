@@ -34,6 +34,7 @@ import type {
   ForecastResult,
   StreamState,
 } from "../../src/streams/engine.ts";
+import type { Feedback } from "../../src/streams/feedback.ts";
 import { HeldBacktestPort } from "../service/_backtests.ts";
 import { BASE, makeJobs, testContext } from "../service/_tuning.ts";
 
@@ -54,6 +55,8 @@ export class LastValueEngine implements Engine {
   /** Thrown by `submit` instead of absorbing, when set. */
   failure: Error | null = null;
   dropped: string[] = [];
+  /** What was said; only alarm 0 is known. */
+  readonly feedback: Feedback[] = [];
   /** Files of trained models by name. */
   readonly models = new Map<string, Uint8Array>();
 
@@ -166,6 +169,12 @@ export class LastValueEngine implements Engine {
       alarms: alarmsOf(segment, length),
       ended: [],
     });
+  }
+
+  async giveFeedback(id: string, feedback: Feedback): Promise<void> {
+    if (feedback.number !== 0) throw new NotFoundError("alarm", String(feedback.number));
+    await this.reach(id);
+    this.feedback.push(feedback);
   }
 
   setModel(name: string, bytes: Uint8Array | null): Promise<void> {

@@ -25,6 +25,7 @@ Deno.test("GET anomalies lists what opened, oldest first, with its proof", async
     flag: 2,
     p: null,
     reason: null,
+    number: null,
     channels: ["value"],
     values: [5_000],
     expected: [null],
@@ -50,4 +51,21 @@ Deno.test("GET anomalies names a bad range, an unknown parameter and an unknown 
   assert.equal(unknown.status, 400);
   assert.match(unknown.body.detail, /"since"; known: from, to, limit/);
   assert.equal((await send("GET", "/v1/streams/none/anomalies")).status, 404);
+});
+
+Deno.test("POST feedback hands on what was said, and names a bad body or alarm", async () => {
+  const { send, engine } = await withAlarms();
+  const answer = await send("POST", `${PATH}/0/feedback`, { fine: true });
+  assert.deepEqual([answer.status, answer.body], [200, { id: "a", flag: 0, fine: true }]);
+  assert.deepEqual(engine.feedback, [{ number: 0, isFine: true }]);
+  assert.equal((await send("POST", `${PATH}/7/feedback`, { fine: true })).status, 404);
+  assert.equal((await send("POST", `${PATH}/x/feedback`, { fine: true })).status, 400);
+  const bad = await send("POST", `${PATH}/0/feedback`, { fine: "yes" });
+  assert.deepEqual([bad.status, bad.body.field], [422, "fine"]);
+  const long = await send("POST", `${PATH}/0/feedback`, " ".repeat(5_000));
+  assert.equal(long.body.limitName, "FEEDBACK_BYTES_MAX");
+  assert.equal(
+    (await send("POST", "/v1/streams/b/anomalies/0/feedback", { fine: true })).status,
+    404,
+  );
 });

@@ -254,6 +254,53 @@ Deno.test("StreamEngine rebuilds the state when the settings of a stream change"
     assert.deepEqual(await engine.describe("s"), before);
   }));
 
+Deno.test("StreamEngine takes feedback in at its place in the log, live and replayed alike", async () => {
+  /** The values of the alarms and the state's hash, after feedback between two spikes. */
+  const live = async (horizon: number, rebuiltTo: number | null) => {
+    const found: { alarms: (number | null)[]; stateHash: string } = { alarms: [], stateHash: "" };
+    await withEngine(async ({ engine, store, ingest, restart }) => {
+      await store.putStream("s", { horizon });
+      for (const [second, value] of [1, 150, 2].entries()) await ingest(one("s", second, value));
+      await engine.giveFeedback("s", { number: 0, isFine: true });
+      for (const [i, value] of [3, 150, 4, 200, 5].entries()) await ingest(one("s", 3 + i, value));
+      await assert.rejects(
+        () => engine.giveFeedback("s", { number: 7, isFine: true }),
+        NotFoundError,
+      );
+      let last = engine;
+      if (rebuiltTo !== null) {
+        await store.putStream("s", { horizon: rebuiltTo });
+        last = await restart();
+      }
+      found.stateHash = (await last.describe("s")).stateHash;
+      const events = await store.readEvents("s", 0n, 2n ** 62n, 10);
+      found.alarms = events.map(({ value }) => value[0]!);
+    });
+    return found;
+  };
+  const straight = await live(7, null);
+  // The second spike is like the one that was fine; the third is rarer.
+  assert.deepEqual(straight.alarms, [150, 200]);
+  assert.deepEqual(await live(9, 7), straight);
+});
+
+Deno.test("StreamEngine keeps feedback over a restart, and its snapshot with it", () =>
+  withEngine(async ({ engine, store, ingest, restart }) => {
+    for (const [second, value] of [1, 150].entries()) await ingest(one("s", second, value));
+    await engine.giveFeedback("s", { number: 0, isFine: true });
+    const { stateHash } = await engine.describe("s");
+    const other = await restart();
+    assert.equal((await other.describe("s")).stateHash, stateHash);
+    assert.equal((await store.latestSnapshot("s"))!.stateHash, stateHash);
+    const [appended] = await store.append([one("s", 2, 150)]);
+    const { record, inOrder, inOrderStart } = appended!;
+    assert.deepEqual((await other.submit(record, inOrder!, inOrderStart)).alarms, []);
+    await other.giveFeedback("s", { number: 0, isFine: false });
+    const [next] = await store.append([one("s", 3, 150)]);
+    const applied = await other.submit(next!.record, next!.inOrder!, next!.inOrderStart);
+    assert.equal(applied.alarms.length, 1);
+  }));
+
 Deno.test("StreamEngine absorbs a long submission in parts and tells all of it", () =>
   withEngine(async ({ engine, ingest }) => {
     const heard: number[] = [];

@@ -98,6 +98,14 @@ function logEnergy(bank: BankState, index: number): number {
   return Math.log((bank.energies[index]! + floor) / bank.unit);
 }
 
+/** Share of the mean difference that floors a motion: what is far below it is all the same. */
+const MOTION_FLOOR = 0.05;
+
+/** Mean difference of the last 16 samples or so, with its floor. */
+export function motionOf({ energies, meanDifference }: BankState): number {
+  return energies[1]! + MOTION_FLOOR * meanDifference;
+}
+
 function writeBands(bank: BankState, out: Float64Array): void {
   let last = bank.previous;
   for (let i = 0; i < BAND_COUNT; i++) {

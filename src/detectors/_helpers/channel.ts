@@ -1,5 +1,6 @@
 import { nextUint32, type RandomState, seedRandom } from "../../base/random.ts";
 import {
+  BAND_COUNT,
   type BankRates,
   bankRates,
   type BankState,
@@ -11,6 +12,7 @@ import {
   writeFlagFeatures,
   writeScoreFeatures,
 } from "./bank.ts";
+import { type ChannelFaults, initialChannelFaults } from "./faults.ts";
 import { initialMahalanobis, type MahalanobisState, stepMahalanobis } from "./mahalanobis.ts";
 import { initialPatterns, type PatternState, stepPatterns } from "./patterns.ts";
 import { reasonOf } from "./reason.ts";
@@ -18,7 +20,6 @@ import {
   addToRobustLevel,
   flooredScale,
   initialRobustLevel,
-  MEAN_DEVIATION_TO_SD,
   robustDistance,
   type RobustLevelState,
 } from "./robust_level.ts";
@@ -42,8 +43,11 @@ const FLAG_RULE: TailRule = { tailShare: 0.03, cap: 4, decluster: false };
 
 /** Distance, its average, slow level. */
 export const SCORE_PARTS = 3;
-/** Subspace, level, patterns. */
-export const FLAG_PARTS = 3;
+/** Subspace, level, patterns, slow change, distance. */
+export const FLAG_PARTS = 5;
+
+/** One a part, two for what is looked at with the season and without it: subspace and level. */
+const TAIL_COUNT = SCORE_PARTS + FLAG_PARTS + 2;
 
 /** State of one channel. */
 export type ChannelState = {
@@ -61,17 +65,23 @@ export type ChannelState = {
   slow: number;
   /** Scale of the patterns, kept still between recomputations. */
   patternScale: number;
+  readonly faults: ChannelFaults;
   readonly random: RandomState;
   readonly bank: BankState;
   readonly remainderBank: BankState;
   readonly mahalanobis: MahalanobisState;
   readonly slowLevel: RobustLevelState;
   readonly level: RobustLevelState;
+  /** Of what the season leaves. */
+  readonly remainderLevel: RobustLevelState;
   readonly subspace: SubspaceState;
   readonly remainderSubspace: SubspaceState;
   readonly season: SeasonState;
   readonly patterns: PatternState;
-  /** Of distance, its average and slow level; of subspace, its remainder, level and patterns. */
+  /**
+   * Of distance, its average and slow level; of subspace and its remainder, level, patterns, level
+   * of the remainder, slow change; of distance for the flags.
+   */
   readonly tails: readonly TailState[];
 };
 
@@ -84,17 +94,19 @@ function initialChannel(random: RandomState): ChannelState {
     smoothed: 0,
     slow: 0,
     patternScale: 0,
+    faults: initialChannelFaults(),
     random,
     bank: initialBank(),
     remainderBank: initialBank(),
     mahalanobis: initialMahalanobis(SCORE_FEATURES),
     slowLevel: initialRobustLevel(),
     level: initialRobustLevel(),
+    remainderLevel: initialRobustLevel(),
     subspace: initialSubspace(FLAG_FEATURES),
     remainderSubspace: initialSubspace(FLAG_FEATURES),
     season: initialSeason(),
     patterns: initialPatterns(),
-    tails: Array.from({ length: SCORE_PARTS + FLAG_PARTS + 1 }, initialTail),
+    tails: Array.from({ length: TAIL_COUNT }, initialTail),
   };
 }
 
@@ -111,14 +123,18 @@ export function initialChannels(from: number, to: number, seed: number): Channel
 const scoreFeatures = new Float64Array(SCORE_FEATURES);
 const flagFeatures = new Float64Array(FLAG_FEATURES);
 
-/** Raises `parts` to this channel's calibrated score parts: distance, its average, slow level. */
+/**
+ * Raises `parts` to this channel's calibrated score parts: distance, its average, slow level.
+ *
+ * @returns the distance as evidence of a flag
+ */
 function scoreChannel(
   channel: ChannelState,
   x: number,
   dt: number,
   rates: BankRates,
   parts: Float64Array,
-): void {
+): number {
   stepBank(channel.bank, x, rates);
   writeScoreFeatures(channel.bank, scoreFeatures);
   const distance = stepMahalanobis(channel.mahalanobis, scoreFeatures);
@@ -127,24 +143,37 @@ function scoreChannel(
   const slowDistance = robustDistance(channel.slowLevel, channel.slow);
   addToRobustLevel(channel.slowLevel, channel.slow, channel.random);
   // Before the covariance is known there is no distance, which must not count as a small one.
-  if (channel.count < GRACE_PERIOD) return;
+  if (channel.count < GRACE_PERIOD) return 0;
   const raw = [distance, channel.smoothed, slowDistance];
   for (let i = 0; i < SCORE_PARTS; i++) {
     parts[i] = Math.max(parts[i]!, stepTail(channel.tails[i]!, raw[i]!, SCORE_RULE));
   }
+  return stepTail(channel.tails[9]!, distance, FLAG_RULE);
 }
 
 /** What one sample of one channel gave; scratch of a sample, by channel. */
 export interface ChannelEvidence {
-  /** Of subspace, level and patterns. */
+  /** Of subspace, level, patterns, slow change and distance. */
   readonly parts: Float64Array;
-  /** Distance from the usual level or season, in robust standard deviations. */
+  /** How far above the usual level or season, in robust standard deviations. */
   effect: number;
   /** False where the channel had no value. */
   isPresent: boolean;
 }
 
-/** Writes a channel's flag evidence: subspace, level, patterns. */
+/** First of the slow bands: tau = 64. */
+const SLOW_BAND = 5;
+
+/** Largest deviation of the slow bands, the slow level and the slow energy from their past. */
+function slowChange(features: Float64Array): number {
+  let most = Math.abs(features[FLAG_FEATURES - 1]!);
+  for (let i = SLOW_BAND; i <= BAND_COUNT; i++) most = Math.max(most, Math.abs(features[i]!));
+  return most;
+}
+
+const deviations = new Float64Array(FLAG_FEATURES);
+
+/** Writes a channel's flag evidence but that of the distance, which is there. */
 function gatherEvidence(
   channel: ChannelState,
   x: number,
@@ -156,28 +185,37 @@ function gatherEvidence(
   channel.position += dt;
   const tick = Math.max(season.tick + 1, Math.round(channel.position));
   const remainder = stepSeason(season, x, tick - season.tick);
+  const isGateOpen = isSeasonGateOpen(season);
   writeFlagFeatures(channel.bank, flagFeatures);
   const plain = stepTail(tails[3]!, stepSubspace(channel.subspace, flagFeatures), FLAG_RULE);
+  if (!isGateOpen) writeDeviations(channel.subspace, flagFeatures, deviations);
   stepBank(channel.remainderBank, remainder, rates);
   writeFlagFeatures(channel.remainderBank, flagFeatures);
   const left = stepSubspace(channel.remainderSubspace, flagFeatures);
   const seasonal = stepTail(tails[4]!, left, FLAG_RULE);
+  if (isGateOpen) writeDeviations(channel.remainderSubspace, flagFeatures, deviations);
   const distance = robustDistance(level, x);
   addToRobustLevel(level, x, channel.random);
+  const remainderDistance = robustDistance(channel.remainderLevel, remainder);
+  addToRobustLevel(channel.remainderLevel, remainder, channel.random);
   if (channel.count < 128 || channel.count % 32 === 0) channel.patternScale = flooredScale(level);
   const unit = { median: level.median, scale: channel.patternScale, count: channel.count };
   const pattern = stepPatterns(channel.patterns, season.ring, season.tick, unit, channel.random);
-  const isGateOpen = isSeasonGateOpen(season);
+  const change = stepTail(tails[8]!, slowChange(deviations), FLAG_RULE);
   // A young channel cannot know how rare a sample is.
   const cap = 0.5 + Math.log10(channel.count + 2);
   const { parts } = out;
   parts[0] = Math.min(isGateOpen ? seasonal : plain, cap);
-  parts[1] = Math.min(stepTail(tails[5]!, distance, FLAG_RULE), cap);
+  const far = stepTail(tails[5]!, distance, FLAG_RULE);
+  const farFromSeason = stepTail(tails[7]!, remainderDistance, FLAG_RULE);
+  parts[1] = Math.min(isGateOpen ? Math.max(far, farFromSeason) : far, cap);
   parts[2] = Math.min(stepTail(tails[6]!, pattern, FLAG_RULE), cap);
+  parts[3] = Math.min(change, cap);
+  parts[4] = Math.min(parts[4]!, cap);
   out.isPresent = true;
   out.effect = isGateOpen
-    ? Math.abs(remainder) / (MEAN_DEVIATION_TO_SD * season.remainder)
-    : distance;
+    ? remainderDistance * Math.sign(remainder - channel.remainderLevel.median)
+    : distance * Math.sign(x - level.median);
 }
 
 /**
@@ -197,12 +235,10 @@ export function stepChannel(
   channel.waiting = 0;
   if (channel.count === 0) channel.offset = value;
   const x = Math.min(VALUE_MAX, Math.max(-VALUE_MAX, value - channel.offset));
-  scoreChannel(channel, x, elapsed, rates, scoreParts);
+  out.parts[4] = scoreChannel(channel, x, elapsed, rates, scoreParts);
   gatherEvidence(channel, x, channel.count === 0 ? 0 : elapsed, rates, out);
   channel.count++;
 }
-
-const deviations = new Float64Array(FLAG_FEATURES);
 
 /** Why a channel spoke. */
 export function reasonOfChannel(channel: ChannelState, parts: Float64Array): Reason {

@@ -12,9 +12,10 @@ export type EventTrack = {
   score: number;
   reason: Reason;
   channels: readonly number[];
-  /** Samples since the opening, and those of them far from the usual level. */
+  /** Samples since the opening, and those of them far above and far below the usual level. */
   samples: number;
-  far: number;
+  above: number;
+  below: number;
   /** When the last alarm opened; −1e300 before the first. */
   lastOpenedS: number;
 };
@@ -31,7 +32,8 @@ export function initialTrack(): EventTrack {
     reason: "spike",
     channels: [],
     samples: 0,
-    far: 0,
+    above: 0,
+    below: 0,
     lastOpenedS: -1e300,
   };
 }
@@ -73,7 +75,8 @@ export function openTrack(
   track.reason = opening.reason;
   track.channels = opening.channels;
   track.samples = 0;
-  track.far = 0;
+  track.above = 0;
+  track.below = 0;
   return eventOf(track, "open", index);
 }
 

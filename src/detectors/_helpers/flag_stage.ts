@@ -7,7 +7,7 @@
  * an exponential tail above the level u of the highest quarter of them (at least ten; peaks over a
  * threshold, as SPOT does: Siffer et al. 2017), and that of other streams while there are few:
  *
- *   p(v) = (N(v) + 500 p0(v)) / (t + 500)                   p0(v) = 1e-3 · exp(−(v − 1) / 0.25)
+ *   p(v) = 1.35 (N(v) + 500 p0(v)) / (t + 500)              p0(v) = 1e-3 · exp(−(v − 1) / 0.25)
  *   N(v) = N(u) · exp(−(v − u) / m) for v >= u, else the peaks counted
  *   m = (sum of excesses over u + 40 · 0.25) / (N(u) + 40)
  *
@@ -29,6 +29,12 @@ const PRIOR_SAMPLES = 500;
 const PRIOR_RATE = 1e-3;
 const PRIOR_EXCESS = 0.25;
 const PRIOR_EVENTS = 40;
+/**
+ * A chance from few peaks is too small where it matters, since what is told is what looked rarest:
+ * without this, 1.3 to 1.4 times the wanted alarms open on eleven kinds of clean streams at rates
+ * from 1e-3 to 1e-4 (`deno task evaluate:detection`).
+ */
+const BIAS = 1.35;
 /** Rise of −log10 p within an event that is told before its alarm. */
 const RISE = 1;
 
@@ -138,5 +144,5 @@ export function surpriseOf({ peaks, count }: FlagState, evidence: number): numbe
   }
   const prior = PRIOR_RATE * Math.exp(-(evidence - 1) / PRIOR_EXCESS);
   const samples = count - WARM_UP + PRIOR_SAMPLES;
-  return -Math.log10(Math.min(1, (reached + PRIOR_SAMPLES * prior) / samples));
+  return -Math.log10(Math.min(1, BIAS * (reached + PRIOR_SAMPLES * prior) / samples));
 }

@@ -22,6 +22,9 @@ function largest(deviations: ArrayLike<number>, from: number, end: number): numb
   return most;
 }
 
+/** Patterns must say this much more than the rest: a level is an unknown pattern too. */
+const SHAPE_LEAD = 0.5;
+
 /**
  * What spoke loudest: a shape where the patterns did, else by the features that deviate most: fast
  * bands are a spike, middling ones a level (a season, where one was taken out and the patterns
@@ -29,7 +32,7 @@ function largest(deviations: ArrayLike<number>, from: number, end: number): numb
  */
 export function reasonOf({ parts, deviations, isSeasonal }: Spoken): Reason {
   const [subspace, level, pattern] = [parts[0]!, parts[1]!, parts[2]!];
-  if (pattern > subspace && pattern > level) return "shape";
+  if (pattern > Math.max(subspace, level) + SHAPE_LEAD) return "shape";
   const fast = largest(deviations, 0, FAST_END);
   const middle = largest(deviations, FAST_END, MIDDLE_END);
   const slow = largest(deviations, MIDDLE_END, SLOW_END);
@@ -41,12 +44,24 @@ export function reasonOf({ parts, deviations, isSeasonal }: Spoken): Reason {
   return isSeasonal && pattern > level ? "season" : "level";
 }
 
-/** Share of an event's samples far from the usual level, from which on it is one of level. */
+/** Shares of an event's samples far from the usual level that make it one of level, of variance. */
 const LEVEL_SHARE = 0.5;
-const LEVEL_SAMPLES_MIN = 8;
+const VARIANCE_SHARE = 0.1;
+const SAMPLES_MIN = 8;
 
-/** What an event was, looked at from its end: a spike that stayed was a level. */
-export function finalReason(reason: Reason, samples: number, far: number): Reason {
-  if (reason !== "spike" || samples < LEVEL_SAMPLES_MIN) return reason;
-  return far >= LEVEL_SHARE * samples ? "level" : "spike";
+/**
+ * What an event was, looked at from its end: a spike that stayed on one side was a level, one that
+ * went to both sides a change of variance.
+ */
+export function finalReason(
+  reason: Reason,
+  { samples, above, below }: {
+    readonly samples: number;
+    readonly above: number;
+    readonly below: number;
+  },
+): Reason {
+  if (reason !== "spike" || samples < SAMPLES_MIN) return reason;
+  if (Math.abs(above - below) >= LEVEL_SHARE * samples) return "level";
+  return Math.min(above, below) >= VARIANCE_SHARE * samples ? "variance" : "spike";
 }

@@ -7,7 +7,7 @@ export const RESERVOIR_SIZE = 256;
 const MAD_TO_SD = 1.4826;
 const QUANTILE_90 = 1.645;
 /** A normal distribution's standard deviation is so many times its mean deviation. */
-export const MEAN_DEVIATION_TO_SD = 1.2533;
+const MEAN_DEVIATION_TO_SD = 1.2533;
 const DISTANCE_MAX = 1e6;
 const SCALE_FLOOR = 1e-6;
 const COUNT_MIN = 20;

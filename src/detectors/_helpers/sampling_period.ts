@@ -45,6 +45,11 @@ export function stepPeriod(state: PeriodState, timeS: number): number {
   return Math.min(ratio, ELAPSED_MAX);
 }
 
+/** True where the period is known from enough samples that a change of it is one of rate. */
+export function isPeriodSettled({ count }: PeriodState): boolean {
+  return count > WINDOW;
+}
+
 const sorted = new Float64Array(WINDOW);
 
 function recompute(state: PeriodState): void {

@@ -8,6 +8,7 @@ const anomaly = {
   flag: 2,
   p: 0.01,
   reason: "spike",
+  number: 0,
   channels: ["value"],
   values: [99.5],
   expected: [12.25],

@@ -25,9 +25,12 @@ Deno.test("reasonOf() goes by the features that deviate most, and by the pattern
   assert.equal(reasonOf({ ...seasonal, parts: [1, 0, 2] }), "shape");
 });
 
-Deno.test("finalReason() calls a spike that stayed a level", () => {
-  assert.equal(finalReason("spike", 41, 30), "level");
-  assert.equal(finalReason("spike", 41, 3), "spike");
-  assert.equal(finalReason("spike", 4, 4), "spike");
-  assert.equal(finalReason("variance", 41, 41), "variance");
+Deno.test("finalReason() calls a spike that stayed a level, one to both sides a variance", () => {
+  const seen = (samples: number, above: number, below: number) => ({ samples, above, below });
+  assert.equal(finalReason("spike", seen(41, 30, 0)), "level");
+  assert.equal(finalReason("spike", seen(41, 0, 30)), "level");
+  assert.equal(finalReason("spike", seen(41, 3, 0)), "spike");
+  assert.equal(finalReason("spike", seen(41, 12, 10)), "variance");
+  assert.equal(finalReason("spike", seen(4, 4, 0)), "spike");
+  assert.equal(finalReason("shape", seen(41, 41, 0)), "shape");
 });
