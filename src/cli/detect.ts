@@ -35,9 +35,9 @@ export const detectCommand: Command = {
   summary: "Score and flag the samples of a CSV file",
   usage: "FILE.csv[.gz] [--column NAME]... [--false-alarms RATE] --output OUT.csv",
   description:
-    "Writes timestamp,anomaly_score,flag_score,anomaly,reason for each sample. Each is judged by\n" +
-    "itself and the samples before it. flag_score is -log10 of the chance of such an event in a\n" +
-    "clean stream where one opens or rises, else 0; anomaly is 1 where an alarm opens.",
+    "Writes timestamp,anomaly_score,flag_score,anomaly,reason for each sample, judged by itself\n" +
+    "and those before it. flag_score is -log10 of the chance of such an event in a clean stream\n" +
+    "where one opens or rises, else 0; anomaly is 1 where an alarm opens.",
   takesPositionals: true,
   options: {
     ...CSV_OPTIONS,

@@ -57,8 +57,8 @@ function formatScore(score: number): string {
 /**
  * Scores a file as a stream would be: each sample by itself and those before it, in the file's
  * order. Writes `timestamp,anomaly_score,flag_score,anomaly,reason`, a row a sample; `flag_score`
- * is −log10 of the chance of such an event where one opens or rises, else 0; `anomaly` is 1 where an
- * alarm opens (that chance is at most the rate of false alarms, 1e-4 unless told otherwise).
+ * is −log10 of the chance of such an event where one opens or rises, else 0; `anomaly` is 1 where
+ * an alarm opens (that chance is at most the rate of false alarms, 1e-4 unless told otherwise).
  *
  * @throws {ProtocolError | LimitError} the input is no such CSV or too large
  */
