@@ -22,6 +22,17 @@ const PAGE_DEFAULT = 100;
 
 const rangeSchema = z.strictObject({ lower: z.number().optional(), upper: z.number().optional() });
 
+const flagsSchema = z.strictObject({
+  falseAlarmRate: z.number().optional()
+    .openapi({ description: "False alarms a sample of a clean stream; default 1e-4" }),
+  repeats: z.enum(["learn", "tell"]).optional()
+    .openapi({ description: "Whether what comes again is told less (default) or each time" }),
+  effectMin: z.number().optional()
+    .openapi({ description: "Least distance from the usual level, in standard deviations" }),
+  coolDownS: z.number().optional()
+    .openapi({ description: "Seconds after an alarm in which no other one opens" }),
+}).openapi("FlagSettings");
+
 const settingsSchema = z.strictObject({
   model: z.string().optional(),
   horizon: z.int().optional(),
@@ -30,6 +41,7 @@ const settingsSchema = z.strictObject({
     .openapi({ description: "Declared ranges of the values, by channel" }),
   seasonsS: z.array(z.number()).optional()
     .openapi({ description: "Declared season lengths in seconds; none = found" }),
+  flags: flagsSchema.optional(),
   labels: z.record(z.string(), z.string()).optional(),
 }).openapi("StreamSettings");
 
@@ -47,6 +59,7 @@ const streamSchema = z.object({
     }),
   ),
   declaredSeasons: z.array(z.number()),
+  flags: flagsSchema,
   labels: z.record(z.string(), z.string()),
   sampleCount: z.int(),
   firstTimestamp: z.string().nullable(),

@@ -1,6 +1,6 @@
 import { fnv1a32 } from "../base/hash.ts";
 import { InvalidValueError } from "../base/errors.ts";
-import type { Detection } from "../detectors/detector.ts";
+import { DEFAULT_FLAG_OPTIONS, type Detection, type FlagOptions } from "../detectors/detector.ts";
 import { multiscale } from "../detectors/multiscale.ts";
 import { csv } from "../protocols/csv.ts";
 import { type Segment, sliceSegment, timesS } from "../signal/segment.ts";
@@ -18,6 +18,8 @@ export interface DetectFileOptions {
   readonly timestampColumn?: string | undefined;
   /** Unit of integer timestamps; default ms. */
   readonly precision?: TimestampPrecision | undefined;
+  /** How alarms are told; what is absent is as by default. */
+  readonly flags?: Partial<FlagOptions> | undefined;
   /** Called after each block of samples. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
@@ -54,9 +56,9 @@ function formatScore(score: number): string {
 
 /**
  * Scores a file as a stream would be: each sample by itself and those before it, in the file's
- * order. Writes `timestamp,anomaly_score,flag_score,anomaly`, a row a sample; `flag_score` is
- * −log10 of the chance of such an event where one opens or rises, else 0; `anomaly` is 1 where an
- * alarm opens (that chance is at most 1e-4).
+ * order. Writes `timestamp,anomaly_score,flag_score,anomaly,reason`, a row a sample; `flag_score`
+ * is −log10 of the chance of such an event where one opens or rises, else 0; `anomaly` is 1 where
+ * an alarm opens (that chance is at most the rate of false alarms, 1e-4 unless told otherwise).
  *
  * @throws {ProtocolError | LimitError} the input is no such CSV or too large
  */
@@ -67,6 +69,7 @@ export async function detectFile(options: DetectFileOptions): Promise<DetectFile
   const state = multiscale.initialState({
     channels: segment.channels.length,
     seed: fnv1a32(segment.streamId),
+    options: { ...DEFAULT_FLAG_OPTIONS, ...options.flags },
   });
   const output = await Deno.open(options.output, { write: true, create: true, truncate: true });
   const writer = output.writable.getWriter();
@@ -74,7 +77,7 @@ export async function detectFile(options: DetectFileOptions): Promise<DetectFile
   const alarms: string[] = [];
   let alarmCount = 0;
   try {
-    await writer.write(encoder.encode("timestamp,anomaly_score,flag_score,anomaly\n"));
+    await writer.write(encoder.encode("timestamp,anomaly_score,flag_score,anomaly,reason\n"));
     for (let start = 0; start < total; start += BLOCK_SAMPLES) {
       const end = Math.min(total, start + BLOCK_SAMPLES);
       const block = sliceSegment(segment, start, end);
@@ -84,15 +87,16 @@ export async function detectFile(options: DetectFileOptions): Promise<DetectFile
         events: [],
       };
       multiscale.absorb(state, times.subarray(start, end), block.values, out);
-      const opened = new Set(
-        out.events.filter(({ phase }) => phase === "open").map(({ index }) => index),
+      const opened = new Map(
+        out.events.filter(({ phase }) => phase === "open")
+          .map(({ index, reason }) => [index, reason]),
       );
       let text = "";
       for (let i = 0; i < end - start; i++) {
         const timestamp = formatTimestamp(block.timestampsNs[i]!);
         const isAlarm = opened.has(i);
         const scores = `${formatScore(out.score[i]!)},${formatScore(out.flag[i]!)}`;
-        text += `${timestamp},${scores},${isAlarm ? 1 : 0}\n`;
+        text += `${timestamp},${scores},${isAlarm ? 1 : 0},${opened.get(i) ?? ""}\n`;
         if (!isAlarm) continue;
         alarmCount++;
         if (alarms.length < ALARMS_SHOWN_MAX) alarms.push(timestamp);

@@ -1,6 +1,12 @@
 import { formatTimestamp } from "../signal/timestamp.ts";
 import type { Segment } from "../signal/segment.ts";
-import type { AlarmEvent, AppendResult, IssuedForecast, StreamRecord } from "../stores/store.ts";
+import type {
+  AlarmEvent,
+  AppendResult,
+  FlagSettings,
+  IssuedForecast,
+  StreamRecord,
+} from "../stores/store.ts";
 import type { Applied, StreamState } from "../streams/engine.ts";
 
 /** What the service answers, as plain data ready for JSON: times ISO 8601, missing values null. */
@@ -100,6 +106,7 @@ export interface StreamShape {
   channels: string[];
   ranges: Record<string, { lower?: number; upper?: number }>;
   declaredSeasons: number[];
+  flags: FlagSettings;
   labels: Record<string, string>;
   sampleCount: number;
   firstTimestamp: string | null;
@@ -248,6 +255,7 @@ export function streamShape(record: StreamRecord): StreamShape {
     channels: [...record.channels],
     ranges: { ...settings.channels },
     declaredSeasons: [...settings.seasonsS],
+    flags: { ...settings.flags },
     labels: { ...settings.labels },
     sampleCount: record.logOffset,
     firstTimestamp: timeShape(record.firstNs),

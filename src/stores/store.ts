@@ -24,9 +24,32 @@ export interface StreamSettings {
   readonly channels: Readonly<Record<string, ChannelRange>>;
   /** Declared season lengths in seconds; empty = found. */
   readonly seasonsS: readonly number[];
+  /** How alarms are told, where it is not as by default. */
+  readonly flags?: FlagSettings;
   /** Free text for people; no part of the state. */
   readonly labels: Readonly<Record<string, string>>;
 }
+
+/** How the alarms of a stream are told; what is absent is as by default. */
+export interface FlagSettings {
+  /** False alarms a sample of a clean stream, in (0, 0.1]; default 1e-4. */
+  readonly falseAlarmRate?: number;
+  /** "learn": what comes again is told less (default); "tell": it is told each time. */
+  readonly repeats?: "learn" | "tell";
+  /** Least distance from the usual level in robust standard deviations; default 0. */
+  readonly effectMin?: number;
+  /** Seconds after an alarm in which no other one opens; default 0. */
+  readonly coolDownS?: number;
+}
+
+/** Smallest rate of false alarms that a stream may ask for. */
+export const FALSE_ALARM_RATE_MIN = 1e-12;
+/** Largest rate of false alarms that a stream may ask for. */
+export const FALSE_ALARM_RATE_MAX = 0.1;
+/** Largest least effect that a stream may ask for, in standard deviations. */
+export const EFFECT_MAX = 1e6;
+/** Longest cool-down that a stream may ask for, in seconds. */
+export const COOL_DOWN_S_MAX = 1e9;
 
 /** Smallest and largest possible value of a channel, where declared. */
 export interface ChannelRange {
@@ -372,10 +395,32 @@ export function mergeSettings(
     detect: change.detect ?? present.detect,
     channels: change.channels ?? present.channels,
     seasonsS: change.seasonsS ?? present.seasonsS,
+    ...flagsOf(change.flags ?? present.flags),
     labels: change.labels ?? present.labels,
   };
   validateSettings(merged);
   return merged;
+}
+
+/** Settings that name no option are no settings: the stream is as it was without them. */
+function flagsOf(flags: FlagSettings | undefined): { flags?: FlagSettings } {
+  if (flags === undefined || Object.keys(flags).length === 0) return {};
+  validateFlags(flags);
+  return { flags };
+}
+
+function validateFlags({ falseAlarmRate, repeats, effectMin, coolDownS }: FlagSettings): void {
+  const check = (name: string, value: number | undefined, range: readonly [number, number]) => {
+    const [least, most] = range;
+    if (value === undefined || (value >= least && value <= most)) return;
+    throw new InvalidValueError(`flags.${name}`, value, `a number from ${least} to ${most}`);
+  };
+  check("falseAlarmRate", falseAlarmRate, [FALSE_ALARM_RATE_MIN, FALSE_ALARM_RATE_MAX]);
+  check("effectMin", effectMin, [0, EFFECT_MAX]);
+  check("coolDownS", coolDownS, [0, COOL_DOWN_S_MAX]);
+  if (repeats !== undefined && repeats !== "learn" && repeats !== "tell") {
+    throw new InvalidValueError("flags.repeats", repeats, '"learn" or "tell"');
+  }
 }
 
 function validateSettings(settings: StreamSettings): void {

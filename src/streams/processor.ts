@@ -2,7 +2,12 @@ import { InvalidValueError, NotFoundError } from "../base/errors.ts";
 import { fnv1a32 } from "../base/hash.ts";
 import { invariant } from "../base/invariant.ts";
 import type { Tree } from "../base/tree.ts";
-import type { Detection, Detector, FlagEvent } from "../detectors/detector.ts";
+import {
+  DEFAULT_FLAG_OPTIONS,
+  type Detection,
+  type Detector,
+  type FlagEvent,
+} from "../detectors/detector.ts";
 import type { ChannelConfig, Model, ModelSummary } from "../models/model.ts";
 import { type Segment, timesS } from "../signal/segment.ts";
 import { TIMESTAMP_NS_MAX } from "../signal/timestamp.ts";
@@ -229,7 +234,8 @@ export class StreamProcessor {
     const { from, end, count } = run;
     const known = this.#envelope.detector;
     if (known?.channels !== count) {
-      const grown = { channels: count, seed: fnv1a32(this.config.streamId) };
+      const options = { ...DEFAULT_FLAG_OPTIONS, ...this.config.settings.flags };
+      const grown = { channels: count, seed: fnv1a32(this.config.streamId), options };
       const state: Tree = known === null
         ? detector.initialState(grown)
         : detector.addChannels(known.state, grown);

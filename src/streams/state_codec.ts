@@ -1,7 +1,7 @@
 import { StateMismatchError } from "../base/errors.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { packTree, type Tree, unpackTree } from "../base/tree.ts";
-import type { StreamSettings } from "../stores/store.ts";
+import type { FlagSettings, StreamSettings } from "../stores/store.ts";
 import { type FeedbackState, initialFeedback } from "./feedback.ts";
 
 /** Version of the envelope's form; part of the model hash, so that an old state is rebuilt. */
@@ -98,6 +98,12 @@ export function modelHashOf(
     detector: detectorName,
     horizon: settings.horizon,
     seasonsS: settings.seasonsS,
+    ...(settings.flags === undefined ? {} : { flags: flagsTree(settings.flags) }),
     ranges,
   }));
+}
+
+/** In an order of its own, so that equal settings hash alike however they were written. */
+function flagsTree({ falseAlarmRate, repeats, effectMin, coolDownS }: FlagSettings): Tree {
+  return [falseAlarmRate ?? null, repeats ?? null, effectMin ?? null, coolDownS ?? null];
 }

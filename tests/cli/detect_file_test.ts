@@ -42,11 +42,11 @@ Deno.test("detectFile() writes a row a sample and finds a spike, plain or gzippe
     });
     const text = await Deno.readTextFile(output);
     const rows = text.trimEnd().split("\n").map((line) => line.split(","));
-    assert.deepEqual(rows[0], ["timestamp", "anomaly_score", "flag_score", "anomaly"]);
+    assert.deepEqual(rows[0], ["timestamp", "anomaly_score", "flag_score", "anomaly", "reason"]);
     assert.equal(rows.length, 1001);
     assert.equal(rows[901]![0], "2024-02-07T12:00:00Z");
     assert.ok(Number(rows[901]![1]) > 3);
-    assert.equal(rows[901]![3], "1");
+    assert.deepEqual(rows[901]!.slice(3), ["1", "spike"]);
     assert.ok(summary.alarms.includes("2024-02-07T12:00:00Z"));
     assert.equal(summary.alarmCount, rows.filter((row) => row[3] === "1").length);
     assert.ok(summary.alarms.length <= ALARMS_SHOWN_MAX);

@@ -15,6 +15,9 @@ Deno.test("mergeSettings() lays the named settings over the present ones", () =>
   const merged = mergeSettings(DEFAULT_SETTINGS, { horizon: HORIZON_MAX, labels: { a: "b" } });
   assert.deepEqual(merged, { ...DEFAULT_SETTINGS, horizon: HORIZON_MAX, labels: { a: "b" } });
   assert.deepEqual(mergeSettings(merged, { labels: {} }).labels, {});
+  const told = mergeSettings(merged, { flags: { repeats: "tell" } });
+  assert.deepEqual(mergeSettings(told, { horizon: 3 }).flags, { repeats: "tell" });
+  assert.ok(!("flags" in mergeSettings(told, { flags: {} })));
 });
 
 Deno.test("mergeSettings() refuses what is out of range, by field", () => {

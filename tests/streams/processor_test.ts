@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { InvalidValueError, LimitError, NotFoundError } from "../../src/base/errors.ts";
 import { concatSegments, type Segment, sliceSegment } from "../../src/signal/segment.ts";
-import { DEFAULT_SETTINGS } from "../../src/stores/store.ts";
+import { DEFAULT_SETTINGS, type FlagSettings, mergeSettings } from "../../src/stores/store.ts";
 import { StreamProcessor } from "../../src/streams/processor.ts";
+import { multiscale } from "../../src/detectors/multiscale.ts";
 import { lastValue, spikes, walk } from "./_parts.ts";
 import type { Model } from "../../src/models/model.ts";
 import type { Detector } from "../../src/detectors/detector.ts";
@@ -207,4 +208,27 @@ Deno.test("StreamProcessor takes its past apart, with gaps filled at its period"
     InvalidValueError,
   );
   assert.throws(() => processor.components({ ...samples, channels: ["z"] }), NotFoundError);
+});
+
+Deno.test("StreamProcessor tells alarms as the stream's settings say, and when they end", () => {
+  const segment = walk("s", 1500, ["a"]);
+  segment.values[0]![1000] = 5000;
+  const run = (flags: FlagSettings) => {
+    const processor = new StreamProcessor({
+      streamId: "s",
+      settings: mergeSettings(DEFAULT_SETTINGS, { flags }),
+      model: lastValue as unknown as Model,
+      detector: multiscale as unknown as Detector,
+    });
+    return processor.absorb(segment);
+  };
+  const { opened, ended } = run({});
+  const alarm = opened.find(({ timestampNs }) => timestampNs === segment.timestampsNs[1000]);
+  assert.deepEqual([alarm!.reason, alarm!.channels, alarm!.value], ["spike", ["a"], [5000]]);
+  assert.ok(alarm!.p! <= 1e-4);
+  const end = ended.find(({ number }) => number === alarm!.number)!;
+  assert.deepEqual([end.openedNs, end.peakNs], [alarm!.timestampNs, alarm!.timestampNs]);
+  assert.ok(end.endedNs > end.openedNs);
+  assert.deepEqual(run({ effectMin: 1e6 }).opened, []);
+  assert.ok(run({ falseAlarmRate: 0.05 }).opened.length > opened.length);
 });

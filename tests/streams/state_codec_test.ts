@@ -42,5 +42,10 @@ Deno.test("modelHashOf() does not depend on the order in which ranges are declar
   );
   assert.notEqual(hash({ a: { lower: 0 } }), hash({ a: { upper: 0 } }));
   assert.notEqual(hash({}), modelHashOf(DEFAULT_SETTINGS, "m/2", null));
+  const flags = { coolDownS: 5, effectMin: 1 };
+  const told = modelHashOf({ ...DEFAULT_SETTINGS, flags }, "m/1", null);
+  assert.notEqual(hash({}), told);
+  const turned = { effectMin: 1, coolDownS: 5 };
+  assert.equal(modelHashOf({ ...DEFAULT_SETTINGS, flags: turned }, "m/1", null), told);
   assert.notEqual(hash({}), modelHashOf(DEFAULT_SETTINGS, "m/1", "d/1"));
 });
