@@ -32,23 +32,25 @@ export function eventPaths(samples: readonly EventSample[], openedMs: number): E
   const known = ({ expected, scale }: EventSample) => expected !== null && scale !== null;
   const edge = ({ expected, scale }: EventSample, sign: number) =>
     expected! + sign * BAND_SIGMAS * scale!;
-  const heights = samples.flatMap((sample) => [
-    ...sample.value === null ? [] : [sample.value],
-    ...sample.expected === null ? [] : [sample.expected],
-    ...known(sample) ? [edge(sample, -1), edge(sample, 1)] : [],
-  ]);
+  const heights = samples.flatMap(({ value, expected }) =>
+    [value, expected].filter((height) => height !== null)
+  );
   const first = samples[0]?.timeMs ?? 0;
   const last = samples.at(-1)?.timeMs ?? 0;
   if (heights.length === 0 || last <= first) {
     return { value: "", expected: "", band: "", markX: null };
   }
-  const low = Math.min(...heights);
-  const high = Math.max(...heights);
+  // A band may be very wide while little is known: it is cut off at one range of the lines beyond.
+  const span = Math.max(...heights) - Math.min(...heights);
+  const edges = samples.filter(known).flatMap((sample) => [edge(sample, -1), edge(sample, 1)]);
+  const low = Math.max(Math.min(...heights, ...edges), Math.min(...heights) - span);
+  const high = Math.min(Math.max(...heights, ...edges), Math.max(...heights) + span);
+  const bounded = (height: number) => Math.max(low, Math.min(high, height));
   const x = (timeMs: number) =>
     Number((MARGIN + (timeMs - first) * (WIDTH - 2 * MARGIN) / (last - first)).toFixed(1));
   const y = (height: number) =>
     high === low ? HEIGHT / 2 : Number(
-      (HEIGHT - MARGIN - (height - low) * (HEIGHT - 2 * MARGIN) / (high - low)).toFixed(1),
+      (HEIGHT - MARGIN - (bounded(height) - low) * (HEIGHT - 2 * MARGIN) / (high - low)).toFixed(1),
     );
   const line = (pick: (sample: EventSample) => number | null) => {
     let pen = "M";

@@ -29,3 +29,11 @@ Deno.test("eventPaths() draws nothing of nothing, and a flat line in the middle"
   assert.equal(eventPaths([sample(0, 3), sample(1, 3)], 5).value, "M4 32L236 32");
   assert.equal(eventPaths([sample(0, 3), sample(1, 3)], 5).markX, null);
 });
+
+Deno.test("eventPaths() cuts off a band that would flatten the lines", () => {
+  const wide = { timeMs: 10, value: 4, expected: 4, scale: 1e6 };
+  const { value, band } = eventPaths([sample(0, 2), wide, sample(20, 4, 4)], 0);
+  // Lines from 2 to 4 lie in the middle third of 0 to 6.
+  assert.match(value, /^M4 41.3L/);
+  assert.ok(!/[ L]-/.test(band), band);
+});
