@@ -10,11 +10,11 @@ export class ServiceProcess {
   readonly #output: ReadableStream<string>;
   url = "";
 
-  private constructor(folder: string) {
+  private constructor(folder: string, variables: Record<string, string>) {
     this.#child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", "main.ts", "serve", "--port", "0", "--data", folder],
       cwd: ROOT,
-      env: { DRIFTLINE_LOG_LEVEL: "error", NO_COLOR: "1" },
+      env: { DRIFTLINE_LOG_LEVEL: "error", NO_COLOR: "1", ...variables },
       stdin: "null",
       stdout: "piped",
       stderr: "inherit",
@@ -23,8 +23,11 @@ export class ServiceProcess {
   }
 
   /** Starts it and waits until it says where it serves. */
-  static async start(folder: string): Promise<ServiceProcess> {
-    const service = new ServiceProcess(folder);
+  static async start(
+    folder: string,
+    variables: Record<string, string> = {},
+  ): Promise<ServiceProcess> {
+    const service = new ServiceProcess(folder, variables);
     let text = "";
     for await (const piece of service.#output.values({ preventCancel: true })) {
       text += piece;
