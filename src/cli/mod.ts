@@ -40,6 +40,10 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
     summary: "List the models and jobs of a running service",
     load: async () => (await import("./models.ts")).modelsCommand,
   },
+  alerts: {
+    summary: "List the alerts and alert rules of a running service",
+    load: async () => (await import("./alerts.ts")).alertsCommand,
+  },
   weights: {
     summary: "Check and list the networks that serve, or add one",
     load: async () => (await import("./weights.ts")).weightsCommand,

@@ -8,8 +8,12 @@ import { formatNumber, formatTable } from "./table.ts";
 /** Hexadecimal digits of a hash that are shown. */
 const HASH_SHOWN = 12;
 
-/** @throws {Error} nothing answers, or the answer is a problem */
-async function read<T>(origin: string, path: string): Promise<T> {
+/**
+ * Asks a running service, with the token of the environment where there is one.
+ *
+ * @throws {Error} nothing answers, or the answer is a problem
+ */
+export async function readService<T>(origin: string, path: string): Promise<T> {
   const token = Deno.env.get("DRIFTLINE_TOKEN");
   const headers: HeadersInit = token === undefined ? {} : { Authorization: `Bearer ${token}` };
   const response = await fetch(new URL(path, origin), { headers });
@@ -61,8 +65,8 @@ export const modelsCommand: Command = {
     const origin = input.text("url") ?? `http://127.0.0.1:${PORT_DEFAULT}`;
     if (!URL.canParse(origin)) throw new UsageError(`--url is "${origin}", expected a URL`);
     try {
-      const { models } = await read<{ models: ServingModel[] }>(origin, "/v1/models");
-      const { jobs } = await read<{ jobs: JobShape[] }>(origin, "/v1/jobs");
+      const { models } = await readService<{ models: ServingModel[] }>(origin, "/v1/models");
+      const { jobs } = await readService<{ jobs: JobShape[] }>(origin, "/v1/jobs");
       if (input.isSet("json")) output.print(JSON.stringify({ models, jobs }));
       else {output.print(
           [modelTable(models), ...jobs.length > 0 ? [jobTable(jobs)] : []].join("\n\n"),
