@@ -5,6 +5,8 @@ import { codeHash } from "./evaluate/code_hash.ts";
 import { ONLINE_DETECTORS } from "./evaluate/detection/detectors.ts";
 import { detectionPage } from "./evaluate/detection/page.ts";
 import { measureDetection, readDetection } from "./evaluate/detection/run.ts";
+import { longPage } from "./evaluate/long/page.ts";
+import { measureLongHorizons, readLong } from "./evaluate/long/run.ts";
 import { accuracyPage } from "./evaluate/page.ts";
 import { DEVELOPMENT_SET, families, settingsFor } from "./evaluate/plan.ts";
 import type { AccuracyRecord, RecordOrigin } from "./evaluate/record.ts";
@@ -254,6 +256,22 @@ async function measureFlags(input: CommandInput, output: CommandOutput): Promise
   }
 }
 
+/** Measures long horizons instead of the models. */
+async function measureHorizons(input: CommandInput, output: CommandOutput): Promise<void> {
+  const progress = await openProgress("Long horizons", output.isProgressShown);
+  const data = `${sharedFolder()}/data`;
+  const record = await measureLongHorizons({
+    data,
+    results: placeOf(input).results,
+    commit: await commitName(),
+    onProgress: (done, total) => progress.update(done, total),
+  });
+  progress.stop();
+  if (record === null) {
+    output.note(`Long horizons are skipped: no series in ${data}/ett (set DRIFTLINE_SHARED)`);
+  }
+}
+
 /** Files of the page that differ from what the records say; writes them where asked to. */
 async function stalePages(place: Place, isWritten: boolean): Promise<string[]> {
   const records = (await Promise.all(SETS.map((set) => readRecords(place.results, set)))).flat();
@@ -265,7 +283,11 @@ async function stalePages(place: Place, isWritten: boolean): Promise<string[]> {
     findings: findings?.trim() ?? "",
   });
   const detection = detectionPage(await readDetection(place.results));
-  const files: Record<string, string> = { "accuracy.md": text, "detection.md": detection };
+  const files: Record<string, string> = {
+    "accuracy.md": text,
+    "detection.md": detection,
+    "long_horizons.md": longPage(await readLong(place.results)),
+  };
   for (const [name, svg] of Object.entries(images)) files[`img/${name}`] = svg;
   const stale: string[] = [];
   for (const [name, wanted] of Object.entries(files)) {
@@ -283,8 +305,8 @@ async function stalePages(place: Place, isWritten: boolean): Promise<string[]> {
 export const evaluateCommand: Command = {
   name: "evaluate",
   summary: "Measure how accurate every model is, and write docs/accuracy.md",
-  usage:
-    "[--models A,B] [--settings main|all|A,B] [--set dev|second] [--detection | --page | --check]",
+  usage: "[--models A,B] [--settings main|all|A,B] [--set dev|second] " +
+    "[--detection | --long | --page | --check]",
   description:
     "Forecasts the development windows (in the folder DRIFTLINE_SHARED) and a second set with\n" +
     "every model and with the peers that are installed, scores the forecasts, keeps the scores\n" +
@@ -305,6 +327,7 @@ export const evaluateCommand: Command = {
     results: { type: "string", value: "FOLDER", help: "Where scores are (bench/results)" },
     docs: { type: "string", value: "FOLDER", help: "Where the page is (docs)" },
     detection: { type: "boolean", help: "Measure the detector instead of the models" },
+    long: { type: "boolean", help: "Measure long horizons instead of the models" },
     page: { type: "boolean", help: "Write the page; measure nothing" },
     check: { type: "boolean", help: "Exit code 1 where the page is not what the scores say" },
   },
@@ -312,13 +335,16 @@ export const evaluateCommand: Command = {
     const place = placeOf(input);
     const isCheck = input.isSet("check");
     const isDetection = input.isSet("detection");
+    const isLong = input.isSet("long");
     if (isDetection) await measureFlags(input, output);
-    const isMeasured = !isCheck && !isDetection && !input.isSet("page");
+    if (isLong) await measureHorizons(input, output);
+    const isMeasured = !isCheck && !isDetection && !isLong && !input.isSet("page");
     const records = isMeasured ? await measureAll(input, output) : [];
     const stale = !isSampled(input) ? await stalePages(place, !isCheck) : [];
     const kept = (await Promise.all(SETS.map((set) => readRecords(place.results, set)))).flat();
     if (input.isSet("json")) {
-      output.print(JSON.stringify({ records, stale }));
+      const long = isLong ? (await readLong(place.results))?.figures ?? [] : undefined;
+      output.print(JSON.stringify({ records, stale, long }));
     } else {
       if (input.isSet("tasks")) output.print(`${taskTable(records, kept)}\n`);
       if (records.length > 0) output.print(totalTable(records, kept));
