@@ -283,10 +283,12 @@ async function stalePages(place: Place, isWritten: boolean): Promise<string[]> {
     findings: findings?.trim() ?? "",
   });
   const detection = detectionPage(await readDetection(place.results));
+  const longFindings = await textOf(`${place.results}/long_horizons_findings.md`);
+  const long = longPage(await readLong(place.results), longFindings?.trim() ?? "");
   const files: Record<string, string> = {
     "accuracy.md": text,
     "detection.md": detection,
-    "long_horizons.md": longPage(await readLong(place.results)),
+    "long_horizons.md": long,
   };
   for (const [name, svg] of Object.entries(images)) files[`img/${name}`] = svg;
   const stale: string[] = [];

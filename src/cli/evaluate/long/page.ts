@@ -116,16 +116,15 @@ const FORECASTS =
   discounted forecasts (30 days) that have come due, from the validation months on. A forecast
   counts only from the sample on at which its last target is known; none looks ahead. This is what
   a service can do and a frozen table cannot, so both are given.
-- _In italics_: published figures, of longer or shorter look-backs, trained on the same months
-  unless zero-shot.`;
+- _In italics_: published figures. NLinear, DLinear and FEDformer with their best look-back, the
+  other trained ones with one of 96 samples; they learn on the same months.`;
 
-const WEAK = `The validation months of ETTh1 drift as its test months do not: at 720 they favour the
-readout, which then loses to the linear map, so the frozen mean gains nothing there and the share
-has to be learnt in the test months. Learning the maps on the validation months too makes that
-horizon worse. The gain is largest where a day has more samples than a look-back can span.`;
-
-/** The page; says so where nothing was measured. */
-export function longPage(record: LongRecord | null): string {
+/**
+ * The page; says so where nothing was measured.
+ *
+ * @param findings  what was found out, in Markdown; may be empty
+ */
+export function longPage(record: LongRecord | null, findings: string): string {
   if (record === null) return `${INTRO}\n\n_Nothing is measured._\n`;
   const sections = [
     INTRO,
@@ -137,8 +136,7 @@ export function longPage(record: LongRecord | null): string {
     FORECASTS,
     "## Errors",
     ...bySeries(record.figures).map(([name, own]) => scoreTable(name, own)),
-    "## Where it is weak",
-    WEAK,
+    ...(findings === "" ? [] : ["## Where it is weak", findings]),
   ];
   return `${sections.join("\n\n")}\n`;
 }
