@@ -201,7 +201,9 @@ export class Alerts {
     await this.#exclusive(() => this.#takeLevels(levels));
     if (!rules.some(isValueRule)) return;
     for await (const page of allStreams(this.#parts.store)) {
-      for (const { id } of page) await this.#exclusive(() => this.#catchUp(id, null));
+      for (const { id, inOrderCount } of page) {
+        await this.#exclusive(() => this.#catchUp(id, { logEnd: inOrderCount, applied: null }));
+      }
     }
     await this.#exclusive(() => this.#saveWatches(SAVE_SAMPLES));
   }
@@ -259,7 +261,9 @@ export class Alerts {
     const waiting = this.#applied;
     this.#applied = [];
     this.#appliedSamples = 0;
-    for (const applied of waiting) await this.#catchUp(applied.segment.streamId, applied);
+    for (const applied of waiting) {
+      await this.#catchUp(applied.segment.streamId, { logEnd: applied.start, applied });
+    }
   }
 
   async #rulesOnValues(streamId: string): Promise<readonly ValueRule[]> {
@@ -275,15 +279,16 @@ export class Alerts {
   }
 
   /** Reads a stream for its rules on values: the log up to what was just absorbed, and that. */
-  async #catchUp(streamId: string, applied: Applied | null): Promise<void> {
+  async #catchUp(
+    streamId: string,
+    { logEnd, applied }: { readonly logEnd: number; readonly applied: Applied | null },
+  ): Promise<void> {
     for (const rule of await this.#rulesOnValues(streamId)) {
       const draft = this.#draft();
       const known = this.#book.watch(rule.id, streamId);
       let watch = known ?? await this.#newWatch(rule, streamId);
       if (watch === null) return;
-      if (applied === null || applied.start > watch.offset) {
-        watch = await this.#readLog(draft, rule, watch, applied?.start ?? null);
-      }
+      if (logEnd > watch.offset) watch = await this.#readLog(draft, rule, watch, logEnd);
       if (applied !== null) {
         const { segment, start } = applied;
         watch = watchValues(draft, rule, watch, { segment, start, predicted: applied });
@@ -307,12 +312,12 @@ export class Alerts {
     draft: AlertDraft,
     rule: ValueRule,
     from: Watch,
-    end: number | null,
+    end: number,
   ): Promise<Watch> {
     let watch = from;
     for (;;) {
       const start = watch.offset;
-      const limit = Math.min(READ_SAMPLES, (end ?? Infinity) - start);
+      const limit = Math.min(READ_SAMPLES, end - start);
       if (limit <= 0) return watch;
       const segment = await this.#parts.store.readInOrder(watch.streamId, start, limit);
       if (segment === null) return watch;
