@@ -4,9 +4,9 @@
  *
  *   m(t + 1) = exp(−1/tau + i·omega)·m(t) + g·x(t + 1),
  *
- * real ones (g = 1 − exp(−1/tau)) from hours to a week, and harmonics of the day (twice that g) that
- * remember for days, beside the newest samples. The week's mean is the level that forecasts are
- * told from; the deviation of a fortnight weighs samples of quiet and loud times alike.
+ * real ones (g = 1 − exp(−1/tau)) from hours to a week, and harmonics of the day (twice that g)
+ * that remember for days, beside the newest samples. The week's mean is the level that forecasts
+ * are told from; the deviation of a fortnight weighs samples of quiet and loud times alike.
  */
 const MEAN_HOURS = [2, 6, 12];
 const MEAN_DAYS = [1, 3, 7];
@@ -94,7 +94,7 @@ export function memoryWeight(memory: Memory): number {
   return 1 / (memory.variance + VARIANCE_FLOOR);
 }
 
-/** Writes the features: means less the last value, harmonics, newest less the last, last − level. */
+/** Writes the features: means and newest samples less the last one, harmonics, last − level. */
 export function memoryFeaturesInto(memory: Memory, out: Float32Array | Float64Array, at: number) {
   const last = memory.newest[0]!;
   for (const mean of memory.means) out[at++] = mean - last;

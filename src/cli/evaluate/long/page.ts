@@ -98,7 +98,7 @@ function goal(figures: readonly LongFigures[]): string {
 const INTRO = `# Long horizons
 
 This page is written by \`deno task evaluate:long\`; a test holds it current. The data is that of
-DRIFTLINE_SHARED (\`ett\` in its data folder), the result is in \`bench/results/long_horizons.json\`.
+DRIFTLINE_SHARED (\`ett\` in its data folder), the result in \`bench/results/long_horizons.json\`.
 The protocol is the one of the published tables: months of 30 days, 12 to train, 4 to validate, 4 to
 test; all columns, each standardised by its training months; a forecast from every sample of the
 test months; errors in standardised units. The forecasters of this page are measured here and are
@@ -108,9 +108,9 @@ const FORECASTS =
   `- **Closed-form linear map**: one map of the newest 336 samples, less the last, on
   the horizon, shared by the columns; ridge chosen on the validation months (NLinear, solved).
 - **Memory readout**: a linear readout, shared by the columns, of a memory of constant size: means
-  over 2 h to 7 days, eight harmonics of the day at three damping times (S4D), the newest 12 samples.
-  Forecasts are told from the week's mean; in the fit, loud times weigh less. Nothing of the
-  validation months is in a map but its ridge.
+  over 2 h to 7 days, eight harmonics of the day at three damping times (S4D), the newest 12
+  samples. Forecasts are told from the week's mean; in the fit, loud times weigh less. Nothing of
+  the validation months is in a map but its ridge.
 - **Ours, frozen**: the mean of these two.
 - **Ours, online**: the same two maps, and each column's share of them by least squares over
   discounted forecasts (30 days) that have come due, from the validation months on. A forecast
