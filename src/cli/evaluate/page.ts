@@ -53,9 +53,10 @@ quantile loss over the deciles. Coverages are the share of targets inside the 80
 interval, mean over the tasks. The point forecast is the median. A forecast that fails counts as
 Seasonal Naive.
 
-Development windows were looked at while the models were made; the second set was not, and tells
-how much of their promise holds elsewhere. Both are forecast zero-shot: nothing is fitted but
-what the window's own context allows.`;
+Development windows were looked at while the models were made. Nothing was fitted to the second
+set, but choices were dropped that did harm there; it tells how much of the promise holds elsewhere,
+with that reserve. Both are forecast zero-shot: nothing is fitted but what the window's own context
+allows. What is found unusual is measured on a page of its own: [detection](detection.md).`;
 
 const BAND =
   `Least and most over the last checkpoints of one run, which is how far a figure is luck;
