@@ -46,6 +46,7 @@ Deno.test("train: same seed, same first 100 losses bit for bit, whatever the wor
     assert.equal(losses[0]!.length, 100);
     assert.ok(losses[0]!.every(Number.isFinite));
     assert.deepEqual(losses[0], losses[1]);
+    console.log(losses[0]);
     const mean = (part: number[]) => part.reduce((a, b) => a + b) / part.length;
     assert.ok(mean(losses[0]!.slice(50)) < mean(losses[0]!.slice(0, 50)), "it learns");
   });
