@@ -29,8 +29,9 @@ const ROW = 8;
 const PHI_1 = 9;
 const PHI_2 = 10;
 
-/** Elapsed slots within these are one step. */
+/** More elapsed slots than these are a step. */
 export const STEP_MIN = 0.5;
+/** As many elapsed slots, or more, are a gap. */
 export const STEP_MAX = 1.5;
 
 /** What draws φ towards 0: samples, and the square of a value over the spread. */

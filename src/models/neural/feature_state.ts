@@ -95,11 +95,13 @@ export const RESIDUAL_2 = 35;
 export const WEIGHT_ERROR_2 = 36;
 /** Fast mean of the residual to the profile of the second season. */
 export const ERROR_2 = 37;
-/** Sums as RISE and RUN, forgetting within some slots. */
+/** Sum of changes as RISE is, forgetting within four slots. */
 export const RISE_FAST = 38;
+/** Sum of the slots that they took. */
 export const RUN_FAST = 39;
-/** The same, forgetting more slowly. */
+/** Sum of changes as RISE is, forgetting within twelve slots. */
 export const RISE_SLOW = 40;
+/** Sum of the slots that they took. */
 export const RUN_SLOW = 41;
 /** The autoregression of first differences. */
 export const AR_STEPS = 42;
