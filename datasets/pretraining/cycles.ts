@@ -5,8 +5,8 @@ import { cycleOf, readCycle } from "./_helpers/season.ts";
 import { addInto, momentsOf, standardizeInto } from "./_helpers/series.ts";
 import { roundInto } from "./_helpers/transform.ts";
 
-/** Slots a year and weights: months mostly, weeks, quarters, years. */
-const YEARS = [12, 12, 12, 52.18, 52.18, 4, 1];
+/** Slots a year: months mostly, weeks, quarters, half years. */
+const YEARS = [12, 12, 12, 52.18, 52.18, 4, 2];
 
 /** A slope that changes sides at random times, quick one way and slow the other, and its memory. */
 function slopes(random: RandomState, length: number, year: number): Float64Array {
@@ -14,7 +14,7 @@ function slopes(random: RandomState, length: number, year: number): Float64Array
   const quick = Math.max(2, slow * logBetween(random, 0.08, 1));
   const steep = slow / quick * between(random, 0.6, 1.4);
   const memory = Math.exp(-1 / Math.max(0.3, logBetween(random, 0.02, 0.6) * year));
-  const unrest = logBetween(random, 0.05, 1);
+  const unrest = logBetween(random, 0.05, 0.6);
   let isQuick = chance(random, 0.4);
   let left = (isQuick ? quick : slow) * nextUniform(random);
   let slope = 0;
@@ -38,7 +38,7 @@ function slopes(random: RandomState, length: number, year: number): Float64Array
 export const cycles: Generator = {
   name: "cycles",
   summary: "economic cycles whose slope holds for months and turns, steep one way and slow the " +
-    "other, with or without a year of their own, by week, month, quarter or year",
+    "other, with or without a year of their own, by week, month, quarter or half year",
   draw(random: RandomState, length: number): Draft {
     const year = pick(random, YEARS);
     const values = slopes(random, length, year);
@@ -61,7 +61,7 @@ export const cycles: Generator = {
       }
     }
     // Steps of a walk, as a survey revises its level, and errors of each survey.
-    const [walk, noise] = [logBetween(random, 0.001, 0.1), logBetween(random, 0.002, 0.15)];
+    const [walk, noise] = [logBetween(random, 0.001, 0.05), logBetween(random, 0.001, 0.1)];
     let level = 0;
     for (let i = 0; i < length; i++) {
       level += walk * nextNormal(random);

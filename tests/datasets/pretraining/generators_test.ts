@@ -180,8 +180,12 @@ Deno.test("auction follows the day before", () => {
 Deno.test("cycles have slopes that hold from slot to slot", () => {
   const months = drafts("cycles", 200).filter(({ seasons: [year] }) => year === 0);
   const held = months.filter(({ values, count }) => {
-    const sparse = values.subarray(0, count).filter((_, i) => i % 6 === 0);
-    return correlationAt(sparse, 1) > 0;
+    const blocks = Float64Array.from(
+      { length: Math.floor(count / 6) },
+      (_, i) => momentsOf(values.subarray(6 * i, 6 * i + 6)).mean,
+    );
+    // Changes of a random walk's block means correlate by a quarter.
+    return correlationAt(blocks, 1) > 0.35;
   });
-  assert.ok(held.length > 0.6 * months.length, `${held.length} of ${months.length}`);
+  assert.ok(held.length > 0.4 * months.length, `${held.length} of ${months.length}`);
 });
