@@ -54,7 +54,7 @@ Deno.test("tailOf() tells a Gaussian from Laplace, and keeps to the prior with f
   const gauss = Float32Array.from(noise(20_000, 3));
   assert.ok(tailOf(gauss, 1e6) < 0.05);
   assert.ok(Math.abs(tailOf(laplace(20_000, 4), 1e6) - 1) < 0.12);
-  assert.ok(Math.abs(tailOf(gauss, 10) - TAIL_PRIOR / 2) < 0.03);
+  assert.ok(Math.abs(tailOf(gauss, 3) - TAIL_PRIOR / 2) < 0.03);
   assert.equal(tailOf(gauss, 0), TAIL_PRIOR);
   // One event is no tail.
   const event = gauss.slice(0, 1000);
