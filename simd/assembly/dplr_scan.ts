@@ -1,6 +1,7 @@
 // Recurrence of diagonal-plus-low-rank systems, a task of which is one row of the batch and up to
 // four features. Vectors run over features; a mode's numbers lie side by side.
-import { at, given, least, loadQuad, QUAD, storeQuad, zero } from "./lanes";
+import { at, complexFrom, complexInto, given, least, loadQuad, QUAD } from "./lanes";
+import { storeQuad, zero } from "./lanes";
 
 /** Features of a task: `FEATURES` in src/ops/dplr_scan.ts. */
 const FEATURES: i32 = 4;
@@ -20,31 +21,6 @@ const P: usize = 288;
 const P_2: usize = 320;
 const B: usize = 352;
 const MODE_BYTES: usize = 384;
-
-/** Complex [feature, half] into a vector of each mode, zeros beyond `lanes`. */
-function modesInto(to: usize, from: usize, lanes: i32, half: i32, rowStride: i32): void {
-  for (let n = 0; n < half; n++) {
-    for (let part = 0; part < 2; part++) {
-      for (let l = 0; l < FEATURES; l++) {
-        const index = l * rowStride + 2 * n + part;
-        const value: f32 = from != 0 && l < lanes ? load<f32>(at(from, index)) : 0;
-        store<f32>(at(to, FEATURES * part + l), value);
-      }
-    }
-    to += MODE_BYTES;
-  }
-}
-
-/** The way back. */
-function modesFrom(to: usize, from: usize, lanes: i32, half: i32): void {
-  for (let n = 0; n < half; n++) {
-    for (let l = 0; l < lanes; l++) {
-      store<f32>(at(to, 2 * (l * half + n)), load<f32>(at(from, l)));
-      store<f32>(at(to, 2 * (l * half + n) + 1), load<f32>(at(from, FEATURES + l)));
-    }
-    from += MODE_BYTES;
-  }
-}
 
 // Complex numbers of two features in f64, as two vectors: f64 because a step is taken many times.
 // @ts-ignore: decorator
@@ -286,13 +262,13 @@ export function dplr_scan(
     const lanes = least(FEATURES, feature - from);
     const carried = (b * feature + from) * wide;
     const factor = from * rank * wide;
-    modesInto(scratch + X, given(x0, carried), lanes, half, wide);
-    modesInto(scratch + C, at(outputs, from * wide), lanes, half, wide);
-    modesInto(scratch + LAMBDA, at(lambda, from * wide), lanes, half, wide);
-    modesInto(scratch + B, at(inputs, from * wide), lanes, half, wide);
-    modesInto(scratch + P, at(lowRank, factor), lanes, half, rank * wide);
+    complexInto(scratch + X, given(x0, carried), lanes, half, wide, MODE_BYTES);
+    complexInto(scratch + C, at(outputs, from * wide), lanes, half, wide, MODE_BYTES);
+    complexInto(scratch + LAMBDA, at(lambda, from * wide), lanes, half, wide, MODE_BYTES);
+    complexInto(scratch + B, at(inputs, from * wide), lanes, half, wide, MODE_BYTES);
+    complexInto(scratch + P, at(lowRank, factor), lanes, half, rank * wide, MODE_BYTES);
     const other = rank > 1 ? at(lowRank, factor + wide) : <usize> 0;
-    modesInto(scratch + P_2, other, lanes, half, rank * wide);
+    complexInto(scratch + P_2, other, lanes, half, rank * wide, MODE_BYTES);
     if (!isPerStep) {
       prepare(scratch, inverses, half, loadQuad(at(dt, from), lanes));
       meet(scratch, half, rank);
@@ -308,6 +284,6 @@ export function dplr_scan(
       const sum = advance(scratch, half, rank, input);
       storeQuad(at(y, sample), f32x4.add(f32x4.add(sum, sum), f32x4.mul(skip, input)), lanes);
     }
-    modesFrom(at(state, carried), scratch + X, lanes, half);
+    complexFrom(at(state, carried), scratch + X, lanes, half, MODE_BYTES);
   }
 }
