@@ -181,7 +181,8 @@ export function linear_scan(
       const place = scratch + <usize> (q >> 2) * block;
       const lanes = width - q;
       const from = (first + q) * wide;
-      complexInto(place + X, given(x0, b * feature * wide + from), lanes, states, wide, STATE_BYTES);
+      const carried = given(x0, b * feature * wide + from);
+      complexInto(place + X, carried, lanes, states, wide, STATE_BYTES);
       complexInto(place + A_AT, at(A, from), lanes, states, wide, STATE_BYTES);
       complexInto(place + B_AT, at(B, from), lanes, states, wide, STATE_BYTES);
       complexInto(place + C_AT, at(C, from), lanes, states, wide, STATE_BYTES);

@@ -174,7 +174,7 @@ function simdTableOf({ stateSize, nodes, weights, basis }: LegsQuadrature): Floa
   return table;
 }
 
-/** About 0.15 ns a product; a task makes the polynomials of each sample, then 16 features' steps. */
+/** About 0.15 ns a product; a task makes each sample's polynomials, then 16 features' steps. */
 function simdPlan(shapes: Shapes, { state }: LegsScanParams): SimdPlan {
   const [batch, length, feature] = shapes.u as [number, number, number];
   const padded = 4 * Math.ceil(state / 4);
