@@ -62,7 +62,7 @@ export const NEURAL_MODEL = "neural";
 export const COMMITTEE_NETWORKS: readonly string[] = ["neural_small", "neural_mamba"];
 
 /** Version of how networks serve. */
-const NEURAL_VERSION = 1;
+const NEURAL_VERSION = 2;
 
 /** Models with networks, by their names: another file is another model. */
 const made = new Map<string, ForecasterModel>();
