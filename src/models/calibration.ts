@@ -1,7 +1,13 @@
-import { normalQuantile } from "./normal.ts";
+import {
+  ROOT_OF_SHAPE,
+  shapeAt,
+  type ShapeQuantile,
+  shapeQuantile,
+  TAIL_PRIOR,
+  tailOf,
+} from "./error_shape.ts";
 import { recentAdd, type RecentErrors, recentFactor, recentStart } from "./recent_errors.ts";
 import { noSortedErrors, type SortedErrors, sortedErrors } from "./sorted_errors.ts";
-import { SCALE_OF_MEAN_ABS } from "./structural.ts";
 
 /**
  * Error quantiles learned from a forecaster's own past errors.
@@ -83,9 +89,6 @@ const LEAD_MEMORY = 150;
 const PHASE_MEMORY = 60;
 /** A live error counts for this many times the usual one at most. */
 const LIVE_ERROR_MAX = 4;
-
-/** Mean of √|x| under the prior shape, whose mean |x| is 1. */
-const ROOT_OF_SHAPE = 0.904641;
 
 function growth(lead: number): number {
   return Math.sqrt(lead + 1);
@@ -369,16 +372,6 @@ export function recencyFactor(state: CalibrationState, slot: number): number {
   return recentFactor(state.recent, slot, state.leadSum.length, ROOT_OF_SHAPE);
 }
 
-/**
- * Quantile of the prior error shape, in units of the mean |error|: half Gauss, half Laplace.
- */
-export function priorShape(quantile: number): number {
-  const laplace = quantile < 0.5 ? Math.log(2 * quantile) : -Math.log(2 * (1 - quantile));
-  return 0.5 * normalQuantile(quantile) * SCALE_OF_MEAN_ABS + 0.5 * laplace;
-}
-
-const MEDIAN_PRIOR = priorShape(0.5);
-
 function sortedQuantile(sorted: Float32Array, quantile: number): number {
   const position = quantile * sorted.length - 0.5;
   const low = Math.min(sorted.length - 1, Math.max(0, Math.floor(position)));
@@ -391,22 +384,26 @@ function sortedQuantile(sorted: Float32Array, quantile: number): number {
  * Quantiles of the standardised error: q(τ), 0 at the median.                          [quantile]
  *
  * @param kept    what was sorted at the last look, which is brought up to date
- * @param priors  {@linkcode priorShape} of each, for who asks for the same again and again
+ * @param shapes  {@linkcode shapeQuantile} of each, for who asks for the same again and again
  */
 export function standardQuantiles(
   state: CalibrationState,
   quantiles: Float64Array,
   kept: SortedErrors = noSortedErrors(),
-  priors: Float64Array = quantiles.map(priorShape),
+  shapes: readonly ShapeQuantile[] = Array.from(quantiles, shapeQuantile),
 ): Float64Array {
   const sorted = sortedErrors(kept, state);
   const blocks = state.spanSlots / Math.max(1, state.leadSum.length / 2);
-  const share = sorted.length < RING_ERRORS_MIN ? 0 : blocks / (blocks + SHAPE_PSEUDO_BLOCKS);
-  const shape = (quantile: number, prior: number) =>
-    (share > 0 ? share * sortedQuantile(sorted, quantile) : 0) + (1 - share) * prior;
-  const centre = shape(0.5, MEDIAN_PRIOR);
+  const isKnown = sorted.length >= RING_ERRORS_MIN;
+  const share = isKnown ? blocks / (blocks + SHAPE_PSEUDO_BLOCKS) : 0;
+  const tail = isKnown ? tailOf(sorted, blocks) : TAIL_PRIOR;
+  // Both ends of the family are 0 at the median.
+  const centre = share > 0 ? share * sortedQuantile(sorted, 0.5) : 0;
   const wider = 1 + WIDENING / Math.sqrt(Math.max(blocks, 1));
-  return quantiles.map((quantile, q) => (shape(quantile, priors[q]!) - centre) * wider);
+  return quantiles.map((quantile, q) => {
+    const seen = share > 0 ? share * sortedQuantile(sorted, quantile) : 0;
+    return (seen + (1 - share) * shapeAt(shapes[q]!, tail) - centre) * wider;
+  });
 }
 
 /**

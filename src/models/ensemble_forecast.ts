@@ -6,7 +6,6 @@ import {
   conditionsInto,
   growthExponent,
   leadScalesInto,
-  priorShape,
   recencyFactor,
   standardQuantiles,
 } from "./calibration.ts";
@@ -25,6 +24,7 @@ import {
   RANGE_CUT,
   referenceAt,
 } from "./ensemble.ts";
+import { shapeQuantile } from "./error_shape.ts";
 import { trackBaseInto, trackReadoutAdd } from "./filter_track.ts";
 import { memberWeightsInto } from "./losses.ts";
 import { isTransformed, shownName } from "./members.ts";
@@ -244,7 +244,7 @@ const WATCHED_QUANTILES = Float64Array.from(
   WATCHED_LEVELS.flatMap((level) => [0.5 - level / 2, 0.5 + level / 2]),
 );
 
-const WATCHED_PRIORS = WATCHED_QUANTILES.map(priorShape);
+const WATCHED_SHAPES = Array.from(WATCHED_QUANTILES, shapeQuantile);
 
 const NONE = new Float32Array(0);
 
@@ -283,7 +283,7 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
   leadScalesInto(calibration, scales);
   const recency = recencyFactor(calibration, slot);
   const { sortedErrors } = run;
-  const shape = standardQuantiles(calibration, WATCHED_QUANTILES, sortedErrors, WATCHED_PRIORS);
+  const shape = standardQuantiles(calibration, WATCHED_QUANTILES, sortedErrors, WATCHED_SHAPES);
   for (let bucket = 0; bucket < run.buckets.length; bucket++) {
     const [from, to] = run.buckets[bucket]!;
     for (let k = 0; k < WATCHED_QUANTILES.length; k++) {
