@@ -19,6 +19,7 @@ import { splitMembers } from "./_members.ts";
 import { protocolOf } from "./observations.ts";
 import {
   describeRequest,
+  idParams,
   jsonAnswer,
   list,
   newRoutes,
@@ -126,9 +127,7 @@ const backtestSchema = z.object({
   report: reportSchema.nullable(),
 }).openapi("Backtest");
 
-const params = z.object({
-  id: z.string().openapi({ param: { name: "id", in: "path" }, example: "0123456789abcdef" }),
-});
+const params = idParams("backtest");
 
 const postRoute = createRoute({
   hide: true,
