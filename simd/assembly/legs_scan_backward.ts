@@ -80,8 +80,8 @@ export function legs_scan_backward(
     }
     for (let k = length - 1; k >= 0; k--) {
       const time = k * batch + b;
-      const end = <f64> load<f32>(at(times, time));
-      const share = <f64> load<f32>(at(dt, time)) / end;
+      const now = <f64> load<f32>(at(times, time));
+      const share = <f64> load<f32>(at(dt, time)) / now;
       heldInto(held, scratch, padded, states, share);
       polynomialsInto(polynomials, table, scratch, padded, states, share);
       let flow: f64 = 0;
@@ -112,7 +112,7 @@ export function legs_scan_backward(
           eightInto(to, basis, padded, states, 1, states, nodes, 0, none, none);
         }
       }
-      const slope = share < 1 ? flow / (end * (1 - share)) : 0;
+      const slope = share < 1 ? flow / (now * (1 - share)) : 0;
       store<f32>(at(gradDt, time), <f32> slope);
       store<f32>(at(gradTimes, time), <f32> (-share * slope));
     }

@@ -9,8 +9,8 @@ function plus(sum: v128, factor: usize, value: v128): v128 {
 }
 
 /**
- * to[r, c] += Σ_k left[k, r]·right[k, c] for `rows` and `columns` up to whole vectors; rows of `to`
- * are `padded` apart, and so is nothing else: left and right have strides of their own.
+ * to[r, c] += Σ_k left[k, r]·right[k, c], columns up to whole vectors. Rows of `to` are `padded`
+ * floats apart; left and right have strides of their own.
  */
 export function addOuter(
   to: usize,
