@@ -56,6 +56,17 @@ export const streamParams = z.object({
   }),
 });
 
+/** `{id}` of a path that names something with an id of the service's making. */
+export function idParams(kind: string) {
+  return z.object({
+    id: z.string().openapi({
+      param: { name: "id", in: "path" },
+      description: `Id of the ${kind}`,
+      example: "0123456789abcdef",
+    }),
+  });
+}
+
 /** A whole number in a query. */
 export function wholeNumber(least: number, most: number) {
   const wanted = `a whole number from ${least} to ${most}`;
@@ -124,6 +135,11 @@ export function problems(...statuses: (keyof typeof PROBLEMS)[]) {
 /** A JSON answer of a route. */
 export function jsonAnswer<T extends z.ZodType>(schema: T, description: string) {
   return { description, content: { "application/json": { schema } } };
+}
+
+/** Server-sent events of a route. */
+export function eventsAnswer(description: string) {
+  return { description, content: { "text/event-stream": { schema: { type: "string" as const } } } };
 }
 
 /** Number, or null where it is missing. */
