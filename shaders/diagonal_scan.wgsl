@@ -44,6 +44,11 @@ struct Dims { length: u32, states: u32, rows: u32, chunk: u32, chunks: u32 }
 @group(0) @binding(14) var<storage, read_write> gradA: array<vec2f>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
+/// The row and state of an invocation: their tiles lie on the axes x and z, the chunks on y.
+fn rowOf(group: vec3u, groups: vec3u, local: u32) -> u32 {
+  return (group.z * groups.x + group.x) * GROUP + local;
+}
+
 /// Where the scan's step `k` of a row and state lies.
 fn elementAt(row: u32, k: u32) -> u32 {
 #if REVERSE
@@ -88,9 +93,10 @@ fn driveOf(mode: vec4f, drive: vec2f) -> vec2f {
 @compute @workgroup_size(GROUP)
 fn reduce_chunks(
   @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let row = group.x * GROUP + local;
+  let row = rowOf(group, groups, local);
   if (row >= dims.rows) {
     return;
   }
@@ -114,9 +120,10 @@ fn reduce_chunks(
 @compute @workgroup_size(GROUP)
 fn carry_chunks(
   @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let row = group.x * GROUP + local;
+  let row = rowOf(group, groups, local);
   if (row >= dims.rows) {
     return;
   }
@@ -141,9 +148,10 @@ fn carry_chunks(
 @compute @workgroup_size(GROUP)
 fn apply_chunks(
   @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let row = group.x * GROUP + local;
+  let row = rowOf(group, groups, local);
   if (row >= dims.rows) {
     return;
   }
@@ -182,9 +190,10 @@ fn apply_chunks(
 @compute @workgroup_size(GROUP)
 fn reduce_flows(
   @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let row = group.x * GROUP + local;
+  let row = rowOf(group, groups, local);
   if (row >= dims.rows) {
     return;
   }
@@ -217,9 +226,10 @@ fn reduce_flows(
 @compute @workgroup_size(GROUP)
 fn carry_flows(
   @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let row = group.x * GROUP + local;
+  let row = rowOf(group, groups, local);
   if (row >= dims.rows) {
     return;
   }
@@ -246,9 +256,10 @@ fn carry_flows(
 @compute @workgroup_size(GROUP)
 fn apply_flows(
   @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let row = group.x * GROUP + local;
+  let row = rowOf(group, groups, local);
   if (row >= dims.rows) {
     return;
   }

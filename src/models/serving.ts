@@ -22,8 +22,9 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { type Backbone, refuseStep } from "./backbone.ts";
 import type { Backlog } from "./backlog.ts";
 import { absorbFrom, joinStates, stateOf } from "./serving_absorb.ts";
-import { openChain } from "./serving_chain.ts";
-import { fusedObstacle, openFused } from "./serving_fused.ts";
+import { CHAIN_ROWS_MAX, CHAIN_STREAM_BYTES, openChain } from "./serving_chain.ts";
+import { FUSED_HEAD_FIELDS, fusedObstacle, openFused, wholeBatches } from "./serving_fused.ts";
+import { openParts } from "./serving_parts.ts";
 import type { ServingPlan, ServingSamples } from "./serving_plan.ts";
 
 /** Most streams of one serving; slots travel as f32 and stay exact far beyond. */
@@ -151,7 +152,7 @@ export class Serving {
       throw new OverloadError(`${SERVING_STEPS_MAX} steps are under way`, RETRY_AFTER_S);
     }
     if (samples.slots.length === 0) return new Float32Array(0);
-    const { y, isOwned } = this.#plan.step(samples, this.#oldest);
+    const readOutputs = this.#plan.step(samples, this.#oldest);
     const { slots } = samples;
     const oldest = this.#oldest;
     const { ring } = this.#plan;
@@ -161,12 +162,9 @@ export class Serving {
     }
     this.#waiting++;
     try {
-      // On the CPU the next step may write where this one's outputs lie.
-      if (this.#device.kind === "cpu") return new Float32Array(this.#device.arrayOf(y));
-      return (await this.#device.read(y)).data as Float32Array;
+      return await readOutputs();
     } finally {
       this.#waiting--;
-      if (isOwned) this.#device.free(y);
     }
   }
 
@@ -328,7 +326,24 @@ function expectCount(field: string, expected: number, actual: number): void {
 }
 
 /**
- * Opens a backbone for serving on a device, with room for so many streams.
+ * Streams that one part of a serving may have on a device: each tensor of states, inputs and
+ * outputs is one binding of a GPU.
+ */
+function rowsMost(device: Device, { config, initialState }: Backbone, isFused: boolean): number {
+  if (device.kind === "cpu") return SERVING_CAPACITY_MAX;
+  const { input, width, output } = config;
+  const fields = FUSED_HEAD_FIELDS + (input.kind === "signal" ? input.feature : 0);
+  const states = Object.values(initialState(1, "f32")).map(({ data }) => data.length);
+  const floats = Math.max(fields, width, output.size, ...states);
+  const bytes = Math.max(4 * floats, isFused ? 0 : CHAIN_STREAM_BYTES);
+  const most = Math.floor(device.limits.bindingBytesMax / bytes);
+  // Where not one stream fits, the device's own error says so.
+  return Math.max(1, isFused ? wholeBatches(most) : Math.min(most, CHAIN_ROWS_MAX));
+}
+
+/**
+ * Opens a backbone for serving on a device, with room for so many streams. Where a GPU has no
+ * binding that holds a state of all of them, they are split over several parts (`openParts`).
  *
  * @param tensors  parameters by flat name, as `Backbone.init` or a checkpoint gives them
  * @throws {InvalidValueError} the capacity is no whole number from 1 on, the backbone has no
@@ -355,8 +370,14 @@ export function openServing(
   if (states === "f16" && obstacle !== undefined) {
     throw new InvalidValueError("states", states, `f32, since ${obstacle}`);
   }
-  const opened = obstacle === undefined
-    ? openFused(device, backbone, tensors, { capacity, states })
-    : openChain(device, backbone, tensors, capacity);
+  const isFused = obstacle === undefined;
+  const opened = openParts(
+    capacity,
+    rowsMost(device, backbone, isFused),
+    (rows) =>
+      isFused
+        ? openFused(device, backbone, tensors, { capacity: rows, states })
+        : openChain(device, backbone, tensors, rows),
+  );
   return new Serving(device, backbone, opened, { tensors, capacity, obstacle });
 }

@@ -7,8 +7,18 @@ import { embedding, putRows, runInto, runOp } from "../ops/mod.ts";
 import { sizeOf } from "../tensor/shape.ts";
 import { asDtype, reshape, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import type { Backbone } from "./backbone.ts";
-import type { ServingPlan, ServingSamples } from "./serving_plan.ts";
+import {
+  readerOf,
+  type ReadOutputs,
+  type ServingPlan,
+  type ServingSamples,
+} from "./serving_plan.ts";
 import { plainTable, StateTables } from "./serving_tables.ts";
+
+/** Streams of one run: ops may give the batch an axis of workgroups, at most 65,535 of them. */
+export const CHAIN_ROWS_MAX = 32_768;
+/** What lies between two ops for each stream, at most: the scores of a chunk of 64 of `ssd`. */
+export const CHAIN_STREAM_BYTES = 16_384;
 
 /** Elapsed times for the parallel form, which computes without them where all are 1. */
 function scaleOf({ elapsed, clocks, slots }: ServingSamples): Tensor | Tensor[] | undefined {
@@ -50,7 +60,7 @@ export function openChain(
     return reshape(table, [capacity, sizeOf(table.shape) / capacity]);
   };
 
-  function step(samples: ServingSamples): { y: DeviceTensor; isOwned: boolean } {
+  function step(samples: ServingSamples): ReadOutputs {
     const batch = samples.slots.length;
     const scope = openScope(device);
     try {
@@ -67,7 +77,8 @@ export function openChain(
         const values = reshape(result.state[name]!, [batch, table.shape[1]!]);
         runInto(scope, putRows, { table, slots, values }, {}, { next: table });
       }
-      return { y: reshape(scope.keep(result.y), [batch, config.output.size]), isOwned: true };
+      const y = reshape(scope.keep(result.y), [batch, config.output.size]);
+      return readerOf(device, y, true);
     } finally {
       scope.release();
     }

@@ -18,20 +18,34 @@ import { prepareOp, preparePass } from "../ops/run.ts";
 import { asDtype, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { type Backbone, NORM_EPS } from "./backbone.ts";
 import type { BackboneConfig } from "./backbone_config.ts";
-import type { ServingPlan, ServingSamples } from "./serving_plan.ts";
+import {
+  readerOf,
+  type ReadOutputs,
+  type ServingPlan,
+  type ServingSamples,
+} from "./serving_plan.ts";
 import { StateTables, type TableSpec } from "./serving_tables.ts";
 
 /** Fields of a sample's row before its features. */
-const HEAD_FIELDS = 3;
+export const FUSED_HEAD_FIELDS = 3;
 /** A batch is filled up to a multiple of an eighth of its power of two, and at least of this. */
 const BATCH_STEP_MIN = 8;
 const STEPS_PER_DOUBLING = 8;
 
+function classStep(batch: number): number {
+  return Math.max(BATCH_STEP_MIN, 2 ** Math.floor(Math.log2(batch)) / STEPS_PER_DOUBLING);
+}
+
 /** The batch size whose launches run a batch: one of few, so that they are made once. */
 export function batchClass(batch: number): number {
-  const power = 2 ** Math.floor(Math.log2(batch));
-  const step = Math.max(BATCH_STEP_MIN, power / STEPS_PER_DOUBLING);
+  const step = classStep(batch);
   return Math.ceil(batch / step) * step;
+}
+
+/** The most streams, of at most so many, whose batches hold no padding beyond them. */
+export function wholeBatches(most: number): number {
+  const step = classStep(most);
+  return Math.floor(most / step) * step;
 }
 
 /** One block. */
@@ -123,10 +137,10 @@ function tablesOf(block: Block, isPacked: boolean): TableSpec[] {
 
 /** The input layer's weight with a column of zeros for each field before the features. */
 function inputWeight(weight: Tensor, width: number, feature: number): Tensor {
-  const fields = HEAD_FIELDS + feature;
+  const fields = FUSED_HEAD_FIELDS + feature;
   const data = new Float32Array(width * fields);
   for (let i = 0; i < weight.data.length; i++) {
-    data[Math.floor(i / feature) * fields + HEAD_FIELDS + i % feature] = weight.data[i]!;
+    data[Math.floor(i / feature) * fields + FUSED_HEAD_FIELDS + i % feature] = weight.data[i]!;
   }
   return tensorOf([width, fields], data);
 }
@@ -228,7 +242,7 @@ class FusedServing implements ServingPlan {
     this.#device = device;
     this.#config = config;
     this.#blocks = blocksOf(config);
-    this.#fields = HEAD_FIELDS + (config.input.kind === "signal" ? config.input.feature : 0);
+    this.#fields = FUSED_HEAD_FIELDS + (config.input.kind === "signal" ? config.input.feature : 0);
     this.ring = Math.max(1, this.#blocks[0]!.params.width - 1);
     const held = openScope(device);
     this.#held = held;
@@ -248,7 +262,7 @@ class FusedServing implements ServingPlan {
     }
   }
 
-  step(samples: ServingSamples, oldest: Uint8Array): { y: DeviceTensor; isOwned: boolean } {
+  step(samples: ServingSamples, oldest: Uint8Array): ReadOutputs {
     const batch = samples.slots.length;
     const size = this.#device.kind === "webgpu" ? batchClass(batch) : batch;
     this.#device.write(
@@ -257,7 +271,8 @@ class FusedServing implements ServingPlan {
     );
     if (this.#device.kind === "webgpu") this.#device.dispatch(this.#launchesOf(size));
     else this.#issueOps(size, (...call) => void runInto(this.#device, ...call));
-    return { y: viewOf(this.#outputs, 0, [batch, this.#config.output.size]), isOwned: false };
+    const y = viewOf(this.#outputs, 0, [batch, this.#config.output.size]);
+    return readerOf(this.#device, y, false);
   }
 
   launches(batch: number): readonly Launch[] | undefined {
@@ -273,7 +288,7 @@ class FusedServing implements ServingPlan {
   #filled(size: number, samples: ServingSamples, oldest: Uint8Array): Float32Array<ArrayBuffer> {
     const { slots, inputs, elapsed } = samples;
     const fields = this.#fields;
-    const feature = fields - HEAD_FIELDS;
+    const feature = fields - FUSED_HEAD_FIELDS;
     const data = new Float32Array(size * fields);
     for (let b = 0, at = 0; b < slots.length; b++, at += fields) {
       const slot = slots[b]!;
@@ -285,7 +300,7 @@ class FusedServing implements ServingPlan {
       for (let b = 0; b < slots.length; b++) data[b * fields + 2] = elapsed[b]!;
     }
     for (let f = 0; f < feature; f++) {
-      const place = HEAD_FIELDS + f;
+      const place = FUSED_HEAD_FIELDS + f;
       for (let b = 0; b < slots.length; b++) data[b * fields + place] = inputs[b * feature + f]!;
     }
     for (let b = slots.length; b < size; b++) data[b * fields] = -1;

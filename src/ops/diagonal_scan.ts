@@ -21,13 +21,13 @@
  * Tolerance: as in `linear_scan`, 2e-5 for memories of some hundred steps.
  */
 import { InvalidValueError } from "../base/errors.ts";
-import type { SimdPlan } from "../device/device.ts";
+import type { GpuLimits, SimdPlan } from "../device/device.ts";
 import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { decays, denormal, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
 import { diagonalScanBackward } from "./_helpers/diagonal_scan_backward.ts";
 import { discretizeModeInto } from "./_helpers/discretize_mode.ts";
-import { chunkOf, groupsFor, POINTWISE_GROUP } from "./_helpers/plan.ts";
+import { chunkOf, groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
 import { flag, SIMD_TILE, simdRule, singlePass, tiledTasks } from "./_helpers/simd.ts";
 import {
@@ -135,7 +135,7 @@ const AHEAD = 8;
 const AHEAD_MADE = 4;
 
 /** What the passes of both directions share. */
-function geometryOf(shapes: Shapes, params: DiagonalScanParams) {
+function geometryOf(shapes: Shapes, params: DiagonalScanParams, limits: GpuLimits) {
   const [batch, length, states] = shapes.v as [number, number, number, number];
   const rows = batch * states;
   const chunk = chunkOf(length, rows);
@@ -151,20 +151,20 @@ function geometryOf(shapes: Shapes, params: DiagonalScanParams) {
     HAS_X0: shapes.x0 ? 1 : 0,
   };
   const dims = { length, states, rows, chunk, chunks };
-  const tiles = groupsFor(rows, POINTWISE_GROUP);
+  const [across, layers] = spreadGroups(groupsFor(rows, POINTWISE_GROUP), limits);
   const pass = (entry: string, bindings: string[], groups: number): Pass => ({
     entry,
     constants,
     dims,
     bindings,
-    workgroups: [tiles, groups, 1],
+    workgroups: [across, groups, layers],
   });
   const dt = params.variant === "perStep" ? ["dt"] : [];
   return { rows, chunks, pass, dt, x0: shapes.x0 ? ["x0"] : [] };
 }
 
-function launch(shapes: Shapes, params: DiagonalScanParams): LaunchPlan {
-  const { rows, chunks, pass, dt, x0 } = geometryOf(shapes, params);
+function launch(shapes: Shapes, params: DiagonalScanParams, limits: GpuLimits): LaunchPlan {
+  const { rows, chunks, pass, dt, x0 } = geometryOf(shapes, params, limits);
   const passes = chunks === 1 ? [] : [
     pass("reduce_chunks", ["v", "A", ...dt, "ends"], chunks - 1),
     pass("carry_chunks", [...x0, "ends"], 1),
@@ -214,8 +214,8 @@ const backward: Backward<DiagonalScanParams, Input, OptionalInput, "x" | "state"
   needs: ["v", "A", "dt", "x0", "x"],
   needsWith: ({ variant }) => variant !== "perStep" ? ["A", "x0", "x"] : backward.needs,
   cpu: diagonalScanBackward,
-  launch(shapes, params) {
-    const { rows, chunks, pass, dt, x0 } = geometryOf(shapes, params);
+  launch(shapes, params, limits) {
+    const { rows, chunks, pass, dt, x0 } = geometryOf(shapes, params, limits);
     const [batch, , states] = shapes.v as [number, number, number, number];
     // What the first chunk passes on is wanted only where a state was carried in.
     const reduced = shapes.x0 ? chunks : chunks - 1;
