@@ -10,7 +10,7 @@ import { probeSubgroups, requestFeatured } from "./features.ts";
 import { type Pipeline, PipelineCache, shaderFile } from "./pipelines.ts";
 import { readLaunches } from "./launch_code.ts";
 import type { Command, LaunchRange, Program, WireBinding, WireLaunch } from "./protocol.ts";
-import { Readback, wholeWords } from "./readback.ts";
+import { Readback, STAGING_BYTES_MAX, wholeWords } from "./readback.ts";
 import { interfaceOf, type ShaderInterface } from "./wgsl.ts";
 
 /** Bytes of one launch's sizes; WebGPU's default alignment of dynamic offsets. */
@@ -390,18 +390,24 @@ export class GpuSession {
       this.#submit();
       return this.#events.failed(request, spoilt);
     }
-    const staging = await this.#readback.stagingFor(bytes);
-    // In the encoder of the launches before it: a submit of its own would cost as much again.
-    this.#pass?.end();
-    this.#pass = undefined;
-    this.#encoder ??= this.#device.createCommandEncoder();
-    this.#encoder.copyBufferToBuffer(this.#buffer(id), offset, staging, 0, wholeWords(bytes));
-    this.#submit();
-    const data = await this.#readback.bring(staging, bytes, into);
+    const pieces = Math.max(1, Math.ceil(bytes / STAGING_BYTES_MAX));
+    let data = pieces > 1 ? into ?? new ArrayBuffer(bytes) : into;
+    for (let i = 0, at = 0; i < pieces; i++, at += STAGING_BYTES_MAX) {
+      const length = Math.min(STAGING_BYTES_MAX, bytes - at);
+      const staging = await this.#readback.stagingFor(length);
+      // In the encoder of the launches before it: a submit of its own would cost as much again.
+      this.#pass?.end();
+      this.#pass = undefined;
+      this.#encoder ??= this.#device.createCommandEncoder();
+      const words = wholeWords(length);
+      this.#encoder.copyBufferToBuffer(this.#buffer(id), offset + at, staging, 0, words);
+      this.#submit();
+      data = await this.#readback.bring(staging, length, data, at);
+    }
     const fault = this.#fault;
     this.#fault = undefined;
     if (fault !== undefined) this.#events.failed(request, fault);
-    else this.#events.data(request, data);
+    else this.#events.data(request, data!);
   }
 
   /** Times the launches on the GPU's own clock, `repeats` times after one untimed run. */

@@ -8,13 +8,17 @@
  * version on which that was tested, and a probe at start-up read back what it wrote. Otherwise
  * reads await.
  */
+import { invariant } from "../base/invariant.ts";
 
 /** Runtime versions on which reading without awaiting was tested. */
 export const FAST_READBACK_RUNTIMES: readonly string[] = ["2.9.6"];
 /** The smallest staging buffer. */
 const STAGING_BYTES_MIN = 64 * 1024;
-/** Larger staging buffers are made for one read and destroyed after it. */
-export const STAGING_KEPT_BYTES_MAX = 16 * 1024 * 1024;
+/**
+ * The largest: more is read in pieces of it. A larger one would be held for good, or be made, mapped
+ * and awaited for each read.
+ */
+export const STAGING_BYTES_MAX = 16 * 1024 * 1024;
 
 const WORD_BYTES = 4;
 
@@ -47,7 +51,7 @@ export class Readback {
     return this.#fast;
   }
 
-  /** Copies `bytes` of a buffer to the host, after all work submitted so far. */
+  /** Copies a few bytes of a buffer to the host, after all work submitted so far. */
   async read(source: GPUBuffer, bytes: number, offset = 0): Promise<ArrayBuffer> {
     const staging = await this.stagingFor(bytes);
     const encoder = this.#device.createCommandEncoder();
@@ -59,14 +63,18 @@ export class Readback {
   /**
    * Brings to the host what submitted work copied into a buffer of {@linkcode stagingFor}.
    *
-   * @param into  takes it at its beginning; memory of its own where absent
+   * @param into  takes it from its byte `at` on; memory of its own where absent
    */
-  async bring(staging: GPUBuffer, bytes: number, into?: ArrayBuffer): Promise<ArrayBuffer> {
+  async bring(
+    staging: GPUBuffer,
+    bytes: number,
+    into?: ArrayBuffer,
+    at = 0,
+  ): Promise<ArrayBuffer> {
     const range = await this.#map(staging, wholeWords(bytes));
     const data = into ?? range.slice(0, bytes);
-    if (into !== undefined) new Uint8Array(into).set(new Uint8Array(range, 0, bytes));
+    if (into !== undefined) new Uint8Array(into).set(new Uint8Array(range, 0, bytes), at);
     staging.unmap();
-    if (staging.size > STAGING_KEPT_BYTES_MAX) staging.destroy();
     return data;
   }
 
@@ -96,8 +104,13 @@ export class Readback {
     this.#pending.add(settled);
   }
 
-  /** A buffer that takes a copy of so many bytes, until the next one is asked for. */
+  /**
+   * A buffer that takes a copy of so many bytes, until the next one is asked for.
+   *
+   * @param bytes  at most {@linkcode STAGING_BYTES_MAX}
+   */
   async stagingFor(bytes: number): Promise<GPUBuffer> {
+    invariant(bytes <= STAGING_BYTES_MAX, "more is read in pieces");
     let size = STAGING_BYTES_MIN;
     while (size < bytes) size *= 2;
     const kept = this.#kept.get(size);
@@ -106,7 +119,7 @@ export class Readback {
     const staging = this.#device.createBuffer({ size, usage });
     await staging.mapAsync(GPUMapMode.READ);
     staging.unmap();
-    if (size <= STAGING_KEPT_BYTES_MAX) this.#kept.set(size, staging);
+    this.#kept.set(size, staging);
     return staging;
   }
 

@@ -4,7 +4,7 @@ import { leftHalfPlane, normal, uniform } from "../../src/ops/_helpers/cases.ts"
 import { diagonalScan } from "../../src/ops/diagonal_scan.ts";
 import { complexAffine, scanChunked } from "../../src/ssm/monoid.ts";
 import { asDtype, type Tensor } from "../../src/tensor/tensor.ts";
-import { distance, filled, run, steps, t } from "./_run.ts";
+import { DEFAULT_LIMITS, distance, filled, run, steps, t } from "./_run.ts";
 
 const random = seedRandom(13);
 const f64 = (tensor: Tensor) => asDtype(tensor, "f64");
@@ -65,4 +65,19 @@ Deno.test("diagonalScan() names the axis or the parameter at fault", async () =>
   await fails({ v, A }, params, { field: "dt" });
   await fails({ v, A, dt }, { variant: "lti" }, { field: "dt" });
   await fails({ v, A, dt: filled([2, 5, 3], () => 1) }, params, { axis: "dt.length" });
+});
+
+Deno.test("diagonalScan() spreads rows over two axes where one is too short", () => {
+  const shapes = { v: [131_072, 1, 96, 2], A: [96, 2] };
+  const given = { variant: "lti" } as const;
+  for (const way of [diagonalScan, diagonalScan.backward!]) {
+    for (const { entry, workgroups } of way.launch(shapes, given, DEFAULT_LIMITS).passes) {
+      assert.ok(workgroups.every((count) => count <= DEFAULT_LIMITS.workgroupsPerAxisMax), entry);
+      if (!entry.endsWith("_chunks") && !entry.endsWith("_flows")) continue;
+      const [across, chunks, layers] = workgroups;
+      assert.equal(chunks, 1, entry);
+      assert.ok(across * layers * 64 >= 131_072 * 96, entry);
+      assert.ok(layers > 1, entry);
+    }
+  }
 });
