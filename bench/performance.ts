@@ -3,18 +3,18 @@
  *
  *   deno task performance -- --record NAME...   runs benches here, stores bench/results/NAME.json
  *                            [--from FILE --command TEXT]
- *                                               of what that command printed with --json, here
+ *                                               of what that command printed with --json
  *                            [--out FOLDER]     stores them there instead
  *   deno task performance -- --write            makes the page and its images from what is stored
  *   deno task performance                       exit code 1 where the page is not what is stored
  *
- * A stored result carries date, commit, machine, adapter and command. `BENCH_COMMIT` names the
- * commit where the tree is a copy without a history.
+ * A stored result carries date, commit, machine, adapter and command: those that the bench printed,
+ * else those of here. `BENCH_COMMIT` names the commit where the tree is a copy without a history.
  */
 import { parseArgs } from "node:util";
 import { ARGS, oneOf, runBench } from "./args.ts";
 import { openWebGpu } from "../src/device/mod.ts";
-import { provenance } from "./machine.ts";
+import { type Provenance, provenance } from "./machine.ts";
 import { pageOf } from "./report/page.ts";
 import { readStored, RECORDS, type Stored } from "./report/stored.ts";
 
@@ -48,6 +48,13 @@ async function printedBy([file, ...args]: readonly string[]): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
+/** Where and when figures were taken, as far as the bench that printed them says so. */
+export function placeOf(data: Partial<Provenance>): Partial<Provenance> {
+  const { date, commit, machine, adapter, runtime } = data;
+  const place = { date, commit, machine, adapter, runtime };
+  return Object.fromEntries(Object.entries(place).filter(([, value]) => value !== undefined));
+}
+
 /** What a bench has printed before, and the command that made it do so. */
 interface Printed {
   readonly file: string;
@@ -61,7 +68,8 @@ async function record(name: string, folder: string, printed: Printed | undefined
     : await Deno.readTextFile(printed.file);
   const data = JSON.parse(text);
   const command = printed?.command ?? ["deno run -A", `bench/${file}`, ...args].join(" ");
-  const stored = { ...await provenance(data.adapter ?? await adapterName(), command), data };
+  const here = await provenance(data.adapter ?? await adapterName(), command);
+  const stored = { ...here, ...placeOf(data), data };
   await Deno.mkdir(folder, { recursive: true });
   await Deno.writeTextFile(`${folder}/${name}.json`, JSON.stringify(stored, rounded, 1) + "\n");
 }

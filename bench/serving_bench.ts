@@ -11,12 +11,14 @@
  * The floor is what reading and writing each stream's states once takes at the copy bandwidth that
  * is measured in the same run. Outputs are compared with those of `Backbone.step` first. The CPU is
  * one core's; the crossover is the count of streams that it serves in the GPU's least latency. The
- * samples of a network come a period apart, in a season of 24.
+ * samples of a network come a period apart, in a season of 24. A count of streams that the device
+ * has no room for is named, and the others are measured.
  */
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
 import { ARGS, BenchError, oneOf, runBench, wholeNumbers } from "./args.ts";
 import { systemClock } from "../src/base/clock.ts";
+import { LimitError } from "../src/base/errors.ts";
 import { nextNormal, seedRandom } from "../src/base/random.ts";
 import { formatNumber, formatTable } from "../src/cli/table.ts";
 import { type Device, openCpu, openWebGpu, type WebGpuDevice } from "../src/device/mod.ts";
@@ -95,6 +97,14 @@ interface Row {
   readonly latencyMs: number;
   readonly flightMs: number;
   readonly floorMs: number | null;
+}
+
+/** A count of streams that was not served, and why. */
+interface Refusal {
+  readonly model: string;
+  readonly device: string;
+  readonly streams: number;
+  readonly reason: string;
 }
 
 /** Bytes of a stream's step: states read and written, past inputs read and one of each written. */
@@ -193,6 +203,37 @@ async function measure(
   }
 }
 
+/** What is measured on one device, and what it has no room for. */
+async function measureAll(
+  device: Device,
+  subjects: readonly Subject[],
+  counts: readonly number[],
+  states: States,
+  gpu?: Parameters<typeof measure>[3],
+): Promise<{ rows: Row[]; refused: Refusal[] }> {
+  const rows: Row[] = [];
+  const refused: Refusal[] = [];
+  for (const subject of subjects) {
+    await check(subject, device, states);
+    for (const streams of counts) {
+      try {
+        rows.push(await measure(device, subject, streams, gpu, states));
+      } catch (error) {
+        if (!(error instanceof LimitError)) throw error;
+        const refusal = {
+          model: subject.name,
+          device: device.kind,
+          streams,
+          reason: error.message,
+        };
+        console.error(`${subject.name}, ${streams} streams: ${error.message}`);
+        refused.push(refusal);
+      }
+    }
+  }
+  return { rows, refused };
+}
+
 /** Streams that the CPU serves in the least latency of the GPU. */
 function crossoverOf(rows: readonly Row[]): number | null {
   const cpuRows = rows.filter(({ device }) => device === "cpu");
@@ -243,39 +284,38 @@ async function main(): Promise<void> {
   const subjects = values.network?.map(networkOf) ?? [mambaBlocks()];
   const states: States = oneOf("states", values.states, ["f32", "f16"]);
   const rows: Row[] = [];
+  const refused: Refusal[] = [];
+  const take = (measured: Awaited<ReturnType<typeof measureAll>>) => {
+    rows.push(...measured.rows);
+    refused.push(...measured.refused);
+  };
   let adapter = "none";
   if (wanted.includes("gpu")) {
     const opened = await openWebGpu({ budgetBytes: BUDGET_BYTES });
     if ("device" in opened) {
       const { device } = opened;
       adapter = device.info.description || device.info.device;
-      const ceilings = await measureCeilings(device);
-      const counts = given ?? (device.info.software ? STREAMS_SOFTWARE : STREAMS);
-      for (const subject of subjects) {
-        await check(subject, device, states);
-        for (const streams of counts) {
-          rows.push(await measure(device, subject, streams, ceilings, states));
-        }
+      try {
+        const ceilings = await measureCeilings(device);
+        const counts = given ?? (device.info.software ? STREAMS_SOFTWARE : STREAMS);
+        take(await measureAll(device, subjects, counts, states, ceilings));
+      } finally {
+        // A device that stays open keeps the process alive.
+        await device.close();
       }
-      await device.close();
     } else if (!wanted.includes("cpu")) throw new BenchError(`No GPU: ${opened.unavailable}`);
     else console.error(opened.unavailable);
   }
   if (wanted.includes("cpu")) {
     const device = openCpu();
-    for (const subject of subjects) {
-      await check(subject, device, states);
-      for (const streams of given ?? STREAMS_CPU) {
-        rows.push(await measure(device, subject, streams, undefined, states));
-      }
-    }
+    take(await measureAll(device, subjects, given ?? STREAMS_CPU, states));
     await device.close();
   }
   const crossover = subjects.length === 1 ? crossoverOf(rows) : null;
   if (values.json) {
     const command = `bench/serving_bench.ts ${ARGS.join(" ")}`.trim();
     const source = await provenance(adapter, command);
-    console.log(JSON.stringify({ ...source, crossover, rows }, null, 2));
+    console.log(JSON.stringify({ ...source, crossover, rows, refused }, null, 2));
     return;
   }
   console.log(`${adapter}; ${cpus()[0]?.model ?? "unknown"}`);

@@ -100,7 +100,7 @@ export function servingTable({ serving }: Stored): string {
 
 /** The same of networks, whose samples are counted in thousands. */
 export function networksTable({ networks }: Stored): string {
-  return section(networks, ({ rows }) => rows, [
+  const table = section(networks, ({ rows }) => rows, [
     ["network", ({ model = "" }) => model],
     ["device", ({ device }) => device],
     ["streams", ({ streams }) => digits(streams, 6)],
@@ -109,6 +109,12 @@ export function networksTable({ networks }: Stored): string {
     ["in flight, ms", ({ flightMs }) => digits(flightMs)],
     ["1,000 updates/s", ({ streams, flightMs }) => digits(streams / flightMs)],
   ]);
+  const refused = networks?.data.refused ?? [];
+  if (refused.length === 0) return table;
+  const items = refused.map(({ model, device, streams, reason }) =>
+    `- ${model} on ${device}, ${digits(streams, 6)} streams: ${reason}`
+  );
+  return `${table}\n\nNot served there:\n\n${items.join("\n")}`;
 }
 
 /** The parallel smoother beside the sequential one. */

@@ -94,6 +94,13 @@ export interface ServingData {
     readonly flightMs: number;
     readonly floorMs: number | null;
   }[];
+  /** Counts of streams that were not served; absent in older records. */
+  readonly refused?: readonly {
+    readonly model: string;
+    readonly device: string;
+    readonly streams: number;
+    readonly reason: string;
+  }[];
 }
 
 /** What `smoother_bench.ts` prints. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { printedOf, staleFiles } from "../../bench/performance.ts";
+import { placeOf, printedOf, staleFiles } from "../../bench/performance.ts";
 
 Deno.test("docs/performance.md and its images are what bench/results stores", async () => {
   // `deno task performance -- --write` makes them so.
@@ -14,4 +14,10 @@ Deno.test("printedOf() wants the command of a file that is recorded", () => {
   });
   assert.throws(() => printedOf("a.json"), { message: /--from and --command go together/ });
   assert.throws(() => printedOf(undefined, "deno run b.ts"), RangeError);
+});
+
+Deno.test("placeOf() takes where figures were taken from what a bench printed", () => {
+  const place = { commit: "abc", machine: "M", adapter: "A" };
+  assert.deepEqual(placeOf({ ...place, command: "bench/b.ts" }), place);
+  assert.deepEqual(placeOf({}), {});
 });

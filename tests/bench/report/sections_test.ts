@@ -64,6 +64,14 @@ Deno.test("networksTable() has latencies and thousands of updates a second", () 
   ]);
 });
 
+Deno.test("networksTable() names what was not served", () => {
+  assert.ok(!sections.networksTable(stored).includes("Not served"));
+  const refusal = { model: "neural", device: "webgpu", streams: 131_072, reason: "too many" };
+  const data = { ...stored.networks!.data, refused: [refusal] };
+  const table = sections.networksTable({ networks: recorded(data) });
+  assert.match(table, /Not served there:\n\n- neural on webgpu, 131,072 streams: too many$/);
+});
+
 Deno.test("memoryTable() has a column for some lengths and the last doubling", () => {
   assert.deepEqual(cells(sections.memoryTable(stored)), [
     ...["s4d", "1 MiB", "2 MiB", "4 MiB", "2 ×", "2 ×"],
