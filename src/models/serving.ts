@@ -143,6 +143,8 @@ export class Serving {
    *   elapsed time is negative, or layers that run as fused steps have clocks of their own: no
    *   stream is advanced
    * @throws {OverloadError} too many steps are under way: no stream is advanced
+   * @throws {LimitError} the device has no room for the step; where a serving has several parts,
+   *   streams of some may be advanced
    * @throws {DeviceLostError} the states are gone with the device
    */
   async step(samples: ServingSamples): Promise<Float32Array> {

@@ -14,8 +14,20 @@ interface Share {
   readonly places: Int32Array;
 }
 
+/** Whether places, which ascend, follow each other without a gap. */
+function isOneRun(places: Int32Array): boolean {
+  return places.at(-1)! - places[0]! === places.length - 1;
+}
+
 /** Numbers of some rows of [row, width]. */
-function rowsAt(values: ArrayLike<number>, places: Int32Array, width: number): Float32Array {
+function rowsAt(
+  values: ArrayLike<number>,
+  places: Int32Array,
+  width: number,
+): ArrayLike<number> {
+  if (isOneRun(places) && (values instanceof Float32Array || values instanceof Float64Array)) {
+    return values.subarray(places[0]! * width, (places.at(-1)! + 1) * width);
+  }
   const rows = new Float32Array(places.length * width);
   for (let i = 0, at = 0; i < places.length; i++) {
     const from = places[i]! * width;
@@ -27,9 +39,11 @@ function rowsAt(values: ArrayLike<number>, places: Int32Array, width: number): F
 /** Puts rows of [row, width] where they belong. */
 function putRowsAt(all: Float32Array, places: Int32Array, rows: Float32Array): void {
   const width = rows.length / places.length;
+  if (isOneRun(places)) return all.set(rows, places[0]! * width);
   for (let i = 0; i < places.length; i++) {
     const from = i * width;
-    for (let k = 0; k < width; k++) all[places[i]! * width + k] = rows[from + k]!;
+    const to = places[i]! * width;
+    for (let k = 0; k < width; k++) all[to + k] = rows[from + k]!;
   }
 }
 
@@ -64,13 +78,17 @@ class PartedServing implements ServingPlan {
       const own = oldest.subarray(part * this.#rows, (part + 1) * this.#rows);
       return this.#parts[part]!.step(this.#ownSamples(samples, part, places), own);
     });
+    if (readers.length === 1) return readers[0]!;
     return async () => {
-      const outputs = await Promise.all(readers.map((read) => read()));
-      if (outputs.length === 1) return outputs[0]!;
-      const width = outputs[0]!.length / shares[0]!.places.length;
-      const all = new Float32Array(batch * width);
-      shares.forEach(({ places }, i) => putRowsAt(all, places, outputs[i]!));
-      return all;
+      let all: Float32Array | undefined;
+      // Each share goes to its place while the next one is still on its way.
+      await Promise.all(readers.map(async (read, i) => {
+        const rows = await read();
+        const { places } = shares[i]!;
+        all ??= new Float32Array(batch * rows.length / places.length);
+        putRowsAt(all, places, rows);
+      }));
+      return all!;
     };
   }
 

@@ -32,7 +32,7 @@ Deno.test("openParts() serves what one plan does, whichever parts a batch names"
   for (const serving of [parted, whole]) serving.open(capacity);
   const random = seedRandom(2);
   for (const slots of [[0, 1, 2, 3, 4, 5, 6], [6, 0, 5, 2], [4], [5, 3], [2, 6]]) {
-    const inputs = slots.flatMap(() => drawInput(model, random));
+    const inputs = Float32Array.from(slots.flatMap(() => drawInput(model, random)));
     const clocks = [slots.map((slot) => 0.5 + slot), slots.map(() => 2)];
     const [a, b] = await Promise.all(
       [parted, whole].map((serving) => serving.step({ slots, inputs, clocks })),
