@@ -4,6 +4,7 @@ import {
   type ChannelState,
   FLAG_PARTS,
   GRACE_PERIOD,
+  independentShape,
   initialChannels,
   reasonOfChannel,
   SCORE_PARTS,
@@ -34,6 +35,7 @@ import {
   type FlagState,
   type FlagStep,
   initialFlag,
+  isRise,
   stepFlag,
   surpriseOf,
 } from "./_helpers/flag_stage.ts";
@@ -162,6 +164,11 @@ function speakingChannels(count: number): number[] {
 /** A sample this many robust standard deviations away is far from the usual level. */
 const FAR_EFFECT = 3;
 
+/** The heaviest tail of all channels: that of the largest evidence. */
+function heaviestShape(channels: readonly ChannelState[]): number {
+  return channels.reduce((most, channel) => Math.max(most, independentShape(channel)), 0);
+}
+
 /** Opens, follows and ends the alarms of what the evidence does. */
 function followAlarm(
   state: MultiscaleState,
@@ -173,7 +180,8 @@ function followAlarm(
   const { flag: stage, track, options } = state;
   const wasTold = stage.told;
   const threshold = -Math.log10(options.falseAlarmRate);
-  stepFlag(stage, fused, { threshold, isLearned: options.repeats === "learn" }, step);
+  const shape = isRise(stage, fused) ? heaviestShape(state.channels) : 0;
+  stepFlag(stage, fused, { threshold, isLearned: options.repeats === "learn", shape }, step);
   if (step.ended && track.isOpen) {
     track.reason = finalReason(track.reason, track);
     events.push(endTrack(track, moment.index));
@@ -184,7 +192,7 @@ function followAlarm(
     const own = evidence[track.channels[0]!]!;
     if (own.isPresent && own.effect >= FAR_EFFECT) track.above++;
     if (own.isPresent && own.effect <= -FAR_EFFECT) track.below++;
-    if (step.rose) raiseTrack(track, surpriseOf(stage, fused), moment.timeS);
+    if (step.rose) raiseTrack(track, surpriseOf(stage, fused, shape), moment.timeS);
   }
   if (!stage.told || (wasTold && !step.ended)) return step.flag;
   const channels = speakingChannels(state.channels.length);

@@ -25,7 +25,7 @@ import {
 } from "./robust_level.ts";
 import { initialSeason, isSeasonGateOpen, type SeasonState, stepSeason } from "./season.ts";
 import { initialSubspace, stepSubspace, type SubspaceState, writeDeviations } from "./subspace.ts";
-import { initialTail, stepTail, type TailRule, type TailState } from "./tail_calibration.ts";
+import { initialTail, stepTail, type TailRule, tailShape, type TailState } from "./tail_calibration.ts";
 import type { Reason } from "../detector.ts";
 
 /** Samples of a channel without a score: the covariance of its features is not known yet. */
@@ -34,6 +34,8 @@ export const GRACE_PERIOD = 36;
 const DISTANCE_MAX = 30;
 const SMOOTHING = 4;
 const SLOW_TAU = 16;
+/** Averages over 16 samples from which their level is taken: neighbours are much alike. */
+const SLOW_VALUES_KEPT = 128;
 
 /** Largest shifted value that is told apart: its square must stay far inside a double. */
 const VALUE_MAX = 1e30;
@@ -99,14 +101,17 @@ function initialChannel(random: RandomState): ChannelState {
     bank: initialBank(),
     remainderBank: initialBank(),
     mahalanobis: initialMahalanobis(SCORE_FEATURES),
-    slowLevel: initialRobustLevel(),
+    slowLevel: initialRobustLevel(SLOW_VALUES_KEPT),
     level: initialRobustLevel(),
     remainderLevel: initialRobustLevel(),
     subspace: initialSubspace(FLAG_FEATURES),
     remainderSubspace: initialSubspace(FLAG_FEATURES),
     season: initialSeason(),
     patterns: initialPatterns(),
-    tails: Array.from({ length: TAIL_COUNT }, initialTail),
+    tails: Array.from(
+      { length: TAIL_COUNT },
+      (_, i) => initialTail(i < SCORE_PARTS ? SCORE_RULE : FLAG_RULE),
+    ),
   };
 }
 
@@ -238,6 +243,21 @@ export function stepChannel(
   out.parts[4] = scoreChannel(channel, x, elapsed, rates, scoreParts);
   gatherEvidence(channel, x, channel.count === 0 ? 0 : elapsed, rates, out);
   channel.count++;
+}
+
+/**
+ * Mean difference in mean deviations from which samples are nearly independent: √2 where they are,
+ * 1 for an autoregression of 0.5.
+ */
+const INDEPENDENCE_MIN = 1.2;
+
+/**
+ * Shape of the tail of a channel's distances from its past where samples are nearly independent, 0
+ * elsewhere: there large distances are not chances of single samples.
+ */
+export function independentShape({ tails, bank, season }: ChannelState): number {
+  if (bank.meanDifference <= INDEPENDENCE_MIN * season.deviation) return 0;
+  return tailShape(tails[9]!, FLAG_RULE);
 }
 
 /** Why a channel spoke. */
