@@ -1,3 +1,5 @@
+import { studentSurprise } from "./student.ts";
+
 /**
  * Changes of a season: of its shape, its amplitude or its length, told by cycles of it that agree
  * with each other and not with those before.
@@ -15,8 +17,9 @@
  * the last of them is the profile. So a weekend in a series with a daily season is none, nor is an
  * event inside one cycle.
  *
- * A length is found by autocorrelation (see season.ts). Another one that is no multiple or part of
- * the one before is a change where the last two cycles under the old length were odd, too.
+ * A length is found by autocorrelation (see season.ts), some time after it changed. Another one that
+ * is no multiple or part of the one before is a change where two cycles in a row under the old length
+ * were odd not long ago.
  */
 export const SHAPE_SIZE = 12;
 
@@ -28,14 +31,18 @@ const CYCLES_MIN = 8;
 /** Cycles after which their distances are forgotten. */
 const MEMORY = 60;
 const PROFILE_RATE = 0.2;
+/** Odd cycles a length that is found later: a search comes every 2,048 ticks. */
+const BROKEN_TICKS_MAX = 4_096;
 const ODD_PROFILE_RATE = 0.05;
 /** Standard deviations at which a distance is clipped before it is learned. */
 const CLIP = 3;
 /** Share of a cycle's samples that must have come. */
 const PRESENT_MIN = 0.75;
 const DISTANCE_FLOOR = 1e-9;
-/** Lengths this near to each other are one season; to a multiple, a season and its repetitions. */
+/** Lengths this near to each other are one season, ... */
 const SAME_LENGTH = 0.1;
+/** ... and this near to a whole multiple, a season and its repetitions. */
+const MULTIPLE = 0.03;
 
 /** What is known of the cycles of a channel's season. */
 export type SeasonChangeState = {
@@ -54,6 +61,9 @@ export type SeasonChangeState = {
   /** Odd cycles in a row, whether they agree or not, and −log10 p likewise. */
   odd: number;
   oddSurprise: number;
+  /** −log10 p of the oddest two cycles in a row of late, and when they were over. */
+  brokenSurprise: number;
+  brokenTick: number;
   readonly sums: Float32Array;
   readonly counts: Uint16Array;
   readonly profile: Float32Array;
@@ -74,6 +84,8 @@ export function initialSeasonChange(): SeasonChangeState {
     runSurprise: 0,
     odd: 0,
     oddSurprise: 0,
+    brokenSurprise: 0,
+    brokenTick: 0,
     sums: new Float32Array(SHAPE_SIZE),
     counts: new Uint16Array(SHAPE_SIZE),
     profile: new Float32Array(SHAPE_SIZE),
@@ -93,11 +105,11 @@ export function stepSeasonChange(
   x: number,
   { tick, length }: { readonly tick: number; readonly length: number },
 ): number {
-  let surprise = length === state.length ? 0 : takeLength(state, length);
-  if (length < SHAPE_SIZE) return surprise;
+  if (length < SHAPE_SIZE) return 0;
+  let surprise = length === state.length ? 0 : takeLength(state, length, tick);
   const cycle = Math.floor(tick / length);
   if (cycle !== state.cycle) {
-    if (state.cycle >= 0) surprise = Math.max(surprise, endCycle(state));
+    if (state.cycle >= 0) surprise = Math.max(surprise, endCycle(state, tick));
     state.cycle = cycle;
     state.sums.fill(0);
     state.counts.fill(0);
@@ -115,22 +127,23 @@ function isNear(a: number, b: number): boolean {
 /** True where one of the lengths is about a whole multiple of the other. */
 function isMultiple(a: number, b: number): boolean {
   const ratio = Math.max(a, b) / Math.min(a, b);
-  return isNear(ratio, Math.round(ratio));
+  return isNear(a, b) || Math.abs(ratio - Math.round(ratio)) <= MULTIPLE * ratio;
 }
 
 /** Another length was found; −log10 p where that is a change of the season. */
-function takeLength(state: SeasonChangeState, length: number): number {
-  const { length: before, count, odd, oddSurprise } = state;
-  const isOther = before > 0 && length > 0 && !isMultiple(before, length);
-  const isChange = isOther && count >= CYCLES_MIN && odd >= CONFIRMING_CYCLES - 1;
-  const surprise = isChange ? oddSurprise + Math.log10(before) : 0;
+function takeLength(state: SeasonChangeState, length: number, tick: number): number {
+  const { length: before, brokenSurprise, brokenTick } = state;
+  const isOther = before > 0 && !isMultiple(before, length);
+  const isBroken = brokenSurprise > 0 && tick - brokenTick <= BROKEN_TICKS_MAX;
+  const surprise = isOther && isBroken ? brokenSurprise + Math.log10(before) : 0;
   state.length = length;
   state.cycle = -1;
   state.hasProfile = false;
   state.run = 0;
   state.odd = 0;
-  // Nearly the same season: only the phases have moved.
-  if (!(before > 0 && length > 0 && isNear(before, length))) state.count = 0;
+  state.brokenSurprise = 0;
+  // Under another length cycles slide, which is no change of theirs: distances are learned anew.
+  state.count = 0;
   return surprise;
 }
 
@@ -165,7 +178,7 @@ function squaredDistance(a: ArrayLike<number>, b: ArrayLike<number>): number {
 }
 
 /** Holds the cycle that is over against those before; −log10 p where a change is known, else 0. */
-function endCycle(state: SeasonChangeState): number {
+function endCycle(state: SeasonChangeState, tick: number): number {
   if (!writeShape(state)) return 0;
   const { profile, former } = state;
   if (!state.hasProfile) {
@@ -180,6 +193,10 @@ function endCycle(state: SeasonChangeState): number {
   const surprise = oddness(state, logged);
   const isOdd = surprise > ODD_SURPRISE && distance > EFFECT_SHARE * energy;
   follow(state, isOdd, { surprise, distance });
+  if (state.odd === 2) {
+    state.brokenSurprise = state.oddSurprise;
+    state.brokenTick = tick;
+  }
   learnDistance(state, logged);
   former.set(shape);
   if (state.run >= CONFIRMING_CYCLES) {
@@ -187,6 +204,7 @@ function endCycle(state: SeasonChangeState): number {
     const told = state.runSurprise + Math.log10(state.length);
     state.run = 0;
     state.odd = 0;
+    state.brokenSurprise = 0;
     return told;
   }
   const rate = isOdd ? ODD_PROFILE_RATE : PROFILE_RATE;
@@ -228,17 +246,4 @@ function learnDistance(state: SeasonChangeState, logged: number): void {
   const rate = 1 / state.count;
   state.meanLog += rate * difference;
   state.varianceLog = (1 - rate) * (state.varianceLog + rate * difference * difference);
-}
-
-/**
- * −log10 P(T > t) of Student's distribution, 0 for t <= 0: by a normal deviate of nearly the same
- * probability (Wallace 1959) and an approximation of its tail within 1 %:
- *
- *   z = (8v + 1)/(8v + 3) · sqrt(v ln(1 + t²/v))      Q(z) ≈ exp(−z²/2) / (1.64 z + sqrt(0.76 z² + 4))
- */
-export function studentSurprise(t: number, degrees: number): number {
-  if (!(t > 0)) return 0;
-  const z = (8 * degrees + 1) / (8 * degrees + 3) *
-    Math.sqrt(degrees * Math.log1p((t * t) / degrees));
-  return (z * z / 2 + Math.log(1.64 * z + Math.sqrt(0.76 * z * z + 4))) / Math.LN10;
 }

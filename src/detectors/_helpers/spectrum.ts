@@ -1,4 +1,10 @@
-import { initialMahalanobis, type MahalanobisState, stepMahalanobis } from "./mahalanobis.ts";
+import {
+  initialMahalanobis,
+  learnMahalanobis,
+  mahalanobisDistance,
+  type MahalanobisState,
+} from "./mahalanobis.ts";
+import { studentSurprise } from "./student.ts";
 import { initialTail, stepTail, type TailRule, type TailState } from "./tail_calibration.ts";
 
 /**
@@ -7,11 +13,21 @@ import { initialTail, stepTail, type TailRule, type TailState } from "./tail_cal
  *
  *   P_b = sum of |X_k|² over the bins of band b        X: DFT of 256 samples under a Hann window
  *   f_b = log(P_b + 1e-6 · mean power)                 13 bands, from fs/256 to fs/2
- *   m   = Mahalanobis distance of f from its past      u = −log10 of its tail probability
+ *   g_b += (f_b − g_b) / 8                             f_b clipped to 3 deviations from its mean
+ *   z   = largest |g_b − mean| / sd of a band          m = Mahalanobis distance of g from its past
+ *   p   = 2/256 · the smaller chance of z and m        at most one alarm a block
+ *
+ * The chance of each is the larger one of that in its own past (a Pareto tail) and that of normal
+ * averages, which a young histogram cannot know:
+ *
+ *   26 · P(T > z)      P(T > (m^(2/3) − 1 + 2/117) / sqrt(2/117))    (Wilson and Hilferty 1931)
+ *
+ * T is Student's with as many degrees of freedom as there are independent averages so far.
  *
  * A tone that appears, a band that grows or fades and a peak that moves are unlikely in some bands,
- * or in the way they go together. One odd block may be a click: a change is two in a row, whose u
- * is the smaller one. The chance is one a block, which is less than one a sample.
+ * or in the way they go together. The average over 8 blocks finds what is small in each of them,
+ * and the clip keeps a click in one of them from looking like a change. Of odd blocks every eighth is
+ * learned.
  *
  * The window is that of the ring that the season is searched in, so nothing is kept twice.
  */
@@ -29,8 +45,20 @@ const POWER_FLOOR = 1e-6;
 const MEMORY = 2_000;
 /** Blocks before anything is said. */
 const BLOCKS_MIN = 100;
+/** Blocks of the average, and standard deviations of a block at which its features are clipped. */
+const SMOOTHING = 8;
+const CLIP = 3;
+/** Variance of a block in that of the average, were blocks independent. */
+const BLOCK_VARIANCE = 2 * SMOOTHING - 1;
 /** −log10 of the chance from which a block is odd. */
-const ODD_SURPRISE = 2;
+const ODD_SURPRISE = 1.5;
+
+/** One in so many odd blocks is learned: what lasts is the new past at last. */
+const ODD_LEARNED = 8;
+/** Two statistics, of which the smaller chance counts, once a block. */
+const CORRECTION = Math.log10(SPECTRUM_BLOCK / 2);
+/** Mean and variance of (χ²/k)^(1/3) with a degree of freedom a band: 1 − 2/(9k), 2/(9k). */
+const CUBE_ROOT_VARIANCE = 2 / (9 * BANDS);
 
 const SPECTRUM_RULE: TailRule = { tailShare: 0.1, cap: 30, decluster: false };
 
@@ -40,15 +68,17 @@ export type SpectrumState = {
   filled: number;
   blocks: number;
   meanPower: number;
-  /** −log10 p of the block before. */
-  former: number;
   /** True while the last block was odd. */
   isOdd: boolean;
   /** First and last bin of the band that was furthest from its past in the last odd block. */
   firstBin: number;
   lastBin: number;
+  /** Averages of the log powers.                                                        [band] */
+  readonly averages: Float64Array;
   readonly distance: MahalanobisState;
-  readonly tail: TailState;
+  /** Of the furthest band, and of the distance. */
+  readonly bandTail: TailState;
+  readonly distanceTail: TailState;
 };
 
 /** A channel without a block. */
@@ -57,12 +87,13 @@ export function initialSpectrum(): SpectrumState {
     filled: 0,
     blocks: 0,
     meanPower: 0,
-    former: 0,
     isOdd: false,
     firstBin: 0,
     lastBin: 0,
+    averages: new Float64Array(BANDS),
     distance: initialMahalanobis(BANDS),
-    tail: initialTail(SPECTRUM_RULE),
+    bandTail: initialTail(SPECTRUM_RULE),
+    distanceTail: initialTail(SPECTRUM_RULE),
   };
 }
 
@@ -86,19 +117,31 @@ export function stepSpectrum(state: SpectrumState, ring: Float32Array, tick: num
   if (tick < SPECTRUM_BLOCK - 1) return 0;
   readBlock(ring, tick);
   if (!writeFeatures(state)) return 0;
-  const far = furthestBand(state.distance);
-  const distance = stepMahalanobis(state.distance, features, MEMORY);
-  const isKnown = state.blocks++ >= BLOCKS_MIN;
-  const u = stepTail(state.tail, distance, SPECTRUM_RULE);
-  const surprise = isKnown ? u : 0;
-  const told = Math.min(surprise, state.former);
-  state.former = surprise;
+  average(state);
+  const surprise = stepTails(state);
   state.isOdd = surprise >= ODD_SURPRISE;
   if (state.isOdd) {
-    state.firstBin = EDGES[far]!;
-    state.lastBin = EDGES[far + 1]! - 1;
+    state.firstBin = EDGES[furthest.band]!;
+    state.lastBin = EDGES[furthest.band + 1]! - 1;
   }
-  return told;
+  if (!state.isOdd || state.blocks % ODD_LEARNED === 0) {
+    learnMahalanobis(state.distance, state.averages, 1 / Math.min(state.blocks + 1, MEMORY));
+  }
+  return state.isOdd ? surprise + CORRECTION : 0;
+}
+
+/** −log10 of the chance of this block's averages, 0 while few are known; learns their tails. */
+function stepTails(state: SpectrumState): number {
+  findFurthest(state);
+  const distance = mahalanobisDistance(state.distance, state.averages);
+  const inBands = stepTail(state.bandTail, furthest.deviations, SPECTRUM_RULE);
+  const inDistances = stepTail(state.distanceTail, distance, SPECTRUM_RULE);
+  if (state.blocks++ < BLOCKS_MIN) return 0;
+  const degrees = Math.min(state.blocks, MEMORY) / BLOCK_VARIANCE;
+  const ofBand = studentSurprise(furthest.deviations, degrees) - Math.log10(2 * BANDS);
+  const cubeRoot = Math.cbrt(distance * distance);
+  const z = (cubeRoot - 1 + CUBE_ROOT_VARIANCE) / Math.sqrt(CUBE_ROOT_VARIANCE);
+  return Math.max(Math.min(inBands, ofBand), Math.min(inDistances, studentSurprise(z, degrees)));
 }
 
 /** The frequencies of the band that was furthest from its past, in Hz. */
@@ -147,16 +190,29 @@ function writeFeatures(state: SpectrumState): boolean {
   return true;
 }
 
-/** Index of the band that is furthest from its mean, in its standard deviations. */
-function furthestBand({ mean, cov }: MahalanobisState): number {
-  let most = -1;
-  let furthest = 0;
+/** Moves the averages to the block's features, which are clipped once their past is known. */
+function average({ blocks, averages, distance: { mean, cov } }: SpectrumState): void {
+  const rate = Math.max(1 / SMOOTHING, 1 / (blocks + 1));
+  for (let b = 0; b < BANDS; b++) {
+    const reach = CLIP * Math.sqrt(BLOCK_VARIANCE * cov[b * BANDS + b]!);
+    const least = blocks < BLOCKS_MIN ? -Infinity : mean[b]! - reach;
+    const most = blocks < BLOCKS_MIN ? Infinity : mean[b]! + reach;
+    const clipped = Math.min(most, Math.max(least, features[b]!));
+    averages[b] = averages[b]! + rate * (clipped - averages[b]!);
+  }
+}
+
+const furthest = { band: 0, deviations: 0 };
+
+/** Writes the band that is furthest from its mean, in its standard deviations. */
+function findFurthest({ averages, distance: { mean, cov } }: SpectrumState): void {
+  furthest.band = 0;
+  furthest.deviations = 0;
   for (let b = 0; b < BANDS; b++) {
     const variance = cov[b * BANDS + b]!;
-    const distance = variance > 0 ? (features[b]! - mean[b]!) ** 2 / variance : 0;
-    if (distance <= most) continue;
-    most = distance;
-    furthest = b;
+    const deviations = variance > 0 ? Math.abs(averages[b]! - mean[b]!) / Math.sqrt(variance) : 0;
+    if (deviations <= furthest.deviations) continue;
+    furthest.deviations = deviations;
+    furthest.band = b;
   }
-  return furthest;
 }
