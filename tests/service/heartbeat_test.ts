@@ -79,8 +79,7 @@ Deno.test("hearArrival() does not take an import for a live stream", () => {
   for (const nowS of regular(300, 60).map((timeS) => timeS + 1000)) {
     hearArrival(imported, { nowS, newestS: nowS, startedS: 0 });
   }
-  assert.equal(silenceSurprise(imported, 600), 0);
-  assert.ok(silenceSurprise(imported, 8000) > 4);
+  assert.ok(silenceSurprise(imported, 3600) > 4);
 });
 
 Deno.test("hearArrival() forgets a long silence after two to four weeks", () => {
