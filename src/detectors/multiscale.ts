@@ -261,7 +261,7 @@ function followFaults(
   return flag;
 }
 
-/** Opens the alarms of seasons and spectra that changed; returns −log10 p where one opens, else 0. */
+/** Opens the alarms of changed seasons and spectra; −log10 p where one opens, else 0. */
 function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent[]): number {
   const { faults, track, options, counter, channels, period } = state;
   const threshold = -Math.log10(options.falseAlarmRate);

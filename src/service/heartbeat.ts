@@ -1,13 +1,13 @@
 /**
  * When a stream that used to be heard is missed, by the live clock.
  *
- *   silence   = now − newest sample                    from the start of this process at the earliest
+ *   silence   = now − newest sample                    from this process's start at the earliest
  *   longest L = the longest silence that an arrival ended, of the last two to four weeks
  *   p         = (L / silence)^1.5 / (n + 1)            where silence is at least 2 L and 30 s
  *
- * n is the number of arrivals in that time. A record comes once in all arrivals so far, and a longer
- * one as much less often as a Pareto tail of 1.5 has it, which is more than that of most irregular
- * streams. Since silences are counted until samples arrive, uploads in batches, late networks and
+ * n is the number of arrivals in that time. A record comes once in all arrivals so far, and a
+ * longer one as much less often as a Pareto tail of 1.5 has it, which is more than that of most
+ * irregular streams. Since silences are counted until samples arrive, uploads in batches, late networks and
  * nights without samples all earn their stream patience.
  *
  * Arrivals count while the stream is live: the newest sample that came was at most half as old as

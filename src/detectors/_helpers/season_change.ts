@@ -17,9 +17,9 @@ import { studentSurprise } from "./student.ts";
  * the last of them is the profile. So a weekend in a series with a daily season is none, nor is an
  * event inside one cycle.
  *
- * A length is found by autocorrelation (see season.ts), some time after it changed. Another one that
- * is no multiple or part of the one before is a change where two cycles in a row under the old length
- * were odd not long ago.
+ * A length is found by autocorrelation (see season.ts), some time after it changed. Another one
+ * that is no multiple or part of the one before is a change where two cycles in a row under the old
+ * length were odd not long ago.
  */
 export const SHAPE_SIZE = 12;
 

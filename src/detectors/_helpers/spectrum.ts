@@ -26,8 +26,8 @@ import { initialTail, stepTail, type TailRule, type TailState } from "./tail_cal
  *
  * A tone that appears, a band that grows or fades and a peak that moves are unlikely in some bands,
  * or in the way they go together. The average over 8 blocks finds what is small in each of them,
- * and the clip keeps a click in one of them from looking like a change. Of odd blocks every eighth is
- * learned.
+ * and the clip keeps a click in one of them from looking like a change. Of odd blocks every eighth
+ * is learned.
  *
  * The window is that of the ring that the season is searched in, so nothing is kept twice.
  */
