@@ -7,8 +7,8 @@
  *
  * n is the number of arrivals in that time. A record comes once in all arrivals so far, and a
  * longer one as much less often as a Pareto tail of 1.5 has it, which is more than that of most
- * irregular streams. Since silences are counted until samples arrive, uploads in batches, late networks and
- * nights without samples all earn their stream patience.
+ * irregular streams. Since silences are counted until samples arrive, uploads in batches, late
+ * networks and nights without samples all earn their stream patience.
  *
  * Arrivals count while the stream is live: the newest sample that came was at most half as old as
  * the silence that it ended was long, three times in a row. The import of a past is not live, nor
