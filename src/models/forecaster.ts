@@ -81,8 +81,11 @@ export const LEARNED_LEADS_MAX = 96;
 /** Values at which the first fit is made. */
 export const FIRST_FIT_SAMPLES = 8;
 
-/** A fit is made again each time the count of values has grown by this factor. */
-const REFIT_GROWTH = 1.5;
+/** A fit is made again each time the count of values has grown by the factor of its length. */
+const REFIT_GROWTH = { young: 1.5, settled: 2 } as const;
+
+/** Values from which on a stream counts as settled. */
+const SETTLED_SAMPLES = 400;
 
 /**
  * Before the first fit the error at a lead is this share of the usual step times lead^0.35, learned
@@ -223,7 +226,8 @@ function refitState(
   });
   state.ensemble = fitted.state;
   state.records = fitted.records;
-  state.nextRefit = Math.max(state.seen + 1, Math.ceil(state.seen * REFIT_GROWTH));
+  const growth = state.seen < SETTLED_SAMPLES ? REFIT_GROWTH.young : REFIT_GROWTH.settled;
+  state.nextRefit = Math.max(state.seen + 1, Math.ceil(state.seen * growth));
 }
 
 /** Level and scale before the first fit: the last value and the mean step so far. */
