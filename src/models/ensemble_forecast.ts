@@ -34,6 +34,7 @@ import { fanOffset } from "./neural_fan.ts";
 import {
   correctOutlook,
   MEDIAN,
+  neuralCatchUp,
   neuralForecast,
   neuralMedianAt,
   type NeuralRun,
@@ -44,8 +45,12 @@ import { leadGroups } from "./readout.ts";
 /** Members on the log or root are cut nearer to what was seen: they run away faster. */
 const RANGE_CUT_TRANSFORMED = 0.4;
 
-/** All members' forecasts from the newest slot, normalised and cut to the plausible range. */
-function forecastMembers(run: EnsembleRun): void {
+/**
+ * All members' forecasts from the newest slot, normalised and cut to the plausible range.
+ *
+ * @param isLive  whether statistics alone are made from them: the networks are asked roughly then
+ */
+function forecastMembers(run: EnsembleRun, isLive: boolean): void {
   const { state, forecasts, bases, naive } = run;
   const { horizon, grid, seasons } = state;
   const slot = newestSlot(state);
@@ -53,7 +58,7 @@ function forecastMembers(run: EnsembleRun): void {
   seasonalNaiveInto(grid, seasons[0]?.slots ?? 1, naive);
   for (let i = 0; i < run.memberKinds.length; i++) {
     const out = forecasts[i]!;
-    forecastMemberInto(run, i, out);
+    forecastMemberInto(run, i, out, isLive);
     const share = isTransformed(state.members[i]!) ? RANGE_CUT_TRANSFORMED : RANGE_CUT;
     const room = share * (state.high - state.low);
     const low = state.low - room;
@@ -66,7 +71,12 @@ function forecastMembers(run: EnsembleRun): void {
 }
 
 /** One member's forecast, normalised.                                                     [lead] */
-function forecastMemberInto(run: EnsembleRun, member: number, out: Float64Array): void {
+function forecastMemberInto(
+  run: EnsembleRun,
+  member: number,
+  out: Float64Array,
+  isLive: boolean,
+): void {
   const { state } = run;
   const { horizon, grid, seasons, length } = state;
   const slot = newestSlot(state);
@@ -96,7 +106,7 @@ function forecastMemberInto(run: EnsembleRun, member: number, out: Float64Array)
       break;
     }
     case "neural":
-      neuralMedianInto(run, run.memberNeural[member]!, slot, out);
+      neuralMedianInto(run, run.memberNeural[member]!, slot, out, isLive);
       break;
     default:
       kind satisfies never;
@@ -109,10 +119,13 @@ function neuralMedianInto(
   neural: NeuralRun,
   slot: number,
   out: Float64Array,
+  isLive: boolean,
 ): void {
   const { quantiles, medians, units, inputs } = neural.outlook;
   if (run.past === null) {
-    neuralForecast(neural, slot);
+    // The samples up to here are those of a live forecast, whoever asks for others in between.
+    if (isLive) neuralCatchUp(neural);
+    neuralForecast(neural, slot, isLive);
   } else {
     const past = run.past.outlooks[run.neural.indexOf(neural)]!.get(run.past.count);
     invariant(past, "a replay asks for the origins that it announced");
@@ -167,8 +180,8 @@ function weighMembers(run: EnsembleRun): void {
 type Outlook = Pick<PendingForecast, "members" | "point" | "spread" | "size">;
 
 /** Members, weighted mean and disagreement from the newest slot. */
-function outlookInto(run: EnsembleRun, out: Outlook): void {
-  forecastMembers(run);
+function outlookInto(run: EnsembleRun, out: Outlook, isLive: boolean): void {
+  forecastMembers(run, isLive);
   weighMembers(run);
   const { state, forecasts, mean, apart } = run;
   const { horizon } = state;
@@ -225,7 +238,7 @@ export function forecastFromNewest(run: EnsembleRun): PendingForecast {
     condition: new Float32Array(0),
     bounds: new Float32Array(0),
   };
-  outlookInto(run, pending);
+  outlookInto(run, pending, false);
   return { ...pending, ...lessonsOf(run) };
 }
 
@@ -275,7 +288,7 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
   const pending = livePending(run);
   const { members, point, condition, bounds } = pending;
   pending.slot = slot;
-  outlookInto(run, { members, point, spread, size });
+  outlookInto(run, { members, point, spread, size }, true);
   conditionsInto(calibration, slot, spread, size, condition);
   Object.assign(pending, lessonsOf(run));
   const hasFan = run.neural.length > 0;
