@@ -33,6 +33,7 @@ import {
   newestSamples,
   pushSample,
   type SampleBuffer,
+  sampleTime,
 } from "./sample_buffer.ts";
 import { sampleSlotTime, slotTime } from "./slot_clock.ts";
 import { GRID_ROOM_MAX } from "./slot_grid.ts";
@@ -119,7 +120,7 @@ export function stateBytesMax(
   const leads = LEARNED_LEADS_MAX;
   const packed = (size: number) => size * (size + 1) / 2;
   const readoutBytes = (size: number) => 8 * (packed(size) + leads + 3) + 4 * size * leads;
-  let total = BUFFER_ROOM_MAX * 16 + GRID_ROOM_MAX * 9;
+  let total = BUFFER_ROOM_MAX * 16 + GRID_ROOM_MAX * 5;
   for (const filter of filtersOf(members)) {
     const readouts = readoutsOf(members, filter);
     total += 8 * (packed(STRUCTURAL_STATES_MAX) + STRUCTURAL_STATES_MAX) + 2048;
@@ -245,8 +246,10 @@ function coldExpectation(state: ForecasterState): { mean: number; meanAbs: numbe
 }
 
 function coldPeriodS(state: ForecasterState): number | null {
-  const { times, length } = state.buffer;
-  return length < 2 ? null : (times[length - 1]! - times[0]!) / (length - 1);
+  const { buffer } = state;
+  const { length } = buffer;
+  if (length < 2) return null;
+  return (sampleTime(buffer, length - 1) - sampleTime(buffer, 0)) / (length - 1);
 }
 
 function coldQuantiles(
@@ -256,7 +259,7 @@ function coldQuantiles(
 ): Float64Array {
   const { mean, meanAbs } = coldExpectation(state);
   const periodS = coldPeriodS(state);
-  const origin = state.buffer.times[state.buffer.length - 1]!;
+  const origin = sampleTime(state.buffer, state.buffer.length - 1);
   const out = new Float64Array(timesS.length * quantiles.length);
   for (let t = 0; t < timesS.length; t++) {
     const lead = periodS === null ? t + 1 : Math.max(1, (timesS[t]! - origin) / periodS);
