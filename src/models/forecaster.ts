@@ -123,7 +123,7 @@ export function stateBytesMax(
   let total = BUFFER_ROOM_MAX * 16 + GRID_ROOM_MAX * 5;
   for (const filter of filtersOf(members)) {
     const readouts = readoutsOf(members, filter);
-    total += 8 * (packed(STRUCTURAL_STATES_MAX) + STRUCTURAL_STATES_MAX) + 2048;
+    total += 4 * packed(STRUCTURAL_STATES_MAX) + 8 * STRUCTURAL_STATES_MAX + 2048;
     if (readouts.light) total += readoutBytes(LIGHT_FEATURES_MAX);
     if (readouts.full) total += readoutBytes(FEATURES_MAX);
     if (readouts.light || readouts.full) {

@@ -17,6 +17,7 @@ import { conditionForecast, forecastFromNewest } from "./ensemble_forecast.ts";
 import {
   enterTrack,
   type FilterTrack,
+  keptFilter,
   openTrack,
   toTrackUnits,
   trackFeatureCount,
@@ -252,7 +253,7 @@ function switchParameters(
   const filters = filtersAfter(setting, thetas, count);
   state.tracks.forEach((track, k) => {
     track.theta = thetaOf(thetas, k);
-    track.filter = filters[k]!;
+    track.filter = keptFilter(filters[k]!);
   });
 }
 

@@ -220,7 +220,8 @@ type Trace = Float64Array;
 
 type Race = { readonly trace: Trace; readonly rival: Trace | null; readonly behindMax: number };
 
-function emptyTrace(): Trace {
+/** A trace before a pass. */
+export function emptyTrace(): Trace {
   return new Float64Array(CHECKPOINTS.length).fill(NaN);
 }
 
