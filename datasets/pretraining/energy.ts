@@ -94,7 +94,9 @@ function tariff(random: RandomState, time: Daytime, length: number): Float64Arra
   }
   spikesInto(out, impulses, Math.exp(-1 / between(random, 0.5, 4)), logBetween(random, 0.5, 15));
   const bend = between(random, 0, 0.5);
-  for (let i = 0; i < length; i++) out[i] = bend > 0.1 ? Math.exp(bend * out[i]!) : out[i]!;
+  for (let i = 0; i < length; i++) {
+    out[i] = bend > 0.1 ? Math.exp(bend * out[i]!) : out[i]!;
+  }
   return out;
 }
 
@@ -107,9 +109,9 @@ export const energy: Generator = {
     const time = daytimeOf(random, length);
     const week = 7 * time.day;
     const kind = nextUniform(random);
-    if (kind < 0.45) return wholeDraft(load(random, time, length), time.day, week);
-    if (kind < 0.6) return wholeDraft(sun(random, time, length), time.day);
-    if (kind < 0.86) return wholeDraft(tariff(random, time, length), time.day, week);
+    if (kind < 0.55) return wholeDraft(load(random, time, length), time.day, week);
+    if (kind < 0.7) return wholeDraft(sun(random, time, length), time.day);
+    if (kind < 0.84) return wholeDraft(tariff(random, time, length), time.day, week);
     // Wind to the third power between the calm and the rated speed.
     const wind = roughProcess(random, length, slotsOfDays(time, between(random, 0.3, 2)));
     const breeze = between(random, 0, 0.5);

@@ -1,8 +1,10 @@
 /** Every generator by name. */
 import { NotFoundError } from "../../src/base/errors.ts";
+import { auction } from "./auction.ts";
 import { brainWaves } from "./brain_waves.ts";
 import { business } from "./business.ts";
 import { counts } from "./counts.ts";
+import { cycles } from "./cycles.ts";
 import { demand } from "./demand.ts";
 import { energy } from "./energy.ts";
 import { environment } from "./environment.ts";
@@ -28,9 +30,11 @@ export const GENERATORS: readonly Generator[] = [
   visits,
   demand,
   energy,
+  auction,
   traffic,
   environment,
   epidemic,
+  cycles,
   counts,
   price,
   oscillator,

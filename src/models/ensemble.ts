@@ -22,6 +22,7 @@ import { bucketOfLead, leadBuckets, lossAge, type LossState } from "./losses.ts"
 import {
   FILTER_KINDS,
   type FilterName,
+  isTransformed,
   kindOf,
   type MemberKind,
   type MemberName,
@@ -149,6 +150,8 @@ export type EnsembleRun = {
   readonly weights: readonly Float64Array[];
   /** 1 for a network.                                                                   [member] */
   readonly networks: Uint8Array;
+  /** 1 for one on the log or root.                                                      [member] */
+  readonly transformed: Uint8Array;
   /** Weight of an error in the losses, exp(−(lead + 1) / half).                           [lead] */
   readonly lossWeights: Float64Array;
   /** What a judged target counts: a bucket sees one origin's worth every stride.       [bucket] */
@@ -200,6 +203,7 @@ export function openEnsemble(state: EnsembleState): EnsembleRun {
     bases: tracks.map(() => new Float64Array(horizon)),
     weights: buckets.map(() => new Float64Array(memberKinds.length)),
     networks: Uint8Array.from(memberKinds, ({ form }) => form === "neural" ? 1 : 0),
+    transformed: Uint8Array.from(state.members, (name) => isTransformed(name) ? 1 : 0),
     lossWeights: Float64Array.from(
       { length: horizon },
       (_, lead) => Math.exp(-(lead + 1) / state.lossHalf),
@@ -430,12 +434,16 @@ function judge(
   const { horizon } = run.state;
   const bucket = run.bucket[lead]!;
   const share = run.judgedShares[bucket]!;
-  const error = z - pending.point[lead]!;
+  const { bounds } = pending;
+  const point = pending.point[lead]!;
+  const error = z - point;
+  const size = Math.abs(error);
   for (let k = 0; k < WATCHED_LEVELS.length; k++) {
-    const lower = pending.bounds[2 * k * horizon + lead]!;
-    const upper = pending.bounds[(2 * k + 1) * horizon + lead]!;
-    const end = error < 0 ? lower : upper;
-    const position = error === 0 ? 0 : error / Math.abs(end - pending.point[lead]!);
+    const lower = bounds[2 * k * horizon + lead]!;
+    const upper = bounds[(2 * k + 1) * horizon + lead]!;
+    const half = Math.abs((error < 0 ? lower : upper) - point);
+    // Inside it does not matter where.
+    const position = size <= half ? 0 : error / half;
     adaptiveObserve(adaptive, k, bucket, position, share);
     adaptiveWidth(adaptive, k, run.state.scale * (upper - lower));
   }

@@ -2,7 +2,7 @@ import { AR_LAGS_MAX } from "./ar_differences.ts";
 import { InvalidValueError } from "../base/errors.ts";
 import { adaptiveStart, type AdaptiveState, WATCHED_LEVELS } from "./adaptive_coverage.ts";
 import { FEATURES_MAX, LIGHT_FEATURES_MAX } from "./bank.ts";
-import { ERROR_RING_MAX, PHASE_PER_HORIZON_MAX, priorShape } from "./calibration.ts";
+import { ERROR_RING_MAX, PHASE_PER_HORIZON_MAX } from "./calibration.ts";
 import {
   ensembleObserve,
   type EnsembleRun,
@@ -16,6 +16,7 @@ import {
   PENDING_MAX,
 } from "./ensemble.ts";
 import { ensembleQuantiles, issueWhenDue, memberShares } from "./ensemble_forecast.ts";
+import { priorShape } from "./error_shape.ts";
 import { WAITING_FORECASTS_MAX } from "./filter_track.ts";
 import { filtersOf, kindOf, type MemberName, readoutsOf } from "./members.ts";
 import { componentsOf } from "./components.ts";
@@ -95,7 +96,8 @@ const SETTLED_SAMPLES = 400;
 const COLD_SHARE = 0.8;
 const COLD_GROWTH = 0.35;
 
-const CONTEXT_PREFIXES = [0.5, 0.75];
+/** A whole context is fitted on these shares of it first. */
+export const CONTEXT_PREFIXES: readonly number[] = [0.5, 0.75];
 
 /** Few samples say little of the scale: 1 + this / count. */
 const COLD_WIDENING = 4;

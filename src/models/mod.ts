@@ -14,7 +14,7 @@ import {
 } from "./registry.ts";
 
 /** Version of the members' behaviour; it goes into every model's name and hash. */
-const VERSION = 4;
+const VERSION = 5;
 
 /** The members of the committee, in the order in which ties are broken. */
 const COMMITTEE: readonly MemberName[] = [
@@ -62,7 +62,7 @@ export const NEURAL_MODEL = "neural";
 export const COMMITTEE_NETWORKS: readonly string[] = ["neural_small", "neural_mamba"];
 
 /** Version of how networks serve. */
-const NEURAL_VERSION = 1;
+const NEURAL_VERSION = 2;
 
 /** Models with networks, by their names: another file is another model. */
 const made = new Map<string, ForecasterModel>();
@@ -104,6 +104,12 @@ export function setModel(name: string, bytes: Uint8Array | null): void {
   }
   if (bytes === null) withdrawNetwork(name);
   else serveNetwork(readNetwork(name, bytes));
+}
+
+/** The committee's members, its networks among them where their weights are there. */
+export function committeeMembers(): readonly MemberName[] {
+  const voices = COMMITTEE_NETWORKS.flatMap((voice) => networkNamed(voice) ?? []);
+  return [...COMMITTEE, ...voices.map(({ id }) => networkMember(id))];
 }
 
 /**

@@ -50,8 +50,8 @@ export type WaitingTokens = {
   elapsed: Float64Array;
 };
 
-/** Most samples that wait; a block of 12 costs three quarters of 12 samples one by one. */
-export const WAITING_TOKENS_MAX = 16;
+/** Samples that wait at most: a block of them costs three quarters of as many one by one. */
+export const WAITING_TOKENS_MAX = 8;
 
 /** A neural track with its network and scratch space. */
 export type NeuralRun = {

@@ -4,7 +4,7 @@ import { sha256Hex } from "../base/hash.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import { z } from "zod";
 import { NETWORK_BYTES_MAX } from "../models/mod.ts";
-import { parseBy } from "../models/parse.ts";
+import { parseBy } from "../base/parse.ts";
 import { readIfThere, removeIfThere, writeAtomic } from "./atomic_file.ts";
 import { MODEL_NAME, MODEL_NAME_EXPECTED } from "./job_record.ts";
 import type { Log } from "./telemetry.ts";

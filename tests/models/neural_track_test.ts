@@ -127,6 +127,8 @@ Deno.test("a channel's neural state stays within 16 KiB, however long the season
     const run = openNeural(track, runner, seasons, 4);
     const values = seasonalWalk(400, 1);
     neuralObserveAll(run, values.map((_, i) => i), values, () => {});
+    for (let i = 1; i < WAITING_TOKENS_MAX; i++) neuralObserve(run, values.length + i, i);
+    assert.equal(track.waiting.count, WAITING_TOKENS_MAX - 1);
     const bytes = packTree(track).length;
     assert.ok(bytes <= 16 * 1024, `${first}, ${second}: ${bytes}`);
   }

@@ -73,7 +73,7 @@ const BAD: readonly [string, unknown, number, string | undefined][] = [
   ["a text for a number", { ...SAMPLES, origins: "all" }, 422, "origins"],
   ["a model of no name", { ...SAMPLES, models: ["oracle"] }, 422, "model"],
   ["a range without a stream", { ...SAMPLES, from: 0 }, 422, "from"],
-  ["a stream and samples", { stream: "s", ...SAMPLES }, 422, "timestamps.values"],
+  ["a stream and samples", { stream: "s", ...SAMPLES }, 422, "timestamps"],
   ["no such stream", { stream: "s" }, 404, undefined],
   ["no JSON", "{", 400, undefined],
 ];

@@ -6,8 +6,9 @@ import { sha256Hex } from "../../base/hash.ts";
 import { partOf } from "../../base/prefixes.ts";
 import { seedRandom } from "../../base/random.ts";
 import { type Network, networkOf, parseNeural } from "../../models/neural/network.ts";
-import { atPath, shownAs } from "../../models/parse.ts";
+import { atPath, shownAs } from "../../base/parse.ts";
 import { decodeWeights, encodeWeights } from "../../models/neural/weights.ts";
+import { wakeAnchors } from "../../models/neural/widen.ts";
 import { asDtype, type Tensor } from "../../tensor/tensor.ts";
 import { byGroup } from "../../training/groups.ts";
 import {
@@ -104,7 +105,7 @@ async function openStart(path: string | undefined, network: Network) {
     const { path: field, a, b } = difference;
     throw new InvalidValueError(field, shownAs(a), `${JSON.stringify(b)} as in ${path}`);
   }
-  return { tensors, sha256: sha256Hex(bytes) };
+  return { tensors: wakeAnchors(tensors), sha256: sha256Hex(bytes) };
 }
 
 /**

@@ -3,11 +3,11 @@
  */
 import { z } from "zod";
 import { type BackboneConfig, parseBackbone } from "../backbone_config.ts";
-import { parseBy } from "../parse.ts";
+import { parseBy } from "../../base/parse.ts";
 import { TOKEN_FEATURES } from "./shapes.ts";
 
 /** Version of the network's form: what the tensors are and what is computed of them. */
-export const NEURAL_VERSION = 1;
+export const NEURAL_VERSION = 2;
 /** Widest stream of features between the layers, and most hidden features of the decoder. */
 export const NEURAL_WIDTH_MAX = 1024;
 /** Most layers. */
@@ -54,9 +54,9 @@ const schema = z.discriminatedUnion("kind", [
 export const NEURAL_PRESETS = {
   /** 1.43 million parameters; time-invariant. */
   s5: { kind: "s5", width: 192, depth: 4, state: 192, mlp: 384, head: 192 },
-  /** The same, half as wide: 0.41 million. */
+  /** The same, half as wide: 0.42 million. */
   s5_small: { kind: "s5", width: 96, depth: 4, state: 96, mlp: 192, head: 192 },
-  /** Input-dependent; 0.55 million. */
+  /** Input-dependent; 0.56 million. */
   mamba: { kind: "mamba", width: 128, depth: 4, state: 16, mlp: 0, head: 192 },
 } as const satisfies Readonly<Record<string, Omit<NeuralConfig, "version">>>;
 

@@ -1,4 +1,5 @@
 import { InvalidValueError } from "../../base/errors.ts";
+import { AR_NUMBERS } from "./autoregression.ts";
 
 /**
  * What the features remember of a series: plain data, bounded for ever.
@@ -88,7 +89,26 @@ export const RUN = 33;
 /** Sum of the history's newest stretch less that of the one before, over the scale. */
 export const STRETCHES = 34;
 
-const NUMBERS = 35;
+/** Mean absolute residual to the profile of the second season. */
+export const RESIDUAL_2 = 35;
+/** Sum of the weights of the error of the second season's profile. */
+export const WEIGHT_ERROR_2 = 36;
+/** Fast mean of the residual to the profile of the second season. */
+export const ERROR_2 = 37;
+/** Sum of changes as RISE is, forgetting within four slots. */
+export const RISE_FAST = 38;
+/** Sum of the slots that they took. */
+export const RUN_FAST = 39;
+/** Sum of changes as RISE is, forgetting within twelve slots. */
+export const RISE_SLOW = 40;
+/** Sum of the slots that they took. */
+export const RUN_SLOW = 41;
+/** The autoregression of first differences. */
+export const AR_STEPS = 42;
+/** The autoregression of residuals to the seasonal profile; to the mean without a season. */
+export const AR_RESIDUALS = AR_STEPS + AR_NUMBERS;
+
+const NUMBERS = AR_RESIDUALS + AR_NUMBERS;
 
 /** Slots of history at most: 10.8 kB, so that a whole state packs into less than 12 KiB. */
 export const HISTORY_SLOTS_MAX = 2700;

@@ -1,15 +1,28 @@
 import { InvalidValueError } from "../../base/errors.ts";
 import {
+  breakRow,
+  follow,
+  newestOf,
+  persistence,
+  solve,
+  STEP_MAX,
+  STEP_MIN,
+} from "./autoregression.ts";
+import {
+  AR_RESIDUALS,
+  AR_STEPS,
   COUNT,
   DIFFERENCE,
   DIFFERENCE_2,
   ERROR,
+  ERROR_2,
   FAST,
   FAST_SLOTS,
   type FeatureState,
   KEEP,
   KEEP_FAST,
   KEPT,
+  KEPT_2,
   LOG_SEASON,
   LOG_SEASON_2,
   MEAN,
@@ -17,8 +30,13 @@ import {
   MINIMUM,
   ORIGIN,
   RESIDUAL,
+  RESIDUAL_2,
   RISE,
+  RISE_FAST,
+  RISE_SLOW,
   RUN,
+  RUN_FAST,
+  RUN_SLOW,
   SEASON,
   SEASON_2,
   STEP,
@@ -26,6 +44,7 @@ import {
   VARIANCE,
   WEIGHT,
   WEIGHT_ERROR,
+  WEIGHT_ERROR_2,
   WEIGHT_FAST,
   WEIGHT_SEASON,
   WEIGHT_SEASON_2,
@@ -36,8 +55,10 @@ import { type PhasePast, phasePastInto, seasonsIn } from "./profile.ts";
 import {
   countFeature,
   driftOf,
+  momentumOf,
   profileSize,
   seasonalSize,
+  secondProfileSize,
   secondSize,
   spreadOf,
   stepSize,
@@ -63,11 +84,16 @@ const LEVEL_MAX = 5;
 /** Drift is told for this many slots. */
 const DRIFT_SLOTS = 24;
 
-/** Seasonal differences of one sample: over season, to the profile, over the second season. */
+/** Time constants of the recent changes, in slots; the slower one is told for as many slots. */
+const MOMENTUM_FAST_SLOTS = 4;
+const MOMENTUM_SLOW_SLOTS = 12;
+
+/** Differences of one sample: over a season and to its profile, of both seasons. */
 interface Differences {
   season: number;
   profile: number;
   second: number;
+  secondProfile: number;
   hasSeason: boolean;
   hasSecond: boolean;
 }
@@ -77,6 +103,7 @@ const differences: Differences = {
   season: 0,
   profile: 0,
   second: 0,
+  secondProfile: 0,
   hasSeason: false,
   hasSecond: false,
 };
@@ -103,10 +130,11 @@ function compareSeasons(state: FeatureState, elapsed: number, x: number): void {
   past.exists = false;
   if (second > 0) {
     const lag = Math.max(0, seasonsIn(elapsed, second) * second - elapsed);
-    phasePastInto(state, lag, second, 1, past);
+    phasePastInto(state, lag, second, numbers[KEPT_2]!, past);
   }
   differences.hasSecond = past.exists;
   differences.second = past.exists ? x - past.newest : 0;
+  differences.secondProfile = past.exists ? x - past.mean : 0;
 }
 
 /** Running sizes of the seasonal differences. */
@@ -127,6 +155,11 @@ function rememberSeasons(numbers: Float64Array, keep: number, keepFast: number):
     numbers[WEIGHT_SEASON_2] = weight;
     numbers[DIFFERENCE_2] = numbers[DIFFERENCE_2]! +
       (Math.abs(differences.second) - numbers[DIFFERENCE_2]!) / weight;
+    numbers[RESIDUAL_2] = numbers[RESIDUAL_2]! +
+      (Math.abs(differences.secondProfile) - numbers[RESIDUAL_2]!) / weight;
+    const fast = numbers[WEIGHT_ERROR_2]! * keepFast + 1;
+    numbers[WEIGHT_ERROR_2] = fast;
+    numbers[ERROR_2] = numbers[ERROR_2]! + (differences.secondProfile - numbers[ERROR_2]!) / fast;
   }
 }
 
@@ -144,7 +177,7 @@ function rememberLevel(numbers: Float64Array, keep: number, keepFast: number, x:
   numbers[MINIMUM] = Math.min(numbers[MINIMUM]!, x);
 }
 
-/** Running size of the first difference, and the sums behind the drift. */
+/** Running size of the first difference, and the sums behind the drift and the momenta. */
 function rememberStep(
   numbers: Float64Array,
   keep: number,
@@ -157,6 +190,36 @@ function rememberStep(
   numbers[STEP] = numbers[STEP]! + (Math.abs(step) - numbers[STEP]!) / weight;
   numbers[RISE] = numbers[RISE]! * keep + change;
   numbers[RUN] = numbers[RUN]! * keep + elapsed;
+  const fast = Math.exp(-elapsed / MOMENTUM_FAST_SLOTS);
+  numbers[RISE_FAST] = numbers[RISE_FAST]! * fast + change;
+  numbers[RUN_FAST] = numbers[RUN_FAST]! * fast + elapsed;
+  const slow = Math.exp(-elapsed / MOMENTUM_SLOW_SLOTS);
+  numbers[RISE_SLOW] = numbers[RISE_SLOW]! * slow + change;
+  numbers[RUN_SLOW] = numbers[RUN_SLOW]! * slow + elapsed;
+}
+
+/** The autoregressions of differences and of residuals. */
+function rememberRows(
+  numbers: Float64Array,
+  change: number,
+  elapsed: number,
+  x: number,
+): void {
+  const spread = spreadOf(numbers);
+  const keep = numbers[KEEP]!;
+  // On the line over a gap every slot brings the same change.
+  const slope = elapsed < STEP_MAX ? change : change / elapsed;
+  if (elapsed > STEP_MIN) follow(numbers, AR_STEPS, elapsed, keep, slope, slope);
+  solve(numbers, AR_STEPS, spread);
+  if (numbers[SEASON]! > 0 && !differences.hasSeason) {
+    breakRow(numbers, AR_RESIDUALS);
+    return;
+  }
+  const residual = numbers[SEASON]! > 0 ? differences.profile : x - numbers[MEAN]!;
+  const was = newestOf(numbers, AR_RESIDUALS);
+  const before = residual + (was - residual) / Math.max(elapsed, 1);
+  follow(numbers, AR_RESIDUALS, elapsed, keep, residual, before);
+  solve(numbers, AR_RESIDUALS, spread);
 }
 
 function ratioLog(size: number, spread: number): number {
@@ -194,6 +257,11 @@ function writeToken(state: FeatureState, step: number, out: Float32Array, at: nu
   out[at + 17] = 0.5 * squash((x - numbers[MINIMUM]!) / spread);
   out[at + 18] = squash(driftOf(numbers) * DRIFT_SLOTS / spread);
   out[at + 19] = squash(trendOf(numbers) / seasonal);
+  const secondProfile = secondProfileSize(numbers, spread);
+  out[at + 20] = squash(differences.secondProfile / secondProfile);
+  out[at + 21] = ratioLog(secondProfile, spread);
+  out[at + 22] = squash(momentumOf(numbers, true) * MOMENTUM_SLOW_SLOTS / spread);
+  out[at + 23] = persistence(numbers, AR_STEPS);
 }
 
 function takeFirst(state: FeatureState, u: number, value: number): void {
@@ -254,6 +322,7 @@ export function takeSample(
   rememberSeasons(numbers, keep, keepFast);
   rememberLevel(numbers, keep, keepFast, taken - numbers[ORIGIN]!);
   rememberStep(numbers, keep, change, step, elapsed);
+  rememberRows(numbers, change, elapsed, taken - numbers[ORIGIN]!);
   followSeries(state, spreadOf(numbers));
   fillHistory(state, u, taken - numbers[ORIGIN]!);
   numbers[TIME] = u;

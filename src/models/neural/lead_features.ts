@@ -1,6 +1,10 @@
 import { InvalidValueError } from "../../base/errors.ts";
+import { expected, isKnown, persistence } from "./autoregression.ts";
 import {
+  AR_RESIDUALS,
+  AR_STEPS,
   ERROR,
+  ERROR_2,
   FAST,
   type FeatureState,
   KEPT,
@@ -20,8 +24,10 @@ import { type PhasePast, phasePastInto, seasonsIn } from "./profile.ts";
 import {
   countFeature,
   driftOf,
+  momentumOf,
   profileSize,
   seasonalSize,
+  secondProfileSize,
   secondSize,
   spreadOf,
   stepSize,
@@ -33,6 +39,10 @@ import { squash, within } from "./squash.ts";
 
 /** The seasonal trend is carried on for this many seasons at most. */
 const TREND_SEASONS_MAX = 8;
+
+/** What a recent change keeps from slot to slot as it is carried on. */
+const DAMPING_FAST = 0.8;
+const DAMPING_SLOW = 0.95;
 
 /** Anchors lie within this many units of the last value. */
 export const ANCHOR_MAX = 1e4;
@@ -62,7 +72,12 @@ function phaseLag(lead: number, season: number): number {
   return lag < 1e-9 * season ? 0 : lag;
 }
 
-/** Candidates 4 to 8 and 12: of the first season. */
+/** Slots that a change is carried on for: Σ φ^j over the slots of the lead. */
+function damped(phi: number, lead: number): number {
+  return phi * (1 - phi ** lead) / (1 - phi);
+}
+
+/** Candidates 4 to 8, 12, 15 and 19: of the first season. */
 function firstSeason(state: FeatureState, lead: number, last: number): void {
   const { numbers } = state;
   const season = numbers[SEASON]!;
@@ -71,9 +86,12 @@ function firstSeason(state: FeatureState, lead: number, last: number): void {
   const found = past.exists ? 1 : 0;
   for (let i = 4; i <= 8; i++) exists[i] = found;
   exists[12] = found;
+  exists[15] = found;
+  exists[19] = found === 1 && isKnown(numbers, AR_RESIDUALS) ? 1 : 0;
   if (!past.exists) return;
   // Before a whole season has been seen, the level error is that at the oldest value.
-  const seasonAgo = valueBack(state, Math.min(season, reachOf(numbers)));
+  const ago = Math.min(season, reachOf(numbers));
+  const seasonAgo = valueBack(state, ago);
   const seasons = Math.min(seasonsIn(lead, season), TREND_SEASONS_MAX);
   const trend = trendOf(numbers) * seasons;
   const error = numbers[ERROR]!;
@@ -83,9 +101,13 @@ function firstSeason(state: FeatureState, lead: number, last: number): void {
   candidates[7] = past.mean + error - last;
   candidates[8] = past.newest + trend - last;
   candidates[12] = past.mean + 0.5 * trend + error - last;
+  candidates[19] = past.mean + expected(numbers, AR_RESIDUALS, lead, false) - last;
+  const mean = past.mean;
+  phasePastInto(state, ago, season, numbers[KEPT]!, past);
+  candidates[15] = mean - past.mean;
 }
 
-/** Candidates 9 to 11: of the second season. */
+/** Candidates 9 to 11, 13 and 14: of the second season. */
 function secondSeason(state: FeatureState, lead: number, last: number): void {
   const { numbers } = state;
   const season = numbers[SEASON_2]!;
@@ -95,10 +117,16 @@ function secondSeason(state: FeatureState, lead: number, last: number): void {
   }
   const found = past.exists ? 1 : 0;
   for (let i = 9; i <= 11; i++) exists[i] = found;
+  exists[13] = found;
+  exists[14] = found;
   if (!past.exists) return;
   candidates[9] = past.newest - last;
   candidates[10] = past.mean - last;
   candidates[11] = past.newest - valueBack(state, season);
+  candidates[13] = past.mean + numbers[ERROR_2]! - last;
+  const mean = past.mean;
+  phasePastInto(state, season, season, numbers[KEPT_2]!, past);
+  candidates[14] = mean - past.mean;
 }
 
 /** The candidate forecasts of a lead, less the last value. */
@@ -109,7 +137,16 @@ function gatherCandidates(state: FeatureState, lead: number, last: number): void
   candidates[1] = numbers[FAST]! - last;
   candidates[2] = numbers[MEAN]! - last;
   candidates[3] = driftOf(numbers) * lead;
+  candidates[16] = momentumOf(numbers, false) * damped(DAMPING_FAST, lead);
+  candidates[17] = momentumOf(numbers, true) * damped(DAMPING_SLOW, lead);
+  exists.fill(1, 16, 18);
+  exists[18] = isKnown(numbers, AR_STEPS) ? 1 : 0;
+  if (exists[18] === 1) candidates[18] = expected(numbers, AR_STEPS, lead, true);
   firstSeason(state, lead, last);
+  if (numbers[SEASON] === 0 && isKnown(numbers, AR_RESIDUALS)) {
+    exists[19] = 1;
+    candidates[19] = numbers[MEAN]! + expected(numbers, AR_RESIDUALS, lead, false) - last;
+  }
   secondSeason(state, lead, last);
 }
 
@@ -184,6 +221,8 @@ export function takeLead(state: FeatureState, lead: number, out: LeadRows, row: 
   features[at + 13] = numbers[LOG_SEASON]!;
   features[at + 14] = countFeature(numbers);
   features[at + 15] = 0.3 * squash((last - numbers[MINIMUM]!) / scale);
+  features[at + 16] = halfLog(secondProfileSize(numbers, spread) / scale);
+  features[at + 17] = persistence(numbers, AR_RESIDUALS);
   writeLeadBasis(features, at + LEAD_SCALARS, told, lead, season);
   writePhase(features, at + 4, at + LEAD_SCALARS, season > 0);
 }

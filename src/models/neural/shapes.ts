@@ -3,13 +3,13 @@
  */
 
 /** Numbers that the backbone sees of a sample (docs/neural.md lists them). */
-export const TOKEN_FEATURES = 20;
+export const TOKEN_FEATURES = 24;
 
 /** Candidate forecasts that the decoder mixes. */
-export const ANCHORS = 13;
+export const ANCHORS = 20;
 
 /** Scalars of a lead: its size, its phases and what is known at the origin. */
-export const LEAD_SCALARS = 16;
+export const LEAD_SCALARS = 18;
 
 /** Harmonics of the season in the functional basis of a lead. */
 export const LEAD_HARMONICS = 12;

@@ -6,8 +6,13 @@ import {
   MEAN,
   ORIGIN,
   RESIDUAL,
+  RESIDUAL_2,
   RISE,
+  RISE_FAST,
+  RISE_SLOW,
   RUN,
+  RUN_FAST,
+  RUN_SLOW,
   SCALE,
   STEP,
   STRETCH,
@@ -62,10 +67,23 @@ export function profileSize(numbers: Float64Array, spread: number): number {
   return size + SIZE_OF_SPREAD * spread;
 }
 
+/** Typical residual to the profile of the second season; as {@linkcode secondSize} before. */
+export function secondProfileSize(numbers: Float64Array, spread: number): number {
+  const known = numbers[WEIGHT_SEASON_2]! > 0;
+  const size = known ? numbers[RESIDUAL_2]! : secondSize(numbers, spread);
+  return size + SIZE_OF_SPREAD * spread;
+}
+
 /** Change a slot. */
 export function driftOf(numbers: Float64Array): number {
   const run = numbers[RUN]!;
   return run > 0 ? numbers[RISE]! / run : 0;
+}
+
+/** Change a slot of late: over some four slots, or, `slow`, over some twelve. */
+export function momentumOf(numbers: Float64Array, slow: boolean): number {
+  const run = numbers[slow ? RUN_SLOW : RUN_FAST]!;
+  return run > 0 ? numbers[slow ? RISE_SLOW : RISE_FAST]! / run : 0;
 }
 
 /** Mean of the newest season less the mean of the one before; 0 before there are two. */

@@ -11,8 +11,9 @@ import { type SafetensorsEntry, writeSafetensors } from "../../base/safetensors.
 import { sameShape, type Shape, sizeOf } from "../../tensor/shape.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import { canonicalJson } from "../backbone_config.ts";
-import { parseBy } from "../parse.ts";
-import { networkOf, type NeuralConfig, parseNeural } from "./network.ts";
+import { parseBy } from "../../base/parse.ts";
+import { networkOf, NEURAL_VERSION, type NeuralConfig, parseNeural } from "./network.ts";
+import { widenWeights } from "./widen.ts";
 
 /** Format and version of a weights file. */
 export const WEIGHTS_FORMAT = "driftline-neural/1";
@@ -71,19 +72,27 @@ const metadataSchema = z.strictObject({
   step: z.string().regex(/^\d{1,15}$/, "a whole number").transform(Number),
 });
 
-/** The configuration in a file's metadata. @throws {InvalidValueError} it is not the hashed one */
-export function configIn(text: string, hash: string): NeuralConfig {
+/** JSON in a file's metadata. @throws {InvalidValueError} it is not the hashed one, or no JSON */
+function jsonIn(text: string, hash: string): unknown {
   const actual = sha256Hex(text);
   if (hash !== actual) {
     throw new InvalidValueError("metadata.configHash", hash, `the text's SHA-256, ${actual}`);
   }
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
     throw new InvalidValueError("metadata.config", text, "JSON");
   }
-  return parseNeural(value, "metadata.config");
+}
+
+/** The configuration in a file's metadata. @throws {InvalidValueError} it is not the hashed one */
+export function configIn(text: string, hash: string): NeuralConfig {
+  return parseNeural(jsonIn(text, hash), "metadata.config");
+}
+
+/** Whether a configuration is of the version before, whose weights are widened on reading. */
+function isOfVersion1(value: unknown): value is { readonly version: 1 } {
+  return typeof value === "object" && value !== null && "version" in value && value.version === 1;
 }
 
 /** A tensor of a file, f32. @throws {InvalidValueError} a number is not finite, or no float */
@@ -117,7 +126,7 @@ export function checkWeights(
 }
 
 /**
- * Reads a weights file.
+ * Reads a weights file. One of version 1 is widened: it forecasts as it did.
  *
  * @throws {SyntaxError} the bytes are no safetensors file
  * @throws {InvalidValueError} its metadata, a name, a dtype, a shape or a number is wrong
@@ -125,10 +134,16 @@ export function checkWeights(
 export function decodeWeights(bytes: Uint8Array): NeuralWeights {
   const file = readSafetensors(bytes);
   const metadata = parseBy(metadataSchema, file.metadata, "metadata");
-  const config = configIn(metadata.config, metadata.configHash);
-  const tensors = Object.fromEntries(
+  const value = jsonIn(metadata.config, metadata.configHash);
+  const isOld = isOfVersion1(value);
+  const config = parseNeural(
+    isOld ? { ...value, version: NEURAL_VERSION } : value,
+    "metadata.config",
+  );
+  const read = Object.fromEntries(
     [...file.tensors].map(([name, entry]) => [name, tensorIn(name, entry)]),
   );
+  const tensors = isOld ? widenWeights(read) : read;
   checkWeights(config, tensors);
   return { config, tensors, step: metadata.step };
 }

@@ -169,3 +169,23 @@ Deno.test("the generators together take a few microseconds a sample at most", ()
   // About 0.5 on a free core; the bound leaves room for a busy machine.
   assert.ok(microseconds < 10, `${microseconds} µs a sample`);
 });
+
+Deno.test("auction follows the day before", () => {
+  const hourly = drafts("auction", 200).filter(({ seasons: [day] }) => day === 24);
+  assert.ok(hourly.length > 20);
+  const alike = hourly.filter(({ values }) => correlationAt(values, 24) > 0.3);
+  assert.ok(alike.length > 0.7 * hourly.length, `${alike.length} of ${hourly.length}`);
+});
+
+Deno.test("cycles have slopes that hold from slot to slot", () => {
+  const months = drafts("cycles", 200).filter(({ seasons: [year] }) => year === 0);
+  const held = months.filter(({ values, count }) => {
+    const blocks = Float64Array.from(
+      { length: Math.floor(count / 6) },
+      (_, i) => momentsOf(values.subarray(6 * i, 6 * i + 6)).mean,
+    );
+    // Changes of a random walk's block means correlate by a quarter.
+    return correlationAt(blocks, 1) > 0.35;
+  });
+  assert.ok(held.length > 0.4 * months.length, `${held.length} of ${months.length}`);
+});

@@ -3,7 +3,7 @@ import { nextNormal, nextUint32, nextUniform, seedRandom } from "../../../src/ba
 import type { NeuralBatch, NeuralBatchSizes } from "../../../src/models/neural/network.ts";
 import { ANCHORS, LEAD_FEATURES, TOKEN_FEATURES } from "../../../src/models/neural/shapes.ts";
 
-export const TINY = { version: 1, width: 6, depth: 3, state: 4, mlp: 5, head: 7 } as const;
+export const TINY = { version: 2, width: 6, depth: 3, state: 4, mlp: 5, head: 7 } as const;
 
 /** Irregular samples, picks anywhere, every fifth anchor absent but the first there. */
 export function randomBatch(sizes: NeuralBatchSizes, seed: number): NeuralBatch {

@@ -3,6 +3,8 @@
  * the recurrences of `src/models/neural/` are held to. Slow, without limits, no past is dropped.
  */
 
+import { type Fitted, fitted, type RowValue } from "./_autoregression.ts";
+
 export interface Series {
   /** Slot times, ascending. */
   readonly times: readonly number[];
@@ -81,6 +83,13 @@ export interface Statistics {
   readonly secondDifference: number | null;
   readonly profileResidual: number | null;
   readonly seasonalDifferences: number;
+  readonly secondProfile: number;
+  readonly secondResidual: number | null;
+  readonly error2: number;
+  /** Change a slot of late, over some four and some twelve slots. */
+  readonly momenta: readonly [number, number];
+  readonly steps2: Fitted;
+  readonly residuals2: Fitted;
 }
 
 /** Newest value and weighted mean at `time` and whole seasons before it. */
@@ -119,9 +128,10 @@ function differencesOf(series: Series, i: number): {
   season: number | null;
   profile: number | null;
   second: number | null;
+  secondProfile: number | null;
 } {
   const { times, values, seasons } = series;
-  if (i === 0) return { season: null, profile: null, second: null };
+  if (i === 0) return { season: null, profile: null, second: null, secondProfile: null };
   const elapsed = times[i]! - times[i - 1]!;
   const back = (season: number, kept: number) =>
     season === 0 ? null : phase(
@@ -132,27 +142,59 @@ function differencesOf(series: Series, i: number): {
       kept,
     );
   const first = back(seasons[0], 5);
-  const second = back(seasons[1], 1);
+  const second = back(seasons[1], 3);
   return {
     season: first && values[i]! - first.newest,
     profile: first && values[i]! - first.mean,
     second: second && values[i]! - second.newest,
+    secondProfile: second && values[i]! - second.mean,
   };
+}
+
+/** First differences, and residuals to the profile or the mean, as autoregressions take them. */
+function rowsOf(series: Series, count: number, profile: readonly (number | null)[]) {
+  const { times, values, seasons } = series;
+  const memory = memoryOf(seasons[0]);
+  const steps: RowValue[] = [];
+  const residuals: RowValue[] = [];
+  let was = 0;
+  for (let i = 1; i < count; i++) {
+    const elapsed = times[i]! - times[i - 1]!;
+    const change = values[i]! - values[i - 1]!;
+    const slope = elapsed < 1.5 ? change : change / elapsed;
+    if (elapsed > 0.5) steps.push({ elapsed, y: slope, before: slope });
+    const y = seasons[0] > 0
+      ? profile[i]!
+      : values[i]! - forgetting(values.slice(0, i + 1), slowAges(times, i, memory), memory);
+    const before = y === null ? 0 : y + (was - y) / Math.max(elapsed, 1);
+    residuals.push({ elapsed, y, before });
+    if (y !== null) was = y;
+  }
+  return { steps, residuals };
+}
+
+function memoryOf(season: number): number {
+  return season > 0 ? Math.min(Math.max(6 * season, 96), 512) : 160;
+}
+
+/** Ages at sample `newest` of it and those before; a gap counts one memory at most. */
+function slowAges(times: readonly number[], newest: number, memory: number): number[] {
+  const out = new Array<number>(newest + 1).fill(0);
+  for (let i = newest - 1; i >= 0; i--) {
+    out[i] = out[i + 1]! + Math.min(times[i + 1]! - times[i]!, memory);
+  }
+  return out;
 }
 
 /** Everything that is known after `count` samples. */
 export function statistics(series: Series, count: number): Statistics {
   const { times, values, seasons } = series;
   const [season, season2] = seasons;
-  const memory = season > 0 ? Math.min(Math.max(6 * season, 96), 512) : 160;
+  const memory = memoryOf(season);
   const newest = count - 1;
   const x = values[newest]!;
   const seen = values.slice(0, count);
-  // A gap counts one memory at most for the slow means.
-  const slow = new Array<number>(count).fill(0);
-  for (let i = newest - 1; i >= 0; i--) {
-    slow[i] = slow[i + 1]! + Math.min(times[i + 1]! - times[i]!, memory);
-  }
+  const slow = slowAges(times, newest, memory);
   const ages = seen.map((_, i) => times[newest]! - times[i]!);
   const mean = forgetting(seen, slow, memory);
   const variance = forgetting(seen.map((v) => (v - mean) ** 2), slow, memory);
@@ -163,13 +205,24 @@ export function statistics(series: Series, count: number): Statistics {
   const stepOf = changes.map((change, i) => change / Math.sqrt(Math.max(1, gaps[i]!)));
   const steps = forgetting(stepOf.slice(1).map(Math.abs), slow.slice(1), memory) + floor;
   const all = seen.map((_, i) => differencesOf(series, i));
-  const size = (kind: "season" | "profile" | "second", without: number): number => {
+  const size = (
+    kind: "season" | "profile" | "second" | "secondProfile",
+    without: number,
+  ): number => {
     const of = all.map((d, i) => [d[kind], slow[i]!] as const).filter(([d]) => d !== null);
     if (of.length === 0) return without + floor;
     return forgetting(of.map(([d]) => Math.abs(d!)), of.map(([, age]) => age), memory) + floor;
   };
   const seasonal = size("season", steps);
   const residuals = all.map((d, i) => [d.profile, ages[i]!] as const).filter(([d]) => d !== null);
+  const second = size("second", seasonal);
+  const residuals2 = all.map((d, i) => [d.secondProfile, ages[i]!] as const)
+    .filter(([d]) => d !== null);
+  const momentum = (slots: number): number => {
+    const run = forgetting(gaps.slice(1), ages.slice(1), slots);
+    return run > 0 ? forgetting(changes.slice(1), ages.slice(1), slots) / run : 0;
+  };
+  const rows = rowsOf(series, count, all.map(({ profile }) => profile));
   const rise = forgetting(changes.slice(1), slow.slice(1), memory);
   const run = forgetting(gaps.slice(1), slow.slice(1), memory);
   return {
@@ -182,7 +235,7 @@ export function statistics(series: Series, count: number): Statistics {
     step: stepOf[newest]!,
     steps,
     seasonal,
-    second: size("second", seasonal),
+    second,
     profile: size("profile", steps),
     error: forgetting(residuals.map(([d]) => d!), residuals.map(([, age]) => age), 5),
     drift: run > 0 ? rise / run : 0,
@@ -193,6 +246,12 @@ export function statistics(series: Series, count: number): Statistics {
     seasonDifference: all[newest]!.season,
     profileResidual: all[newest]!.profile,
     secondDifference: all[newest]!.second,
+    secondProfile: size("secondProfile", second),
+    secondResidual: all[newest]!.secondProfile,
+    error2: forgetting(residuals2.map(([d]) => d!), residuals2.map(([, age]) => age), 5),
+    momenta: [momentum(4), momentum(12)],
+    steps2: fitted(rows.steps, Math.exp(-1 / memory), spread),
+    residuals2: fitted(rows.residuals, Math.exp(-1 / memory), spread),
     seasonalDifferences: all.filter((d) => d.season !== null).length,
   };
 }
@@ -225,6 +284,10 @@ export function referenceToken(series: Series, count: number): number[] {
     0.5 * squash((s.x - s.minimum) / s.spread),
     squash(s.drift * 24 / s.spread),
     squash(s.trend / s.seasonal),
+    squash((s.secondResidual ?? 0) / s.secondProfile),
+    ratio(s.secondProfile),
+    squash(s.momenta[1] * 12 / s.spread),
+    s.steps2.phi[0] + s.steps2.phi[1],
   ];
 }
 
@@ -263,7 +326,12 @@ function candidatesOf(
   const at2 = seen2
     ? phase(series, count, now + lead - s.season2 * seasonsIn(s.season2), s.season2, 3)
     : null;
-  const ago1 = at1 ? at(Math.max(now - s.season, first)) : 0;
+  const from1 = Math.max(now - s.season, first);
+  const ago1 = at1 ? at(from1) : 0;
+  const base1 = at1 && phase(series, count, from1, s.season, 5);
+  const base2 = at2 && phase(series, count, now - s.season2, s.season2, 3);
+  const damped = (phi: number): number => phi * (1 - phi ** lead) / (1 - phi);
+  const middle = s.season > 0 ? at1 && at1.mean : s.mean;
   const ago2 = at2 ? at(now - s.season2) : 0;
   const trend = s.season > 0 ? s.trend * Math.min(seasonsIn(s.season), 8) : 0;
   return [
@@ -280,6 +348,13 @@ function candidatesOf(
     at2 && at2.mean,
     at2 && s.x + at2.newest - ago2,
     at1 && at1.mean + s.error + trend / 2,
+    at2 && at2.mean + s.error2,
+    at2 && s.x + at2.mean - base2!.mean,
+    at1 && s.x + at1.mean - base1!.mean,
+    s.x + s.momenta[0] * damped(0.8),
+    s.x + s.momenta[1] * damped(0.95),
+    s.steps2.known ? s.x + s.steps2.at(lead, true) : null,
+    middle !== null && s.residuals2.known ? middle + s.residuals2.at(lead, false) : null,
   ];
 }
 
@@ -323,6 +398,8 @@ export function referenceLead(series: Series, count: number, lead: number): Refe
       Math.log2(s.season + 1) / 8,
       Math.log1p(Math.min(s.count, 1000)) / 6,
       0.3 * squash((s.x - s.minimum) / scale),
+      log(s.secondProfile),
+      s.residuals2.phi[0] + s.residuals2.phi[1],
       ...harmonics.map(Math.sin),
       ...harmonics.map(Math.cos),
       ...legendre(within(Math.log(24 * seasons + 0.2) / 3.2 - 0.8, -1.3, 1.3)),

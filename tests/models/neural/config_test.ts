@@ -12,7 +12,7 @@ import { networkOf } from "../../../src/models/neural/network.ts";
 Deno.test("parseNeural() makes presets whole and refuses what is out of range", () => {
   for (const preset of Object.values(NEURAL_PRESETS)) {
     const config = parseNeural(preset);
-    assert.equal(config.version, 1);
+    assert.equal(config.version, 2);
     assert.deepEqual(parseNeural(JSON.parse(JSON.stringify(config))), config);
   }
   const { s5 } = NEURAL_PRESETS;
@@ -40,5 +40,5 @@ Deno.test("NEURAL_PRESETS have the parameters that their comments say", () => {
   const counts = Object.values(NEURAL_PRESETS).map((preset) =>
     [...networkOf(parseNeural(preset)).shapes()].reduce((sum, [, shape]) => sum + sizeOf(shape), 0)
   );
-  assert.deepEqual(counts, [1_429_081, 411_097, 550_489]);
+  assert.deepEqual(counts, [1_434_272, 415_904, 555_424]);
 });

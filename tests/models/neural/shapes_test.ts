@@ -8,9 +8,9 @@ import {
 } from "../../../src/models/neural/shapes.ts";
 
 Deno.test("the sizes are those that weights on disk were trained with", () => {
-  assert.equal(TOKEN_FEATURES, 20);
-  assert.equal(ANCHORS, 13);
-  assert.equal(LEAD_FEATURES, 76);
+  assert.equal(TOKEN_FEATURES, 24);
+  assert.equal(ANCHORS, 20);
+  assert.equal(LEAD_FEATURES, 92);
 });
 
 Deno.test("LEVELS ascend and lie evenly about the median", () => {
