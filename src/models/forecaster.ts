@@ -381,8 +381,8 @@ function summaryOf(state: ForecasterState): ModelSummary {
  * Makes a model of a set of members: a committee of many, or one alone.
  *
  * Each sample advances all members at constant cost. Parameters are fitted from the newest 2,000
- * values at 8, 12, 18, … values, each time the count has grown by half, so that fitting costs a
- * bounded share of all work.
+ * values at 8, 12, 18, … values, each time the count has grown by half, later doubled, so that
+ * fitting costs a falling share of all work.
  *
  * @param name     name and version
  * @param members  where one is not usable on a series it is left out
