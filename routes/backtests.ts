@@ -230,7 +230,7 @@ async function askInJson(service: Service, request: Request): Promise<BacktestSh
   }
   const { segments } = decodeBody(json, parts?.samples ?? bytes, { streamId: ANONYMOUS });
   const question = { horizon, origins, models };
-  return service.backtests.onSegments(question, segments, json.mediaTypes[0]!);
+  return await service.backtests.onSegments(question, segments, json.mediaTypes[0]!);
 }
 
 /** Backtests and what they found. */
@@ -269,14 +269,14 @@ export function backtestRoutes(service: Service): OpenAPIHono {
         startNs: 0n,
         isHashed: false,
       }, service);
-      asked = tests().onSegments(question, segments, protocol.mediaTypes[0]!);
+      asked = await tests().onSegments(question, segments, protocol.mediaTypes[0]!);
     }
     return c.json(asked, 202, { Location: `/v1/backtests/${asked.id}` });
   });
   routes.openapi(listRoute, (c) => c.json({ backtests: tests().list() }, 200));
   routes.openapi(getRoute, (c) => c.json(tests().get(c.req.valid("param").id), 200));
-  routes.openapi(deleteRoute, (c) => {
-    tests().remove(c.req.valid("param").id);
+  routes.openapi(deleteRoute, async (c) => {
+    await tests().remove(c.req.valid("param").id);
     return c.body(null, 204);
   });
   routes.openapi(pageRoute, (c) => {

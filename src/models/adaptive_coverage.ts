@@ -100,7 +100,12 @@ function observeSide(
   } else if (risen > 0) {
     farRise[at] = Math.max(0, risen - FAR_RETURN * fall);
   }
-  logFactor[at] = Math.min(LOG_FACTOR_MAX, Math.max(LOG_FACTOR_MIN, logFactor[at]! + step));
+  const moved = logFactor[at]! + step;
+  logFactor[at] = moved > LOG_FACTOR_MAX
+    ? LOG_FACTOR_MAX
+    : moved < LOG_FACTOR_MIN
+    ? LOG_FACTOR_MIN
+    : moved;
 }
 
 /** Takes the width of an interval whose target has come, in the values' units. */

@@ -368,9 +368,10 @@ export function calibrationObserve(
     state.ringSkipped = 0;
   }
   // The √l law's scale is a mean, and so stands where most errors are 0.
-  const most = LIVE_ROOT_MAX * Math.max(usual, priorRoot * growthRoot(lead));
+  const law = priorRoot * growthRoot(lead);
+  const most = LIVE_ROOT_MAX * (usual > law ? usual : law);
   const keep = leadCount[lead]! > LEAD_MEMORY ? 1 - 1 / LEAD_MEMORY : 1;
-  leadSum[lead] = leadSum[lead]! * keep + Math.min(root, most);
+  leadSum[lead] = leadSum[lead]! * keep + (root < most ? root : most);
   leadCount[lead] = leadCount[lead]! * keep + 1;
   const season = state.phaseSum.length;
   if (season === 0) return;
@@ -410,7 +411,7 @@ export function standardQuantiles(
   const blocks = state.spanSlots / Math.max(1, state.leadSum.length / 2);
   const isKnown = sorted.length >= RING_ERRORS_MIN;
   const share = isKnown ? blocks / (blocks + SHAPE_PSEUDO_BLOCKS) : 0;
-  const tail = isKnown ? tailOf(sorted, blocks) : TAIL_PRIOR;
+  const tail = isKnown ? tailOf(sorted, blocks, kept.sums) : TAIL_PRIOR;
   // Both ends of the family are 0 at the median.
   const centre = share > 0 ? share * sortedQuantile(sorted, 0.5) : 0;
   const wider = 1 + WIDENING / Math.sqrt(Math.max(blocks, 1));

@@ -18,7 +18,7 @@ import {
   type TrackRun,
   trackSlotClosed,
 } from "./filter_track.ts";
-import { bucketOfLead, leadBuckets, lossAge, type LossState } from "./losses.ts";
+import { bucketOfLead, leadBuckets, lossAge, lossKept, type LossState } from "./losses.ts";
 import {
   FILTER_KINDS,
   type FilterName,
@@ -154,6 +154,8 @@ export type EnsembleRun = {
   readonly transformed: Uint8Array;
   /** Weight of an error in the losses, exp(−(lead + 1) / half).                           [lead] */
   readonly lossWeights: Float64Array;
+  /** What is left of a loss after a slot. */
+  readonly lossKept: number;
   /** What a judged target counts: a bucket sees one origin's worth every stride.       [bucket] */
   readonly judgedShares: Float64Array;
   readonly sortedErrors: SortedErrors;
@@ -208,6 +210,7 @@ export function openEnsemble(state: EnsembleState): EnsembleRun {
       { length: horizon },
       (_, lead) => Math.exp(-(lead + 1) / state.lossHalf),
     ),
+    lossKept: lossKept(1, state.lossHalf),
     judgedShares: Float64Array.from(
       buckets,
       ([from, to]) => Math.min(1, liveStride(horizon) / (to - from)),
@@ -385,7 +388,7 @@ function settle(
 ): void {
   const { state } = run;
   const { horizon, losses, members } = state;
-  lossAge(losses, elapsed, state.lossHalf);
+  lossAge(losses, elapsed === 1 ? run.lossKept : lossKept(elapsed, state.lossHalf));
   for (const pending of state.pending) {
     const lead = slot - pending.slot - 1;
     if (lead < 0 || lead >= horizon) continue;

@@ -61,20 +61,41 @@ export function priorShape(quantile: number): number {
   return shapeAt(shapeQuantile(quantile), TAIL_PRIOR);
 }
 
+/** Steps of a size of 1. */
+const SIZE_STEPS = 2 ** 16;
+
+/**
+ * Sums of the sizes of errors and of their squares, in whole steps: such sums are exact, so errors
+ * may come and go in any order and leave no trace. NaN while one of them is none.
+ */
+export type SizeSums = { sizes: number; squares: number };
+
+/** Takes an error into the sums (`sign` 1) or out of them (−1). */
+export function addSize(sums: SizeSums, error: number, sign: 1 | -1): void {
+  const size = Math.round(SIZE_STEPS * Math.min(SIZE_CUT, Math.abs(error)));
+  sums.sizes += sign * size;
+  sums.squares += sign * size * size;
+}
+
+/** The sums over errors. */
+export function sizeSums(errors: Float32Array): SizeSums {
+  const sums = { sizes: 0, squares: 0 };
+  for (let i = 0; i < errors.length; i++) addSize(sums, errors[i]!, 1);
+  return sums;
+}
+
 /**
  * How heavy the tails of errors are: λ.
  *
  * @param errors  standardised, in units of their size, in any order
  * @param blocks  how many of them are independent, roughly
+ * @param sums    over the errors, for who has kept them
  */
-export function tailOf(errors: Float32Array, blocks: number): number {
-  let sizes = 0;
-  let squares = 0;
-  for (let i = 0; i < errors.length; i++) {
-    const size = Math.min(SIZE_CUT, Math.abs(errors[i]!));
-    sizes += size;
-    squares += size * size;
-  }
+export function tailOf(
+  errors: Float32Array,
+  blocks: number,
+  { sizes, squares }: SizeSums = sizeSums(errors),
+): number {
   if (!(sizes > 0)) return TAIL_PRIOR;
   const ratio = squares * errors.length / (sizes * sizes);
   const seen = (ratio - GAUSS_RATIO) / (LAPLACE_RATIO - GAUSS_RATIO);

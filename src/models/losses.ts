@@ -43,9 +43,13 @@ export function lossStart(members: number, buckets: number): LossState {
   return { errors: new Float64Array(members * buckets), weight: new Float64Array(buckets) };
 }
 
-/** Discounts everything known by the passing of `slots`. */
-export function lossAge(state: LossState, slots: number, halfSlots: number): void {
-  const keep = Math.exp(-slots / halfSlots);
+/** What is left of a loss after `slots`. */
+export function lossKept(slots: number, halfSlots: number): number {
+  return Math.exp(-slots / halfSlots);
+}
+
+/** Discounts everything known to a share of it. */
+export function lossAge(state: LossState, keep: number): void {
   for (let i = 0; i < state.errors.length; i++) state.errors[i] = state.errors[i]! * keep;
   for (let b = 0; b < state.weight.length; b++) state.weight[b] = state.weight[b]! * keep;
 }

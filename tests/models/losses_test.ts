@@ -3,6 +3,7 @@ import {
   bucketOfLead,
   leadBuckets,
   lossAge,
+  lossKept,
   lossStart,
   memberWeightsInto,
 } from "../../src/models/losses.ts";
@@ -49,7 +50,7 @@ Deno.test("lossAge() discounts errors and weight alike", () => {
   const state = lossStart(1, 1);
   state.errors[0] = 6;
   state.weight[0] = 3;
-  lossAge(state, 10, 10);
+  lossAge(state, lossKept(10, 10));
   assert.ok(Math.abs(state.errors[0]! - 6 / Math.E) < 1e-12);
   assert.ok(Math.abs(state.errors[0]! / state.weight[0]! - 2) < 1e-12);
 });
