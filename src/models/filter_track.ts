@@ -235,7 +235,7 @@ export function openTrack(
   };
 }
 
-/** Moves a track's covariances to the SIMD kernels, where that pays, and to f64 until `leaveTrack`. */
+/** Moves a track's covariances to f64, in the SIMD kernels where that pays, until `leaveTrack`. */
 export function enterTrack(run: TrackRun, residents: Residents): void {
   const { track, layout } = run;
   const area = residents.enter(track.filter, layout.size, 1);

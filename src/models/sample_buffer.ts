@@ -21,7 +21,7 @@ const BUFFER_SPARE = 64;
 /** Room of a full one. */
 export const BUFFER_ROOM_MAX = BUFFER_SAMPLES_MAX + BUFFER_SPARE;
 
-/** Within this share of a step a sample is on time; slot times are rounded a thousand times wider. */
+/** Within this share of a step a sample is on time; slot times are rounded at 1,000 times that. */
 const EVEN_SHARE = 1e-9;
 
 /** A buffer without samples. */

@@ -225,7 +225,7 @@ export function emptyTrace(): Trace {
   return new Float64Array(CHECKPOINTS.length).fill(NaN);
 }
 
-/** Where a pass stops: at the origins of the multi-step criterion, else where it may be given up. */
+/** Where a pass stops: at the origins of the many-step criterion, or where it may be given up. */
 function stopsOf({ layout, us, horizon }: FitSeries, behindMax: number): number[] {
   if (layout.kind.multiStepShare > 0) return criterionOrigins(us.length, horizon);
   if (behindMax === Infinity) return [];
