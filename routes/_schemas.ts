@@ -69,7 +69,8 @@ export function idParams(kind: string) {
 
 /** A whole number in a query. */
 export function wholeNumber(least: number, most: number) {
-  const wanted = `a whole number from ${least} to ${most}`;
+  const end = most < Number.MAX_SAFE_INTEGER ? `to ${most}` : "on";
+  const wanted = `a whole number from ${least} ${end}`;
   return z.string().regex(/^\d{1,15}$/, wanted).transform(Number)
     .pipe(z.int().min(least, wanted).max(most, wanted))
     .openapi({ type: "integer", minimum: least, maximum: most });

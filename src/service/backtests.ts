@@ -239,7 +239,7 @@ export class Backtests {
       ),
     ];
     if (models.length === 0) throw new InvalidValueError("models", "[]", "at least one model");
-    for (const name of models) known.require(name);
+    for (const [i, name] of models.entries()) known.require(name, `models[${i}]`);
     const fits = origins * models.length * channels.length;
     limit("BACKTEST_FITS_MAX", BACKTEST_FITS_MAX, fits, "origins");
     if (rows < 2 || rows - horizon < Math.max(2, Math.ceil(rows / 2))) {

@@ -136,11 +136,14 @@ export class TrainedModels {
     return model;
   }
 
-  /** @throws {InvalidValueError} no such model; the message lists those there are */
-  require(name: string): void {
+  /**
+   * @param field  what named the model
+   * @throws {InvalidValueError} no such model; the message lists those there are
+   */
+  require(name: string, field = "model"): void {
     const names = this.list().map((model) => model.name);
     if (names.includes(name)) return;
-    throw new InvalidValueError("model", name, `one of ${names.join(", ")}`);
+    throw new InvalidValueError(field, name, `one of ${names.join(", ")}`);
   }
 
   /**
