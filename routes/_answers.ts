@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { InvalidValueError } from "../src/base/errors.ts";
 import { AGGREGATES, type DrawRequest, PATHS_MAX, THRESHOLDS_MAX } from "../src/streams/answers.ts";
-import { HOLIDAY_COUNTRIES } from "../src/signal/holidays.ts";
+import { HOLIDAY_REGIONS } from "../src/signal/holidays.ts";
 import { COVARIATES_MAX, type RegressorRequest } from "../src/streams/regressed.ts";
 import { forecastSchema, list, numberOrNull, wholeNumber } from "./_schemas.ts";
 
@@ -56,7 +56,7 @@ export const regressorMembers = {
   }),
   calendar: z.strictObject({
     country: z.string().optional().openapi({
-      description: `Public holidays of it: ${HOLIDAY_COUNTRIES.join(", ")}`,
+      description: `Public holidays of it: ${HOLIDAY_REGIONS.join(", ")}`,
     }),
     utcOffsetS: z.number().min(-DAY_S).max(DAY_S).optional().openapi({
       description: "Seconds that local time is ahead of UTC; default 0",
@@ -81,8 +81,8 @@ export function parseRegressors({ covariates, calendar }: RawRegressors): Regres
   const entries = Object.entries(covariates ?? {});
   if (entries.length === 0 && calendar === undefined) return null;
   const country = calendar?.country ?? null;
-  if (country !== null && !HOLIDAY_COUNTRIES.includes(country)) {
-    throw new InvalidValueError("calendar.country", country, HOLIDAY_COUNTRIES.join(", "));
+  if (country !== null && !HOLIDAY_REGIONS.includes(country)) {
+    throw new InvalidValueError("calendar.country", country, HOLIDAY_REGIONS.join(", "));
   }
   return {
     covariates: Object.fromEntries(

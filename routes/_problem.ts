@@ -59,18 +59,24 @@ export class RequestError extends Error {
   readonly kind: ProblemKind;
   readonly status: number;
   readonly field: string | undefined;
+  readonly value: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(
     kind: ProblemKind,
     status: number,
     detail: string,
-    more: { readonly field?: string; readonly headers?: Readonly<Record<string, string>> } = {},
+    more: {
+      readonly field?: string;
+      readonly value?: string | undefined;
+      readonly headers?: Readonly<Record<string, string>>;
+    } = {},
   ) {
     super(detail);
     this.kind = kind;
     this.status = status;
     this.field = more.field;
+    this.value = more.value;
     this.headers = more.headers ?? {};
   }
 }
@@ -87,7 +93,8 @@ function problem(
 /** The problem that tells of an error; faults of our own keep their text to the log. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof RequestError) {
-    return problem(error.kind, error.status, error.message, { field: error.field });
+    const { field, value } = error;
+    return problem(error.kind, error.status, error.message, { field, value });
   }
   if (error instanceof ProtocolError) {
     const { protocol, offset, field } = error;

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { InvalidValueError } from "../src/base/errors.ts";
+import { parseBy } from "../src/base/parse.ts";
 import {
   type Condition,
   type Maintenance,
@@ -168,15 +168,8 @@ function maintenanceOf(given: z.infer<typeof maintenanceSchema>, index: number):
  *   names it
  */
 export function parseRule(bytes: Uint8Array): RuleInput {
-  const parsed = ruleBodySchema.safeParse(parseJson(bytes));
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    const isUnknown = issue.code === "unrecognized_keys";
-    const field = [...issue.path, ...isUnknown ? issue.keys : []].join(".");
-    const expectation = isUnknown ? "a member that rules have" : issue.message;
-    throw new InvalidValueError(field === "" ? "body" : field, "", expectation);
-  }
-  const { enabled, streams, condition, maintenance, ...rest } = parsed.data;
+  const given = parseBy(ruleBodySchema, parseJson(bytes));
+  const { enabled, streams, condition, maintenance, ...rest } = given;
   return {
     ...rest,
     isEnabled: enabled,

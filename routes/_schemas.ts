@@ -1,5 +1,6 @@
 import { OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
 import { InvalidValueError } from "../src/base/errors.ts";
+import { errorOf } from "../src/base/parse.ts";
 import { parseTimestamp, TIMESTAMP_PRECISIONS } from "../src/signal/timestamp.ts";
 import type { TimestampPrecision } from "../src/signal/timestamp.ts";
 import { PROBLEM_MEDIA_TYPE, problemResponse, RequestError } from "./_problem.ts";
@@ -12,11 +13,11 @@ export function newRoutes(): OpenAPIHono {
     defaultHook: (result) => {
       if (result.success) return;
       const issue = result.error.issues[0]!;
-      const field = issue.code === "unrecognized_keys" ? issue.keys[0]! : issue.path.join(".");
-      const detail = issue.code === "unrecognized_keys" || field === ""
-        ? issue.message
-        : `${field}: ${issue.message}`;
-      return problemResponse(new RequestError("malformed-request", 400, detail, { field }));
+      // Hono gives what it read along; its type does not say so.
+      const given = (result as { data?: unknown }).data;
+      const { field, value, message } = errorOf(issue, given);
+      const detail = issue.code === "unrecognized_keys" ? issue.message : message;
+      return problemResponse(new RequestError("malformed-request", 400, detail, { field, value }));
     },
   });
 }
@@ -55,10 +56,23 @@ export const streamParams = z.object({
   }),
 });
 
+/** `{id}` of a path that names something with an id of the service's making. */
+export function idParams(kind: string) {
+  return z.object({
+    id: z.string().openapi({
+      param: { name: "id", in: "path" },
+      description: `Id of the ${kind}`,
+      example: "0123456789abcdef",
+    }),
+  });
+}
+
 /** A whole number in a query. */
 export function wholeNumber(least: number, most: number) {
-  return z.string().regex(/^\d{1,15}$/, "expected a whole number").transform(Number)
-    .pipe(z.int().min(least).max(most))
+  const end = most < Number.MAX_SAFE_INTEGER ? `to ${most}` : "on";
+  const wanted = `a whole number from ${least} ${end}`;
+  return z.string().regex(/^\d{1,15}$/, wanted).transform(Number)
+    .pipe(z.int().min(least, wanted).max(most, wanted))
     .openapi({ type: "integer", minimum: least, maximum: most });
 }
 
@@ -68,7 +82,7 @@ export const instant = z.string().transform((text, context) => {
     return parseTimestamp(text, "ms");
   } catch (error) {
     if (!(error instanceof InvalidValueError)) throw error;
-    context.addIssue({ code: "custom", message: error.message });
+    context.addIssue({ code: "custom", message: error.expectation });
     return z.NEVER;
   }
 }).openapi({ type: "string", example: "2026-01-31T12:00:00Z" });
@@ -76,7 +90,7 @@ export const instant = z.string().transform((text, context) => {
 /** A list in a query, parted by commas; empty items are refused. */
 export const list = z.string().transform((text, context) => {
   const items = text.split(",").map((item) => item.trim());
-  if (items.includes("")) context.addIssue({ code: "custom", message: "expected a,b,c" });
+  if (items.includes("")) context.addIssue({ code: "custom", message: "names parted by commas" });
   return items;
 }).openapi({ type: "string" });
 
@@ -122,6 +136,11 @@ export function problems(...statuses: (keyof typeof PROBLEMS)[]) {
 /** A JSON answer of a route. */
 export function jsonAnswer<T extends z.ZodType>(schema: T, description: string) {
   return { description, content: { "application/json": { schema } } };
+}
+
+/** Server-sent events of a route. */
+export function eventsAnswer(description: string) {
+  return { description, content: { "text/event-stream": { schema: { type: "string" as const } } } };
 }
 
 /** Number, or null where it is missing. */

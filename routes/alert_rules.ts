@@ -5,6 +5,7 @@ import { readBody } from "./_body.ts";
 import { parseRule, ruleBodySchema } from "./_rule_body.ts";
 import {
   describeRequest,
+  idParams,
   jsonAnswer,
   newRoutes,
   numberOrNull,
@@ -52,9 +53,7 @@ const ruleSchema = z.object({
   updatedAt: z.string(),
 }).openapi("AlertRule");
 
-const ruleParams = z.object({
-  id: z.string().openapi({ param: { name: "id", in: "path" }, description: "Id of the rule" }),
-});
+const ruleParams = idParams("rule");
 
 const listRoute = createRoute({
   method: "get",

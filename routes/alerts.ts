@@ -1,10 +1,11 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { streamSSE } from "hono/streaming";
 import { CLOSED_ALERTS_MAX } from "../src/service/alerts/alert.ts";
 import { ALERT_TOPIC } from "../src/service/alerts/alerts.ts";
 import type { Service } from "../src/service/service.ts";
-import { HEARTBEAT_MS } from "./events.ts";
+import { sendEvents } from "./_live.ts";
 import {
+  eventsAnswer,
+  idParams,
   instant,
   jsonAnswer,
   newRoutes,
@@ -62,9 +63,7 @@ const deliverySchema = z.object({
   })),
 }).openapi("AlertDelivery");
 
-const alertParams = z.object({
-  id: z.string().openapi({ param: { name: "id", in: "path" }, description: "Id of the alert" }),
-});
+const alertParams = idParams("alert");
 
 const listRoute = createRoute({
   method: "get",
@@ -92,10 +91,7 @@ const eventsRoute = createRoute({
   description: "Events: `alert` with the alert as it is, and `dropped` when the listener was slow.",
   request: { query: query({}) },
   responses: {
-    200: {
-      description: "Events until the listener leaves",
-      content: { "text/event-stream": { schema: { type: "string" } } },
-    },
+    200: eventsAnswer("Events until the listener leaves"),
     ...problems(400, 503),
   },
 });
@@ -146,21 +142,8 @@ export function alertRoutes(service: Service): OpenAPIHono {
   });
   routes.openapi(eventsRoute, (c) => {
     const subscription = alerts.events.subscribe(ALERT_TOPIC);
-    return streamSSE(c, async (stream) => {
-      const leave = () => alerts.events.unsubscribe(ALERT_TOPIC, subscription);
-      stream.onAbort(leave);
-      try {
-        await stream.write(": listening\n\n");
-        for (;;) {
-          const event = await subscription.next(HEARTBEAT_MS);
-          if (event === undefined || stream.aborted) break;
-          if (event === null) await stream.write(": alive\n\n");
-          else await stream.writeSSE({ event: event.kind, data: JSON.stringify(event.data) });
-        }
-      } finally {
-        leave();
-      }
-    });
+    const leave = () => alerts.events.unsubscribe(ALERT_TOPIC, subscription);
+    return sendEvents(c, subscription, { leave });
   });
   routes.openapi(getRoute, async (c) => {
     return c.json(await alerts.get(c.req.valid("param").id), 200);

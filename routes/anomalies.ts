@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { ANOMALIES_MAX, type Service } from "../src/service/service.ts";
 import { TIMESTAMP_NS_MAX, TIMESTAMP_NS_MIN } from "../src/signal/timestamp.ts";
-import { InvalidValueError } from "../src/base/errors.ts";
+import { parseBy } from "../src/base/parse.ts";
 import { parseJson, readBody } from "./_body.ts";
 import {
   anomalySchema,
@@ -75,9 +75,7 @@ const feedbackRoute = createRoute({
 
 /** @throws {ProtocolError | InvalidValueError} no JSON, or not what is asked for */
 function parseFeedback(bytes: Uint8Array): boolean {
-  const parsed = feedbackBody.safeParse(parseJson(bytes));
-  if (parsed.success) return parsed.data.fine;
-  throw new InvalidValueError("fine", "", 'a body of {"fine": true} or false');
+  return parseBy(feedbackBody, parseJson(bytes)).fine;
 }
 
 /** Alarms of stored streams. */

@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { InvalidValueError, NotFoundError } from "../src/base/errors.ts";
+import { parseBy } from "../src/base/parse.ts";
 import { protocolOfName } from "../src/protocols/mod.ts";
 import { BODY_BYTES_MAX, decodeBody } from "../src/protocols/protocol.ts";
 import { BACKTEST_PICTURES } from "../src/service/backtest_port.ts";
@@ -18,6 +19,7 @@ import { splitMembers } from "./_members.ts";
 import { protocolOf } from "./observations.ts";
 import {
   describeRequest,
+  idParams,
   jsonAnswer,
   list,
   newRoutes,
@@ -125,9 +127,7 @@ const backtestSchema = z.object({
   report: reportSchema.nullable(),
 }).openapi("Backtest");
 
-const params = z.object({
-  id: z.string().openapi({ param: { name: "id", in: "path" }, example: "0123456789abcdef" }),
-});
+const params = idParams("backtest");
 
 const postRoute = createRoute({
   hide: true,
@@ -202,15 +202,6 @@ const pictureRoute = createRoute({
   },
 });
 
-/** @throws {InvalidValueError} a member of no name or of the wrong kind */
-function parseMembers(bytes: Uint8Array): z.infer<typeof bodyMembers> {
-  const parsed = bodyMembers.safeParse(parseJson(bytes));
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const path = [...issue.path, ...issue.code === "unrecognized_keys" ? issue.keys : []];
-  throw new InvalidValueError(path.join(".") || "body", path.join("."), issue.message);
-}
-
 /** A JSON body: a stream's name, or samples. */
 async function askInJson(service: Service, request: Request): Promise<BacktestShape> {
   const bytes = await readBody(request, "BODY_BYTES_MAX", BODY_BYTES_MAX, service);
@@ -218,10 +209,10 @@ async function askInJson(service: Service, request: Request): Promise<BacktestSh
   const parts = splitMembers(bytes, names);
   // No object: rows, or no JSON at all, which is then said here.
   if (parts === null) parseJson(bytes);
-  const asked = parseMembers(parts?.question ?? NO_MEMBERS);
+  const asked = parseBy(bodyMembers, parseJson(parts?.question ?? NO_MEMBERS));
   const { horizon, origins, models } = asked;
   if (asked.stream !== undefined) {
-    const { channels, from, to, stream } = parseMembers(bytes);
+    const { channels, from, to, stream } = parseBy(bodyMembers, parseJson(bytes));
     if (channels !== undefined && !Array.isArray(channels)) {
       throw new InvalidValueError("channels", "of samples", "names, since a stream is named too");
     }
@@ -239,7 +230,7 @@ async function askInJson(service: Service, request: Request): Promise<BacktestSh
   }
   const { segments } = decodeBody(json, parts?.samples ?? bytes, { streamId: ANONYMOUS });
   const question = { horizon, origins, models };
-  return service.backtests.onSegments(question, segments, json.mediaTypes[0]!);
+  return await service.backtests.onSegments(question, segments, json.mediaTypes[0]!);
 }
 
 /** Backtests and what they found. */
@@ -278,14 +269,14 @@ export function backtestRoutes(service: Service): OpenAPIHono {
         startNs: 0n,
         isHashed: false,
       }, service);
-      asked = tests().onSegments(question, segments, protocol.mediaTypes[0]!);
+      asked = await tests().onSegments(question, segments, protocol.mediaTypes[0]!);
     }
     return c.json(asked, 202, { Location: `/v1/backtests/${asked.id}` });
   });
   routes.openapi(listRoute, (c) => c.json({ backtests: tests().list() }, 200));
   routes.openapi(getRoute, (c) => c.json(tests().get(c.req.valid("param").id), 200));
-  routes.openapi(deleteRoute, (c) => {
-    tests().remove(c.req.valid("param").id);
+  routes.openapi(deleteRoute, async (c) => {
+    await tests().remove(c.req.valid("param").id);
     return c.body(null, 204);
   });
   routes.openapi(pageRoute, (c) => {

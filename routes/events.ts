@@ -1,10 +1,7 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
-import { streamSSE } from "hono/streaming";
 import type { Service } from "../src/service/service.ts";
-import { newRoutes, problems, query, streamParams } from "./_schemas.ts";
-
-/** A comment is sent after this long without an event, so that a dead connection shows. */
-export const HEARTBEAT_MS = 15_000;
+import { sendEvents } from "./_live.ts";
+import { eventsAnswer, newRoutes, problems, query, streamParams } from "./_schemas.ts";
 
 const getRoute = createRoute({
   method: "get",
@@ -13,10 +10,7 @@ const getRoute = createRoute({
   description: "Events: `sample`, `anomaly`, `forecast`, and `dropped` when the listener was slow.",
   request: { params: streamParams, query: query({}) },
   responses: {
-    200: {
-      description: "Events until the listener leaves",
-      content: { "text/event-stream": { schema: { type: "string" } } },
-    },
+    200: eventsAnswer("Events until the listener leaves"),
     ...problems(400, 404, 503),
   },
 });
@@ -28,20 +22,8 @@ export function eventRoutes(service: Service): OpenAPIHono {
     const { id } = c.req.valid("param");
     await service.requireStream(id);
     const subscription = service.events.subscribe(id);
-    return streamSSE(c, async (stream) => {
-      stream.onAbort(() => service.events.unsubscribe(id, subscription));
-      try {
-        await stream.write(": listening\n\n");
-        for (;;) {
-          const event = await subscription.next(HEARTBEAT_MS);
-          if (event === undefined || stream.aborted) break;
-          if (event === null) await stream.write(": alive\n\n");
-          else await stream.writeSSE({ event: event.kind, data: JSON.stringify(event.data) });
-        }
-      } finally {
-        service.events.unsubscribe(id, subscription);
-      }
-    });
+    const leave = () => service.events.unsubscribe(id, subscription);
+    return sendEvents(c, subscription, { leave });
   });
   return routes;
 }

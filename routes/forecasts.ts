@@ -1,5 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { InvalidValueError } from "../src/base/errors.ts";
+import { parseBy } from "../src/base/parse.ts";
 import type { Service } from "../src/service/service.ts";
 import { FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
 import { answeredForecastSchema, drawMembers, drawQuery, regressorMembers } from "./_answers.ts";
@@ -69,19 +69,8 @@ const postRoute = createRoute({
 
 /** @throws {InvalidValueError | ProtocolError} no JSON, or a member of no name or another kind */
 function readQuestion(bytes: Uint8Array): RawQuestion {
-  const parsed = questionSchema.safeParse(parseJson(bytes));
-  if (parsed.success) {
-    const { level, channel, ...rest } = parsed.data;
-    return { ...rest, levels: level, channels: channel };
-  }
-  const issue = parsed.error.issues[0]!;
-  const isUnknown = issue.code === "unrecognized_keys";
-  const path = [...issue.path, ...isUnknown ? issue.keys : []];
-  const field = path.map((part, i) =>
-    typeof part === "number" ? `[${part}]` : i > 0 ? `.${String(part)}` : part
-  ).join("");
-  const known = `one of ${Object.keys(questionSchema.shape).join(", ")}`;
-  throw new InvalidValueError(field || "body", field, isUnknown ? known : issue.message);
+  const { level, channel, ...rest } = parseBy(questionSchema, parseJson(bytes));
+  return { ...rest, levels: level, channels: channel };
 }
 
 /** Forecasts of stored streams. */

@@ -1,10 +1,9 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { streamSSE } from "hono/streaming";
 import { JOB_STATES } from "../src/service/job_record.ts";
 import type { Service } from "../src/service/service.ts";
 import { TUNING_PARTS } from "../src/training/tuning.ts";
-import { HEARTBEAT_MS } from "./events.ts";
-import { jsonAnswer, newRoutes, problems, query } from "./_schemas.ts";
+import { sendEvents, writeEvent } from "./_live.ts";
+import { eventsAnswer, idParams, jsonAnswer, newRoutes, problems, query } from "./_schemas.ts";
 
 const lineSchema = z.record(z.string(), z.number());
 
@@ -49,9 +48,7 @@ export const jobSchema = z.object({
   evaluations: z.array(z.object({ step: z.int(), evaluation: lineSchema })),
 }).openapi("Job");
 
-const jobParams = z.object({
-  id: z.string().openapi({ param: { name: "id", in: "path" }, example: "0123456789abcdef" }),
-});
+const jobParams = idParams("job");
 
 const listRoute = createRoute({
   method: "get",
@@ -89,10 +86,7 @@ const eventsRoute = createRoute({
     "as it ended.",
   request: { params: jobParams, query: query({}) },
   responses: {
-    200: {
-      description: "Events until the job ends",
-      content: { "text/event-stream": { schema: { type: "string" } } },
-    },
+    200: eventsAnswer("Events until the job ends"),
     ...problems(400, 404, 503),
   },
 });
@@ -110,24 +104,15 @@ export function jobRoutes(service: Service): OpenAPIHono {
   routes.openapi(eventsRoute, (c) => {
     const { id } = c.req.valid("param");
     const subscription = jobs().subscribe(id);
-    return streamSSE(c, async (stream) => {
-      stream.onAbort(() => jobs().unsubscribe(id, subscription));
-      try {
-        // Listened to before this is taken, so that no line is missing.
+    return sendEvents(c, subscription, {
+      leave: () => jobs().unsubscribe(id, subscription),
+      async open(stream) {
         const job = jobs().get(id);
-        await stream.writeSSE({ event: "snapshot", data: JSON.stringify(job) });
-        if (job.endedAt !== null) {
-          return await stream.writeSSE({ event: "end", data: JSON.stringify(job) });
-        }
-        for (;;) {
-          const event = await subscription.next(HEARTBEAT_MS);
-          if (event === undefined || stream.aborted) break;
-          if (event === null) await stream.write(": alive\n\n");
-          else await stream.writeSSE({ event: event.kind, data: JSON.stringify(event.data) });
-        }
-      } finally {
-        jobs().unsubscribe(id, subscription);
-      }
+        await writeEvent(stream, "snapshot", job);
+        if (job.endedAt === null) return true;
+        await writeEvent(stream, "end", job);
+        return false;
+      },
     });
   });
   return routes;

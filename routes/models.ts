@@ -1,5 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { InvalidValueError } from "../src/base/errors.ts";
+import { parseBy } from "../src/base/parse.ts";
 import {
   JOB_BATCH_MAX,
   JOB_LENGTH_MAX,
@@ -166,19 +166,6 @@ const postRoute = createRoute({
   },
 });
 
-/** @throws {InvalidValueError} a member is missing, unknown or of the wrong kind */
-function parseQuestion<T>(schema: z.ZodType<T>, given: unknown): T {
-  const parsed = schema.safeParse(given);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const path = issue.code === "unrecognized_keys" ? [...issue.path, issue.keys[0]!] : issue.path;
-  const value = path.reduce<unknown>(
-    (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
-    given,
-  );
-  throw new InvalidValueError(path.join(".") || "body", value, issue.message);
-}
-
 function questionOf(
   asked: Omit<FileQuestion, "columns" | "timestampColumn" | "precision">,
   channels: readonly string[] | undefined,
@@ -190,7 +177,7 @@ function questionOf(
 
 async function tuneOnStream(service: Service, request: Request): Promise<JobShape> {
   const bytes = await readBody(request, "TUNING_BYTES_MAX", TUNING_BYTES_MAX, service);
-  const asked = parseQuestion(streamQuestion, parseJson(bytes));
+  const asked = parseBy(streamQuestion, parseJson(bytes));
   const instant = (field: "from" | "to") => {
     const given = asked[field];
     return given === undefined ? undefined : parseTimestamp(given, "ms", field);
@@ -224,7 +211,7 @@ async function tuneOnFile(
 
 async function tuneOnForm(service: Service, request: Request): Promise<JobShape> {
   const { question, file } = await readForm(request, service);
-  const asked = parseQuestion(fileQuestion, question);
+  const asked = parseBy(fileQuestion, question);
   return await tuneOnFile(service, file, asked);
 }
 
@@ -266,7 +253,7 @@ export function modelRoutes(service: Service): OpenAPIHono {
     const asked = given(c.req.valid("query"));
     const isFile = type !== "application/json" && type !== "multipart/form-data";
     const job = isFile
-      ? await tuneOnFile(service, request, parseQuestion(fileQuestion, asked))
+      ? await tuneOnFile(service, request, parseBy(fileQuestion, asked))
       : type === "application/json"
       ? await tuneOnStream(service, request)
       : await tuneOnForm(service, request);

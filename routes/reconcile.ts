@@ -1,5 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { InvalidValueError } from "../src/base/errors.ts";
+import { parseBy } from "../src/base/parse.ts";
 import { HIERARCHY_NODES_MAX, RECONCILIATIONS } from "../src/service/hierarchy.ts";
 import type { Service } from "../src/service/service.ts";
 import { parseJson, readBody } from "./_body.ts";
@@ -60,15 +60,6 @@ const postRoute = createRoute({
   },
 });
 
-/** @throws {InvalidValueError | ProtocolError} no JSON, or a member of no name or another kind */
-function parseBody(bytes: Uint8Array): z.infer<typeof questionSchema> {
-  const parsed = questionSchema.safeParse(parseJson(bytes));
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const path = [...issue.path, ...issue.code === "unrecognized_keys" ? issue.keys : []];
-  throw new InvalidValueError(path.join(".") || "body", path.join("."), issue.message);
-}
-
 /** Forecasts that add up. */
 export function reconcileRoutes(service: Service): OpenAPIHono {
   const routes = newRoutes();
@@ -76,7 +67,10 @@ export function reconcileRoutes(service: Service): OpenAPIHono {
   describeRequest(routes, postRoute, { body });
   routes.openapi(postRoute, async (c) => {
     const bytes = await readBody(c.req.raw, "RECONCILE_BYTES_MAX", RECONCILE_BYTES_MAX, service);
-    const { sums, method = "mint-diagonal", channel, level, ...rest } = parseBody(bytes);
+    const { sums, method = "mint-diagonal", channel, level, ...rest } = parseBy(
+      questionSchema,
+      parseJson(bytes),
+    );
     const question = parseQuestion({ ...rest, levels: level });
     const asked = { ...question, sums: new Map(Object.entries(sums)), method, channel };
     return c.json(await service.reconcile(asked), 200);

@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { InvalidValueError } from "../src/base/errors.ts";
+import { parseBy } from "../src/base/parse.ts";
 import { BODY_BYTES_MAX, decodeBody } from "../src/protocols/protocol.ts";
 import { protocolOfName } from "../src/protocols/mod.ts";
 import type { Service } from "../src/service/service.ts";
@@ -92,15 +93,6 @@ const detectRoute = createRoute({
   },
 });
 
-/** @throws {InvalidValueError} a member of the wrong kind */
-function parseMembers<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
-  const parsed = schema.safeParse(parseJson(bytes));
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const field = issue.path.map((part) => typeof part === "number" ? `[${part}]` : part).join("");
-  throw new InvalidValueError(field, "of another kind", issue.message);
-}
-
 async function readQuestion<T extends z.ZodRawShape>(
   request: Request,
   patience: BodyPatience,
@@ -124,7 +116,7 @@ async function readQuestion<T extends z.ZodRawShape>(
   if (other !== undefined) {
     throw new InvalidValueError("id", other.streamId, "no name, since nothing is stored");
   }
-  const members = parseMembers(schema, parts?.question ?? NO_MEMBERS);
+  const members = parseBy(schema, parseJson(parts?.question ?? NO_MEMBERS));
   return { segment: concatSegments(segments), members };
 }
 

@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { InvalidValueError } from "../src/base/errors.ts";
+import { parseBy } from "../src/base/parse.ts";
 import type { Service } from "../src/service/service.ts";
 import { PAGE_MAX, type StreamSettings } from "../src/stores/store.ts";
 import { parseJson, readBody } from "./_body.ts";
@@ -180,13 +181,7 @@ function refusePrototype(value: unknown, path: readonly string[] = []): void {
 function parseSettings(bytes: Uint8Array): Partial<StreamSettings> {
   const given = bytes.length === 0 ? {} : parseJson(bytes);
   refusePrototype(given);
-  const parsed = settingsSchema.safeParse(given);
-  if (parsed.success) return parsed.data as Partial<StreamSettings>;
-  const issue = parsed.error.issues[0]!;
-  const isUnknown = issue.code === "unrecognized_keys";
-  const field = [...issue.path, ...isUnknown ? issue.keys : []].join(".");
-  const expectation = isUnknown ? `one of ${Object.keys(settingsSchema.shape).join(", ")}` : "";
-  throw new InvalidValueError(field === "" ? "body" : field, "", expectation || issue.message);
+  return parseBy(settingsSchema, given) as Partial<StreamSettings>;
 }
 
 /** The streams: settings, state and the overview. */

@@ -1,10 +1,9 @@
 /** What `train --dashboard` serves: one page and the events of one training. */
 import { Hono } from "hono";
-import { streamSSE } from "hono/streaming";
 import { isLoopback } from "../src/service/config.ts";
 import type { TrainingFeed } from "../src/service/training_feed.ts";
 import { dashboard } from "./dashboard/mod.ts";
-import { HEARTBEAT_MS } from "./events.ts";
+import { sendEvents, writeEvent } from "./_live.ts";
 import { problemResponse, RequestError } from "./_problem.ts";
 
 /** A page of another site may let its own name point here: only our names are answered. */
@@ -26,20 +25,12 @@ export function createTrainingApp(feed: TrainingFeed): Hono {
   app.get("/v1/training", (c) => c.json(feed.snapshot()));
   app.get("/v1/training/events", (c) => {
     const subscription = feed.subscribe();
-    return streamSSE(c, async (stream) => {
-      stream.onAbort(() => feed.unsubscribe(subscription));
-      try {
-        // Listened to before this is taken, so that no line is missing.
-        await stream.writeSSE({ event: "snapshot", data: JSON.stringify(feed.snapshot()) });
-        for (;;) {
-          const event = await subscription.next(HEARTBEAT_MS);
-          if (event === undefined || stream.aborted) break;
-          if (event === null) await stream.write(": alive\n\n");
-          else await stream.writeSSE({ event: event.kind, data: JSON.stringify(event.data) });
-        }
-      } finally {
-        feed.unsubscribe(subscription);
-      }
+    return sendEvents(c, subscription, {
+      leave: () => feed.unsubscribe(subscription),
+      async open(stream) {
+        await writeEvent(stream, "snapshot", feed.snapshot());
+        return true;
+      },
     });
   });
   app.route("/", dashboard({ pages: { "/": "training.html" } }));

@@ -136,6 +136,7 @@ const PACKAGE_OWNERS: Readonly<Record<string, readonly string[]>> = {
   "chart.js": ["routes/dashboard/client"],
   "cli-progress": ["src/cli"],
   "cli-table3": ["src/cli"],
+  "xz-decompress": ["src/cli/pretraining"],
 };
 
 function isOwned(path: string, owners: readonly string[]): boolean {

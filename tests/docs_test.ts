@@ -3,6 +3,7 @@
  * every `deno task` that a page names exists, every link to a file leads somewhere.
  */
 import assert from "node:assert/strict";
+import { verbNamed } from "../src/cli/mod.ts";
 import { list, ROOT } from "./_source.ts";
 
 const PAGES = [...list("*.md"), ...list("docs/**/*.md")];
@@ -53,6 +54,36 @@ Deno.test("every task that a document names exists", () => {
     }
   }
   assert.deepEqual(unknown, []);
+});
+
+/** Tasks that a page calls, with the rest of each command. */
+function calls(page: string): { task: string; rest: string }[] {
+  const whole = text(page).replaceAll(/\\\n\s*/g, "");
+  const call = /\bdeno(?:@[\d.]+)? task ([a-z][a-z:]*)([^\n`#|&;]*)/g;
+  return [...whole.matchAll(call)].map(([, task, rest]) => ({ task: task!, rest: rest! }));
+}
+
+Deno.test("every verb and option of a command that a document names exists", async () => {
+  const { tasks } = JSON.parse(text("deno.json")) as { tasks: Record<string, { command: string }> };
+  const unknown: string[] = [];
+  let count = 0;
+  for (const page of PAGES) {
+    for (const { task, rest } of calls(page)) {
+      const [, verb] = /^deno run .*main\.ts(?: ([a-z]+))?/.exec(tasks[task]?.command ?? "") ?? [];
+      const name = task === "driftline" ? /^(?: --)? ([a-z]+)\b/.exec(rest)?.[1] : verb;
+      if (name === undefined) continue;
+      const command = await verbNamed(name);
+      const known = new Set([...Object.keys(command?.options ?? {}), "json", "help"]);
+      const options = [...rest.matchAll(/ --([a-z][a-z-]*)/g)].map(([, option]) => option!);
+      if (command === null) unknown.push(`${page}: ${name}`);
+      for (const option of options.filter((one) => !known.has(one))) {
+        unknown.push(`${page}: ${name} --${option}`);
+      }
+      count += options.length;
+    }
+  }
+  assert.deepEqual(unknown, []);
+  assert.ok(count > 10, `only ${count} options were found`);
 });
 
 Deno.test("every link of a document leads to a file", () => {

@@ -91,7 +91,7 @@ function runCurl(command: string, url: string): Promise<Response> {
     } else if (word === "-H") {
       const [name, value] = rest.shift()!.split(": ");
       headers.set(name!, value!);
-    } else if (word === "--json" || word === "--data-binary") {
+    } else if (word === "--json" || word === "--data-binary" || word === "-d") {
       body = rest.shift()!;
       const mediaType = word === "--json"
         ? "application/json"
@@ -125,6 +125,27 @@ function assertShown(shown: unknown, actual: unknown, where: string): void {
     assert.deepEqual(actual, shown, where);
   }
 }
+
+/** The calls of a block that holds several, with comments between them. */
+function callsOf({ command }: DocumentedCall): string[] {
+  const bare = command.replaceAll(/^#.*\n/gm, "");
+  return bare.split(/\n(?=curl )/).map((call) => call.trim()).filter((call) => call !== "");
+}
+
+Deno.test("every curl of README.md is answered, the forecast by what was written", async () => {
+  const blocks = documentedCalls(await Deno.readTextFile(`${ROOT}/README.md`));
+  const calls = blocks.filter(({ command }) => /^curl /m.test(command)).flatMap(callsOf);
+  assert.ok(calls.length >= 2);
+  await withService(async ({ url }) => {
+    for (const call of calls) {
+      const response = await runCurl(call, url);
+      const body = await response.json();
+      assert.equal(response.status, 200, JSON.stringify(body));
+      if (call.includes("/forecast?")) assert.equal(body.forecast.length, 24);
+      else assert.equal(body.accepted, 2);
+    }
+  });
+});
 
 Deno.test("every curl of docs/http_api.md answers as the page shows", async (test) => {
   const calls = documentedCalls(await Deno.readTextFile(`${ROOT}/docs/http_api.md`));

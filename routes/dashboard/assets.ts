@@ -14,7 +14,7 @@ export interface Assets {
   readonly root: string;
   /** Scripts, styles and pictures by file name. */
   readonly files: ReadonlyMap<string, Asset>;
-  /** Pages by file name, with the root filled in, and the hash of each. */
+  /** Pages by file name, whole, with the root filled in, and the hash of each. */
   readonly pages: ReadonlyMap<string, { readonly html: string; readonly etag: string }>;
 }
 
@@ -34,6 +34,22 @@ async function chartScript(): Promise<Uint8Array<ArrayBuffer>> {
   // Only a package that has been loaded has a place in the cache to resolve to.
   await import(CHART_PACKAGE);
   return await Deno.readFile(new URL("chart.umd.min.js", import.meta.resolve(CHART_PACKAGE)));
+}
+
+/**
+ * A page with the parts that it shares with others in their places (`<!-- _bar.html -->`), and the
+ * link of the bar that leads to the page itself marked.
+ *
+ * @param texts  HTML files by name; those of parts begin with an underscore
+ * @throws {NotFoundError} a part that is no file
+ */
+export function wholePage(name: string, texts: ReadonlyMap<string, string>): string {
+  const path = name === "index.html" ? "/" : `/${name.replace(/\.html$/, "")}`;
+  return texts.get(name)!.replace(/ *<!-- (_\w+\.html) -->\n/g, (_, part: string) => {
+    const text = texts.get(part);
+    if (text === undefined) throw new NotFoundError("part of a page", part);
+    return text.replace(`<a href="${path}">`, `<a href="${path}" aria-current="page">`);
+  });
 }
 
 /**
@@ -62,9 +78,11 @@ export async function loadAssets(): Promise<Assets> {
   return {
     root,
     files,
-    pages: new Map([...pages].map(([name, text]) => {
-      const html = text.replaceAll("{{assets}}", root);
-      return [name, { html, etag: `"${sha256Hex(html).slice(0, 24)}"` }];
-    })),
+    pages: new Map(
+      [...pages.keys()].filter((name) => !name.startsWith("_")).map((name) => {
+        const html = wholePage(name, pages).replaceAll("{{assets}}", root);
+        return [name, { html, etag: `"${sha256Hex(html).slice(0, 24)}"` }];
+      }),
+    ),
   };
 }

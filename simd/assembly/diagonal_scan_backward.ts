@@ -16,7 +16,7 @@ import {
   slopes,
   stepSize,
 } from "./discretize";
-import { imaginariesOf, loadParts, realsOf, storePairs } from "./linear_scan";
+import { imaginariesOf, loadParts, realsOf, storePairs } from "./diagonal_scan";
 import {
   addToSums,
   at,

@@ -5,10 +5,13 @@ export { skip, skip_backward, timed_steps, timed_steps_backward } from "./pointw
 export { column_sums, multiply, pack } from "./matmul";
 export { conv1d, conv1d_backward } from "./conv1d";
 export { dense_scan } from "./dense_scan";
-export { diagonal_scan, linear_scan } from "./linear_scan";
+export { diagonal_scan } from "./diagonal_scan";
+export { linear_scan } from "./linear_scan";
 export { diagonal_scan_backward } from "./diagonal_scan_backward";
+export { dplr_scan } from "./dplr_scan";
 export { kalman_filter, kalman_smoother } from "./kalman";
 export { layer_norm, layer_norm_backward, rms_norm, rms_norm_backward } from "./norm";
+export { legs_scan } from "./legs_scan";
 export { linear_scan_backward } from "./linear_scan_backward";
 export { selective_scan } from "./selective_scan";
 export { selective_scan_backward } from "./selective_scan_backward";

@@ -103,6 +103,41 @@ export function rowsInto(
   }
 }
 
+/**
+ * Complex [lanes, count], rows `rowStride` floats apart, into vectors of four lanes, zeros beyond:
+ * real parts, then imaginary parts, those of the next one `bytes` on. Address 0 gives zeros.
+ */
+export function complexInto(
+  to: usize,
+  from: usize,
+  lanes: i32,
+  count: i32,
+  rowStride: i32,
+  bytes: usize,
+): void {
+  for (let n = 0; n < count; n++) {
+    for (let l = 0; l < 4; l++) {
+      const isGiven = from != 0 && l < lanes;
+      const place = at(from, l * rowStride + 2 * n);
+      store<f32>(at(to, l), isGiven ? load<f32>(place) : 0);
+      store<f32>(at(to, l), isGiven ? load<f32>(place, 4) : 0, QUAD);
+    }
+    to += bytes;
+  }
+}
+
+/** The way back, into rows without gaps. */
+export function complexFrom(to: usize, from: usize, lanes: i32, count: i32, bytes: usize): void {
+  for (let n = 0; n < count; n++) {
+    for (let l = 0; l < lanes; l++) {
+      const place = at(to, 2 * (l * count + n));
+      store<f32>(place, load<f32>(at(from, l)));
+      store<f32>(place, load<f32>(at(from, l), QUAD), 4);
+    }
+    from += bytes;
+  }
+}
+
 /** Steps whose sums stay in f32 before they are added to the sums in f64. */
 export const RUN: i32 = 64;
 

@@ -74,14 +74,15 @@ export class LimitError extends RangeError {
 export class InvalidValueError extends RangeError {
   override readonly name = "InvalidValueError";
   readonly field: string;
-  readonly value: string;
+  /** The beginning of its text; undefined where it is missing. */
+  readonly value: string | undefined;
   /** What would have been right. */
   readonly expectation: string;
 
   constructor(field: string, value: unknown, expectation: string) {
-    const text = typeof value === "string" ? value : String(value);
-    const shown = text.length > 80 ? `${text.slice(0, 80)}…` : text;
-    super(`${field} is "${shown}", expected ${expectation}`);
+    const text = value === undefined ? undefined : String(value);
+    const shown = text !== undefined && text.length > 80 ? `${text.slice(0, 80)}…` : text;
+    super(`${field} is ${shown === undefined ? "missing" : `"${shown}"`}, expected ${expectation}`);
     this.field = field;
     this.value = shown;
     this.expectation = expectation;

@@ -8,7 +8,8 @@ import { formatTable } from "./table.ts";
 /** Alerts that are listed. */
 const LISTED = 100;
 
-function alertTable(alerts: readonly AlertShape[]): string {
+function alertTable(alerts: readonly AlertShape[], state: string): string {
+  if (alerts.length === 0) return state === "all" ? "No alert." : `No alert is ${state}.`;
   const rows = alerts.map(({ id, stream, severity, state, openedAt, events, summary }) => [
     id,
     stream,
@@ -23,6 +24,7 @@ function alertTable(alerts: readonly AlertShape[]): string {
 }
 
 function ruleTable(rules: readonly RuleShape[]): string {
+  if (rules.length === 0) return "No rule.";
   const rows = rules.map(({ id, name, enabled, severity, condition, webhook }) => [
     id,
     name,
@@ -66,7 +68,7 @@ export const alertsCommand: Command = {
       if (input.isSet("json")) {
         output.print(JSON.stringify({ alerts, ...(rules === null ? {} : { rules }) }));
       } else {
-        const tables = [alertTable(alerts), ...rules === null ? [] : [ruleTable(rules)]];
+        const tables = [alertTable(alerts, state), ...rules === null ? [] : [ruleTable(rules)]];
         output.print(tables.join("\n\n"));
       }
       return EXIT_OK;

@@ -101,6 +101,10 @@ export const backtestCommand: Command = {
       const rows = channel.forecasters.map((one) => errorRow(one, baselineOf(channel)));
       output.print(`\n${channel.name}\n${formatTable(ERROR_HEADER, rows)}`);
     }
+    output.print(
+      `\nMAE ratio: to ${BASELINE}, below 1 is better. cover: share of values inside the 80\n` +
+        "and 95 % intervals. ms: of one forecast. failed: forecasts that were refused.",
+    );
     if (page !== undefined) output.print(`\nThe page is ${page}`);
     if (pictures !== undefined) output.print(`\nThe pictures are in ${pictures}`);
     return EXIT_OK;

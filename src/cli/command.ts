@@ -107,8 +107,11 @@ function parse(
     });
     return { values: values as Record<string, (string | boolean)[] | undefined>, positionals };
   } catch (error) {
-    if (error instanceof TypeError) throw new UsageError(error.message.replaceAll("\n", " "));
-    throw error;
+    if (!(error instanceof TypeError)) throw error;
+    const [, unknown] = /^Unknown option '(.+?)'/.exec(error.message) ?? [];
+    if (unknown === undefined) throw new UsageError(error.message.replaceAll("\n", " "));
+    const known = Object.keys(options).map((name) => `--${name}`).join(", ");
+    throw new UsageError(`${unknown} is no option; there are ${known}`);
   }
 }
 

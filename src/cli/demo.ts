@@ -114,10 +114,10 @@ async function show(
     output.print(JSON.stringify({ dashboard: `${service.url}/`, series: results }));
   } else {
     for (const result of results) output.print(reportOf(result));
-    output.print(`Dashboard: ${service.url}/`);
   }
   if (input.isSet("once")) return;
   if (!input.isSet("json")) {
+    output.print(`Dashboard: ${service.url}/`);
     output.print("The newest samples of each series follow, one a second. Ctrl-C stops.");
   }
   await sendLive(new Client(service.url), segments, isStopped);

@@ -1,3 +1,4 @@
+import { InvalidValueError } from "../base/errors.ts";
 import { serveShippedWeights } from "../service/weights.ts";
 import { DEFAULT_MODEL, MODEL_NAMES } from "../models/mod.ts";
 import { levelBounds, numberShape, quantileKey } from "../service/shapes.ts";
@@ -17,7 +18,7 @@ import { forecastSeries, type SeriesForecast } from "./forecast_series.ts";
 import { forecastWindows } from "./forecast_windows.ts";
 import { openProgress } from "./progress.ts";
 import { CSV_OPTIONS, csvChoice, onlyFile, readSeries } from "./series_file.ts";
-import { formatNumber, formatTable } from "./table.ts";
+import { formatDuration, formatNumber, formatTable } from "./table.ts";
 import { JOBS_MAX } from "./work_pool.ts";
 
 const HORIZON_DEFAULT = 24;
@@ -111,7 +112,8 @@ function answerLines({ timesNs, answers }: SeriesForecast): string[] {
     ({ threshold, direction, crossing, crossed }) => {
       const beyond = `${direction === "up" ? "above" : "below"} ${formatNumber(threshold)}`;
       const when = crossing["0.5"] ?? "not within these times";
-      return `${beyond}: ${formatNumber(crossed.at(-1)!)} likely in all, median time ${when}`;
+      const chance = formatNumber(crossed.at(-1)!);
+      return `${beyond}: probability ${chance} at any of these times, median time ${when}`;
     },
   );
   return [...windows, ...crossings];
@@ -123,6 +125,9 @@ async function forecastFile(input: CommandInput, output: CommandOutput): Promise
   const horizon = input.wholeNumber("horizon", { least: 1, most: FORECAST_TIMES_MAX }) ??
     HORIZON_DEFAULT;
   const segment = await readSeries(file, csvChoice(input));
+  const { length } = segment.timestampsNs;
+  // One sample tells no period, and so no next times.
+  if (length < 2) throw new InvalidValueError("samples", length, "at least 2 of them");
   const draws = drawsOf(input);
   const forecasts: Forecasts = {};
   for (const name of segment.channels) {
@@ -137,7 +142,7 @@ async function forecastFile(input: CommandInput, output: CommandOutput): Promise
     output.print(asJson(file, model, forecasts));
   } else if (path === undefined) {
     for (const [name, forecast] of Object.entries(forecasts)) {
-      const seasons = forecast.seasonsS.map((seasonS) => `${seasonS} s`).join(", ") || "none";
+      const seasons = forecast.seasonsS.map(formatDuration).join(", ") || "none";
       output.print(`${name}: ${segment.timestampsNs.length} samples, seasons found: ${seasons}`);
       output.print(formatTable(HEADER, rowsOf(forecast)));
       for (const line of answerLines(forecast)) output.print(line);
@@ -197,7 +202,8 @@ export const forecastCommand: Command = {
   summary: "Forecast a CSV file, or many windows",
   usage: "FILE.csv[.gz] --horizon N | --windows IN.jsonl[.gz] --output OUT.jsonl",
   description: "Prints median, 80 % and 95 % intervals of each channel's next values.\n" +
-    `Models: ${MODEL_NAMES.join(", ")}.`,
+    `Models: ${MODEL_NAMES.join(", ")},\n` +
+    "and the networks that the verb weights lists.",
   takesPositionals: true,
   options: {
     ...CSV_OPTIONS,

@@ -64,6 +64,10 @@ interface ImportTotals {
   rejected: number;
 }
 
+function countsOf(totals: ImportTotals): string {
+  return Object.entries(totals).map(([key, count]) => `${count} ${key}`).join(", ");
+}
+
 /** `import`: a file through the HTTP interface. */
 export const importCommand: Command = {
   name: "import",
@@ -109,12 +113,12 @@ export const importCommand: Command = {
       });
       const { totals, fault } = await sendFile(file, url, mediaType, output);
       if (fault !== null) {
-        output.note(`${fault}\nBefore that: ${JSON.stringify(totals)}`);
+        const isSent = Object.values(totals).some((count) => count > 0);
+        output.note(isSent ? `${fault}\nBefore that: ${countsOf(totals)}` : fault);
         return EXIT_FAILED;
       }
       output.print(
-        input.isSet("json") ? JSON.stringify({ file, ...totals }) : `${file}: ` +
-          Object.entries(totals).map(([key, count]) => `${count} ${key}`).join(", "),
+        input.isSet("json") ? JSON.stringify({ file, ...totals }) : `${file}: ${countsOf(totals)}`,
       );
       return EXIT_OK;
     } finally {
@@ -182,7 +186,9 @@ async function send(
     throw error;
   }
   const answer = await response.json();
-  return response.ok ? answer as ImportTotals : `${answer.title}: ${answer.detail}`;
+  if (response.ok) return answer as ImportTotals;
+  const remedy = answer.field === "streamId" ? "; --stream gives it" : "";
+  return `${answer.title}: ${answer.detail}${remedy}`;
 }
 
 function post(url: URL, mediaType: string, body: Uint8Array<ArrayBuffer>): Promise<Response> {

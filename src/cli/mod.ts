@@ -21,7 +21,7 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
     load: async () => (await import("./detect.ts")).detectCommand,
   },
   backtest: {
-    summary: "Forecast a CSV file from past origins, beside seasonal naive",
+    summary: "Forecast a CSV file from past origins, beside naive forecasts and peers",
     load: async () => (await import("./backtest.ts")).backtestCommand,
   },
   evaluate: {
@@ -88,6 +88,11 @@ function overview(): string {
     .join("\n");
 }
 
+/** The verb of a name; null where there is none. */
+export async function verbNamed(name: string): Promise<Command | null> {
+  return Object.hasOwn(VERBS, name) ? await VERBS[name]!.load() : null;
+}
+
 /** Runs the command line; returns the exit code. */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args[0] === "--" ? args.slice(1) : args;
@@ -97,11 +102,11 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     (name === undefined ? error : out)(overview());
     return name === undefined ? EXIT_USAGE : EXIT_OK;
   }
-  const verb = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
-  if (verb === undefined) {
+  const verb = await verbNamed(name);
+  if (verb === null) {
     error(`"${name}" is no verb\n${overview()}`);
     return EXIT_USAGE;
   }
   // `deno task demo -- --once` passes the dashes on.
-  return await runVerb(await verb.load(), rest[0] === "--" ? rest.slice(1) : rest, { out, error });
+  return await runVerb(verb, rest[0] === "--" ? rest.slice(1) : rest, { out, error });
 }

@@ -41,7 +41,7 @@ async function pack(input: CommandInput, output: CommandOutput): Promise<number>
   await Deno.writeFile(file, bytes);
   const page = input.text("page");
   if (page !== undefined) {
-    await Deno.writeTextFile(page, sourcesPage(rows, DEFAULT_RECIPE, packagesOf(sources)));
+    await Deno.writeTextFile(page, sourcesPage(rows, DEFAULT_RECIPE, sources));
   }
   const values = rows.reduce((sum, row) => sum + row.values, 0);
   const sha256 = sha256Hex(bytes);

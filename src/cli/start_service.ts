@@ -125,7 +125,11 @@ export async function startService(config: ServiceConfig, log: Log): Promise<Run
   const { engine, workers, models } = await openServing(store, folder, config, log);
   const telemetry = new Telemetry({ processMetrics: true });
   const port = new WorkerBacktestPort(new URL("./backtest/worker.ts", import.meta.url));
-  const backtests = new Backtests({ store, models, port, clock: systemClock });
+  const backtests = new Backtests({
+    ...{ store, models, port, log, clock: systemClock },
+    folder: `${folder}/backtests`,
+  });
+  await backtests.start();
   const parts = { store, engine, models, backtests, telemetry, log, clock: systemClock };
   const service = new Service({ ...parts, isPrivateAllowed: config.privateWebhooks });
   await service.alerts.start();

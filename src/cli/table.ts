@@ -11,6 +11,14 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
     .join("\n");
 }
 
+/** A duration as people read it, in the largest unit of which it is a whole number. */
+export function formatDuration(seconds: number): string {
+  for (const [unit, size] of [["d", 86_400], ["h", 3_600], ["min", 60]] as const) {
+    if (seconds > 0 && seconds % size === 0) return `${seconds / size} ${unit}`;
+  }
+  return `${formatNumber(seconds)} s`;
+}
+
 /** A number as people read it: up to six significant digits, a dash where there is none. */
 export function formatNumber(value: number): string {
   return Number.isFinite(value) ? String(Number(value.toPrecision(6))) : "-";

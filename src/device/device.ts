@@ -110,6 +110,8 @@ export interface SimdPass {
 export interface SimdPlan {
   /** Arrays that live for this run only: name -> count of f32 elements. */
   readonly scratch: Readonly<Record<string, number>>;
+  /** Constants that the kernels read: name -> numbers. */
+  readonly tables?: Readonly<Record<string, Float32Array>>;
   readonly passes: readonly SimdPass[];
   /** What one core takes, about, in milliseconds: whether waking other threads is worth it. */
   readonly coreMs: number;

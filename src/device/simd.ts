@@ -246,7 +246,8 @@ export function openSimd(options: SimdOptions = {}): SimdUnit {
         Object.entries(arrays).map(([name, array]) => {
           return { name, array, address: engine?.addressOf(array) };
         });
-      const given = placed(inputs).filter(({ name }) => isRead(plan, name));
+      const read = placed({ ...inputs, ...plan.tables });
+      const given = read.filter(({ name }) => isRead(plan, name));
       const filled = placed(outputs);
       const layout = layoutOf(plan, [...given, ...filled]);
       if (layout.bytes > SIMD_BYTES_MAX) return false;

@@ -44,7 +44,8 @@ export const FAR_RISE_MAX = 0.1;
 const FAR_RETURN = 3;
 /** Intervals over which their width is averaged. */
 const WIDTH_MEMORY = 500;
-const LOG_FACTOR_RANGE = [-0.7, 1.4] as const;
+const LOG_FACTOR_MIN = -0.7;
+const LOG_FACTOR_MAX = 1.4;
 
 /** No forecast has come out yet. */
 export function adaptiveStart(): AdaptiveState {
@@ -76,27 +77,42 @@ export function adaptiveObserve(
   const expected = (1 - WATCHED_LEVELS[levelIndex]!) / 2;
   const fall = LEARNING_RATE * share * expected;
   const rise = LEARNING_RATE * share * (1 - expected);
-  const [low, high] = LOG_FACTOR_RANGE;
-  for (let k = 0; k < SIDES; k++) {
-    const at = (levelIndex * SIDES + k) * BUCKETS + bucket;
-    const beyond = k === 0 ? -position : position;
-    let step = beyond > 1 ? rise : -fall;
-    if (beyond > FAR) {
-      step = Math.min(rise, FAR_RISE_MAX - state.farRise[at]!);
-      state.farRise[at] = state.farRise[at]! + step;
-    } else {
-      state.farRise[at] = Math.max(0, state.farRise[at]! - FAR_RETURN * fall);
-    }
-    state.logFactor[at] = Math.min(high, Math.max(low, state.logFactor[at]! + step));
-  }
+  const below = levelIndex * SIDES * BUCKETS + bucket;
+  observeSide(state, below, -position, rise, fall);
+  observeSide(state, below + BUCKETS, position, rise, fall);
   state.seen[levelIndex] = state.seen[levelIndex]! + 1;
   if (Math.abs(position) <= 1) state.inside[levelIndex] = state.inside[levelIndex]! + 1;
+}
+
+/** One side of {@linkcode adaptiveObserve}: `beyond` is the distance from the centre on it. */
+function observeSide(
+  { logFactor, farRise }: AdaptiveState,
+  at: number,
+  beyond: number,
+  rise: number,
+  fall: number,
+): void {
+  let step = beyond > 1 ? rise : -fall;
+  const risen = farRise[at]!;
+  if (beyond > FAR) {
+    step = Math.min(rise, FAR_RISE_MAX - risen);
+    farRise[at] = risen + step;
+  } else if (risen > 0) {
+    farRise[at] = Math.max(0, risen - FAR_RETURN * fall);
+  }
+  const moved = logFactor[at]! + step;
+  logFactor[at] = moved > LOG_FACTOR_MAX
+    ? LOG_FACTOR_MAX
+    : moved < LOG_FACTOR_MIN
+    ? LOG_FACTOR_MIN
+    : moved;
 }
 
 /** Takes the width of an interval whose target has come, in the values' units. */
 export function adaptiveWidth(state: AdaptiveState, levelIndex: number, width: number): void {
   const before = state.width[levelIndex]!;
-  const share = 1 / Math.min(WIDTH_MEMORY, Math.max(1, state.seen[levelIndex]!));
+  const seen = state.seen[levelIndex]!;
+  const share = seen < WIDTH_MEMORY ? 1 / Math.max(1, seen) : 1 / WIDTH_MEMORY;
   state.width[levelIndex] = Number.isNaN(before) ? width : before + share * (width - before);
 }
 

@@ -424,6 +424,6 @@ export function refuseStep(config: BackboneConfig): void {
   }
   config.layers.forEach(({ config: { bidirectional } }, i) => {
     if (bidirectional !== true) return;
-    throw new InvalidValueError(`layers.${i}.config.bidirectional`, true, "false in a step");
+    throw new InvalidValueError(`layers[${i}].config.bidirectional`, true, "false in a step");
   });
 }

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { InvalidValueError } from "../base/errors.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { type AnyLayer, LAYERS } from "../layers/mod.ts";
-import { atPath, parseBy } from "./parse.ts";
+import { atPath, parseBy } from "../base/parse.ts";
 
 /** Widest stream of features between the layers. */
 export const WIDTH_MAX = 8192;
@@ -215,7 +215,7 @@ export function parseBackbone(value: unknown, name = "model"): BackboneConfig {
     ...rest,
     layers: layers.map((given, i) => {
       const whole = typeof given === "string" ? { name: given, config: {} } : given;
-      return wholeLayer(whole, rest.width, `${name}.layers.${i}`);
+      return wholeLayer(whole, rest.width, `${name}.layers[${i}]`);
     }),
   };
 }

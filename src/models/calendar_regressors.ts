@@ -1,8 +1,8 @@
-import { holidaysOf } from "../signal/holidays.ts";
+import { holidaysOf, isWeekend } from "../signal/holidays.ts";
 
 /** What the calendar knows of an instant, as regressors. */
 export interface CalendarChoice {
-  /** One of HOLIDAY_COUNTRIES; null = no holidays. */
+  /** One of HOLIDAY_REGIONS; null = no holidays. */
   readonly country: string | null;
   /** Seconds that local time is ahead of UTC. */
   readonly utcOffsetS: number;
@@ -10,15 +10,13 @@ export interface CalendarChoice {
 
 const DAY_S = 86_400;
 const HOUR_S = 3_600;
-/** 1970-01-01 was a Thursday; Saturday is day 6. */
-const EPOCH_WEEKDAY = 4;
-const SATURDAY = 6;
 /** Holidays of a longer step are counted over this many days at most. */
 const STEP_DAYS_MAX = 31;
 
 /**
  * Columns of the calendar: weekend, first and last day of the month; with a country holidays, the
- * day before and the day after; of samples within a day the holiday's own course of the day, too.
+ * day before and the day after, and bridges (a working day between a holiday and a weekend, or
+ * between two holidays); of samples within a day the holiday's own course of the day, too.
  * A step longer than a day has the number of its holidays.
  *
  * @param unixS    seconds since the Unix epoch                                          [time]
@@ -36,7 +34,7 @@ export function calendarRegressors(
   const columns: Float64Array[] = [];
   if (periodS <= DAY_S * 1.01) {
     columns.push(
-      column((day) => ((day + EPOCH_WEEKDAY) % 7 + 7) % 7 % SATURDAY === 0 ? 1 : 0),
+      column((day) => isWeekend(day) ? 1 : 0),
       column((day) => dayOfMonth(day) === 1 ? 1 : 0),
       column((day) => dayOfMonth(day + 1) === 1 ? 1 : 0),
     );
@@ -57,6 +55,7 @@ export function calendarRegressors(
     column(holiday),
     column((day) => holiday(day + 1)),
     column((day) => holiday(day - 1)),
+    column((day) => isBridge(day, isHoliday) ? 1 : 0),
   );
   if (periodS <= DAY_S / 2) {
     const angle = (t: number) => 2 * Math.PI * (local[t]! / HOUR_S % 24) / 24;
@@ -70,4 +69,11 @@ export function calendarRegressors(
 
 function dayOfMonth(day: number): number {
   return new Date(day * DAY_S * 1000).getUTCDate();
+}
+
+function isBridge(day: number, isHoliday: (day: number) => boolean): boolean {
+  const isFree = (other: number) => isWeekend(other) || isHoliday(other);
+  const hasHoliday = isHoliday(day - 1) && !isWeekend(day - 1) ||
+    isHoliday(day + 1) && !isWeekend(day + 1);
+  return !isFree(day) && hasHoliday && isFree(day - 1) && isFree(day + 1);
 }

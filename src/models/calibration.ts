@@ -1,7 +1,13 @@
-import { normalQuantile } from "./normal.ts";
+import {
+  ROOT_OF_SHAPE,
+  shapeAt,
+  type ShapeQuantile,
+  shapeQuantile,
+  TAIL_PRIOR,
+  tailOf,
+} from "./error_shape.ts";
 import { recentAdd, type RecentErrors, recentFactor, recentStart } from "./recent_errors.ts";
 import { noSortedErrors, type SortedErrors, sortedErrors } from "./sorted_errors.ts";
-import { SCALE_OF_MEAN_ABS } from "./structural.ts";
 
 /**
  * Error quantiles learned from a forecaster's own past errors.
@@ -84,11 +90,19 @@ const PHASE_MEMORY = 60;
 /** A live error counts for this many times the usual one at most. */
 const LIVE_ERROR_MAX = 4;
 
-/** Mean of √|x| under the prior shape, whose mean |x| is 1. */
-const ROOT_OF_SHAPE = 0.904641;
+/** √ of the least scale. */
+const LEAD_ROOT_MIN = Math.sqrt(1e-9);
+const LIVE_ROOT_MAX = Math.sqrt(LIVE_ERROR_MAX);
+
+/** √ of the growth that the √l law gives each of the first leads.                         [lead] */
+const GROWTH_ROOTS = Float64Array.from({ length: 128 }, (_, lead) => (lead + 1) ** 0.25);
 
 function growth(lead: number): number {
   return Math.sqrt(lead + 1);
+}
+
+function growthRoot(lead: number): number {
+  return lead < GROWTH_ROOTS.length ? GROWTH_ROOTS[lead]! : Math.sqrt(growth(lead));
 }
 
 /** Sum over ±half neighbours, edges repeated. */
@@ -200,46 +214,47 @@ export function conditionsInto(
   }
 }
 
-/** Size of the errors whose √ is `root` on average, were they of the prior shape: their mean. */
-function sizeOfRoot(root: number): number {
-  return (root / ROOT_OF_SHAPE) ** 2;
-}
-
-/** Mean √|error| with the √l law's counted in, as the size of the errors. */
-function shrunkScale(meanSum: number, meanCount: number, prior: number): number {
-  const root = meanSum + LEAD_PSEUDO_COUNT * ROOT_OF_SHAPE * Math.sqrt(prior);
-  return Math.max(sizeOfRoot(root / (meanCount + LEAD_PSEUDO_COUNT)), 1e-9);
+/**
+ * √ of the size that the errors at a lead have: their mean √|error| over that of the prior shape,
+ * neighbouring leads and the √l law counted in.
+ *
+ * @param priorRoot  √ of the √l law's scale at lead 0
+ */
+function leadRoot(state: CalibrationState, lead: number, priorRoot: number): number {
+  const { leadSum, leadCount } = state;
+  const last = leadSum.length - 1;
+  const half = Math.max(1, Math.floor((last + 1) / 16));
+  const from = lead - half;
+  const to = lead + half;
+  let sum = 0;
+  let count = 0;
+  if (from >= 0 && to <= last) {
+    for (let l = from; l <= to; l++) {
+      sum += leadSum[l]!;
+      count += leadCount[l]!;
+    }
+  } else {
+    for (let l = from; l <= to; l++) {
+      const at = Math.min(last, Math.max(0, l));
+      sum += leadSum[at]!;
+      count += leadCount[at]!;
+    }
+  }
+  const pseudo = LEAD_PSEUDO_COUNT * (2 * half + 1);
+  const prior = pseudo * ROOT_OF_SHAPE * priorRoot * growthRoot(lead);
+  const mean = (sum + prior) / (count + pseudo);
+  return Math.max(mean / ROOT_OF_SHAPE, LEAD_ROOT_MIN);
 }
 
 /** Size of the errors at a lead, their mean were they of the prior shape: s(l). */
 export function leadScale(state: CalibrationState, lead: number): number {
-  const horizon = state.leadSum.length;
-  const half = Math.max(1, Math.floor(horizon / 16));
-  const width = 2 * half + 1;
-  const sum = smoothAt(state.leadSum, lead, half) / width;
-  const count = smoothAt(state.leadCount, lead, half) / width;
-  return shrunkScale(sum, count, state.priorBase * growth(lead));
+  return leadRoot(state, lead, Math.sqrt(state.priorBase)) ** 2;
 }
 
-/** {@linkcode leadScale} of every lead, with the same bits.                               [lead] */
+/** {@linkcode leadScale} of every lead.                                                   [lead] */
 export function leadScalesInto(state: CalibrationState, out: Float64Array): void {
-  const { leadSum, leadCount, priorBase } = state;
-  const horizon = leadSum.length;
-  const half = Math.max(1, Math.floor(horizon / 16));
-  const width = 2 * half + 1;
-  for (let l = 0; l < horizon; l++) {
-    if (l < half || l + half >= horizon) {
-      out[l] = leadScale(state, l);
-      continue;
-    }
-    let sum = 0;
-    let count = 0;
-    for (let k = l - half; k <= l + half; k++) {
-      sum += leadSum[k]!;
-      count += leadCount[k]!;
-    }
-    out[l] = shrunkScale(sum / width, count / width, priorBase * growth(l));
-  }
+  const priorRoot = Math.sqrt(state.priorBase);
+  for (let l = 0; l < out.length; l++) out[l] = leadRoot(state, l, priorRoot) ** 2;
 }
 
 function addPhase(state: CalibrationState, past: readonly PastForecast[]): void {
@@ -341,19 +356,22 @@ export function calibrationObserve(
   condition: number,
 ): void {
   const value = error / condition;
-  const scale = leadScale(state, lead);
+  const root = Math.sqrt(Math.abs(value));
+  const priorRoot = Math.sqrt(state.priorBase);
+  const usual = leadRoot(state, lead, priorRoot);
   const { leadSum, leadCount } = state;
-  recentAdd(state.recent, targetSlot, Math.sqrt(Math.abs(value) / scale), leadSum.length);
+  recentAdd(state.recent, targetSlot, root / usual, leadSum.length);
   state.ringSkipped++;
   if (state.ringSkipped >= RING_STRIDE) {
-    state.ring[state.ringCount % ERROR_RING_MAX] = value / scale;
+    state.ring[state.ringCount % ERROR_RING_MAX] = value / (usual * usual);
     state.ringCount++;
     state.ringSkipped = 0;
   }
   // The √l law's scale is a mean, and so stands where most errors are 0.
-  const most = LIVE_ERROR_MAX * Math.max(scale, state.priorBase * growth(lead));
+  const law = priorRoot * growthRoot(lead);
+  const most = LIVE_ROOT_MAX * (usual > law ? usual : law);
   const keep = leadCount[lead]! > LEAD_MEMORY ? 1 - 1 / LEAD_MEMORY : 1;
-  leadSum[lead] = leadSum[lead]! * keep + Math.sqrt(Math.min(Math.abs(value), most));
+  leadSum[lead] = leadSum[lead]! * keep + (root < most ? root : most);
   leadCount[lead] = leadCount[lead]! * keep + 1;
   const season = state.phaseSum.length;
   if (season === 0) return;
@@ -369,16 +387,6 @@ export function recencyFactor(state: CalibrationState, slot: number): number {
   return recentFactor(state.recent, slot, state.leadSum.length, ROOT_OF_SHAPE);
 }
 
-/**
- * Quantile of the prior error shape, in units of the mean |error|: half Gauss, half Laplace.
- */
-export function priorShape(quantile: number): number {
-  const laplace = quantile < 0.5 ? Math.log(2 * quantile) : -Math.log(2 * (1 - quantile));
-  return 0.5 * normalQuantile(quantile) * SCALE_OF_MEAN_ABS + 0.5 * laplace;
-}
-
-const MEDIAN_PRIOR = priorShape(0.5);
-
 function sortedQuantile(sorted: Float32Array, quantile: number): number {
   const position = quantile * sorted.length - 0.5;
   const low = Math.min(sorted.length - 1, Math.max(0, Math.floor(position)));
@@ -391,22 +399,28 @@ function sortedQuantile(sorted: Float32Array, quantile: number): number {
  * Quantiles of the standardised error: q(τ), 0 at the median.                          [quantile]
  *
  * @param kept    what was sorted at the last look, which is brought up to date
- * @param priors  {@linkcode priorShape} of each, for who asks for the same again and again
+ * @param shapes  {@linkcode shapeQuantile} of each, for who asks for the same again and again
  */
 export function standardQuantiles(
   state: CalibrationState,
   quantiles: Float64Array,
   kept: SortedErrors = noSortedErrors(),
-  priors: Float64Array = quantiles.map(priorShape),
+  shapes: readonly ShapeQuantile[] = Array.from(quantiles, shapeQuantile),
 ): Float64Array {
   const sorted = sortedErrors(kept, state);
   const blocks = state.spanSlots / Math.max(1, state.leadSum.length / 2);
-  const share = sorted.length < RING_ERRORS_MIN ? 0 : blocks / (blocks + SHAPE_PSEUDO_BLOCKS);
-  const shape = (quantile: number, prior: number) =>
-    (share > 0 ? share * sortedQuantile(sorted, quantile) : 0) + (1 - share) * prior;
-  const centre = shape(0.5, MEDIAN_PRIOR);
+  const isKnown = sorted.length >= RING_ERRORS_MIN;
+  const share = isKnown ? blocks / (blocks + SHAPE_PSEUDO_BLOCKS) : 0;
+  const tail = isKnown ? tailOf(sorted, blocks, kept.sums) : TAIL_PRIOR;
+  // Both ends of the family are 0 at the median.
+  const centre = share > 0 ? share * sortedQuantile(sorted, 0.5) : 0;
   const wider = 1 + WIDENING / Math.sqrt(Math.max(blocks, 1));
-  return quantiles.map((quantile, q) => (shape(quantile, priors[q]!) - centre) * wider);
+  const out = new Float64Array(quantiles.length);
+  for (let q = 0; q < out.length; q++) {
+    const seen = share > 0 ? share * sortedQuantile(sorted, quantiles[q]!) : 0;
+    out[q] = (seen + (1 - share) * shapeAt(shapes[q]!, tail) - centre) * wider;
+  }
+  return out;
 }
 
 /**

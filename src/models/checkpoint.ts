@@ -15,7 +15,7 @@ import { type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { backboneOf } from "./backbone.ts";
 import { type BackboneConfig, backboneHash, canonicalJson } from "./backbone_config.ts";
 import { parseBackbone } from "./backbone_config.ts";
-import { parseBy } from "./parse.ts";
+import { parseBy } from "../base/parse.ts";
 
 /** Format and version of a model file. */
 export const MODEL_FORMAT = "driftline-model/1";

@@ -18,10 +18,11 @@ import {
   type TrackRun,
   trackSlotClosed,
 } from "./filter_track.ts";
-import { bucketOfLead, leadBuckets, lossAge, type LossState } from "./losses.ts";
+import { bucketOfLead, leadBuckets, lossAge, lossKept, type LossState } from "./losses.ts";
 import {
   FILTER_KINDS,
   type FilterName,
+  isTransformed,
   kindOf,
   type MemberKind,
   type MemberName,
@@ -148,8 +149,12 @@ export type EnsembleRun = {
   readonly weights: readonly Float64Array[];
   /** 1 for a network.                                                                   [member] */
   readonly networks: Uint8Array;
+  /** 1 for one on the log or root.                                                      [member] */
+  readonly transformed: Uint8Array;
   /** Weight of an error in the losses, exp(−(lead + 1) / half).                           [lead] */
   readonly lossWeights: Float64Array;
+  /** What is left of a loss after a slot. */
+  readonly lossKept: number;
   /** What a judged target counts: a bucket sees one origin's worth every stride.       [bucket] */
   readonly judgedShares: Float64Array;
   readonly sortedErrors: SortedErrors;
@@ -199,10 +204,12 @@ export function openEnsemble(state: EnsembleState): EnsembleRun {
     bases: tracks.map(() => new Float64Array(horizon)),
     weights: buckets.map(() => new Float64Array(memberKinds.length)),
     networks: Uint8Array.from(memberKinds, ({ form }) => form === "neural" ? 1 : 0),
+    transformed: Uint8Array.from(state.members, (name) => isTransformed(name) ? 1 : 0),
     lossWeights: Float64Array.from(
       { length: horizon },
       (_, lead) => Math.exp(-(lead + 1) / state.lossHalf),
     ),
+    lossKept: lossKept(1, state.lossHalf),
     judgedShares: Float64Array.from(
       buckets,
       ([from, to]) => Math.min(1, liveStride(horizon) / (to - from)),
@@ -376,7 +383,7 @@ function settle(
 ): void {
   const { state } = run;
   const { horizon, losses, members } = state;
-  lossAge(losses, elapsed, state.lossHalf);
+  lossAge(losses, elapsed === 1 ? run.lossKept : lossKept(elapsed, state.lossHalf));
   for (const pending of state.pending) {
     const lead = slot - pending.slot - 1;
     if (lead < 0 || lead >= horizon) continue;
@@ -425,12 +432,16 @@ function judge(
   const { horizon } = run.state;
   const bucket = run.bucket[lead]!;
   const share = run.judgedShares[bucket]!;
-  const error = z - pending.point[lead]!;
+  const { bounds } = pending;
+  const point = pending.point[lead]!;
+  const error = z - point;
+  const size = Math.abs(error);
   for (let k = 0; k < WATCHED_LEVELS.length; k++) {
-    const lower = pending.bounds[2 * k * horizon + lead]!;
-    const upper = pending.bounds[(2 * k + 1) * horizon + lead]!;
-    const end = error < 0 ? lower : upper;
-    const position = error === 0 ? 0 : error / Math.abs(end - pending.point[lead]!);
+    const lower = bounds[2 * k * horizon + lead]!;
+    const upper = bounds[(2 * k + 1) * horizon + lead]!;
+    const half = Math.abs((error < 0 ? lower : upper) - point);
+    // Inside it does not matter where.
+    const position = size <= half ? 0 : error / half;
     adaptiveObserve(adaptive, k, bucket, position, share);
     adaptiveWidth(adaptive, k, run.state.scale * (upper - lower));
   }

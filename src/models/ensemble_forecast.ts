@@ -6,7 +6,6 @@ import {
   conditionsInto,
   growthExponent,
   leadScalesInto,
-  priorShape,
   recencyFactor,
   standardQuantiles,
 } from "./calibration.ts";
@@ -25,9 +24,10 @@ import {
   RANGE_CUT,
   referenceAt,
 } from "./ensemble.ts";
+import { shapeQuantile } from "./error_shape.ts";
 import { trackBaseInto, trackReadoutAdd } from "./filter_track.ts";
 import { memberWeightsInto } from "./losses.ts";
-import { isTransformed, shownName } from "./members.ts";
+import { shownName } from "./members.ts";
 import { meanInto, seasonalNaiveInto } from "./naive.ts";
 import { LEVELS } from "./neural/shapes.ts";
 import { fanOffset } from "./neural_fan.ts";
@@ -46,22 +46,30 @@ const RANGE_CUT_TRANSFORMED = 0.4;
 
 /** All members' forecasts from the newest slot, normalised and cut to the plausible range. */
 function forecastMembers(run: EnsembleRun): void {
-  const { state, forecasts, bases, naive } = run;
-  const { horizon, grid, seasons } = state;
+  const { state, forecasts, bases } = run;
   const slot = newestSlot(state);
   for (let k = 0; k < bases.length; k++) trackBaseInto(run.tracks[k]!, slot, bases[k]!);
-  seasonalNaiveInto(grid, seasons[0]?.slots ?? 1, naive);
   for (let i = 0; i < run.memberKinds.length; i++) {
     const out = forecasts[i]!;
     forecastMemberInto(run, i, out);
-    const share = isTransformed(state.members[i]!) ? RANGE_CUT_TRANSFORMED : RANGE_CUT;
+    const share = run.transformed[i] === 1 ? RANGE_CUT_TRANSFORMED : RANGE_CUT;
     const room = share * (state.high - state.low);
-    const low = state.low - room;
-    const high = state.high + room;
-    for (let l = 0; l < horizon; l++) {
-      const value = out[l]!;
-      out[l] = Math.min(high, Math.max(low, Number.isNaN(value) ? naive[l]! : value));
+    cutInto(run, out, state.low - room, state.high + room);
+  }
+}
+
+/** Cuts a forecast; leads where it failed get the seasonal naive one. */
+function cutInto(run: EnsembleRun, out: Float64Array, low: number, high: number): void {
+  const { state: { grid, seasons }, naive } = run;
+  let hasNaive = false;
+  for (let l = 0; l < out.length; l++) {
+    let value = out[l]!;
+    if (Number.isNaN(value)) {
+      if (!hasNaive) seasonalNaiveInto(grid, seasons[0]?.slots ?? 1, naive);
+      hasNaive = true;
+      value = naive[l]!;
     }
+    out[l] = Math.min(high, Math.max(low, value));
   }
 }
 
@@ -184,10 +192,18 @@ function outlookInto(run: EnsembleRun, out: Outlook): void {
       addDistances(forecasts[i]!, weights[i]!, mean, from, to, apart);
     }
   }
-  out.point.set(mean);
-  out.spread.set(apart);
-  for (let l = 0; l < horizon; l++) out.size[l] = Math.abs(denormalised(state, mean[l]!));
-  for (let i = 0; i < forecasts.length; i++) out.members.set(forecasts[i]!, i * horizon);
+  const { point, spread, size, members } = out;
+  const { location, scale } = state;
+  for (let l = 0; l < horizon; l++) {
+    point[l] = mean[l]!;
+    spread[l] = apart[l]!;
+    size[l] = Math.abs(location + scale * mean[l]!);
+  }
+  // One by one: to set() an array of another type costs three times as much.
+  for (let i = 0; i < forecasts.length; i++) {
+    const forecast = forecasts[i]!;
+    for (let l = 0; l < horizon; l++) members[i * horizon + l] = forecast[l]!;
+  }
 }
 
 function addWeighted(
@@ -244,7 +260,7 @@ const WATCHED_QUANTILES = Float64Array.from(
   WATCHED_LEVELS.flatMap((level) => [0.5 - level / 2, 0.5 + level / 2]),
 );
 
-const WATCHED_PRIORS = WATCHED_QUANTILES.map(priorShape);
+const WATCHED_SHAPES = Array.from(WATCHED_QUANTILES, shapeQuantile);
 
 const NONE = new Float32Array(0);
 
@@ -277,13 +293,13 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
   pending.slot = slot;
   outlookInto(run, { members, point, spread, size });
   conditionsInto(calibration, slot, spread, size, condition);
-  Object.assign(pending, lessonsOf(run));
+  if (run.neural.length > 0) Object.assign(pending, lessonsOf(run));
   const hasFan = run.neural.length > 0;
   const scales = run.apart;
   leadScalesInto(calibration, scales);
   const recency = recencyFactor(calibration, slot);
   const { sortedErrors } = run;
-  const shape = standardQuantiles(calibration, WATCHED_QUANTILES, sortedErrors, WATCHED_PRIORS);
+  const shape = standardQuantiles(calibration, WATCHED_QUANTILES, sortedErrors, WATCHED_SHAPES);
   for (let bucket = 0; bucket < run.buckets.length; bucket++) {
     const [from, to] = run.buckets[bucket]!;
     for (let k = 0; k < WATCHED_QUANTILES.length; k++) {

@@ -2,7 +2,7 @@ import { AR_LAGS_MAX } from "./ar_differences.ts";
 import { InvalidValueError } from "../base/errors.ts";
 import { adaptiveStart, type AdaptiveState, WATCHED_LEVELS } from "./adaptive_coverage.ts";
 import { FEATURES_MAX, LIGHT_FEATURES_MAX } from "./bank.ts";
-import { ERROR_RING_MAX, PHASE_PER_HORIZON_MAX, priorShape } from "./calibration.ts";
+import { ERROR_RING_MAX, PHASE_PER_HORIZON_MAX } from "./calibration.ts";
 import {
   ensembleObserve,
   type EnsembleRun,
@@ -16,6 +16,7 @@ import {
   PENDING_MAX,
 } from "./ensemble.ts";
 import { ensembleQuantiles, issueWhenDue, memberShares } from "./ensemble_forecast.ts";
+import { priorShape } from "./error_shape.ts";
 import { WAITING_FORECASTS_MAX } from "./filter_track.ts";
 import { filtersOf, kindOf, type MemberName, readoutsOf } from "./members.ts";
 import { componentsOf } from "./components.ts";

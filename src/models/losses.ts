@@ -7,7 +7,8 @@
  * With no past all weights are equal; with much of it a member twice as bad has a 32nd of the
  * weight. The exponent was chosen among 2 to 8 (docs/models_that_serve.md). A network is no
  * equal of theirs, having learned from other series before: beside the others, whose weights sum to
- * 1, it has (s_i / min s)^(−2g), the best of the others being the least; then all sum to 1.
+ * N / (N + 20), it has (s_i / min s)^(−2g), the best of the others being the least; then all sum to
+ * 1. What the others know they have from this series alone, and of a short one that is little.
  */
 export type LossState = {
   /** [bucket, member] */
@@ -19,6 +20,8 @@ export type LossState = {
 const EXPONENT = 5;
 const NETWORK_EXPONENT = 2;
 const PRIOR_ORIGINS = 1;
+/** Origins after which voices that know one series only count half of what they count at last. */
+const LEARNED_ORIGINS = 20;
 
 /** Lead buckets [from, to) of a horizon: 1..h/12, ..h/4, ..h. */
 export function leadBuckets(horizon: number): [number, number][] {
@@ -40,9 +43,13 @@ export function lossStart(members: number, buckets: number): LossState {
   return { errors: new Float64Array(members * buckets), weight: new Float64Array(buckets) };
 }
 
-/** Discounts everything known by the passing of `slots`. */
-export function lossAge(state: LossState, slots: number, halfSlots: number): void {
-  const keep = Math.exp(-slots / halfSlots);
+/** What is left of a loss after `slots`. */
+export function lossKept(slots: number, halfSlots: number): number {
+  return Math.exp(-slots / halfSlots);
+}
+
+/** Discounts everything known to a share of it. */
+export function lossAge(state: LossState, keep: number): void {
   for (let i = 0; i < state.errors.length; i++) state.errors[i] = state.errors[i]! * keep;
   for (let b = 0; b < state.weight.length; b++) state.weight[b] = state.weight[b]! * keep;
 }
@@ -84,9 +91,10 @@ export function memberWeightsInto(
     out[i] = ratio ** -((isNetwork(i) ? NETWORK_EXPONENT : EXPONENT) * trust);
     if (!isNetwork(i)) others += out[i]!;
   }
+  const learned = origins / (origins + LEARNED_ORIGINS);
   let total = 0;
   for (let i = 0; i < members; i++) {
-    if (hasNetworks && !isNetwork(i)) out[i] = out[i]! / others;
+    if (hasNetworks && !isNetwork(i)) out[i] = out[i]! / others * learned;
     total += out[i]!;
   }
   for (let i = 0; i < members; i++) out[i] = out[i]! / total;

@@ -25,6 +25,19 @@ const LOG_FACTOR_MAX = 0.4;
 /** √|ε| counts for this much at most: an outlier is forgotten within a horizon or so. */
 const ROOT_MAX = 4;
 
+/** The share kept last, and over what: mostly one slot of one memory, again and again. */
+const kept = { slots: 0, memory: 1, share: 1 };
+
+/** exp(−slots / memory). */
+function keptShare(slots: number, memory: number): number {
+  if (kept.slots !== slots || kept.memory !== memory) {
+    kept.share = Math.exp(-slots / memory);
+    kept.slots = slots;
+    kept.memory = memory;
+  }
+  return kept.share;
+}
+
 /** No errors yet. */
 export function recentStart(): RecentErrors {
   return { rootSum: 0, weight: 0, slot: 0 };
@@ -49,7 +62,7 @@ export function recentAdd(
   if (recent.weight === 0) {
     recent.slot = slot;
   } else if (slot > recent.slot) {
-    const keep = Math.exp((recent.slot - slot) / memoryOf(horizon));
+    const keep = keptShare(slot - recent.slot, memoryOf(horizon));
     recent.rootSum *= keep;
     recent.weight *= keep;
     recent.slot = slot;

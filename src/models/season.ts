@@ -105,12 +105,18 @@ function productsInto(x: Float64Array, lag: number, out: Float64Array): void {
     if (i > lag) two += x[i]! * x[i - lag - 1]!;
     if (i > lag + 1) three += x[i]! * x[i - lag - 2]!;
   }
+  // Of the four values back there, three are those of the sample before, one place on.
+  let [first, second, third] = [x[2] ?? 0, x[1] ?? 0, x[0] ?? 0];
   for (let i = lag + 3; i < n; i++) {
     const value = x[i]!;
-    one += value * x[i - lag]!;
-    two += value * x[i - lag - 1]!;
-    three += value * x[i - lag - 2]!;
-    four += value * x[i - lag - 3]!;
+    const newest = x[i - lag]!;
+    one += value * newest;
+    two += value * first;
+    three += value * second;
+    four += value * third;
+    third = second;
+    second = first;
+    first = newest;
   }
   // What lies behind the last lag is not written: out is that long.
   out[lag] = one;

@@ -1,4 +1,5 @@
 import type { CalibrationState } from "./calibration.ts";
+import { addSize, type SizeSums, sizeSums } from "./error_shape.ts";
 
 /**
  * The errors of a calibration's ring in order, kept from one look at its quantiles to the next.
@@ -15,6 +16,8 @@ export type SortedErrors = {
   seen: Float32Array;
   /** [error] */
   sorted: Float32Array;
+  /** Over all of them. */
+  sums: SizeSums;
 };
 
 /** New errors from which on sorting anew is as fast. */
@@ -23,7 +26,7 @@ const INSERTED_MAX = 128;
 /** Nothing was looked at yet; memory is taken at the first look. */
 export function noSortedErrors(): SortedErrors {
   const empty = new Float32Array(0);
-  return { ring: empty, count: 0, seen: empty, sorted: empty };
+  return { ring: empty, count: 0, seen: empty, sorted: empty, sums: sizeSums(empty) };
 }
 
 /** Whether a number's place follows from `<` alone: not that of NaN nor that of a signed zero. */
@@ -62,6 +65,7 @@ function sortAnew(kept: SortedErrors, calibration: CalibrationState): Float32Arr
   kept.count = ringCount;
   kept.seen = ring.slice();
   kept.sorted = ring.slice(0, Math.min(ringCount, ring.length)).sort();
+  kept.sums = sizeSums(kept.sorted);
   return kept.sorted;
 }
 
@@ -81,6 +85,7 @@ function merge(kept: SortedErrors, calibration: CalibrationState): Float32Array 
     const isFresh = a === sorted.length || (b < fresh.length && fresh[b]! < sorted[a]!);
     merged[at] = isFresh ? fresh[b++]! : sorted[a++]!;
   }
+  for (const value of fresh) addSize(kept.sums, value, 1);
   kept.seen.set(ring.subarray(kept.count, ringCount), kept.count);
   kept.sorted = merged;
   kept.count = ringCount;
@@ -104,6 +109,8 @@ export function sortedErrors(kept: SortedErrors, calibration: CalibrationState):
     const value = ring[at]!;
     if (!isOrdered(old) || !isOrdered(value)) return sortAnew(kept, calibration);
     replaceInto(sorted, old, value);
+    addSize(kept.sums, old, -1);
+    addSize(kept.sums, value, 1);
     seen[at] = value;
   }
   kept.count = ringCount;

@@ -183,6 +183,9 @@ function launch(shapes: Shapes, params: DiagonalScanParams): LaunchPlan {
   };
 }
 
+/** States of a task where A is discrete: `ROW` in simd/assembly/diagonal_scan.ts. */
+const ROW = 64;
+
 /** About 0.5 ns a state's step, 15 where the step is discretized. */
 function simdPlan(shapes: Shapes, params: DiagonalScanParams): SimdPlan {
   const [batch, length, states] = shapes.v as [number, number, number, number];
@@ -190,8 +193,8 @@ function simdPlan(shapes: Shapes, params: DiagonalScanParams): SimdPlan {
   return singlePass({
     entry: "diagonal_scan",
     args: ["v", "A", "dt", "x0", "x", "state", length, states, rule, flag(params.reverse)],
-    tasks: tiledTasks(batch, states),
-    threadFloats: 4 * SIMD_TILE,
+    tasks: rule === 0 ? batch * Math.ceil(states / ROW) : tiledTasks(batch, states),
+    threadFloats: rule === 0 ? 4 * ROW : 4 * SIMD_TILE,
   }, (rule === 0 ? 5e-7 : 15e-6) * batch * length * states);
 }
 

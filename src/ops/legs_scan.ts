@@ -21,7 +21,7 @@
  * lengths of the cases, as of the other scans. Gradients sum products of two such; 1e-4.
  */
 import { InvalidValueError } from "../base/errors.ts";
-import type { GpuLimits } from "../device/device.ts";
+import type { GpuLimits, SimdPlan } from "../device/device.ts";
 import {
   legsAdjointInto,
   legsHeldInto,
@@ -33,6 +33,7 @@ import { expectRank, expectShape, type Shape, sizeOf } from "../tensor/shape.ts"
 import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, fill, normal } from "./_helpers/cases.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
+import { SIMD_TILE, singlePass, tiledTasks } from "./_helpers/simd.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** Parameters of {@linkcode legsScan}. */
@@ -155,6 +156,39 @@ function launch(shapes: Shapes, params: LegsScanParams, limits: GpuLimits): Laun
       workgroups: rows,
     }],
   };
+}
+
+/**
+ * The nodes [padded][3], each its place as the sum of two f32 and its weight, and the polynomials
+ * there [padded, state]; zeros beyond the states.
+ */
+function simdTableOf({ stateSize, nodes, weights, basis }: LegsQuadrature): Float32Array {
+  const padded = 4 * Math.ceil(stateSize / 4);
+  const table = new Float32Array(padded * (3 + stateSize));
+  for (let i = 0; i < stateSize; i++) {
+    table[3 * i] = nodes[i]!;
+    table[3 * i + 1] = nodes[i]! - table[3 * i]!;
+    table[3 * i + 2] = weights[i]!;
+  }
+  table.set(basis, 3 * padded);
+  return table;
+}
+
+/** About 0.15 ns a product; a task makes each sample's polynomials, then 16 features' steps. */
+function simdPlan(shapes: Shapes, { state }: LegsScanParams): SimdPlan {
+  const [batch, length, feature] = shapes.u as [number, number, number];
+  const padded = 4 * Math.ceil(state / 4);
+  const tasks = tiledTasks(batch, feature);
+  const plan = singlePass({
+    entry: "legs_scan",
+    args: [
+      ...["u", "dt", "times", "x0", "table", "coefficients", "state"],
+      ...[batch, length, feature, state],
+    ],
+    tasks,
+    threadFloats: padded * (8 + padded + 1 + 2 * SIMD_TILE),
+  }, 1.5e-7 * length * state * state * (2 * batch * feature + 8 * tasks));
+  return { ...plan, tables: { table: simdTableOf(legsQuadrature(state)) } };
 }
 
 /** λᵀ·h and λᵀ·(A·x + B·u) of one row at one sample. */
@@ -300,6 +334,7 @@ export const legsScan = defineOp<LegsScanParams, Input, "x0", Output>({
   outputShapes,
   cpu,
   launch,
+  simd: simdPlan,
   work: (shapes, { state }) => sizeOf(shapes.u) * state * state,
   sized: (work) => {
     const length = Math.min(SIZED_LENGTH_MAX, Math.max(1, Math.round(work / 64)));

@@ -34,7 +34,7 @@ import { ltiBackwardPlan } from "./_helpers/lti_gradients_plan.ts";
 import { ltiScanPlan, type LtiSizes } from "./_helpers/lti_scan_plan.ts";
 import { BACKWARD_CHUNK } from "./_helpers/scan_backward.ts";
 import { chunkOf, groupsFor } from "./_helpers/plan.ts";
-import { SIMD_ROWS, SIMD_TILE, simdRule, singlePass, tiledTasks } from "./_helpers/simd.ts";
+import { SIMD_TILE, simdRule, singlePass, tiledTasks } from "./_helpers/simd.ts";
 import {
   type Backward,
   defineOp,
@@ -241,7 +241,7 @@ function simdPlan(shapes: Shapes, params: LinearScanParams): SimdPlan {
     args: ["u", "A", "B", "C", "D", "dt", "x0", "y", "state", ...sizes],
     tasks: tiledTasks(batch, feature),
     // Eight banks of parts, inputs and sums of a run of samples.
-    threadFloats: 8 * states * SIMD_TILE + 8 * SIMD_ROWS,
+    threadFloats: 8 * states * SIMD_TILE,
   }, (rule === 0 ? 5e-7 : 15e-6) * batch * length * feature * states);
 }
 

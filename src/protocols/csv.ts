@@ -48,7 +48,9 @@ class CsvReader {
   constructor(options: DecodeOptions) {
     this.#options = options;
     const streamId = options.streamId;
-    if (streamId === undefined) throw new ProtocolError(NAME, 0, "CSV needs the stream's name");
+    if (streamId === undefined) {
+      throw new ProtocolError(NAME, 0, "CSV needs the stream's name", "streamId");
+    }
     this.builder = new SegmentBuilder(streamId, new ValueBudget());
   }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { InvalidValueError } from "../base/errors.ts";
+import { faultOf } from "../base/parse.ts";
 import { DEVICE_MODES, type DeviceMode } from "./devices.ts";
 
 /** Port that the service listens on unless told otherwise. */
@@ -14,9 +15,11 @@ export const WORKER_COUNT_MAX = 64;
 const flag = z.union([z.boolean(), z.enum(["0", "1", "true", "false"])])
   .transform((value) => value === true || value === "1" || value === "true");
 
-const count = (least: number, most: number) =>
-  z.union([z.number(), z.string().regex(/^\d+$/, "a whole number").transform(Number)])
-    .pipe(z.int().min(least).max(most));
+const count = (least: number, most: number) => {
+  const wanted = `a whole number from ${least} to ${most}`;
+  return z.union([z.number(), z.string().regex(/^\d+$/, wanted).transform(Number)])
+    .pipe(z.int(wanted).min(least, wanted).max(most, wanted));
+};
 
 const schema = z.strictObject({
   host: z.string().min(1).default("127.0.0.1"),
@@ -108,7 +111,7 @@ export function readConfig(
     const key = String(issue.path[0] ?? "settings");
     // A token is never shown, not even a bad one.
     const shown = key === "token" ? "(hidden)" : given[key];
-    throw new InvalidValueError(sources[key] ?? key, shown, issue.message);
+    throw new InvalidValueError(sources[key] ?? key, shown, faultOf(issue, given).expectation);
   }
   const config: ServiceConfig = parsed.data;
   if (!isLoopback(config.host) && config.token === undefined && !config.open) {

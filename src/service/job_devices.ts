@@ -9,7 +9,7 @@ import {
   openHardware,
   SIMD_THREADS_MAX,
 } from "../device/mod.ts";
-import { parseBy } from "../models/parse.ts";
+import { parseBy } from "../base/parse.ts";
 import { admitGpu } from "../ops/self_check.ts";
 import { readIfThere, writeAtomic } from "./atomic_file.ts";
 import type { DeviceMode, DevicesReport } from "./devices.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { InvalidValueError, LimitError } from "../base/errors.ts";
-import { parseBy } from "../models/parse.ts";
+import { parseBy } from "../base/parse.ts";
 import { TUNING_PARTS, type TuningRecipe } from "../training/tuning.ts";
 
 /** Steps of one job. */

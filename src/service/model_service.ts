@@ -59,8 +59,8 @@ export class ModelService {
   }
 
   /** @throws {InvalidValueError} no such model; the message lists those there are */
-  require(name: string): void {
-    this.#parts.models.require(name);
+  require(name: string, field?: string): void {
+    this.#parts.models.require(name, field);
   }
 
   /**
@@ -136,7 +136,7 @@ export class ModelService {
   /** @throws {InvalidValueError} no such model, or one that has no weights */
   async #baseFile(base: string): Promise<Uint8Array> {
     const { models, shipped } = this.#parts;
-    models.require(base);
+    models.require(base, "base");
     const file = await models.file(base) ?? shipped.get(base);
     if (file === undefined) throw new InvalidValueError("base", base, "a model with weights");
     return file;

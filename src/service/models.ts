@@ -4,7 +4,7 @@ import { sha256Hex } from "../base/hash.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import { z } from "zod";
 import { NETWORK_BYTES_MAX } from "../models/mod.ts";
-import { parseBy } from "../models/parse.ts";
+import { parseBy } from "../base/parse.ts";
 import { readIfThere, removeIfThere, writeAtomic } from "./atomic_file.ts";
 import { MODEL_NAME, MODEL_NAME_EXPECTED } from "./job_record.ts";
 import type { Log } from "./telemetry.ts";
@@ -136,11 +136,14 @@ export class TrainedModels {
     return model;
   }
 
-  /** @throws {InvalidValueError} no such model; the message lists those there are */
-  require(name: string): void {
+  /**
+   * @param field  what named the model
+   * @throws {InvalidValueError} no such model; the message lists those there are
+   */
+  require(name: string, field = "model"): void {
     const names = this.list().map((model) => model.name);
     if (names.includes(name)) return;
-    throw new InvalidValueError("model", name, `one of ${names.join(", ")}`);
+    throw new InvalidValueError(field, name, `one of ${names.join(", ")}`);
   }
 
   /**

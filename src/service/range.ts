@@ -1,5 +1,6 @@
 import { InvalidValueError } from "../base/errors.ts";
 import { concatSegments, type Segment } from "../signal/segment.ts";
+import { formatTimestamp } from "../signal/timestamp.ts";
 import type { Store } from "../stores/store.ts";
 import { mergeRows } from "./merge.ts";
 import { selectChannels } from "./observations.ts";
@@ -44,7 +45,13 @@ export async function readRange(
     nextNs = page.timestampsNs[length - 1]! + 1n;
   }
   if (pages.length > 0) return concatSegments(pages);
-  throw new InvalidValueError("from", id, "a range with samples");
+  const [first, last] = [record.firstNs, record.lastNs].map(formatTimestamp);
+  const given = formatTimestamp(fromNs ?? record.firstNs);
+  throw new InvalidValueError(
+    "from",
+    given,
+    `a range with samples, which lie in ${first} to ${last}`,
+  );
 }
 
 /**

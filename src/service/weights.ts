@@ -9,7 +9,7 @@ import { sha256Hex } from "../base/hash.ts";
 import { canonicalJson } from "../models/backbone_config.ts";
 import { NETWORK_BYTES_MAX, setModel } from "../models/mod.ts";
 import { decodeWeights, neuralCount } from "../models/neural/weights.ts";
-import { parseBy } from "../models/parse.ts";
+import { parseBy } from "../base/parse.ts";
 
 /** Where the program's own weights lie. */
 export const WEIGHTS_FOLDER = `${import.meta.dirname}/../../weights`;
@@ -94,7 +94,7 @@ export function readManifest(folder: string): WeightsEntry[] {
   const { networks } = parseBy(schema, json, path);
   networks.forEach(({ name }, i) => {
     if (networks.findIndex((other) => other.name === name) === i) return;
-    throw new InvalidValueError(`${path}.networks.${i}.name`, name, "a name that is there once");
+    throw new InvalidValueError(`${path}.networks[${i}].name`, name, "a name that is there once");
   });
   return networks;
 }

@@ -1,94 +1,28 @@
 import { InvalidValueError } from "../base/errors.ts";
+import { HOLIDAY_RULES, type Rule } from "./holiday_rules.ts";
 
-/**
- * Public holidays by fixed rules: days of the year, weekdays of a month, distances from Easter.
- * Those that hold in the whole country (in the United States, those of the federation); days that
- * are moved when they fall on a weekend, and one-off holidays, are not known.
- */
-type Rule =
-  | { readonly month: number; readonly day: number }
-  /** The n-th weekday (0 = Sunday) of a month; −1 = the last. */
-  | { readonly month: number; readonly weekday: number; readonly nth: number }
-  /** Days after Easter Sunday. */
-  | { readonly easter: number };
-
-const on = (month: number, ...days: number[]): Rule[] => days.map((day) => ({ month, day }));
-const nth = (month: number, weekday: number, n: number): Rule => ({ month, weekday, nth: n });
-const easter = (...days: number[]): Rule[] => days.map((day) => ({ easter: day }));
-
-const MONDAY = 1;
-const THURSDAY = 4;
-
-const NEW_YEAR = on(1, 1);
-const LABOUR = on(5, 1);
-const CHRISTMAS = on(12, 25);
-const BOXING = on(12, 26);
-const [GOOD_FRIDAY, EASTER_MONDAY, ASCENSION, WHIT_MONDAY, CORPUS_CHRISTI] = [-2, 1, 39, 50, 60];
-
-const RULES: Readonly<Record<string, readonly Rule[]>> = {
-  AT: [
-    ...[NEW_YEAR, on(1, 6), LABOUR, on(8, 15), on(10, 26), on(11, 1), on(12, 8)].flat(),
-    ...[CHRISTMAS, BOXING, easter(EASTER_MONDAY, ASCENSION, WHIT_MONDAY, CORPUS_CHRISTI)].flat(),
-  ],
-  AU: [
-    ...[NEW_YEAR, on(1, 26), on(4, 25), CHRISTMAS, BOXING].flat(),
-    ...easter(GOOD_FRIDAY, EASTER_MONDAY),
-  ],
-  BE: [
-    ...[NEW_YEAR, LABOUR, on(7, 21), on(8, 15), on(11, 1, 11), CHRISTMAS].flat(),
-    ...easter(EASTER_MONDAY, ASCENSION, WHIT_MONDAY),
-  ],
-  CA: [
-    ...[NEW_YEAR, on(7, 1), on(9, 30), on(11, 11), CHRISTMAS, easter(GOOD_FRIDAY)].flat(),
-    ...[nth(9, MONDAY, 1), nth(10, MONDAY, 2)],
-  ],
-  DE: [
-    ...[NEW_YEAR, LABOUR, on(10, 3), CHRISTMAS, BOXING].flat(),
-    ...easter(GOOD_FRIDAY, EASTER_MONDAY, ASCENSION, WHIT_MONDAY),
-  ],
-  ES: [
-    ...[NEW_YEAR, on(1, 6), LABOUR, on(8, 15), on(10, 12), on(11, 1), on(12, 6, 8)].flat(),
-    ...[CHRISTMAS, easter(GOOD_FRIDAY)].flat(),
-  ],
-  FR: [
-    ...[NEW_YEAR, on(5, 1, 8), on(7, 14), on(8, 15), on(11, 1, 11), CHRISTMAS].flat(),
-    ...easter(EASTER_MONDAY, ASCENSION, WHIT_MONDAY),
-  ],
-  GB: [
-    ...[NEW_YEAR, CHRISTMAS, BOXING, easter(GOOD_FRIDAY, EASTER_MONDAY)].flat(),
-    ...[nth(5, MONDAY, 1), nth(5, MONDAY, -1), nth(8, MONDAY, -1)],
-  ],
-  IT: [
-    ...[NEW_YEAR, on(1, 6), on(4, 25), LABOUR, on(6, 2), on(8, 15), on(11, 1)].flat(),
-    ...[on(12, 8), CHRISTMAS, BOXING, easter(EASTER_MONDAY)].flat(),
-  ],
-  NL: [
-    ...[NEW_YEAR, on(4, 27), CHRISTMAS, BOXING].flat(),
-    ...easter(EASTER_MONDAY, ASCENSION, WHIT_MONDAY),
-  ],
-  PL: [
-    ...[NEW_YEAR, on(1, 6), on(5, 1, 3), on(8, 15), on(11, 1, 11), CHRISTMAS, BOXING].flat(),
-    ...easter(EASTER_MONDAY, CORPUS_CHRISTI),
-  ],
-  SE: [
-    ...[NEW_YEAR, on(1, 6), LABOUR, on(6, 6), CHRISTMAS, BOXING].flat(),
-    ...easter(GOOD_FRIDAY, EASTER_MONDAY, ASCENSION),
-  ],
-  US: [
-    ...[NEW_YEAR, on(6, 19), on(7, 4), on(11, 11), CHRISTMAS].flat(),
-    ...[nth(1, MONDAY, 3), nth(2, MONDAY, 3), nth(5, MONDAY, -1), nth(9, MONDAY, 1)],
-    ...[nth(10, MONDAY, 2), nth(11, THURSDAY, 4)],
-  ],
-};
-
-/** Countries whose holidays are known, by their ISO 3166 code. */
-export const HOLIDAY_COUNTRIES: readonly string[] = Object.keys(RULES);
+/** Countries and regions whose holidays are known, by their ISO 3166 code. */
+export const HOLIDAY_REGIONS: readonly string[] = Object.keys(HOLIDAY_RULES);
 
 const DAY_S = 86_400;
+/** 1970-01-01 was a Thursday. */
+const EPOCH_WEEKDAY = 4;
+const SUNDAY = 0;
+const SATURDAY = 6;
 
 /** Days since the Unix epoch of a date; months from 1. */
 function dayNumber(year: number, month: number, day: number): number {
   return Math.round(Date.UTC(year, month - 1, day) / (DAY_S * 1000));
+}
+
+/** Weekday of a day since the Unix epoch; 0 = Sunday. */
+export function weekdayOf(day: number): number {
+  return ((day + EPOCH_WEEKDAY) % 7 + 7) % 7;
+}
+
+/** Whether a day since the Unix epoch is a Saturday or a Sunday. */
+export function isWeekend(day: number): boolean {
+  return weekdayOf(day) % SATURDAY === 0;
 }
 
 /** Easter Sunday of a year (Meeus 1991, chapter 8: the Gregorian calendar). */
@@ -111,34 +45,70 @@ function dayOf(rule: Rule, year: number): number {
     return dayNumber(year, month, day) + rule.easter;
   }
   if ("day" in rule) return dayNumber(year, rule.month, rule.day);
+  if ("upTo" in rule) {
+    const last = dayNumber(year, rule.month, rule.upTo);
+    return last - (weekdayOf(last) - rule.weekday + 7) % 7;
+  }
   const first = dayNumber(year, rule.month, 1);
   const next = rule.month === 12 ? dayNumber(year + 1, 1, 1) : dayNumber(year, rule.month + 1, 1);
-  // The first of January 1970 was a Thursday.
-  const weekday = (day: number) => ((day + THURSDAY) % 7 + 7) % 7;
-  if (rule.nth < 0) return next - 1 - (weekday(next - 1) - rule.weekday + 7) % 7;
-  return first + (rule.weekday - weekday(first) + 7) % 7 + 7 * (rule.nth - 1);
+  if (rule.nth < 0) return next - 1 - (weekdayOf(next - 1) - rule.weekday + 7) % 7;
+  return first + (rule.weekday - weekdayOf(first) + 7) % 7 + 7 * (rule.nth - 1);
+}
+
+/** The day off in place of one that falls on a weekend; the day itself where there is none. */
+function movedDay({ moved }: Rule, day: number, taken: ReadonlySet<number>): number {
+  if (moved === undefined || !isWeekend(day)) return day;
+  const isSunday = weekdayOf(day) === SUNDAY;
+  switch (moved) {
+    case "nearest":
+      return isSunday ? day + 1 : day - 1;
+    case "sunday-next":
+      return isSunday ? day + 1 : day;
+    case "sunday-before":
+      return isSunday ? day - 1 : day;
+    case "next": {
+      let next = day + 1;
+      while (isWeekend(next) || taken.has(next)) next++;
+      return next;
+    }
+    default:
+      return moved satisfies never;
+  }
+}
+
+/** Holidays of the rules of a year, with the days off in place of those on weekends. */
+function daysOf(rules: readonly Rule[], year: number): Set<number> {
+  const held = rules
+    .filter(({ from = -Infinity, to = Infinity }) => year >= from && year <= to)
+    .map((rule) => ({ rule, day: dayOf(rule, year) }));
+  const days = new Set(held.map(({ day }) => day));
+  // In the order of the year: of two that make way, the first takes the first day.
+  held.sort((a, b) => a.day - b.day);
+  for (const { rule, day } of held) days.add(movedDay(rule, day, days));
+  return days;
 }
 
 /**
- * Tells whether a day is a public holiday.
+ * Tells whether a day is a public holiday, or off in place of one.
  *
- * @param country  one of {@linkcode HOLIDAY_COUNTRIES}
- * @returns        of the days since the Unix epoch
- * @throws {InvalidValueError} a country that is not known; the message lists those that are
+ * @param region  one of {@linkcode HOLIDAY_REGIONS}
+ * @returns       of the days since the Unix epoch
+ * @throws {InvalidValueError} a region that is not known; the message lists those that are
  */
-export function holidaysOf(country: string): (day: number) => boolean {
-  const rules = Object.hasOwn(RULES, country) ? RULES[country] : undefined;
+export function holidaysOf(region: string): (day: number) => boolean {
+  const rules = Object.hasOwn(HOLIDAY_RULES, region) ? HOLIDAY_RULES[region] : undefined;
   if (rules === undefined) {
-    throw new InvalidValueError("country", country, `one of ${HOLIDAY_COUNTRIES.join(", ")}`);
+    throw new InvalidValueError("country", region, `one of ${HOLIDAY_REGIONS.join(", ")}`);
   }
   const years = new Map<number, Set<number>>();
+  const of = (year: number) => {
+    let days = years.get(year);
+    if (days === undefined) years.set(year, days = daysOf(rules, year));
+    return days;
+  };
   return (day) => {
     const year = new Date(day * DAY_S * 1000).getUTCFullYear();
-    let days = years.get(year);
-    if (days === undefined) {
-      days = new Set(rules.map((rule) => dayOf(rule, year)));
-      years.set(year, days);
-    }
-    return days.has(day);
+    // A first of January may be off on the day before, a late December on a day of the next year.
+    return of(year).has(day) || of(year + 1).has(day) || of(year - 1).has(day);
   };
 }

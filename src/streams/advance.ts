@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { NotFoundError, OverloadError, StateMismatchError } from "../base/errors.ts";
-import { type Segment, sliceSegment } from "../signal/segment.ts";
+import { concatSegments, type Segment, sliceSegment } from "../signal/segment.ts";
 import type { IssuedForecast, Snapshot, Store } from "../stores/store.ts";
 import { CommitQueue } from "./commit_queue.ts";
 import { type Applied, StreamFailedError } from "./engine.ts";
@@ -167,15 +167,19 @@ export class Advancer {
     let next = track.applied;
     let room = this.#room(track);
     while (room > 0 && track.pending[0]?.start === next) {
+      const { segment } = track.pending[0];
+      const length = segment.timestampsNs.length;
+      // A submission is cut only where it is too long for any message.
+      if (length > room && batch.length > 0) break;
       const pending = track.pending.shift()!;
-      const length = pending.segment.timestampsNs.length;
       const taken = Math.min(room, length);
-      const segment = copyRange(pending.segment, 0, taken);
       if (taken < length) {
-        const rest = sliceSegment(pending.segment, taken, length);
+        const rest = sliceSegment(segment, taken, length);
         track.pending.unshift({ ...pending, segment: rest, start: next + taken });
+        batch.push({ ...live(sliceSegment(segment, 0, taken), next), pending: null });
+      } else {
+        batch.push({ ...live(segment, next), pending });
       }
-      batch.push({ segment, start: next, isLive: true, pending: taken < length ? null : pending });
       next += taken;
       room -= taken;
     }
@@ -209,10 +213,11 @@ export class Advancer {
   }
 
   async #absorb(track: Track, batch: readonly Piece[]): Promise<void> {
+    const runs = joined(batch);
     try {
       const answer = await track.port.call<AbsorbAnswer>("absorb", {
         streamId: track.id,
-        segments: batch.map(({ segment }) => segment),
+        segments: runs.map(({ segment }) => segment),
         commitAfter: batch.some(({ isLive }) => isLive)
           ? samplesBeforeCommit(track.uncommitted, this.#clock.monotonicMs())
           : REPLAY_SNAPSHOT_SAMPLES,
@@ -228,18 +233,20 @@ export class Advancer {
       track.stateBytes = answer.stateBytes;
       track.markAbsorbed(samples, this.#clock.monotonicMs());
       if (answer.commit !== null) await this.#put(track, answer.commit);
-      this.#announce(batch, answer);
+      this.#announce(runs, answer);
     } catch (error) {
       for (const { pending } of batch) pending?.settled.reject(error);
       throw error;
     }
   }
 
-  #announce(batch: readonly Piece[], answer: AbsorbAnswer): void {
-    for (const [index, { segment, isLive, pending }] of batch.entries()) {
+  #announce(runs: readonly Run[], answer: AbsorbAnswer): void {
+    for (const [index, { segment, pieces }] of runs.entries()) {
       const applied: Applied = { ...answer.applied[index]!, segment };
-      if (isLive) this.#listener.applied(applied);
-      pending?.settled.resolve(applied);
+      if (pieces[0]!.isLive) this.#listener.applied(applied);
+      for (const piece of pieces) {
+        piece.pending?.settled.resolve(pieces.length === 1 ? applied : partOf(applied, piece));
+      }
     }
   }
 
@@ -264,6 +271,59 @@ export class Advancer {
     track.uncommitted = null;
     if (commit.forecast !== null) this.#listener.issued(commit.forecast);
   }
+}
+
+/** Pieces that travel as one segment: arrays of many would cost more than all that is in them. */
+interface Run {
+  readonly segment: Segment;
+  readonly pieces: readonly Piece[];
+}
+
+function live(segment: Segment, start: number): Omit<Piece, "pending"> {
+  return { segment, start, isLive: true };
+}
+
+/** Puts neighbours of the same channels together, in arrays of their own. */
+function joined(batch: readonly Piece[]): Run[] {
+  const groups: Piece[][] = [];
+  for (const piece of batch) {
+    const before = groups.at(-1);
+    if (before !== undefined && haveSameChannels(before[0]!, piece)) before.push(piece);
+    else groups.push([piece]);
+  }
+  return groups.map((pieces) => {
+    const segments = pieces.map(({ segment }) => segment);
+    const segment = segments.length === 1
+      ? copyRange(segments[0]!, 0, segments[0]!.timestampsNs.length)
+      : concatSegments(segments);
+    return { segment, pieces };
+  });
+}
+
+function haveSameChannels({ segment: a }: Piece, { segment: b }: Piece): boolean {
+  return a.channels.length === b.channels.length &&
+    a.channels.every((name, i) => name === b.channels[i]);
+}
+
+/** What was told of a run, as far as it is about one of its pieces. */
+function partOf(applied: Applied, { segment, start }: Piece): Applied {
+  const length = segment.timestampsNs.length;
+  const from = start - applied.start;
+  const cut = (column: Float64Array) => column.subarray(from, from + length);
+  const [firstNs, lastNs] = [segment.timestampsNs[0]!, segment.timestampsNs[length - 1]!];
+  const isHere = ({ timestampNs }: { readonly timestampNs: bigint }) =>
+    timestampNs >= firstNs && timestampNs <= lastNs;
+  return {
+    segment,
+    start,
+    appliedOffset: start + length,
+    expected: applied.expected.map(cut),
+    scale: applied.scale.map(cut),
+    score: cut(applied.score),
+    flag: cut(applied.flag),
+    alarms: applied.alarms.filter(isHere),
+    ended: applied.ended.filter(({ endedNs }) => endedNs >= firstNs && endedNs <= lastNs),
+  };
 }
 
 /**

@@ -1,4 +1,5 @@
 import { InvalidValueError, LimitError } from "../base/errors.ts";
+import { formatTimestamp } from "../signal/timestamp.ts";
 import { FORECAST_QUANTILES_MAX, FORECAST_TIMES_MAX } from "./engine.ts";
 
 /** @throws {InvalidValueError | LimitError} none, too many, not increasing, or not in (0, 1) */
@@ -28,10 +29,11 @@ export function checkTimes(timesNs: BigInt64Array, originNs: bigint): void {
   }
   for (const [i, timeNs] of timesNs.entries()) {
     if (timeNs <= originNs) {
-      throw new InvalidValueError(`times[${i}]`, timeNs, `a time after the origin ${originNs}`);
+      const wanted = `a time after the origin ${formatTimestamp(originNs)}`;
+      throw new InvalidValueError(`times[${i}]`, formatTimestamp(timeNs), wanted);
     }
     if (i > 0 && timeNs <= timesNs[i - 1]!) {
-      throw new InvalidValueError(`times[${i}]`, timeNs, "times that increase");
+      throw new InvalidValueError(`times[${i}]`, formatTimestamp(timeNs), "times that increase");
     }
   }
 }

@@ -8,7 +8,9 @@ import {
   type Detector,
   type FlagEvent,
 } from "../detectors/detector.ts";
+import { FIRST_FIT_SAMPLES } from "../models/forecaster.ts";
 import type { ChannelConfig, Model, ModelSummary } from "../models/model.ts";
+import { FIT_SAMPLES_MIN } from "../models/refit_setting.ts";
 import { type Segment, timesS } from "../signal/segment.ts";
 import { TIMESTAMP_NS_MAX } from "../signal/timestamp.ts";
 import type { Snapshot, StreamSettings } from "../stores/store.ts";
@@ -378,7 +380,7 @@ export class StreamProcessor {
       throw new InvalidValueError(
         "samples",
         seen,
-        "more values, in the stream and in this stretch",
+        `${FIRST_FIT_SAMPLES} values in the stream and ${FIT_SAMPLES_MIN} in this stretch`,
       );
     }
     const { stateHash } = this.#prove();
@@ -422,7 +424,7 @@ export class StreamProcessor {
       throw new InvalidValueError(
         "horizon",
         horizon,
-        "explicit times, the period is not yet known",
+        "explicit times: one sample does not tell a period",
       );
     }
     // A tenth more, since steps of the calendar differ in length.

@@ -17,7 +17,7 @@ import type { SafetensorsEntry } from "../base/safetensors.ts";
 import { canonicalJson } from "../models/backbone_config.ts";
 import type { NeuralConfig } from "../models/neural/network.ts";
 import { checkWeights, configIn, tensorIn } from "../models/neural/weights.ts";
-import { parseBy } from "../models/parse.ts";
+import { parseBy } from "../base/parse.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Format and version of a checkpoint's head. */

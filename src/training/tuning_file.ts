@@ -12,7 +12,7 @@ import {
   writeSafetensors,
 } from "../base/safetensors.ts";
 import { sha256Hex } from "../base/hash.ts";
-import { parseBy } from "../models/parse.ts";
+import { parseBy } from "../base/parse.ts";
 import { type Tensor, tensorOf } from "../tensor/tensor.ts";
 import type { TuningRecipe, TuningState } from "./tuning.ts";
 

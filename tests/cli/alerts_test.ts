@@ -3,17 +3,29 @@ import { alertsCommand } from "../../src/cli/alerts.ts";
 import { openAlerts } from "../service/alerts/_alerts.ts";
 import { run } from "./_run.ts";
 
-Deno.test("alerts lists what is open, what was closed, and the rules", async () => {
-  const { app, rule, post } = openAlerts();
-  await rule({ name: "hot", severity: "critical", condition: { kind: "value", above: 10 } });
-  await post([11], "kiln");
-  await post([11, 1], "oven");
+async function withServer<T>(
+  app: { fetch(request: Request): Response | Promise<Response> },
+  use: (url: string) => Promise<T>,
+): Promise<T> {
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
     (request) => app.fetch(request),
   );
-  const url = `http://127.0.0.1:${server.addr.port}`;
   try {
+    return await use(`http://127.0.0.1:${server.addr.port}`);
+  } finally {
+    await server.shutdown();
+  }
+}
+
+Deno.test("alerts lists what is open, what was closed, and the rules", async () => {
+  const { app, rule, post } = openAlerts();
+  const nothing = await withServer(app, (url) => run(alertsCommand, "--url", url, "--rules"));
+  assert.equal(nothing.out, "No alert is open.\n\nNo rule.");
+  await rule({ name: "hot", severity: "critical", condition: { kind: "value", above: 10 } });
+  await post([11], "kiln");
+  await post([11, 1], "oven");
+  await withServer(app, async (url) => {
     const open = await run(alertsCommand, "--url", url);
     assert.equal(open.code, 0, open.error);
     assert.match(open.out, /^alert .*\n-+.*\n[0-9a-f]{24} +kiln +critical +open .*above 10\s*$/);
@@ -23,9 +35,7 @@ Deno.test("alerts lists what is open, what was closed, and the rules", async () 
     const json = JSON.parse((await run(alertsCommand, "--url", url, "--json")).out);
     assert.deepEqual(json.alerts.map((alert: any) => alert.stream), ["kiln"]);
     assert.equal((await run(alertsCommand, "--url", url, "--state", "shut")).code, 2);
-  } finally {
-    await server.shutdown();
-  }
+  });
 });
 
 Deno.test("alerts says why it has nothing to list", async () => {

@@ -59,6 +59,9 @@ Deno.test("runVerb() tells a value without a name to be none where a verb takes 
   const ran = await run(quiet, "a");
   assert.equal(ran.code, EXIT_USAGE);
   assert.match(ran.error, /^"a" is no option\n/);
+  const unknown = await run(echo, "a", "--time", "3");
+  assert.equal(unknown.code, EXIT_USAGE);
+  assert.match(unknown.error, /^--time is no option; there are .*--times, .*--help\n/);
   const negative = await run(echo, "a", "--times", "-3");
   assert.equal(negative.code, EXIT_USAGE);
   assert.match(

@@ -61,7 +61,7 @@ Deno.test("forecast tells totals and crossings with their uncertainty", async ()
     const table = await run(forecastCommand, path, ...asked, ...more, "--threshold", "13");
     assert.equal(table.code, 0, table.error);
     assert.equal(table.out.match(/^total from .*Z to .*Z: [\d.]+ \(80 %: /gm)!.length, 2);
-    assert.match(table.out, /^above 13: .* likely in all, median time 2026-01-06T0\d/m);
+    assert.match(table.out, /^above 13: probability \S+ at any of these times, median time 2026-/m);
     const json = await run(forecastCommand, path, ...asked, ...more, "--json");
     const { wave } = JSON.parse(json.out).channels;
     assert.deepEqual(wave.aggregates.map((one: any) => one.count), [12, 12, 12, 12]);
@@ -118,5 +118,15 @@ Deno.test("forecast tells wrong usage and an unknown model", async () => {
     const unknown = await run(forecastCommand, path, "--model", "oracle");
     assert.equal(unknown.code, 1);
     assert.match(unknown.error, /model is "oracle", expected one of committee/);
+  });
+});
+
+Deno.test("forecast refuses a single sample, which tells no period", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/one.csv`;
+    await Deno.writeTextFile(path, "time,wave\n2026-01-01,2\n");
+    const ran = await run(forecastCommand, path);
+    assert.equal(ran.code, 1);
+    assert.equal(ran.error, 'Failed: samples is "1", expected at least 2 of them');
   });
 });

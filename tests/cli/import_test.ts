@@ -70,7 +70,12 @@ Deno.test("import sends a file, and again without harm", async () => {
       await Deno.writeTextFile(bad, "t,x\nsoon,1\n");
       const refused = await run(importCommand, bad, "--stream", "b", "--url", service.url);
       assert.equal(refused.code, 1);
-      assert.match(refused.error, /Malformed body: .*soon/);
+      assert.match(refused.error, /^Malformed body: .*soon[^\n]*$/);
+      const nameless = await run(importCommand, path, "--url", service.url);
+      assert.equal(
+        nameless.error,
+        "Malformed body: CSV needs the stream's name; --stream gives it",
+      );
       assert.equal((await run(importCommand, `${folder}/x.pdf`)).code, 2);
     });
   } finally {

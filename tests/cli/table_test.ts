@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { formatNumber, formatTable } from "../../src/cli/table.ts";
+import { formatDuration, formatNumber, formatTable } from "../../src/cli/table.ts";
 
 Deno.test("formatTable() aligns names to the left and numbers to the right", () => {
   assert.equal(
@@ -12,4 +12,16 @@ Deno.test("formatNumber() keeps six significant digits and shows what is missing
   assert.equal(formatNumber(1234.5678), "1234.57");
   assert.equal(formatNumber(0.1 + 0.2), "0.3");
   assert.equal(formatNumber(NaN), "-");
+});
+
+Deno.test("formatDuration() takes the largest unit that fits a whole number of times", () => {
+  const cases: [number, string][] = [
+    [604_800, "7 d"],
+    [5_400, "90 min"],
+    [7_200, "2 h"],
+    [61, "61 s"],
+    [0.25, "0.25 s"],
+    [0, "0 s"],
+  ];
+  for (const [seconds, text] of cases) assert.equal(formatDuration(seconds), text);
 });

@@ -11,7 +11,7 @@ Deno.test("parseWindow() names line and field of what is wrong", () => {
   const window = parseWindow(line, 1);
   assert.deepEqual(window, { id: "a", freq: "H", m: 24, h: 2, context: [1, null] });
   assert.throws(() => parseWindow("{", 3), /line 3 is "\{", expected a JSON object/);
-  assert.throws(() => parseWindow("[]", 4), /line 4: id is "undefined"/);
+  assert.throws(() => parseWindow("[]", 4), /line 4: id is missing/);
   assert.throws(() => parseWindow('{"id":"a","h":0}', 5), /line 5: h is "0"/);
   assert.throws(() => parseWindow('{"id":"a","h":1,"context":["x"]}', 6), /line 6: context is "x"/);
 });

@@ -43,6 +43,15 @@ Deno.test("openSimd() runs a plan over arrays of any length, again and again", (
   assert.equal(simd.threadsReady, 1);
 });
 
+Deno.test("openSimd() reads the tables of a plan like inputs", () => {
+  const simd = openSimd({ poison: true });
+  const y = new Float32Array(5);
+  assert.ok(
+    simd.run({ ...relu(5, 64), tables: { x: Float32Array.of(-2, -1, 0, 1, 2) } }, {}, { y }),
+  );
+  assert.deepEqual(y, Float32Array.of(0, 0, 0, 1, 2));
+});
+
 Deno.test("openSimd() gives the same on several threads, and goes on alone after close()", async () => {
   const simd = openSimd({ threads: 3, threadsFromMs: 0, poison: true });
   const count = 10_007;

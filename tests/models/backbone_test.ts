@@ -250,7 +250,7 @@ Deno.test("a step refuses what has no recurrent form", () => {
     model.step(model.init(seedRandom(1)), sample, model.initialState(BATCH));
   assert.throws(step(mean), { name: "InvalidValueError", field: "output.pool" });
   const both = backbone([], { layers: [{ name: "s5", config: { bidirectional: true } }] });
-  assert.throws(step(both), { field: "layers.0.config.bidirectional" });
+  assert.throws(step(both), { field: "layers[0].config.bidirectional" });
 });
 
 Deno.test("forward refuses an input of another width and missing parameters", () => {

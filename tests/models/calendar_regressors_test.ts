@@ -28,9 +28,22 @@ Deno.test("calendarRegressors() knows holidays and the days about them, by local
   ]);
   const hour = at("2025-12-24T23:30:00Z");
   const local = calendarRegressors(hour, 3600, { country: "DE", utcOffsetS: 3600 });
-  assert.equal(local.length, 8);
+  assert.equal(local.length, 9);
   assert.equal(local[3]![0], 1);
-  assert.ok(Math.abs(local[6]![0]! - Math.cos(Math.PI / 24)) < 1e-12);
+  assert.ok(Math.abs(local[7]![0]! - Math.cos(Math.PI / 24)) < 1e-12);
+});
+
+Deno.test("calendarRegressors() knows the working days between a holiday and a weekend", () => {
+  const bridges = (country: string, ...texts: string[]) => [
+    ...calendarRegressors(at(...texts), DAY_S, { ...plain, country })[6]!,
+  ];
+  // Ascension was on a Thursday; Christmas of 2024 on a Wednesday, with Boxing Day after it.
+  assert.deepEqual(bridges("DE", "2025-05-28", "2025-05-29", "2025-05-30", "2025-05-31"), [
+    ...[0, 0, 1, 0],
+  ]);
+  assert.deepEqual(bridges("DE", "2024-12-27", "2024-12-24", "2024-12-30"), [1, 0, 0]);
+  // A Monday before a holiday; one after a holiday on a Sunday is none.
+  assert.deepEqual(bridges("DE", "2023-10-02", "2022-01-03"), [1, 0]);
 });
 
 Deno.test("calendarRegressors() counts the holidays of a longer step", () => {

@@ -9,10 +9,10 @@ import {
   leadScalesInto,
   type PastForecast,
   phaseFactor,
-  priorShape,
   recencyFactor,
   standardQuantiles,
 } from "../../src/models/calibration.ts";
+import { priorShape } from "../../src/models/error_shape.ts";
 import { noise } from "./_series.ts";
 
 const HORIZON = 12;

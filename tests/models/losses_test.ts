@@ -3,6 +3,7 @@ import {
   bucketOfLead,
   leadBuckets,
   lossAge,
+  lossKept,
   lossStart,
   memberWeightsInto,
 } from "../../src/models/losses.ts";
@@ -49,7 +50,7 @@ Deno.test("lossAge() discounts errors and weight alike", () => {
   const state = lossStart(1, 1);
   state.errors[0] = 6;
   state.weight[0] = 3;
-  lossAge(state, 10, 10);
+  lossAge(state, lossKept(10, 10));
   assert.ok(Math.abs(state.errors[0]! - 6 / Math.E) < 1e-12);
   assert.ok(Math.abs(state.errors[0]! / state.weight[0]! - 2) < 1e-12);
 });
@@ -58,10 +59,8 @@ Deno.test("memberWeightsInto() gives each network what all others have together,
   const state = lossStart(4, 1);
   const out = new Float64Array(4);
   const networks = Uint8Array.of(0, 0, 0, 1);
-  memberWeightsInto(state, 0, 5, out, networks);
-  assert.ok(Math.abs(out[3]! - 0.5) < 1e-12);
   state.errors.set([1, 2, 4, 1]);
-  state.weight[0] = 5e6;
+  state.weight[0] = 5e8;
   memberWeightsInto(state, 0, 5, out, networks);
   assert.ok(Math.abs(out[3]! - 0.5) < 1e-6);
   assert.ok(Math.abs(out[0]! / out[1]! - 32) < 1e-3);
@@ -70,4 +69,19 @@ Deno.test("memberWeightsInto() gives each network what all others have together,
   assert.ok(Math.abs(out[3]! - 0.2) < 1e-6);
   memberWeightsInto(state, 0, 5, out, Uint8Array.of(1, 1, 1, 1));
   assert.ok(Math.abs(out.reduce((a, b) => a + b) - 1) < 1e-12);
+});
+
+Deno.test("memberWeightsInto() leaves a series of few origins to the networks", () => {
+  const state = lossStart(3, 1);
+  const out = new Float64Array(3);
+  const networks = Uint8Array.of(0, 0, 1);
+  memberWeightsInto(state, 0, 5, out, networks);
+  assert.deepEqual([...out], [0, 0, 1]);
+  // Errors alike: 20 origins, of five leads each, give the others half of the network's weight.
+  state.errors.fill(100);
+  state.weight[0] = 20 * 5;
+  memberWeightsInto(state, 0, 5, out, networks);
+  assert.ok(Math.abs(out[2]! - 2 / 3) < 1e-12, `${out[2]}`);
+  memberWeightsInto(state, 0, 5, out);
+  assert.ok(out.every((weight) => Math.abs(weight - 1 / 3) < 1e-12));
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { calibrate, type CalibrationState, ERROR_RING_MAX } from "../../src/models/calibration.ts";
+import { sizeSums } from "../../src/models/error_shape.ts";
 import { noSortedErrors, sortedErrors } from "../../src/models/sorted_errors.ts";
 import { noise } from "./_series.ts";
 
@@ -22,6 +23,7 @@ Deno.test("sortedErrors() is the sorted ring however many errors came since the 
     // Ties, and values that leave and come again.
     if (count > 3) put(state, draws[at - 3]!);
     assert.deepEqual(sortedErrors(kept, state), sortedAnew(state), `after ${count} more`);
+    assert.deepEqual(kept.sums, sizeSums(kept.sorted), `after ${count} more`);
   }
 });
 
@@ -34,6 +36,7 @@ Deno.test("sortedErrors() puts zeros, infinities and NaN where sort() puts them"
     put(state, value);
     const [actual, expected] = [sortedErrors(kept, state), sortedAnew(state)];
     assert.ok(actual.every((error, i) => Object.is(error, expected[i])));
+    assert.deepEqual(kept.sums, sizeSums(expected));
   }
 });
 

@@ -385,6 +385,7 @@ const SAMPLED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   conv1d: { u: 3 },
   dense_scan: { u: 3, A: 5, B: 4 },
   diagonal_scan: { v: 4, dt: 3, A: 4 },
+  dplr_scan: { u: 3, dt: 3 },
   linear_scan: { u: 3, dt: 3 },
   selective_scan: { u: 3, delta: 3, z: 3, B: 4, C: 4 },
   ssd: { u: 4, delta: 3, B: 4, C: 4 },

@@ -339,7 +339,9 @@ export function openFixture(
   const service = new Service({
     ...{ store, engine, telemetry, clock },
     models: modelService,
-    backtests: new Backtests({ store, models: modelService, port: backtestPort, clock }),
+    backtests: new Backtests({
+      ...{ store, models: modelService, port: backtestPort, log: silentLog, clock },
+    }),
     log: silentLog,
     send: options.sendWebhook ??
       (() => Promise.resolve({ status: null, error: "nowhere", retryAfterS: null })),

@@ -110,3 +110,63 @@ function assertFits(document: any, schema: any, value: any, where: string): void
     for (const item of value) assertFits(document, schema.items, item, `${where}[]`);
   }
 }
+
+/** Bad questions of each route: status, and what stands in `field` and `detail`. */
+const HOSTILE: readonly [string, string, unknown, number, string][] = [
+  ["GET", "/v1/streams?limit=100000", null, 400, 'limit is "100000", expected a whole number from'],
+  ["GET", "/v1/streams/a/forecast?horizon=0", null, 422, 'horizon is "0", expected 1 to 10000'],
+  ["GET", "/v1/streams/a/forecast?horizon=x", null, 400, 'horizon is "x", expected a whole number'],
+  ["GET", "/v1/streams/a/anomalies?from=noon", null, 400, 'from is "noon", expected ISO 8601 or'],
+  ["GET", "/v1/alerts?state=lost", null, 400, 'state is "lost", expected one of open, closed'],
+  ["PUT", "/v1/streams/a", { seasonsS: ["x"] }, 422, 'seasonsS[0] is "x", expected a number'],
+  ["PUT", "/v1/streams/a", { speed: 2 }, 422, 'speed is "2", expected no member of this name, but'],
+  [
+    "POST",
+    "/v1/reconcile",
+    { sums: {}, method: "x" },
+    422,
+    'method is "x", expected one of bottom',
+  ],
+  ["POST", "/v1/alerts/rules", { name: "x" }, 422, "condition is missing, expected"],
+  [
+    "POST",
+    "/v1/alerts/rules",
+    { condition: { kind: "moon" } },
+    422,
+    'condition.kind is "moon", expected one of anomaly, value,',
+  ],
+  ["POST", "/v1/models", { name: "m", stream: "a", steps: "9" }, 422, 'steps is "9", expected a'],
+  [
+    "POST",
+    "/v1/backtest",
+    { stream: "a", origins: 1.5 },
+    422,
+    'origins is "1.5", expected a whole',
+  ],
+  [
+    "POST",
+    "/v1/streams/a/anomalies/1/feedback",
+    { fine: "y" },
+    422,
+    'fine is "y", expected true or',
+  ],
+  [
+    "POST",
+    "/v1/streams/a/observations",
+    { timestamps: [120_000], values: ["1"] },
+    400,
+    'values[0] is the text "1", expected a number',
+  ],
+];
+
+Deno.test("problems of bad questions name field, value and what was expected", async () => {
+  const { send } = openFixture();
+  await send("POST", "/v1/streams/a/observations", { timestamps: [0, 60_000], values: [1, 2] });
+  for (const [method, path, given, status, wanted] of HOSTILE) {
+    const { status: told, body } = await send(method, path, given ?? undefined);
+    assert.equal(told, status, `${method} ${path}`);
+    assert.equal(body.status, status);
+    assert.equal(body.field, wanted.split(" ")[0], `${method} ${path}`);
+    assert.ok(body.detail.startsWith(wanted), `${method} ${path}: ${body.detail}`);
+  }
+});

@@ -71,9 +71,9 @@ const BAD: readonly [string, unknown, number, string | undefined][] = [
   ["a horizon beyond the limit", { ...SAMPLES, horizon: 1001 }, 413, "horizon"],
   ["too many windows", { ...SAMPLES, origins: 101 }, 413, "origins"],
   ["a text for a number", { ...SAMPLES, origins: "all" }, 422, "origins"],
-  ["a model of no name", { ...SAMPLES, models: ["oracle"] }, 422, "model"],
+  ["a model of no name", { ...SAMPLES, models: ["oracle"] }, 422, "models[0]"],
   ["a range without a stream", { ...SAMPLES, from: 0 }, 422, "from"],
-  ["a stream and samples", { stream: "s", ...SAMPLES }, 422, "timestamps.values"],
+  ["a stream and samples", { stream: "s", ...SAMPLES }, 422, "timestamps"],
   ["no such stream", { stream: "s" }, 404, undefined],
   ["no JSON", "{", 400, undefined],
 ];

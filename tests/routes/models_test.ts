@@ -130,7 +130,7 @@ for (
     [{ name: "../models" }, 422, { field: "name" }],
     [{ name: undefined }, 422, { field: "name" }],
     [{ name: "committee" }, 409, {}],
-    [{ base: "prophet" }, 422, { field: "model", value: "prophet" }],
+    [{ base: "prophet" }, 422, { field: "base", value: "prophet" }],
     [{ base: "committee" }, 422, { field: "base", value: "committee" }],
     [{ stream: "none" }, 404, {}],
     [{ channels: ["c"] }, 422, { field: "channels", value: "c" }],

@@ -6,6 +6,7 @@ import {
   OverloadError,
 } from "../../src/base/errors.ts";
 import {
+  BACKTEST_ATTEMPTS_MAX,
   BACKTEST_CHANNELS_MAX,
   BACKTEST_FITS_MAX,
   BACKTEST_HORIZON_MAX,
@@ -16,6 +17,7 @@ import {
   Backtests,
   BACKTESTS_KEPT_MAX,
 } from "../../src/service/backtests.ts";
+import { silentLog } from "../../src/service/telemetry.ts";
 import type { Segment } from "../../src/signal/segment.ts";
 import { openFixture } from "../routes/_fixture.ts";
 import { turns } from "./_backtests.ts";
@@ -33,8 +35,8 @@ function series(rows: number, channels: readonly string[] = ["a"]): Segment {
 
 Deno.test("Backtests runs one after the other and tells how far it is", async () => {
   const { service: { backtests }, backtestPort: { held } } = openFixture();
-  const first = backtests.onSegments(ONE, [series(100)], "text/csv");
-  const second = backtests.onSegments({ ...ONE, horizon: 3, origins: 2 }, [series(50)], "x");
+  const first = await backtests.onSegments(ONE, [series(100)], "text/csv");
+  const second = await backtests.onSegments({ ...ONE, horizon: 3, origins: 2 }, [series(50)], "x");
   await turns();
   assert.equal(held.length, 1);
   assert.deepEqual([backtests.get(first.id).state, backtests.get(second.id).state], [
@@ -88,29 +90,30 @@ Deno.test("Backtests reads a stream's channels and range", async () => {
 
 Deno.test("Backtests ends what is canceled, waiting or running", async () => {
   const { service: { backtests }, backtestPort: { held } } = openFixture();
-  const ids = [0, 1].map(() => backtests.onSegments(ONE, [series(100)], "x").id);
+  const ask = async () => (await backtests.onSegments(ONE, [series(100)], "x")).id;
+  const ids = [await ask(), await ask()];
   await turns();
-  backtests.remove(ids[1]!);
+  await backtests.remove(ids[1]!);
   assert.equal(backtests.get(ids[1]!).state, "canceled");
-  backtests.remove(ids[0]!);
+  await backtests.remove(ids[0]!);
   await turns();
   assert.equal(backtests.get(ids[0]!).state, "canceled");
   assert.equal(held.length, 1);
-  backtests.remove(ids[0]!);
+  await backtests.remove(ids[0]!);
   assert.throws(() => backtests.get(ids[0]!), NotFoundError);
 });
 
 Deno.test("Backtests ends what is not over in time", async () => {
   const { service: { models }, backtestPort: port, store, clock } = openFixture();
-  const backtests = new Backtests({ store, models, port, clock, msMax: 1 });
-  const { id } = backtests.onSegments(ONE, [series(100)], "x");
+  const backtests = new Backtests({ store, models, port, clock, log: silentLog, msMax: 1 });
+  const { id } = await backtests.onSegments(ONE, [series(100)], "x");
   while (backtests.get(id).endedAt === null) await new Promise((go) => setTimeout(go, 1));
   const { state, error } = backtests.get(id);
   assert.equal(state, "failed");
   assert.match(error!, /BACKTEST_MS_MAX/);
 });
 
-Deno.test("Backtests refuses what passes a limit or cannot be, and names it", () => {
+Deno.test("Backtests refuses what passes a limit or cannot be, and names it", async () => {
   const { service: { backtests } } = openFixture();
   const many = Array.from({ length: BACKTEST_CHANNELS_MAX + 1 }, (_, i) => `c${i}`);
   const all = ["mean", "analog", "structural", "readout", "seasonal_naive", "ar_differences"];
@@ -123,7 +126,7 @@ Deno.test("Backtests refuses what passes a limit or cannot be, and names it", ()
   ];
   assert.ok(all.length * 100 * 4 > BACKTEST_FITS_MAX);
   for (const [question, segment, name] of limits) {
-    assert.throws(
+    await assert.rejects(
       () => backtests.onSegments(question, [segment], "x"),
       (error: unknown) => error instanceof LimitError && error.limitName === name,
     );
@@ -141,7 +144,7 @@ Deno.test("Backtests refuses what passes a limit or cannot be, and names it", ()
     [ONE, [series(30), { ...series(30), streamId: "other" }], "stream"],
   ];
   for (const [question, segments, field] of wrong) {
-    assert.throws(
+    await assert.rejects(
       () => backtests.onSegments(question, segments, "x"),
       (error: unknown) => error instanceof InvalidValueError && error.field === field,
       field,
@@ -151,19 +154,110 @@ Deno.test("Backtests refuses what passes a limit or cannot be, and names it", ()
 
 Deno.test("Backtests lets few wait and keeps few that are over", async () => {
   const { service: { backtests }, backtestPort: { held } } = openFixture();
-  const ask = () => backtests.onSegments(ONE, [series(40)], "x").id;
-  const first = ask();
+  const ask = async () => (await backtests.onSegments(ONE, [series(40)], "x")).id;
+  const first = await ask();
   await turns();
-  for (let i = 0; i < BACKTEST_QUEUE_MAX; i++) ask();
-  assert.throws(ask, OverloadError);
+  for (let i = 0; i < BACKTEST_QUEUE_MAX; i++) await ask();
+  await assert.rejects(ask, OverloadError);
   for (let i = 0; i < BACKTESTS_KEPT_MAX + 2; i++) {
     held[i]!.finish();
     await turns();
-    if (i < BACKTESTS_KEPT_MAX) ask();
+    if (i < BACKTESTS_KEPT_MAX) await ask();
     await turns();
   }
   assert.throws(() => backtests.get(first), NotFoundError);
   assert.ok(backtests.list().length <= BACKTESTS_KEPT_MAX + BACKTEST_QUEUE_MAX + 1);
   await backtests.close();
-  assert.throws(ask, OverloadError);
+  await assert.rejects(ask, OverloadError);
+});
+
+/** Resolves when a backtest is in a state. */
+async function reach(backtests: Backtests, id: string, state: string): Promise<void> {
+  while (backtests.get(id).state !== state) await new Promise((go) => setTimeout(go, 1));
+}
+
+/** Resolves when so many backtests have begun. */
+async function begun(held: readonly unknown[], count: number): Promise<void> {
+  while (held.length < count) await new Promise((go) => setTimeout(go, 1));
+}
+
+Deno.test("Backtests tells after a restart what was found, and begins anew what had not ended", async () => {
+  const folder = await Deno.makeTempDir();
+  const { service: { models }, backtestPort: port, store, clock } = openFixture();
+  const parts = { store, models, port, clock, log: silentLog, folder };
+  const open = async () => {
+    const backtests = new Backtests(parts);
+    await backtests.start();
+    return backtests;
+  };
+  try {
+    const before = await open();
+    const done = await before.onSegments(ONE, [series(100)], "text/csv");
+    const broken = await before.onSegments({ ...ONE, horizon: 2 }, [series(60)], "x");
+    const open1 = await before.onSegments({ ...ONE, horizon: 3 }, [series(50, ["a", "b"])], "x");
+    const open2 = await before.onSegments({ ...ONE, horizon: 4 }, [series(40)], "x");
+    await begun(port.held, 1);
+    port.held[0]!.finish();
+    await begun(port.held, 2);
+    port.held[1]!.fail(new RangeError("no good"));
+    await begun(port.held, 3);
+    const told = before.get(done.id);
+    // As a process that is killed leaves it: `before` is not closed.
+    const after = await open();
+    assert.deepEqual(after.get(done.id), { ...told, progress: { done: 0, total: 0 } });
+    assert.deepEqual(after.outcome(done.id), before.outcome(done.id));
+    assert.deepEqual(after.get(broken.id).error, "no good");
+    assert.deepEqual(
+      after.list().map(({ id }) => id),
+      [open2, open1, broken, done].map(
+        ({ id }) => id,
+      ),
+    );
+    await begun(port.held, 4);
+    const { task } = port.held[3]!;
+    assert.deepEqual([task.horizon, task.segment], [3, { ...series(50, ["a", "b"]) }]);
+    // What is over needs its samples no more; what is forgotten nothing.
+    const files = (id: string) => [...Deno.readDirSync(`${folder}/${id}`)].map(({ name }) => name);
+    assert.deepEqual(files(done.id).sort(), ["backtest.json", "outcome.json"]);
+    await after.remove(done.id);
+    assert.throws(() => files(done.id), Deno.errors.NotFound);
+    // A service that ends in good order takes no start from what ran.
+    await after.close();
+    const last = await open();
+    await begun(port.held, 5);
+    port.held[4]!.finish();
+    await reach(last, open1.id, "finished");
+    await last.close();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("Backtests starts no backtest for ever that ends the process", async () => {
+  const folder = await Deno.makeTempDir();
+  const { service: { models }, backtestPort: port, store, clock } = openFixture();
+  const parts = { store, models, port, clock, log: silentLog, folder };
+  try {
+    const first = new Backtests(parts);
+    await first.start();
+    const { id } = await first.onSegments(ONE, [series(100)], "x");
+    for (let start = 1; start <= BACKTEST_ATTEMPTS_MAX; start++) {
+      await begun(port.held, start);
+      const next = new Backtests(parts);
+      await next.start();
+      if (start < BACKTEST_ATTEMPTS_MAX) continue;
+      await reach(next, id, "failed");
+      assert.match(next.get(id).error!, /ended 3 times/);
+    }
+    assert.equal(port.held.length, BACKTEST_ATTEMPTS_MAX);
+    // A folder that cannot be read is told of and left alone; one without a record is removed.
+    await Deno.writeTextFile(`${folder}/${id}/backtest.json`, "{");
+    await Deno.mkdir(`${folder}/0123456789abcdef`);
+    const last = new Backtests(parts);
+    await last.start();
+    assert.deepEqual(last.list(), []);
+    assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), [id]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

@@ -138,3 +138,33 @@ Deno.test("a job outlives a killed process; its model is that of an uninterrupte
     for (const folder of folders) await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("a backtest is told of after its process was killed, finished or not", async () => {
+  const folder = await Deno.makeTempDir();
+  const values = Array.from({ length: 120 }, (_, i) => i % 7);
+  const samples = { timestamps: values.map((_, i) => i * 60_000), channels: { value: values } };
+  try {
+    const first = await Process.start(folder);
+    const ask = (horizon: number) =>
+      first.send("POST", "/v1/backtest", { ...samples, horizon, origins: 2, models: ["mean"] });
+    const { id } = await ask(3);
+    while ((await first.get(`/v1/backtests/${id}`)).state !== "finished") {
+      await new Promise((go) => setTimeout(go, 20));
+    }
+    const { progress: _, ...told } = await first.get(`/v1/backtests/${id}`);
+    const cut = (await ask(5)).id;
+    await first.end("SIGKILL");
+    const second = await Process.start(folder);
+    const { progress: __, ...found } = await second.get(`/v1/backtests/${id}`);
+    assert.deepEqual(found, told);
+    const page = await fetch(`${second.url}/v1/backtests/${id}/page`);
+    assert.match(await page.text(), /^<!doctype html>/);
+    while ((await second.get(`/v1/backtests/${cut}`)).state !== "finished") {
+      await new Promise((go) => setTimeout(go, 20));
+    }
+    assert.equal((await second.get(`/v1/backtests/${cut}`)).report.horizon, 5);
+    await second.end("SIGTERM");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -17,7 +17,11 @@ Deno.test("readRange() reads the named channels between two times, both included
   assert.deepEqual(seen, [2]);
   assert.equal((await readRange(store, { id: "s" }, ["a"], () => {})).timestampsNs.length, 4);
   const empty = { id: "s", fromNs: 9_000_000_000n };
-  await assert.rejects(readRange(store, empty, ["a"], () => {}), InvalidValueError);
+  await assert.rejects(readRange(store, empty, ["a"], () => {}), {
+    name: "InvalidValueError",
+    message: 'from is "1970-01-01T00:00:09Z", expected a range with samples, which lie in ' +
+      "1970-01-01T00:00:01Z to 1970-01-01T00:00:04Z",
+  });
   await assert.rejects(readRange(store, { id: "none" }, ["a"], () => {}), InvalidValueError);
 });
 

@@ -58,9 +58,9 @@ Deno.test("readWeights() refuses a file that is not the manifest's, by name", as
   await refused({ kind: "mamba" }, /lti\.safetensors\.kind is "s5"/);
   await refused({ configHash: "0".repeat(64) }, /lti\.safetensors\.configHash is/);
   await refused({ bytes: 10 }, /lti\.safetensors/);
-  await refused({ file: "other.safetensors" }, /other\.safetensors is "undefined"/);
-  await refused({ file: "../lti.safetensors" }, /networks\.0\.file is/);
-  await refused({ name: "LTI" }, /networks\.0\.name is "LTI"/);
+  await refused({ file: "other.safetensors" }, /other\.safetensors is missing/);
+  await refused({ file: "../lti.safetensors" }, /networks\[0\]\.file is/);
+  await refused({ name: "LTI" }, /networks\[0\]\.name is "LTI"/);
   await refused({ bytes: WEIGHTS_BYTES_MAX + 1 }, /WEIGHTS_BYTES_MAX/);
 });
 
@@ -73,7 +73,7 @@ Deno.test("readManifest() refuses what is no manifest", async () => {
   assert.throws(() => readManifest(folder), /format is "other"/);
   const entry = weightsEntry("lti", drawnNetwork());
   write(manifestText([entry, entry]));
-  assert.throws(() => readManifest(folder), /networks\.1\.name is "lti"/);
+  assert.throws(() => readManifest(folder), /networks\[1\]\.name is "lti"/);
   write(" ".repeat(100_000));
   assert.throws(() => readManifest(folder), /manifest\.json/);
   await Deno.remove(folder, { recursive: true });

@@ -10,6 +10,7 @@ import {
 } from "../../src/streams/advance.ts";
 import type { Applied } from "../../src/streams/engine.ts";
 import { REPLAY_SNAPSHOT_SAMPLES, SNAPSHOT_STEP_MS } from "../../src/streams/snapshots.ts";
+import type { AbsorbArgument } from "../../src/streams/shard.ts";
 import { LocalShardPort } from "../../src/streams/shard_port.ts";
 import { Track } from "../../src/streams/track.ts";
 import { testParts, walk } from "./_parts.ts";
@@ -80,6 +81,55 @@ Deno.test("Advancer puts submissions and the log together where they meet", asyn
       [30, 10],
     ],
   );
+});
+
+Deno.test("Advancer sends neighbours as one segment, and tells each submission its own part", async () => {
+  const store = openMemoryStore({ clock: new ManualClock() });
+  const length = BATCH_VALUES_MAX + 60;
+  const { advancer, track, segment, heard } = await open(store, length);
+  const lengths: number[][] = [];
+  const call = track.port.call.bind(track.port);
+  track.port.call = (method, argument) => {
+    if (method === "absorb") {
+      const { segments } = argument as AbsorbArgument;
+      lengths.push(segments.map(({ timestampsNs }) => timestampsNs.length));
+    }
+    return call(method, argument);
+  };
+  const told: Promise<Applied>[] = [];
+  for (let start = 0; start < length; start += 100) {
+    const settled = Promise.withResolvers<Applied>();
+    const end = Math.min(length, start + 100);
+    track.enqueue({ segment: sliceSegment(segment, start, end), start, settled });
+    told.push(settled.promise);
+  }
+  await advancer.advance(track, 0);
+  // None is cut: the sixth would not fit whole.
+  assert.deepEqual(lengths, [[500], [72]]);
+  assert.deepEqual(heard.map(({ start }) => start), [0, 500]);
+  const joined = heard[0]!;
+  for (const [index, part] of (await Promise.all(told)).slice(0, 5).entries()) {
+    const start = 100 * index;
+    assert.equal(part.start, start);
+    assert.equal(part.appliedOffset, start + 100);
+    assert.deepEqual(part.segment, sliceSegment(segment, start, start + 100));
+    assert.deepEqual(part.expected[0], joined.expected[0]!.slice(start, start + 100));
+    assert.deepEqual(part.score, joined.score.slice(start, start + 100));
+  }
+});
+
+Deno.test("Advancer tells an alarm to the submission it is in", async () => {
+  const store = openMemoryStore({ clock: new ManualClock() });
+  const { advancer, track, segment } = await open(store, 60);
+  segment.values[0]![35] = 3_000;
+  const told = [0, 20, 40].map((start) => {
+    const settled = Promise.withResolvers<Applied>();
+    track.enqueue({ segment: sliceSegment(segment, start, start + 20), start, settled });
+    return settled.promise;
+  });
+  await advancer.advance(track, 0);
+  const alarms = (await Promise.all(told)).map((applied) => applied.alarms.length);
+  assert.deepEqual(alarms, [0, 1, 0]);
 });
 
 Deno.test("Advancer begins again from the last commit when a commit fails", async () => {

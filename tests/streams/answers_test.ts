@@ -188,3 +188,75 @@ Deno.test("checkDraws() refuses what passes a limit, and names it", () => {
     assert.throws(() => checkDraws({ ...NOTHING, ...change }, 1, 1), InvalidValueError);
   }
 });
+
+/** Kinds of series whose future is known but for chance: AR(1) processes, under a season or not. */
+const CLEAN: readonly { memory: number; season: number }[] = [
+  { memory: 0, season: 0 },
+  { memory: 0.7, season: 0 },
+  { memory: 1, season: 0 },
+  { memory: 0, season: 12 },
+];
+
+/** Series of a kind, their samples, and continuations of each. */
+const SERIES = 12;
+const SAMPLES = 300;
+const CONTINUATIONS = 200;
+const TOLD = Float64Array.of(0.025, 0.1, 0.5, 0.9, 0.975);
+
+/** Share of continuations that lie under each told quantile, lead by lead and in their maximum. */
+function sharesUnder(memory: number, season: number) {
+  const model = modelNamed("committee");
+  const under = { lead: new Float64Array(TOLD.length), highest: new Float64Array(TOLD.length) };
+  const wave = (t: number) => season > 0 ? 2 * Math.sin(2 * Math.PI * t / season) : 0;
+  for (let seed = 1; seed <= SERIES; seed++) {
+    const random = seedRandom(seed);
+    let last = 0;
+    const values = Float64Array.from({ length: SAMPLES }, (_, t) => {
+      last = memory * last + nextNormal(random);
+      return last + wave(t);
+    });
+    const config = { epochNs: 0n, horizon: HORIZON, lower: null, upper: null, seed, seasonsS: [] };
+    const state = model.stateOfContext(config, values.map((_, t) => t * 3600), values);
+    const timesS = Float64Array.from({ length: HORIZON }, (_, l) => (SAMPLES + l) * 3600);
+    const rows = model.forecast(state, timesS, TOLD);
+    const { aggregates: [highest] } = channelAnswers(model as unknown as Model, state, {
+      ...{ timesS, quantiles: TOLD, round: null, draws: { ...NOTHING, aggregates: ["max"] } },
+    });
+    for (let run = 0; run < CONTINUATIONS; run++) {
+      const share = 1 / (SERIES * CONTINUATIONS);
+      let [now, most] = [last, -Infinity];
+      for (let l = 0; l < HORIZON; l++) {
+        now = memory * now + nextNormal(random);
+        const value = now + wave(SAMPLES + l);
+        most = Math.max(most, value);
+        TOLD.forEach((_, q) => {
+          under.lead[q]! += Number(value <= rows[l * TOLD.length + q]!) * share / HORIZON;
+        });
+      }
+      TOLD.forEach((_, q) => under.highest[q]! += Number(most <= highest!.quantiles[q]!) * share);
+    }
+  }
+  return under;
+}
+
+Deno.test("channelAnswers() says of series that keep still what comes true, a little wide", () => {
+  const lead = new Float64Array(TOLD.length);
+  const highest = new Float64Array(TOLD.length);
+  for (const { memory, season } of CLEAN) {
+    const under = sharesUnder(memory, season);
+    TOLD.forEach((_, q) => {
+      lead[q]! += under.lead[q]! / CLEAN.length;
+      highest[q]! += under.highest[q]! / CLEAN.length;
+    });
+  }
+  const shown = `${lead.map((x) => +x.toFixed(4))}; ${highest.map((x) => +x.toFixed(4))}`;
+  // Most real series move more than they have; fans are set for those, and live correction draws
+  // them in. A shape of half Gauss and half Laplace, whatever the errors, has .008, .992 and .741.
+  const [low, below, middle, above, high] = lead;
+  assert.ok(low! > 0.01 && low! < 0.03 && high! > 0.97 && high! < 0.99, shown);
+  assert.ok(below! > 0.07 && below! < 0.115 && above! > 0.885 && above! < 0.93, shown);
+  assert.ok(Math.abs(middle! - 0.5) < 0.05, shown);
+  // The highest of the day, which a threshold is crossed by: even odds, nine in ten.
+  assert.ok(highest[2]! > 0.45 && highest[2]! < 0.72, shown);
+  assert.ok(highest[3]! > 0.88 && highest[3]! < 0.985, shown);
+});

@@ -27,5 +27,8 @@ Deno.test("checkTimes() wants increasing times after the origin", () => {
   const many = BigInt64Array.from({ length: FORECAST_TIMES_MAX + 1 }, (_, i) => BigInt(i + 11));
   assert.throws(() => checkTimes(many, 10n), refused("times"));
   assert.throws(() => checkTimes(BigInt64Array.of(10n), 10n), refused("times[0]"));
+  const past = () => checkTimes(BigInt64Array.of(-1_000_000_000n), 0n);
+  const said = /is "1969-12-31T23:59:59Z", expected a time after the origin 1970-01-01T00:00:00Z/;
+  assert.throws(past, said);
   assert.throws(() => checkTimes(BigInt64Array.of(11n, 11n), 10n), refused("times[1]"));
 });

@@ -1,6 +1,15 @@
 /// <reference lib="dom" />
 /** The service's own HTTP API, as this page reads it. */
+import type {
+  AggregateShape,
+  AnswersShape,
+  ThresholdShape,
+} from "../../../src/service/answer_shapes.ts";
 import type { AlertShape, RuleShape } from "../../../src/service/alerts/alert_shapes.ts";
+import type {
+  ChannelComponentsShape,
+  ComponentsShape,
+} from "../../../src/service/component_shapes.ts";
 import type { DevicesShape } from "../../../src/service/devices.ts";
 import type { JobShape } from "../../../src/service/job_shape.ts";
 import type { ServingModel } from "../../../src/service/models.ts";
@@ -13,6 +22,7 @@ import type {
 } from "../../../src/service/shapes.ts";
 
 export type { AnomalyShape, ForecastShape, SampleShape, StreamStateShape };
+export type { AggregateShape, AnswersShape, ChannelComponentsShape, ThresholdShape };
 export type { AlertShape, DevicesShape, JobShape, RuleShape, ServingModel };
 
 /** One line of the list of streams. */
@@ -108,6 +118,47 @@ export function readForecast(id: string, channel: string, horizon: number): Prom
     horizon: String(horizon),
     level: "80,95",
   });
+}
+
+/** A threshold that is asked for, and the side of it. */
+export interface AskedThreshold {
+  readonly threshold: number;
+  /** Null = the side that the next value is not on. */
+  readonly direction: "up" | "down" | null;
+}
+
+/** What the next values of a channel come to together, and when they cross a threshold. */
+export async function readAnswers(
+  id: string,
+  { channel, horizon, asked }: {
+    readonly channel: string;
+    readonly horizon: number;
+    readonly asked: AskedThreshold | null;
+  },
+): Promise<AnswersShape & { readonly timestamps: readonly string[] }> {
+  const answer = await read<ForecastShape & AnswersShape>(`${base(id)}/forecast`, {
+    channel,
+    horizon: String(horizon),
+    level: "80,95",
+    aggregate: "total,mean,max,min",
+    ...(asked === null ? {} : { threshold: String(asked.threshold) }),
+    ...(asked === null || asked.direction === null ? {} : { direction: asked.direction }),
+  });
+  const timestamps = (answer.channels[channel] ?? []).map(({ timestamp }) => timestamp);
+  return { ...answer, timestamps };
+}
+
+/** A channel's past from a time on, taken apart. */
+export async function readComponents(
+  id: string,
+  channel: string,
+  from: string | undefined,
+): Promise<ChannelComponentsShape> {
+  const { channels } = await read<ComponentsShape>(`${base(id)}/components`, {
+    channel,
+    ...(from === undefined ? {} : { from }),
+  });
+  return channels[channel]!;
 }
 
 /** Alarms from a time on, oldest first. */

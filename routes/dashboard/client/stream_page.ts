@@ -1,6 +1,8 @@
 /// <reference lib="dom" />
 /** The page of one stream: past, forecast, anomalies, innovations, live. */
-import { ApiError } from "./api.ts";
+import { showAnswers } from "./answers_panel.ts";
+import { ApiError, readAnswers, readComponents } from "./api.ts";
+import { showComponents } from "./components_panel.ts";
 import { byId, clearNotice, el, showNotice } from "./dom.ts";
 import { formatCount, labelTexts, timeFormatter } from "./format.ts";
 import { HistoryChart } from "./history_chart.ts";
@@ -189,6 +191,50 @@ async function refresh(): Promise<void> {
   }
 }
 
+/** What the reader asks of the times ahead; a refusal is told where the question stands. */
+async function ask(): Promise<void> {
+  const field = byId<HTMLInputElement>("threshold");
+  const direction = byId<HTMLSelectElement>("direction").value as "" | "up" | "down";
+  const { channel, horizon } = view;
+  const threshold = field.valueAsNumber;
+  const asked = Number.isNaN(threshold) ? null : { threshold, direction: direction || null };
+  await tell("answers-note", async () => {
+    const answers = await readAnswers(view.id, { channel, horizon, asked });
+    if (channel !== view.channel) return null;
+    showAnswers(answers, channel, timeOf);
+    byId("answers").hidden = false;
+    return `The next ${formatCount(answers.timestamps.length)} times of ${channel}`;
+  });
+}
+
+async function takeApart(): Promise<void> {
+  const { channel, fromMs } = view;
+  const from = fromMs === null ? undefined : new Date(fromMs).toISOString();
+  await tell("components-note", async () => {
+    const parts = await readComponents(view.id, channel, from);
+    if (channel !== view.channel) return null;
+    showComponents(parts);
+    return `${formatCount(parts.timestamps.length)} times of ${channel}`;
+  });
+}
+
+/** Does what a button asks for; says in a note what came of it, or why nothing did. */
+async function tell(note: string, act: () => Promise<string | null>): Promise<void> {
+  try {
+    const text = await act();
+    if (text !== null) byId(note).textContent = text;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    byId(note).textContent = `${error.message}. ${error.detail}`;
+  }
+}
+
+/** Answers of another channel are none of this one's. */
+function forgetAnswers(): void {
+  byId("answers").hidden = true;
+  byId("components").replaceChildren();
+}
+
 const STATES = {
   open: "Live",
   lost: "Connection lost, trying again",
@@ -237,6 +283,7 @@ bindZone((chosen) => {
 });
 byId("channel").addEventListener("change", ({ target }) => {
   view.choose((target as HTMLSelectElement).value);
+  forgetAnswers();
   void loadAll();
 });
 byId("range").addEventListener("change", ({ target }) => {
@@ -251,6 +298,11 @@ byId("horizon").addEventListener("change", ({ target }) => {
   view.horizon = field.valueAsNumber;
   void loadAll();
 });
+byId("ask").addEventListener("click", () => void ask());
+byId("threshold").addEventListener("keydown", ({ key }) => {
+  if (key === "Enter") void ask();
+});
+byId("take-apart").addEventListener("click", () => void takeApart());
 byId("pause").addEventListener("click", ({ currentTarget }) => {
   const button = currentTarget as HTMLButtonElement;
   const isPaused = button.getAttribute("aria-pressed") === "true";

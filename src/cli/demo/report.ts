@@ -1,7 +1,7 @@
 import { formatTable } from "../table.ts";
 import type { DemoResult } from "./replay.ts";
 
-/** Anomalies that are listed, the most surprising first; all are counted. */
+/** Anomalies that are listed, the rarest; all are counted. */
 const SHOWN_ANOMALIES = 6;
 
 function number(value: number | null | undefined): string {
@@ -46,14 +46,15 @@ function forecastTable({ forecast }: DemoResult): string {
 
 function anomalyTable({ anomalies, channel }: DemoResult): string {
   const shown = anomalies
-    .toSorted((a, b) => b.score - a.score)
+    .toSorted((a, b) => (a.p ?? 1) - (b.p ?? 1))
     .slice(0, SHOWN_ANOMALIES)
     .toSorted((a, b) => a.timestamp < b.timestamp ? -1 : 1);
   return table(
-    ["Anomaly (UTC)", "Value", "Expected", "Score"],
-    shown.map(({ timestamp, channels, values, expected, score }) => {
+    ["Anomaly (UTC)", "Value", "Expected", "Reason", "p"],
+    shown.map(({ timestamp, channels, values, expected, reason, p }) => {
       const at = Math.max(0, channels.indexOf(channel));
-      return [time(timestamp), number(values[at]), number(expected[at]), score.toFixed(1)];
+      const sample = [time(timestamp), number(values[at]), number(expected[at])];
+      return [...sample, reason ?? "-", p?.toExponential(0) ?? "-"];
     }),
   );
 }
@@ -82,9 +83,14 @@ export function reportOf(result: DemoResult): string {
   ];
   if (anomalies.length === 0) lines.push("  No anomaly was flagged.", "");
   else {
-    const most = anomalies.length > SHOWN_ANOMALIES ? `, the ${SHOWN_ANOMALIES} largest:` : ":";
+    const most = anomalies.length > SHOWN_ANOMALIES ? `, the ${SHOWN_ANOMALIES} rarest:` : ":";
     const noun = anomalies.length === 1 ? "anomaly" : "anomalies";
-    lines.push(`  ${anomalies.length} ${noun} flagged${most}`, anomalyTable(result), "");
+    lines.push(
+      `  ${anomalies.length} ${noun} flagged${most}`,
+      anomalyTable(result),
+      "  p: how often a clean stream has such an alarm, a sample.",
+      "",
+    );
   }
   return lines.join("\n");
 }

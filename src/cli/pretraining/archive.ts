@@ -1,6 +1,6 @@
 /** Members of the packages of npm (`.tgz`) and of Debian (`.deb`). */
 import { InvalidValueError } from "../../base/errors.ts";
-import { unpackXz } from "./lzma.ts";
+import { unpackXz } from "./xz.ts";
 
 /** Bytes through one of the web's decompressors. */
 export async function inflated(
@@ -68,5 +68,5 @@ export async function packageMembers(
   if (!file.endsWith(".deb")) throw new InvalidValueError("package", file, "a .tgz or .deb file");
   const data = arMembers(bytes).get("data.tar.xz");
   if (data === undefined) throw new InvalidValueError("package", file, "one with data.tar.xz");
-  return tarMembers(unpackXz(data));
+  return tarMembers(await unpackXz(data));
 }

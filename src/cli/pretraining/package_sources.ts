@@ -214,6 +214,14 @@ export const PACKAGE_SOURCES: readonly RealSource[] = [
   {
     folder: "texas_housing",
     licence: "MIT (DESCRIPTION of the R package)",
+    note: "ggplot2 was under GPL-2 until its contributors agreed to MIT (tidyverse/ggplot2 " +
+      "#4231, #4232, #4233, #4281, closed in 2020); the DESCRIPTION of 3.4.1, inside the " +
+      "package that is read here, says MIT. Debian's copyright file of that package still " +
+      "has the terms and years (2012-2016) of the time before. The figures are monthly " +
+      "counts and prices of the Texas Real Estate Research Center at Texas A&M " +
+      "University, a state body, read from its public pages by ggplot2's authors (" +
+      "`data-raw/tx-housing.R`); terms of the Center's own for them were looked for and not " +
+      "found. Where that matters, leave the folder out of the pack.",
     files: [{
       package: GGPLOT2,
       path: GGPLOT2_TABLES,
@@ -227,6 +235,9 @@ export const PACKAGE_SOURCES: readonly RealSource[] = [
   {
     folder: "us_economics",
     licence: "BSD-3-Clause and public domain; MIT (economics)",
+    note:
+      "`economics` of ggplot2, under MIT as above: personal consumption and saving, which the " +
+      "Bureau of Economic Analysis publishes, works of the United States' government.",
     files: [
       {
         package: STATSMODELS,

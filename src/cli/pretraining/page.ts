@@ -1,7 +1,7 @@
 import { DECIMATIONS, GENERATORS, type Recipe } from "../../../datasets/pretraining/mod.ts";
 import type { SourceRow } from "./pack.ts";
-import { fetchCommand } from "./package_folder.ts";
-import type { DataPackage } from "./sources.ts";
+import { fetchCommand, packagesOf } from "./package_folder.ts";
+import type { DataPackage, RealSource } from "./sources.ts";
 
 /** Each generator with its share of the synthetic series. */
 export function generatorLines(recipe: Recipe): string[] {
@@ -59,11 +59,18 @@ function packageLines(packages: readonly DataPackage[]): string[] {
   ];
 }
 
+/** Notes on licences that somebody may doubt; nothing where there are none. */
+function noteLines(sources: readonly RealSource[]): string[] {
+  const noted = sources.filter(({ note }) => note !== undefined);
+  if (noted.length === 0) return [];
+  return [...noted.map(({ folder, note }) => `- **${folder}**: ${note}`), ""];
+}
+
 /** What pretraining sees, for the model card, as Markdown. */
 export function sourcesPage(
   rows: readonly SourceRow[],
   recipe: Recipe,
-  packages: readonly DataPackage[],
+  sources: readonly RealSource[],
 ): string {
   const series = rows.reduce((sum, row) => sum + row.series, 0);
   const values = rows.reduce((sum, row) => sum + row.values, 0);
@@ -104,6 +111,7 @@ export function sourcesPage(
     ),
     `| total | | ${series} | ${values} | |`,
     "",
-    ...packageLines(packages),
+    ...noteLines(sources),
+    ...packageLines(packagesOf(sources)),
   ].join("\n");
 }

@@ -4,7 +4,7 @@
  */
 import { InvalidValueError } from "../../base/errors.ts";
 import { inflated } from "./archive.ts";
-import { unpackLzma2 } from "./lzma.ts";
+import { unpackLzma2 } from "./xz.ts";
 import type { RealTable } from "./tables.ts";
 
 /** What a value of R is here; symbols and what tables don't need are null. */
@@ -185,7 +185,8 @@ export async function readRObject(
     return parseRObject(await inflated(bytes.slice(4), "deflate"));
   }
   if (bytes[4] !== RAW_LZMA2) throw new InvalidValueError("R object", name, "packed by zlib or xz");
-  return parseRObject(unpackLzma2(bytes.subarray(5)));
+  const unpackedSize = new DataView(bytes.buffer).getUint32(0);
+  return parseRObject(await unpackLzma2(bytes.subarray(5), unpackedSize));
 }
 
 /**

@@ -9,6 +9,8 @@ export interface RealSource {
   /** Folder in the data folder, and the source's name in the pack. */
   readonly folder: string;
   readonly licence: string;
+  /** Why it is here although somebody may doubt it, in sentences for the page. */
+  readonly note?: string;
   /** Files below the folder. */
   readonly files: readonly TableFile[];
 }

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { InvalidValueError } from "../../base/errors.ts";
 import { taskByName, type TaskSetting } from "../../../datasets/tasks/mod.ts";
-import { parseBy } from "../../models/parse.ts";
+import { parseBy } from "../../base/parse.ts";
 import { formatTable } from "../table.ts";
 import { type Recipe, RECIPES, TASK_SIZES, type TaskSize } from "./recipes.ts";
 

@@ -1,7 +1,7 @@
 /** The configuration file of `train`: read, checked and made whole. */
 import { z } from "zod";
 import { InvalidValueError } from "../../base/errors.ts";
-import { parseBy, shownAs } from "../../models/parse.ts";
+import { parseBy, shownAs } from "../../base/parse.ts";
 import { LOSS_KINDS } from "../../training/losses.ts";
 import { FEED_WORKERS_MAX } from "../../training/neural_feed.ts";
 import type { Schedule } from "../../training/schedule.ts";

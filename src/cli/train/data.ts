@@ -4,7 +4,7 @@ import { taskByName, TASKS } from "../../../datasets/tasks/mod.ts";
 import type { TaskShape } from "../../../datasets/tasks/mod.ts";
 import { InvalidValueError, NotFoundError } from "../../base/errors.ts";
 import type { BackboneInput } from "../../models/backbone_config.ts";
-import { atPath } from "../../models/parse.ts";
+import { atPath } from "../../base/parse.ts";
 import { protocolOfFile, protocols } from "../../protocols/mod.ts";
 import type { Segment } from "../../signal/segment.ts";
 import { mergeRows } from "../../service/merge.ts";
@@ -100,11 +100,11 @@ async function segmentsOf(file: string, field: string, data: SeriesConfig) {
 async function readSeries(data: SeriesConfig): Promise<Float64Array[]> {
   const columns: Float64Array[] = [];
   for (const [i, name] of data.datasets.entries()) {
-    const dataset = namedIn(DATASETS, datasetByName, `config.data.datasets.${i}`, name);
+    const dataset = namedIn(DATASETS, datasetByName, `config.data.datasets[${i}]`, name);
     columns.push(...columnsOfSegment(await dataset.load(), data));
   }
   for (const [i, file] of data.files.entries()) {
-    for (const segment of await segmentsOf(file, `config.data.files.${i}`, data)) {
+    for (const segment of await segmentsOf(file, `config.data.files[${i}]`, data)) {
       columns.push(...columnsOfSegment(segment, data));
     }
   }

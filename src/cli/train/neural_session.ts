@@ -6,7 +6,7 @@ import { sha256Hex } from "../../base/hash.ts";
 import { partOf } from "../../base/prefixes.ts";
 import { seedRandom } from "../../base/random.ts";
 import { type Network, networkOf, parseNeural } from "../../models/neural/network.ts";
-import { atPath, shownAs } from "../../models/parse.ts";
+import { atPath, shownAs } from "../../base/parse.ts";
 import { decodeWeights, encodeWeights } from "../../models/neural/weights.ts";
 import { wakeAnchors } from "../../models/neural/widen.ts";
 import { asDtype, type Tensor } from "../../tensor/tensor.ts";

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Clock } from "../../base/clock.ts";
 import { InvalidValueError } from "../../base/errors.ts";
 import type { Device } from "../../device/mod.ts";
-import { parseBy, shownAs } from "../../models/parse.ts";
+import { parseBy, shownAs } from "../../base/parse.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { compileIteration } from "../../training/compile_iteration.ts";
 import { type EvaluationLine, type MetricsLine, train } from "../../training/trainer.ts";

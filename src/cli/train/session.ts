@@ -5,7 +5,7 @@ import { seedRandom } from "../../base/random.ts";
 import { type Backbone, backboneOf } from "../../models/backbone.ts";
 import { parseBackbone } from "../../models/backbone_config.ts";
 import { type Checkpoint, encodeModel } from "../../models/checkpoint.ts";
-import { shownAs } from "../../models/parse.ts";
+import { shownAs } from "../../base/parse.ts";
 import { asDtype, type Tensor } from "../../tensor/tensor.ts";
 import { byGroup } from "../../training/groups.ts";
 import { backboneObjective } from "../../training/objective.ts";

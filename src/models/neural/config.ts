@@ -3,7 +3,7 @@
  */
 import { z } from "zod";
 import { type BackboneConfig, parseBackbone } from "../backbone_config.ts";
-import { parseBy } from "../parse.ts";
+import { parseBy } from "../../base/parse.ts";
 import { TOKEN_FEATURES } from "./shapes.ts";
 
 /** Version of the network's form: what the tensors are and what is computed of them. */

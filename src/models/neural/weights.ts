@@ -11,7 +11,7 @@ import { type SafetensorsEntry, writeSafetensors } from "../../base/safetensors.
 import { sameShape, type Shape, sizeOf } from "../../tensor/shape.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import { canonicalJson } from "../backbone_config.ts";
-import { parseBy } from "../parse.ts";
+import { parseBy } from "../../base/parse.ts";
 import { networkOf, NEURAL_VERSION, type NeuralConfig, parseNeural } from "./network.ts";
 import { widenWeights } from "./widen.ts";
 

@@ -278,6 +278,8 @@ export class JsonReader {
       to < this.#end && to - this.#at < 100 &&
       (isText ? this.#bytes[to - 1] !== QUOTE || to === this.#at + 1 : !stop.has(this.#bytes[to]!))
     );
-    return quoteBytes(this.#bytes, this.#at, to);
+    if (!isText) return quoteBytes(this.#bytes, this.#at, to);
+    const isClosed = to - this.#at > 1 && this.#bytes[to - 1] === QUOTE;
+    return `the text ${quoteBytes(this.#bytes, this.#at + 1, isClosed ? to - 1 : to)}`;
   }
 }

@@ -45,7 +45,7 @@ function checkList(field: string, list: readonly unknown[]): void {
 function checkBounds({ channel, above, below }: Bounds): void {
   if (channel !== null) checkText("condition.channel", channel);
   if (above === null && below === null) {
-    throw new InvalidValueError("condition", "", "above, below or both");
+    throw new InvalidValueError("condition", "without bounds", "above, below or both");
   }
   for (const [name, bound] of [["above", above], ["below", below]] as const) {
     if (bound !== null && !Number.isFinite(bound)) {

@@ -47,11 +47,13 @@ export async function* allStreams(store: Store): AsyncGenerator<StreamRecord[]> 
 /** Makes a rule of what was given, over what there was. */
 function layOver(before: AlertRule | null, given: RuleInput, nowNs: bigint, id: string): AlertRule {
   const condition = given.condition ?? before?.condition;
-  if (condition === undefined) throw new InvalidValueError("condition", "", "a condition");
+  if (condition === undefined) {
+    throw new InvalidValueError("condition", undefined, "an object with a kind");
+  }
   const { webhook } = given;
   const secret = webhook?.secret ?? before?.webhook?.secret;
   if (webhook && secret === undefined) {
-    throw new InvalidValueError("webhook.secret", "", "a secret: whsec_ and base64");
+    throw new InvalidValueError("webhook.secret", undefined, "whsec_ and 24 to 64 bytes in base64");
   }
   return {
     id,

@@ -68,17 +68,19 @@ Deno.test("reportOf() does not hide a forecast worse than naive", () => {
   assert.match(reportOf({ ...result, backtest }), /50 % above seasonal naive/);
 });
 
-Deno.test("reportOf() lists the largest anomalies in order of time and counts all", () => {
+Deno.test("reportOf() lists the rarest anomalies in order of time and counts all", () => {
   const anomalies = Array.from({ length: 9 }, (_, i) => ({
     ...anomaly,
     timestamp: `2024-01-0${i + 1}T00:00:00Z`,
-    score: i,
+    p: 10 ** -i,
   }));
   const text = reportOf({ ...result, anomalies });
-  assert.match(text, /9 anomalies flagged, the 6 largest:/);
+  assert.match(text, /9 anomalies flagged, the 6 rarest:/);
   assert.deepEqual(
     [...text.matchAll(/^ +(2024-01-0\d) +99\.50 +12\.25/gm)].map(([, date]) => date),
     [4, 5, 6, 7, 8, 9].map((day) => `2024-01-0${day}`),
   );
-  assert.match(reportOf({ ...result, anomalies: [anomaly] }), /1 anomaly flagged:/);
+  const one = reportOf({ ...result, anomalies: [anomaly] });
+  assert.match(one, /1 anomaly flagged:/);
+  assert.match(one, /^ +2024-01-05 06:00 +99\.50 +12\.25 +spike +1e-2$/m);
 });

@@ -24,7 +24,10 @@ Deno.test("sourcesPage() has a line for each source and their sum", () => {
 Deno.test("sourcesPage() says how packages are fetched, and their hashes", () => {
   const file = "r-cran-a_1_all.deb";
   const one = { registry: "debian", name: "r-cran-a", version: "1", file, sha256: "ab12" } as const;
-  const page = sourcesPage([], DEFAULT_RECIPE, [one]);
+  const table = { package: one, path: "a.csv", format: "csv", seasons: [0, 0] } as const;
+  const source = { folder: "a", licence: "MIT", note: "Why it is here.", files: [table] };
+  const page = sourcesPage([], DEFAULT_RECIPE, [source]);
+  assert.match(page, /^- \*\*a\*\*: Why it is here\.$/m);
   assert.match(page, /```sh\napt-get download r-cran-a=1\n```/);
   assert.match(page, /\| r-cran-a_1_all\.deb \| ab12 \|/);
   assert.doesNotMatch(sourcesPage([], DEFAULT_RECIPE, []), /## Packages/);

@@ -34,9 +34,9 @@ Deno.test("openData() reads series by the end of their names", async () => {
     const nothing = openData(config(series));
     await assert.rejects(nothing, { field: "series.length" });
     const unknown = openData(config({ ...series, files: [`${folder}/c.xls`] }));
-    await assert.rejects(unknown, { field: "config.data.files.0", message: /csv/ });
+    await assert.rejects(unknown, { field: "config.data.files[0]", message: /csv/ });
     const noSet = openData(config({ ...series, datasets: ["tides"] }));
-    await assert.rejects(noSet, { field: "config.data.datasets.0", message: /co2-monthly/ });
+    await assert.rejects(noSet, { field: "config.data.datasets[0]", message: /co2-monthly/ });
     const empty = `${folder}/empty.csv`;
     await Deno.writeTextFile(empty, "");
     const headless = openData(config({ ...series, files: [empty] }));
@@ -46,7 +46,7 @@ Deno.test("openData() reads series by the end of their names", async () => {
     await Deno.writeTextFile(gaps, `timestamp,wave\n${rows.join("\n")}\n`);
     await assert.rejects(openData(config({ ...series, files: [gaps] })), { field: "config.data" });
     await assert.rejects(openData(config({ ...series, files: [csv, folder] })), {
-      field: "config.data.files.1",
+      field: "config.data.files[1]",
     });
     const wrong = openData(config({ ...series, files: [csv] }, { loss: "crossEntropy" }));
     await assert.rejects(wrong, { field: "config.loss" });

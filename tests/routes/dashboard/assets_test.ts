@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { loadAssets } from "../../../routes/dashboard/assets.ts";
+import { loadAssets, wholePage } from "../../../routes/dashboard/assets.ts";
 
 const assets = await loadAssets();
 const decoder = new TextDecoder();
@@ -45,4 +45,20 @@ Deno.test("no page asks another origin, and none holds a script or style of its 
     assert.ok(!/\b(?:src|href)="(?:https?:)?\/\//.test(html), name);
     assert.ok(!/<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\bsrc=)/.test(html), name);
   }
+});
+
+Deno.test("every page has its shared parts, and marks its own link in the bar", () => {
+  const own = { index: "/", alerts: "/alerts", models: "/models", stream: null };
+  for (const [name, path] of Object.entries(own)) {
+    const { html } = assets.pages.get(`${name}.html`)!;
+    assert.match(html, /<meta charset="utf-8">[^]*<title>[^]*<nav aria-label="Site">/);
+    const marked = [...html.matchAll(/<a href="([^"]+)" aria-current="page">/g)];
+    assert.deepEqual(marked.map(([, address]) => address), path === null ? [] : [path]);
+  }
+  assert.deepEqual([...assets.pages.keys()].filter((name) => name.startsWith("_")), []);
+});
+
+Deno.test("wholePage() refuses a part that is no file", () => {
+  const texts = new Map([["a.html", "<p>\n  <!-- _none.html -->\n</p>"]]);
+  assert.throws(() => wholePage("a.html", texts), { name: "NotFoundError", id: "_none.html" });
 });

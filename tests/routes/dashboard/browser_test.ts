@@ -165,6 +165,20 @@ const STEPS: readonly (readonly [name: string, run: () => Promise<void>])[] = [
     assert.ok(await inkShare("#innovations") > 0.01);
     await page.locator("#forecast-origin", { hasText: "18 Jan 2024, 11:00" }).waitFor();
   }],
+  ["totals, crossings and components are there for the asking", async () => {
+    await page.locator("#threshold").fill("1000000");
+    await page.locator("#threshold").press("Enter");
+    await page.locator("#answers-table tbody tr").nth(3).waitFor();
+    assert.match(await page.locator("#answers-table").innerText(), /Total\s.*\d … /);
+    assert.match(await page.locator("#crossing p").innerText(), /above .* probability 0\.0 %/);
+    assert.equal(await page.locator("#crossing svg path").count(), 2);
+    await page.locator("#take-apart").click();
+    const parts = page.locator("#components figure");
+    await parts.nth(1).waitFor();
+    assert.match(await page.locator("#components").innerText(), /Level/);
+    const path = await parts.first().locator("path").last().getAttribute("d");
+    assert.ok([...path!.matchAll(/[ML]/g)].length > 50, "the signal is not drawn");
+  }],
   ["the zone is chosen by the reader and kept", async () => {
     await page.locator("#zone").selectOption("local");
     await page.reload();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { unpackLzma2, unpackXz } from "../../../src/cli/pretraining/lzma.ts";
+import { UNPACKED_BYTES_MAX, unpackLzma2, unpackXz } from "../../../src/cli/pretraining/xz.ts";
 
 const bytesOf = (base64: string) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 
@@ -48,26 +48,28 @@ const XZ = [
   "KhD9Rb0Y8IDb1ZOBmVjh/6cZ4ELF7gEC3OTyx2kAAADE103KAAOMBIQHhQSEB1JOQOpUlJvjUUADAAAAAAFZWg==",
 ].join("");
 
-Deno.test("unpackLzma2() unpacks a stream of any properties", () => {
-  assert.equal(new TextDecoder().decode(unpackLzma2(bytesOf(RAW))), TEXT);
+Deno.test("unpackLzma2() unpacks a stream of any properties", async () => {
+  assert.equal(new TextDecoder().decode(await unpackLzma2(bytesOf(RAW), TEXT.length)), TEXT);
 });
 
-Deno.test("unpackXz() unpacks files of several blocks, stored chunks among them", () => {
+Deno.test("unpackXz() unpacks files of several blocks, stored chunks among them", async () => {
   const expected = noise() + TEXT + noise() + TEXT.slice(0, 700);
-  assert.equal(new TextDecoder("latin1").decode(unpackXz(bytesOf(XZ))).length, expected.length);
-  assert.deepEqual(unpackXz(bytesOf(XZ)), bytesOf(btoa(expected)));
+  assert.deepEqual(await unpackXz(bytesOf(XZ)), bytesOf(btoa(expected)));
 });
 
-Deno.test("unpackXz() refuses what is no xz file, is cut short or has another filter", () => {
+Deno.test("unpackXz() refuses what is no xz file, is cut short, broken or has another filter", async () => {
   const bytes = bytesOf(XZ);
-  assert.throws(() => unpackXz(new Uint8Array(40)), /those of an xz file/);
-  assert.throws(() => unpackXz(bytes.subarray(0, 600)), /InvalidValueError|expected/);
-  const filtered = bytes.slice();
-  filtered[13]! |= 1;
-  assert.throws(() => unpackXz(filtered), /filters/);
+  const changed = (at: number) => bytes.with(at, bytes[at]! ^ 1);
+  await assert.rejects(unpackXz(new Uint8Array(40)), /those of an xz file/);
+  for (const broken of [bytes.subarray(0, 600), changed(13), changed(300)]) {
+    await assert.rejects(unpackXz(broken), { name: "InvalidValueError", field: "xz file" });
+  }
 });
 
-Deno.test("unpackLzma2() refuses a match before its stream and a stream without a model", () => {
-  assert.throws(() => unpackLzma2(bytesOf(RAW).subarray(0, 200)), /expected/);
-  assert.throws(() => unpackLzma2(Uint8Array.of(0x80, 0, 1, 0, 1, 0)), /a chunk with properties/);
+Deno.test("unpackLzma2() refuses a stream cut short, of another size or too large", async () => {
+  const wanted = { name: "InvalidValueError", field: "xz file" };
+  await assert.rejects(unpackLzma2(bytesOf(RAW).subarray(0, 200), TEXT.length), wanted);
+  await assert.rejects(unpackLzma2(bytesOf(RAW), TEXT.length + 1), wanted);
+  const limit = { field: "unpacked bytes" };
+  await assert.rejects(unpackLzma2(bytesOf(RAW), UNPACKED_BYTES_MAX + 1), limit);
 });
