@@ -57,7 +57,7 @@ function fourRowsTimes(row: usize, x: usize, columns: i32): v128 {
  */
 // @ts-ignore: decorator
 @inline
-function productInto(
+export function productInto(
   to: usize,
   M: usize,
   rows: i32,

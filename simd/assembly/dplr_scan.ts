@@ -4,23 +4,45 @@ import { at, complexFrom, complexInto, given, least, loadQuad, QUAD } from "./la
 import { storeQuad, zero } from "./lanes";
 
 /** Features of a task: `FEATURES` in src/ops/dplr_scan.ts. */
-const FEATURES: i32 = 4;
+export const FEATURES: i32 = 4;
 
 // Vectors of a mode, each a real part that the imaginary part follows: its state, what a step
 // multiplies it by (`dplrRecurrence` of src/ssm/dplr.ts), and what that is made from.
-const X: usize = 0;
-const DIAGONAL: usize = 32;
+export const X: usize = 0;
+export const DIAGONAL: usize = 32;
 const BBAR: usize = 64;
-const C: usize = 96;
-const LEFT: usize = 128;
-const RIGHT: usize = 160;
-const LEFT_2: usize = 192;
-const RIGHT_2: usize = 224;
-const LAMBDA: usize = 256;
-const P: usize = 288;
-const P_2: usize = 320;
-const B: usize = 352;
-const MODE_BYTES: usize = 384;
+export const C: usize = 96;
+export const LEFT: usize = 128;
+export const RIGHT: usize = 160;
+export const LEFT_2: usize = 192;
+export const RIGHT_2: usize = 224;
+export const LAMBDA: usize = 256;
+export const P: usize = 288;
+export const P_2: usize = 320;
+export const B: usize = 352;
+export const MODE_BYTES: usize = 384;
+
+/** Lambda, P, B and C of some features from `from` on. */
+export function systemInto(
+  to: usize,
+  lambda: usize,
+  lowRank: usize,
+  inputs: usize,
+  outputs: usize,
+  from: i32,
+  lanes: i32,
+  half: i32,
+  rank: i32,
+): void {
+  const wide = 2 * half;
+  const factor = at(lowRank, from * rank * wide);
+  const other = rank > 1 ? at(factor, wide) : <usize> 0;
+  complexInto(to + LAMBDA, at(lambda, from * wide), lanes, half, wide, MODE_BYTES);
+  complexInto(to + P, factor, lanes, half, rank * wide, MODE_BYTES);
+  complexInto(to + P_2, other, lanes, half, rank * wide, MODE_BYTES);
+  complexInto(to + B, at(inputs, from * wide), lanes, half, wide, MODE_BYTES);
+  complexInto(to + C, at(outputs, from * wide), lanes, half, wide, MODE_BYTES);
+}
 
 // Complex numbers of two features in f64, as two vectors: f64 because a step is taken many times.
 // @ts-ignore: decorator
@@ -155,7 +177,7 @@ function prepareTwo(modes: usize, inverses: usize, half: i32, dt: v128): void {
 }
 
 /** The same of four features. */
-function prepare(modes: usize, inverses: usize, half: i32, dt: v128): void {
+export function prepare(modes: usize, inverses: usize, half: i32, dt: v128): void {
   prepareTwo(modes, inverses, half, f64x2.promote_low_f32x4(dt));
   const upper = v128.shuffle<f32>(dt, dt, 2, 3, 2, 3);
   prepareTwo(modes + 8, inverses, half, f64x2.promote_low_f32x4(upper));
@@ -176,7 +198,7 @@ function plusAgainst(sum: v128, row: usize, xr: v128, xi: v128): v128 {
 }
 
 /** first and second of the state as it is. */
-function meet(modes: usize, half: i32, rank: i32): void {
+export function meet(modes: usize, half: i32, rank: i32): void {
   let one = zero();
   let two = zero();
   let mode = modes;
@@ -194,7 +216,7 @@ function meet(modes: usize, half: i32, rank: i32): void {
 /** One sample on; returns Re Σ C·x. */
 // @ts-ignore: decorator
 @inline
-function advance(modes: usize, half: i32, rank: i32, input: v128): v128 {
+export function advance(modes: usize, half: i32, rank: i32, input: v128): v128 {
   const one = first;
   const two = second;
   let nextOne = zero();
@@ -261,14 +283,8 @@ export function dplr_scan(
     const from = (task % tiles) * FEATURES;
     const lanes = least(FEATURES, feature - from);
     const carried = (b * feature + from) * wide;
-    const factor = from * rank * wide;
+    systemInto(scratch, lambda, lowRank, inputs, outputs, from, lanes, half, rank);
     complexInto(scratch + X, given(x0, carried), lanes, half, wide, MODE_BYTES);
-    complexInto(scratch + C, at(outputs, from * wide), lanes, half, wide, MODE_BYTES);
-    complexInto(scratch + LAMBDA, at(lambda, from * wide), lanes, half, wide, MODE_BYTES);
-    complexInto(scratch + B, at(inputs, from * wide), lanes, half, wide, MODE_BYTES);
-    complexInto(scratch + P, at(lowRank, factor), lanes, half, rank * wide, MODE_BYTES);
-    const other = rank > 1 ? at(lowRank, factor + wide) : <usize> 0;
-    complexInto(scratch + P_2, other, lanes, half, rank * wide, MODE_BYTES);
     if (!isPerStep) {
       prepare(scratch, inverses, half, loadQuad(at(dt, from), lanes));
       meet(scratch, half, rank);
@@ -284,6 +300,6 @@ export function dplr_scan(
       const sum = advance(scratch, half, rank, input);
       storeQuad(at(y, sample), f32x4.add(f32x4.add(sum, sum), f32x4.mul(skip, input)), lanes);
     }
-    complexFrom(at(state, carried), scratch + X, lanes, half, MODE_BYTES);
+    complexFrom(at(state, carried), scratch + X, lanes, half, wide, MODE_BYTES);
   }
 }

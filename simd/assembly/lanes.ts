@@ -126,11 +126,18 @@ export function complexInto(
   }
 }
 
-/** The way back, into rows without gaps. */
-export function complexFrom(to: usize, from: usize, lanes: i32, count: i32, bytes: usize): void {
+/** The way back. */
+export function complexFrom(
+  to: usize,
+  from: usize,
+  lanes: i32,
+  count: i32,
+  rowStride: i32,
+  bytes: usize,
+): void {
   for (let n = 0; n < count; n++) {
     for (let l = 0; l < lanes; l++) {
-      const place = at(to, 2 * (l * count + n));
+      const place = at(to, l * rowStride + 2 * n);
       store<f32>(place, load<f32>(at(from, l)));
       store<f32>(place, load<f32>(at(from, l), QUAD), 4);
     }

@@ -5,11 +5,11 @@ import { at, columnsInto, given, least, loadQuad, rowsInto, splat, storeQuad, TI
 import { TILE_BYTES } from "./lanes";
 
 /** Numbers of a node in the table: its place in two parts, its weight. */
-const NODE: i32 = 3;
+export const NODE: i32 = 3;
 
 // @ts-ignore: decorator
 @inline
-function wide(base: usize, index: i32): usize {
+export function wide(base: usize, index: i32): usize {
   return base + (<usize> index << 3);
 }
 
@@ -20,7 +20,7 @@ function wide(base: usize, index: i32): usize {
  *
  * then √(2n+1), and √(2n+1)/(2n·(n+1)), by which a slope of P_n becomes a weight of the input.
  */
-function recurrenceInto(to: usize, padded: i32): void {
+export function recurrenceInto(to: usize, padded: i32): void {
   for (let n = 0; n < padded; n++) {
     const degree = <f64> n;
     const root = sqrt(2 * degree + 1);
@@ -34,7 +34,7 @@ function recurrenceInto(to: usize, padded: i32): void {
 }
 
 /** Weights of a held input, `legsHeldInto` of src/ssm/legs_step.ts, and zeros beyond the states. */
-function heldInto(to: usize, recurrence: usize, padded: i32, states: i32, share: f64): void {
+export function heldInto(to: usize, recurrence: usize, padded: i32, states: i32, share: f64): void {
   const x = 1 - 2 * share;
   const scale = 4 * share * (1 - share);
   let older: f64 = 0;
@@ -78,7 +78,7 @@ function placesOf(table: usize, node: i32, kept: v128): v128 {
 }
 
 /** kept·w_i·q_n(place of node i), [states][padded]: four nodes at a time, in f64. */
-function polynomialsInto(
+export function polynomialsInto(
   to: usize,
   table: usize,
   recurrence: usize,
@@ -117,21 +117,23 @@ function plus(sum: v128, factor: v128, value: v128): v128 {
 }
 
 /**
- * to[r] = Σ_c M[r, c]·from[c] + weight[r]·input for eight features, four rows at a time: rows of M
- * are `stride` apart, those of `to` and `from` hold 16 features. No weight: 0.
+ * to[r] = Σ_c M[r, c]·from[c] + weight[r]·input for eight features, four rows at a time: rows and
+ * columns of M are so many floats apart, rows of `to` and `from` hold 16 features. No weight: 0.
  */
-function eightInto(
+export function eightInto(
   to: usize,
   M: usize,
   rows: i32,
   columns: i32,
+  rowStride: i32,
   stride: i32,
   from: usize,
   weight: usize,
   inputLow: v128,
   inputHigh: v128,
 ): void {
-  const row = <usize> stride << 2;
+  const row = <usize> rowStride << 2;
+  const column = <usize> stride << 2;
   for (let r = 0; r < rows; r += 4) {
     const w = weight == 0 ? splat(0) : v128.load(at(weight, r));
     const w0 = v128.shuffle<f32>(w, w, 0, 0, 0, 0);
@@ -146,7 +148,7 @@ function eightInto(
     let h2 = f32x4.mul(w2, inputHigh);
     let l3 = f32x4.mul(w3, inputLow);
     let h3 = f32x4.mul(w3, inputHigh);
-    let m = at(M, r * stride);
+    let m = at(M, r * rowStride);
     let x = from;
     for (let c = 0; c < columns; c++) {
       const low = v128.load(x);
@@ -163,7 +165,7 @@ function eightInto(
       h2 = plus(h2, m2, high);
       l3 = plus(l3, m3, low);
       h3 = plus(h3, m3, high);
-      m += 4;
+      m += column;
       x += TILE_BYTES;
     }
     const out = at(to, r * TILE);
@@ -257,8 +259,8 @@ export function legs_scan(
         const high = loadQuad(at(u, sample + d + 4), width - d - 4);
         const own = at(x, d);
         const values = at(past, d);
-        eightInto(values, basis, padded, states, states, own, 0, low, high);
-        eightInto(own, polynomials, padded, states, padded, values, held, low, high);
+        eightInto(values, basis, padded, states, states, 1, own, 0, low, high);
+        eightInto(own, polynomials, padded, states, padded, 1, values, held, low, high);
       }
       quadsIntoRows(at(coefficients, sample * states), x, width, states);
     }

@@ -210,7 +210,7 @@ export function linear_scan(
     for (let q = 0; q < width; q += 4) {
       const to = at(state, (b * feature + first + q) * wide);
       const place = scratch + <usize> (q >> 2) * block;
-      complexFrom(to, place + X, least(4, width - q), states, STATE_BYTES);
+      complexFrom(to, place + X, least(4, width - q), states, wide, STATE_BYTES);
     }
   }
 }

@@ -15,7 +15,7 @@ function transposedInto(to: usize, from: usize, states: i32, padded: i32): void 
 /** Four states of four features: B·u + A·x. */
 // @ts-ignore: decorator
 @inline
-function advanceFeatures(
+export function advanceFeatures(
   column: usize,
   stride: usize,
   states: i32,

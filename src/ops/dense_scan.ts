@@ -26,7 +26,7 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
 import { denseBackwardPlan, denseScanBackward } from "./_helpers/dense_scan_backward.ts";
 import { groupsFor } from "./_helpers/plan.ts";
-import { flag, singlePass } from "./_helpers/simd.ts";
+import { flag, SIMD_ROWS, singlePass } from "./_helpers/simd.ts";
 import { type Backward, defineOp, type LaunchPlan, type Named, type OpCase } from "./op.ts";
 
 /** `dense_scan` takes no parameters. */
@@ -162,6 +162,22 @@ const backward: Backward<DenseScanParams, Input, OptionalInput, "y" | "state"> =
   needs: ["u", "A", "B", "C", "D", "x0"],
   cpu: denseScanBackward,
   launch: (shapes) => denseBackwardPlan(launch(shapes).passes[0]!, shapes),
+  simd(shapes) {
+    const [batch, length, feature] = shapes.u as [number, number, number];
+    const [, channel, states] = shapes.C as [number, number, number];
+    const tensors = ["u", "A", "B", "C", "D", "x0", "gradY", "gradState"];
+    const gradients = ["gradU", "gradA", "gradB", "gradC", "gradD", "gradX0"];
+    const sizes = [batch, length, feature, states, channel, flag(shapes.A.length > 3)];
+    const padded = 4 * Math.ceil(states / 4);
+    return singlePass({
+      entry: "dense_scan_backward",
+      args: [...tensors, ...gradients, ...sizes],
+      tasks: feature,
+      // Sums in f64 and of a run in f32, flows of a run, the states before and after each sample.
+      threadFloats: 3 * (states + 1 + channel) * padded + 2 * (channel + 1) +
+        (SIMD_ROWS + length + 2) * padded,
+    }, 6e-7 * batch * length * feature * states * (states + channel));
+  },
   // Sums over the length of products of two recurrences, each with the tolerance of one.
   tolerance: 5e-5,
 };

@@ -171,6 +171,23 @@ function launch(shapes: Shapes, _params: DplrScanParams, limits: GpuLimits): Lau
 const backward: Backward<DplrScanParams, Input, OptionalInput, "y" | "state"> = {
   needs: ["u", "lambda", "P", "B", "C", "dt", "D", "x0"],
   cpu: dplrScanBackward,
+  simd(shapes) {
+    const [batch, length, feature] = shapes.u as [number, number, number];
+    const [, rank, half] = shapes.P as [number, number, number, number];
+    const perStep = shapes.dt.length > 1;
+    const tensors = ["u", "lambda", "P", "B", "C", "dt", "D", "x0", "gradY", "gradState"];
+    const gradients = ["gradU", "gradLambda", "gradP", "gradB", "gradC", "gradDt", "gradD"];
+    return singlePass({
+      entry: "dplr_scan_backward",
+      args: [
+        ...[...tensors, ...gradients, "gradX0"],
+        ...[batch, length, feature, half, rank, flag(perStep)],
+      ],
+      tasks: groupsFor(feature, FEATURES),
+      // Modes with flows and sums, sums of D and dt, the states before and after each sample.
+      threadFloats: (MODE_FLOATS + 4 * (14 + 20)) * half + 8 + 16 + 8 * (length + 1) * half,
+    }, (perStep ? 2e-5 : 2e-6) * batch * length * feature * half);
+  },
   launch: (shapes, params, limits) =>
     dplrBackwardPlan(launch(shapes, params, limits).passes[0]!, shapes),
   // Sums over the length of products of two recurrences, each with the tolerance of one.

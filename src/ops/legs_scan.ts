@@ -243,6 +243,20 @@ const backward: Backward<LegsScanParams, Input, "x0", Output> = {
       gradX0?.set(carry, b * carry.length);
     }
   },
+  simd(shapes, { state }) {
+    const [batch, length, feature] = shapes.u as [number, number, number];
+    const padded = 4 * Math.ceil(state / 4);
+    const tensors = ["u", "dt", "times", "coefficients", "table", "gradCoefficients", "gradState"];
+    const gradients = ["gradU", "gradDt", "gradTimes", "gradX0"];
+    const tiles = Math.ceil(feature / SIMD_TILE);
+    const plan = singlePass({
+      entry: "legs_scan_backward",
+      args: [...tensors, ...gradients, batch, length, feature, state],
+      tasks: batch,
+      threadFloats: padded * (8 + padded + 1 + (3 + tiles) * SIMD_TILE),
+    }, 1.5e-7 * batch * length * state * state * (3 * feature + 8));
+    return { ...plan, tables: { table: simdTableOf(legsQuadrature(state)) } };
+  },
   launch(shapes, params, limits) {
     const { common, tables, weigh, pointwise, rows } = commonOf(shapes, params, limits);
     const count = sizeOf(shapes.u);

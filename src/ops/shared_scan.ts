@@ -20,7 +20,7 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { constant, denormal, normal } from "./_helpers/cases.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
 import { columnSums, joinPlans } from "./_helpers/reduce.ts";
-import { flag, SIMD_TILE, singlePass, tiledTasks } from "./_helpers/simd.ts";
+import { flag, SIMD_TILE, singlePass, sumColumns, tiledTasks } from "./_helpers/simd.ts";
 import {
   type Backward,
   defineOp,
@@ -190,6 +190,30 @@ const backward: Backward<SharedScanParams, Input, "x0", Output> = {
     }
     gradA!.set(sumsA);
     gradB!.set(sumsB);
+  },
+  simd(shapes) {
+    const { batch, length, feature, state, perStep } = sizesOf(shapes);
+    const padded = 4 * Math.ceil(state / 4);
+    const direct = perStep || batch === 1;
+    const [toA, toB] = direct ? ["gradA", "gradB"] : ["partsA", "partsB"];
+    const tensors = ["u", "A", "B", "x0", "states", "gradStates", "gradState"];
+    const sums = (target: string, left: string, columns: number) =>
+      sumColumns({ target, left, rows: batch, columns });
+    return {
+      scratch: direct ? {} : { partsA: batch * state * state, partsB: batch * state },
+      passes: [{
+        entry: "shared_scan_backward",
+        args: [
+          ...[...tensors, "gradU", toA!, toB!, "gradX0"],
+          ...[length, feature, state, flag(perStep)],
+        ],
+        tasks: batch,
+        // Sums in f64 and in f32, zeros, A, the flows and what they leave.
+        threadFloats: 3 * (state + 1) * padded + 4 + state * padded +
+          8 * Math.ceil(feature / 4) * padded,
+      }, ...(direct ? [] : [sums("gradA", toA!, state * state), sums("gradB", toB!, state)])],
+      coreMs: 6e-7 * batch * length * feature * state * state,
+    };
   },
   launch(shapes, _params, limits: GpuLimits) {
     const { batch, feature, state, perStep } = sizesOf(shapes);

@@ -9,6 +9,7 @@ import {
 } from "../models/regression.ts";
 import { type Segment, timesS } from "../signal/segment.ts";
 import type { ForecastRequest, ForecastResult } from "./engine.ts";
+import { KeptContexts } from "./kept_contexts.ts";
 import { type ProcessorConfig, StreamProcessor } from "./processor.ts";
 
 /** Forecasts of channels from what other channels and the calendar say of them. */
@@ -38,6 +39,14 @@ export const REGRESSED_SAMPLES_MAX = 2_000;
 export const COVARIATES_MAX = 8;
 /** Channels that are forecast in one question with regressors: each costs two fits. */
 export const REGRESSED_CHANNELS_MAX = 4;
+
+/**
+ * Fits that a thread keeps, a channel as it is and without an effect: another future of the same
+ * past is answered without a fit. One takes up to 300 kB.
+ */
+export const REGRESSED_FITS_KEPT_MAX = 32;
+
+const kept = new KeptContexts(REGRESSED_FITS_KEPT_MAX);
 
 /** A covariate counts with its own value and those of this many samples before. */
 const LAGS = 2;
@@ -92,7 +101,7 @@ function newest(segment: Segment): Segment {
 
 function contextModel({ model }: ProcessorConfig): ForecasterModel {
   const own = model as unknown as Partial<ForecasterModel>;
-  if (own.stateOfContext !== undefined) return own as ForecasterModel;
+  if (own.stateOfContext !== undefined) return kept.keeping(own as ForecasterModel);
   throw new InvalidValueError("model", model.name, "a model that can be fitted to a context");
 }
 
@@ -193,16 +202,17 @@ function effectOn(
  * @throws {InvalidValueError | LimitError} as a forecast, and where a covariate cannot be
  */
 export function regressedForecast(
-  config: ProcessorConfig,
-  given: Segment,
+  given: ProcessorConfig,
+  samples: Segment,
   request: ForecastRequest & { readonly regressors: RegressorRequest },
 ): ForecastResult {
   const { regressors: asked, horizon: _, ...plain } = request;
-  const segment = newest(given);
+  const segment = newest(samples);
   const targets = request.channels ??
     segment.channels.filter((name) => !Object.hasOwn(asked.covariates, name));
   checkRequest(asked, targets, segment.channels);
-  const model = contextModel(config);
+  const model = contextModel(given);
+  const config = { ...given, model: model as unknown as ProcessorConfig["model"] };
   const base = new StreamProcessor(config);
   base.absorbContext(some(segment, targets));
   const { regressors: __, draws: ___, ...bare } = request;

@@ -85,6 +85,39 @@ Deno.test("regressedForecast() takes a covariate's own forecast where its future
   assert.ok(values.load!.every(Number.isFinite));
 });
 
+Deno.test("regressedForecast() answers another future of the same past without a fit, alike", () => {
+  const own = modelNamed("structural");
+  let fits = 0;
+  const model = {
+    ...own,
+    name: "counted",
+    stateOfContext: (...given: Parameters<typeof own.stateOfContext>) => {
+      fits++;
+      return own.stateOfContext(...given);
+    },
+  } as unknown as ProcessorConfig["model"];
+  const about = (temperature: Float64Array, samples = past) =>
+    regressedForecast({ ...config, model }, samples, {
+      ...{ horizon: HORIZON, quantiles: MEDIAN },
+      regressors: { covariates: { temperature }, calendar: null },
+    }).values.load!;
+  const first = about(known);
+  // The channel as it is, and what the temperature leaves of it.
+  assert.equal(fits, 2);
+  const warmer = about(known.map((value) => value + 1));
+  assert.equal(fits, 2);
+  assert.ok(warmer[5]! > first[5]! + 2);
+  assert.deepEqual(about(known), first);
+  assert.deepEqual(first, ask({ covariates: { temperature: known } }).values.load);
+  const { timestampsNs, values } = past;
+  about(known, {
+    ...past,
+    timestampsNs: timestampsNs.subarray(1),
+    values: values.map((column) => column.subarray(1)),
+  });
+  assert.equal(fits, 4);
+});
+
 Deno.test("regressedForecast() draws from the forecast with its effect", () => {
   const draws = { paths: 20, seed: 1, aggregates: ["mean" as const], thresholds: [] };
   const { answers, values } = ask({ covariates: { temperature: known } }, { draws });
