@@ -150,7 +150,8 @@ export interface Engine {
    * Hands over what `Store.append` accepted; resolves when it is absorbed. What lies in the log
    * before `start` and was not absorbed is replayed first. The log already holds the samples, so
    * a refused submission loses nothing: the stream is caught up from the log at the next touch.
-   * A long one is absorbed in parts; listeners hear of each, the promise of the last.
+   * A long one is absorbed in parts; listeners hear of each, the promise of the last. Several that
+   * wait are absorbed together; listeners hear of them as one, each promise of its own part.
    *
    * @throws {OverloadError} ENGINE_QUEUE_VALUES_MAX is reached
    * @throws {StreamFailedError} the model threw, now or before

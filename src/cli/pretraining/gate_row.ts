@@ -140,7 +140,7 @@ function stepsOf(values: Float64Array, lag: number): number {
 function globalsOf(run: EnsembleRun, window: GateWindow, unit: number, recency: number) {
   const { grid, seasons, scale, lossHalf, calibration, horizon, low } = run.state;
   const season = seasons[0]?.slots ?? 1;
-  const z = grid.values.subarray(0, grid.length);
+  const z = Float64Array.from(grid.values.subarray(0, grid.length));
   const mean = meanOf(z, 0, z.length);
   const square = z.reduce((sum, value) => sum + (value - mean) ** 2, 0) / z.length;
   const recent = Math.min(z.length, Math.max(season, 4));
