@@ -106,12 +106,6 @@ export function setModel(name: string, bytes: Uint8Array | null): void {
   else serveNetwork(readNetwork(name, bytes));
 }
 
-/** The committee's members, its networks among them where their weights are there. */
-export function committeeMembers(): readonly MemberName[] {
-  const voices = COMMITTEE_NETWORKS.flatMap((voice) => networkNamed(voice) ?? []);
-  return [...COMMITTEE, ...voices.map(({ id }) => networkMember(id))];
-}
-
 /**
  * The model of a name. The committee has networks as voices where their weights are there.
  *
