@@ -15,8 +15,8 @@ export const FAST_READBACK_RUNTIMES: readonly string[] = ["2.9.6"];
 /** The smallest staging buffer. */
 const STAGING_BYTES_MIN = 64 * 1024;
 /**
- * The largest: more is read in pieces of it. A larger one would be held for good, or be made, mapped
- * and awaited for each read.
+ * The largest: more is read in pieces of it. A larger one would be held for good, or be made,
+ * mapped and awaited for each read.
  */
 export const STAGING_BYTES_MAX = 16 * 1024 * 1024;
 

@@ -4,17 +4,17 @@
  * those of the same GPU with its own limits.
  */
 import assert from "node:assert/strict";
-import { LimitError } from "../../src/base/errors.ts";
-import { openPlanner, WEBGPU_LIMITS } from "../../src/cli/family/planner.ts";
-import type { GpuDevice, GpuLimits, Launch } from "../../src/device/device.ts";
-import { openScope } from "../../src/device/scope.ts";
-import { gradientsOn } from "../../src/ops/difference_check.ts";
-import { OPS, runOp } from "../../src/ops/mod.ts";
-import type { AnyOp } from "../../src/ops/op.ts";
-import { caseInputs, relativeError } from "../../src/ops/self_check.ts";
-import type { FloatArray } from "../../src/tensor/tensor.ts";
-import { gpuTest, takeFaults } from "../_gpu.ts";
-import { withLimits } from "./_run.ts";
+import { LimitError } from "../../../src/base/errors.ts";
+import { openPlanner, WEBGPU_LIMITS } from "../../../src/cli/family/planner.ts";
+import type { GpuDevice, GpuLimits, Launch } from "../../../src/device/device.ts";
+import { openScope } from "../../../src/device/scope.ts";
+import { gradientsOn } from "../../../src/ops/difference_check.ts";
+import { OPS, runOp } from "../../../src/ops/mod.ts";
+import type { AnyOp } from "../../../src/ops/op.ts";
+import { caseInputs, relativeError } from "../../../src/ops/self_check.ts";
+import type { FloatArray } from "../../../src/tensor/tensor.ts";
+import { gpuTest, takeFaults } from "../../_gpu.ts";
+import { withLimits } from "../_run.ts";
 
 /** Axes that are tried, from the shortest on. */
 const AXES = [2, 3, 4, 6, 8, 12, 16, 24, 32];
