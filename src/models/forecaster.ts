@@ -96,8 +96,7 @@ const SETTLED_SAMPLES = 400;
 const COLD_SHARE = 0.8;
 const COLD_GROWTH = 0.35;
 
-/** A whole context is fitted on these shares of it first. */
-export const CONTEXT_PREFIXES: readonly number[] = [0.5, 0.75];
+const CONTEXT_PREFIXES = [0.5, 0.75];
 
 /** Few samples say little of the scale: 1 + this / count. */
 const COLD_WIDENING = 4;

@@ -14,7 +14,7 @@ import {
   type Setting,
   settingOf,
 } from "./refit_setting.ts";
-import { judged, type JudgedForecast, naiveScaleOf, replay, thinPending } from "./replay.ts";
+import { judged, naiveScaleOf, replay, thinPending } from "./replay.ts";
 import { fitSeries, fitStructural, seasonRows } from "./structural_fit.ts";
 import { structuralLayout, THETA } from "./structural_layout.ts";
 
@@ -79,19 +79,14 @@ function fitRecords(setting: Setting, isCarried: boolean): FitRecord[] {
  *
  * Every origin of the replay uses the newest parameters fitted on samples before it (the earliest
  * kept fit where there is none), so the errors are honest ones.
- *
- * @returns past: the forecasts of the replay and their errors; none where what ran before goes on
  */
-export function refit(
-  input: RefitInput,
-): { state: EnsembleState; records: FitRecord[]; past: JudgedForecast[] } {
+export function refit(input: RefitInput): { state: EnsembleState; records: FitRecord[] } {
   const found = settingOf(input);
   const carried = input.before === null ? null : carriedSetting(found, input.before);
   const setting = carried ?? found;
   const records = fitRecords(setting, carried !== null);
   if (carried !== null) {
-    const state = carryOver(carried, input.before!, records.at(-1)!.thetas);
-    return { state, records, past: [] };
+    return { state: carryOver(carried, input.before!, records.at(-1)!.thetas), records };
   }
   const { run, past, fans } = replay(setting, records);
   const { state } = run;
@@ -117,5 +112,5 @@ export function refit(
   state.dependence = fitDependence(came, state.horizon, state.seasons[0]?.slots ?? 1);
   thinPending(state);
   state.originSlot = state.pending.at(-1)?.slot ?? newestSlot(state) - state.horizon;
-  return { state, records, past: came };
+  return { state, records };
 }

@@ -306,11 +306,8 @@ export function replay(
   return { run, past, fans };
 }
 
-/** A forecast of a replay, its members' included, and how it came out. */
-export type JudgedForecast = PastForecast & Pick<PendingForecast, "members">;
-
 /** How the forecasts of a replay came out on the slots that followed. */
-export function judged(run: EnsembleRun, past: readonly PendingForecast[]): JudgedForecast[] {
+export function judged(run: EnsembleRun, past: readonly PendingForecast[]): PastForecast[] {
   const { grid, horizon } = run.state;
   return past.map((forecast) => {
     const errors = new Float64Array(horizon).fill(NaN);
