@@ -6,11 +6,13 @@
  *   deno task bench:models [--samples 3000] [--model NAME]... [--json]
  *
  * Three hourly series: a slow level with noise; the same with a daily season; with a daily and a
- * weekly one, for which filters have 59 states. `online` is the rate between refits, the fastest of
- * some runs over the samples that follow; `with refits` is that from the first sample on, refits
- * (batch work, each time the count has grown by half) included, the faster of two streams, of which
- * the first finds nothing compiled; `longest` is its longest sample.
+ * weekly one, for which filters have 59 states. `online` is the rate between refits, over the samples
+ * that follow; `with refits` is that from the first sample on, refits (batch work, at counts that
+ * grow by half or double) included; `longest` is the longest sample. All runs do the same, so each
+ * stretch of samples counts as in the run where it was fastest: other work on the machine hardly
+ * shows, and neither does what is compiled in the first run. Rates are of processor time.
  */
+import process from "node:process";
 import { parseArgs } from "node:util";
 import { cpus, loadavg } from "node:os";
 import { ARGS, oneOf, runBench, wholeNumber } from "./args.ts";
@@ -30,9 +32,15 @@ import { serveShippedWeights } from "../src/service/weights.ts";
 const SAMPLES_MAX = 1 << 20;
 const HORIZON = 48;
 const HOUR_S = 3_600;
-/** Samples of one run between refits, and runs of which the fastest counts. */
+/** Samples of one run between refits, and runs. */
 const ONLINE_SAMPLES = 2_000;
-const ONLINE_RUNS = 25;
+const ONLINE_RUNS = 10;
+
+/** Streams from the first sample on. */
+const GROWN_STREAMS = 4;
+
+/** Samples that are timed together: two live forecasts. */
+const STRETCH = 24;
 
 /** Season lengths of the series. */
 const SERIES = { level: [], day: [24], "day, week": [24, 168] } as const;
@@ -68,35 +76,63 @@ function hourly(name: SeriesName, count: number): Samples {
   return { times, values };
 }
 
-/** Samples per second of the fastest run. @param open  a run's own start, not counted */
-function onlineRate(open: () => (i: number) => void): number {
-  let bestMs = Infinity;
-  for (let run = 0; run < ONLINE_RUNS; run++) {
-    const absorb = open();
-    const start = systemClock.monotonicMs();
-    for (let i = 0; i < ONLINE_SAMPLES; i++) absorb(i);
-    bestMs = Math.min(bestMs, systemClock.monotonicMs() - start);
-  }
-  return ONLINE_SAMPLES / bestMs * 1_000;
+/** Processor time of this process so far, all of its threads. */
+function processorMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
 }
 
-/** A stream from its first sample on. */
+/** Processor times of stretches of samples, each of the run where it was fastest. */
+class Stretches {
+  readonly #bestMs: Float64Array;
+
+  constructor(samples: number) {
+    this.#bestMs = new Float64Array(Math.ceil(samples / STRETCH)).fill(Infinity);
+  }
+
+  /** Times a run over all samples. @param count  of samples */
+  time(count: number, absorb: (i: number) => void): void {
+    for (let from = 0; from < count; from += STRETCH) {
+      const end = Math.min(count, from + STRETCH);
+      const start = processorMs();
+      for (let i = from; i < end; i++) absorb(i);
+      const tookMs = processorMs() - start;
+      this.#bestMs[from / STRETCH] = Math.min(this.#bestMs[from / STRETCH]!, tookMs);
+    }
+  }
+
+  get totalMs(): number {
+    return this.#bestMs.reduce((sum, ms) => sum + ms, 0);
+  }
+}
+
+/** Samples per second. @param open  a run's own start, not counted */
+function onlineRate(open: () => (i: number) => void): number {
+  const stretches = new Stretches(ONLINE_SAMPLES);
+  for (let run = 0; run < ONLINE_RUNS; run++) stretches.time(ONLINE_SAMPLES, open());
+  return ONLINE_SAMPLES / stretches.totalMs * 1_000;
+}
+
+/** Streams from their first sample on; all become the same. */
 function grow(
   start: () => ForecasterState,
   absorbInto: (state: ForecasterState, i: number) => void,
   count: number,
 ): { state: ForecasterState; totalMs: number; longestMs: number } {
-  const state = start();
-  let totalMs = 0;
-  let longestMs = 0;
-  for (let i = 0; i < count; i++) {
-    const before = systemClock.monotonicMs();
-    absorbInto(state, i);
-    const tookMs = systemClock.monotonicMs() - before;
-    totalMs += tookMs;
-    longestMs = Math.max(longestMs, tookMs);
+  const stretches = new Stretches(count);
+  let longestMs = Infinity;
+  let state = start();
+  for (let run = 0; run < GROWN_STREAMS; run++) {
+    state = start();
+    let longest = 0;
+    stretches.time(count, (i) => {
+      const before = systemClock.monotonicMs();
+      absorbInto(state, i);
+      longest = Math.max(longest, systemClock.monotonicMs() - before);
+    });
+    longestMs = Math.min(longestMs, longest);
   }
-  return { state, totalMs, longestMs };
+  return { state, totalMs: stretches.totalMs, longestMs };
 }
 
 function benchModel(model: ForecasterModel, name: string, series: SeriesName, count: number): Row {
@@ -104,8 +140,7 @@ function benchModel(model: ForecasterModel, name: string, series: SeriesName, co
   const config = { epochNs: 0n, horizon: HORIZON, lower: null, upper: null, seed: 1, seasonsS: [] };
   const absorbInto = (into: ForecasterState, i: number) =>
     model.absorb(into, times.subarray(i, i + 1), values.subarray(i, i + 1));
-  const runs = [0, 1].map(() => grow(() => model.initialState(config), absorbInto, count));
-  const { state, totalMs, longestMs } = runs.toSorted((a, b) => a.totalMs - b.totalMs)[0]!;
+  const { state, totalMs, longestMs } = grow(() => model.initialState(config), absorbInto, count);
   const onlinePerS = onlineRate(() => {
     const online = structuredClone(state);
     online.nextRefit = Infinity;

@@ -71,7 +71,7 @@ const KNOWN: readonly (readonly [number, number])[] = [
 ];
 
 /** Seconds between the samples, as the seasons suggest. */
-export function periodOf(random: RandomState, [short, long]: readonly [number, number]): number {
+function periodOf(random: RandomState, [short, long]: readonly [number, number]): number {
   const ratio = short > 0 ? long / short : 0;
   if (Math.abs(ratio - 7) < 0.01) return DAY_S / short;
   if (Math.abs(ratio - 24) < 0.01) return HOUR_S / short;

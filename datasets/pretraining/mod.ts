@@ -10,4 +10,4 @@ export {
   type RealPack,
 } from "./real_pack.ts";
 export { type DrawnSeries, drawSeries, JITTER_MAX } from "./draw_series.ts";
-export { periodOf, SEASON_MAX, type SeasonFinder } from "./hints.ts";
+export { SEASON_MAX, type SeasonFinder } from "./hints.ts";

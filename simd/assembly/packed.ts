@@ -107,3 +107,22 @@ export function subtract_outer(
     p = entry(p, i + 1);
   }
 }
+
+/** P ← P − factor·column·columnᵀ, rounded to f32; every sum in f64. */
+export function subtract_outer_rounded(p: usize, column: usize, factor: f64, size: i32): void {
+  for (let i = 0; i < size; i++) {
+    const scaled = load<f64>(entry(column, i)) * factor;
+    const scale = f64x2.splat(scaled);
+    let j = 0;
+    for (; j < i; j += 2) {
+      const at = entry(p, j);
+      const less = f64x2.sub(v128.load(at), f64x2.mul(scale, v128.load(entry(column, j))));
+      v128.store(at, f64x2.promote_low_f32x4(f32x4.demote_f64x2_zero(less)));
+    }
+    if (j == i) {
+      const at = entry(p, j);
+      store<f64>(at, <f64> <f32> (load<f64>(at) - scaled * load<f64>(entry(column, j))));
+    }
+    p = entry(p, i + 1);
+  }
+}

@@ -22,6 +22,13 @@ export interface PackedKernels {
     grow: number,
     size: number,
   ): void;
+  /** P ← P − factor·column·columnᵀ, rounded to f32; every sum in f64. */
+  subtractOuterRounded(
+    cov: Float64Array,
+    column: Float64Array,
+    factor: number,
+    size: number,
+  ): void;
 }
 
 /** Arrays in one area of the kernels' memory; each of any content. */
@@ -119,6 +126,15 @@ export class PackedUnit implements PackedKernels {
     size: number,
   ): void {
     this.#kernels.subtract_outer!(cov.byteOffset, column.byteOffset, factor, grow, size);
+  }
+
+  subtractOuterRounded(
+    cov: Float64Array,
+    column: Float64Array,
+    factor: number,
+    size: number,
+  ): void {
+    this.#kernels.subtract_outer_rounded!(cov.byteOffset, column.byteOffset, factor, size);
   }
 }
 

@@ -44,7 +44,7 @@ function weightsOf(window: number): Float64Array {
 
 /** Weighted mean and distance of the window at `start` to the one at `query`. */
 function compare(
-  values: Float64Array,
+  values: Float32Array,
   start: number,
   query: number,
   queryLevel: number,

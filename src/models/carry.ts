@@ -6,7 +6,7 @@
 import { arLags, arObserve, arStart, type ArState } from "./ar_differences.ts";
 import { PHASE_SEASONS_MIN } from "./calibration.ts";
 import type { EnsembleState } from "./ensemble.ts";
-import type { TrackUnits } from "./filter_track.ts";
+import { keptFilter, type TrackUnits } from "./filter_track.ts";
 import { LONG_SERIES } from "./bank.ts";
 import { filtersAfter, lossHalfOf, thetaOf } from "./replay.ts";
 import { type Setting, startLevelsOf } from "./refit_setting.ts";
@@ -87,7 +87,7 @@ export function carryOver(
       ...track,
       theta: thetaOf(thetas, k),
       units: { ...setting.units[k]! },
-      filter: filters[k]!,
+      filter: keptFilter(filters[k]!),
     })),
   };
 }

@@ -31,6 +31,7 @@ import { meanObserve, type MeanState } from "./naive.ts";
 import { ADAPT_INPUTS, adaptLeads, adaptLearn } from "./neural_adapt.ts";
 import type { NeuralPast } from "./neural_replay.ts";
 import {
+  neuralCatchUp,
   neuralMedianAt,
   neuralObserve,
   type NeuralRun,
@@ -355,7 +356,11 @@ export function ensembleObserve(
     trackObserve(track, u, units.transform === "none" ? z : toTrackUnits(units, value));
   }
   if (run.past === null) {
-    for (const neural of run.neural) neuralObserve(neural, u, value);
+    for (const neural of run.neural) {
+      neuralObserve(neural, u, value);
+      // Without a filter the network is asked about each next sample.
+      if (run.tracks.length === 0) neuralCatchUp(neural);
+    }
   }
   state.low = Math.min(state.low, z);
   state.high = Math.max(state.high, z);

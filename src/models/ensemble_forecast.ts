@@ -34,6 +34,7 @@ import { fanOffset } from "./neural_fan.ts";
 import {
   correctOutlook,
   MEDIAN,
+  neuralCatchUp,
   neuralForecast,
   neuralMedianAt,
   type NeuralRun,
@@ -44,14 +45,18 @@ import { leadGroups } from "./readout.ts";
 /** Members on the log or root are cut nearer to what was seen: they run away faster. */
 const RANGE_CUT_TRANSFORMED = 0.4;
 
-/** All members' forecasts from the newest slot, normalised and cut to the plausible range. */
-function forecastMembers(run: EnsembleRun): void {
+/**
+ * All members' forecasts from the newest slot, normalised and cut to the plausible range.
+ *
+ * @param isLive  whether statistics alone are made from them: the networks are asked roughly then
+ */
+function forecastMembers(run: EnsembleRun, isLive: boolean): void {
   const { state, forecasts, bases } = run;
   const slot = newestSlot(state);
   for (let k = 0; k < bases.length; k++) trackBaseInto(run.tracks[k]!, slot, bases[k]!);
   for (let i = 0; i < run.memberKinds.length; i++) {
     const out = forecasts[i]!;
-    forecastMemberInto(run, i, out);
+    forecastMemberInto(run, i, out, isLive);
     const share = run.transformed[i] === 1 ? RANGE_CUT_TRANSFORMED : RANGE_CUT;
     const room = share * (state.high - state.low);
     cutInto(run, out, state.low - room, state.high + room);
@@ -74,7 +79,12 @@ function cutInto(run: EnsembleRun, out: Float64Array, low: number, high: number)
 }
 
 /** One member's forecast, normalised.                                                     [lead] */
-function forecastMemberInto(run: EnsembleRun, member: number, out: Float64Array): void {
+function forecastMemberInto(
+  run: EnsembleRun,
+  member: number,
+  out: Float64Array,
+  isLive: boolean,
+): void {
   const { state } = run;
   const { horizon, grid, seasons, length } = state;
   const slot = newestSlot(state);
@@ -104,7 +114,7 @@ function forecastMemberInto(run: EnsembleRun, member: number, out: Float64Array)
       break;
     }
     case "neural":
-      neuralMedianInto(run, run.memberNeural[member]!, slot, out);
+      neuralMedianInto(run, run.memberNeural[member]!, slot, out, isLive);
       break;
     default:
       kind satisfies never;
@@ -117,10 +127,13 @@ function neuralMedianInto(
   neural: NeuralRun,
   slot: number,
   out: Float64Array,
+  isLive: boolean,
 ): void {
   const { quantiles, medians, units, inputs } = neural.outlook;
   if (run.past === null) {
-    neuralForecast(neural, slot);
+    // The samples up to here are those of a live forecast, whoever asks for others in between.
+    if (isLive) neuralCatchUp(neural);
+    neuralForecast(neural, slot, isLive);
   } else {
     const past = run.past.outlooks[run.neural.indexOf(neural)]!.get(run.past.count);
     invariant(past, "a replay asks for the origins that it announced");
@@ -175,8 +188,8 @@ function weighMembers(run: EnsembleRun): void {
 type Outlook = Pick<PendingForecast, "members" | "point" | "spread" | "size">;
 
 /** Members, weighted mean and disagreement from the newest slot. */
-function outlookInto(run: EnsembleRun, out: Outlook): void {
-  forecastMembers(run);
+function outlookInto(run: EnsembleRun, out: Outlook, isLive: boolean): void {
+  forecastMembers(run, isLive);
   weighMembers(run);
   const { state, forecasts, mean, apart } = run;
   const { horizon } = state;
@@ -241,7 +254,7 @@ export function forecastFromNewest(run: EnsembleRun): PendingForecast {
     condition: new Float32Array(0),
     bounds: new Float32Array(0),
   };
-  outlookInto(run, pending);
+  outlookInto(run, pending, false);
   return { ...pending, ...lessonsOf(run) };
 }
 
@@ -291,7 +304,7 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
   const pending = livePending(run);
   const { members, point, condition, bounds } = pending;
   pending.slot = slot;
-  outlookInto(run, { members, point, spread, size });
+  outlookInto(run, { members, point, spread, size }, true);
   conditionsInto(calibration, slot, spread, size, condition);
   if (run.neural.length > 0) Object.assign(pending, lessonsOf(run));
   const hasFan = run.neural.length > 0;

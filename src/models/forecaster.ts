@@ -34,6 +34,7 @@ import {
   newestSamples,
   pushSample,
   type SampleBuffer,
+  sampleTime,
 } from "./sample_buffer.ts";
 import { sampleSlotTime, slotTime } from "./slot_clock.ts";
 import { GRID_ROOM_MAX } from "./slot_grid.ts";
@@ -82,8 +83,11 @@ export const LEARNED_LEADS_MAX = 96;
 /** Values at which the first fit is made. */
 export const FIRST_FIT_SAMPLES = 8;
 
-/** A fit is made again each time the count of values has grown by this factor. */
-const REFIT_GROWTH = 1.5;
+/** A fit is made again each time the count of values has grown by the factor of its length. */
+const REFIT_GROWTH = { young: 1.5, settled: 2 } as const;
+
+/** Values from which on a stream counts as settled. */
+const SETTLED_SAMPLES = 400;
 
 /**
  * Before the first fit the error at a lead is this share of the usual step times lead^0.35, learned
@@ -92,8 +96,7 @@ const REFIT_GROWTH = 1.5;
 const COLD_SHARE = 0.8;
 const COLD_GROWTH = 0.35;
 
-/** A whole context is fitted on these shares of it first. */
-export const CONTEXT_PREFIXES: readonly number[] = [0.5, 0.75];
+const CONTEXT_PREFIXES = [0.5, 0.75];
 
 /** Few samples say little of the scale: 1 + this / count. */
 const COLD_WIDENING = 4;
@@ -118,10 +121,10 @@ export function stateBytesMax(
   const leads = LEARNED_LEADS_MAX;
   const packed = (size: number) => size * (size + 1) / 2;
   const readoutBytes = (size: number) => 8 * (packed(size) + leads + 3) + 4 * size * leads;
-  let total = BUFFER_ROOM_MAX * 16 + GRID_ROOM_MAX * 9;
+  let total = BUFFER_ROOM_MAX * 16 + GRID_ROOM_MAX * 5;
   for (const filter of filtersOf(members)) {
     const readouts = readoutsOf(members, filter);
-    total += 8 * (packed(STRUCTURAL_STATES_MAX) + STRUCTURAL_STATES_MAX) + 2048;
+    total += 4 * packed(STRUCTURAL_STATES_MAX) + 8 * STRUCTURAL_STATES_MAX + 2048;
     if (readouts.light) total += readoutBytes(LIGHT_FEATURES_MAX);
     if (readouts.full) total += readoutBytes(FEATURES_MAX);
     if (readouts.light || readouts.full) {
@@ -225,7 +228,8 @@ function refitState(
   });
   state.ensemble = fitted.state;
   state.records = fitted.records;
-  state.nextRefit = Math.max(state.seen + 1, Math.ceil(state.seen * REFIT_GROWTH));
+  const growth = state.seen < SETTLED_SAMPLES ? REFIT_GROWTH.young : REFIT_GROWTH.settled;
+  state.nextRefit = Math.max(state.seen + 1, Math.ceil(state.seen * growth));
 }
 
 /** Level and scale before the first fit: the last value and the mean step so far. */
@@ -243,8 +247,10 @@ function coldExpectation(state: ForecasterState): { mean: number; meanAbs: numbe
 }
 
 function coldPeriodS(state: ForecasterState): number | null {
-  const { times, length } = state.buffer;
-  return length < 2 ? null : (times[length - 1]! - times[0]!) / (length - 1);
+  const { buffer } = state;
+  const { length } = buffer;
+  if (length < 2) return null;
+  return (sampleTime(buffer, length - 1) - sampleTime(buffer, 0)) / (length - 1);
 }
 
 function coldQuantiles(
@@ -254,7 +260,7 @@ function coldQuantiles(
 ): Float64Array {
   const { mean, meanAbs } = coldExpectation(state);
   const periodS = coldPeriodS(state);
-  const origin = state.buffer.times[state.buffer.length - 1]!;
+  const origin = sampleTime(state.buffer, state.buffer.length - 1);
   const out = new Float64Array(timesS.length * quantiles.length);
   for (let t = 0; t < timesS.length; t++) {
     const lead = periodS === null ? t + 1 : Math.max(1, (timesS[t]! - origin) / periodS);
@@ -374,8 +380,8 @@ function summaryOf(state: ForecasterState): ModelSummary {
  * Makes a model of a set of members: a committee of many, or one alone.
  *
  * Each sample advances all members at constant cost. Parameters are fitted from the newest 2,000
- * values at 8, 12, 18, … values, each time the count has grown by half, so that fitting costs a
- * bounded share of all work.
+ * values at 8, 12, 18, … values, each time the count has grown by half, later doubled, so that
+ * fitting costs a falling share of all work.
  *
  * @param name     name and version
  * @param members  where one is not usable on a series it is left out

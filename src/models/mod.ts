@@ -14,7 +14,7 @@ import {
 } from "./registry.ts";
 
 /** Version of the members' behaviour; it goes into every model's name and hash. */
-const VERSION = 4;
+const VERSION = 5;
 
 /** The members of the committee, in the order in which ties are broken. */
 const COMMITTEE: readonly MemberName[] = [
@@ -59,7 +59,7 @@ export const MODEL_NAMES: readonly string[] = Object.keys(MODELS);
 export const NEURAL_MODEL = "neural";
 
 /** The networks that the committee hears where their weights are there. */
-export const COMMITTEE_NETWORKS: readonly string[] = ["neural_small", "neural_mamba"];
+export const COMMITTEE_NETWORKS: readonly string[] = ["neural_small", "neural_twin"];
 
 /** Version of how networks serve. */
 const NEURAL_VERSION = 2;
@@ -104,12 +104,6 @@ export function setModel(name: string, bytes: Uint8Array | null): void {
   }
   if (bytes === null) withdrawNetwork(name);
   else serveNetwork(readNetwork(name, bytes));
-}
-
-/** The committee's members, its networks among them where their weights are there. */
-export function committeeMembers(): readonly MemberName[] {
-  const voices = COMMITTEE_NETWORKS.flatMap((voice) => networkNamed(voice) ?? []);
-  return [...COMMITTEE, ...voices.map(({ id }) => networkMember(id))];
 }
 
 /**

@@ -58,7 +58,7 @@ export function neuralReplay(
   const past = new Map<number, NeuralOutlook>();
   const width = runner.hiddenLength;
   for (const { count, last, rows } of kept) {
-    const decoded = runner.decode(
+    const decoded = runner.decodeRoughly(
       hidden.subarray((count - 1) * width, count * width),
       rows,
       horizon,

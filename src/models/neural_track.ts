@@ -31,13 +31,27 @@ export type NeuralTrack = {
   features: FeatureState;
   /** State of the backbone. */
   state: Float32Array;
-  /** What the decoder sees of the newest sample. */
+  /** What the decoder sees of the newest sample that the backbone has taken. */
   hidden: Float32Array;
+  /** Samples that the backbone has not taken yet: it takes a block of them at once. */
+  waiting: WaitingTokens;
   /** What the stream has taught the last layer. */
   adapt: AdaptState;
   /** Factors of the fan's half widths, from past errors: see `neural_fan.ts`.   [level, bucket] */
   fan: Float64Array;
 };
+
+/** Tokens of samples in a row, and the slots that lie before each. */
+export type WaitingTokens = {
+  count: number;
+  /** [room, TOKEN_FEATURES] */
+  tokens: Float32Array;
+  /** [room] */
+  elapsed: Float64Array;
+};
+
+/** Samples that wait at most: a block of them costs three quarters of as many one by one. */
+export const WAITING_TOKENS_MAX = 8;
 
 /** A neural track with its network and scratch space. */
 export type NeuralRun = {
@@ -47,9 +61,12 @@ export type NeuralRun = {
   /** First season in slots, 0 = none. */
   readonly season: number;
   readonly rows: LeadRows;
-  readonly token: Float32Array;
-  readonly elapsed: Float64Array;
+  /** Elapsed time of the waiting samples on the season's clock. */
   readonly seasonal: Float64Array;
+  /** What the decoder sees after each of them. */
+  readonly hiddenRows: Float32Array;
+  /** What the backbone comes to with the waiting samples; stale while not valid. */
+  readonly ahead: { isValid: boolean; readonly hidden: Float32Array; readonly state: Float32Array };
   /** Lead group of each lead, for the correction. */
   readonly groups: Uint8Array;
   /** The newest forecast, corrected. */
@@ -105,6 +122,7 @@ export function neuralStart(
     features: featureStart(featureSeasons(seasons)),
     state: new Float32Array(runner.stateLength),
     hidden: new Float32Array(runner.hiddenLength),
+    waiting: { count: 0, tokens: new Float32Array(0), elapsed: new Float64Array(0) },
     adapt: adaptStart(horizon),
     fan: new Float64Array(WATCHED_LEVELS.length * leadBuckets(horizon).length).fill(1),
   };
@@ -123,9 +141,13 @@ export function openNeural(
     horizon,
     season: featureSeasons(seasons)[0],
     rows: leadRows(horizon),
-    token: new Float32Array(TOKEN_FEATURES),
-    elapsed: new Float64Array(1),
-    seasonal: new Float64Array(1),
+    seasonal: new Float64Array(WAITING_TOKENS_MAX),
+    hiddenRows: new Float32Array(WAITING_TOKENS_MAX * runner.hiddenLength),
+    ahead: {
+      isValid: false,
+      hidden: new Float32Array(runner.hiddenLength),
+      state: new Float32Array(runner.stateLength),
+    },
     groups: adaptGroups(horizon),
     outlook: emptyOutlook(horizon),
   };
@@ -150,13 +172,52 @@ function takeInto(track: NeuralTrack, u: number, value: number, tokens: Float32A
   takeSample(track.features, track.lastU, inUnits(track, value), tokens, at);
 }
 
-/** Takes a sample at slot time `u`. */
+/** Takes a sample at slot time `u`: the features at once, the backbone with the next block. */
 export function neuralObserve(run: NeuralRun, u: number, value: number): void {
-  const { track, runner, token, elapsed, seasonal } = run;
-  takeInto(track, u, value, token, 0);
-  elapsed[0] = track.features.elapsed;
-  seasonal[0] = track.features.elapsed * seasonClock(track.features);
-  runner.absorb(track.state, token, elapsed, seasonal, 1, track.hidden);
+  const { track, ahead } = run;
+  const { waiting } = track;
+  if (waiting.elapsed.length === 0) {
+    waiting.tokens = new Float32Array(WAITING_TOKENS_MAX * TOKEN_FEATURES);
+    waiting.elapsed = new Float64Array(WAITING_TOKENS_MAX);
+  }
+  takeInto(track, u, value, waiting.tokens, waiting.count * TOKEN_FEATURES);
+  waiting.elapsed[waiting.count] = track.features.elapsed;
+  waiting.count++;
+  ahead.isValid = false;
+  if (waiting.count === WAITING_TOKENS_MAX) neuralCatchUp(run);
+}
+
+/** The backbone takes the samples that wait. */
+export function neuralCatchUp(run: NeuralRun): void {
+  if (run.track.waiting.count === 0) return;
+  takeWaiting(run, run.track.state, run.track.hidden);
+  run.track.waiting.count = 0;
+  run.ahead.isValid = false;
+}
+
+function takeWaiting(run: NeuralRun, state: Float32Array, hidden: Float32Array): void {
+  const { track: { features, waiting }, runner, seasonal, hiddenRows } = run;
+  const { count, tokens, elapsed } = waiting;
+  const clock = seasonClock(features);
+  for (let i = 0; i < count; i++) seasonal[i] = elapsed[i]! * clock;
+  runner.absorb(state, tokens, elapsed, seasonal, count, hiddenRows);
+  const width = runner.hiddenLength;
+  hidden.set(hiddenRows.subarray((count - 1) * width, count * width));
+}
+
+/**
+ * What the decoder sees of the newest sample. The track stays as it is, samples wait on: it does
+ * not depend on who asks when.
+ */
+function newestHidden(run: NeuralRun): Float32Array {
+  const { track, ahead } = run;
+  if (track.waiting.count === 0) return track.hidden;
+  if (!ahead.isValid) {
+    ahead.state.set(track.state);
+    takeWaiting(run, ahead.state, ahead.hidden);
+    ahead.isValid = true;
+  }
+  return ahead.hidden;
 }
 
 /**
@@ -241,26 +302,37 @@ export function correctOutlook(run: NeuralRun): void {
 const LEAD_MIN = 0.01;
 
 /** Decodes at slot times after the newest sample, as the network gives it. */
-function decodeAt(run: NeuralRun, us: ArrayLike<number>, out: NeuralOutlook): void {
+function decodeAt(
+  run: NeuralRun,
+  us: ArrayLike<number>,
+  out: NeuralOutlook,
+  isRough: boolean,
+): void {
   const { track, runner, rows, season } = run;
   for (let i = 0; i < us.length; i++) {
     takeLead(track.features, knownLead(Math.max(LEAD_MIN, us[i]! - track.lastU), season), rows, i);
   }
-  const decoded = runner.decode(track.hidden, rows, us.length);
+  const decoded = isRough
+    ? runner.decodeRoughly(newestHidden(run), rows, us.length)
+    : runner.decode(newestHidden(run), rows, us.length);
   outlookInto(track.features.last, rows, decoded, us.length, out);
 }
 
-/** Forecasts the leads of the horizon, whole slots after `slot`, into the run's outlook. */
-export function neuralForecast(run: NeuralRun, slot: number): void {
+/**
+ * Forecasts the leads of the horizon, whole slots after `slot`, into the run's outlook.
+ *
+ * @param isRough  whether a forecast is enough that statistics are made from
+ */
+export function neuralForecast(run: NeuralRun, slot: number, isRough = false): void {
   const us = Float64Array.from({ length: run.horizon }, (_, l) => slot + 1 + l);
-  decodeAt(run, us, run.outlook);
+  decodeAt(run, us, run.outlook, isRough);
   correctOutlook(run);
 }
 
 /** The median at one slot time, in units of the scale. */
 export function neuralMedianAt(run: NeuralRun, u: number): number {
   const one = emptyOutlook(1);
-  decodeAt(run, [u], one);
+  decodeAt(run, [u], one, false);
   const lead = Math.round(u - run.track.lastU);
   correctRow(run.track, run.groups[Math.min(run.horizon, Math.max(1, lead)) - 1]!, one, 0);
   return one.quantiles[MEDIAN]!;

@@ -1,7 +1,7 @@
 import { type PackedArea, type PackedKernels, packedUnit } from "../device/mod.ts";
 
 /** The kernels in plain loops: what those of {@linkcode packedUnit} are held to, bit for bit. */
-export const PLAIN_PACKED: PackedKernels = { covTimesRow, subtractOuter };
+export const PLAIN_PACKED: PackedKernels = { covTimesRow, subtractOuter, subtractOuterRounded };
 
 function covTimesRow(
   cov: Float64Array,
@@ -36,6 +36,19 @@ function subtractOuter(
   }
 }
 
+function subtractOuterRounded(
+  cov: Float64Array,
+  column: Float64Array,
+  factor: number,
+  size: number,
+): void {
+  let at = 0;
+  for (let i = 0; i < size; i++) {
+    const scaled = column[i]! * factor;
+    for (let j = 0; j <= i; j++, at++) cov[at] = Math.fround(cov[at]! - scaled * column[j]!);
+  }
+}
+
 /** The vectors of a filter, and the kernels that can reach them and its covariance. */
 export type PackedWork = {
   readonly kernels: PackedKernels;
@@ -51,15 +64,22 @@ export function plainWork(size: number): PackedWork {
   return { kernels: PLAIN_PACKED, row: vector(), column: vector() };
 }
 
-/** Anything with a packed covariance, one or several after the other. */
-export type HasCov = { cov: Float64Array };
+/**
+ * Anything with a packed covariance, one or several after the other; one that is kept in f32 is in
+ * f64 while it is at work.
+ */
+export type HasCov = { cov: Float64Array | Float32Array };
 
 /**
  * States whose covariances are in the kernels' memory for as long as a run of samples takes. The
  * last that came leaves first.
  */
 export class Residents {
-  readonly #guests: { readonly state: HasCov; readonly home: Float64Array }[] = [];
+  readonly #guests: {
+    readonly state: HasCov;
+    readonly home: HasCov["cov"];
+    readonly isBorrowed: boolean;
+  }[] = [];
 
   /**
    * Moves the covariance of `state` into the kernels' memory until `leaveAll`.
@@ -72,9 +92,15 @@ export class Residents {
     const area: PackedArea | undefined = unit?.borrow(size, count);
     if (unit === undefined || area === undefined) return undefined;
     area.cov.set(state.cov);
-    this.#guests.push({ state, home: state.cov });
+    this.#guests.push({ state, home: state.cov, isBorrowed: true });
     state.cov = area.cov;
     return { kernels: unit, row: area.row, column: area.column };
+  }
+
+  /** Moves the covariance of `state` into an array in f64 until `leaveAll`, for the plain loops. */
+  widen(state: HasCov): void {
+    this.#guests.push({ state, home: state.cov, isBorrowed: false });
+    state.cov = Float64Array.from(state.cov);
   }
 
   /** Moves all covariances back into the arrays they came from. */
@@ -82,7 +108,7 @@ export class Residents {
     for (let guest = this.#guests.pop(); guest !== undefined; guest = this.#guests.pop()) {
       guest.home.set(guest.state.cov);
       guest.state.cov = guest.home;
-      packedUnit()!.giveBack();
+      if (guest.isBorrowed) packedUnit()!.giveBack();
     }
   }
 }

@@ -14,7 +14,7 @@ import {
   type Setting,
   settingOf,
 } from "./refit_setting.ts";
-import { judged, type JudgedForecast, naiveScaleOf, replay, thinPending } from "./replay.ts";
+import { judged, naiveScaleOf, replay, thinPending } from "./replay.ts";
 import { fitSeries, fitStructural, seasonRows } from "./structural_fit.ts";
 import { structuralLayout, THETA } from "./structural_layout.ts";
 
@@ -29,7 +29,12 @@ const FIT_SAMPLES = 1500;
 const FIT_SEASONS = 4;
 
 /** Fits all filters on the newest of the first `count` samples. */
-function fitAll(setting: Setting, count: number, warm: Float64Array | null): Float64Array {
+function fitAll(
+  setting: Setting,
+  count: number,
+  warm: Float64Array | null,
+  isCarried: boolean,
+): Float64Array {
   const { input, us, seasons } = setting;
   const longest = seasons.at(-1)?.length ?? 0;
   const from = Math.max(0, count - Math.max(FIT_SAMPLES, Math.ceil(FIT_SEASONS * longest)));
@@ -46,13 +51,14 @@ function fitAll(setting: Setting, count: number, warm: Float64Array | null): Flo
     rows ??= seasonRows(layout, stretch);
     const series = fitSeries(layout, stretch, values, startLevel, input.horizon, rows);
     const before = warm?.slice(k * THETA.size, (k + 1) * THETA.size) ?? null;
-    thetas.set(fitStructural(series, before), k * THETA.size);
+    const effort = isCarried && before !== null ? "brief" : "thorough";
+    thetas.set(fitStructural(series, before, effort), k * THETA.size);
   });
   return thetas;
 }
 
 /** The records of this refit: earlier ones that still fit, prefixes, then all samples. */
-function fitRecords(setting: Setting): FitRecord[] {
+function fitRecords(setting: Setting, isCarried: boolean): FitRecord[] {
   const { input, filters } = setting;
   const size = filters.length * THETA.size;
   const length = input.values.length;
@@ -61,7 +67,7 @@ function fitRecords(setting: Setting): FitRecord[] {
     const rounded = length > 30 || share === 1 ? Math.round(share * length) : length * share;
     const count = Math.min(length, Math.max(FIT_SAMPLES_MIN, Math.floor(rounded)));
     const warm = records.at(-1)?.thetas ?? null;
-    const thetas = fitAll(setting, count, warm);
+    const thetas = fitAll(setting, count, warm, isCarried);
     records.push({ count: input.seen - length + count, thetas });
   }
   return records.slice(-FIT_RECORDS_MAX);
@@ -73,19 +79,14 @@ function fitRecords(setting: Setting): FitRecord[] {
  *
  * Every origin of the replay uses the newest parameters fitted on samples before it (the earliest
  * kept fit where there is none), so the errors are honest ones.
- *
- * @returns past: the forecasts of the replay and their errors; none where what ran before goes on
  */
-export function refit(
-  input: RefitInput,
-): { state: EnsembleState; records: FitRecord[]; past: JudgedForecast[] } {
+export function refit(input: RefitInput): { state: EnsembleState; records: FitRecord[] } {
   const found = settingOf(input);
   const carried = input.before === null ? null : carriedSetting(found, input.before);
   const setting = carried ?? found;
-  const records = fitRecords(setting);
+  const records = fitRecords(setting, carried !== null);
   if (carried !== null) {
-    const state = carryOver(carried, input.before!, records.at(-1)!.thetas);
-    return { state, records, past: [] };
+    return { state: carryOver(carried, input.before!, records.at(-1)!.thetas), records };
   }
   const { run, past, fans } = replay(setting, records);
   const { state } = run;
@@ -111,5 +112,5 @@ export function refit(
   state.dependence = fitDependence(came, state.horizon, state.seasons[0]?.slots ?? 1);
   thinPending(state);
   state.originSlot = state.pending.at(-1)?.slot ?? newestSlot(state) - state.horizon;
-  return { state, records, past: came };
+  return { state, records };
 }

@@ -32,8 +32,8 @@ export const NETWORKS_MAX = 64;
 /** Bytes of one file. */
 export const NETWORK_BYTES_MAX = 16 * 2 ** 20;
 
-/** Features, history and what else a track keeps beside the network's own, packed. */
-const TRACK_BYTES_MAX = 12 * 1024 + 1536;
+/** Features, history, waiting tokens and what else a track keeps beside the network's own. */
+const TRACK_BYTES_MAX = 12 * 1024 + 2560;
 
 /** Hexadecimal digits of the hash in an id. */
 const HASH_DIGITS = 16;

@@ -17,6 +17,7 @@ import { conditionForecast, forecastFromNewest } from "./ensemble_forecast.ts";
 import {
   enterTrack,
   type FilterTrack,
+  keptFilter,
   openTrack,
   toTrackUnits,
   trackFeatureCount,
@@ -44,6 +45,10 @@ const LOSS_SHARE = 1 / 4;
 /** Origins of a replay over a long series, and over which it takes every sample. */
 const REPLAY_ORIGINS = 72;
 const REPLAY_ALL_UP_TO = 160;
+
+/** Origins of a replay of a stream that is served: the next samples teach the same. */
+const LIVE_REPLAY_ORIGINS = 36;
+
 const REPLAY_ORIGINS_PER_HORIZON = 16;
 const NEWEST_ORIGINS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
 
@@ -197,11 +202,12 @@ function neuralPastOf(
 }
 
 /** After which sample counts a replay forecasts. */
-function replayOrigins(length: number, horizon: number): Set<number> {
+function replayOrigins(length: number, horizon: number, isServed: boolean): Set<number> {
   const origins = new Set<number>();
   const isShort = length <= REPLAY_ALL_UP_TO;
   const first = isShort ? Math.min(Math.max(Math.floor(0.4 * length), 4), length - 1) : length >> 1;
-  const most = isShort ? length - first : REPLAY_ORIGINS;
+  const all = isShort ? length - first : REPLAY_ORIGINS;
+  const most = isServed ? Math.min(all, LIVE_REPLAY_ORIGINS) : all;
   // Forecasts that overlap by more than this err together.
   const apart = Math.max(1, (length - first) / most, horizon / REPLAY_ORIGINS_PER_HORIZON);
   for (let before = 1; before <= length - first; before += apart) {
@@ -247,7 +253,7 @@ function switchParameters(
   const filters = filtersAfter(setting, thetas, count);
   state.tracks.forEach((track, k) => {
     track.theta = thetaOf(thetas, k);
-    track.filter = filters[k]!;
+    track.filter = keptFilter(filters[k]!);
   });
 }
 
@@ -265,7 +271,8 @@ export function replay(
   const switches = records.map(({ count, thetas }) => ({ at: count - before, thetas }));
   while (switches.length > 1 && switches[1]!.at <= 0) switches.shift();
   const state = startEnsemble(setting, switches[0]!.thetas);
-  const origins = replayOrigins(us.length, input.horizon);
+  const isServed = input.prefixes.length === 0;
+  const origins = replayOrigins(us.length, input.horizon, isServed);
   const neuralPast = neuralPastOf(setting, state, origins);
   let run = openEnsemble(state);
   run.past = neuralPast;
@@ -299,11 +306,8 @@ export function replay(
   return { run, past, fans };
 }
 
-/** A forecast of a replay, its members' included, and how it came out. */
-export type JudgedForecast = PastForecast & Pick<PendingForecast, "members">;
-
 /** How the forecasts of a replay came out on the slots that followed. */
-export function judged(run: EnsembleRun, past: readonly PendingForecast[]): JudgedForecast[] {
+export function judged(run: EnsembleRun, past: readonly PendingForecast[]): PastForecast[] {
   const { grid, horizon } = run.state;
   return past.map((forecast) => {
     const errors = new Float64Array(horizon).fill(NaN);

@@ -3,8 +3,8 @@
  * without a sample holds a prediction and is marked unknown, so that nobody learns from it.
  */
 export type SlotGrid = {
-  /** Values of slots `first … first + length − 1`, then spare room. */
-  values: Float64Array;
+  /** Values of slots `first … first + length − 1` in units of their scale, then spare room. */
+  values: Float32Array;
   /** 1 where a sample was seen. */
   known: Uint8Array;
   length: number;
@@ -22,7 +22,7 @@ export const GRID_ROOM_MAX = GRID_SLOTS_MAX + GRID_SPARE;
 
 /** An empty grid whose first slot will be `first`. */
 export function emptyGrid(first: number): SlotGrid {
-  return { values: new Float64Array(64), known: new Uint8Array(64), length: 0, first };
+  return { values: new Float32Array(64), known: new Uint8Array(64), length: 0, first };
 }
 
 /** Appends the next slot; the oldest slots are dropped when the grid is full. */
@@ -35,7 +35,7 @@ export function pushSlot(grid: SlotGrid, value: number, known: boolean): void {
   }
   if (grid.length === grid.values.length) {
     const room = Math.min(2 * grid.length, GRID_ROOM_MAX);
-    const values = new Float64Array(room);
+    const values = new Float32Array(room);
     values.set(grid.values);
     const known = new Uint8Array(room);
     known.set(grid.known);

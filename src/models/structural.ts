@@ -220,12 +220,14 @@ export type Innovation = {
  *
  * @param work  the observation row there in `row`, scratch in `column`, and the kernels for `cov`
  * @param out   receives the unclipped innovation and its variance
+ * @param isKeptInF32  whether the covariance is left as it will be kept, rounded to f32
  */
 export function observe(
   state: StructuralState,
   work: PackedWork,
   value: number,
   out: Innovation,
+  isKeptInF32 = false,
 ): void {
   const { mean, cov } = state;
   const { kernels, row, column } = work;
@@ -239,7 +241,8 @@ export function observe(
   const used = clipInnovation(state, innovation, Math.sqrt(variance));
   const gain = used / variance;
   for (let i = 0; i < size; i++) mean[i] = mean[i]! + column[i]! * gain;
-  kernels.subtractOuter(cov, column, 1 / variance, 1, size);
+  if (isKeptInF32) kernels.subtractOuterRounded(cov, column, 1 / variance, size);
+  else kernels.subtractOuter(cov, column, 1 / variance, 1, size);
 }
 
 /** Clips an innovation at the running scale, which it then updates. */
@@ -264,6 +267,8 @@ export function clipInnovation(
 }
 
 /** Running scale of the innovations, in units of their own deviation. */
-export function innovationScale(state: StructuralState): number {
+export function innovationScale(
+  state: Pick<StructuralState, "scaleSum" | "scaleWeight">,
+): number {
   return SCALE_OF_MEAN_ABS * state.scaleSum / (state.scaleWeight + 1e-12);
 }

@@ -60,11 +60,24 @@ const BOUNDS: readonly (readonly [number, number])[] = [
 /** Most origins of the multi-step criterion. */
 const CRITERION_ORIGINS_MAX = 24;
 
-/** Rounds over all coordinates at each step size. */
-const ROUNDS = 2;
+/** What a search spends. */
+type Effort = {
+  /** Rounds over all coordinates at each step size. */
+  readonly rounds: number;
+  /** What a move must gain to be kept, in units of log likelihood. */
+  readonly gainMin: number;
+  /** How far a move may lie behind the best at a checkpoint before it is given up, in the same. */
+  readonly behindMax: number;
+};
 
-/** What a move must gain to be kept, in units of log likelihood. */
-const GAIN_MIN = 0.1;
+/** Of a search whose parameters a replay learns from, and of one beside what was learned. */
+const EFFORTS = {
+  thorough: { rounds: 2, gainMin: 0.1, behindMax: Infinity },
+  brief: { rounds: 1, gainMin: 1, behindMax: 3 },
+} as const satisfies Record<string, Effort>;
+
+/** Where a move is looked at on its way, in shares of the samples. */
+const CHECKPOINTS = [0.25, 0.375, 0.5, 0.625, 0.75, 0.875];
 
 const COLD_STEPS = [1, 0.5];
 const WARM_STEPS = [0.5];
@@ -165,6 +178,7 @@ const WORST = 1e30;
 /** Both parts of the criterion while it is summed, and the step that the pass is set to. */
 type Sums = { logs: number; farSum: number; farTerms: number; dt: number };
 
+/** The criterion of the first `count` samples. */
 function criterionOf({ layout, pass }: FitSeries, sums: Sums, count: number): number {
   const share = layout.kind.multiStepShare;
   const near = 0.5 * sums.logs / count +
@@ -199,25 +213,61 @@ function passOver(
 }
 
 /**
+ * How a criterion came about: count times the criterion of the first `count` samples at each of the
+ * {@linkcode CHECKPOINTS}, filled as far as a pass came.                          [checkpoint]
+ */
+type Trace = Float64Array;
+
+type Race = { readonly trace: Trace; readonly rival: Trace | null; readonly behindMax: number };
+
+/** A trace before a pass. */
+export function emptyTrace(): Trace {
+  return new Float64Array(CHECKPOINTS.length).fill(NaN);
+}
+
+/** Where a pass stops: at the origins of the many-step criterion, or where it may be given up. */
+function stopsOf({ layout, us, horizon }: FitSeries, behindMax: number): number[] {
+  if (layout.kind.multiStepShare > 0) return criterionOrigins(us.length, horizon);
+  if (behindMax === Infinity) return [];
+  const stops = CHECKPOINTS.map((share) => Math.floor(share * us.length));
+  return stops.filter((at, k) => at > 0 && at !== stops[k - 1]);
+}
+
+/**
  * The fitting criterion per sample (lower is better).
  *
  *   c1 = mean(½ log S) + log mean(|v| / √S)                   Laplace, scale concentrated out
  *   c  = (1 − s)·c1 + s·log mean(|e_{o,l}| / √l)              s: the kind's multi-step share
+ *
+ * @param race  what to fill on the way, and the trace of a rival: a criterion that falls
+ *   `behindMax` behind it is given up as the worst
  */
-export function structuralCriterion(series: FitSeries, theta: Float64Array): number {
-  const { layout, us, pass, horizon } = series;
+export function structuralCriterion(
+  series: FitSeries,
+  theta: Float64Array,
+  { trace, rival, behindMax }: Race = { trace: emptyTrace(), rival: null, behindMax: Infinity },
+): number {
+  const { layout, us, pass } = series;
   const count = us.length;
   const model = structuralModel(layout, theta);
   startPass(pass, model, series.startLevel);
-  const origins = layout.kind.multiStepShare > 0 ? criterionOrigins(count, horizon) : [];
+  const isFar = layout.kind.multiStepShare > 0;
+  const stops = stopsOf(series, behindMax);
   const sums: Sums = { logs: 0, farSum: 0, farTerms: 0, dt: NaN };
-  let nextOrigin = 0;
+  let next = 0;
+  let checked = 0;
   for (let t = 0; t < count;) {
-    if (origins[nextOrigin] === t) {
-      addOriginErrors(series, model, t, sums);
-      nextOrigin++;
+    if (stops[next] === t) {
+      if (isFar) addOriginErrors(series, model, t, sums);
+      next++;
+      let isBehind = false;
+      for (; t >= CHECKPOINTS[checked]! * count - 1; checked++) {
+        trace[checked] = t * criterionOf(series, sums, t);
+        isBehind ||= rival !== null && trace[checked]! > rival[checked]! + behindMax;
+      }
+      if (isBehind) return WORST;
     }
-    const end = origins[nextOrigin] ?? count;
+    const end = stops[next] ?? count;
     if (!passOver(series, model, sums, t, end)) return WORST;
     t = end;
   }
@@ -274,58 +324,68 @@ export function roughCriterion(series: FitSeries): number {
 /**
  * Fits the parameters: the best of three starts (or `warm`), then
  * coordinate steps of 1 and ½ decade (from `warm`: ½ only), each followed as far as it gains.
+ * A move that is far behind on the way is given up there.
  *
  *   minimise  count·c(theta) + ½ Σ ((theta − mu) / sd)²
  *
  * @returns log10 parameters at the positions of {@linkcode THETA}
  */
-export function fitStructural(series: FitSeries, warm: Float64Array | null): Float64Array {
+export function fitStructural(
+  series: FitSeries,
+  warm: Float64Array | null,
+  effort: keyof typeof EFFORTS = "thorough",
+): Float64Array {
+  const { rounds, gainMin, behindMax } = EFFORTS[effort];
   const count = series.us.length;
   const { kind } = series.layout;
   const used = usedParameters(series.layout);
   // Steps back to where a search has been cost nothing: nothing there is better than the best.
   const known = new Map<string, number>();
-  const cost = (theta: Float64Array) => {
+  let trace = emptyTrace();
+  const cost = (theta: Float64Array, rival: Trace | null) => {
     const key = theta.join();
     let value = known.get(key);
     if (value === undefined) {
-      value = count * structuralCriterion(series, theta) + penalty(theta, used);
+      trace = emptyTrace();
+      const criterion = structuralCriterion(series, theta, { trace, rival, behindMax });
+      value = count * criterion + penalty(theta, used);
       known.set(key, value);
     }
     return value;
   };
   let best = warm?.slice() ?? coldStarts(kind)[0]!;
-  let bestCost = cost(best);
+  let bestCost = cost(best, null);
+  let bestTrace = trace;
   if (warm === null) {
     for (const start of coldStarts(kind).slice(1)) {
-      const startCost = cost(start);
-      if (startCost < bestCost) [best, bestCost] = [start, startCost];
+      const startCost = cost(start, null);
+      if (startCost < bestCost) [best, bestCost, bestTrace] = [start, startCost, trace];
     }
   }
-  const tryMove = (index: number, value: number, gain: number): boolean => {
+  const tryMove = (index: number, value: number): boolean => {
     const moved = best.slice();
     moved[index] = value;
-    const movedCost = cost(moved);
-    if (!(movedCost < bestCost - gain)) return false;
-    [best, bestCost] = [moved, movedCost];
+    const movedCost = cost(moved, bestTrace);
+    if (!(movedCost < bestCost - gainMin)) return false;
+    [best, bestCost, bestTrace] = [moved, movedCost, trace];
     return true;
   };
   for (const step of warm === null ? COLD_STEPS : WARM_STEPS) {
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < rounds; round++) {
       let moved = false;
       for (const index of used) {
         const [low, high] = BOUNDS[index]!;
         for (const direction of [step, -step]) {
           for (;;) {
             const value = best[index]! + direction;
-            if (value < low || value > high || !tryMove(index, value, GAIN_MIN)) break;
+            if (value < low || value > high || !tryMove(index, value)) break;
             moved = true;
           }
         }
       }
       for (const damping of kind.slope ? kind.dampings : []) {
         if (damping !== best[THETA.damping]) {
-          moved = tryMove(THETA.damping, damping, GAIN_MIN) || moved;
+          moved = tryMove(THETA.damping, damping) || moved;
         }
       }
       if (!moved) break;

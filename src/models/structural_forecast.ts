@@ -9,7 +9,7 @@ import {
 /** Mean forecast at one later slot time, exact for any distance. */
 export function forecastMeanAt(
   model: StructuralModel,
-  state: StructuralState,
+  state: Pick<StructuralState, "mean" | "u">,
   u: number,
   phases: SeasonPhases = seasonPhases(model.layout),
 ): number {
@@ -97,7 +97,7 @@ function addTwoOscillators(one: Oscillator, two: Oscillator, out: Float64Array):
  */
 export function forecastMeansInto(
   model: StructuralModel,
-  state: StructuralState,
+  state: Pick<StructuralState, "mean" | "u">,
   slot: number,
   out: Float64Array,
   phases: SeasonPhases = seasonPhases(model.layout),

@@ -1,11 +1,12 @@
 import type { Clock } from "../base/clock.ts";
 import { NotFoundError, OverloadError, StateMismatchError } from "../base/errors.ts";
-import { concatSegments, type Segment, sliceSegment } from "../signal/segment.ts";
+import { sliceSegment } from "../signal/segment.ts";
 import type { IssuedForecast, Snapshot, Store } from "../stores/store.ts";
 import { CommitQueue } from "./commit_queue.ts";
 import { type Applied, StreamFailedError } from "./engine.ts";
 import type { Feedback, ToldAlarm } from "./feedback.ts";
 import { appendFeedback, readFeedback } from "./feedback_log.ts";
+import { AppliedPart, joined, type Piece, type Run } from "./pieces.ts";
 import type { AbsorbAnswer, LoadAnswer, ShardCommit } from "./shard.ts";
 import { REPLAY_SNAPSHOT_SAMPLES, samplesBeforeCommit } from "./snapshots.ts";
 import type { Pending, Track } from "./track.ts";
@@ -25,16 +26,6 @@ export function batchSamplesMax(channelCount: number): number {
 export interface AdvanceListener {
   applied(applied: Applied): void;
   issued(forecast: IssuedForecast): void;
-}
-
-/** A piece of a batch: a submission, or samples read from the log. */
-interface Piece {
-  readonly segment: Segment;
-  readonly start: number;
-  /** Whether listeners are told. */
-  readonly isLive: boolean;
-  /** Settled once the piece is absorbed. */
-  readonly pending: Pending | null;
 }
 
 /** Moves states forward along their logs: loads, replays, absorbs and commits. */
@@ -164,6 +155,7 @@ export class Advancer {
       return await this.#readLog(track, first?.start ?? track.target);
     }
     const batch: Piece[] = [];
+    const isLive = true;
     let next = track.applied;
     let room = this.#room(track);
     while (room > 0 && track.pending[0]?.start === next) {
@@ -176,9 +168,14 @@ export class Advancer {
       if (taken < length) {
         const rest = sliceSegment(segment, taken, length);
         track.pending.unshift({ ...pending, segment: rest, start: next + taken });
-        batch.push({ ...live(sliceSegment(segment, 0, taken), next), pending: null });
+        batch.push({
+          segment: sliceSegment(segment, 0, taken),
+          start: next,
+          isLive,
+          pending: null,
+        });
       } else {
-        batch.push({ ...live(segment, next), pending });
+        batch.push({ segment, start: next, isLive, pending });
       }
       next += taken;
       room -= taken;
@@ -245,7 +242,9 @@ export class Advancer {
       const applied: Applied = { ...answer.applied[index]!, segment };
       if (pieces[0]!.isLive) this.#listener.applied(applied);
       for (const piece of pieces) {
-        piece.pending?.settled.resolve(pieces.length === 1 ? applied : partOf(applied, piece));
+        piece.pending?.settled.resolve(
+          pieces.length === 1 ? applied : new AppliedPart(applied, piece),
+        );
       }
     }
   }
@@ -271,79 +270,6 @@ export class Advancer {
     track.uncommitted = null;
     if (commit.forecast !== null) this.#listener.issued(commit.forecast);
   }
-}
-
-/** Pieces that travel as one segment: arrays of many would cost more than all that is in them. */
-interface Run {
-  readonly segment: Segment;
-  readonly pieces: readonly Piece[];
-}
-
-function live(segment: Segment, start: number): Omit<Piece, "pending"> {
-  return { segment, start, isLive: true };
-}
-
-/** Puts neighbours of the same channels together, in arrays of their own. */
-function joined(batch: readonly Piece[]): Run[] {
-  const groups: Piece[][] = [];
-  for (const piece of batch) {
-    const before = groups.at(-1);
-    if (before !== undefined && haveSameChannels(before[0]!, piece)) before.push(piece);
-    else groups.push([piece]);
-  }
-  return groups.map((pieces) => {
-    const segments = pieces.map(({ segment }) => segment);
-    const segment = segments.length === 1
-      ? copyRange(segments[0]!, 0, segments[0]!.timestampsNs.length)
-      : concatSegments(segments);
-    return { segment, pieces };
-  });
-}
-
-function haveSameChannels({ segment: a }: Piece, { segment: b }: Piece): boolean {
-  return a.channels.length === b.channels.length &&
-    a.channels.every((name, i) => name === b.channels[i]);
-}
-
-/** What was told of a run, as far as it is about one of its pieces. */
-function partOf(applied: Applied, { segment, start }: Piece): Applied {
-  const length = segment.timestampsNs.length;
-  const from = start - applied.start;
-  const cut = (column: Float64Array) => column.subarray(from, from + length);
-  const [firstNs, lastNs] = [segment.timestampsNs[0]!, segment.timestampsNs[length - 1]!];
-  const isHere = ({ timestampNs }: { readonly timestampNs: bigint }) =>
-    timestampNs >= firstNs && timestampNs <= lastNs;
-  return {
-    segment,
-    start,
-    appliedOffset: start + length,
-    expected: applied.expected.map(cut),
-    scale: applied.scale.map(cut),
-    score: cut(applied.score),
-    flag: cut(applied.flag),
-    alarms: applied.alarms.filter(isHere),
-    ended: applied.ended.filter(({ endedNs }) => endedNs >= firstNs && endedNs <= lastNs),
-  };
-}
-
-/**
- * A range as arrays of its own: a view would send the whole array to the other thread. The segment
- * itself where it is that already.
- */
-export function copyRange(segment: Segment, start: number, end: number): Segment {
-  if (start === 0 && end === segment.timestampsNs.length && isOwn(segment)) return segment;
-  return {
-    ...segment,
-    timestampsNs: segment.timestampsNs.slice(start, end),
-    values: segment.values.map((column) => column.slice(start, end)),
-  };
-}
-
-/** True when no array of a segment is a view of a longer one. */
-function isOwn({ timestampsNs, values }: Segment): boolean {
-  const isWhole = (array: BigInt64Array | Float64Array) =>
-    array.byteLength === array.buffer.byteLength;
-  return isWhole(timestampsNs) && values.every(isWhole);
 }
 
 /** What a submission is told whose samples were absorbed from the log before it came. */

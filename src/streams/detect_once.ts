@@ -1,6 +1,6 @@
 import type { Segment } from "../signal/segment.ts";
 import type { AlarmEvent, StreamSettings } from "../stores/store.ts";
-import { copyRange } from "./advance.ts";
+import { copyRange } from "./pieces.ts";
 import type { DetectResult } from "./engine.ts";
 import type { DetectArgument } from "./shard.ts";
 import type { ShardPort } from "./shard_port.ts";

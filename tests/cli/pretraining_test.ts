@@ -72,19 +72,6 @@ Deno.test("driftline pretraining pack packs what is allowed, and preview shows i
   });
 });
 
-Deno.test("driftline pretraining gate tabulates the committee for as long as it is told", async () => {
-  await withFolder(async (folder) => {
-    const options = ["--output", folder, "--seconds", "1", "--seed", "3"];
-    const ran = await run(pretrainingCommand, "gate", ...options);
-    assert.equal(ran.code, 0, ran.error);
-    assert.match(ran.out, /^[1-9]\d* rows, 0 failed/);
-    assert.equal([...Deno.readDirSync(folder)].length, 1);
-  });
-  const beyond = await run(pretrainingCommand, "gate", "--output", "x", "--part", "2");
-  assert.equal(beyond.code, 2);
-  assert.match(beyond.error, /--part is "2", expected a whole number 0 to 0/);
-});
-
 Deno.test("driftline pretraining says what it was not given", async () => {
   assert.equal((await run(pretrainingCommand)).code, 2);
   assert.equal((await run(pretrainingCommand, "paint")).code, 2);

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import {
+  enterTrack,
   fromTrackUnits,
+  leaveTrack,
   openTrack,
   toTrackUnits,
   trackBaseInto,
@@ -13,9 +15,17 @@ import {
   WAITING_FORECASTS_MAX,
 } from "../../src/models/filter_track.ts";
 import { emptyGrid, pushSlot } from "../../src/models/slot_grid.ts";
-import { THETA } from "../../src/models/structural_layout.ts";
+import { FILTER_KINDS } from "../../src/models/members.ts";
+import { plainWork, Residents } from "../../src/models/packed_cov.ts";
+import {
+  observe,
+  predictTo,
+  structuralModel,
+  structuralStart,
+} from "../../src/models/structural.ts";
+import { observationRowInto, THETA } from "../../src/models/structural_layout.ts";
 import { STEADY } from "./_kinds.ts";
-import { noise } from "./_series.ts";
+import { noise, seasonalWalk } from "./_series.ts";
 
 const PLAIN = { transform: "none", floor: 0, location: 0, scale: 1 } as const;
 
@@ -95,4 +105,31 @@ Deno.test("toTrackUnits() and fromTrackUnits() undo each other", () => {
     const units = { transform, floor: 0.1, location: 2, scale: 3 };
     assert.ok(Math.abs(fromTrackUnits(units, toTrackUnits(units, 7.5)) - 7.5) < 1e-12);
   }
+});
+
+Deno.test("a covariance kept in f32 moves forecasts by a ten-thousandth of an innovation", () => {
+  const seasons = [24, 168].map((slots) => ({ length: slots, slots }));
+  const values = seasonalWalk(5000, 4).map((value) => value / 10);
+  const plan = planOf({ kind: FILTER_KINDS.trend, seasons, light: false });
+  const run = openTrack(trackStart(plan), plan.kind, seasons, plan.horizon, plan.length);
+  const { layout, model, phases } = run;
+  const exact = structuralStart(structuralModel(layout, plan.theta), plan.startU, 0);
+  const work = plainWork(layout.size);
+  const innovation = { value: NaN, variance: NaN };
+  let apart = 0;
+  let size = 0;
+  values.forEach((value, t) => {
+    const residents = new Residents();
+    enterTrack(run, residents);
+    trackObserve(run, t, value);
+    residents.leaveAll();
+    leaveTrack(run);
+    predictTo(model, exact, t);
+    observationRowInto(layout, t, work.row, phases);
+    observe(exact, work, value, innovation);
+    apart += Math.abs(run.innovation.value - innovation.value);
+    size += Math.abs(innovation.value);
+  });
+  assert.ok(run.track.filter.cov instanceof Float32Array);
+  assert.ok(apart > 0 && apart < 1e-4 * size, `${apart / size}`);
 });

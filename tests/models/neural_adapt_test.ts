@@ -9,7 +9,7 @@ import {
   adaptLearn,
   adaptStart,
 } from "../../src/models/neural_adapt.ts";
-import { leadRows } from "../../src/models/neural/shapes.ts";
+import { ANCHORS, leadRows } from "../../src/models/neural/shapes.ts";
 import { noise } from "./_series.ts";
 
 /** Errors that follow one of the candidates by `follow`, and noise. */
@@ -51,10 +51,10 @@ Deno.test("adaptLearn() clips outliers and leaves out what is no number", () => 
 
 Deno.test("adaptInputsInto() tells how far the candidates lie from the median, where they exist", () => {
   const rows = leadRows(2);
-  rows.anchors.fill(2, 13);
-  rows.valid.fill(1, 13);
-  rows.valid[13 + 4] = 0;
-  rows.anchors[13 + 5] = 50;
+  rows.anchors.fill(2, ANCHORS);
+  rows.valid.fill(1, ANCHORS);
+  rows.valid[ANCHORS + 4] = 0;
+  rows.anchors[ANCHORS + 5] = 50;
   const out = new Float64Array(2 * ADAPT_INPUTS);
   adaptInputsInto(rows, 1, 0.5, out, ADAPT_INPUTS);
   assert.deepEqual([...out.subarray(ADAPT_INPUTS)], [0.5, 1.5, 1.5, 0, 3, 1.5]);

@@ -8,6 +8,7 @@ import {
   knownLead,
   MEDIAN,
   NEURAL_LEADS_MAX,
+  neuralCatchUp,
   neuralForecast,
   neuralMedianAt,
   neuralObserve,
@@ -15,6 +16,7 @@ import {
   neuralStart,
   openNeural,
   quantileAt,
+  WAITING_TOKENS_MAX,
 } from "../../src/models/neural_track.ts";
 import { adaptLearn } from "../../src/models/neural_adapt.ts";
 import { seedRandom } from "../../src/base/random.ts";
@@ -38,8 +40,27 @@ Deno.test("neuralObserveAll() is neuralObserve() sample by sample, bit for bit",
   const together = opened();
   const seen: number[] = [];
   neuralObserveAll(together, us, values, (count) => seen.push(count));
-  assert.deepEqual(packTree(together.track), packTree(apart.track));
+  neuralCatchUp(apart);
+  const { waiting } = together.track;
+  assert.deepEqual(packTree(together.track), packTree({ ...apart.track, waiting }));
   assert.deepEqual(seen, Array.from({ length: 91 }, (_, i) => i));
+});
+
+Deno.test("neuralObserve() leaves at most a block of samples waiting, and whoever asks no trace", () => {
+  const values = seasonalWalk(3 * WAITING_TOKENS_MAX + 5, 6);
+  const [asked, quiet] = [opened(), opened()];
+  values.forEach((value, i) => {
+    for (const run of [asked, quiet]) neuralObserve(run, i, value);
+    neuralForecast(asked, i);
+    neuralMedianAt(asked, i + 0.5);
+    assert.ok(quiet.track.waiting.count < WAITING_TOKENS_MAX);
+  });
+  assert.equal(quiet.track.waiting.count, 5);
+  assert.deepEqual(packTree(asked.track), packTree(quiet.track));
+  neuralForecast(quiet, values.length - 1);
+  neuralCatchUp(asked);
+  neuralForecast(asked, values.length - 1);
+  assert.deepEqual(asked.outlook, quiet.outlook);
 });
 
 Deno.test("neuralObserve() takes samples of one slot time apart", () => {
@@ -48,6 +69,7 @@ Deno.test("neuralObserve() takes samples of one slot time apart", () => {
   neuralObserve(run, 5, 2);
   assert.ok(run.track.lastU > 5 && run.track.lastU < 5.1);
   neuralObserve(run, 6, Number.MAX_VALUE);
+  neuralCatchUp(run);
   assert.ok(run.track.hidden.every(Number.isFinite));
 });
 
@@ -105,6 +127,8 @@ Deno.test("a channel's neural state stays within 16 KiB, however long the season
     const run = openNeural(track, runner, seasons, 4);
     const values = seasonalWalk(400, 1);
     neuralObserveAll(run, values.map((_, i) => i), values, () => {});
+    for (let i = 1; i < WAITING_TOKENS_MAX; i++) neuralObserve(run, values.length + i, i);
+    assert.equal(track.waiting.count, WAITING_TOKENS_MAX - 1);
     const bytes = packTree(track).length;
     assert.ok(bytes <= 16 * 1024, `${first}, ${second}: ${bytes}`);
   }

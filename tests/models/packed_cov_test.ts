@@ -36,6 +36,11 @@ Deno.test("the plain kernels are the dense formulas", () => {
     full(cov, size).forEach((entries, i) =>
       entries.forEach((entry, j) => close(entry, 1.25 * less[i]![j]!))
     );
+    const rounded = noise(packedLength(size), 1);
+    PLAIN_PACKED.subtractOuterRounded(rounded, column, 0.7, size);
+    const exact = noise(packedLength(size), 1);
+    PLAIN_PACKED.subtractOuter(exact, column, 0.7, 1, size);
+    assert.deepEqual(rounded, exact.map(Math.fround));
   }
 });
 
@@ -54,6 +59,8 @@ function bitsOf(
   kernels.covTimesRow(cov, row, column, size);
   look();
   kernels.subtractOuter(cov, column, -0.3, 1 / 0.9998, size);
+  look();
+  kernels.subtractOuterRounded(cov, column, 0.2, size);
   look();
   const bytes = found.map((array) => new Uint8Array(array.buffer));
   return Uint8Array.from(bytes.flatMap((part) => [...part]));
@@ -94,6 +101,25 @@ Deno.test("Residents bring covariances home as the kernels left them", () => {
     const moved = before.map((value, i) => i < packedLength(size) ? value : value - (k + 1) ** 2);
     assert.deepEqual(cov, moved);
   });
+  assert.equal(packedUnit()!.borrowed, 0);
+});
+
+Deno.test("Residents bring a covariance in f32 home as it was rounded, with kernels and without", () => {
+  const size = 20;
+  const homes = [0, 1].map(() => Float32Array.from(noise(packedLength(size), 9)));
+  const states: { cov: Float64Array | Float32Array }[] = homes.map((cov) => ({ cov }));
+  const column = noise(size, 8);
+  const residents = new Residents();
+  const work = residents.enter(states[0]!, size, 1)!;
+  residents.widen(states[1]!);
+  work.column.set(column);
+  const covs = states.map(({ cov }) => cov as Float64Array);
+  work.kernels.subtractOuterRounded(covs[0]!, work.column, 0.3, size);
+  PLAIN_PACKED.subtractOuterRounded(covs[1]!, column, 0.3, size);
+  residents.leaveAll();
+  states.forEach(({ cov }, k) => assert.equal(cov, homes[k]));
+  assert.deepEqual(homes[0], homes[1]);
+  assert.deepEqual(homes[0], Float32Array.from(covs[1]!));
   assert.equal(packedUnit()!.borrowed, 0);
 });
 

@@ -18,7 +18,7 @@ function inputOf(values: Float64Array): RefitInput {
     values,
     seen: values.length,
     records: [],
-    prefixes: [],
+    prefixes: [0.5],
     before: null,
   };
 }
@@ -45,6 +45,17 @@ Deno.test("replay() forecasts from origins that never saw what they are judged b
     assert.ok(forecast.slot < LENGTH - 1);
     assert.deepEqual(forecast.point, second[i]!.point);
   });
+});
+
+Deno.test("replay() of a stream that is served forecasts from about half as many origins", () => {
+  const input = inputOf(seasonalWalk(LENGTH, 5));
+  const records = [{ count: LENGTH, thetas: thetasAt(-1) }];
+  const [once, served] = [[0.5], []].map((prefixes) =>
+    replay(settingOf({ ...input, prefixes }), records).past.map(({ slot }) => slot)
+  );
+  assert.ok(served!.length < 0.65 * once!.length, `${served!.length} of ${once!.length}`);
+  assert.equal(served!.at(-1), once!.at(-1));
+  assert.ok(served![0]! <= LENGTH / 2 + 4);
 });
 
 Deno.test("replay() switches to the parameters known at each origin", () => {

@@ -5,18 +5,52 @@ import {
   emptyBuffer,
   newestSamples,
   pushSample,
+  sampleTime,
 } from "../../src/models/sample_buffer.ts";
 
-Deno.test("newestSamples() gives the newest, in order, up to its limit", () => {
+/** Pushes 9,000 samples; looks at what is kept of them now and then. */
+function pushAll(timeOf: (i: number) => number, closeTo: number): ReturnType<typeof emptyBuffer> {
   const buffer = emptyBuffer();
   for (let i = 0; i < 9000; i++) {
-    pushSample(buffer, i, -i);
-    const { times, values } = newestSamples(buffer);
+    pushSample(buffer, timeOf(i), -i);
     if (i % 499 !== 0) continue;
+    const { times, values } = newestSamples(buffer);
     assert.equal(times.length, Math.min(i + 1, BUFFER_SAMPLES_MAX));
-    assert.equal(times.at(-1), i);
-    assert.equal(times[0], i + 1 - times.length);
-    assert.equal(values[0], -times[0]!);
+    times.forEach((time, k) => {
+      const at = i + 1 - times.length + k;
+      assert.ok(Math.abs(time - timeOf(at)) <= closeTo);
+      assert.equal(values[k], -at);
+    });
+    assert.equal(sampleTime(buffer, buffer.length - 1), times.at(-1));
   }
-  assert.equal(buffer.times.length, BUFFER_ROOM_MAX);
+  assert.equal(buffer.values.length, BUFFER_ROOM_MAX);
+  return buffer;
+}
+
+Deno.test("newestSamples() gives the newest, in order, up to its limit", () => {
+  assert.equal(pushAll((i) => 3600 * i, 0).times.length, 0);
+  assert.equal(pushAll((i) => i * i, 0).times.length, BUFFER_ROOM_MAX);
+});
+
+Deno.test("even times are a first one and a step, off by 1e-9 of it at most", () => {
+  const step = 0.1;
+  assert.equal(pushAll((i) => 7 + i * step, 1e-9 * step).times.length, 0);
+  // A step that is not quite the first one does not add up.
+  assert.equal(pushAll((i) => i * step * (1 + 1e-9 * i), 1e-9).times.length, BUFFER_ROOM_MAX);
+});
+
+Deno.test("times are kept one by one from a gap on, until it is dropped", () => {
+  const buffer = emptyBuffer();
+  const timeOf = (i: number) => 60 * (i < 100 ? i : i + 7);
+  for (let i = 0; i < 3 * BUFFER_SAMPLES_MAX; i++) {
+    pushSample(buffer, timeOf(i), i);
+    if (i === 99) assert.equal(buffer.times.length, 0);
+    if (i === 100 || i === BUFFER_SAMPLES_MAX) assert.ok(buffer.times.length > 0);
+    const last = sampleTime(buffer, buffer.length - 1);
+    assert.equal(last, timeOf(i));
+    if (i > 100) {
+      assert.equal(last - sampleTime(buffer, buffer.length - 2), 60 * (i === 100 ? 8 : 1));
+    }
+  }
+  assert.equal(buffer.times.length, 0);
 });

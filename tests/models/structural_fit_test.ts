@@ -8,6 +8,7 @@ import {
 } from "../../src/models/structural.ts";
 import { plainWork } from "../../src/models/packed_cov.ts";
 import {
+  emptyTrace,
   filterThrough,
   fitSeries,
   fitStructural,
@@ -137,9 +138,32 @@ Deno.test("fitStructural() never ends worse than where it began", () => {
   const series = fitSeries(layout, times(200), values, 6, 10);
   const cold = fitStructural(series, null);
   const warm = fitStructural(series, startTheta());
-  for (const fitted of [cold, warm]) {
+  const brief = fitStructural(series, startTheta(), "brief");
+  for (const fitted of [cold, warm, brief]) {
     assert.ok(
       structuralCriterion(series, fitted) <= structuralCriterion(series, startTheta()),
     );
+  }
+});
+
+Deno.test("structuralCriterion() gives up what falls far behind a rival on the way", () => {
+  for (const kind of [FILTER_KINDS.trend, FILTER_KINDS.far]) {
+    const values = seasonalWalk(200, 7).map((value) => value / 8);
+    const series = fitSeries(structuralLayout(kind, [DAY]), times(200), values, 6, 10);
+    const poor = startTheta();
+    poor[THETA.level] = 3;
+    const race = (theta: Float64Array, rival: Float64Array | null, behindMax: number) => {
+      const trace = emptyTrace();
+      const criterion = structuralCriterion(series, theta, { trace, rival, behindMax });
+      return { trace, criterion };
+    };
+    const best = race(startTheta(), null, 3);
+    assert.ok(best.trace.every((value, i) => i === 0 || Number.isFinite(value)));
+    const finished = race(poor, best.trace, 1e9);
+    const given = race(poor, best.trace, 3);
+    assert.ok(finished.criterion > best.criterion && finished.criterion < 1e9);
+    assert.equal(given.criterion, 1e30);
+    assert.ok(Number.isNaN(given.trace.at(-1)!));
+    assert.equal(race(startTheta(), best.trace, 3).criterion, best.criterion);
   }
 });

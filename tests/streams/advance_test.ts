@@ -2,12 +2,7 @@ import assert from "node:assert/strict";
 import { ManualClock } from "../../src/base/clock.ts";
 import { sliceSegment } from "../../src/signal/segment.ts";
 import { openMemoryStore, type Store } from "../../src/stores/mod.ts";
-import {
-  Advancer,
-  BATCH_VALUES_MAX,
-  batchSamplesMax,
-  copyRange,
-} from "../../src/streams/advance.ts";
+import { Advancer, BATCH_VALUES_MAX, batchSamplesMax } from "../../src/streams/advance.ts";
 import type { Applied } from "../../src/streams/engine.ts";
 import { REPLAY_SNAPSHOT_SAMPLES, SNAPSHOT_STEP_MS } from "../../src/streams/snapshots.ts";
 import type { AbsorbArgument } from "../../src/streams/shard.ts";
@@ -159,20 +154,4 @@ Deno.test("Advancer says so when the log is shorter than it must be", async () =
   const { advancer, track } = await open(store, 5);
   track.target = 9;
   await assert.rejects(advancer.advance(track, 9), /ends at 5/);
-});
-
-Deno.test("copyRange() gives arrays of its own, or the segment where they are that already", () => {
-  const timestampsNs = BigInt64Array.of(1n, 2n, 3n);
-  const whole = {
-    streamId: "a",
-    channels: ["v"],
-    timestampsNs,
-    values: [Float64Array.of(1, 2, 3)],
-  };
-  assert.equal(copyRange(whole, 0, 3), whole);
-  const part = copyRange(whole, 1, 3);
-  assert.deepEqual([...part.timestampsNs], [2n, 3n]);
-  assert.equal(part.values[0]!.buffer.byteLength, 16);
-  const view = { ...whole, values: [new Float64Array([1, 2, 3, 4]).subarray(1)] };
-  assert.equal(copyRange(view, 0, 3).values[0]!.buffer.byteLength, 24);
 });

@@ -1,11 +1,12 @@
 /** Gradients of the cases: what a group runs forward is run once more on a tape. */
 import { openTape, type Seed } from "../../autodiff/tape.ts";
 import type { Device, DeviceTensor } from "../../device/device.ts";
+import type { ForwardParams, LayerParams } from "../../layers/mod.ts";
 import type { OpInput } from "../../ops/mod.ts";
 import { floatArray, type Tensor, tensorOf, zeros } from "../../tensor/tensor.ts";
 import type { GoldenCase } from "./golden_file.ts";
 import type { GoldenDevice } from "./group.ts";
-import { cast, fileTensor, valuesF64 } from "./tensors.ts";
+import { cast, fileTensor, stack, valuesF64 } from "./tensors.ts";
 
 /** Names an operand, so that its gradient can be asked for. */
 export type Variable = (name: string, tensor: Tensor) => OpInput;
@@ -108,4 +109,53 @@ export function channelWeight(weight: Tensor, channel: number, feature: number):
     data.set(weight.data.subarray(at, at + feature), row * feature);
   }
   return tensorOf([...weight.shape.slice(0, -1), feature], data);
+}
+
+/** One way to run a layer. */
+export type Form<Config> = (
+  device: Device,
+  params: ForwardParams<Config>,
+  u: OpInput,
+) => DeviceTensor;
+
+/** Gradients of a layer that is run once an output channel. */
+export interface ChannelGradients {
+  /** Of a variable that the channels share, `u` among them. */
+  readonly shared: (name: string) => Tensor;
+  /** Of one that each channel has of its own, the channels first. */
+  readonly own: (name: "C" | "D") => Float64Array;
+}
+
+/**
+ * Gradients of the case's loss through all channels, which share all parameters but C and D.
+ *
+ * @param channels  parameters by channel
+ * @param u         input                                          [batch, length, feature]
+ */
+export async function channelGradients<Config>(
+  golden: GoldenCase,
+  on: GoldenDevice,
+  channels: readonly LayerParams<Config>[],
+  u: Tensor,
+  form: Form<Config>,
+): Promise<ChannelGradients> {
+  const weight = lossWeight(golden, on);
+  const gradient = await gradientsOf(
+    on,
+    (device, variable) =>
+      channels.map(({ config, tensors }, channel) => {
+        const watched = Object.fromEntries(
+          Object.entries(tensors).map(([name, tensor]) => {
+            const own = name === "C" || name === "D" ? `${name}${channel}` : name;
+            return [name, variable(own, tensor)];
+          }),
+        );
+        const y = form(device, { config, tensors: watched }, variable("u", u));
+        return [y, channelWeight(weight, channel, u.shape[2]!)];
+      }),
+  );
+  return {
+    shared: gradient,
+    own: (name) => valuesF64(stack(channels.map((_, k) => gradient(`${name}${k}`)), 0)),
+  };
 }

@@ -1,12 +1,10 @@
-import type { Device, DeviceTensor } from "../../device/device.ts";
 import { lssl, type LsslConfig, lsslConvolve, lsslDiscrete } from "../../layers/mod.ts";
 import { lsslKernel, lsslKrylov } from "../../layers/mod.ts";
-import type { ForwardParams, LayerParams } from "../../layers/mod.ts";
-import type { OpInput } from "../../ops/mod.ts";
+import type { LayerParams } from "../../layers/mod.ts";
 import { type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, numberOf, valuesOf } from "./golden_file.ts";
-import { gradientsOf, hasGradients, lossWeight } from "./gradients.ts";
+import { type Form, gradientsOf, hasGradients, lossWeight } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { stepThrough } from "./layer_steps.ts";
 import { cast, fartherOf, fileTensor, fileTensorIf, rounded, stack } from "./tensors.ts";
@@ -101,10 +99,7 @@ async function computed(
   };
 }
 
-/** One way to run the layer. */
-type Form = (device: Device, params: ForwardParams<LsslConfig>, u: OpInput) => DeviceTensor;
-
-const scanned: Form = (device, params, u) => {
+const scanned: Form<LsslConfig> = (device, params, u) => {
   const { y, state } = lssl.forward(device, params, u);
   device.free(state["x"]!);
   return y;
@@ -127,7 +122,7 @@ async function formGradients(
   { config, tensors }: LayerParams<LsslConfig>,
   on: GoldenDevice,
   u: Tensor,
-  form: Form,
+  form: Form<LsslConfig>,
 ): Promise<Record<string, Float64Array>> {
   const gradient = await gradientsOf(on, (device, variable) => {
     const watched = Object.fromEntries(

@@ -1,15 +1,13 @@
-import type { Device, DeviceTensor } from "../../device/device.ts";
 import { s4, type S4Config, s4Convolve, s4Kernel, s4TruncatedOutput } from "../../layers/mod.ts";
-import type { ForwardParams, LayerParams, LayerState } from "../../layers/mod.ts";
+import type { LayerParams, LayerState } from "../../layers/mod.ts";
 import { activation, dplrKernel, fftConv, poles, runOp, stepSizes } from "../../ops/mod.ts";
-import type { OpInput } from "../../ops/mod.ts";
 import { DPLR_RANK_MAX } from "../../ops/dplr_scan.ts";
 import { dplrExplicitInto } from "../../ssm/dplr.ts";
 import { floatArray, type Tensor, tensorOf, transpose } from "../../tensor/tensor.ts";
 import { activationNamed } from "./activation_name.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, tensorOfCase, valuesOf } from "./golden_file.ts";
-import { channelWeight, gradientsOf, hasGradients, lossWeight } from "./gradients.ts";
+import { channelGradients, type Form, hasGradients } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { stepThrough } from "./layer_steps.ts";
 import { cast, everySecond, fartherOf, fileTensor, fileTensorIf, stack } from "./tensors.ts";
@@ -180,17 +178,14 @@ async function layer(golden: GoldenCase, on: GoldenDevice): Promise<Computed> {
   return { values: { y, ...gradients } };
 }
 
-/** One way to run a channel of the layer. */
-type Form = (device: Device, params: ForwardParams<S4Config>, u: OpInput) => DeviceTensor;
-
-const scanned: Form = (device, params, u) => {
+const scanned: Form<S4Config> = (device, params, u) => {
   const { y, state } = s4.forward(device, params, u);
   device.free(state["x"]!);
   return y;
 };
 
 /** The convolution with C being Ctilde, the published code's parameter, for the case's length. */
-const truncated: Form = (device, { config, tensors }, u) => {
+const truncated: Form<S4Config> = (device, { config, tensors }, u) => {
   const { logDecay, frequency, logDt, P, B, C, D } = tensors;
   const { lambda } = runOp(device, poles, { logDecay: logDecay!, frequency: frequency! }, {});
   const { dt } = runOp(device, stepSizes, { logDt: logDt! }, {});
@@ -211,34 +206,18 @@ async function formGradients(
   on: GoldenDevice,
   channels: readonly Params[],
   u: Tensor,
-  form: Form,
+  form: Form<S4Config>,
 ): Promise<Record<string, Float64Array>> {
-  const weight = lossWeight(golden, on);
-  const gradient = await gradientsOf(
-    on,
-    (device, variable) =>
-      channels.map(({ config, tensors }, channel) => {
-        const watched = Object.fromEntries(
-          Object.entries(tensors).map(([name, tensor]) => {
-            const own = name === "C" || name === "D" ? `${name}${channel}` : name;
-            return [name, variable(own, tensor)];
-          }),
-        );
-        const y = form(device, { config, tensors: watched }, variable("u", u));
-        return [y, channelWeight(weight, channel, u.shape[2]!)];
-      }),
-  );
-  const ofChannels = (name: string) =>
-    valuesF64(stack(channels.map((_, channel) => gradient(`${name}${channel}`)), 0));
+  const { shared, own } = await channelGradients(golden, on, channels, u, form);
   return {
-    u: valuesF64(gradient("u")),
-    C: ofChannels("C"),
-    D: ofChannels("D"),
-    B: valuesF64(gradient("B")),
-    P: valuesF64(transpose(gradient("P"), [1, 0, 2, 3])),
-    A_real: valuesF64(gradient("logDecay")),
-    A_imag: valuesF64(gradient("frequency")).map((value) => -value),
-    inv_dt: valuesF64(gradient("logDt")),
+    u: valuesF64(shared("u")),
+    C: own("C"),
+    D: own("D"),
+    B: valuesF64(shared("B")),
+    P: valuesF64(transpose(shared("P"), [1, 0, 2, 3])),
+    A_real: valuesF64(shared("logDecay")),
+    A_imag: valuesF64(shared("frequency")).map((value) => -value),
+    inv_dt: valuesF64(shared("logDt")),
   };
 }
 

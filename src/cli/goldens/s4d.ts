@@ -5,7 +5,7 @@ import { asDtype, floatArray, type Tensor, tensorOf, zeros } from "../../tensor/
 import { activationNamed } from "./activation_name.ts";
 import type { Computed } from "./compare.ts";
 import { type GoldenCase, tensorOfCase, textOf, valuesOf } from "./golden_file.ts";
-import { channelWeight, gradientsOf, hasGradients } from "./gradients.ts";
+import { channelGradients, type Form, gradientsOf, hasGradients } from "./gradients.ts";
 import { listedGradients, lossWeight } from "./gradients.ts";
 import type { GoldenDevice, GroupRunner } from "./group.ts";
 import { cast, everySecond, fartherOf, fileTensor, fileTensorIf, rounded } from "./tensors.ts";
@@ -215,6 +215,12 @@ async function dssLayer(
   return { values: { y: valuesF64(stack(outputs, 2)) } };
 }
 
+const scanned: Form<S4dConfig> = (device, params, u) => {
+  const { y, state } = s4d.forward(device, params, u);
+  device.free(state["x"]!);
+  return y;
+};
+
 /** Gradients by the file's names: A_real is log(−Re A), A_imag is −Im A, inv_dt is log dt. */
 async function layerGradients(
   golden: GoldenCase,
@@ -222,32 +228,15 @@ async function layerGradients(
   channels: readonly Params[],
   u: Tensor,
 ): Promise<Record<string, Float64Array>> {
-  const weight = lossWeight(golden, on);
-  const gradient = await gradientsOf(
-    on,
-    (device, variable) =>
-      channels.map(({ config, tensors }, channel) => {
-        const watched = Object.fromEntries(
-          Object.entries(tensors).map(([name, tensor]) => {
-            const own = name === "C" || name === "D" ? `${name}${channel}` : name;
-            return [name, variable(own, tensor)];
-          }),
-        );
-        const { y, state } = s4d.forward(device, { config, tensors: watched }, variable("u", u));
-        device.free(state["x"]!);
-        return [y, channelWeight(weight, channel, u.shape[2]!)];
-      }),
-  );
-  const ofChannels = (name: string) =>
-    valuesF64(stack(channels.map((_, channel) => gradient(`${name}${channel}`)), 0));
+  const { shared, own } = await channelGradients(golden, on, channels, u, scanned);
   return {
-    grad_u: valuesF64(gradient("u")),
-    grad_C: ofChannels("C"),
-    ...(golden.tensors.has("D") && { grad_D: ofChannels("D") }),
-    grad_B: valuesF64(gradient("B")),
-    grad_A_real: valuesF64(gradient("logDecay")),
-    grad_A_imag: valuesF64(gradient("frequency")).map((value) => -value),
-    grad_inv_dt: valuesF64(gradient("logDt")),
+    grad_u: valuesF64(shared("u")),
+    grad_C: own("C"),
+    ...(golden.tensors.has("D") && { grad_D: own("D") }),
+    grad_B: valuesF64(shared("B")),
+    grad_A_real: valuesF64(shared("logDecay")),
+    grad_A_imag: valuesF64(shared("frequency")).map((value) => -value),
+    grad_inv_dt: valuesF64(shared("logDt")),
   };
 }
 

@@ -19,6 +19,24 @@ const BLOCK_LEADS = 64;
 const COLUMNS = ANCHORS + 1 + LEVELS.length;
 const MIDDLE = LEVELS.length >> 1;
 
+/**
+ * Where leads are decoded roughly: every one of the first, every second one after them, every third
+ * one from there on. Between two such the columns lie on a straight line, and are mixed with each
+ * lead's own anchors.
+ */
+const EVERY_LEAD = 4;
+const EVERY_SECOND_LEAD = 12;
+
+/** The rows among `count` that are decoded themselves; the last one always is. */
+export function knotRows(count: number): number[] {
+  const knots: number[] = [];
+  for (let row = 0; row < count - 1;) {
+    knots.push(row);
+    row += row < EVERY_LEAD - 1 ? 1 : row < EVERY_SECOND_LEAD - 1 ? 2 : 3;
+  }
+  return [...knots, count - 1];
+}
+
 /** As in src/ops/anchor_mixture.ts. */
 const SPREAD_MAX = 5;
 const RAW_SHIFT = 0.5;
@@ -45,6 +63,9 @@ export class FastDecoder {
   readonly #z: Float32Array;
   readonly #mixed: Float32Array;
   readonly #columns: Float32Array;
+  /** Columns of all leads where only some are decoded. */
+  #between = new Float32Array(BLOCK_LEADS * COLUMNS);
+  #knots: readonly number[] = [];
   #quantiles = new Float32Array(BLOCK_LEADS * LEVELS.length);
 
   /** @throws {InvalidValueError} a tensor is missing */
@@ -70,22 +91,66 @@ export class FastDecoder {
    * @returns                                                     [count, LEVELS.length]
    */
   decode(hidden: Float32Array, leads: LeadRows, count: number): Float32Array {
-    const size = count * LEVELS.length;
-    if (this.#quantiles.length < size) this.#quantiles = new Float32Array(size);
+    const quantiles = this.#roomFor(count);
     for (let from = 0; from < count; from += BLOCK_LEADS) {
       const rows = Math.min(BLOCK_LEADS, count - from);
-      this.#block(hidden, leads, from, rows);
-      for (let row = 0; row < rows; row++) this.#mixture(leads, from + row, row * COLUMNS);
+      this.#given.set(
+        leads.features.subarray(from * LEAD_FEATURES, (from + rows) * LEAD_FEATURES),
+      );
+      this.#block(hidden, rows);
+      for (let row = 0; row < rows; row++) {
+        this.#mixture(leads, from + row, this.#columns, row * COLUMNS);
+      }
     }
+    return quantiles;
+  }
+
+  /** The same for leads 1, 2, 3, … of which only {@linkcode knotRows} are decoded themselves. */
+  decodeRoughly(hidden: Float32Array, leads: LeadRows, count: number): Float32Array {
+    const quantiles = this.#roomFor(count);
+    if (this.#knots.at(-1) !== count - 1) this.#knots = knotRows(count);
+    if (this.#between.length < count * COLUMNS) this.#between = new Float32Array(count * COLUMNS);
+    const [knots, between] = [this.#knots, this.#between];
+    const ofRow = (row: number) =>
+      leads.features.subarray(row * LEAD_FEATURES, (row + 1) * LEAD_FEATURES);
+    for (let from = 0; from < knots.length; from += BLOCK_LEADS) {
+      const rows = Math.min(BLOCK_LEADS, knots.length - from);
+      for (let i = 0; i < rows; i++) this.#given.set(ofRow(knots[from + i]!), i * LEAD_FEATURES);
+      this.#block(hidden, rows);
+      for (let i = 0; i < rows; i++) {
+        const columns = this.#columns.subarray(i * COLUMNS, (i + 1) * COLUMNS);
+        between.set(columns, knots[from + i]! * COLUMNS);
+      }
+    }
+    for (let i = 1; i < knots.length; i++) this.#fillBetween(knots[i - 1]!, knots[i]!);
+    for (let row = 0; row < count; row++) this.#mixture(leads, row, between, row * COLUMNS);
+    return quantiles;
+  }
+
+  /** Columns of the rows between two that are decoded. */
+  #fillBetween(first: number, last: number): void {
+    const between = this.#between;
+    for (let row = first + 1; row < last; row++) {
+      const share = (row - first) / (last - first);
+      for (let k = 0; k < COLUMNS; k++) {
+        between[row * COLUMNS + k] = between[first * COLUMNS + k]! * (1 - share) +
+          between[last * COLUMNS + k]! * share;
+      }
+    }
+  }
+
+  #roomFor(count: number): Float32Array {
+    const size = count * LEVELS.length;
+    if (this.#quantiles.length < size) this.#quantiles = new Float32Array(size);
     return this.#quantiles.subarray(0, size);
   }
 
-  #block(hidden: Float32Array, leads: LeadRows, from: number, rows: number): void {
+  /** Columns of the first rows of `#given`. */
+  #block(hidden: Float32Array, rows: number): void {
     const unit = this.#unit;
     const head = this.#head;
     const z = this.#z;
     const mixed = this.#mixed;
-    this.#given.set(leads.features.subarray(from * LEAD_FEATURES, (from + rows) * LEAD_FEATURES));
     for (let row = 0; row < rows; row++) z.set(hidden, row * head);
     unit.addProduct(z, this.#given, this.#lead, rows);
     unit.activate("silu", z, z, rows * head);
@@ -96,8 +161,12 @@ export class FastDecoder {
   }
 
   /** Equation: src/ops/anchor_mixture.ts. */
-  #mixture({ anchors, valid, scale }: LeadRows, row: number, at: number): void {
-    const columns = this.#columns;
+  #mixture(
+    { anchors, valid, scale }: LeadRows,
+    row: number,
+    columns: Float32Array,
+    at: number,
+  ): void {
     const first = row * ANCHORS;
     let most = -Infinity;
     for (let i = 0; i < ANCHORS; i++) {

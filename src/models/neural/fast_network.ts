@@ -37,5 +37,6 @@ export function openRunner(
     absorb: (state, tokens, elapsed, seasonal, count, hidden) =>
       body.absorb(state, tokens, elapsed, seasonal, count, hidden),
     decode: (hidden, leads, count) => decoder.decode(hidden, leads, count),
+    decodeRoughly: (hidden, leads, count) => decoder.decodeRoughly(hidden, leads, count),
   };
 }

@@ -33,4 +33,9 @@ export interface NeuralRunner {
    * @returns                                                           [count, LEVELS]
    */
   decode(hidden: Float32Array, leads: LeadRows, count: number): Float32Array;
+  /**
+   * The same of the leads 1, 2, 3, …, in less than half the time: most of the far ones are decoded
+   * from what lies on a straight line between their neighbours. For statistics of past forecasts.
+   */
+  decodeRoughly(hidden: Float32Array, leads: LeadRows, count: number): Float32Array;
 }

@@ -8,6 +8,7 @@ import { drawnNetwork } from "./_network.ts";
 
 setModel("neural", drawnNetwork());
 setModel("neural_small", drawnNetwork({ depth: 1 }));
+setModel("neural_twin", drawnNetwork({ depth: 2 }));
 setModel("neural_mamba", drawnNetwork({ kind: "mamba", width: 8, state: 4, mlp: 0 }));
 
 for (const name of ["neural", "neural_mamba", "committee"]) {
