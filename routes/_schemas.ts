@@ -166,6 +166,9 @@ export const anomalySchema = z.object({
   channels: z.array(z.string()),
   values: z.array(numberOrNull),
   expected: z.array(numberOrNull),
+  bandHz: z.tuple([z.number(), z.number()]).optional().openapi({
+    description: "Frequencies of the band that changed; of spectra only",
+  }),
   provenance: provenanceSchema,
 }).openapi("Anomaly");
 

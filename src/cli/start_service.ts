@@ -132,6 +132,7 @@ export async function startService(config: ServiceConfig, log: Log): Promise<Run
   await backtests.start();
   const parts = { store, engine, models, backtests, telemetry, log, clock: systemClock };
   const service = new Service({ ...parts, isPrivateAllowed: config.privateWebhooks });
+  await service.heartbeats.start();
   await service.alerts.start();
   const app = createApp(service, { token: config.token });
   const requests = new RequestCount();

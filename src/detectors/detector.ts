@@ -38,7 +38,7 @@ export interface DetectorConfig {
   readonly options?: FlagOptions | undefined;
 }
 
-/** What spoke loudest in an event. */
+/** What spoke loudest in an event; a missing heartbeat is told by the service's clock. */
 export const REASONS = [
   "spike",
   "level",
@@ -49,6 +49,8 @@ export const REASONS = [
   "stuck",
   "dropout",
   "clock",
+  "spectrum",
+  "heartbeat",
 ] as const;
 
 /** One of {@linkcode REASONS}. */
@@ -75,6 +77,8 @@ export interface FlagEvent {
   readonly reason: Reason;
   /** Indices of the channels that spoke, loudest first; none where all did (a clock). */
   readonly channels: readonly number[];
+  /** Frequencies of the band that changed, in Hz; of spectra only. */
+  readonly bandHz?: readonly [number, number];
 }
 
 /** What `absorb` writes for each sample. */

@@ -4,6 +4,7 @@ import {
   type ChannelState,
   FLAG_PARTS,
   GRACE_PERIOD,
+  independentShape,
   initialChannels,
   reasonOfChannel,
   SCORE_PARTS,
@@ -34,6 +35,7 @@ import {
   type FlagState,
   type FlagStep,
   initialFlag,
+  isRise,
   stepFlag,
   surpriseOf,
 } from "./_helpers/flag_stage.ts";
@@ -44,6 +46,7 @@ import {
   type PeriodState,
   stepPeriod,
 } from "./_helpers/sampling_period.ts";
+import { oddBandHz, SPECTRUM_PERIOD_S_MAX } from "./_helpers/spectrum.ts";
 import {
   DEFAULT_FLAG_OPTIONS,
   type Detector,
@@ -52,8 +55,8 @@ import {
 } from "./detector.ts";
 
 /** Packed bytes of one channel and of the rest, with room for names; a law holds them. */
-const CHANNEL_BYTES_MAX = 50_000;
-const STREAM_BYTES_MAX = 3_000;
+const CHANNEL_BYTES_MAX = 36_000;
+const STREAM_BYTES_MAX = 4_000;
 
 /** State of the multi-scale detector. */
 export type MultiscaleState = {
@@ -107,7 +110,8 @@ function stepChannels(
   values: readonly Float64Array[],
   index: number,
 ): { readonly present: number; readonly known: number } {
-  const time = { dt, rates: dt === 1 ? UNIT_RATES : bankRates(dt) };
+  const isFast = isPeriodSettled(state.period) && state.period.periodS <= SPECTRUM_PERIOD_S_MAX;
+  const time = { dt, rates: dt === 1 ? UNIT_RATES : bankRates(dt), isFast };
   scoreParts.fill(0);
   let present = 0;
   let known = 0;
@@ -117,6 +121,8 @@ function stepChannels(
     const own = evidence[c] ??= {
       parts: new Float64Array(FLAG_PARTS),
       effect: 0,
+      seasonChange: 0,
+      spectrum: 0,
       isPresent: false,
     };
     own.isPresent = false;
@@ -162,6 +168,11 @@ function speakingChannels(count: number): number[] {
 /** A sample this many robust standard deviations away is far from the usual level. */
 const FAR_EFFECT = 3;
 
+/** The heaviest tail of all channels: that of the largest evidence. */
+function heaviestShape(channels: readonly ChannelState[]): number {
+  return channels.reduce((most, channel) => Math.max(most, independentShape(channel)), 0);
+}
+
 /** Opens, follows and ends the alarms of what the evidence does. */
 function followAlarm(
   state: MultiscaleState,
@@ -173,7 +184,10 @@ function followAlarm(
   const { flag: stage, track, options } = state;
   const wasTold = stage.told;
   const threshold = -Math.log10(options.falseAlarmRate);
-  stepFlag(stage, fused, { threshold, isLearned: options.repeats === "learn" }, step);
+  const isLearned = options.repeats === "learn";
+  // Where each repetition is to be told, it is not to make its own tail heavy either.
+  const shape = isLearned && isRise(stage, fused) ? heaviestShape(state.channels) : 0;
+  stepFlag(stage, fused, { threshold, isLearned, shape }, step);
   if (step.ended && track.isOpen) {
     track.reason = finalReason(track.reason, track);
     events.push(endTrack(track, moment.index));
@@ -184,7 +198,7 @@ function followAlarm(
     const own = evidence[track.channels[0]!]!;
     if (own.isPresent && own.effect >= FAR_EFFECT) track.above++;
     if (own.isPresent && own.effect <= -FAR_EFFECT) track.below++;
-    if (step.rose) raiseTrack(track, surpriseOf(stage, fused), moment.timeS);
+    if (step.rose) raiseTrack(track, surpriseOf(stage, fused, shape), moment.timeS);
   }
   if (!stage.told || (wasTold && !step.ended)) return step.flag;
   const channels = speakingChannels(state.channels.length);
@@ -219,8 +233,11 @@ function followFaults(
     dropout: [],
     variance: [],
     clock: [],
+    season: [],
+    spectrum: [],
   };
-  const most = { stuck: 0, dropout: 0, variance: 0, clock: stepClock(faults, isClockFaulty) };
+  const clock = stepClock(faults, isClockFaulty);
+  const most = { stuck: 0, dropout: 0, variance: 0, clock, season: 0, spectrum: 0 };
   for (let c = 0; c < channels.length; c++) {
     const value = values[c]![moment.index]!;
     const isMissing = !Number.isFinite(value);
@@ -244,6 +261,32 @@ function followFaults(
   return flag;
 }
 
+/** Opens the alarms of changed seasons and spectra; −log10 p where one opens, else 0. */
+function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent[]): number {
+  const { faults, track, options, counter, channels, period } = state;
+  const threshold = -Math.log10(options.falseAlarmRate);
+  const told = { moment, options, counter, events };
+  // As with the evidence, the largest of so many is that many times likelier.
+  const correction = Math.log10(channels.length);
+  let flag = 0;
+  for (const kind of ["season", "spectrum"] as const) {
+    const surprises = channels.map((_, c) => {
+      const own = evidence[c]!;
+      const surprise = kind === "season" ? own.seasonChange : own.spectrum;
+      return own.isPresent ? surprise - correction : 0;
+    });
+    const surprise = Math.max(...surprises);
+    if (!(surprise >= threshold)) continue;
+    const begun = [...surprises.keys()].filter((c) => surprises[c]! >= threshold)
+      .sort((a, b) => surprises[b]! - surprises[a]! || a - b);
+    const { spectrum } = channels[begun[0]!]!;
+    const bandHz = kind === "spectrum" ? oddBandHz(spectrum!, period.periodS) : undefined;
+    const begins = { kind, surprise, channels: begun, bandHz };
+    flag = Math.max(flag, tellFault(faults, begins, track, told));
+  }
+  return flag;
+}
+
 /**
  * One multi-scale state, two answers: a calibrated score that ranks samples (high all through an
  * event) and a flag that opens one alarm an event.
@@ -252,11 +295,11 @@ function followFaults(
  *                                 average over 4 samples; robust distance of the slow level
  *   evidence = (2 u_subspace + u_level + u_pattern + u_change) / 5,  or 0.3 (u_level + u_distance)
  *
- * Over several channels the largest u counts, part by part. The state keeps about 45 KB a channel,
+ * Over several channels the largest u counts, part by part. The state keeps about 31 KB a channel,
  * most of it past patterns and the ring in which the season is searched.
  */
 export const multiscale: Detector<MultiscaleState> = {
-  name: "multiscale/3",
+  name: "multiscale/4",
   gracePeriod: GRACE_PERIOD,
   stateBytesMax: (channels) => STREAM_BYTES_MAX + channels * CHANNEL_BYTES_MAX,
 
@@ -289,12 +332,13 @@ export const multiscale: Detector<MultiscaleState> = {
       const moment = { index: i, timeS };
       const faulty = followFaults(state, values, { dt, isClockFaulty }, moment, out.events);
       const { present, known } = stepChannels(state, dt, values, i);
+      const changed = present > 0 ? followChanges(state, moment, out.events) : 0;
       const score = fuseScore(scoreParts);
       out.score[i] = score;
-      out.flag[i] = faulty;
+      out.flag[i] = Math.max(faulty, changed);
       if (present === 0) continue;
       const fused = fuseEvidence(state.channels.length, known);
-      out.flag[i] = Math.max(faulty, followAlarm(state, fused, score, moment, out.events));
+      out.flag[i] = Math.max(out.flag[i]!, followAlarm(state, fused, score, moment, out.events));
     }
   },
 };

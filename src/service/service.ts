@@ -3,6 +3,7 @@ import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts"
 import { type Segment, validateStreamId } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import type {
+  AlarmEvent,
   AppendOptions,
   AppendResult,
   Store,
@@ -24,6 +25,7 @@ import { channelComponentsShape, type ComponentsShape } from "./component_shapes
 import { REGRESSED_SAMPLES_MAX } from "../streams/regressed.ts";
 import { removeFeedback } from "../streams/feedback_log.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
+import { Heartbeats } from "./heartbeats.ts";
 import { mergeByStream, mergeRows } from "./merge.ts";
 import { type Observations, readObservations, selectChannels } from "./observations.ts";
 import { readRange, type StreamRange } from "./range.ts";
@@ -91,6 +93,7 @@ export interface ForecastQuestion extends ForecastRequest {
 export class Service {
   readonly events = new EventHub();
   readonly alerts: Alerts;
+  readonly heartbeats: Heartbeats;
   readonly models: ModelService;
   readonly backtests: Backtests;
   readonly telemetry: Telemetry;
@@ -114,6 +117,10 @@ export class Service {
     this.log = log;
     this.clock = clock;
     this.alerts = new Alerts({ store, engine, log, clock, send, isPrivateAllowed });
+    this.heartbeats = new Heartbeats({
+      ...{ store, clock, log },
+      onAlarm: (alarm) => this.#publishAlarms(alarm.streamId, [alarm]),
+    });
     engine.onApplied((applied) => this.#publishApplied(applied));
     engine.onForecast((forecast) => {
       if (!this.events.hasSubscribers(forecast.streamId)) return;
@@ -143,6 +150,7 @@ export class Service {
     for (const { streamId } of segments) validateStreamId(streamId);
     const { isAppliedAwaited, ignoredCount, ...append } = options;
     const results = await this.#store.append(mergeByStream(segments), append);
+    this.heartbeats.hear(results);
     const applied = results.map((result) => this.#submit(result));
     for (const result of results) this.telemetry.countSamples(result, 0);
     this.telemetry.countSamples({ accepted: 0, duplicates: 0, late: 0, rejected: 0 }, ignoredCount);
@@ -179,16 +187,25 @@ export class Service {
   }
 
   #publishApplied(applied: Applied): void {
-    this.telemetry.countAlarms(applied.alarms.length);
     this.#recent.add(applied);
+    const { streamId } = applied.segment;
+    if (this.events.hasSubscribers(streamId)) this.#publishSamples(applied);
+    this.#publishAlarms(streamId, applied.alarms);
+  }
+
+  #publishSamples(applied: Applied): void {
     const { streamId, timestampsNs } = applied.segment;
-    if (!this.events.hasSubscribers(streamId)) return;
     const length = timestampsNs.length;
     // A long segment would only push its own beginning out of the subscribers' queues.
     for (let row = Math.max(0, length - SUBSCRIBER_QUEUE_MAX / 2); row < length; row++) {
       this.events.publish(streamId, { kind: "sample", data: { ...sampleShape(applied, row) } });
     }
-    for (const alarm of applied.alarms) {
+  }
+
+  #publishAlarms(streamId: string, alarms: readonly AlarmEvent[]): void {
+    this.telemetry.countAlarms(alarms.length);
+    if (!this.events.hasSubscribers(streamId)) return;
+    for (const alarm of alarms) {
       this.events.publish(streamId, { kind: "anomaly", data: { ...anomalyShape(alarm) } });
     }
   }
@@ -224,6 +241,7 @@ export class Service {
     await removeFeedback(this.#store, id);
     this.events.close(id);
     this.#recent.forget(id);
+    await this.heartbeats.forget(id);
     await this.alerts.streamDeleted(id);
     if (!isDeleted) throw new NotFoundError("stream", id);
   }
@@ -381,6 +399,7 @@ export class Service {
     return text + gauges("driftline_store", { ...store }) + gauges("driftline_engine", engine) +
       coverageGauges(coverage) +
       gauges("driftline_alerts", this.alerts.stats()) +
+      gauges("driftline_heartbeats", this.heartbeats.stats()) +
       gauges("driftline_jobs", { ...this.models.jobs.stats() });
   }
 
@@ -388,6 +407,7 @@ export class Service {
   beginShutdown(): void {
     this.#closing.abort();
     this.events.close();
+    this.heartbeats.beginShutdown();
     this.alerts.beginShutdown();
     this.models.beginShutdown();
   }
@@ -398,6 +418,7 @@ export class Service {
     await this.backtests.close();
     await this.models.close();
     await this.#engine.close();
+    await this.heartbeats.close();
     await this.alerts.close();
     await this.#store.close();
   }

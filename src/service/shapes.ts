@@ -54,6 +54,8 @@ export interface AnomalyShape {
   channels: string[];
   values: (number | null)[];
   expected: (number | null)[];
+  /** Frequencies of the band that changed, in Hz; of spectra only. */
+  bandHz?: [number, number];
   provenance: ProvenanceShape;
 }
 
@@ -214,6 +216,7 @@ export function anomalyShape(alarm: AlarmEvent): AnomalyShape {
     channels: [...alarm.channels],
     values: [...alarm.value],
     expected: [...alarm.expected],
+    ...(alarm.bandHz === undefined ? {} : { bandHz: [...alarm.bandHz] as [number, number] }),
     provenance: {
       modelHash: alarm.modelHash,
       stateHash: alarm.stateHash,

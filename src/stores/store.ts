@@ -165,6 +165,8 @@ export interface AlarmEvent {
   readonly expected: readonly (number | null)[];
   /** Standard deviation of the prediction, by entry; absent in what an older form told. */
   readonly scale?: readonly (number | null)[];
+  /** Frequencies of the band that changed, in Hz; of spectra only. */
+  readonly bandHz?: readonly [number, number];
   /** The state that was committed together with this event. */
   readonly appliedOffset: number;
   readonly modelHash: string;
@@ -189,6 +191,8 @@ export interface AlarmEnd {
   readonly reason: string;
   /** Names of the channels that spoke, loudest first. */
   readonly channels: readonly string[];
+  /** As that of the alarm. */
+  readonly bandHz?: readonly [number, number];
 }
 
 /**

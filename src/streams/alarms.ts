@@ -21,7 +21,7 @@ type Absorbed = Omit<Applied, "alarms" | "ended">;
 export function openedAlarms(absorbed: Absorbed, { events, channels }: Told): OpenedAlarm[] {
   const { segment, expected, scale, flag } = absorbed;
   return events.filter(({ phase }) => phase === "open").map((event) => {
-    const { index, score, p, reason, number } = event;
+    const { index, score, p, reason, number, bandHz } = event;
     const names = event.channels.map((c) => channels[c]!);
     const pick = (columns: readonly Float64Array[]) =>
       names.map((name) => {
@@ -41,6 +41,7 @@ export function openedAlarms(absorbed: Absorbed, { events, channels }: Told): Op
       value: pick(segment.values),
       expected: pick(expected),
       scale: pick(scale),
+      ...(bandHz === undefined ? {} : { bandHz }),
     };
   });
 }
@@ -57,6 +58,7 @@ export function endedAlarms({ segment }: Absorbed, told: Told): AlarmEnd[] {
     p: event.p,
     reason: event.reason,
     channels: event.channels.map((c) => told.channels[c]!),
+    ...(event.bandHz === undefined ? {} : { bandHz: event.bandHz }),
   }));
 }
 

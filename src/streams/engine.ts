@@ -36,13 +36,8 @@ export interface Applied {
 /** Live coverage of one or more channels. */
 export type Coverage = readonly Omit<ModelSummary["coverage"][number], "width">[];
 
-/** What is known of a stream's state, for `GET /v1/streams/{id}`. */
-export interface StreamState {
-  readonly appliedOffset: number;
-  readonly sampleCount: number;
-  readonly modelHash: string;
-  readonly stateHash: string;
-  readonly stateBytes: number;
+/** What a state knows of its stream. */
+export interface StreamSummary {
   /** Shortest sampling period over the channels; null before it is known. */
   readonly periodS: number | null;
   /** Season lengths over all channels, shortest first. */
@@ -50,6 +45,15 @@ export interface StreamState {
   /** Mean over the channels, weighted by count. */
   readonly coverage: Coverage;
   readonly perChannel: Readonly<Record<string, ModelSummary>>;
+}
+
+/** What is known of a stream's state, for `GET /v1/streams/{id}`. */
+export interface StreamState extends StreamSummary {
+  readonly appliedOffset: number;
+  readonly sampleCount: number;
+  readonly modelHash: string;
+  readonly stateHash: string;
+  readonly stateBytes: number;
   /** Why the state no longer advances; null while it does. The log is untouched. */
   readonly failed: string | null;
 }
@@ -66,6 +70,8 @@ export interface ForecastRequest {
   readonly channels?: readonly string[];
   /** Values are counts: answers are rounded to whole numbers. */
   readonly isWhole?: boolean;
+  /** Nobody is told which state it was: `stateHash` stays empty, and the state is not packed. */
+  readonly isUnproved?: boolean;
   /** What is asked beyond quantiles at single times. */
   readonly draws?: DrawRequest;
   /** What the forecast is told besides; only where samples are sent along. */
@@ -163,6 +169,14 @@ export interface Engine {
    * @throws {OverloadError} the state did not catch up within READ_WAIT_MS_MAX
    */
   describe(id: string): Promise<StreamState>;
+
+  /**
+   * What a state knows of its stream, without the proof of it: a state is hundreds of kilobytes to
+   * pack. Rejects as `describe` does, and where the state no longer advances.
+   *
+   * @throws {StreamFailedError} the model threw
+   */
+  summarize(id: string): Promise<StreamSummary>;
 
   /** @throws {InvalidValueError} a time not after the origin, no sample yet, a horizon too far */
   forecast(id: string, request: ForecastRequest): Promise<ForecastResult>;

@@ -19,6 +19,7 @@ import {
   READ_WAIT_MS_MAX,
   StreamFailedError,
   type StreamState,
+  type StreamSummary,
 } from "./engine.ts";
 import type { Feedback } from "./feedback.ts";
 import type { PartsOf } from "./shard.ts";
@@ -248,6 +249,10 @@ export class StreamEngine implements Engine {
       if (error instanceof StreamFailedError) return this.#describeFailed(id);
       throw error;
     }
+  }
+
+  summarize(id: string): Promise<StreamSummary> {
+    return this.#consistent(id, (track) => track.port.call("summarize", { streamId: id }));
   }
 
   async #describeFailed(id: string): Promise<StreamState> {

@@ -25,6 +25,7 @@ import {
   type ForecastRequest,
   type ForecastResult,
   type StreamState,
+  type StreamSummary,
 } from "./engine.ts";
 import { withGaps } from "./gaps.ts";
 import {
@@ -305,9 +306,14 @@ export class StreamProcessor {
       sampleCount: appliedOffset,
       modelHash,
       ...this.#prove(),
-      ...summarize(this.#summaries(this.#envelope.channels)),
+      ...this.summarize(),
       failed: null,
     };
+  }
+
+  /** What the state knows of its stream, without the proof of it. */
+  summarize(): StreamSummary {
+    return summarize(this.#summaries(this.#envelope.channels));
   }
 
   /** Live coverage over all channels. */
@@ -346,7 +352,7 @@ export class StreamProcessor {
       const question = { timesS: times, quantiles: request.quantiles, draws: request.draws, round };
       answers[name] = channelAnswers(this.config.model, state, question);
     }
-    const { stateHash } = this.#prove();
+    const stateHash = request.isUnproved === true ? "" : this.#prove().stateHash;
     const { modelHash, appliedOffset, config: { streamId } } = this;
     const { quantiles } = request;
     return {

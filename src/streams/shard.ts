@@ -20,6 +20,7 @@ import type {
   ForecastRequest,
   ForecastResult,
   StreamState,
+  StreamSummary,
 } from "./engine.ts";
 import type { Feedback, ToldAlarm } from "./feedback.ts";
 import { type Absorbed, StreamProcessor } from "./processor.ts";
@@ -214,6 +215,10 @@ export class Shard {
 
   describe(given: { readonly streamId: string }): StreamState {
     return this.#resident(given.streamId).processor.describe();
+  }
+
+  summarize(given: { readonly streamId: string }): StreamSummary {
+    return this.#resident(given.streamId).processor.summarize();
   }
 
   forecast(

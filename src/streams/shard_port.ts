@@ -21,6 +21,7 @@ export type ShardMethod =
   | "recallAlarm"
   | "takeFeedback"
   | "describe"
+  | "summarize"
   | "forecast"
   | "components"
   | "drop"
@@ -46,6 +47,7 @@ export function shardMethods(shard: Shard): RemoteMethods & Record<ShardMethod, 
     recallAlarm: (argument: Parameters<Shard["recallAlarm"]>[0]) => shard.recallAlarm(argument),
     takeFeedback: (argument: Parameters<Shard["takeFeedback"]>[0]) => shard.takeFeedback(argument),
     describe: (argument: Parameters<Shard["describe"]>[0]) => shard.describe(argument),
+    summarize: (argument: Parameters<Shard["summarize"]>[0]) => shard.summarize(argument),
     forecast: (argument: Parameters<Shard["forecast"]>[0]) => shard.forecast(argument),
     components: (argument: Parameters<Shard["components"]>[0]) => shard.components(argument),
     drop: (argument: Parameters<Shard["drop"]>[0]) => shard.drop(argument),

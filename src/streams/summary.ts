@@ -1,10 +1,10 @@
 import type { ModelSummary } from "../models/model.ts";
-import type { Coverage, StreamState } from "./engine.ts";
+import type { Coverage, StreamSummary } from "./engine.ts";
 
 /** What a whole stream says of itself, from what its channels say. */
 export function summarize(
   perChannel: Readonly<Record<string, ModelSummary>>,
-): Pick<StreamState, "periodS" | "seasonsS" | "coverage" | "perChannel"> {
+): StreamSummary {
   const summaries = Object.values(perChannel);
   const periods = summaries.map((summary) => summary.periodS)
     .filter((periodS): periodS is number => periodS !== null);

@@ -179,6 +179,39 @@ for (const detector of detectors) {
     }
   });
 
+  law("says that a season changed, and no change in a clean one", () => {
+    for (const seed of [1, 2, 3]) {
+      const clean = seasonal(6000, seed);
+      const wave = (i: number) => Math.sin(2 * Math.PI * i / 96);
+      const changed = clean.map((x, i) => (i < 4000 ? x : x + 8 * wave(i)));
+      const [before, after] = [clean, changed].map((values) =>
+        openings(detect(detector, [noise(6000, seed + 50), values]).events)
+          .filter(({ reason }) => reason === "season")
+      );
+      assert.deepEqual(before, []);
+      assert.equal(after!.length, 1, `seed ${seed}`);
+      const [{ index, channels }] = after as [FlagEvent];
+      assert.ok(index > 4000 && index <= 4000 + 5 * 96);
+      assert.deepEqual(channels, [1]);
+    }
+  });
+
+  law("says at which frequencies the spectrum of a fast stream changed", () => {
+    const length = 60_000;
+    const hum = (i: number) => i < 45_000 ? 0 : Math.sin(2 * Math.PI * 40 * i / 256);
+    const values = [noise(length, 3).map((x, i) => x + hum(i)), noise(length, 4)];
+    const told = (periodS: number) => {
+      const times = regularTimes(length).map((t) => t / PERIOD_S * periodS);
+      return openings(detect(detector, values, { times }).events)
+        .filter(({ reason }) => reason === "spectrum");
+    };
+    const [first, ...more] = told(1 / 256);
+    assert.ok(first !== undefined && first.index >= 45_000 && first.index < 50_000);
+    assert.deepEqual([first.channels, more], [[0], []]);
+    assert.ok(first.bandHz![0] < 40 && first.bandHz![1] > 40);
+    assert.deepEqual(told(60), []);
+  });
+
   law("finds a spike of eight standard deviations of the noise in a season", () => {
     for (const seed of [1, 2, 3]) {
       const values = seasonal(3300, seed).map((x, i) => (i === 3000 ? x + 4 : x));
@@ -226,7 +259,11 @@ for (const detector of detectors) {
   law("keeps the wanted rate of false alarms on clean streams within a factor of 2", () => {
     // At ten times the default rate, so that there is something to count.
     const options = { ...DEFAULT_FLAG_OPTIONS, falseAlarmRate: 1e-3 };
-    for (const make of [noise, seasonal]) {
+    const student = (size: number, seed: number) => {
+      const [a, b, c] = [1, 2, 3].map((k) => noise(size, 1000 * k + seed));
+      return noise(size, seed).map((x, i) => x / Math.hypot(a![i]!, b![i]!, c![i]!));
+    };
+    for (const make of [noise, seasonal, student]) {
       let count = 0;
       let length = 0;
       for (const seed of [31, 32, 33, 34]) {

@@ -33,6 +33,7 @@ import type {
   ForecastRequest,
   ForecastResult,
   StreamState,
+  StreamSummary,
 } from "../../src/streams/engine.ts";
 import type { Feedback } from "../../src/streams/feedback.ts";
 import { HeldBacktestPort } from "../service/_backtests.ts";
@@ -99,6 +100,10 @@ export class LastValueEngine implements Engine {
     for (const listener of this.#appliedListeners) listener(applied);
     for (const listener of this.#forecastListeners) listener(forecast);
     return applied;
+  }
+
+  async summarize(id: string): Promise<StreamSummary> {
+    return await this.describe(id);
   }
 
   async describe(id: string): Promise<StreamState> {

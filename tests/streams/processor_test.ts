@@ -4,6 +4,7 @@ import { InvalidValueError, LimitError, NotFoundError } from "../../src/base/err
 import { concatSegments, type Segment, sliceSegment } from "../../src/signal/segment.ts";
 import { DEFAULT_SETTINGS, type FlagSettings, mergeSettings } from "../../src/stores/store.ts";
 import { StreamProcessor } from "../../src/streams/processor.ts";
+import { nextNormal, seedRandom } from "../../src/base/random.ts";
 import { multiscale } from "../../src/detectors/multiscale.ts";
 import { lastValue, spikes, walk } from "./_parts.ts";
 import type { Model } from "../../src/models/model.ts";
@@ -231,4 +232,47 @@ Deno.test("StreamProcessor tells alarms as the stream's settings say, and when t
   assert.ok(end.endedNs > end.openedNs);
   assert.deepEqual(run({ effectMin: 1e6 }).opened, []);
   assert.ok(run({ falseAlarmRate: 0.05 }).opened.length > opened.length);
+});
+
+Deno.test("StreamProcessor learns from feedback: what was fine is told no more, but scored", () => {
+  const spikeAt = [1500, 2000, 2500];
+  const random = seedRandom(3);
+  const timestampsNs = BigInt64Array.from({ length: 3000 }, (_, i) => BigInt(i) * 60_000_000_000n);
+  const values = Float64Array.from(
+    { length: 3000 },
+    (_, i) => nextNormal(random) + (spikeAt.includes(i) ? 25 : 0),
+  );
+  const segment: Segment = { streamId: "s", channels: ["a"], timestampsNs, values: [values] };
+  /** Alarms and scores after the first spike, of which something was said. */
+  const after = (said: readonly boolean[]) => {
+    const processor = new StreamProcessor({
+      streamId: "s",
+      settings: mergeSettings(DEFAULT_SETTINGS, { flags: { repeats: "tell" } }),
+      model: lastValue as unknown as Model,
+      detector: multiscale as unknown as Detector,
+    });
+    const { opened } = processor.absorb(sliceSegment(segment, 0, 1600));
+    const first = opened.find(({ timestampNs }) => timestampNs === timestampsNs[1500])!;
+    for (const isFine of said) processor.takeFeedback({ number: first.number!, isFine });
+    const rest = processor.absorb(sliceSegment(segment, 1600, 3000));
+    const at = rest.opened.map(({ timestampNs }) => Number(timestampNs / 60_000_000_000n));
+    return { at: at.filter((index) => spikeAt.includes(index)), score: rest.score };
+  };
+  const [silent, fine, takenBack] = [after([]), after([true]), after([true, false])];
+  assert.deepEqual(silent.at, [2000, 2500]);
+  assert.deepEqual(fine.at, []);
+  assert.deepEqual(takenBack.at, [2000, 2500]);
+  assert.deepEqual(fine.score, silent.score);
+});
+
+Deno.test("StreamProcessor summarizes and forecasts without packing its state", () => {
+  const processor = fresh();
+  processor.absorb(walk("s", 30, ["a"]));
+  const { stateHash: proof, ...proved } = processor.forecast({ quantiles: Float64Array.of(0.5) });
+  const request = { quantiles: Float64Array.of(0.5), isUnproved: true };
+  const { stateHash, ...rest } = processor.forecast(request);
+  assert.deepEqual(rest, proved);
+  assert.deepEqual([stateHash, proof.length], ["", 64]);
+  const { periodS, seasonsS, coverage, perChannel } = processor.describe();
+  assert.deepEqual(processor.summarize(), { periodS, seasonsS, coverage, perChannel });
 });

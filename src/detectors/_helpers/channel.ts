@@ -24,8 +24,16 @@ import {
   type RobustLevelState,
 } from "./robust_level.ts";
 import { initialSeason, isSeasonGateOpen, type SeasonState, stepSeason } from "./season.ts";
+import { initialSeasonChange, type SeasonChangeState, stepSeasonChange } from "./season_change.ts";
+import { initialSpectrum, type SpectrumState, stepSpectrum } from "./spectrum.ts";
 import { initialSubspace, stepSubspace, type SubspaceState, writeDeviations } from "./subspace.ts";
-import { initialTail, stepTail, type TailRule, type TailState } from "./tail_calibration.ts";
+import {
+  initialTail,
+  stepTail,
+  type TailRule,
+  tailShape,
+  type TailState,
+} from "./tail_calibration.ts";
 import type { Reason } from "../detector.ts";
 
 /** Samples of a channel without a score: the covariance of its features is not known yet. */
@@ -34,6 +42,8 @@ export const GRACE_PERIOD = 36;
 const DISTANCE_MAX = 30;
 const SMOOTHING = 4;
 const SLOW_TAU = 16;
+/** Averages over 16 samples from which their level is taken: neighbours are much alike. */
+const SLOW_VALUES_KEPT = 128;
 
 /** Largest shifted value that is told apart: its square must stay far inside a double. */
 const VALUE_MAX = 1e30;
@@ -77,6 +87,9 @@ export type ChannelState = {
   readonly subspace: SubspaceState;
   readonly remainderSubspace: SubspaceState;
   readonly season: SeasonState;
+  readonly seasonChange: SeasonChangeState;
+  /** Null of a channel that was never fast enough. */
+  spectrum: SpectrumState | null;
   readonly patterns: PatternState;
   /**
    * Of distance, its average and slow level; of subspace and its remainder, level, patterns, level
@@ -99,14 +112,19 @@ function initialChannel(random: RandomState): ChannelState {
     bank: initialBank(),
     remainderBank: initialBank(),
     mahalanobis: initialMahalanobis(SCORE_FEATURES),
-    slowLevel: initialRobustLevel(),
+    slowLevel: initialRobustLevel(SLOW_VALUES_KEPT),
     level: initialRobustLevel(),
     remainderLevel: initialRobustLevel(),
     subspace: initialSubspace(FLAG_FEATURES),
     remainderSubspace: initialSubspace(FLAG_FEATURES),
     season: initialSeason(),
+    seasonChange: initialSeasonChange(),
+    spectrum: null,
     patterns: initialPatterns(),
-    tails: Array.from({ length: TAIL_COUNT }, initialTail),
+    tails: Array.from(
+      { length: TAIL_COUNT },
+      (_, i) => initialTail(i < SCORE_PARTS ? SCORE_RULE : FLAG_RULE),
+    ),
   };
 }
 
@@ -157,6 +175,9 @@ export interface ChannelEvidence {
   readonly parts: Float64Array;
   /** How far above the usual level or season, in robust standard deviations. */
   effect: number;
+  /** −log10 p where a change of the season, of the spectrum is known, else 0. */
+  seasonChange: number;
+  spectrum: number;
   /** False where the channel had no value. */
   isPresent: boolean;
 }
@@ -173,12 +194,20 @@ function slowChange(features: Float64Array): number {
 
 const deviations = new Float64Array(FLAG_FEATURES);
 
+/** What a sample's time says. */
+export interface ChannelTime {
+  /** Sampling periods since the stream's last sample. */
+  readonly dt: number;
+  readonly rates: BankRates;
+  /** True where the stream is so fast that its spectrum is looked at. */
+  readonly isFast: boolean;
+}
+
 /** Writes a channel's flag evidence but that of the distance, which is there. */
 function gatherEvidence(
   channel: ChannelState,
   x: number,
-  dt: number,
-  rates: BankRates,
+  { dt, rates, isFast }: ChannelTime,
   out: ChannelEvidence,
 ): void {
   const { season, tails, level } = channel;
@@ -186,6 +215,9 @@ function gatherEvidence(
   const tick = Math.max(season.tick + 1, Math.round(channel.position));
   const remainder = stepSeason(season, x, tick - season.tick);
   const isGateOpen = isSeasonGateOpen(season);
+  out.seasonChange = stepSeasonChange(channel.seasonChange, x, season);
+  if (isFast) channel.spectrum ??= initialSpectrum();
+  out.spectrum = isFast ? stepSpectrum(channel.spectrum!, season.ring, season.tick) : 0;
   writeFlagFeatures(channel.bank, flagFeatures);
   const plain = stepTail(tails[3]!, stepSubspace(channel.subspace, flagFeatures), FLAG_RULE);
   if (!isGateOpen) writeDeviations(channel.subspace, flagFeatures, deviations);
@@ -218,15 +250,11 @@ function gatherEvidence(
     : distance * Math.sign(x - level.median);
 }
 
-/**
- * Advances a channel by a value; raises `scoreParts` and writes its evidence.
- *
- * @param dt  sampling periods since the stream's last sample
- */
+/** Advances a channel by a value; raises `scoreParts` and writes its evidence. */
 export function stepChannel(
   channel: ChannelState,
   value: number,
-  { dt, rates: sharedRates }: { readonly dt: number; readonly rates: BankRates },
+  { dt, rates: sharedRates, isFast }: ChannelTime,
   scoreParts: Float64Array,
   out: ChannelEvidence,
 ): void {
@@ -236,8 +264,24 @@ export function stepChannel(
   if (channel.count === 0) channel.offset = value;
   const x = Math.min(VALUE_MAX, Math.max(-VALUE_MAX, value - channel.offset));
   out.parts[4] = scoreChannel(channel, x, elapsed, rates, scoreParts);
-  gatherEvidence(channel, x, channel.count === 0 ? 0 : elapsed, rates, out);
+  const time = { dt: channel.count === 0 ? 0 : elapsed, rates, isFast };
+  gatherEvidence(channel, x, time, out);
   channel.count++;
+}
+
+/**
+ * Mean difference in mean deviations from which samples are nearly independent: √2 where they are,
+ * 1 for an autoregression of 0.5.
+ */
+const INDEPENDENCE_MIN = 1.2;
+
+/**
+ * Shape of the tail of a channel's distances from its past where samples are nearly independent, 0
+ * elsewhere: there large distances are not chances of single samples.
+ */
+export function independentShape({ tails, bank, season }: ChannelState): number {
+  if (bank.meanDifference <= INDEPENDENCE_MIN * season.deviation) return 0;
+  return tailShape(tails[9]!, FLAG_RULE);
 }
 
 /** Why a channel spoke. */

@@ -12,6 +12,8 @@ export type EventTrack = {
   score: number;
   reason: Reason;
   channels: readonly number[];
+  /** Frequencies that spoke, in Hz; null where none were looked at. */
+  bandHz: readonly [number, number] | null;
   /** Samples since the opening, and those of them far above and far below the usual level. */
   samples: number;
   above: number;
@@ -31,6 +33,7 @@ export function initialTrack(): EventTrack {
     score: 0,
     reason: "spike",
     channels: [],
+    bandHz: null,
     samples: 0,
     above: 0,
     below: 0,
@@ -51,6 +54,7 @@ export interface Opening {
   readonly score: number;
   readonly reason: Reason;
   readonly channels: readonly number[];
+  readonly bandHz?: readonly [number, number] | undefined;
 }
 
 /** True where an alarm may open at this time. */
@@ -74,6 +78,7 @@ export function openTrack(
   track.score = opening.score;
   track.reason = opening.reason;
   track.channels = opening.channels;
+  track.bandHz = opening.bandHz ?? null;
   track.samples = 0;
   track.above = 0;
   track.below = 0;
@@ -94,7 +99,7 @@ export function endTrack(track: EventTrack, index: number): FlagEvent {
 }
 
 function eventOf(track: EventTrack, phase: FlagEvent["phase"], index: number): FlagEvent {
-  const { number, openedS, peakS, peak, score, reason, channels } = track;
+  const { number, openedS, peakS, peak, score, reason, channels, bandHz } = track;
   return {
     index,
     phase,
@@ -105,5 +110,6 @@ function eventOf(track: EventTrack, phase: FlagEvent["phase"], index: number): F
     score,
     reason,
     channels,
+    ...(bandHz === null ? {} : { bandHz }),
   };
 }

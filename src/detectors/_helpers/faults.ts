@@ -168,13 +168,23 @@ export type FaultState = {
   readonly dropout: FaultTrack;
   readonly variance: FaultTrack;
   readonly clock: FaultTrack;
+  readonly season: FaultTrack;
+  readonly spectrum: FaultTrack;
 };
 
 /** No fault yet. */
 export function initialFaults(): FaultState {
   const none = () => ({ track: initialTrack(), idle: 0 });
-  const tracks = { stuck: none(), dropout: none(), variance: none(), clock: none() };
-  return { samples: 0, clockFaults: 0, ...tracks };
+  return {
+    samples: 0,
+    clockFaults: 0,
+    stuck: none(),
+    dropout: none(),
+    variance: none(),
+    clock: none(),
+    season: none(),
+    spectrum: none(),
+  };
 }
 
 /** −log10 p of a fault of the clock at this sample, 0 where it has none. */
@@ -186,7 +196,14 @@ export function stepClock(state: FaultState, isFaulty: boolean): number {
 }
 
 /** The kinds of faults, each the reason of its alarms. */
-export const FAULTS = ["stuck", "dropout", "variance", "clock"] as const satisfies Reason[];
+export const FAULTS = [
+  "stuck",
+  "dropout",
+  "variance",
+  "clock",
+  "season",
+  "spectrum",
+] as const satisfies Reason[];
 
 /** A fault that begins at a sample. */
 export interface Fault {
@@ -195,6 +212,7 @@ export interface Fault {
   readonly surprise: number;
   /** Its channels; none where it is the clock's. */
   readonly channels: readonly number[];
+  readonly bandHz?: readonly [number, number] | undefined;
 }
 
 /** Where faults are told. */
@@ -213,7 +231,7 @@ export interface FaultTold {
  */
 export function tellFault(
   state: FaultState,
-  { kind, surprise, channels }: Fault,
+  { kind, surprise, channels, bandHz }: Fault,
   evidence: EventTrack,
   { moment, options, counter, events }: FaultTold,
 ): number {
@@ -229,11 +247,12 @@ export function tellFault(
   if (evidence.isOpen && channels.some((c) => evidence.channels.includes(c))) {
     // A value that stands still hardly moves either, and is told by the first.
     if (kind !== "variance" || evidence.reason !== "stuck") evidence.reason = kind;
+    evidence.bandHz = bandHz ?? evidence.bandHz;
     raiseTrack(evidence, surprise, moment.timeS);
     return 0;
   }
   if (!isCool(own.track, moment.timeS, options)) return 0;
-  const opening = { surprise, score: 0, reason: kind, channels };
+  const opening = { surprise, score: 0, reason: kind, channels, bandHz };
   events.push(openTrack(own.track, opening, moment, counter));
   return surprise;
 }
@@ -241,15 +260,20 @@ export function tellFault(
 /** Ends the faults that have been over for some time. */
 export function endFaults(
   state: FaultState,
-  channels: readonly { readonly faults: ChannelFaults }[],
+  channels: readonly {
+    readonly faults: ChannelFaults;
+    readonly spectrum: { readonly isOdd: boolean } | null;
+  }[],
   { moment, events }: FaultTold,
 ): void {
   for (const kind of FAULTS) {
     const own = state[kind];
     if (!own.track.isOpen) continue;
     const isFaulty = own.track.channels.some((c) => {
-      const { isStuck, isSilent, isQuiet } = channels[c]!.faults;
-      return { stuck: isStuck, dropout: isSilent, variance: isQuiet, clock: false }[kind];
+      const { faults: { isStuck, isSilent, isQuiet }, spectrum } = channels[c]!;
+      const isOdd = spectrum?.isOdd ?? false;
+      const lasting = { stuck: isStuck, dropout: isSilent, variance: isQuiet, spectrum: isOdd };
+      return kind === "clock" || kind === "season" ? false : lasting[kind];
     });
     own.idle = isFaulty ? 0 : own.idle + 1;
     if (own.idle > HOLD) events.push(endTrack(own.track, moment.index));

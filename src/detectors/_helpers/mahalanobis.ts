@@ -42,12 +42,15 @@ const sd = new Float64Array(SIZE_MAX);
 
 /** Distance of `features` before they are learned, 0 for the first 3·size + 1 samples. */
 export function stepMahalanobis(state: MahalanobisState, features: Float64Array): number {
-  const size = features.length;
-  if (state.count === 0) state.mean.set(features);
-  const squared = state.count > 3 * size ? squaredDistance(state, features) : 0;
-  const limit = OUTLIER_DISTANCE * OUTLIER_DISTANCE;
-  learn(state, features, squared > limit ? limit / squared : 1);
-  return Math.sqrt(squared);
+  const distance = mahalanobisDistance(state, features);
+  const outlier = Math.max(1, distance / OUTLIER_DISTANCE);
+  learnMahalanobis(state, features, 1 / (outlier * outlier * (state.count + 2)));
+  return distance;
+}
+
+/** Distance of `features` from what was learned, 0 for the first 3·size + 1 samples. */
+export function mahalanobisDistance(state: MahalanobisState, features: Float64Array): number {
+  return state.count > 3 * features.length ? Math.sqrt(squaredDistance(state, features)) : 0;
 }
 
 function squaredDistance(state: MahalanobisState, features: Float64Array): number {
@@ -73,10 +76,15 @@ function squaredDistance(state: MahalanobisState, features: Float64Array): numbe
   return total / size;
 }
 
-function learn(state: MahalanobisState, features: Float64Array, weight: number): void {
+/** Learns `features`; the past keeps 1 − `rate` of its weight. */
+export function learnMahalanobis(
+  state: MahalanobisState,
+  features: Float64Array,
+  rate: number,
+): void {
   const size = features.length;
+  if (state.count === 0) state.mean.set(features);
   const { cov, mean, varianceMax } = state;
-  const rate = weight / (state.count + 2);
   state.count++;
   for (let i = 0; i < size; i++) deviation[i] = features[i]! - mean[i]!;
   for (let i = 0; i < size; i++) {

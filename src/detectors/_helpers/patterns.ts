@@ -10,19 +10,23 @@ const PATTERN_LENGTH = 32;
 const PATTERN_SIZE = PATTERN_LENGTH / 2;
 const OFFER_PERIOD = 4;
 const CLIP = 50;
+/** Steps of a kept value a unit: ±50 in 16 bits. */
+const STEPS = 65_535 / (2 * CLIP);
 const HIGH_SCALES = 4;
 const HIGH_COUNT_MIN = 50;
 const HIGH_CHANCE = 0.1;
 const CANDIDATES_MIN = 4;
+/** Distances from which their level is taken: it only keeps the high ones out. */
+const DISTANCES_KEPT = 128;
 
 /** Distance of the latest pattern from its third nearest in the past. */
 export type PatternState = {
   kept: number;
   offered: number;
-  /** Tick of each pattern's end.                                                  [pattern] */
-  readonly ticks: Float64Array;
-  /** In units of the channel's scale.                                       [pattern, size] */
-  readonly values: Float32Array;
+  /** Tick of each pattern's end, modulo 2^32.                                     [pattern] */
+  readonly ticks: Uint32Array;
+  /** In units of the channel's scale, from −50 in steps of 1/655.               [pattern, size] */
+  readonly values: Uint16Array;
   /** Level of the distances themselves, to keep surprising patterns mostly out. */
   readonly distances: RobustLevelState;
 };
@@ -32,9 +36,9 @@ export function initialPatterns(): PatternState {
   return {
     kept: 0,
     offered: 0,
-    ticks: new Float64Array(PATTERN_COUNT_MAX),
-    values: new Float32Array(PATTERN_COUNT_MAX * PATTERN_SIZE),
-    distances: initialRobustLevel(),
+    ticks: new Uint32Array(PATTERN_COUNT_MAX),
+    values: new Uint16Array(PATTERN_COUNT_MAX * PATTERN_SIZE),
+    distances: initialRobustLevel(DISTANCES_KEPT),
   };
 }
 
@@ -60,7 +64,8 @@ export function stepPatterns(
   const start = tick - PATTERN_LENGTH + 1;
   for (let i = 0; i < PATTERN_SIZE; i++) {
     const pair = ring[(start + 2 * i) % RING_SIZE]! + ring[(start + 2 * i + 1) % RING_SIZE]!;
-    pattern[i] = Math.min(CLIP, Math.max(-CLIP, (pair / 2 - unit.median) / unit.scale));
+    const clipped = Math.min(CLIP, Math.max(-CLIP, (pair / 2 - unit.median) / unit.scale));
+    pattern[i] = Math.round((clipped + CLIP) * STEPS);
   }
   const distance = nearestDistance(state, tick);
   const { distances } = state;
@@ -81,7 +86,7 @@ function nearestDistance(state: PatternState, tick: number): number {
   let third = Infinity;
   let compared = 0;
   for (let r = 0; r < state.kept; r++) {
-    if (ticks[r]! > tick - PATTERN_LENGTH) continue;
+    if (((tick - ticks[r]!) >>> 0) < PATTERN_LENGTH) continue;
     compared++;
     const at = r * PATTERN_SIZE;
     let sum = 0;
@@ -107,7 +112,7 @@ function nearestDistance(state: PatternState, tick: number): number {
   }
   if (compared < CANDIDATES_MIN) return 0;
   const nearest = compared < 8 ? first : compared < 16 ? second : third;
-  return Math.sqrt(nearest / PATTERN_SIZE);
+  return Math.sqrt(nearest / PATTERN_SIZE) / STEPS;
 }
 
 function offer(state: PatternState, tick: number, random: RandomState): void {

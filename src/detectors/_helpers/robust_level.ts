@@ -24,12 +24,12 @@ export type RobustLevelState = {
   magnitude: number;
 };
 
-/** A level that has seen nothing. */
-export function initialRobustLevel(): RobustLevelState {
+/** A level that has seen nothing and keeps `size` values, 256 at most. */
+export function initialRobustLevel(size = RESERVOIR_SIZE): RobustLevelState {
   return {
     count: 0,
     next: 0,
-    values: new Float32Array(RESERVOIR_SIZE),
+    values: new Float32Array(size),
     median: 0,
     scale: 0,
     magnitude: 0,
@@ -40,19 +40,20 @@ const sorted = new Float32Array(RESERVOIR_SIZE);
 
 /** Learns a value. */
 export function addToRobustLevel(state: RobustLevelState, x: number, random: RandomState): void {
-  const kept = Math.min(state.count, RESERVOIR_SIZE);
+  const size = state.values.length;
+  const kept = Math.min(state.count, size);
   state.count++;
   state.magnitude = Math.max(state.magnitude, Math.abs(x));
-  if (kept < RESERVOIR_SIZE) {
+  if (kept < size) {
     state.values[kept] = x;
-  } else if (nextUniform(random) < RESERVOIR_SIZE / state.count) {
-    state.values[Math.floor(nextUniform(random) * RESERVOIR_SIZE)] = x;
+  } else if (nextUniform(random) < size / state.count) {
+    state.values[Math.floor(nextUniform(random) * size)] = x;
   }
   if (state.count >= state.next) recompute(state);
 }
 
 function recompute(state: RobustLevelState): void {
-  const count = Math.min(state.count, RESERVOIR_SIZE);
+  const count = Math.min(state.count, state.values.length);
   const work = sorted.subarray(0, count);
   work.set(state.values.subarray(0, count));
   work.sort();

@@ -1,8 +1,8 @@
 /** Samples kept of a channel's recent past, on a regular grid of its sampling period. */
-export const RING_SIZE = 2048;
+export const RING_SIZE = 1536;
 
 /** Longest season that is found, in sampling periods. */
-export const LAG_MAX = 1000;
+export const LAG_MAX = 720;
 
 const FIRST_SEARCH = 128;
 const SEARCH_PERIOD_MAX = 2048;
@@ -33,7 +33,8 @@ export type SeasonState = {
   /** Season length in sampling periods; 0 = none found. */
   length: number;
   readonly ring: Float32Array;
-  readonly profile: Float32Array;
+  /** As long as the season.                                                       [length] */
+  profile: Float32Array;
   mean: number;
   level: number;
   deviation: number;
@@ -48,7 +49,7 @@ export function initialSeason(): SeasonState {
     nextSearch: FIRST_SEARCH,
     length: 0,
     ring: new Float32Array(RING_SIZE),
-    profile: new Float32Array(LAG_MAX),
+    profile: new Float32Array(0),
     mean: 0,
     level: 0,
     deviation: 0,
@@ -113,6 +114,7 @@ function search(state: SeasonState, tick: number): void {
   }
   if (length === state.length) return;
   state.length = length;
+  state.profile = new Float32Array(length < SEASON_MIN ? 0 : length);
   if (length < SEASON_MIN) return;
   const sums = new Float64Array(length);
   const counts = new Uint32Array(length);
@@ -124,7 +126,6 @@ function search(state: SeasonState, tick: number): void {
     counts[i % length] = counts[i % length]! + 1;
     total += value;
   }
-  state.profile.fill(0);
   for (let i = 0; i < length; i++) {
     state.profile[i] = counts[i]! > 0 ? sums[i]! / counts[i]! : total / (tick - start);
   }

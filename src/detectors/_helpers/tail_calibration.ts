@@ -19,9 +19,9 @@ export interface TailRule {
   readonly decluster: boolean;
 }
 
-const BIN_COUNT = 320;
+const BIN_COUNT = 230;
 const BINS_PER_UNIT = 10;
-const LOG_MIN = -16.2;
+const LOG_MIN = -9.2;
 const RAW_MIN = 1e-7;
 const COUNT_MIN = 30;
 const PRIOR_SHAPE = 0.3;
@@ -33,18 +33,23 @@ const RUN_WEIGHT_MIN = 0.02;
 /** Total at which all counts are halved: a 32-bit float would stop counting at 2^24. */
 export const CALIBRATION_TOTAL_MAX = 4_194_304;
 
+/** Count of a bin at which whole counts are halved: they are kept in 16 bits. */
+export const CALIBRATION_COUNT_MAX = 65_535;
+
 /** Histogram of log raw scores, and the run of high ones. */
 export type TailState = {
   total: number;
   run: number;
   /** Highest bin that has been met. */
   top: number;
-  readonly counts: Float32Array;
+  /** Parts of a sample are counted only where runs are declustered. */
+  readonly counts: Float32Array | Uint16Array;
 };
 
 /** An empty histogram. */
-export function initialTail(): TailState {
-  return { total: 0, run: 0, top: 0, counts: new Float32Array(BIN_COUNT) };
+export function initialTail({ decluster }: TailRule): TailState {
+  const counts = decluster ? new Float32Array(BIN_COUNT) : new Uint16Array(BIN_COUNT);
+  return { total: 0, run: 0, top: 0, counts };
 }
 
 /** Calibrates `raw` by the past, then learns it. 0 for the first 30 samples. */
@@ -67,13 +72,17 @@ export function stepTail(state: TailState, raw: number, rule: TailRule): number 
   state.counts[bin] = state.counts[bin]! + weight;
   state.top = Math.max(state.top, bin);
   state.total += weight;
-  if (state.total > CALIBRATION_TOTAL_MAX) halve(state);
+  const isFull = !rule.decluster && state.counts[bin]! >= CALIBRATION_COUNT_MAX;
+  if (isFull || state.total > CALIBRATION_TOTAL_MAX) halve(state);
   return u;
 }
 
-function tailScore(state: TailState, position: number, bin: number, tailShare: number): number {
-  const { counts, total, top } = state;
-  const wanted = tailShare * total;
+/** The bins above the tail's edge: their mass, and Hill's estimate of their shape. */
+const tail = { edge: 0, mass: 0, shape: 0 };
+
+/** Writes the tail that holds `share` of the past to scratch memory. */
+function findTail({ counts, total, top }: TailState, share: number): void {
+  const wanted = share * total;
   let edge = top;
   let mass = 0;
   let moment = 0;
@@ -82,18 +91,38 @@ function tailScore(state: TailState, position: number, bin: number, tailShare: n
     moment += counts[edge]! * edge;
     edge--;
   }
+  const excess = (moment - mass * (edge + 1) + 0.5 * mass) / BINS_PER_UNIT;
+  tail.edge = edge;
+  tail.mass = mass;
+  tail.shape = (excess + PRIOR_WEIGHT * PRIOR_SHAPE) / (mass + PRIOR_WEIGHT);
+}
+
+/** Shape xi of the tail so far: 0.1 of noise with light tails, 0.2 and more of heavy ones. */
+export function tailShape(state: TailState, rule: TailRule): number {
+  findTail(state, rule.tailShare);
+  return tail.shape;
+}
+
+function tailScore(state: TailState, position: number, bin: number, tailShare: number): number {
+  findTail(state, tailShare);
+  const { counts, total, top } = state;
+  const { edge, mass, shape } = tail;
   if (bin <= edge) {
     let above = 0.5 * counts[bin]!;
     for (let i = top; i > bin; i--) above += counts[i]!;
     return -Math.log10((above + 0.5) / (total + 1));
   }
-  const excess = (moment - mass * (edge + 1) + 0.5 * mass) / BINS_PER_UNIT;
-  const shape = (excess + PRIOR_WEIGHT * PRIOR_SHAPE) / (mass + PRIOR_WEIGHT);
   const beyond = (position - (edge + 1)) / BINS_PER_UNIT;
   return -Math.log10((mass + 0.5) / (total + 1)) + beyond / shape / Math.LN10;
 }
 
 function halve(state: TailState): void {
-  for (let i = 0; i < BIN_COUNT; i++) state.counts[i] = state.counts[i]! / 2;
-  state.total /= 2;
+  const { counts } = state;
+  const isWhole = counts instanceof Uint16Array;
+  state.total = 0;
+  for (let i = 0; i < BIN_COUNT; i++) {
+    // Half of a single sample is still that one: what is rare is not to be forgotten.
+    counts[i] = isWhole ? Math.ceil(counts[i]! / 2) : counts[i]! / 2;
+    state.total += counts[i]!;
+  }
 }

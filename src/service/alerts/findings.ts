@@ -44,13 +44,19 @@ function isReason({ reasons }: AnomalyCondition, reason: string): boolean {
   return reasons.length === 0 || reasons.includes(reason);
 }
 
+function bandText(bandHz: readonly [number, number] | undefined): string {
+  return bandHz === undefined ? "" : `, ${text(bandHz[0])} to ${text(bandHz[1])} Hz`;
+}
+
 /** What a rule on flags makes of one that opened; null where it is none of its flags. */
 export function anomalyFinding(condition: AnomalyCondition, event: AlarmEvent): Finding | null {
   const { timestampNs, channels, value, expected, scale = [], score, reason = "" } = event;
   const p = event.p ?? 10 ** -event.flag;
   if (p > condition.pMax || !isReason(condition, reason) || !isLarge(condition, event)) return null;
   const named = channels.length === 0 ? "" : ` in ${channels.slice(0, 5).join(", ")}`;
-  const summary = `Anomaly${reason === "" ? "" : ` (${reason})`}${named}, p ${p.toExponential(1)}`;
+  const band = bandText(event.bandHz);
+  const why = reason === "" ? "" : ` (${reason}${band})`;
+  const summary = `Anomaly${why}${named}, p ${p.toExponential(1)}`;
   const number = event.number ?? null;
   return {
     timeNs: timestampNs,
@@ -74,7 +80,7 @@ export function endFinding(condition: AnomalyCondition, end: AlarmEnd): Finding 
   const { peakNs, p, score, reason, channels, number } = end;
   const { units, sigmas } = condition.effectMin;
   if (p > condition.pMax || !isReason(condition, reason) || units > 0 || sigmas > 0) return null;
-  const summary = `Anomaly (${reason}), p ${p.toExponential(1)}`;
+  const summary = `Anomaly (${reason}${bandText(end.bandHz)}), p ${p.toExponential(1)}`;
   const unknown = channels.map(() => null);
   return {
     timeNs: peakNs,

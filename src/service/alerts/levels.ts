@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { typicalStepNs } from "../listing.ts";
 import type { Store, StreamRecord } from "../../stores/store.ts";
-import type { Engine, StreamState } from "../../streams/engine.ts";
+import type { Engine, StreamSummary } from "../../streams/engine.ts";
 import type { AlertRule, Condition, Finding, ForecastCondition } from "./alert.ts";
 import { coverageFinding, forecastFinding, heartbeatFinding, peersFinding } from "./findings.ts";
 import type { PeerTable } from "./peers.ts";
@@ -106,9 +106,12 @@ export class Levels {
     page: readonly StreamRecord[],
   ): Promise<Level[]> {
     const chosen = page.filter((record) => rules.some(({ streams }) => isChosen(streams, record)));
-    const unknown = chosen.filter(({ id, inOrderCount }) =>
-      this.#steps.get(id)?.count !== inOrderCount
-    );
+    // A step is that of so many samples: it is read again when as many have come, or while young.
+    const unknown = chosen.filter(({ id, inOrderCount }) => {
+      const count = this.#steps.get(id)?.count ?? -1;
+      const isYoung = count < STEP_SAMPLES && count !== inOrderCount;
+      return isYoung || inOrderCount >= count + STEP_SAMPLES;
+    });
     const tails = await this.#parts.store.readTails(unknown.map(({ id }) => id), STEP_SAMPLES);
     for (const [i, { id, inOrderCount }] of unknown.entries()) {
       const stepNs = tails[i] ? typicalStepNs(tails[i]) : 0n;
@@ -134,8 +137,7 @@ export class Levels {
     const { id: streamId, inOrderCount, lastNs } = record;
     if (lastNs === null || this.#seen.get(streamId) === inOrderCount) return [];
     try {
-      const state = await this.#parts.engine.describe(streamId);
-      if (state.failed !== null) return [];
+      const state = await this.#parts.engine.summarize(streamId);
       const levels: Level[] = [];
       for (const rule of rules) {
         const level = await this.#ofOne(rule, streamId, lastNs, state);
@@ -153,7 +155,7 @@ export class Levels {
     rule: AlertRule,
     streamId: string,
     lastNs: bigint,
-    state: StreamState,
+    state: StreamSummary,
   ): Promise<Level | null> {
     const nowNs = this.#parts.clock.nowNs();
     if (isOfKind(rule, "coverage")) {
@@ -167,6 +169,7 @@ export class Levels {
     const forecast = await this.#parts.engine.forecast(streamId, {
       timesNs: lookTimes(lastNs, condition, state.periodS),
       quantiles: Float64Array.of(condition.quantile),
+      isUnproved: true,
       ...(channel === null ? {} : { channels: [channel] }),
     });
     return { rule, streamId, finding: forecastFinding(condition, forecast), timeNs: lastNs };

@@ -106,7 +106,7 @@ function tell(options = DEFAULT_FLAG_OPTIONS) {
 Deno.test("tellFault() opens one alarm a kind, which takes in channels and ends in time", () => {
   const state = initialFaults();
   const { events, told } = tell();
-  const channels = [0, 1].map(() => ({ faults: initialChannelFaults() }));
+  const channels = [0, 1].map(() => ({ faults: initialChannelFaults(), spectrum: null }));
   channels[0]!.faults.isStuck = true;
   const fault = { kind: "stuck", surprise: 5, channels: [0] } as const;
   assert.equal(tellFault(state, fault, initialTrack(), told(10)), 5);

@@ -8,7 +8,7 @@ import {
 } from "../../../src/detectors/_helpers/flag_stage.ts";
 
 const THRESHOLD = 4;
-const LEARN: FlagRule = { threshold: THRESHOLD, isLearned: true };
+const LEARN: FlagRule = { threshold: THRESHOLD, isLearned: true, shape: 0 };
 
 function run(evidence: (i: number) => number, length: number, rule = LEARN) {
   const state = initialFlag();
@@ -56,7 +56,7 @@ Deno.test("stepFlag() tells what comes again with less and less weight, unless t
   assert.equal(heights.length, 7);
   for (let k = 1; k < heights.length; k++) assert.ok(heights[k]! < heights[k - 1]!);
   assert.ok(heights[1]! < THRESHOLD);
-  const each = run(again, 8000, { threshold: THRESHOLD, isLearned: false });
+  const each = run(again, 8000, { ...LEARN, isLearned: false });
   assert.equal(each.opened.length, 7);
 });
 
@@ -77,7 +77,17 @@ Deno.test("surpriseOf() is the rate of past events that were as high, within a f
   }
   for (const height of [1.3, 1.6, 2, 2.5]) {
     const rate = 1e-3 * Math.exp(-(height - 1) / 0.3);
-    const ratio = 10 ** -surpriseOf(state, height) / rate;
+    const ratio = 10 ** -surpriseOf(state, height, 0) / rate;
     assert.ok(ratio > 0.5 && ratio < 2, `${ratio} at ${height}`);
   }
+});
+
+Deno.test("surpriseOf() tells a young stream's spike less where its tails are heavy", () => {
+  const state = initialFlag();
+  for (let i = 0; i < 500; i++) {
+    stepFlag(state, 0, LEARN, { flag: 0, rose: false, ended: false });
+  }
+  const [light, heavy] = [0.1, 0.3].map((shape) => surpriseOf(state, 2.4, shape));
+  assert.equal(light, surpriseOf(state, 2.4, 0));
+  assert.ok(heavy! < light! - 1, `${heavy} against ${light}`);
 });

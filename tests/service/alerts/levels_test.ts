@@ -36,11 +36,11 @@ Deno.test("Levels takes a stream's own step for its heartbeat, unless one is giv
 
 Deno.test("Levels looks at a state only when samples have come, or rules have changed", async () => {
   const { levels, engine } = await openLevels();
-  let described = 0;
-  const describe = engine.describe.bind(engine);
-  engine.describe = (id) => {
-    described++;
-    return describe(id);
+  let summarized = 0;
+  const summarize = engine.summarize.bind(engine);
+  engine.summarize = (id) => {
+    summarized++;
+    return summarize(id);
   };
   const condition = { kind: "coverage", level: 0.8, tolerance: 0.005, countMin: 1 } as const;
   const rule = ruleOf({ condition, streams: { ids: ["a"], prefix: "", labels: {} } });
@@ -49,16 +49,16 @@ Deno.test("Levels looks at a state only when samples have come, or rules have ch
   assert.deepEqual(await levels.look([rule]), []);
   levels.reset();
   assert.equal((await levels.look([rule])).length, 1);
-  assert.equal(described, 2);
+  assert.equal(summarized, 2);
 });
 
 Deno.test("Levels passes over a stream whose state cannot be read, and tries again", async () => {
   const { levels, engine } = await openLevels();
-  const describe = engine.describe.bind(engine);
-  engine.describe = () => Promise.reject(new Error("behind"));
+  const summarize = engine.summarize.bind(engine);
+  engine.summarize = () => Promise.reject(new Error("behind"));
   const condition = { kind: "coverage", level: 0.8, tolerance: 0.005, countMin: 1 } as const;
   assert.deepEqual(await levels.look([ruleOf({ condition })]), []);
-  engine.describe = describe;
+  engine.summarize = summarize;
   assert.equal((await levels.look([ruleOf({ condition })])).length, 2);
 });
 
@@ -80,4 +80,33 @@ Deno.test("lookTimes() goes up to the end, one a period while they are few", () 
   const many = lookTimes(0n, asked, 0.001);
   assert.equal(many.length, FORECAST_LOOKS_MAX);
   assert.equal(many.at(-1), 100_000_000_000n);
+});
+
+Deno.test("Levels reads a stream's step again when as many samples have come as it is of", async () => {
+  const { levels, store } = await openLevels();
+  const rule = ruleOf({ condition: { kind: "heartbeat", periods: 3, periodS: null } });
+  let read: number[] = [];
+  const readTails = store.readTails.bind(store);
+  store.readTails = (ids, count) => {
+    read.push(ids.length);
+    return readTails(ids, count);
+  };
+  const start = Number(START_NS);
+  const append = (from: number, count: number) =>
+    store.append([
+      points("a", Array.from({ length: count }, (_, i) => [start + (from + i) * S, 1])),
+    ]);
+  const reads = async () => {
+    read = [];
+    await levels.look([rule]);
+    return read[0];
+  };
+  assert.equal(await reads(), 2);
+  assert.equal(await reads(), 0);
+  await append(0, 40);
+  assert.equal(await reads(), 1);
+  await append(40, 31);
+  assert.equal(await reads(), 0);
+  await append(71, 1);
+  assert.equal(await reads(), 1);
 });

@@ -46,7 +46,7 @@ export interface DetectorFigures {
   readonly clean:
     | { readonly samples: number; readonly alarms: Record<string, Record<string, number>> }
     | null;
-  /** Microseconds a sample and channel; an upper bound where other work runs beside. */
+  /** Microseconds a sample and channel; by the clock that was given. */
   readonly microseconds: number;
   /** Bytes of state a channel, the most of all series; null likewise. */
   readonly stateBytes: number | null;

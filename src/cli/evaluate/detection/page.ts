@@ -168,7 +168,7 @@ export function detectionPage(record: DetectionRecord | null): string {
   if (record === null) return `${INTRO}\n\n_Nothing is measured._\n`;
   const ours = record.detectors[0]!;
   const source = `Measured ${record.date.slice(0, 10)} on ${record.machine} at ${record.commit}; ` +
-    "other work ran beside, so times are upper bounds.";
+    "times are those of the process, not of the clock.";
   const sections = [
     INTRO,
     "## What was to be reached",
