@@ -349,6 +349,8 @@ export class Backtests {
   async #forecast(backtest: Backtest): Promise<BacktestOutcome> {
     const { source, horizon, origins, models } = backtest.record;
     const files = await this.#parts.models.files(models);
+    // It may have been ended before it came this far.
+    backtest.ending.signal.throwIfAborted();
     const title = source.kind === "stream" ? source.id : "Samples that were sent";
     return await this.#parts.port.run(
       { ...{ title, segment: backtest.segment!, horizon, origins, models, files } },

@@ -52,6 +52,7 @@ export class HeldBacktestPort implements BacktestPort {
   ): Promise<BacktestOutcome> {
     const settled = Promise.withResolvers<BacktestOutcome>();
     const end = () => settled.reject(signal.reason);
+    if (signal.aborted) end();
     signal.addEventListener("abort", end);
     this.held.push({
       task,

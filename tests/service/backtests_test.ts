@@ -138,7 +138,7 @@ Deno.test("Backtests refuses what passes a limit or cannot be, and names it", as
     [ONE, [series(1)], "horizon"],
     [{ ...ONE, origins: 0 }, [series(30)], "origins"],
     [{ models: [] }, [series(30)], "models"],
-    [{ models: ["oracle"] }, [series(30)], "model"],
+    [{ models: ["oracle"] }, [series(30)], "models[0]"],
     [{ ...ONE, channels: ["z"] }, [series(30)], "channels"],
     [ONE, [], "timestamps"],
     [ONE, [series(30), { ...series(30), streamId: "other" }], "stream"],
