@@ -5,11 +5,12 @@ import { tensorOf } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../_gpu.ts";
 import { withLimits } from "../ops/_run.ts";
 
-const Y = tensorOf([2, 2], Float32Array.of(1, 2, 3, 4));
+/** Made anew, since a CPU uploads without a copy. */
+const outputs = () => tensorOf([2, 2], Float32Array.of(1, 2, 3, 4));
 
 Deno.test("readerOf() copies outputs, which the next step may overwrite", async () => {
   const cpu = openCpu();
-  const y = cpu.upload(Y);
+  const y = cpu.upload(outputs());
   const first = await readerOf(cpu, y, false)();
   cpu.write(y, Float32Array.of(5, 6, 7, 8));
   assert.deepEqual([...first], [1, 2, 3, 4]);
@@ -20,7 +21,7 @@ gpuTest("readerOf() frees outputs that are owned, and no others", async (gpu) =>
   const scope = withLimits(gpu, gpu.limits);
   const freed: number[] = [];
   const device = { ...scope, free: ({ buffer }: DeviceTensor) => void freed.push(buffer.id) };
-  const y = scope.upload(Y);
+  const y = scope.upload(outputs());
   assert.deepEqual([...await readerOf(device, y, false)()], [1, 2, 3, 4]);
   assert.deepEqual(freed, []);
   assert.deepEqual([...await readerOf(device, y, true)()], [1, 2, 3, 4]);
