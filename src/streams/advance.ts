@@ -9,13 +9,21 @@ import { appendFeedback, readFeedback } from "./feedback_log.ts";
 import { AppliedPart, joined, type Piece, type Run } from "./pieces.ts";
 import type { AbsorbAnswer, LoadAnswer, ShardCommit } from "./shard.ts";
 import { REPLAY_SNAPSHOT_SAMPLES, samplesBeforeCommit } from "./snapshots.ts";
+import type { ShardPort } from "./shard_port.ts";
 import type { Pending, Track } from "./track.ts";
+import { Turns } from "./turns.ts";
 
 /**
  * Values of one message to a shard, missing ones included: how long one stream may keep the others
  * waiting. A sample with more channels is a message of its own.
  */
 export const BATCH_VALUES_MAX = 512;
+
+/**
+ * Messages of samples that wait in one shard at a time. Whoever asks a shard for something, and
+ * whoever closes it, waits behind these and not behind one of every stream.
+ */
+export const ABSORBS_IN_FLIGHT_MAX = 8;
 
 /** Samples that one message may hold of so many channels. */
 export function batchSamplesMax(channelCount: number): number {
@@ -34,6 +42,7 @@ export class Advancer {
   readonly #clock: Clock;
   readonly #listener: AdvanceListener;
   readonly #commits: CommitQueue;
+  readonly #turns = new Map<ShardPort, Turns>();
   #absorbedSamples = 0;
   #isStopped = false;
 
@@ -212,13 +221,7 @@ export class Advancer {
   async #absorb(track: Track, batch: readonly Piece[]): Promise<void> {
     const runs = joined(batch);
     try {
-      const answer = await track.port.call<AbsorbAnswer>("absorb", {
-        streamId: track.id,
-        segments: runs.map(({ segment }) => segment),
-        commitAfter: batch.some(({ isLive }) => isLive)
-          ? samplesBeforeCommit(track.uncommitted, this.#clock.monotonicMs())
-          : REPLAY_SNAPSHOT_SAMPLES,
-      });
+      const answer = await this.#turnsOf(track.port).take(() => this.#send(track, runs, batch));
       if (answer.failed !== null) {
         track.failed = answer.failed;
         track.isLoaded = false;
@@ -235,6 +238,28 @@ export class Advancer {
       for (const { pending } of batch) pending?.settled.reject(error);
       throw error;
     }
+  }
+
+  #turnsOf(port: ShardPort): Turns {
+    const turns = this.#turns.get(port) ?? new Turns(ABSORBS_IN_FLIGHT_MAX);
+    this.#turns.set(port, turns);
+    return turns;
+  }
+
+  async #send(
+    track: Track,
+    runs: readonly Run[],
+    batch: readonly Piece[],
+  ): Promise<AbsorbAnswer> {
+    // It may have been stopped while this waited for its turn.
+    if (this.#isStopped) throw new OverloadError("The engine is closing", 5);
+    return await track.port.call<AbsorbAnswer>("absorb", {
+      streamId: track.id,
+      segments: runs.map(({ segment }) => segment),
+      commitAfter: batch.some(({ isLive }) => isLive)
+        ? samplesBeforeCommit(track.uncommitted, this.#clock.monotonicMs())
+        : REPLAY_SNAPSHOT_SAMPLES,
+    });
   }
 
   #announce(runs: readonly Run[], answer: AbsorbAnswer): void {

@@ -236,7 +236,8 @@ export interface Engine {
 
   /**
    * Commits every state as far as it is and ends the workers. What is not absorbed by then stays
-   * in the log and is replayed after the next start, so closing takes no longer than a batch.
+   * in the log and is replayed after the next start, so closing waits for the few
+   * messages alone that a shard has at a time.
    */
   close(): Promise<void>;
 

@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { ManualClock } from "../../src/base/clock.ts";
 import { sliceSegment } from "../../src/signal/segment.ts";
 import { openMemoryStore, type Store } from "../../src/stores/mod.ts";
-import { Advancer, BATCH_VALUES_MAX, batchSamplesMax } from "../../src/streams/advance.ts";
+import {
+  ABSORBS_IN_FLIGHT_MAX,
+  Advancer,
+  BATCH_VALUES_MAX,
+  batchSamplesMax,
+} from "../../src/streams/advance.ts";
 import type { Applied } from "../../src/streams/engine.ts";
 import { REPLAY_SNAPSHOT_SAMPLES, SNAPSHOT_STEP_MS } from "../../src/streams/snapshots.ts";
 import type { AbsorbArgument } from "../../src/streams/shard.ts";
@@ -147,6 +152,39 @@ Deno.test("Advancer begins again from the last commit when a commit fails", asyn
   store.commit = commit;
   await advancer.advance(track, BATCH_VALUES_MAX);
   assert.equal((await store.latestSnapshot("s"))!.appliedOffset, BATCH_VALUES_MAX);
+});
+
+Deno.test("Advancer keeps few messages in a shard, and a stop waits for these alone", async () => {
+  const store = openMemoryStore({ clock: new ManualClock() });
+  const { advancer, track } = await open(store, 5);
+  const count = ABSORBS_IN_FLIGHT_MAX + 3;
+  const { port } = track;
+  const call = port.call.bind(port);
+  const sent: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  port.call = async (method, argument) => {
+    if (method === "absorb") {
+      sent.push((argument as AbsorbArgument).streamId);
+      await gate.promise;
+    }
+    return await call(method, argument);
+  };
+  const names = Array.from({ length: count }, (_, index) => `many${index}`);
+  const results = await store.append(names.map((name) => walk(name, 5, ["a"])));
+  const advanced = results.map(({ record }) => {
+    const one = new Track(record, port, Promise.resolve());
+    one.target = 5;
+    return advancer.advance(one, 5).then(() => "absorbed", (error) => error.name);
+  });
+  while (sent.length < ABSORBS_IN_FLIGHT_MAX) await new Promise((go) => setTimeout(go));
+  await new Promise((go) => setTimeout(go, 5));
+  assert.equal(sent.length, ABSORBS_IN_FLIGHT_MAX);
+  advancer.stop();
+  gate.resolve();
+  const ends = await Promise.all(advanced);
+  assert.equal(sent.length, ABSORBS_IN_FLIGHT_MAX);
+  assert.equal(ends.filter((end) => end === "absorbed").length, ABSORBS_IN_FLIGHT_MAX);
+  assert.equal(ends.filter((end) => end === "OverloadError").length, 3);
 });
 
 Deno.test("Advancer says so when the log is shorter than it must be", async () => {
