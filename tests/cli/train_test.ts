@@ -105,7 +105,7 @@ Deno.test("train refuses what it cannot do", async () => {
     assert.equal(unknown.code, 1);
     assert.match(
       unknown.error,
-      /config\.model\.layers\.0\.name is "mamba3", expected one of .*mamba/,
+      /config\.model\.layers\[0\]\.name is "mamba3", expected one of .*mamba/,
     );
     const nowhere = await run(trainCommand, "--config", config);
     assert.match(nowhere.error, /--output is missing/);

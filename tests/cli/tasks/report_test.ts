@@ -40,7 +40,7 @@ Deno.test("formatRuns() and parseRuns() are inverse, and parseRuns() names what 
   assert.deepEqual(parseRuns(formatRuns(runs), "results"), runs);
   const broken = formatRuns(runs).replace('"seed":1', '"seed":"one"');
   assert.throws(() => parseRuns(broken, "results"), (error: unknown) => {
-    return error instanceof InvalidValueError && error.field === "results.runs.0.seed";
+    return error instanceof InvalidValueError && error.field === "results.runs[0].seed";
   });
   assert.throws(() => parseRuns("{", "results"), { name: "InvalidValueError", field: "results" });
 });
