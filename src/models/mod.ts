@@ -59,7 +59,7 @@ export const MODEL_NAMES: readonly string[] = Object.keys(MODELS);
 export const NEURAL_MODEL = "neural";
 
 /** The networks that the committee hears where their weights are there. */
-export const COMMITTEE_NETWORKS: readonly string[] = ["neural_small", "neural_twin"];
+export const COMMITTEE_NETWORKS: readonly string[] = ["neural_small"];
 
 /** Version of how networks serve. */
 const NEURAL_VERSION = 2;
