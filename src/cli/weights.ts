@@ -63,7 +63,7 @@ export const weightsCommand: Command = {
     "       driftline weights --average A.safetensors B.safetensors ... --output FILE",
   description: "Holds each file to the manifest; a file that differs is refused by name.\n" +
     "--add rounds a file of weights to 16 bits and puts it into folder and manifest.\n" +
-    "--average writes the mean of networks that were trained on from the same weights (f64, then\n" +
+    "--average writes the mean of networks that went on from the same weights (f64, then\n" +
     "32 bits); one with another configuration or version is refused by the field.\n" +
     `${WEIGHTS_VARIABLE} names the folder that serves; "none" = no networks.`,
   options: {
