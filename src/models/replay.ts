@@ -33,10 +33,16 @@ import { type NeuralPast, neuralReplay } from "./neural_replay.ts";
 import { neuralStart, type NeuralTrack } from "./neural_track.ts";
 import { Residents } from "./packed_cov.ts";
 import { networkOfId } from "./registry.ts";
-import { deviationOf, FIT_SAMPLES_MIN, type FitRecord, type Setting } from "./refit_setting.ts";
+import {
+  deviationOf,
+  FIT_SAMPLES_MIN,
+  type FitRecord,
+  seasonRowsOf,
+  type Setting,
+} from "./refit_setting.ts";
 import { emptyGrid, pushSlot } from "./slot_grid.ts";
 import type { StructuralState } from "./structural.ts";
-import { filterThrough, fitSeries, seasonRows } from "./structural_fit.ts";
+import { filterThrough, fitSeries } from "./structural_fit.ts";
 import { structuralLayout, THETA } from "./structural_layout.ts";
 
 /** Longest error memory of the weights, in seasons and in shares of the series. */
@@ -231,11 +237,9 @@ export function filtersAfter(
 ): StructuralState[] {
   const { input, seasons, units, startLevels } = setting;
   const us = setting.us.slice(0, count);
-  let rows: Float64Array | undefined;
   return setting.filters.map((name, k) => {
     const layout = structuralLayout(FILTER_KINDS[name], seasons);
-    // All filters have the same seasons.
-    rows ??= seasonRows(layout, us);
+    const rows = seasonRowsOf(setting, 0, count);
     const values = input.values.slice(0, count);
     for (let i = 0; i < count; i++) values[i] = toTrackUnits(units[k]!, values[i]!);
     const series = fitSeries(layout, us, values, startLevels[k]!, input.horizon, rows);
