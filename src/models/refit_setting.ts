@@ -69,8 +69,19 @@ function unitsOf(values: Float64Array): { location: number; scale: number } {
   const smallest = Math.abs(location) * 1e-12;
   if (early > Math.max(1e-3 * whole, smallest)) return { location, scale: early };
   if (whole > smallest) return { location, scale: whole };
-  // A constant series: any scale will do, as long as it is small beside the value.
-  return { location, scale: Math.abs(location) * 1e-6 || 1e-6 };
+  return { location, scale: constantScale(location) };
+}
+
+/** The scale of a constant series: any will do, as long as it is small beside the value. */
+function constantScale(location: number): number {
+  return Math.abs(location) * 1e-6 || 1e-6;
+}
+
+/** Whether the values of a fit were all the same. */
+export function isConstantFit(
+  { location, scale }: { readonly location: number; readonly scale: number },
+): boolean {
+  return scale === constantScale(location);
 }
 
 /** Values on whole slots, gaps filled by straight lines; for finding seasons only. */
