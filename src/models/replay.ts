@@ -80,7 +80,7 @@ function trackPlan(
   };
 }
 
-/** What a track's filter did not expect of samples, values in its units.                 [sample] */
+/** What a track's filter did not expect of samples, values in its units.               [sample] */
 function innovationsOf(plan: TrackPlan, us: Float64Array, values: Float64Array): Float64Array {
   const run = openTrack(trackStart(plan), plan.kind, plan.seasons, plan.horizon, plan.length);
   const residents = new Residents();
