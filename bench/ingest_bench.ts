@@ -6,7 +6,7 @@
  *       [--scenario NAME]... [--json]
  *
  * `samples/s` is what was acknowledged; `applied/s` also waits until the states of all streams have
- * absorbed it. A young stream is refitted each time it has grown by half, so "hundred" measures
+ * absorbed it. A young stream is refitted each time it has doubled, so "hundred" measures
  * refits above all; "hundred, old streams" has fewer streams that have had 50,000 samples before.
  *
  * Requests go over raw keep-alive connections, one request in flight on each, since a client made

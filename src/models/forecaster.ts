@@ -26,6 +26,7 @@ import { ADAPT_LEADS_MAX } from "./neural_adapt.ts";
 import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
 import { latentPaths } from "./paths.ts";
 import { refit } from "./refit.ts";
+import { FIRST_FIT_SAMPLES, REFIT_GROWTH, showsNewSeason } from "./refit_schedule.ts";
 import { networkOfId } from "./registry.ts";
 import type { FitRecord } from "./refit_setting.ts";
 import {
@@ -81,15 +82,6 @@ export type ForecasterModel = Model<ForecasterState> & {
 
 /** Leads that have statistics of their own; longer horizons extend the last. */
 export const LEARNED_LEADS_MAX = 96;
-
-/** Values at which the first fit is made. */
-export const FIRST_FIT_SAMPLES = 8;
-
-/** A fit is made again each time the count of values has grown by the factor of its length. */
-const REFIT_GROWTH = { young: 1.5, settled: 2 } as const;
-
-/** Values from which on a stream counts as settled. */
-const SETTLED_SAMPLES = 400;
 
 /**
  * Before the first fit the error at a lead is this share of the usual step times lead^0.35, learned
@@ -234,8 +226,7 @@ function refitState(
   // After a standstill the buffer holds less than there could be: its values count.
   const { length } = values;
   const count = length < Math.min(state.seen, BUFFER_SAMPLES_MAX) ? length : state.seen;
-  const growth = count < SETTLED_SAMPLES ? REFIT_GROWTH.young : REFIT_GROWTH.settled;
-  state.nextRefit = state.seen + Math.max(1, Math.ceil(count * growth) - count);
+  state.nextRefit = state.seen + (REFIT_GROWTH - 1) * count;
 }
 
 /** Forgets what was fitted; what has been counted stays. */
@@ -326,6 +317,11 @@ function checkQuantiles(quantiles: Float64Array): void {
   }
 }
 
+/** Whether a stream has become another one than its ensemble was laid out for. */
+function isOther({ buffer, config }: ForecasterState, run: EnsembleRun, value: number): boolean {
+  return isWaking(run.state, value) || showsNewSeason(buffer, config.seasonsS, run.state);
+}
+
 function absorbInto(
   members: readonly MemberName[],
   state: ForecasterState,
@@ -346,8 +342,7 @@ function absorbInto(
         const u = sampleSlotTime(run.state.clock, time);
         if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
       }
-      const isDue = state.seen >= state.nextRefit;
-      if (!isDue && (run === null || !isWaking(run.state, value))) continue;
+      if (state.seen < state.nextRefit && (run === null || !isOther(state, run, value))) continue;
       if (run !== null) leaveEnsemble(run);
       run = null;
       refitState(members, state, []);
@@ -395,8 +390,8 @@ function summaryOf(state: ForecasterState): ModelSummary {
  * Makes a model of a set of members: a committee of many, or one alone.
  *
  * Each sample advances all members at constant cost. Parameters are fitted from the newest 2,000
- * values at 8, 12, 18, … values, each time the count has grown by half, later doubled, so that
- * fitting costs a falling share of all work.
+ * values at 8, 16, 32, … values, so that fitting costs a falling share of all work, and where a
+ * young stream first shows a season.
  *
  * @param name     name and version
  * @param members  where one is not usable on a series it is left out

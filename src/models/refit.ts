@@ -34,7 +34,6 @@ function fitAll(
   setting: Setting,
   count: number,
   warm: Float64Array | null,
-  isCarried: boolean,
 ): Float64Array {
   const { input, us, seasons } = setting;
   const longest = seasons.at(-1)?.length ?? 0;
@@ -50,14 +49,15 @@ function fitAll(
     const rows = seasonRowsOf(setting, from, count);
     const series = fitSeries(layout, stretch, values, startLevel, input.horizon, rows);
     const before = warm?.slice(k * THETA.size, (k + 1) * THETA.size) ?? null;
-    const effort = isCarried && before !== null ? "brief" : "thorough";
+    const isServed = input.prefixes.length === 0;
+    const effort = isServed && before !== null ? "brief" : "thorough";
     thetas.set(fitStructural(series, before, effort), k * THETA.size);
   });
   return thetas;
 }
 
 /** The records of this refit: earlier ones that still fit, prefixes, then all samples. */
-function fitRecords(setting: Setting, isCarried: boolean): FitRecord[] {
+function fitRecords(setting: Setting): FitRecord[] {
   const { input, filters } = setting;
   const size = filters.length * THETA.size;
   const length = input.values.length;
@@ -66,7 +66,7 @@ function fitRecords(setting: Setting, isCarried: boolean): FitRecord[] {
     const rounded = length > 30 || share === 1 ? Math.round(share * length) : length * share;
     const count = Math.min(length, Math.max(FIT_SAMPLES_MIN, Math.floor(rounded)));
     const warm = records.at(-1)?.thetas ?? null;
-    const thetas = fitAll(setting, count, warm, isCarried);
+    const thetas = fitAll(setting, count, warm);
     records.push({ count: input.seen - length + count, thetas });
   }
   return records.slice(-FIT_RECORDS_MAX);
@@ -83,7 +83,7 @@ export function refit(input: RefitInput): { state: EnsembleState; records: FitRe
   const found = settingOf(input);
   const carried = input.before === null ? null : carriedSetting(found, input.before);
   const setting = carried ?? found;
-  const records = fitRecords(setting, carried !== null);
+  const records = fitRecords(setting);
   if (carried !== null) {
     return { state: carryOver(carried, input.before!, records.at(-1)!.thetas), records };
   }

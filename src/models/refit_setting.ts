@@ -114,6 +114,17 @@ export type Setting = {
   readonly startLevels: readonly number[];
 };
 
+/** The seasons of samples, as {@linkcode settingOf} finds them. */
+export function seasonsIn(
+  times: Float64Array,
+  values: Float64Array,
+  declaredS: readonly number[],
+): Season[] {
+  const clock = fitSlotClock(times);
+  const us = times.map((time) => slotTime(clock, time));
+  return seasonsOf(evenValues(us, values), clock, declaredS);
+}
+
 /** Finds clock, seasons, units and usable members. */
 export function settingOf(input: RefitInput): Setting {
   const { times, values } = input;

@@ -50,6 +50,9 @@ const CALENDAR_BONUS = 1.25;
 /** Differences show seasons under a wandering level, but less surely. */
 const DIFFERENCE_DISCOUNT = 0.9;
 
+/** Lags of a search go up to this share of the series. */
+const LAGS_SHARE = 2 / 5;
+
 /** Series shorter than this show no season. */
 const SEARCH_SAMPLES_MIN = 12;
 
@@ -138,6 +141,11 @@ function calendarSlots(periodS: number): number[] {
   return CALENDAR_S.map((seconds) => Math.round(seconds / periodS)).filter((slots) => slots >= 2);
 }
 
+/** Counts of values from which on a search comes to the seasons of the calendar. */
+export function calendarCounts(periodS: number): number[] {
+  return calendarSlots(periodS).map((slots) => Math.ceil(slots / LAGS_SHARE));
+}
+
 /**
  * Finds the main season of an evenly spaced series from its autocorrelation.
  *
@@ -158,7 +166,7 @@ export function findSeason(values: Float64Array, periodS: number): number {
   let bestScore = 0;
   let best = 1;
   for (const [source, series] of [detrended(base), differenced(base)].entries()) {
-    const lagMax = Math.min((n >> 1) - 1, Math.floor(n * 2 / 5));
+    const lagMax = Math.min((n >> 1) - 1, Math.floor(n * LAGS_SHARE));
     if (lagMax < 3) continue;
     const acf = autocorrelation(series, lagMax);
     const shortTerm = n > 30 ? acf[1]! * acf[1]! + acf[2]! * acf[2]! : 0;

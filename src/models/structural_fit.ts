@@ -70,7 +70,7 @@ type Effort = {
   readonly behindMax: number;
 };
 
-/** Of a search whose parameters a replay learns from, and of one beside what was learned. */
+/** Of the search for a context, and of one from where a stream that is served is. */
 const EFFORTS = {
   thorough: { rounds: 2, gainMin: 0.1, behindMax: Infinity },
   brief: { rounds: 1, gainMin: 1, behindMax: 3 },

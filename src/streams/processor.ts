@@ -8,7 +8,7 @@ import {
   type Detector,
   type FlagEvent,
 } from "../detectors/detector.ts";
-import { FIRST_FIT_SAMPLES } from "../models/forecaster.ts";
+import { FIRST_FIT_SAMPLES } from "../models/refit_schedule.ts";
 import type { ChannelConfig, Model, ModelSummary } from "../models/model.ts";
 import { FIT_SAMPLES_MIN } from "../models/refit_setting.ts";
 import { type Segment, timesS } from "../signal/segment.ts";

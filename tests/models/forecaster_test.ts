@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { packTree } from "../../src/base/tree.ts";
-import { FIRST_FIT_SAMPLES, forecasterModel } from "../../src/models/forecaster.ts";
+import { forecasterModel } from "../../src/models/forecaster.ts";
+import { FIRST_FIT_SAMPLES } from "../../src/models/refit_schedule.ts";
 import { modelNamed } from "../../src/models/mod.ts";
 import { channel, HOUR_S, hours, noise, QUANTILES, seasonalWalk } from "./_series.ts";
 
@@ -18,16 +19,36 @@ Deno.test("stateOfContext() forecasts like a stream that fitted at its end", () 
   assert.equal(state.count, 252);
 });
 
-Deno.test("absorb() fits at 8 values and then each time their count has grown by half", () => {
-  const state = model.initialState(channel());
+/** Counts of values after which a stream was fitted. */
+function fitsOf(values: Float64Array, changes: Parameters<typeof channel>[0] = {}): number[] {
+  const state = model.initialState(channel(changes));
   const fits: number[] = [];
-  for (let i = 0; i < 100; i++) {
+  values.forEach((value, i) => {
     const before = state.nextRefit;
-    model.absorb(state, hours(1, i), Float64Array.of(i % 5));
+    model.absorb(state, hours(1, i), Float64Array.of(value));
     if (state.nextRefit !== before) fits.push(i + 1);
-  }
-  assert.deepEqual(fits, [8, 12, 18, 27, 41, 62, 93]);
+  });
+  return fits;
+}
+
+Deno.test("absorb() fits at 8 values and then each time their count has doubled", () => {
+  assert.deepEqual(fitsOf(noise(300, 4)), [8, 16, 32, 64, 128, 256]);
   assert.equal(FIRST_FIT_SAMPLES, 8);
+});
+
+Deno.test("absorb() fits a young stream when it first shows a season, and doubles on", () => {
+  const values = noise(300, 5).map((error, i) => 10 * Math.sin(2 * Math.PI * i / 48) + error);
+  const fits = fitsOf(values);
+  const shown = fits.findIndex((count) => count > 64 && count < 128);
+  assert.deepEqual(fits.slice(0, shown), [8, 16, 32, 64]);
+  assert.deepEqual(fits.slice(shown), [fits[shown], 2 * fits[shown]!]);
+});
+
+Deno.test("absorb() takes in a declared season's companion when enough of it was seen", () => {
+  const fits = fitsOf(seasonalWalk(400, 6), { seasonsS: [24 * HOUR_S] });
+  assert.deepEqual(fits.slice(0, 6), [8, 16, 32, 64, 128, 256]);
+  // 1.9 weeks are 320 hours.
+  assert.ok(fits.length === 7 && fits[6]! >= 320 && fits[6]! <= 384, `${fits}`);
 });
 
 Deno.test("irregular samples that lie on the grid are regular ones with gaps", () => {
