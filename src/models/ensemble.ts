@@ -118,6 +118,9 @@ const ORIGINS_PER_HORIZON = 4;
 /** Forecasts are cut this many ranges beyond what was seen. */
 export const RANGE_CUT = 1;
 
+/** Members on the log or root are cut nearer to what was seen: they run away faster. */
+export const RANGE_CUT_TRANSFORMED = 0.4;
+
 /** An ensemble with its scratch space: what is open while samples are absorbed. */
 export type EnsembleRun = {
   readonly state: EnsembleState;
@@ -261,7 +264,7 @@ export function fromNeural(run: EnsembleRun, { track }: NeuralRun, value: number
   return normalised(run.state, track.scale * value);
 }
 
-/** The member that extends beyond the horizon and is asked for one step: see below. */
+/** The member that is asked for one step, and between slots: see below. */
 export function referenceAt(run: EnsembleRun, u: number): number {
   const neural = run.tracks.length === 0 ? run.memberNeural[0] : null;
   if (neural == null) return plainReferenceAt(run, u);

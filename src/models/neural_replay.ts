@@ -5,6 +5,7 @@
 import {
   emptyOutlook,
   knownLead,
+  NEURAL_LEADS_MAX,
   neuralObserveAll,
   type NeuralOutlook,
   type NeuralRun,
@@ -51,7 +52,8 @@ export function neuralReplay(
     // Leads are whole slots after the origin's slot, where the ensemble's are.
     const slot = Math.round(track.lastU);
     for (let l = 0; l < horizon; l++) {
-      takeLead(track.features, knownLead(slot + 1 + l - track.lastU, run.season), rows, l);
+      const lead = knownLead(slot + 1 + l - track.lastU, run.season);
+      takeLead(track.features, lead, rows, l, NEURAL_LEADS_MAX);
     }
     kept.push({ count, last: track.features.last, rows });
   });
