@@ -87,3 +87,33 @@ function seasonsBeyond({ state }: EnsembleRun, season: number, us: Float64Array)
     return grid.values[grid.length - usable + (lead - 1) % usable]!;
   });
 }
+
+/**
+ * Points beyond the horizon: how far the last one lies from what the members expect there that know
+ * any lead, fading over a horizon.
+ *
+ * @returns  numbers only where a slot time lies beyond                                       [us]
+ */
+export function pointsBeyond(
+  run: EnsembleRun,
+  point: Float64Array,
+  slot: number,
+  us: Float64Array,
+): Float64Array {
+  const { horizon } = run.state;
+  const out = new Float64Array(us.length).fill(NaN);
+  const far = us.filter((u) => u - slot > horizon);
+  if (far.length === 0) return out;
+  const weights = run.weights[run.weights.length - 1]!;
+  const expected = expectedBeyond(run, Float64Array.of(slot + horizon, ...far), weights);
+  const offset = point[horizon - 1]! - expected[0]!;
+  let next = 1;
+  for (let t = 0; t < us.length; t++) {
+    const lead = us[t]! - slot;
+    if (!(lead > horizon)) continue;
+    const fade = Math.exp(-(lead - horizon) / horizon);
+    out[t] = cut(run, expected[next]! + offset * fade, RANGE_CUT);
+    next++;
+  }
+  return out;
+}

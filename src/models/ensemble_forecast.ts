@@ -2,7 +2,7 @@ import { invariant } from "../base/invariant.ts";
 import { type AdaptiveState, WATCHED_LEVELS, widthFactor } from "./adaptive_coverage.ts";
 import { analogForecastInto, analogShapeOf } from "./analog.ts";
 import { arForecastInto } from "./ar_differences.ts";
-import { expectedBeyond } from "./beyond_horizon.ts";
+import { pointsBeyond } from "./beyond_horizon.ts";
 import {
   conditionsInto,
   growthExponent,
@@ -11,7 +11,6 @@ import {
   standardQuantiles,
 } from "./calibration.ts";
 import {
-  cut,
   denormalised,
   type EnsembleRun,
   type EnsembleState,
@@ -428,36 +427,6 @@ function interpolated(values: Float64Array, first: number, lead: number): number
   const share = lead - low;
   const before = low === 0 ? first : values[low - 1]!;
   return share === 0 ? before : before * (1 - share) + values[low]! * share;
-}
-
-/**
- * Points beyond the horizon: how far the last one lies from what the members expect there that know
- * any lead, fading over a horizon.
- *
- * @returns  numbers only where a slot time lies beyond                                       [us]
- */
-function pointsBeyond(
-  run: EnsembleRun,
-  point: Float64Array,
-  slot: number,
-  us: Float64Array,
-): Float64Array {
-  const { horizon } = run.state;
-  const out = new Float64Array(us.length).fill(NaN);
-  const far = us.filter((u) => u - slot > horizon);
-  if (far.length === 0) return out;
-  const weights = run.weights[run.weights.length - 1]!;
-  const expected = expectedBeyond(run, Float64Array.of(slot + horizon, ...far), weights);
-  const offset = point[horizon - 1]! - expected[0]!;
-  let next = 1;
-  for (let t = 0; t < us.length; t++) {
-    const lead = us[t]! - slot;
-    if (!(lead > horizon)) continue;
-    const fade = Math.exp(-(lead - horizon) / horizon);
-    out[t] = cut(run, expected[next]! + offset * fade, RANGE_CUT);
-    next++;
-  }
-  return out;
 }
 
 function pointWithin(
