@@ -62,8 +62,8 @@ export function adaptiveStart(): AdaptiveState {
 }
 
 /**
- * What is told of a target beside an interval. In an array, since numbers that one function hands to
- * another are put on the heap, and every sample is a target of several forecasts.
+ * What is told of a target beside an interval. In an array, since numbers that one function hands
+ * to another are put on the heap, and every sample is a target of several forecasts.
  */
 export const TARGET = {
   /** Distance from the centre in half widths of its side: inside from −1 to 1. */
