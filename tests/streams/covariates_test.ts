@@ -98,7 +98,7 @@ Deno.test("StreamCovariates: the state is the same however samples were cut, or 
     parts = again;
   }
   assert.equal(parts.snapshot().stateHash, informed.snapshot().stateHash);
-  const [coverage] = informed.describe().perChannel.load!.coverage as [{ count: number }];
+  const coverage = informed.describe().perChannel.load!.coverage[0]!;
   assert.ok(coverage.count > 100);
 });
 
