@@ -12,8 +12,9 @@ import {
 import { type Season, seasonsOf } from "./season.ts";
 import { fitSlotClock, type SlotClock, slotTime } from "./slot_clock.ts";
 import { GRID_SLOTS_MAX } from "./slot_grid.ts";
-import { fitSeries, roughCriterion } from "./structural_fit.ts";
+import { fitSeries, roughCriterion, seasonRows } from "./structural_fit.ts";
 import { structuralLayout } from "./structural_layout.ts";
+import { passWidth } from "./structural_pass.ts";
 import { applyTransform, transformFor } from "./transform.ts";
 
 /** Parameters fitted when `count` samples had been seen: one vector per filter, concatenated. */
@@ -143,6 +144,23 @@ export function settingOf(input: RefitInput): Setting {
     units,
     startLevels: startLevelsOf(values, seasons, units),
   };
+}
+
+const rowsOfSettings = new WeakMap<Setting, Float64Array>();
+
+/**
+ * Rows of the season states at the samples `from` to `to`: those of every filter, as all have the
+ * same seasons. Sines and cosines of a setting are computed once.             [to − from, width]
+ */
+export function seasonRowsOf(setting: Setting, from: number, to: number): Float64Array {
+  const layout = structuralLayout(FILTER_KINDS[setting.filters[0]!], setting.seasons);
+  let rows = rowsOfSettings.get(setting);
+  if (rows === undefined) {
+    rows = seasonRows(layout, setting.us);
+    rowsOfSettings.set(setting, rows);
+  }
+  const width = passWidth(layout);
+  return rows.subarray(from * width, to * width);
 }
 
 /** Where each filter's level starts: at the mean of the first season.                  [filter] */
