@@ -26,7 +26,7 @@ import {
   type FaultState,
   type FaultStep,
   initialFaults,
-  isFaulty,
+  isTold,
   stepChannelFaults,
   stepClock,
   tellFault,
@@ -203,12 +203,13 @@ function followAlarm(
   if (!stage.told || (wasTold && !step.ended)) return step.flag;
   const channels = speakingChannels(state.channels.length);
   const [loudest] = channels;
-  const isShown = loudest !== undefined && !isFaulty(state.faults, loudest) &&
+  if (loudest === undefined) return 0;
+  const reason = reasonOfChannel(state.channels[loudest]!, evidence[loudest]!.parts);
+  const isShown = !isTold(state.faults, loudest, reason) &&
     Math.abs(evidence[loudest]!.effect) >= options.effectMin &&
     isCool(track, moment.timeS, options);
   // The stage has told its event all the same, so that it does not open later in its fall.
   if (!isShown) return 0;
-  const reason = reasonOfChannel(state.channels[loudest]!, evidence[loudest]!.parts);
   const opening = { surprise: step.flag, score, reason, channels };
   events.push(openTrack(track, opening, moment, state.counter));
   return step.flag;
@@ -299,7 +300,7 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
  * most of it past patterns and the ring in which the season is searched.
  */
 export const multiscale: Detector<MultiscaleState> = {
-  name: "multiscale/4",
+  name: "multiscale/5",
   gracePeriod: GRACE_PERIOD,
   stateBytesMax: (channels) => STREAM_BYTES_MAX + channels * CHANNEL_BYTES_MAX,
 
