@@ -78,8 +78,8 @@ function fuseScore(parts: Float64Array): number {
 }
 
 /** Weights of subspace, level, patterns and slow change. */
-const WEIGHTS = [2, 1, 1, 1] as const;
-const WEIGHT_SUM = 5;
+const WEIGHTS = [2, 1, 1, 2] as const;
+const WEIGHT_SUM = 6;
 
 /** What level and distance weigh together: alone they say what no other part sees, a spike. */
 const SPIKE_WEIGHT = 0.3;
@@ -294,7 +294,7 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
  *
  *   score = (mean of u^4)^(1/4)   u of: Mahalanobis distance of bands, level and log energies; its
  *                                 average over 4 samples; robust distance of the slow level
- *   evidence = (2 u_subspace + u_level + u_pattern + u_change) / 5,  or 0.3 (u_level + u_distance)
+ *   evidence = (2 u_subspace + u_level + u_pattern + 2 u_change) / 6,  or 0.3 (u_level + u_distance)
  *
  * Over several channels the largest u counts, part by part. The state keeps about 31 KB a channel,
  * most of it past patterns and the ring in which the season is searched.

@@ -7,12 +7,12 @@
  * an exponential tail above the level u of the highest quarter of them (at least ten; peaks over a
  * threshold, as SPOT does: Siffer et al. 2017), and that of other streams while there are few:
  *
- *   p(v) = 1.4 (N(v) + 500 p0(v)) / (t + 500)                p0(v) = 1e-3 · exp(−(v − 1) / m0)
+ *   p(v) = 1.5 (N(v) + 500 p0(v)) / (t + 500)                p0(v) = 1e-3 · exp(−(v − 1) / m0)
  *   N(v) = N(u) · exp(−(v − u) / m) for v >= u, else the peaks counted
- *   m = (sum of min(excess over u, 3 m) / (1 − exp(−3)) + w · m0) / (N(u) + w)
+ *   m = (sum of min(excess over u, 2.5 m) / (1 − exp(−2.5)) + w · m0) / (N(u) + w)
  *   m0 = max(0.2, 2 xi)                w = 15 while t <= 2,000, then 30,000 / t, at least 4
  *
- * m is the mean of an exponential whose values beyond 3 m are cut: a few events that were no chance
+ * m is the mean of an exponential whose values beyond 2.5 m are cut: a few events that were no chance
  * do not make the tail of the rest. What is known of other streams weighs w peaks: much in a short
  * past, in which one true anomaly is a large share of the peaks.
  *
@@ -41,7 +41,7 @@ const PRIOR_EVENTS_MAX = 15;
 const PRIOR_EVENTS_MIN = 4;
 const PRIOR_EVENTS_TIMES_SAMPLES = 30_000;
 /** Excesses are cut at so many times their mean, which is looked for in so many turns. */
-const CUT = 3;
+const CUT = 2.5;
 const CUT_TURNS = 4;
 /** Mean of an exponential of mean 1 that is cut there. */
 const CUT_MEAN = 1 - Math.exp(-CUT);
@@ -50,7 +50,7 @@ const CUT_MEAN = 1 - Math.exp(-CUT);
  * With this, twenty-one kinds of clean streams give ALLX of the wanted alarms at 1e-4, the kinds
  * between LOX and HIX (`deno task evaluate:detection`).
  */
-const BIAS = 1.4;
+const BIAS = 1.5;
 /** Rise of −log10 p within an event that is told before its alarm. */
 const RISE = 1;
 
