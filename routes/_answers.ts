@@ -18,7 +18,7 @@ const TOLD = {
   paths: `Sample paths to give, joint over the times; at most ${PATHS_MAX}`,
   seed: "Seed of the draws; default 0",
   aggregate: `Put together over windows: ${AGGREGATES.join(", ")}`,
-  window: "Times of a window; default: all of them",
+  window: "Times of a window; at most as many as are asked for, default all of them",
   threshold: `When are these values crossed? At most ${THRESHOLDS_MAX}`,
   direction: "Side of the thresholds; default: away from the first median",
   integers: "Values are counts: answers are whole numbers",

@@ -15,15 +15,22 @@ function slopes(random: RandomState, length: number, year: number): Float64Array
   const steep = slow / quick * between(random, 0.6, 1.4);
   const memory = Math.exp(-1 / Math.max(0.3, logBetween(random, 0.02, 0.6) * year));
   const unrest = logBetween(random, 0.05, 0.6);
+  // One turn may be steeper than all before it.
+  const shock = chance(random, 0.3) ? logBetween(random, 1.5, 8) : 1;
+  const from = length * logBetween(random, 0.03, 0.97);
+  let force = 1;
+  let hasStruck = false;
   let isQuick = chance(random, 0.4);
   let left = (isQuick ? quick : slow) * nextUniform(random);
   let slope = 0;
-  return Float64Array.from({ length }, () => {
+  return Float64Array.from({ length }, (_, i) => {
     if (--left < 0) {
       isQuick = !isQuick;
+      force = isQuick && !hasStruck && i > from ? shock : 1;
+      if (force > 1) hasStruck = true;
       left = (isQuick ? quick : slow) * (0.3 + 0.7 * exponential(random));
     }
-    const wish = (isQuick ? steep : -1) * (1 + unrest * nextNormal(random));
+    const wish = force * (isQuick ? steep : -1) * (1 + unrest * nextNormal(random));
     slope = memory * slope + (1 - memory) * wish;
     return slope;
   });
@@ -38,7 +45,8 @@ function slopes(random: RandomState, length: number, year: number): Float64Array
 export const cycles: Generator = {
   name: "cycles",
   summary: "economic cycles whose slope holds for months and turns, steep one way and slow the " +
-    "other, with or without a year of their own, by week, month, quarter or half year",
+    "other, sometimes steeper than ever before, with or without a year of their own, by week, " +
+    "month, quarter or half year",
   draw(random: RandomState, length: number): Draft {
     const year = pick(random, YEARS);
     const values = slopes(random, length, year);

@@ -48,7 +48,7 @@ export const PACK_BYTES_MAX = 1 << 28;
 
 /**
  * Factors on the chances: sources of which much is alike (leads of one head or heart, made-up
- * files) weigh less, small ones of a kind of their own more.
+ * files) weigh less.
  */
 const FACTORS: Readonly<Record<string, number>> = {
   eeg_motor: 0.25,
@@ -57,17 +57,16 @@ const FACTORS: Readonly<Record<string, number>> = {
   ecg_svdb: 0.35,
   synthetic_anomaly: 0.3,
   icu_irregular: 0.4,
-  elec_price: 1.5,
-  vic_elec: 1.5,
-  household_power: 1.5,
-  classics: 1.5,
-  ili: 1.5,
-  us_births: 1.5,
   mote_sensors: 0.5,
-  us_economics: 1.5,
-  monthly_seasonal: 2,
   exchange_rates: 0.6,
 };
+
+/**
+ * Values from which on a source weighs in full. Small ones are learnt by heart: with weights of √V
+ * alone every hour of 60 days of prices came 30,000 times in three trainings; the network's error
+ * there was 0.4 of the best anchor's, on the weeks after 0.8, and 80 % intervals held 60 %.
+ */
+const SOURCE_VALUES = 10_000;
 
 /** Writes series into one file. */
 export function encodePack(
@@ -136,8 +135,9 @@ export function parsePack(bytes: Uint8Array): RealPack {
 }
 
 /**
- * Chance of each series: a source weighs the root of its values, and within it a series the root
- * of its own, so that the longest don't fill the windows.
+ * Chance of each series: a source weighs the root of its values V, a small one V/(V + 10,000) of
+ * it, and within it a series the root of its own, so that neither the longest fill the windows nor
+ * the shortest are learnt by heart.
  */
 function chancesOf(series: readonly PackedSeries[]): Float64Array {
   const totals = new Map<string, { values: number; roots: number }>();
@@ -151,7 +151,9 @@ function chancesOf(series: readonly PackedSeries[]): Float64Array {
   let sum = 0;
   series.forEach(({ source, count }, i) => {
     const total = totals.get(source)!;
-    sum += (FACTORS[source] ?? 1) * Math.sqrt(total.values) * Math.sqrt(count) / total.roots;
+    const full = total.values / (total.values + SOURCE_VALUES);
+    const weight = (FACTORS[source] ?? 1) * full * Math.sqrt(total.values);
+    sum += weight * Math.sqrt(count) / total.roots;
     out[i] = sum;
   });
   return out.map((x) => x / sum);
@@ -208,9 +210,9 @@ function slowed(seasons: readonly [number, number], rate: number): [number, numb
   return [long! >= 3 ? long! : 0, 0];
 }
 
-/** In a third of the real crops: a slow process and white noise on top, up to 0.6 and 0.25. */
+/** In half of the real crops: a slow process and white noise on top, up to 0.6 and 0.25. */
 export function disturbInto(random: RandomState, draft: Draft): void {
-  if (!chance(random, 0.35)) return;
+  if (!chance(random, 0.5)) return;
   const { values, count } = draft;
   standardizeInto(values);
   const gain = nextUniform(random);

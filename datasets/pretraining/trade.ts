@@ -19,7 +19,7 @@ const YEAR = 365.25;
 /** Days that are summed into one slot, the seasons then, slots of such a series, a weight. */
 const KINDS: readonly (readonly [number, readonly [number, number], number, number, number])[] = [
   [1, [7, YEAR], 60, 864, 6],
-  [7, [YEAR / 7, 0], 60, 420, 3],
+  [7, [YEAR / 7, 0], 60, 420, 4.5],
   [30.4375, [12, 0], 30, 180, 1.5],
 ];
 

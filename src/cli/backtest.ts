@@ -1,3 +1,4 @@
+import { InvalidValueError } from "../base/errors.ts";
 import { DEFAULT_MODEL } from "../models/mod.ts";
 import { FORECAST_TIMES_MAX } from "../streams/engine.ts";
 import { backtestPage, type ChannelBacktest, ERROR_HEADER, errorRow } from "./backtest/report.ts";
@@ -26,8 +27,9 @@ function planFrom(length: number, input: CommandInput): BacktestPlan {
   const horizon = asked ?? Math.max(1, Math.min(HORIZON_DEFAULT, Math.floor(length / 4)));
   try {
     return planOf(length, horizon, count);
-  } catch {
-    throw new UsageError(`${length} samples are too few for a horizon of ${horizon}`);
+  } catch (error) {
+    if (error instanceof InvalidValueError) throw new UsageError(error.message);
+    throw error;
   }
 }
 

@@ -82,10 +82,9 @@ async function openFolder(config: ServiceConfig) {
 async function openServing(
   store: Store,
   folder: string,
-  { device, workers: asked, weights }: ServiceConfig,
+  { device, workers, weights }: ServiceConfig,
   log: Log,
 ) {
-  const workers = asked ?? Math.max(1, navigator.hardwareConcurrency - 1);
   const clock = systemClock;
   const shipped = shippedWeights(weights);
   const networks = [...shipped.keys()].join(", ") || "none: the other models need no weights";
@@ -115,14 +114,14 @@ async function openServing(
   if (device !== "cpu") devices.open();
   const jobs = new Jobs({ folder: `${folder}/jobs`, models, port, log, clock });
   await jobs.start();
-  return { engine, workers, models: new ModelService({ store, models, jobs, devices, shipped }) };
+  return { engine, models: new ModelService({ store, models, jobs, devices, shipped }) };
 }
 
 /** Opens store and engine and serves the whole HTTP interface. */
 export async function startService(config: ServiceConfig, log: Log): Promise<RunningService> {
   const store = await openStore(config);
   const { folder, remove } = await openFolder(config);
-  const { engine, workers, models } = await openServing(store, folder, config, log);
+  const { engine, models } = await openServing(store, folder, config, log);
   const telemetry = new Telemetry({ processMetrics: true });
   const port = new WorkerBacktestPort(new URL("./backtest/worker.ts", import.meta.url));
   const backtests = new Backtests({
@@ -150,6 +149,7 @@ export async function startService(config: ServiceConfig, log: Log): Promise<Run
   }
   const host = config.host.includes(":") ? `[${config.host}]` : config.host;
   const url = `http://${host}:${server.addr.port}`;
+  const { workers } = engine.stats();
   log.info("Listening on {url}", { url, store: config.store, workers });
   const close = () => drain(service, server, requests, log).then(remove);
   return { url, service, close };

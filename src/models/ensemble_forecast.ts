@@ -41,6 +41,7 @@ import {
 } from "./neural_track.ts";
 import { ADAPT_INPUTS } from "./neural_adapt.ts";
 import { leadGroups } from "./readout.ts";
+import { isConstantFit } from "./refit_setting.ts";
 
 /** Members on the log or root are cut nearer to what was seen: they run away faster. */
 const RANGE_CUT_TRANSFORMED = 0.4;
@@ -333,6 +334,12 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
 }
 
 /**
+ * A constant series' errors are what is added so that no size is 0: below this nothing was ever
+ * missed, and the last value is the answer.
+ */
+const STILL_SCALE = 1e-7;
+
+/**
  * Quantiles at slot times after the newest sample, in the values' units.
  *
  * Between slots the point is interpolated and the reference's own movement within the slot is
@@ -368,6 +375,10 @@ export function ensembleQuantiles(
     const scale = scaleAt(scales, exponent, lead);
     const bucket = run.bucket[Math.min(horizon, Math.max(1, Math.ceil(lead))) - 1]!;
     const rest = 1 - fanShare(run, bucket);
+    if (scale < STILL_SCALE && isConstantFit(state)) {
+      out.fill(denormalised(state, last), t * quantiles.length, (t + 1) * quantiles.length);
+      continue;
+    }
     for (let q = 0; q < quantiles.length; q++) {
       const live = recency * widthFactor(adaptive, bucket, quantiles[q]!);
       const fan = live * fanBetween(run, exponent, lead, quantiles[q]!);

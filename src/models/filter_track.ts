@@ -270,10 +270,16 @@ export function trackObserve(run: TrackRun, u: number, value: number): void {
   observationRowInto(layout, filter.u, work.row, run.phases);
   observe(filter, work, value, innovation, true);
   track.deviation = Math.sqrt(innovation.variance);
+  bankTake(run, u, innovation.value, value);
+}
+
+/** Takes a sample's innovation and value into the bank, at slot time `u`; filters stay put. */
+export function bankTake(run: TrackRun, u: number, innovation: number, value: number): void {
+  const { track } = run;
   const dt = Number.isNaN(track.lastU) ? 1 : u - track.lastU;
   track.lastU = u;
   if (track.features.length === 0) return;
-  const scaled = innovation.value / track.innovationDeviation;
+  const scaled = innovation / track.innovationDeviation;
   const clipped = Math.min(INNOVATION_CLIP, Math.max(-INNOVATION_CLIP, scaled));
   bankObserve(run.scales, track.bank, dt, clipped, value);
 }

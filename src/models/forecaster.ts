@@ -30,6 +30,7 @@ import { networkOfId } from "./registry.ts";
 import type { FitRecord } from "./refit_setting.ts";
 import {
   BUFFER_ROOM_MAX,
+  BUFFER_SAMPLES_MAX,
   emptyBuffer,
   newestSamples,
   pushSample,
@@ -38,6 +39,7 @@ import {
 } from "./sample_buffer.ts";
 import { sampleSlotTime, slotTime } from "./slot_clock.ts";
 import { GRID_ROOM_MAX } from "./slot_grid.ts";
+import { dropStandstill, isWaking } from "./standstill.ts";
 import { STRUCTURAL_STATES_MAX } from "./structural_layout.ts";
 import { SCALE_OF_MEAN_ABS } from "./structural.ts";
 
@@ -214,6 +216,7 @@ function refitState(
   state: ForecasterState,
   prefixes: readonly number[],
 ): void {
+  if (dropStandstill(state.buffer)) beginAnew(state);
   const { times, values } = newestSamples(state.buffer);
   const fitted = refit({
     members,
@@ -228,8 +231,19 @@ function refitState(
   });
   state.ensemble = fitted.state;
   state.records = fitted.records;
-  const growth = state.seen < SETTLED_SAMPLES ? REFIT_GROWTH.young : REFIT_GROWTH.settled;
-  state.nextRefit = Math.max(state.seen + 1, Math.ceil(state.seen * growth));
+  // After a standstill the buffer holds less than there could be: its values count.
+  const { length } = values;
+  const count = length < Math.min(state.seen, BUFFER_SAMPLES_MAX) ? length : state.seen;
+  const growth = count < SETTLED_SAMPLES ? REFIT_GROWTH.young : REFIT_GROWTH.settled;
+  state.nextRefit = state.seen + Math.max(1, Math.ceil(count * growth) - count);
+}
+
+/** Forgets what was fitted; what has been counted stays. */
+function beginAnew(state: ForecasterState): void {
+  const { logFactor, farRise } = adaptiveStart();
+  state.ensemble = null;
+  state.records = [];
+  state.adaptive = { ...state.adaptive, logFactor, farRise };
 }
 
 /** Level and scale before the first fit: the last value and the mean step so far. */
@@ -332,7 +346,8 @@ function absorbInto(
         const u = sampleSlotTime(run.state.clock, time);
         if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
       }
-      if (state.seen < state.nextRefit) continue;
+      const isDue = state.seen >= state.nextRefit;
+      if (!isDue && (run === null || !isWaking(run.state, value))) continue;
       if (run !== null) leaveEnsemble(run);
       run = null;
       refitState(members, state, []);

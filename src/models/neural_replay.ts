@@ -11,8 +11,8 @@ import {
   type NeuralTrack,
   openNeural,
   outlookInto,
+  takeLeads,
 } from "./neural_track.ts";
-import { takeLead } from "./neural/features.ts";
 import { leadRows } from "./neural/shapes.ts";
 import type { Season } from "./season.ts";
 import type { NeuralRunner } from "./neural/runner.ts";
@@ -50,9 +50,11 @@ export function neuralReplay(
     const rows = leadRows(horizon);
     // Leads are whole slots after the origin's slot, where the ensemble's are.
     const slot = Math.round(track.lastU);
+    const leads = new Float64Array(horizon);
     for (let l = 0; l < horizon; l++) {
-      takeLead(track.features, knownLead(slot + 1 + l - track.lastU, run.season), rows, l);
+      leads[l] = knownLead(slot + 1 + l - track.lastU, run.season);
     }
+    takeLeads(track.features, leads, rows, true);
     kept.push({ count, last: track.features.last, rows });
   });
   const past = new Map<number, NeuralOutlook>();

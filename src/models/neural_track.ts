@@ -9,7 +9,8 @@ import {
   type AdaptState,
 } from "./neural_adapt.ts";
 import { featureStart, type FeatureState } from "./neural/features.ts";
-import { seasonClock, takeLead, takeSample } from "./neural/features.ts";
+import { knotRows } from "./neural/fast_decoder.ts";
+import { seasonClock, takeAnchors, takeLead, takeSample } from "./neural/features.ts";
 import type { NeuralRunner } from "./neural/runner.ts";
 import { type LeadRows, leadRows, LEVELS, TOKEN_FEATURES } from "./neural/shapes.ts";
 import { normalQuantile } from "./normal.ts";
@@ -301,6 +302,28 @@ export function correctOutlook(run: NeuralRun): void {
 /** Smallest lead: a sample stamped late in its slot leaves less than a whole one. */
 const LEAD_MIN = 0.01;
 
+/**
+ * Takes leads into rows for a decoding.
+ *
+ * @param isRough  whether only {@linkcode knotRows} are decoded themselves: the others need no
+ *   features
+ */
+export function takeLeads(
+  state: FeatureState,
+  leads: ArrayLike<number>,
+  rows: LeadRows,
+  isRough: boolean,
+): void {
+  const knots = isRough ? knotRows(leads.length) : null;
+  let knot = 0;
+  for (let i = 0; i < leads.length; i++) {
+    const isWhole = knots === null || knots[knot] === i;
+    if (isWhole) knot++;
+    if (isWhole) takeLead(state, leads[i]!, rows, i);
+    else takeAnchors(state, leads[i]!, rows, i);
+  }
+}
+
 /** Decodes at slot times after the newest sample, as the network gives it. */
 function decodeAt(
   run: NeuralRun,
@@ -309,9 +332,11 @@ function decodeAt(
   isRough: boolean,
 ): void {
   const { track, runner, rows, season } = run;
+  const leads = new Float64Array(us.length);
   for (let i = 0; i < us.length; i++) {
-    takeLead(track.features, knownLead(Math.max(LEAD_MIN, us[i]! - track.lastU), season), rows, i);
+    leads[i] = knownLead(Math.max(LEAD_MIN, us[i]! - track.lastU), season);
   }
+  takeLeads(track.features, leads, rows, isRough);
   const decoded = isRough
     ? runner.decodeRoughly(newestHidden(run), rows, us.length)
     : runner.decode(newestHidden(run), rows, us.length);

@@ -113,7 +113,9 @@ function knotQuantile(rows: Float64Array, row: number, logitAt: number): number 
   const low = high - 1;
   const share = (logitAt - KNOT_LOGITS[low]!) / (KNOT_LOGITS[high]! - KNOT_LOGITS[low]!);
   const kept = Math.min(1, share);
-  return rows[base + low]! * (1 - kept) + rows[base + high]! * kept;
+  const [from, to] = [rows[base + low]!, rows[base + high]!];
+  // Without rounding: a constant stream does not cross itself.
+  return from === to ? from : from * (1 - kept) + to * kept;
 }
 
 /**

@@ -11,11 +11,12 @@ import {
   type FitRecord,
   meanOf,
   type RefitInput,
+  seasonRowsOf,
   type Setting,
   settingOf,
 } from "./refit_setting.ts";
 import { judged, naiveScaleOf, replay, thinPending } from "./replay.ts";
-import { fitSeries, fitStructural, seasonRows } from "./structural_fit.ts";
+import { fitSeries, fitStructural } from "./structural_fit.ts";
 import { structuralLayout, THETA } from "./structural_layout.ts";
 
 /** Fits that are kept: origins of the replay use the newest one that was known to them. */
@@ -41,14 +42,12 @@ function fitAll(
   const season = Math.max(1, seasons[0]?.slots ?? 1);
   const thetas = new Float64Array(setting.filters.length * THETA.size);
   const stretch = us.slice(from, count);
-  let rows: Float64Array | undefined;
   setting.filters.forEach((name, k) => {
     const values = input.values.slice(from, count);
     for (let i = 0; i < values.length; i++) values[i] = toTrackUnits(setting.units[k]!, values[i]!);
     const layout = structuralLayout(FILTER_KINDS[name], seasons);
     const startLevel = meanOf(values.subarray(0, season));
-    // All filters have the same seasons.
-    rows ??= seasonRows(layout, stretch);
+    const rows = seasonRowsOf(setting, from, count);
     const series = fitSeries(layout, stretch, values, startLevel, input.horizon, rows);
     const before = warm?.slice(k * THETA.size, (k + 1) * THETA.size) ?? null;
     const effort = isCarried && before !== null ? "brief" : "thorough";

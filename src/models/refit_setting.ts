@@ -12,8 +12,9 @@ import {
 import { type Season, seasonsOf } from "./season.ts";
 import { fitSlotClock, type SlotClock, slotTime } from "./slot_clock.ts";
 import { GRID_SLOTS_MAX } from "./slot_grid.ts";
-import { fitSeries, roughCriterion } from "./structural_fit.ts";
+import { fitSeries, roughCriterion, seasonRows } from "./structural_fit.ts";
 import { structuralLayout } from "./structural_layout.ts";
+import { passWidth } from "./structural_pass.ts";
 import { applyTransform, transformFor } from "./transform.ts";
 
 /** Parameters fitted when `count` samples had been seen: one vector per filter, concatenated. */
@@ -68,8 +69,19 @@ function unitsOf(values: Float64Array): { location: number; scale: number } {
   const smallest = Math.abs(location) * 1e-12;
   if (early > Math.max(1e-3 * whole, smallest)) return { location, scale: early };
   if (whole > smallest) return { location, scale: whole };
-  // A constant series: any scale will do, as long as it is small beside the value.
-  return { location, scale: Math.abs(location) * 1e-6 || 1e-6 };
+  return { location, scale: constantScale(location) };
+}
+
+/** The scale of a constant series: any will do, as long as it is small beside the value. */
+function constantScale(location: number): number {
+  return Math.abs(location) * 1e-6 || 1e-6;
+}
+
+/** Whether the values of a fit were all the same. */
+export function isConstantFit(
+  { location, scale }: { readonly location: number; readonly scale: number },
+): boolean {
+  return scale === constantScale(location);
 }
 
 /** Values on whole slots, gaps filled by straight lines; for finding seasons only. */
@@ -132,6 +144,23 @@ export function settingOf(input: RefitInput): Setting {
     units,
     startLevels: startLevelsOf(values, seasons, units),
   };
+}
+
+const rowsOfSettings = new WeakMap<Setting, Float64Array>();
+
+/**
+ * Rows of the season states at the samples `from` to `to`: those of every filter, as all have the
+ * same seasons. Sines and cosines of a setting are computed once.             [to − from, width]
+ */
+export function seasonRowsOf(setting: Setting, from: number, to: number): Float64Array {
+  const layout = structuralLayout(FILTER_KINDS[setting.filters[0]!], setting.seasons);
+  let rows = rowsOfSettings.get(setting);
+  if (rows === undefined) {
+    rows = seasonRows(layout, setting.us);
+    rowsOfSettings.set(setting, rows);
+  }
+  const width = passWidth(layout);
+  return rows.subarray(from * width, to * width);
 }
 
 /** Where each filter's level starts: at the mean of the first season.                  [filter] */

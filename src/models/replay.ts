@@ -15,6 +15,7 @@ import {
 } from "./ensemble.ts";
 import { conditionForecast, forecastFromNewest } from "./ensemble_forecast.ts";
 import {
+  bankTake,
   enterTrack,
   type FilterTrack,
   keptFilter,
@@ -32,10 +33,16 @@ import { type NeuralPast, neuralReplay } from "./neural_replay.ts";
 import { neuralStart, type NeuralTrack } from "./neural_track.ts";
 import { Residents } from "./packed_cov.ts";
 import { networkOfId } from "./registry.ts";
-import { deviationOf, FIT_SAMPLES_MIN, type FitRecord, type Setting } from "./refit_setting.ts";
+import {
+  deviationOf,
+  FIT_SAMPLES_MIN,
+  type FitRecord,
+  seasonRowsOf,
+  type Setting,
+} from "./refit_setting.ts";
 import { emptyGrid, pushSlot } from "./slot_grid.ts";
 import type { StructuralState } from "./structural.ts";
-import { filterThrough, fitSeries, seasonRows } from "./structural_fit.ts";
+import { filterThrough, fitSeries } from "./structural_fit.ts";
 import { structuralLayout, THETA } from "./structural_layout.ts";
 
 /** Longest error memory of the weights, in seasons and in shares of the series. */
@@ -73,6 +80,19 @@ function trackPlan(
   };
 }
 
+/** What a track's filter did not expect of samples, values in its units.               [sample] */
+function innovationsOf(plan: TrackPlan, us: Float64Array, values: Float64Array): Float64Array {
+  const run = openTrack(trackStart(plan), plan.kind, plan.seasons, plan.horizon, plan.length);
+  const residents = new Residents();
+  enterTrack(run, residents);
+  const innovations = values.map((value, i) => {
+    trackObserve(run, us[i]!, value);
+    return run.innovation.value;
+  });
+  residents.leaveAll();
+  return innovations;
+}
+
 /** Runs a track over the early samples to learn the deviations of its features. */
 function measureTrack(
   setting: Setting,
@@ -85,39 +105,30 @@ function measureTrack(
   const features = trackFeatureCount(plan);
   if (features === 0) return unit;
   const third = Math.max(8, Math.floor(us.length / 3));
-  const innovations: number[] = [];
-  const pass = (innovationDeviation: number, visit: (out: Float64Array) => void) => {
-    const track = trackStart({ ...plan, innovationDeviation });
-    const run = openTrack(track, plan.kind, plan.seasons, plan.horizon, plan.length);
-    const residents = new Residents();
-    enterTrack(run, residents);
-    const grid = emptyGrid(Math.round(us[0]!));
-    const raw = new Float64Array(features);
-    innovations.length = 0;
-    for (let i = 0; i < Math.min(us.length, 2 * third); i++) {
-      const z = (input.values[i]! - setting.location) / setting.scale;
-      trackObserve(run, us[i]!, toTrackUnits(plan.units, input.values[i]!));
-      innovations.push(run.innovation.value);
-      // Slots are counted by samples here: only the spread of the features matters.
-      pushSlot(grid, z, true);
-      if (i < third >> 1) continue;
-      trackRawFeatures(run, grid, setting, raw);
-      visit(raw);
-    }
-    residents.leaveAll();
-  };
+  const count = Math.min(us.length, 2 * third);
+  const values = input.values.slice(0, count);
+  for (let i = 0; i < count; i++) values[i] = toTrackUnits(plan.units, values[i]!);
+  const innovations = innovationsOf(plan, us, values);
+  const innovationDeviation = deviationOf(innovations) + 1e-9;
   const sums = new Float64Array(features);
   const squares = new Float64Array(features);
-  let visits = 0;
-  pass(1, () => {});
-  const innovationDeviation = deviationOf(Float64Array.from(innovations)) + 1e-9;
-  pass(innovationDeviation, (raw) => {
-    visits++;
+  const track = trackStart({ ...plan, innovationDeviation });
+  const run = openTrack(track, plan.kind, plan.seasons, plan.horizon, plan.length);
+  const grid = emptyGrid(Math.round(us[0]!));
+  const raw = new Float64Array(features);
+  const first = third >> 1;
+  for (let t = 0; t < count; t++) {
+    bankTake(run, us[t]!, innovations[t]!, values[t]!);
+    // Slots are counted by samples here: only the spread of the features matters.
+    pushSlot(grid, (input.values[t]! - setting.location) / setting.scale, true);
+    if (t < first) continue;
+    trackRawFeatures(run, grid, setting, raw);
     for (let i = 0; i < features; i++) {
       sums[i] = sums[i]! + raw[i]!;
       squares[i] = squares[i]! + raw[i]! * raw[i]!;
     }
-  });
+  }
+  const visits = count - first;
   const deviations = sums.map((sum, i) => {
     const mean = sum / visits;
     return Math.sqrt(Math.max(0, squares[i]! / visits - mean * mean)) + 1e-9;
@@ -226,11 +237,9 @@ export function filtersAfter(
 ): StructuralState[] {
   const { input, seasons, units, startLevels } = setting;
   const us = setting.us.slice(0, count);
-  let rows: Float64Array | undefined;
   return setting.filters.map((name, k) => {
     const layout = structuralLayout(FILTER_KINDS[name], seasons);
-    // All filters have the same seasons.
-    rows ??= seasonRows(layout, us);
+    const rows = seasonRowsOf(setting, 0, count);
     const values = input.values.slice(0, count);
     for (let i = 0; i < count; i++) values[i] = toTrackUnits(units[k]!, values[i]!);
     const series = fitSeries(layout, us, values, startLevels[k]!, input.horizon, rows);

@@ -56,19 +56,20 @@ function evenOut(buffer: SampleBuffer): void {
   buffer.times = new Float64Array(0);
 }
 
-/** Drops the oldest samples of a full buffer. */
-function dropOldest(buffer: SampleBuffer): void {
-  const dropped = buffer.length - BUFFER_SAMPLES_MAX;
+/** Drops the oldest samples; at least two are left. */
+export function dropOldestSamples(buffer: SampleBuffer, dropped: number): void {
   buffer.firstS = sampleTime(buffer, dropped);
   buffer.values.copyWithin(0, dropped);
   buffer.times.copyWithin(0, dropped);
-  buffer.length = BUFFER_SAMPLES_MAX;
+  buffer.length -= dropped;
   if (buffer.times.length > 0) evenOut(buffer);
 }
 
 /** Appends a sample; the oldest are dropped when the buffer is full. */
 export function pushSample(buffer: SampleBuffer, timeS: number, value: number): void {
-  if (buffer.length === BUFFER_ROOM_MAX) dropOldest(buffer);
+  if (buffer.length === BUFFER_ROOM_MAX) {
+    dropOldestSamples(buffer, buffer.length - BUFFER_SAMPLES_MAX);
+  }
   const { length } = buffer;
   if (length === buffer.values.length) {
     const room = Math.min(2 * length, BUFFER_ROOM_MAX);

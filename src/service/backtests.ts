@@ -9,6 +9,7 @@ import {
   type BacktestRecord,
   type BacktestSource,
 } from "./backtest_files.ts";
+import { checkBacktestLength, checkBacktestValues, originsOf } from "./backtest_origins.ts";
 import type { BacktestOutcome, BacktestPort, BacktestReport } from "./backtest_port.ts";
 import type { ModelService } from "./model_service.ts";
 import { onlySegment, readRange, type StreamRange } from "./range.ts";
@@ -242,10 +243,7 @@ export class Backtests {
     for (const [i, name] of models.entries()) known.require(name, `models[${i}]`);
     const fits = origins * models.length * channels.length;
     limit("BACKTEST_FITS_MAX", BACKTEST_FITS_MAX, fits, "origins");
-    if (rows < 2 || rows - horizon < Math.max(2, Math.ceil(rows / 2))) {
-      const least = `more samples (${rows} are there), or a shorter horizon`;
-      throw new InvalidValueError("horizon", horizon, least);
-    }
+    checkBacktestLength(rows, horizon);
     const segment = {
       streamId: given.streamId,
       channels,
@@ -254,6 +252,7 @@ export class Backtests {
         given.values[given.channels.indexOf(name)]?.slice() ?? new Float64Array(rows).fill(NaN)
       ),
     };
+    checkBacktestValues(segment, horizon, originsOf(rows, horizon, origins));
     const record: BacktestRecord = {
       id: newId(),
       order: ++this.#newest,

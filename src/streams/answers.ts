@@ -20,7 +20,10 @@ export interface DrawRequest {
   /** Seed of the draws. */
   readonly seed: number;
   readonly aggregates: readonly Aggregate[];
-  /** Times of a window of the aggregates, one window after the other; default: all of them. */
+  /**
+   * Times of a window of the aggregates, one window after the other, the last as long as there are
+   * times for it; at most as many as are asked for, default all of them.
+   */
   readonly window?: number;
   readonly thresholds: readonly number[];
   /** Side of the thresholds; default: the one that the first time's median is not on. */
@@ -86,6 +89,10 @@ export function checkDraws(request: DrawRequest, times: number, channels: number
   if (window !== undefined && !(Number.isInteger(window) && window >= 1)) {
     throw new InvalidValueError("window", window, "a whole number of at least 1");
   }
+  if (window !== undefined && window > times) {
+    // A shorter total would pass for the one that was asked for.
+    throw new InvalidValueError("window", window, `at most ${times}, the times asked for`);
+  }
   thresholds.forEach((threshold, i) => {
     if (Number.isFinite(threshold)) return;
     throw new InvalidValueError(`threshold[${i}]`, threshold, "a finite number");
@@ -142,7 +149,7 @@ function aggregatesOf(
   request: DrawRequest,
   quantiles: Float64Array,
 ): AggregateAnswer[] {
-  const window = Math.min(request.window ?? times, times);
+  const window = request.window ?? times;
   return request.aggregates.flatMap((aggregate) => {
     const answers: AggregateAnswer[] = [];
     for (let from = 0; from < times; from += window) {

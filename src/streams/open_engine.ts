@@ -39,8 +39,8 @@ export const COMMITS_PER_TICK_MAX = 32;
 export interface EngineOptions {
   readonly store: Store;
   readonly clock: Clock;
-  /** Threads that hold states; default: the cores less one, at least one. */
-  readonly workers?: number;
+  /** Threads that hold states; default: one for each core. */
+  readonly workers?: number | undefined;
   /** Holds the states in this thread, with these models and detectors; for tests. */
   readonly parts?: PartsOf;
   /** Files of trained models by name, known before a state is opened. */
@@ -451,7 +451,9 @@ function checkOnce(limitName: string, limit: number, given: number): void {
 
 function openPorts(options: EngineOptions, onRestart: (index: number) => void): ShardPort[] {
   if (options.parts !== undefined) return [new LocalShardPort(options.parts)];
-  const count = options.workers ?? Math.max(1, navigator.hardwareConcurrency - 1);
+  // One for each core, though other threads take requests in: where these wait for the states, a
+  // core less would stand idle. A thread costs 70 MB with the three networks and .5 s of the start.
+  const count = options.workers ?? navigator.hardwareConcurrency;
   return Array.from(
     { length: Math.max(1, count) },
     (_, index) => new WorkerShardPort(`driftline-states-${index}`, () => onRestart(index)),

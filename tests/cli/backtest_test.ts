@@ -54,7 +54,7 @@ Deno.test("backtest prints a table a channel, and says what it cannot do", async
     assert.match(table.out, /augurs-mstl +[\d.]+ /);
     const few = await run(backtestCommand, path, "--horizon", "90");
     assert.equal(few.code, 2);
-    assert.match(few.error, /96 samples are too few/);
+    assert.match(few.error, /at most 48: 96 samples are there/);
     const unknown = await run(backtestCommand, path, "--model", "oracle");
     assert.notEqual(unknown.code, 0);
     assert.match(unknown.error, /models is "oracle"/);

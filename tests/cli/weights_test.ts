@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { addWeights, weightsCommand } from "../../src/cli/weights.ts";
 import { readManifest, readWeights } from "../../src/service/weights.ts";
+import { sha256Hex } from "../../src/base/hash.ts";
+import { averageWeights } from "../../src/models/neural/average.ts";
+import { decodeWeights } from "../../src/models/neural/weights.ts";
 import { drawnNetwork } from "../models/neural/_network.ts";
 import { run } from "./_run.ts";
 
@@ -22,5 +25,25 @@ Deno.test("addWeights() puts a network into folder and manifest, in place of its
   assert.equal(half.code, 2);
   const none = await run(weightsCommand, "--folder", folder);
   assert.match(none.out, /No networks in/);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("weights --average writes the mean and the hashes of its parts", async () => {
+  const folder = await Deno.makeTempDir();
+  const parts = [1, 2].map((seed) => drawnNetwork({}, seed));
+  const files = parts.map((_, k) => `${folder}/${k}.safetensors`);
+  for (const [k, file] of files.entries()) await Deno.writeFile(file, parts[k]!);
+  const output = `${folder}/mean.safetensors`;
+  const done = await run(weightsCommand, "--average", ...files, "--output", output);
+  assert.equal(done.code, 0);
+  const read = decodeWeights(await Deno.readFile(output));
+  assert.deepEqual(read.tensors, averageWeights(parts.map(decodeWeights)).tensors);
+  assert.deepEqual(read.averageOf, parts.map((part) => sha256Hex(part)));
+  await Deno.writeFile(files[1]!, drawnNetwork({ depth: 3 }, 2));
+  const refused = await run(weightsCommand, "--average", ...files, "--output", output);
+  assert.equal(refused.code, 1);
+  assert.match(refused.error, /networks\[1\]\.config\.depth/);
+  assert.equal((await run(weightsCommand, "--average", ...files)).code, 2);
+  assert.equal((await run(weightsCommand, ...files)).code, 2);
   await Deno.remove(folder, { recursive: true });
 });

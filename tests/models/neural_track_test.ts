@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { packTree } from "../../src/base/tree.ts";
 import { openRunner } from "../../src/models/neural/fast_network.ts";
 import { networkOf, NEURAL_PRESETS, parseNeural } from "../../src/models/neural/network.ts";
-import { LEVELS } from "../../src/models/neural/shapes.ts";
+import { LEAD_FEATURES, leadRows, LEVELS } from "../../src/models/neural/shapes.ts";
+import { knotRows } from "../../src/models/neural/fast_decoder.ts";
 import { decodeWeights } from "../../src/models/neural/weights.ts";
 import {
   knownLead,
@@ -16,6 +17,7 @@ import {
   neuralStart,
   openNeural,
   quantileAt,
+  takeLeads,
   WAITING_TOKENS_MAX,
 } from "../../src/models/neural_track.ts";
 import { adaptLearn } from "../../src/models/neural_adapt.ts";
@@ -86,6 +88,24 @@ Deno.test("neuralForecast() increases along levels, in units of the values over 
     assert.equal(neuralMedianAt(run, 60 + lead), quantiles[lead * LEVELS.length + MEDIAN]);
     assert.equal(medians[lead], quantiles[lead * LEVELS.length + MEDIAN]);
   }
+});
+
+Deno.test("takeLeads() for a rough decoding leaves out features that it does not read", () => {
+  const run = opened(SEASONS, 40);
+  seasonalWalk(60, 4).forEach((value, i) => neuralObserve(run, i, value));
+  neuralCatchUp(run);
+  const { track: { features, hidden }, runner } = run;
+  const leads = Array.from({ length: 40 }, (_, i) => i + 1);
+  const [whole, rough] = [leadRows(40), leadRows(40)];
+  rough.features.fill(NaN);
+  takeLeads(features, leads, whole, false);
+  takeLeads(features, leads, rough, true);
+  const taken = leads.flatMap((_, row) =>
+    Number.isNaN(rough.features[row * LEAD_FEATURES]) ? [] : row
+  );
+  assert.deepEqual(taken, knotRows(40));
+  const expected = runner.decodeRoughly(hidden, whole, 40).slice();
+  assert.deepEqual(runner.decodeRoughly(hidden, rough, 40), expected);
 });
 
 Deno.test("a learned correction moves all quantiles of its leads alike", () => {

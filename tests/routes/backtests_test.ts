@@ -68,6 +68,8 @@ Deno.test("POST /v1/backtest takes a stream, and a file with the question in the
 const BAD: readonly [string, unknown, number, string | undefined][] = [
   ["no samples", { horizon: 3 }, 400, undefined],
   ["a horizon that is too long", { ...SAMPLES, horizon: 30 }, 422, "horizon"],
+  ["three samples", { timestamps: [0, 1, 2], values: [1, 2, 3] }, 422, "samples"],
+  ["no value", { ...SAMPLES, values: SAMPLES.values.map(() => null) }, 422, "channels"],
   ["a horizon beyond the limit", { ...SAMPLES, horizon: 1001 }, 413, "horizon"],
   ["too many windows", { ...SAMPLES, origins: 101 }, 413, "origins"],
   ["a text for a number", { ...SAMPLES, origins: "all" }, 422, "origins"],

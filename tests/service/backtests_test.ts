@@ -17,6 +17,7 @@ import {
   Backtests,
   BACKTESTS_KEPT_MAX,
 } from "../../src/service/backtests.ts";
+import { BACKTEST_SAMPLES_MIN } from "../../src/service/backtest_origins.ts";
 import { silentLog } from "../../src/service/telemetry.ts";
 import type { Segment } from "../../src/signal/segment.ts";
 import { openFixture } from "../routes/_fixture.ts";
@@ -135,7 +136,9 @@ Deno.test("Backtests refuses what passes a limit or cannot be, and names it", as
     [{ ...ONE, horizon: 0 }, [series(30)], "horizon"],
     [{ ...ONE, horizon: 2.5 }, [series(30)], "horizon"],
     [{ ...ONE, horizon: 16 }, [series(30)], "horizon"],
-    [ONE, [series(1)], "horizon"],
+    [ONE, [series(1)], "samples"],
+    [ONE, [series(BACKTEST_SAMPLES_MIN - 1)], "samples"],
+    [ONE, [{ ...series(30), values: [new Float64Array(30).fill(NaN)] }], "channels"],
     [{ ...ONE, origins: 0 }, [series(30)], "origins"],
     [{ models: [] }, [series(30)], "models"],
     [{ models: ["oracle"] }, [series(30)], "models[0]"],

@@ -117,6 +117,31 @@ Deno.test("channelAnswers() puts windows together, the last one shorter", () => 
   assert.ok(aggregates[0]!.mean > aggregates[6]!.mean && aggregates[6]!.mean > aggregates[3]!.mean);
 });
 
+Deno.test("channelAnswers() knows that a constant stream is not beyond its own value", () => {
+  const model = modelNamed("committee");
+  for (const constant of [5, 0, -0.1]) {
+    const state = model.initialState({
+      ...{ epochNs: 0n, horizon: HORIZON, lower: null, upper: null, seed: 1, seasonsS: [] },
+    });
+    const times = Float64Array.from({ length: 60 + HORIZON }, (_, i) => i * 3600);
+    model.absorb(state, times.subarray(0, 60), new Float64Array(60).fill(constant));
+    for (const direction of ["up", "down"] as const) {
+      const { thresholds, aggregates } = channelAnswers(model as unknown as Model, state, {
+        timesS: times.subarray(60),
+        quantiles: QUANTILES,
+        draws: { ...NOTHING, thresholds: [constant], direction, aggregates: ["max", "min"] },
+        round: null,
+      });
+      const [{ beyond, crossed }] = thresholds as [typeof thresholds[0]];
+      assert.ok(beyond.every((share) => share === 0), `${constant} ${direction} ${beyond}`);
+      assert.ok(crossed.every((share) => share === 0), `${constant} ${direction} ${crossed}`);
+      for (const { quantiles } of aggregates) {
+        assert.ok(quantiles.every((value) => value === constant), `${quantiles}`);
+      }
+    }
+  }
+});
+
 Deno.test("channelAnswers() tells when a walk first crosses a threshold", () => {
   const given = walkState(700, 3);
   const { last } = given;
@@ -182,6 +207,7 @@ Deno.test("checkDraws() refuses what passes a limit, and names it", () => {
   const wrong: Partial<DrawRequest>[] = [
     { paths: 1.5 },
     { aggregates: ["total"], window: 0 },
+    { aggregates: ["total"], window: 2 },
     { thresholds: [NaN] },
   ];
   for (const change of wrong) {

@@ -349,6 +349,16 @@ Deno.test("StreamEngine forecasts and detects without a stream", () =>
     assert.equal((await store.stats()).streams, 0);
   }));
 
+Deno.test("openEngine holds states in one thread for each core unless told otherwise", async () => {
+  const clock = new ManualClock();
+  for (const workers of [undefined, 1, 3]) {
+    const store = openMemoryStore({ clock });
+    const engine = await openEngine({ store, clock, workers, tickMs: 0 });
+    assert.equal(engine.stats().workers, workers ?? navigator.hardwareConcurrency);
+    await engine.close();
+  }
+});
+
 Deno.test("StreamEngine gives its threads the networks: a restart goes on, other weights rebuild", async () => {
   const clock = new ManualClock();
   const store = openMemoryStore({ clock });

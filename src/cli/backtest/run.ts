@@ -7,6 +7,7 @@ import type {
   BacktestReport,
   ForecasterReport,
 } from "../../service/backtest_port.ts";
+import { checkBacktestLength, originsOf } from "../../service/backtest_origins.ts";
 import { numberShape } from "../../service/shapes.ts";
 import { serveShippedWeights } from "../../service/weights.ts";
 import type { Segment } from "../../signal/segment.ts";
@@ -16,7 +17,7 @@ import { LEAD_GROUPS } from "../evaluate/score.ts";
 import { BASELINE, openSubject, PEER_NAMES, type Subject } from "../evaluate/subject.ts";
 import { type ForecasterErrors, measureForecaster } from "./measure.ts";
 import { backtestPage, type ChannelBacktest, picturesOf } from "./report.ts";
-import { originsOf, trialAt } from "./trials.ts";
+import { trialAt } from "./trials.ts";
 
 /** What is asked of each origin. */
 export interface BacktestPlan {
@@ -36,9 +37,8 @@ export async function subjectsOf(models: readonly string[]): Promise<Subject[]> 
 
 /** @throws {InvalidValueError} too few samples for the horizon */
 export function planOf(length: number, horizon: number, count: number): BacktestPlan {
-  const origins = originsOf(length, horizon, count);
-  if (origins.length > 0) return { horizon, origins };
-  throw new InvalidValueError("horizon", horizon, `fewer, since ${length} samples are too few`);
+  checkBacktestLength(length, horizon);
+  return { horizon, origins: originsOf(length, horizon, count) };
 }
 
 function backtestChannel(

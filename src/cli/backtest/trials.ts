@@ -2,20 +2,6 @@ import { modelNamed } from "../../models/mod.ts";
 import { type Segment, timesS } from "../../signal/segment.ts";
 import type { Trial } from "../evaluate/settings.ts";
 
-/** Origins of a backtest: evenly over the last half of the series, each with a whole horizon. */
-export function originsOf(length: number, horizon: number, count: number): number[] {
-  const first = Math.max(2, Math.ceil(length / 2));
-  const last = length - horizon;
-  if (last < first) return [];
-  const steps = Math.max(1, Math.min(count, last - first + 1));
-  if (steps === 1) return [last];
-  const origins = Array.from(
-    { length: steps },
-    (_, i) => first + Math.round(((last - first) * i) / (steps - 1)),
-  );
-  return [...new Set(origins)];
-}
-
 /** Period and season of a context, as the models find them. */
 function rhythmOf(times: Float64Array, values: Float64Array): { periodS: number; seasonS: number } {
   const model = modelNamed("seasonal_naive");

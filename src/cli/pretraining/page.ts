@@ -93,8 +93,10 @@ export function sourcesPage(
     "",
     "The other windows are told the true seasons, but for hints that are left out, wrong or a " +
     "multiple (`datasets/pretraining/recipe.ts`). Real series are decimated by 1 to " +
-    `${Math.max(...DECIMATIONS)}, by means of blocks or by single samples; a third of them ` +
-    "get a slow process and noise on top.",
+    `${Math.max(...DECIMATIONS)}, by means of blocks or by single samples; half of them ` +
+    "get a slow process and noise on top. A source of V values is drawn with a weight of " +
+    "√V · V/(V + 10,000), but for factors below 1 where much of it is alike: every value of a " +
+    "small source would else come thousands of times and be learnt by heart.",
     "",
     "## Real series",
     "",

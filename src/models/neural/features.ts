@@ -67,7 +67,7 @@ import {
 import { squash, within } from "./squash.ts";
 
 export { featureStart, type FeatureState, seasonClock } from "./feature_state.ts";
-export { takeLead } from "./lead_features.ts";
+export { takeAnchors, takeLead } from "./lead_features.ts";
 
 /** Values beyond this count as this: their squares are still numbers. */
 export const VALUE_MAX = 1e140;

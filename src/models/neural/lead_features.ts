@@ -164,16 +164,26 @@ function halfLog(ratio: number): number {
   return 0.5 * Math.log(ratio);
 }
 
+/** The smallest of the sizes that anchors are measured by, not below a share of the spread. */
+function scaleOf(numbers: Float64Array, spread: number): number {
+  const smallest = Math.min(
+    stepSize(numbers, spread),
+    seasonalSize(numbers, spread),
+    profileSize(numbers, spread),
+    secondSize(numbers, spread),
+  );
+  return Math.max(smallest, SCALE_OF_SPREAD * spread);
+}
+
 /**
- * Writes what the decoder sees of one lead (docs/neural.md lists the numbers).
- *
- *   forecast = state.last + out.unit[row] · q
+ * Writes what a lead's own columns are mixed with: anchors, which of them exist, scale and unit. It
+ * is all that a lead needs whose columns are drawn between those of two others.
  *
  * @param lead  slots after the newest sample, > 0; may be fractional and beyond any season
- * @param out   row `row` of it is written
+ * @param out   row `row` of it is written, but for the features
  * @throws {InvalidValueError} the lead is not a finite number above 0, or there is no sample yet
  */
-export function takeLead(state: FeatureState, lead: number, out: LeadRows, row: number): void {
+export function takeAnchors(state: FeatureState, lead: number, out: LeadRows, row: number): void {
   const { numbers } = state;
   if (!(lead > 0 && Number.isFinite(lead))) {
     throw new InvalidValueError("lead", String(lead), "a finite number of slots above 0");
@@ -182,27 +192,43 @@ export function takeLead(state: FeatureState, lead: number, out: LeadRows, row: 
     throw new InvalidValueError("state", "without samples", "a state with a sample");
   }
   const spread = spreadOf(numbers);
-  const steps = stepSize(numbers, spread);
-  const seasonal = seasonalSize(numbers, spread);
-  const second = secondSize(numbers, spread);
-  const profile = profileSize(numbers, spread);
-  const scale = Math.max(Math.min(steps, seasonal, profile, second), SCALE_OF_SPREAD * spread);
   const unit = unitOf(numbers, lead, spread);
-  const last = state.last - numbers[ORIGIN]!;
-  gatherCandidates(state, lead, last);
+  gatherCandidates(state, lead, state.last - numbers[ORIGIN]!);
+  const { anchors, valid } = out;
+  for (let i = 0; i < ANCHORS; i++) {
+    const there = exists[i] === 1;
+    valid[row * ANCHORS + i] = there ? 1 : 0;
+    anchors[row * ANCHORS + i] = within((there ? candidates[i]! : 0) / unit, ANCHOR_MAX);
+  }
+  out.scale[row] = scaleOf(numbers, spread) / unit;
+  out.unit[row] = unit;
+}
 
-  const { features, anchors, valid } = out;
+/**
+ * Writes what the decoder sees of one lead (docs/neural.md lists the numbers), what
+ * {@linkcode takeAnchors} writes included.
+ *
+ *   forecast = state.last + out.unit[row] · q
+ *
+ * @param lead  slots after the newest sample, > 0; may be fractional and beyond any season
+ * @param out   row `row` of it is written
+ * @throws {InvalidValueError} the lead is not a finite number above 0, or there is no sample yet
+ */
+export function takeLead(state: FeatureState, lead: number, out: LeadRows, row: number): void {
+  takeAnchors(state, lead, out, row);
+  const { numbers } = state;
+  const spread = spreadOf(numbers);
+  const scale = scaleOf(numbers, spread);
+  const last = state.last - numbers[ORIGIN]!;
+  const { features } = out;
   let at = row * LEAD_FEATURES;
+  // The candidates are those that the anchors were made of.
   for (let i = 0; i < ANCHORS; i++) {
     const there = exists[i] === 1;
     const relative = there ? candidates[i]! : 0;
-    valid[row * ANCHORS + i] = there ? 1 : 0;
-    anchors[row * ANCHORS + i] = within(relative / unit, ANCHOR_MAX);
     features[at + i] = relative === 0 ? 0 : 0.5 * squash(relative / scale);
     features[at + ANCHORS + i] = there ? 1 : 0;
   }
-  out.scale[row] = scale / unit;
-  out.unit[row] = unit;
 
   at += 2 * ANCHORS;
   const season = numbers[SEASON]!;
@@ -213,10 +239,10 @@ export function takeLead(state: FeatureState, lead: number, out: LeadRows, row: 
   features[at + 1] = 1 / Math.sqrt(told);
   features[at + 2] = season > 0 ? Math.min(lead / season, SEASONS_TOLD_MAX) : 0;
   features[at + 3] = season2 > 0 ? Math.min(lead / season2, SEASONS_2_TOLD_MAX) : 0;
-  features[at + 8] = halfLog(steps / scale);
-  features[at + 9] = halfLog(seasonal / scale);
-  features[at + 10] = halfLog(profile / scale);
-  features[at + 11] = halfLog(second / scale);
+  features[at + 8] = halfLog(stepSize(numbers, spread) / scale);
+  features[at + 9] = halfLog(seasonalSize(numbers, spread) / scale);
+  features[at + 10] = halfLog(profileSize(numbers, spread) / scale);
+  features[at + 11] = halfLog(secondSize(numbers, spread) / scale);
   features[at + 12] = halfLog(spread / scale);
   features[at + 13] = numbers[LOG_SEASON]!;
   features[at + 14] = countFeature(numbers);

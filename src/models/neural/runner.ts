@@ -35,7 +35,8 @@ export interface NeuralRunner {
   decode(hidden: Float32Array, leads: LeadRows, count: number): Float32Array;
   /**
    * The same of the leads 1, 2, 3, …, in less than half the time: most of the far ones are decoded
-   * from what lies on a straight line between their neighbours. For statistics of past forecasts.
+   * from what lies on a straight line between their neighbours, and need no features in `leads`.
+   * For statistics of past forecasts.
    */
   decodeRoughly(hidden: Float32Array, leads: LeadRows, count: number): Float32Array;
 }

@@ -25,6 +25,10 @@ export interface NeuralWeights {
   readonly tensors: Readonly<Record<string, Tensor>>;
   /** Steps of training. */
   readonly step: number;
+  /** The version of the file, where it was widened on reading. */
+  readonly widenedFrom?: number;
+  /** SHA-256 of the files whose mean this is, hexadecimal. */
+  readonly averageOf?: readonly string[];
 }
 
 /** Names and shapes of a network's parameters. */
@@ -51,7 +55,7 @@ const CLOCKS = /\.mixer\.(logDt|lambdaRe|lambdaIm|logA|dtBias)$/;
  * @throws {RangeError} a number is too large for 16 bits
  */
 export function encodeWeights(
-  { config, tensors, step }: NeuralWeights,
+  { config, tensors, step, averageOf }: NeuralWeights,
   dtype: "f16" | "f32",
 ): Uint8Array<ArrayBuffer> {
   const entries = new Map<string, SafetensorsEntry>();
@@ -62,7 +66,8 @@ export function encodeWeights(
   }
   const text = canonicalJson(config);
   const about = { format: WEIGHTS_FORMAT, config: text, configHash: sha256Hex(text) };
-  return writeSafetensors(entries, { ...about, step: String(step) });
+  const means = averageOf === undefined ? {} : { averageOf: averageOf.join(",") };
+  return writeSafetensors(entries, { ...about, ...means, step: String(step) });
 }
 
 const metadataSchema = z.strictObject({
@@ -70,6 +75,7 @@ const metadataSchema = z.strictObject({
   config: z.string(),
   configHash: z.string(),
   step: z.string().regex(/^\d{1,15}$/, "a whole number").transform(Number),
+  averageOf: z.string().regex(/^[0-9a-f]{64}(,[0-9a-f]{64})*$/, "SHA-256s and commas").optional(),
 });
 
 /** JSON in a file's metadata. @throws {InvalidValueError} it is not the hashed one, or no JSON */
@@ -145,5 +151,11 @@ export function decodeWeights(bytes: Uint8Array): NeuralWeights {
   );
   const tensors = isOld ? widenWeights(read) : read;
   checkWeights(config, tensors);
-  return { config, tensors, step: metadata.step };
+  return {
+    config,
+    tensors,
+    step: metadata.step,
+    ...(isOld ? { widenedFrom: 1 } : {}),
+    ...(metadata.averageOf === undefined ? {} : { averageOf: metadata.averageOf.split(",") }),
+  };
 }

@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
-import { originsOf, trialAt } from "../../../src/cli/backtest/trials.ts";
+import { trialAt } from "../../../src/cli/backtest/trials.ts";
 import { gridOf } from "../../../src/cli/evaluate/settings.ts";
 import type { Segment } from "../../../src/signal/segment.ts";
-
-Deno.test("originsOf() keeps to the last half and leaves a whole horizon", () => {
-  assert.deepEqual(originsOf(100, 10, 3), [50, 70, 90]);
-  assert.deepEqual(originsOf(100, 10, 1), [90]);
-  assert.deepEqual(originsOf(12, 6, 8), [6]);
-  assert.deepEqual(originsOf(5, 10, 3), []);
-});
 
 /** Hours of a wave, of which some are missing as rows and one as a value. */
 function segment(lost: readonly number[]): Segment {

@@ -112,6 +112,20 @@ Deno.test("price moves without memory", () => {
   assert.ok(Math.abs(mean) < 0.05, `${mean}`);
 });
 
+Deno.test("price has crises larger than all before in some series", () => {
+  const shaken = drafts("price", 400).filter(({ values }) => {
+    const moves = Array.from({ length: 16 }, (_, block) => {
+      const from = 54 * block;
+      const steps = values.slice(from + 1, from + 54).map((x, i) =>
+        Math.log(x / values[from + i]!)
+      );
+      return momentsOf(steps).deviation;
+    });
+    return moves.some((size, k) => k >= 4 && size > 2.5 * Math.max(...moves.slice(0, k)));
+  });
+  assert.ok(shaken.length > 8 && shaken.length < 60, `${shaken.length}`);
+});
+
 Deno.test("energy has series that are zero every night", () => {
   const nights = drafts("energy", 200).filter(({ values }) =>
     values.filter((x) => x === 0).length > LENGTH / 4
@@ -175,6 +189,19 @@ Deno.test("auction follows the day before", () => {
   assert.ok(hourly.length > 20);
   const alike = hourly.filter(({ values }) => correlationAt(values, 24) > 0.3);
   assert.ok(alike.length > 0.7 * hourly.length, `${alike.length} of ${hourly.length}`);
+});
+
+Deno.test("auction has days that rise ten times as far as others in a good share", () => {
+  const hourly = drafts("auction", 400).filter(({ seasons: [day] }) => day === 24);
+  const spiky = hourly.filter(({ values }) => {
+    const rises = Float64Array.from({ length: LENGTH / 24 }, (_, k) => {
+      const day = values.slice(24 * k, 24 * k + 24).toSorted();
+      return day[23]! - day[12]!;
+    }).toSorted();
+    return rises.at(-1)! > 10 * rises[rises.length >> 1]!;
+  });
+  const share = spiky.length / hourly.length;
+  assert.ok(share > 0.05 && share < 0.4, `${share}`);
 });
 
 Deno.test("cycles have slopes that hold from slot to slot", () => {

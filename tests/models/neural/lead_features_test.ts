@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { featureStart, takeLead, takeSample } from "../../../src/models/neural/features.ts";
+import {
+  featureStart,
+  takeAnchors,
+  takeLead,
+  takeSample,
+} from "../../../src/models/neural/features.ts";
 import {
   ANCHORS,
   LEAD_FEATURES,
@@ -77,6 +82,21 @@ Deno.test("takeLead() writes its row and no other", () => {
   rows.valid.forEach((value, i) => {
     assert.equal(value !== 7, i >= ANCHORS && i < 2 * ANCHORS);
   });
+});
+
+Deno.test("takeAnchors() writes what takeLead() does, but for the features", () => {
+  const state = featureStart([12, 0]);
+  const token = new Float32Array(TOKEN_FEATURES);
+  for (let i = 0; i < 50; i++) takeSample(state, i, Math.sin(i) + 0.1 * i, token, 0);
+  const [whole, anchors] = [leadRows(30), leadRows(30)];
+  anchors.features.fill(7);
+  for (let row = 0; row < 30; row++) {
+    takeLead(state, row + 1, whole, row);
+    takeAnchors(state, row + 1, anchors, row);
+  }
+  assert.ok(anchors.features.every((value) => value === 7));
+  assert.deepEqual({ ...anchors, features: whole.features }, whole);
+  assert.throws(() => takeAnchors(state, 0, anchors, 0), /lead is/);
 });
 
 Deno.test("takeLead() refuses a lead that does not lie ahead, and a state without samples", () => {
