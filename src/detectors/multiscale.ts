@@ -294,7 +294,8 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
  *
  *   score = (mean of u^4)^(1/4)   u of: Mahalanobis distance of bands, level and log energies; its
  *                                 average over 4 samples; robust distance of the slow level
- *   evidence = (2 u_subspace + u_level + u_pattern + 2 u_change) / 6,  or 0.3 (u_level + u_distance)
+ *   evidence = (2 u_subspace + u_level + u_pattern + 2 u_change) / 6,
+ *              or 0.3 (u_level + u_distance)
  *
  * Over several channels the largest u counts, part by part. The state keeps about 31 KB a channel,
  * most of it past patterns and the ring in which the season is searched.

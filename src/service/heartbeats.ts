@@ -28,7 +28,7 @@ export const HEARTBEAT_LOOK_MS = 10_000;
 export const HEARTBEAT_STREAMS_MAX = 100_000;
 /** Name of the ledger that keeps what is known of each stream. */
 export const HEARTBEAT_LEDGER = "heartbeats";
-/** The alarms of a clock are none of the stream's state, so they are not counted with its others. */
+/** The alarms of a clock are none of the stream's state, which counts its own. */
 const NO_NUMBER = -1;
 
 /** What the watch stands on. */

@@ -12,9 +12,9 @@
  *   m = (sum of min(excess over u, 2.5 m) / (1 − exp(−2.5)) + w · m0) / (N(u) + w)
  *   m0 = max(0.2, 2 xi)                w = 15 while t <= 2,000, then 30,000 / t, at least 4
  *
- * m is the mean of an exponential whose values beyond 2.5 m are cut: a few events that were no chance
- * do not make the tail of the rest. What is known of other streams weighs w peaks: much in a short
- * past, in which one true anomaly is a large share of the peaks.
+ * m is the mean of an exponential whose values beyond 2.5 m are cut: a few events that were no
+ * chance do not make the tail of the rest. What is known of other streams weighs w peaks: much in a
+ * short past, in which one true anomaly is a large share of the peaks.
  *
  * xi is the shape of the tail that the evidence comes from, where samples are nearly independent:
  * spikes of heavy tails are higher before the stream has shown many of them.
