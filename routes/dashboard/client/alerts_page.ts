@@ -13,10 +13,12 @@ import {
   readEvent,
   type RuleShape,
 } from "./api.ts";
-import { byId, clearNotice, el, showNotice } from "./dom.ts";
+import { byId, el } from "./dom.ts";
 import { eventChart, type EventSample } from "./event_chart.ts";
-import { formatAgo, formatCount, timeFormatter } from "./format.ts";
-import { retryMs } from "./live.ts";
+import { formatCount } from "./format.ts";
+import { EventFeed } from "./live.ts";
+import { clearNotice, showLive, showRefusal } from "./notice.ts";
+import { ageColumn, type Column, showTable } from "./table.ts";
 import { bindZone, chosenZone } from "./zone.ts";
 
 /** Closed alerts that are shown. */
@@ -30,63 +32,61 @@ let rules: readonly RuleShape[] = [];
 /** Samples around open alerts, by the alert's id; asked for once. */
 const events = new Map<string, readonly EventSample[]>();
 
-function fill(table: string, lines: readonly HTMLElement[], none: string): void {
-  const columns = String(byId(table).querySelectorAll("th").length);
-  const empty = el("tr", {}, el("td", { class: "none", colspan: columns }, none));
-  byId(table).querySelector("tbody")!.replaceChildren(...lines.length > 0 ? lines : [empty]);
-}
-
 function button(label: string, press: () => Promise<unknown>): HTMLElement {
   const element = el("button", { type: "button" }, label);
   element.addEventListener("click", () => void attempt(press));
   return element;
 }
 
-function time(text: string): HTMLElement {
-  const ms = Date.parse(text);
-  return el("td", { title: timeFormatter(zone, 1)(ms) }, formatAgo(ms, Date.now(), zone));
-}
+const STREAM: Column<AlertShape> = {
+  heading: "Stream",
+  cell: ({ stream }) => el("a", { href: pageUrl(stream) }, stream),
+};
 
-function name(alert: AlertShape): HTMLElement {
-  return el("td", {}, el("a", { href: pageUrl(alert.stream) }, alert.stream));
-}
+const WHAT: Column<AlertShape> = {
+  heading: "What",
+  cell({ summary, rule, severity, events: count }) {
+    const many = count === 1 ? "" : ` · ${formatCount(count)} events`;
+    const told = `${severity} · ${rule.name === "" ? rule.id : rule.name}${many}`;
+    return [el("b", {}, summary), el("br"), el("span", { class: "quiet" }, told)];
+  },
+};
 
-function what({ summary, rule, severity, events: count }: AlertShape): HTMLElement {
-  const many = count === 1 ? "" : ` · ${formatCount(count)} events`;
-  const told = `${severity} · ${rule.name === "" ? rule.id : rule.name}${many}`;
-  return el("td", {}, el("b", {}, summary), el("br"), el("span", { class: "quiet" }, told));
-}
-
-function openRow(alert: AlertShape): HTMLElement {
-  const { id, openedAt, acknowledged } = alert;
-  const samples = events.get(id);
-  return el(
-    "tr",
-    { "data-severity": alert.severity },
-    name(alert),
-    what(alert),
-    el("td", {}, samples === undefined ? null : eventChart(samples, Date.parse(openedAt))),
-    time(openedAt),
-    el(
-      "td",
-      {},
+const OPEN: readonly Column<AlertShape>[] = [
+  STREAM,
+  WHAT,
+  {
+    heading: "Event",
+    cell({ id, openedAt }) {
+      const samples = events.get(id);
+      return samples === undefined ? null : eventChart(samples, Date.parse(openedAt));
+    },
+  },
+  ageColumn("Since", ({ openedAt }) => openedAt, () => zone),
+  {
+    heading: "Do",
+    cell: ({ id, acknowledged }) => [
       acknowledged ? "seen" : button("Acknowledge", () => actOnAlert(id, "acknowledge")),
       " · ",
       button("Resolve", () => actOnAlert(id, "resolve")),
-    ),
-  );
-}
+    ],
+  },
+];
 
-function closedRow(alert: AlertShape): HTMLElement {
-  return el(
-    "tr",
-    {},
-    name(alert),
-    what(alert),
-    time(alert.openedAt),
-    el("td", {}, alert.closedBy ?? ""),
-  );
-}
+const CLOSED: readonly Column<AlertShape>[] = [
+  STREAM,
+  WHAT,
+  ageColumn("Opened", ({ openedAt }) => openedAt, () => zone),
+  { heading: "Closed by", cell: ({ closedBy }) => closedBy ?? "" },
+];
+
+const RULES: readonly Column<RuleShape>[] = [
+  { heading: "Name", cell: ({ id, name }) => el("b", {}, name === "" ? id : name) },
+  { heading: "Streams", cell: ({ streams }) => streamsText(streams) },
+  { heading: "Condition", cell: ({ condition }) => conditionText(condition) },
+  { heading: "Webhook", cell: ({ webhook }) => webhook?.url ?? "–" },
+  { heading: "Do", cell: ({ id }) => button("Delete", () => deleteRule(id)) },
+];
 
 function streamsText({ ids, prefix, labels }: RuleShape["streams"]): string {
   const parts = [
@@ -105,30 +105,22 @@ function conditionText({ kind, ...members }: RuleShape["condition"]): string {
   return [kind, ...texts].join(" · ");
 }
 
-function ruleRow(rule: RuleShape): HTMLElement {
-  return el(
-    "tr",
-    {},
-    el("td", {}, el("b", {}, rule.name === "" ? rule.id : rule.name)),
-    el("td", {}, streamsText(rule.streams)),
-    el("td", {}, conditionText(rule.condition)),
-    el("td", {}, rule.webhook?.url ?? "–"),
-    el("td", {}, button("Delete", () => deleteRule(rule.id))),
-  );
-}
-
 function render(): void {
   const all = [...alerts.values()]
     .sort((a, b) => Date.parse(b.noticedAt) - Date.parse(a.noticedAt));
   const open = all.filter(({ state }) => state === "open");
   const closed = all.filter(({ state }) => state === "closed")
     .sort((a, b) => Date.parse(b.updatedAt) - Date.parse(a.updatedAt));
-  fill("open", open.slice(0, OPEN_SHOWN).map(openRow), "Nothing is open");
-  fill("closed", closed.slice(0, CLOSED_SHOWN).map(closedRow), "Nothing was closed");
-  fill("rules", rules.map(ruleRow), "No rules: nothing alerts");
+  const shown = open.slice(0, OPEN_SHOWN);
+  showTable("open", OPEN, shown, {
+    none: "Nothing is open",
+    attributes: ({ severity }) => ({ "data-severity": severity }),
+  });
+  showTable("closed", CLOSED, closed.slice(0, CLOSED_SHOWN), { none: "Nothing was closed" });
+  showTable("rules", RULES, rules, { none: "No rules: nothing alerts" });
   byId("summary").textContent = `${formatCount(open.length)} open, ${formatCount(rules.length)} ` +
     (rules.length === 1 ? "rule" : "rules");
-  for (const alert of open.slice(0, OPEN_SHOWN)) if (!events.has(alert.id)) void picture(alert);
+  for (const alert of shown) if (!events.has(alert.id)) void picture(alert);
 }
 
 /** Asks for the samples around an alert once; one that cannot be had leaves its cell empty. */
@@ -161,50 +153,30 @@ async function attempt(work: () => Promise<unknown>): Promise<boolean> {
     clearNotice();
     return true;
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    showNotice("error", error.message, el("p", { class: "quiet" }, error.detail));
+    showRefusal(error);
     return false;
   }
 }
 
-function setLive(state: "open" | "lost", text: string): void {
-  byId("live").dataset["state"] = state;
-  byId("live").textContent = text;
-}
+const readAnew = () => void attempt(() => Promise.resolve());
 
-/** Listens for as long as the page lives; after a loss everything is read anew. */
-function listen(tries: number): void {
-  const source = new EventSource("/v1/alerts/events");
-  let isOpen = false;
-  source.addEventListener("open", () => {
-    isOpen = true;
-    setLive("open", "Live");
-    void attempt(() => Promise.resolve());
-  });
-  source.addEventListener("alert", ({ data }) => {
-    const alert: AlertShape = JSON.parse(data);
-    alerts.set(alert.id, alert);
-    render();
-  });
-  source.addEventListener("dropped", () => void attempt(() => Promise.resolve()));
-  source.addEventListener("error", () => {
-    source.close();
-    setLive("lost", "Reconnecting");
-    const next = isOpen ? 0 : tries + 1;
-    setTimeout(() => listen(next), retryMs(next));
-  });
-}
+const feed = new EventFeed("/v1/alerts/events", {
+  opened() {
+    showLive("open", "Live");
+    readAnew();
+  },
+  lost: () => showLive("lost", "Reconnecting"),
+  events: {
+    alert(alert: AlertShape) {
+      alerts.set(alert.id, alert);
+      render();
+    },
+    dropped: readAnew,
+  },
+});
 
-const NUMBERS = [
-  "p",
-  "above",
-  "below",
-  "quantile",
-  "withinS",
-  "periods",
-  "tolerance",
-  "sigmas",
-];
+/** Fields of a condition; each is a number. */
+const NUMBERS = ["p", "above", "below", "quantile", "withinS", "periods", "tolerance", "sigmas"];
 
 /** The form as the body of a rule; what was left empty has its default. */
 function ruleOf(form: FormData): Record<string, unknown> {
@@ -247,4 +219,4 @@ bindZone((chosen) => {
   render();
 });
 bindForm();
-listen(0);
+feed.start();

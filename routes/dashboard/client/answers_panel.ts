@@ -4,6 +4,7 @@ import type { AggregateShape, AnswersShape, ThresholdShape } from "./api.ts";
 import { byId, el } from "./dom.ts";
 import { decimalsFor, formatFixed, formatRange, formatShare, formatValue } from "./format.ts";
 import { linePlot } from "./line_plot.ts";
+import { type Column, showTable } from "./table.ts";
 
 type TimeOf = (timeMs: number) => string;
 
@@ -44,17 +45,13 @@ export function crossingText(answer: ThresholdShape, timeOf: TimeOf): string {
     } at most.`;
 }
 
-function rowsOf(aggregates: readonly AggregateShape[]): HTMLTableRowElement[] {
-  return aggregates.map((one) => {
-    const [name, ...cells] = aggregateCells(one);
-    return el(
-      "tr",
-      {},
-      el("th", { scope: "row" }, name!),
-      ...cells.map((cell, i) => el("td", { class: i === 0 ? "num strong" : "num" }, cell)),
-    );
-  });
-}
+/** The columns of {@linkcode aggregateCells}. */
+const COLUMNS: readonly Column<readonly string[]>[] = [
+  { heading: "Of all times ahead", namesRow: true, cell: ([name]) => name! },
+  { heading: "Median", kind: "num strong", cell: ([, median]) => median! },
+  { heading: "80 %", kind: "num", cell: ([, , likely]) => likely! },
+  { heading: "95 %", kind: "num", cell: ([, , , wide]) => wide! },
+];
 
 /** Shows what was answered; the threshold's part is empty where none was asked. */
 export function showAnswers(
@@ -62,8 +59,8 @@ export function showAnswers(
   channel: string,
   timeOf: TimeOf,
 ): void {
-  const body = byId<HTMLTableElement>("answers-table").tBodies[0]!;
-  body.replaceChildren(...rowsOf(answers.aggregates?.[channel] ?? []));
+  const aggregates = answers.aggregates?.[channel] ?? [];
+  showTable("answers-table", COLUMNS, aggregates.map(aggregateCells), { none: "No totals" });
   const asked = answers.thresholds?.[channel]?.[0];
   if (asked === undefined) return byId("crossing").replaceChildren();
   const xs = answers.timestamps.map((timestamp) => Date.parse(timestamp));

@@ -15,13 +15,14 @@ import type { JobShape } from "../../../src/service/job_shape.ts";
 import type { ServingModel } from "../../../src/service/models.ts";
 import type {
   AnomalyShape,
+  ForecastPointShape,
   ForecastShape,
   SampleShape,
   StreamShape,
   StreamStateShape,
 } from "../../../src/service/shapes.ts";
 
-export type { AnomalyShape, ForecastShape, SampleShape, StreamStateShape };
+export type { AnomalyShape, ForecastPointShape, ForecastShape, SampleShape, StreamStateShape };
 export type { AggregateShape, AnswersShape, ChannelComponentsShape, ThresholdShape };
 export type { AlertShape, DevicesShape, JobShape, RuleShape, ServingModel };
 

@@ -1,7 +1,8 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 
-type Child = Node | string | null;
+/** What an element holds; text is never read as HTML, null is nothing. */
+export type Child = Node | string | null;
 
 /** The element with this id, which the page's own HTML holds. */
 export function byId<T extends HTMLElement>(id: string): T {
@@ -10,7 +11,7 @@ export function byId<T extends HTMLElement>(id: string): T {
   return element as T;
 }
 
-/** A new element with attributes and children; text is never read as HTML. */
+/** A new element with attributes and children. */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Readonly<Record<string, string>> = {},
@@ -22,15 +23,12 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Shows a notice above the page's content, or none. */
-export function showNotice(kind: "error" | "empty", title: string, ...body: Child[]): void {
-  byId("notice").replaceChildren(
-    el("div", { class: "notice", "data-kind": kind }, el("h2", {}, title), ...body),
+/** One figure of a row of tiles. */
+export function tile(name: string, value: string, note: string | null = null): HTMLElement {
+  return el(
+    "div",
+    {},
+    el("dt", {}, name),
+    el("dd", {}, value, note === null ? null : el("small", {}, note)),
   );
-}
-
-/** Takes the notice away. */
-export function clearNotice(): void {
-  const notice = byId("notice");
-  if (notice.hasChildNodes()) notice.replaceChildren();
 }

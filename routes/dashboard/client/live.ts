@@ -1,17 +1,16 @@
 /// <reference lib="dom" />
-/** A stream's events, with reconnection: the browser's own gives up where a server answers 503. */
-import { type AnomalyShape, eventsUrl, type SampleShape } from "./api.ts";
+/** How a page keeps up: by events, or by reading again. */
 
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 30_000;
 
-/** What a page does with events. `opened` says whether it was connected before. */
-export interface LiveListener {
-  opened(isAgain: boolean): void;
+/** What a page does with events. */
+export interface FeedListener {
+  /** Connected; `isAgain` where it was before, and what happened meanwhile was not heard. */
+  opened?(isAgain: boolean): void;
   lost(): void;
-  sample(sample: SampleShape): void;
-  anomaly(anomaly: AnomalyShape): void;
-  forecast(): void;
+  /** What is done with the data of an event, by the event's name. */
+  readonly events: Readonly<Record<string, (data: any) => void>>;
 }
 
 /** Milliseconds before the n-th try in a row: doubled each time up to half a minute. */
@@ -19,17 +18,20 @@ export function retryMs(tries: number): number {
   return Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** tries);
 }
 
-/** Listens for as long as the page lives, or until `pause`. */
-export class LiveFeed {
+/**
+ * Server-sent events with reconnection: the browser's own gives up where a server answers 503.
+ * Listens from `start` for as long as the page lives, or until `pause`.
+ */
+export class EventFeed {
   readonly #url: string;
-  readonly #listener: LiveListener;
+  readonly #listener: FeedListener;
   #source: EventSource | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #tries = 0;
   #wasOpen = false;
 
-  constructor(id: string, listener: LiveListener) {
-    this.#url = eventsUrl(id);
+  constructor(url: string, listener: FeedListener) {
+    this.#url = url;
     this.#listener = listener;
   }
 
@@ -39,7 +41,7 @@ export class LiveFeed {
     this.#source = source;
     source.addEventListener("open", () => {
       this.#tries = 0;
-      this.#listener.opened(this.#wasOpen);
+      this.#listener.opened?.(this.#wasOpen);
       this.#wasOpen = true;
     });
     source.addEventListener("error", () => {
@@ -47,14 +49,22 @@ export class LiveFeed {
       source.close();
       this.#timer = setTimeout(() => this.start(), retryMs(this.#tries++));
     });
-    source.addEventListener("sample", ({ data }) => this.#listener.sample(JSON.parse(data)));
-    source.addEventListener("anomaly", ({ data }) => this.#listener.anomaly(JSON.parse(data)));
-    source.addEventListener("forecast", () => this.#listener.forecast());
+    for (const [name, hear] of Object.entries(this.#listener.events)) {
+      source.addEventListener(name, ({ data }) => hear(JSON.parse(data)));
+    }
   }
 
   pause(): void {
     clearTimeout(this.#timer);
     this.#source?.close();
     this.#source = undefined;
+  }
+}
+
+/** Reads at once, and again after each wait, for as long as somebody looks at the page. */
+export async function readForEver(read: () => Promise<void>, waitMs: () => number): Promise<never> {
+  for (;;) {
+    if (!document.hidden) await read();
+    await new Promise((resolve) => setTimeout(resolve, waitMs()));
   }
 }

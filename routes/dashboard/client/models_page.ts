@@ -1,7 +1,6 @@
 /// <reference lib="dom" />
 /** The page of the models: what serves, and the jobs that make more of it. */
 import {
-  ApiError,
   type DevicesShape,
   type JobShape,
   listJobs,
@@ -9,9 +8,12 @@ import {
   readDevices,
   type ServingModel,
 } from "./api.ts";
-import { byId, clearNotice, el, showNotice } from "./dom.ts";
-import { formatAgo, formatBytes, formatCount, formatValue, timeFormatter } from "./format.ts";
+import { byId, el } from "./dom.ts";
+import { formatBytes, formatCount, formatValue } from "./format.ts";
+import { readForEver } from "./live.ts";
+import { clearNotice, showRefusal } from "./notice.ts";
 import { sparkline } from "./sparkline.ts";
+import { ageColumn, type Column, showTable } from "./table.ts";
 import { bindZone, chosenZone } from "./zone.ts";
 
 /** Jobs under way are looked at again after this long, and everything else after the second. */
@@ -22,11 +24,6 @@ const HASH_SHOWN = 12;
 
 let zone = chosenZone();
 let jobs: readonly JobShape[] = [];
-
-function rows(table: string, lines: readonly HTMLElement[], columns: number, none: string): void {
-  const empty = el("tr", {}, el("td", { class: "none", colspan: String(columns) }, none));
-  byId(table).querySelector("tbody")!.replaceChildren(...lines.length > 0 ? lines : [empty]);
-}
 
 function isActive({ state }: JobShape): boolean {
   return state === "queued" || state === "running";
@@ -51,36 +48,42 @@ function sourceText({ source, channels, rows }: JobShape): string {
   return `${from} · ${many} · ${formatCount(rows)} rows`;
 }
 
-function jobRow(job: JobShape): HTMLElement {
-  const { model, base, heldOut, metrics, device, createdAt } = job;
-  const askedMs = Date.parse(createdAt);
-  const num = (value: number | undefined) => el("td", { class: "num" }, formatValue(value));
-  return el(
-    "tr",
-    {},
-    el("td", {}, el("b", {}, model), ` from ${base}`),
-    el("td", { title: device ?? "" }, stateText(job)),
-    el("td", { class: "graph" }, sparkline(metrics.map((line) => line["loss"] ?? null))),
-    num(heldOut?.before),
-    num(heldOut?.after),
-    el("td", {}, sourceText(job)),
-    el("td", { title: timeFormatter(zone, 1)(askedMs) }, formatAgo(askedMs, Date.now(), zone)),
-  );
-}
+const JOBS: readonly Column<JobShape>[] = [
+  { heading: "Model", cell: ({ model, base }) => [el("b", {}, model), ` from ${base}`] },
+  { heading: "State", cell: stateText, title: ({ device }) => device ?? "" },
+  {
+    heading: "Training loss",
+    kind: "graph",
+    cell: ({ metrics }) => sparkline(metrics.map((line) => line["loss"] ?? null)),
+  },
+  { heading: "Before", kind: "num", cell: ({ heldOut }) => formatValue(heldOut?.before) },
+  { heading: "After", kind: "num", cell: ({ heldOut }) => formatValue(heldOut?.after) },
+  { heading: "Source", cell: sourceText },
+  ageColumn("Asked for", ({ createdAt }) => createdAt, () => zone),
+];
 
-function modelRow(model: ServingModel): HTMLElement {
-  const { name, kind, origin, base, parameters, stateBytesMax, hash } = model;
-  return el(
-    "tr",
-    {},
-    el("td", {}, el("b", {}, name)),
-    el("td", {}, kind),
-    el("td", {}, base === null ? origin : `${origin} from ${base}`),
-    el("td", { class: "num" }, parameters === 0 ? "–" : formatCount(parameters)),
-    el("td", { class: "num" }, formatBytes(stateBytesMax)),
-    el("td", {}, el("code", { title: hash }, hash.slice(0, HASH_SHOWN))),
-  );
-}
+const MODELS: readonly Column<ServingModel>[] = [
+  { heading: "Name", cell: ({ name }) => el("b", {}, name) },
+  { heading: "Kind", cell: ({ kind }) => kind },
+  {
+    heading: "Origin",
+    cell: ({ origin, base }) => base === null ? origin : `${origin} from ${base}`,
+  },
+  {
+    heading: "Parameters",
+    kind: "num",
+    cell: ({ parameters }) => parameters === 0 ? "–" : formatCount(parameters),
+  },
+  {
+    heading: "State at most",
+    kind: "num",
+    cell: ({ stateBytesMax }) => formatBytes(stateBytesMax),
+  },
+  {
+    heading: "Hash",
+    cell: ({ hash }) => el("code", { title: hash }, hash.slice(0, HASH_SHOWN)),
+  },
+];
 
 /** What jobs run on, in words. */
 function devicesText({ state, error, cpu, gpu, gpuUnused }: DevicesShape): string {
@@ -92,8 +95,7 @@ function devicesText({ state, error, cpu, gpu, gpuUnused }: DevicesShape): strin
 }
 
 function renderJobs(): void {
-  const none = "No jobs. POST /v1/models asks for one.";
-  rows("jobs", jobs.map(jobRow), 7, none);
+  showTable("jobs", JOBS, jobs, { none: "No jobs. POST /v1/models asks for one." });
 }
 
 async function refresh(): Promise<void> {
@@ -101,21 +103,12 @@ async function refresh(): Promise<void> {
     const [models, found, devices] = await Promise.all([listModels(), listJobs(), readDevices()]);
     jobs = found;
     renderJobs();
-    rows("models", models.map(modelRow), 6, "No models");
+    showTable("models", MODELS, models, { none: "No models" });
     byId("devices").textContent = devicesText(devices);
     byId("devices").title = devices.gpuUnused ?? "";
     clearNotice();
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    showNotice("error", error.message, el("p", { class: "quiet" }, error.detail));
-  }
-}
-
-async function refreshForEver(): Promise<void> {
-  for (;;) {
-    if (!document.hidden) await refresh();
-    const waitMs = jobs.some(isActive) ? BUSY_MS : IDLE_MS;
-    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    showRefusal(error);
   }
 }
 
@@ -123,4 +116,4 @@ bindZone((chosen) => {
   zone = chosen;
   renderJobs();
 });
-void refreshForEver();
+void readForEver(refresh, () => jobs.some(isActive) ? BUSY_MS : IDLE_MS);

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /** The parts of a stream's page that are text: tiles, tables, bars. */
-import type { AnomalyShape, ForecastShape, StreamStateShape } from "./api.ts";
-import { byId, el } from "./dom.ts";
+import type { AnomalyShape, ForecastPointShape, ForecastShape, StreamStateShape } from "./api.ts";
+import { byId, el, tile } from "./dom.ts";
 import {
   decimalsFor,
   formatBytes,
@@ -13,17 +13,9 @@ import {
   formatShare,
   formatValue,
 } from "./format.ts";
+import { type Column, showTable } from "./table.ts";
 
 type TimeOf = (timeMs: number) => string;
-
-function tile(name: string, value: string, note: string | null = null): HTMLDivElement {
-  return el(
-    "div",
-    {},
-    el("dt", {}, name),
-    el("dd", {}, value, note === null ? null : el("small", {}, note)),
-  );
-}
 
 /** The row of figures under the heading. */
 export function showTiles(
@@ -70,12 +62,6 @@ function isLevel(level: number, percent: number): boolean {
   return Math.abs((level <= 1 ? level * 100 : level) - percent) < 1e-6;
 }
 
-function rowsInto(table: string, rows: readonly HTMLTableRowElement[], empty: string): void {
-  const body = byId<HTMLTableElement>(table).tBodies[0]!;
-  const none = el("tr", {}, el("td", { class: "none", colspan: "4" }, empty));
-  body.replaceChildren(...(rows.length === 0 ? [none] : rows));
-}
-
 /** The forecast as a table, which a screen reader can read. */
 export function showForecast(
   forecast: ForecastShape | null,
@@ -85,17 +71,26 @@ export function showForecast(
   const points = forecast?.channels[channel] ?? [];
   const [low, high] = points[0]?.intervals["80"] ?? [null, null];
   const decimals = decimalsFor((high ?? NaN) - (low ?? NaN));
-  const rows = points.map(({ timestamp, median, intervals }) =>
-    el(
-      "tr",
-      {},
-      el("td", {}, timeOf(Date.parse(timestamp))),
-      el("td", { class: "num strong" }, formatFixed(median, decimals)),
-      el("td", { class: "num" }, formatRange(intervals["80"], decimals)),
-      el("td", { class: "num quiet" }, formatRange(intervals["95"], decimals)),
-    )
-  );
-  rowsInto("forecast-table", rows, "No forecast yet: it needs a few samples.");
+  const columns: readonly Column<ForecastPointShape>[] = [
+    { heading: "Time", cell: ({ timestamp }) => timeOf(Date.parse(timestamp)) },
+    {
+      heading: "Median",
+      kind: "num strong",
+      cell: ({ median }) => formatFixed(median, decimals),
+    },
+    {
+      heading: "80 %",
+      kind: "num",
+      cell: ({ intervals }) => formatRange(intervals["80"], decimals),
+    },
+    {
+      heading: "95 %",
+      kind: "num quiet",
+      cell: ({ intervals }) => formatRange(intervals["95"], decimals),
+    },
+  ];
+  const none = "No forecast yet: it needs a few samples.";
+  showTable("forecast-table", columns, points, { none });
   byId("forecast-origin").textContent = forecast === null
     ? ""
     : `from ${timeOf(Date.parse(forecast.origin))}`;
@@ -117,22 +112,31 @@ export function showAnomalies(
   options: { readonly timeOf: TimeOf; readonly picked: (timeMs: number) => void },
 ): void {
   const { timeOf, picked } = options;
-  const rows = anomalies.toReversed().map((anomaly) => {
-    const timeMs = Date.parse(anomaly.timestamp);
-    const { value, expected } = alarmValues(anomaly, channel);
-    const button = el("button", { type: "button" }, timeOf(timeMs));
-    button.addEventListener("click", () => picked(timeMs));
-    return el(
-      "tr",
-      {},
-      el("td", {}, button),
-      el("td", { class: "num strong" }, formatValue(value)),
-      el("td", { class: "num" }, formatValue(expected)),
-      el("td", { class: "num alarm" }, anomaly.score.toFixed(1)),
-    );
-  });
-  rowsInto("anomalies-table", rows, "None in the range shown.");
-  byId("anomalies-count").textContent = rows.length === 0 ? "" : formatCount(rows.length);
+  const columns: readonly Column<AnomalyShape>[] = [
+    {
+      heading: "Time",
+      cell({ timestamp }) {
+        const timeMs = Date.parse(timestamp);
+        const button = el("button", { type: "button" }, timeOf(timeMs));
+        button.addEventListener("click", () => picked(timeMs));
+        return button;
+      },
+    },
+    {
+      heading: "Value",
+      kind: "num strong",
+      cell: (anomaly) => formatValue(alarmValues(anomaly, channel).value),
+    },
+    {
+      heading: "Expected",
+      kind: "num",
+      cell: (anomaly) => formatValue(alarmValues(anomaly, channel).expected),
+    },
+    { heading: "Score", kind: "num alarm", cell: ({ score }) => score.toFixed(1) },
+  ];
+  const none = "None in the range shown.";
+  showTable("anomalies-table", columns, anomalies.toReversed(), { none });
+  byId("anomalies-count").textContent = anomalies.length === 0 ? "" : formatCount(anomalies.length);
 }
 
 function bars(title: string, rows: readonly HTMLLIElement[]): HTMLElement {

@@ -1,13 +1,21 @@
 /// <reference lib="dom" />
 /** The page of one stream: past, forecast, anomalies, innovations, live. */
 import { showAnswers } from "./answers_panel.ts";
-import { ApiError, readAnswers, readComponents } from "./api.ts";
+import {
+  type AnomalyShape,
+  ApiError,
+  eventsUrl,
+  readAnswers,
+  readComponents,
+  type SampleShape,
+} from "./api.ts";
 import { showComponents } from "./components_panel.ts";
-import { byId, clearNotice, el, showNotice } from "./dom.ts";
+import { byId, el } from "./dom.ts";
 import { formatCount, labelTexts, timeFormatter } from "./format.ts";
 import { HistoryChart } from "./history_chart.ts";
 import { InnovationsChart } from "./innovations_chart.ts";
-import { LiveFeed } from "./live.ts";
+import { EventFeed } from "./live.ts";
+import { clearNotice, showLive, showNotice, showRefusal } from "./notice.ts";
 import { showAnomalies, showForecast, showModel, showProof, showTiles } from "./panels.ts";
 import { StreamView } from "./stream_view.ts";
 import { bindZone, chosenZone } from "./zone.ts";
@@ -85,13 +93,10 @@ function drawControls(): void {
 }
 
 function report(error: unknown): void {
-  if (!(error instanceof ApiError)) throw error;
-  if (error.status === 404) {
-    byId("body").hidden = true;
-    const back = el("p", {}, el("a", { href: "/" }, "Back to the streams"));
-    return showNotice("error", "No such stream", el("p", { class: "quiet" }, error.detail), back);
-  }
-  showNotice("error", error.message, el("p", { class: "quiet" }, error.detail));
+  if (!(error instanceof ApiError && error.status === 404)) return showRefusal(error);
+  byId("body").hidden = true;
+  const back = el("p", {}, el("a", { href: "/" }, "Back to the streams"));
+  showNotice("error", "No such stream", el("p", { class: "quiet" }, error.detail), back);
 }
 
 /** A stream whose model failed still answers from its last good state; that must be seen. */
@@ -235,37 +240,28 @@ function forgetAnswers(): void {
   byId("components").replaceChildren();
 }
 
-const STATES = {
-  open: "Live",
-  lost: "Connection lost, trying again",
-  idle: "Paused",
-} as const;
-
-function showState(state: keyof typeof STATES): void {
-  const pill = byId("live");
-  pill.dataset["state"] = state;
-  pill.textContent = STATES[state];
-}
-
-const feed = new LiveFeed(view.id, {
+const feed = new EventFeed(eventsUrl(view.id), {
   opened(isAgain) {
-    showState("open");
+    showLive("open", "Live");
     // What happened meanwhile was not heard.
     if (isAgain) void loadAll();
   },
-  lost: () => showState("lost"),
-  sample(sample) {
-    if (view.channel === "") return void loadAll();
-    view.addSample(sample);
-    drawSoon();
-    refreshSoon();
+  lost: () => showLive("lost", "Connection lost, trying again"),
+  events: {
+    sample(sample: SampleShape) {
+      if (view.channel === "") return void loadAll();
+      view.addSample(sample);
+      drawSoon();
+      refreshSoon();
+    },
+    anomaly(anomaly: AnomalyShape) {
+      view.addAnomaly(anomaly);
+      drawSoon();
+      drawText();
+    },
+    forecast: refreshSoon,
+    dropped: () => void loadAll(),
   },
-  anomaly(anomaly) {
-    view.addAnomaly(anomaly);
-    drawSoon();
-    drawText();
-  },
-  forecast: refreshSoon,
 });
 
 async function begin(): Promise<void> {
@@ -312,7 +308,7 @@ byId("pause").addEventListener("click", ({ currentTarget }) => {
     feed.start();
   } else {
     feed.pause();
-    showState("idle");
+    showLive("idle", "Paused");
   }
 });
 void begin();

@@ -1,8 +1,10 @@
 /// <reference lib="dom" />
 /** The list of streams. */
-import { ApiError, type ListedStream, listStreams, pageUrl } from "./api.ts";
-import { byId, clearNotice, el, showNotice } from "./dom.ts";
+import { type ListedStream, listStreams, pageUrl } from "./api.ts";
+import { byId, el } from "./dom.ts";
 import { formatAgo, formatCount, formatQuantity, labelTexts, timeFormatter } from "./format.ts";
+import { readForEver } from "./live.ts";
+import { clearNotice, showNotice, showRefusal } from "./notice.ts";
 import { sparkline } from "./sparkline.ts";
 import { bindZone, chosenZone } from "./zone.ts";
 
@@ -119,8 +121,7 @@ async function refresh(): Promise<void> {
     hasMore = after !== null;
     render();
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    showNotice("error", error.message, el("p", { class: "quiet" }, error.detail));
+    showRefusal(error);
   }
 }
 
@@ -159,13 +160,6 @@ function onKey(event: KeyboardEvent): void {
   } else if (moveFocus(event.key)) event.preventDefault();
 }
 
-async function refreshForEver(): Promise<void> {
-  for (;;) {
-    if (!document.hidden) await refresh();
-    await new Promise((resolve) => setTimeout(resolve, REFRESH_MS));
-  }
-}
-
 bindZone((chosen) => {
   zone = chosen;
   render();
@@ -176,4 +170,4 @@ byId("more").addEventListener("click", () => {
   void refresh();
 });
 document.addEventListener("keydown", onKey);
-void refreshForEver();
+void readForEver(refresh, () => REFRESH_MS);

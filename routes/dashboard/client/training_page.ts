@@ -1,9 +1,10 @@
 /// <reference lib="dom" />
 /** The page of one training: its loss and its last figures, live. */
-import { byId, clearNotice, el, showNotice } from "./dom.ts";
+import { byId, tile } from "./dom.ts";
 import { formatCount, formatDuration, formatShare, formatValue } from "./format.ts";
-import { retryMs } from "./live.ts";
+import { EventFeed } from "./live.ts";
 import { LossChart } from "./loss_chart.ts";
+import { clearNotice, showLive, showNotice } from "./notice.ts";
 
 interface MetricsLine {
   readonly step: number;
@@ -39,12 +40,6 @@ const chart = new LossChart(byId<HTMLCanvasElement>("loss"));
 let about: Snapshot["about"] | undefined;
 let metrics: MetricsLine[] = [];
 let evaluations: EvaluationLine[] = [];
-let tries = 0;
-let isOver = false;
-
-function tile(name: string, value: string, note = ""): HTMLElement {
-  return el("div", {}, el("dt", {}, name), el("dd", {}, value, el("small", {}, note)));
-}
 
 function metricText(name: string, value: number | undefined): string {
   return name === "accuracy" ? formatShare(value ?? null) : formatValue(value);
@@ -76,12 +71,6 @@ function draw(): void {
   );
 }
 
-function showState(state: string, text: string): void {
-  const pill = byId("live");
-  pill.dataset["state"] = state;
-  pill.textContent = text;
-}
-
 function begin(snapshot: Snapshot): void {
   ({ about } = snapshot);
   metrics = [...snapshot.metrics];
@@ -89,39 +78,28 @@ function begin(snapshot: Snapshot): void {
   const { output, device, parameters } = about;
   byId("about").textContent = `${output} · ${device} · ${formatCount(parameters)} parameters`;
   clearNotice();
-  showState("open", snapshot.state);
+  showLive("open", snapshot.state);
   draw();
 }
 
-function listen(): void {
-  const source = new EventSource("/v1/training/events");
-  source.addEventListener("snapshot", ({ data }) => {
-    tries = 0;
-    begin(JSON.parse(data));
-  });
-  source.addEventListener("metrics", ({ data }) => {
-    const line = JSON.parse(data) as MetricsLine | EvaluationLine;
-    if ("evaluation" in line) evaluations.push(line as EvaluationLine);
-    else metrics.push(line as MetricsLine);
-    draw();
-  });
-  // What was left out stands in the next snapshot.
-  source.addEventListener("dropped", () => {
-    source.close();
-    listen();
-  });
-  source.addEventListener("end", ({ data }) => {
-    isOver = true;
-    source.close();
-    showState("idle", (JSON.parse(data) as { state: string }).state);
-  });
-  source.addEventListener("error", () => {
-    source.close();
-    if (isOver) return;
-    showState("lost", "Connection lost");
+const feed = new EventFeed("/v1/training/events", {
+  lost() {
+    showLive("lost", "Connection lost");
     if (about === undefined) showNotice("error", "Nothing answers at this address");
-    setTimeout(listen, retryMs(tries++));
-  });
-}
-
-listen();
+  },
+  events: {
+    snapshot: begin,
+    metrics(line: MetricsLine | EvaluationLine) {
+      if ("evaluation" in line) evaluations.push(line as EvaluationLine);
+      else metrics.push(line as MetricsLine);
+      draw();
+    },
+    // What was left out stands in the next snapshot.
+    dropped: () => feed.start(),
+    end({ state }: { readonly state: string }) {
+      feed.pause();
+      showLive("idle", state);
+    },
+  },
+});
+feed.start();
