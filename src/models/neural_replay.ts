@@ -5,7 +5,6 @@
 import {
   emptyOutlook,
   knownLead,
-  NEURAL_LEADS_MAX,
   neuralObserveAll,
   type NeuralOutlook,
   type NeuralRun,
@@ -53,12 +52,7 @@ export function neuralReplay(
     const slot = Math.round(track.lastU);
     const leads = new Float64Array(horizon);
     for (let l = 0; l < horizon; l++) {
-<<<<<<< HEAD
-      const lead = knownLead(slot + 1 + l - track.lastU, run.season);
-      takeLead(track.features, lead, rows, l, NEURAL_LEADS_MAX);
-=======
       leads[l] = knownLead(slot + 1 + l - track.lastU, run.season);
->>>>>>> main
     }
     takeLeads(track.features, leads, rows, true);
     kept.push({ count, last: track.features.last, rows });

@@ -320,8 +320,8 @@ export function takeLeads(
   for (let i = 0; i < leads.length; i++) {
     const isWhole = knots === null || knots[knot] === i;
     if (isWhole) knot++;
-    if (isWhole) takeLead(state, leads[i]!, rows, i);
-    else takeAnchors(state, leads[i]!, rows, i);
+    if (isWhole) takeLead(state, leads[i]!, rows, i, NEURAL_LEADS_MAX);
+    else takeAnchors(state, leads[i]!, rows, i, NEURAL_LEADS_MAX);
   }
 }
 
@@ -335,12 +335,7 @@ function decodeAt(
   const { track, runner, rows, season } = run;
   const leads = new Float64Array(us.length);
   for (let i = 0; i < us.length; i++) {
-<<<<<<< HEAD
-    const lead = knownLead(Math.max(LEAD_MIN, us[i]! - track.lastU), season);
-    takeLead(track.features, lead, rows, i, NEURAL_LEADS_MAX);
-=======
     leads[i] = knownLead(Math.max(LEAD_MIN, us[i]! - track.lastU), season);
->>>>>>> main
   }
   takeLeads(track.features, leads, rows, isRough);
   const decoded = isRough

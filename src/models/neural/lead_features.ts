@@ -179,27 +179,18 @@ function scaleOf(numbers: Float64Array, spread: number): number {
  * Writes what a lead's own columns are mixed with: anchors, which of them exist, scale and unit. It
  * is all that a lead needs whose columns are drawn between those of two others.
  *
-<<<<<<< HEAD
- * @param lead    slots after the newest sample, > 0; may be fractional and beyond any season
- * @param out     row `row` of it is written
- * @param most    the lead is told as this at most, and changes are carried on so far; phases and
- *                what the past says of them stay those of the lead
+ * @param lead  slots after the newest sample, > 0; may be fractional and beyond any season
+ * @param out   row `row` of it is written, but for the features
+ * @param most  changes are carried on for this many slots at most
  * @throws {InvalidValueError} the lead is not a finite number above 0, or there is no sample yet
  */
-export function takeLead(
+export function takeAnchors(
   state: FeatureState,
   lead: number,
   out: LeadRows,
   row: number,
   most = Infinity,
 ): void {
-=======
- * @param lead  slots after the newest sample, > 0; may be fractional and beyond any season
- * @param out   row `row` of it is written, but for the features
- * @throws {InvalidValueError} the lead is not a finite number above 0, or there is no sample yet
- */
-export function takeAnchors(state: FeatureState, lead: number, out: LeadRows, row: number): void {
->>>>>>> main
   const { numbers } = state;
   if (!(lead > 0 && Number.isFinite(lead))) {
     throw new InvalidValueError("lead", String(lead), "a finite number of slots above 0");
@@ -209,11 +200,7 @@ export function takeAnchors(state: FeatureState, lead: number, out: LeadRows, ro
   }
   const spread = spreadOf(numbers);
   const unit = unitOf(numbers, lead, spread);
-<<<<<<< HEAD
-  const last = state.last - numbers[ORIGIN]!;
-  gatherCandidates(state, lead, last, Math.min(lead, most));
-=======
-  gatherCandidates(state, lead, state.last - numbers[ORIGIN]!);
+  gatherCandidates(state, lead, state.last - numbers[ORIGIN]!, Math.min(lead, most));
   const { anchors, valid } = out;
   for (let i = 0; i < ANCHORS; i++) {
     const there = exists[i] === 1;
@@ -223,7 +210,6 @@ export function takeAnchors(state: FeatureState, lead: number, out: LeadRows, ro
   out.scale[row] = scaleOf(numbers, spread) / unit;
   out.unit[row] = unit;
 }
->>>>>>> main
 
 /**
  * Writes what the decoder sees of one lead (docs/neural.md lists the numbers), what
@@ -233,10 +219,18 @@ export function takeAnchors(state: FeatureState, lead: number, out: LeadRows, ro
  *
  * @param lead  slots after the newest sample, > 0; may be fractional and beyond any season
  * @param out   row `row` of it is written
+ * @param most  the lead is told as this at most, and changes are carried on so far; phases and
+ *              what the past says of them stay those of the lead
  * @throws {InvalidValueError} the lead is not a finite number above 0, or there is no sample yet
  */
-export function takeLead(state: FeatureState, lead: number, out: LeadRows, row: number): void {
-  takeAnchors(state, lead, out, row);
+export function takeLead(
+  state: FeatureState,
+  lead: number,
+  out: LeadRows,
+  row: number,
+  most = Infinity,
+): void {
+  takeAnchors(state, lead, out, row, most);
   const { numbers } = state;
   const spread = spreadOf(numbers);
   const scale = scaleOf(numbers, spread);
