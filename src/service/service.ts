@@ -325,17 +325,18 @@ export class Service {
   /**
    * Takes in what a person says of an alarm.
    *
-   * @param number  of the alarm, among those of the stream
+   * @param alarm  its number among those of the stream, or the last missing heartbeat
    * @throws {NotFoundError | LimitError} no such stream or alarm, or too much was said already
    */
   async giveFeedback(
     id: string,
-    number: number,
+    alarm: number | "heartbeat",
     isFine: boolean,
-  ): Promise<{ id: string; flag: number; fine: boolean }> {
+  ): Promise<{ id: string; flag: number | "heartbeat"; fine: boolean }> {
     await this.#record(id);
-    await this.#engine.giveFeedback(id, { number, isFine });
-    return { id, flag: number, fine: isFine };
+    if (alarm === "heartbeat") await this.heartbeats.giveFeedback(id, isFine);
+    else await this.#engine.giveFeedback(id, { number: alarm, isFine });
+    return { id, flag: alarm, fine: isFine };
   }
 
   /** The last samples with their one-step predictions, oldest first. */
