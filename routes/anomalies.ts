@@ -48,25 +48,36 @@ export const FEEDBACK_BYTES_MAX = 4_096;
 
 const feedbackBody = z.strictObject({ fine: z.boolean() }).openapi("AlarmFeedback");
 
+const alarmName = z.string()
+  .regex(/^(heartbeat|\d{1,15})$/, 'a whole number from 0 on, or "heartbeat"')
+  .transform((name) => name === "heartbeat" ? name : Number(name));
+
 const feedbackRoute = createRoute({
   hide: true,
   method: "post",
   path: "/v1/streams/{id}/anomalies/{flag}/feedback",
   summary: "Says whether an alarm was fine",
   description: "Events of its kind (reason and loudest channel) open no alarm any more, unless " +
-    "they are ten times rarer; `false` takes that back. Part of the stream's state.",
+    "they are ten times rarer; `false` takes that back. Part of the stream's state. Of a missing " +
+    "heartbeat: a silence that long is none to speak of any more, and its alarm ends.",
   request: {
     params: streamParams.extend({
-      flag: wholeNumber(0, Number.MAX_SAFE_INTEGER).openapi({
+      flag: alarmName.openapi({
         param: { name: "flag", in: "path" },
-        description: "`number` of the alarm; the last 64 of a stream are remembered",
+        type: "string",
+        description: "`number` of the alarm, of which the last 64 of a stream are remembered; " +
+          "`heartbeat` is the last one of a missing heartbeat",
       }),
     }),
     query: query({}),
   },
   responses: {
     200: jsonAnswer(
-      z.object({ id: z.string(), flag: z.int(), fine: z.boolean() }),
+      z.object({
+        id: z.string(),
+        flag: z.union([z.int(), z.literal("heartbeat")]),
+        fine: z.boolean(),
+      }),
       "It is part of the state, and durable",
     ),
     ...problems(400, 404, 408, 413, 422, 503),

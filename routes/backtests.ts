@@ -9,9 +9,8 @@ import {
   BACKTEST_HORIZON_MAX,
   BACKTEST_ORIGINS_DEFAULT,
   BACKTEST_ORIGINS_MAX,
-  BACKTEST_STATES,
-  type BacktestShape,
-} from "../src/service/backtests.ts";
+} from "../src/service/backtest_question.ts";
+import { BACKTEST_STATES, type BacktestShape } from "../src/service/backtests.ts";
 import type { Service } from "../src/service/service.ts";
 import { parseTimestamp } from "../src/signal/timestamp.ts";
 import { decodeRequest, parseJson, readBody } from "./_body.ts";

@@ -2,7 +2,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { InvalidValueError } from "../src/base/errors.ts";
 import { parseBy } from "../src/base/parse.ts";
 import type { Service } from "../src/service/service.ts";
-import { PAGE_MAX, type StreamSettings } from "../src/stores/store.ts";
+import { PAGE_MAX, STREAM_COVARIATES_MAX, type StreamSettings } from "../src/stores/store.ts";
 import { parseJson, readBody } from "./_body.ts";
 import {
   describeRequest,
@@ -43,6 +43,9 @@ const settingsSchema = z.strictObject({
   seasonsS: z.array(z.number()).optional()
     .openapi({ description: "Declared season lengths in seconds; none = found" }),
   flags: flagsSchema.optional(),
+  covariates: z.array(z.string()).optional().openapi({
+    description: `Channels that tell of the others, at most ${STREAM_COVARIATES_MAX}`,
+  }),
   labels: z.record(z.string(), z.string()).optional(),
 }).openapi("StreamSettings");
 
@@ -61,6 +64,7 @@ const streamSchema = z.object({
   ),
   declaredSeasons: z.array(z.number()),
   flags: flagsSchema,
+  covariates: z.array(z.string()),
   labels: z.record(z.string(), z.string()),
   sampleCount: z.int(),
   firstTimestamp: z.string().nullable(),

@@ -2,7 +2,15 @@
 import { PEER_SOURCE } from "../peers.ts";
 import { flopOf } from "../costs.ts";
 import type { Results, Row } from "../ops_bench.ts";
-import { digits, markdownTable, MISSING, percent, source } from "./format.ts";
+import {
+  cpuSource,
+  digits,
+  hostSource,
+  markdownTable,
+  MISSING,
+  percent,
+  source,
+} from "./format.ts";
 import { lineChart, type Series } from "./line_chart.ts";
 import {
   backlogTable,
@@ -119,7 +127,8 @@ function servingSeries({ serving }: Stored): Series[] {
   ].filter(({ points }) => points.length > 0);
 }
 
-function crossoverText({ crossover }: Stored): string {
+function crossoverText(stored: Stored): string {
+  const { crossover } = stored;
   if (crossover === undefined) return MISSING;
   const table = markdownTable(
     ["op", "the GPU is faster from"],
@@ -128,7 +137,7 @@ function crossoverText({ crossover }: Stored): string {
       work === null ? "no size measured" : `${digits(work, 2)} units of work`,
     ]),
   );
-  return `${table}\n\n${source(crossover)}`;
+  return `${table}\n\n${hostSource(crossover, stored)}`;
 }
 
 function cpuTable({ cpu }: Stored): string {
@@ -143,7 +152,7 @@ function cpuTable({ cpu }: Stored): string {
       ];
     }),
   );
-  return `${table}\n\n${source(cpu)}`;
+  return `${table}\n\n${cpuSource(cpu)}`;
 }
 
 /** The page's text, and its images by file name. */

@@ -1,5 +1,13 @@
 /** Tables of what the benches of whole paths print: a record's rows and the columns shown of them. */
-import { digits, markdownTable, MISSING, percent, source } from "./format.ts";
+import {
+  cpuSource,
+  digits,
+  hostSource,
+  markdownTable,
+  MISSING,
+  percent,
+  source,
+} from "./format.ts";
 import type { Recorded, Stored } from "./stored.ts";
 
 /** A heading and how a row's cell is written. */
@@ -9,13 +17,14 @@ function section<T, R>(
   recorded: Recorded<T> | undefined,
   rowsOf: (data: T) => readonly R[],
   columns: readonly Column<R>[],
+  sourceOf: (recorded: Recorded<T>) => string = source,
 ): string {
   if (recorded === undefined) return MISSING;
   const table = markdownTable(
     columns.map(([heading]) => heading),
     rowsOf(recorded.data).map((row) => columns.map(([, cell]) => cell(row))),
   );
-  return `${table}\n\n${source(recorded)}`;
+  return `${table}\n\n${sourceOf(recorded)}`;
 }
 
 const mib = (bytes: number) => `${digits(bytes / 2 ** 20)} MiB`;
@@ -66,21 +75,21 @@ export function scanMemoryTable({ memory }: Stored): string {
 }
 
 /** A backlog by the parallel form beside stepping. */
-export function backlogTable({ backlog }: Stored): string {
-  return section(backlog, ({ rows }) => rows, [
+export function backlogTable(stored: Stored): string {
+  return section(stored.backlog, ({ rows }) => rows, [
     ["member", ({ member }) => member],
     ["streams × samples", ({ streams, length }) => `${digits(streams, 6)} × ${digits(length, 6)}`],
     ["steps, s", ({ steppingMs }) => digits(steppingMs / 1e3)],
     ["CPU, s", ({ cpuMs }) => digits(cpuMs / 1e3)],
     ["GPU, s", ({ gpuMs }) => digits((gpuMs ?? NaN) / 1e3)],
     ["steps ÷ GPU", ({ steppingMs, gpuMs }) => digits(steppingMs / (gpuMs ?? NaN))],
-  ]);
+  ], (recorded) => hostSource(recorded, stored));
 }
 
 /** A step of many streams, each row a count of them. */
-export function servingTable({ serving }: Stored): string {
+export function servingTable(stored: Stored): string {
   const rate = (streams: number, ms: number | null) => digits(streams / 1e3 / (ms ?? NaN));
-  const table = section(serving, ({ rows }) => rows, [
+  const table = section(stored.serving, ({ rows }) => rows, [
     ["device", ({ device }) => device],
     ["streams", ({ streams }) => digits(streams, 6)],
     ["GPU, ms", ({ gpuMs }) => digits(gpuMs ?? NaN)],
@@ -89,8 +98,8 @@ export function servingTable({ serving }: Stored): string {
     ["latency, ms", ({ latencyMs }) => digits(latencyMs)],
     ["in flight, ms", ({ flightMs }) => digits(flightMs)],
     ["M updates/s", ({ streams, flightMs }) => rate(streams, flightMs)],
-  ]);
-  const crossover = serving?.data.crossover;
+  ], (recorded) => hostSource(recorded, stored));
+  const crossover = stored.serving?.data.crossover;
   if (crossover === undefined || crossover === null) return table;
   return `${table}\n\nThe CPU's one core serves ${
     digits(crossover)
@@ -99,8 +108,8 @@ export function servingTable({ serving }: Stored): string {
 }
 
 /** The same of networks, whose samples are counted in thousands. */
-export function networksTable({ networks }: Stored): string {
-  const table = section(networks, ({ rows }) => rows, [
+export function networksTable(stored: Stored): string {
+  const table = section(stored.networks, ({ rows }) => rows, [
     ["network", ({ model = "" }) => model],
     ["device", ({ device }) => device],
     ["streams", ({ streams }) => digits(streams, 6)],
@@ -108,8 +117,8 @@ export function networksTable({ networks }: Stored): string {
     ["latency, ms", ({ latencyMs }) => digits(latencyMs)],
     ["in flight, ms", ({ flightMs }) => digits(flightMs)],
     ["1,000 updates/s", ({ streams, flightMs }) => digits(streams / flightMs)],
-  ]);
-  const refused = networks?.data.refused ?? [];
+  ], (recorded) => hostSource(recorded, stored));
+  const refused = stored.networks?.data.refused ?? [];
   if (refused.length === 0) return table;
   const items = refused.map(({ model, device, streams, reason }) =>
     `- ${model} on ${device}, ${digits(streams, 6)} streams: ${reason}`
@@ -118,8 +127,8 @@ export function networksTable({ networks }: Stored): string {
 }
 
 /** The parallel smoother beside the sequential one. */
-export function smootherTable({ smoother }: Stored): string {
-  return section(smoother, ({ rows }) => rows, [
+export function smootherTable(stored: Stored): string {
+  return section(stored.smoother, ({ rows }) => rows, [
     ["states", ({ states }) => digits(states)],
     ["samples", ({ length }) => digits(length, 7)],
     ["SIMD, one core, ms", ({ simdMs }) => digits(simdMs)],
@@ -127,7 +136,7 @@ export function smootherTable({ smoother }: Stored): string {
     ["SIMD ÷ GPU", ({ simdMs, gpuMs }) => digits(simdMs / gpuMs)],
     ["to the host, ms", ({ hostMs }) => digits(hostMs)],
     ["SIMD ÷ that", ({ simdMs, hostMs }) => digits(simdMs / hostMs)],
-  ]);
+  ], (recorded) => hostSource(recorded, stored));
 }
 
 /** Updates per second of models, one core. */
@@ -139,7 +148,7 @@ export function modelsTable({ models }: Stored): string {
     ["with refits, updates/s", ({ refitsPerS }) => digits(refitsPerS ?? NaN)],
     ["us", ({ refitsPerS }) => digits(1e6 / (refitsPerS ?? NaN))],
     ["state, bytes", ({ stateBytes }) => digits(stateBytes, 6)],
-  ]);
+  ], cpuSource);
 }
 
 /** Requests and samples per second through HTTP. */
@@ -154,5 +163,5 @@ export function ingestTable({ ingest }: Stored): string {
     ["p99, ms", ({ measured }) => digits(measured.p99Ms)],
     ["server, us", ({ measured }) => digits(measured.serverUs ?? NaN)],
     ["client, us", ({ measured }) => digits(measured.clientUs ?? NaN)],
-  ]);
+  ], cpuSource);
 }

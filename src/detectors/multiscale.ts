@@ -26,7 +26,7 @@ import {
   type FaultState,
   type FaultStep,
   initialFaults,
-  isFaulty,
+  isTold,
   stepChannelFaults,
   stepClock,
   tellFault,
@@ -78,8 +78,8 @@ function fuseScore(parts: Float64Array): number {
 }
 
 /** Weights of subspace, level, patterns and slow change. */
-const WEIGHTS = [2, 1, 1, 1] as const;
-const WEIGHT_SUM = 5;
+const WEIGHTS = [2, 1, 1, 2] as const;
+const WEIGHT_SUM = 6;
 
 /** What level and distance weigh together: alone they say what no other part sees, a spike. */
 const SPIKE_WEIGHT = 0.3;
@@ -203,12 +203,13 @@ function followAlarm(
   if (!stage.told || (wasTold && !step.ended)) return step.flag;
   const channels = speakingChannels(state.channels.length);
   const [loudest] = channels;
-  const isShown = loudest !== undefined && !isFaulty(state.faults, loudest) &&
+  if (loudest === undefined) return 0;
+  const reason = reasonOfChannel(state.channels[loudest]!, evidence[loudest]!.parts);
+  const isShown = !isTold(state.faults, loudest, reason) &&
     Math.abs(evidence[loudest]!.effect) >= options.effectMin &&
     isCool(track, moment.timeS, options);
   // The stage has told its event all the same, so that it does not open later in its fall.
   if (!isShown) return 0;
-  const reason = reasonOfChannel(state.channels[loudest]!, evidence[loudest]!.parts);
   const opening = { surprise: step.flag, score, reason, channels };
   events.push(openTrack(track, opening, moment, state.counter));
   return step.flag;
@@ -293,13 +294,14 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
  *
  *   score = (mean of u^4)^(1/4)   u of: Mahalanobis distance of bands, level and log energies; its
  *                                 average over 4 samples; robust distance of the slow level
- *   evidence = (2 u_subspace + u_level + u_pattern + u_change) / 5,  or 0.3 (u_level + u_distance)
+ *   evidence = (2 u_subspace + u_level + u_pattern + 2 u_change) / 6,
+ *              or 0.3 (u_level + u_distance)
  *
  * Over several channels the largest u counts, part by part. The state keeps about 31 KB a channel,
  * most of it past patterns and the ring in which the season is searched.
  */
 export const multiscale: Detector<MultiscaleState> = {
-  name: "multiscale/4",
+  name: "multiscale/5",
   gracePeriod: GRACE_PERIOD,
   stateBytesMax: (channels) => STREAM_BYTES_MAX + channels * CHANNEL_BYTES_MAX,
 

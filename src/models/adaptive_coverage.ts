@@ -62,43 +62,59 @@ export function adaptiveStart(): AdaptiveState {
 }
 
 /**
- * Learns where a target fell beside the interval of a level.
- *
- * @param position  distance from the centre in half widths of its side: inside from −1 to 1
- * @param share     what one target counts: neighbouring leads of one origin err together
+ * What is told of a target beside an interval. In an array, since numbers that one function hands
+ * to another are put on the heap, and every sample is a target of several forecasts.
  */
+export const TARGET = {
+  /** Distance from the centre in half widths of its side: inside from −1 to 1. */
+  position: 0,
+  /** What one target counts: neighbouring leads of one origin err together. */
+  share: 1,
+  /** Width of the interval, in the values' units. */
+  width: 2,
+  size: 3,
+} as const satisfies Record<string, number>;
+
+/** Learns where a target fell beside the interval of a level, and how wide that was. */
 export function adaptiveObserve(
   state: AdaptiveState,
   levelIndex: number,
   bucket: number,
-  position: number,
-  share: number,
+  target: Float64Array,
 ): void {
-  const expected = (1 - WATCHED_LEVELS[levelIndex]!) / 2;
-  const fall = LEARNING_RATE * share * expected;
-  const rise = LEARNING_RATE * share * (1 - expected);
   const below = levelIndex * SIDES * BUCKETS + bucket;
-  observeSide(state, below, -position, rise, fall);
-  observeSide(state, below + BUCKETS, position, rise, fall);
-  state.seen[levelIndex] = state.seen[levelIndex]! + 1;
-  if (Math.abs(position) <= 1) state.inside[levelIndex] = state.inside[levelIndex]! + 1;
+  observeSide(state, levelIndex, below, -1, target);
+  observeSide(state, levelIndex, below + BUCKETS, 1, target);
+  const { seen, inside, width } = state;
+  const count = seen[levelIndex]! + 1;
+  seen[levelIndex] = count;
+  if (Math.abs(target[TARGET.position]!) <= 1) inside[levelIndex] = inside[levelIndex]! + 1;
+  const before = width[levelIndex]!;
+  const now = target[TARGET.width]!;
+  const share = count < WIDTH_MEMORY ? 1 / count : 1 / WIDTH_MEMORY;
+  width[levelIndex] = Number.isNaN(before) ? now : before + share * (now - before);
 }
 
-/** One side of {@linkcode adaptiveObserve}: `beyond` is the distance from the centre on it. */
+/** One side of {@linkcode adaptiveObserve}: −1 below the centre, 1 above. */
 function observeSide(
   { logFactor, farRise }: AdaptiveState,
+  levelIndex: number,
   at: number,
-  beyond: number,
-  rise: number,
-  fall: number,
+  side: number,
+  target: Float64Array,
 ): void {
-  let step = beyond > 1 ? rise : -fall;
+  const expected = (1 - WATCHED_LEVELS[levelIndex]!) / 2;
+  const rate = LEARNING_RATE * target[TARGET.share]!;
+  const fall = rate * expected;
+  const beyond = side * target[TARGET.position]!;
+  let step = -fall;
   const risen = farRise[at]!;
   if (beyond > FAR) {
-    step = Math.min(rise, FAR_RISE_MAX - risen);
+    step = Math.min(rate * (1 - expected), FAR_RISE_MAX - risen);
     farRise[at] = risen + step;
-  } else if (risen > 0) {
-    farRise[at] = Math.max(0, risen - FAR_RETURN * fall);
+  } else {
+    if (beyond > 1) step = rate * (1 - expected);
+    if (risen > 0) farRise[at] = Math.max(0, risen - FAR_RETURN * fall);
   }
   const moved = logFactor[at]! + step;
   logFactor[at] = moved > LOG_FACTOR_MAX
@@ -106,14 +122,6 @@ function observeSide(
     : moved < LOG_FACTOR_MIN
     ? LOG_FACTOR_MIN
     : moved;
-}
-
-/** Takes the width of an interval whose target has come, in the values' units. */
-export function adaptiveWidth(state: AdaptiveState, levelIndex: number, width: number): void {
-  const before = state.width[levelIndex]!;
-  const seen = state.seen[levelIndex]!;
-  const share = seen < WIDTH_MEMORY ? 1 / Math.max(1, seen) : 1 / WIDTH_MEMORY;
-  state.width[levelIndex] = Number.isNaN(before) ? width : before + share * (width - before);
 }
 
 /**

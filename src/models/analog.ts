@@ -29,7 +29,15 @@ export function analogShapeOf(length: number, season: number, horizon: number): 
   return { window, neighbours: 8 };
 }
 
-type Match = { start: number; distance: number; level: number };
+/** The nearest windows, nearest first. In arrays: an object for each candidate would be garbage. */
+type Nearest = {
+  /** How many there are. */
+  count: number;
+  /** [neighbour] */
+  readonly starts: Int32Array;
+  readonly distances: Float64Array;
+  readonly levels: Float64Array;
+};
 
 function weightsOf(window: number): Float64Array {
   const weights = new Float64Array(window);
@@ -42,14 +50,17 @@ function weightsOf(window: number): Float64Array {
   return weights;
 }
 
-/** Weighted mean and distance of the window at `start` to the one at `query`. */
-function compare(
+/** What a comparison tells, and what it needs to know of the newest window. */
+const COMPARED = { queryLevel: 0, distance: 1, level: 2, size: 3 } as const;
+
+/** Distance of the window at `start` to the one at `query`, and its weighted mean. */
+function compareInto(
   values: Float32Array,
   start: number,
   query: number,
-  queryLevel: number,
   weights: Float64Array,
-): Match {
+  out: Float64Array,
+): void {
   let level = 0;
   let square = 0;
   let shift = 0;
@@ -61,18 +72,30 @@ function compare(
     shift += w * difference;
     square += w * difference * difference;
   }
-  const offset = level - queryLevel;
-  const distance = Math.max(0, square - shift * shift) + LEVEL_WEIGHT * offset * offset;
-  return { start, distance, level };
+  const offset = level - out[COMPARED.queryLevel]!;
+  out[COMPARED.distance] = Math.max(0, square - shift * shift) + LEVEL_WEIGHT * offset * offset;
+  out[COMPARED.level] = level;
 }
 
-/** Keeps the `limit` nearest matches, nearest first; ties go to the earlier window. */
-function insertNearest(nearest: Match[], match: Match, limit: number): void {
-  if (nearest.length === limit && match.distance >= nearest[limit - 1]!.distance) return;
-  let at = nearest.length;
-  while (at > 0 && nearest[at - 1]!.distance > match.distance) at--;
-  nearest.splice(at, 0, match);
-  if (nearest.length > limit) nearest.pop();
+/** Keeps the nearest matches; ties go to the earlier window. */
+function insertNearest(nearest: Nearest, start: number, compared: Float64Array): void {
+  const { starts, distances, levels } = nearest;
+  const distance = compared[COMPARED.distance]!;
+  const limit = starts.length;
+  let at = nearest.count;
+  // What is no number is not near either.
+  if (at === limit && !(distance < distances[limit - 1]!)) return;
+  // One that is too many falls out at the end.
+  if (at === limit) at--;
+  else nearest.count++;
+  for (; at > 0 && distances[at - 1]! > distance; at--) {
+    starts[at] = starts[at - 1]!;
+    distances[at] = distances[at - 1]!;
+    levels[at] = levels[at - 1]!;
+  }
+  starts[at] = start;
+  distances[at] = distance;
+  levels[at] = compared[COMPARED.level]!;
 }
 
 /**
@@ -97,28 +120,46 @@ export function analogForecastInto(
   const weights = weightsOf(window);
   let queryLevel = 0;
   for (let i = 0; i < window; i++) queryLevel += weights[i]! * values[query + i]!;
-  const nearest: Match[] = [];
+  const compared = new Float64Array(COMPARED.size);
+  compared[COMPARED.queryLevel] = queryLevel;
+  const nearest: Nearest = {
+    count: 0,
+    starts: new Int32Array(shape.neighbours),
+    distances: new Float64Array(shape.neighbours),
+    levels: new Float64Array(shape.neighbours),
+  };
   const slack = Math.max(1, Math.floor(season / 24));
   for (let start = 0; start < end; start++) {
     if (season > 1) {
       const phase = (query - start) % season;
       if (phase > slack && phase < season - slack) continue;
     }
-    insertNearest(nearest, compare(values, start, query, queryLevel, weights), shape.neighbours);
+    compareInto(values, start, query, weights, compared);
+    insertNearest(nearest, start, compared);
   }
-  if (nearest.length < 2) return;
-  const half = nearest.length >> 1;
-  const median = nearest.length % 2 === 1
-    ? nearest[half]!.distance
-    : (nearest[half - 1]!.distance + nearest[half]!.distance) / 2;
+  addContinuations(nearest, values, window, queryLevel, out);
+}
+
+/** Mean of what followed the nearest windows, near ones counting more. */
+function addContinuations(
+  { count, starts, distances, levels }: Nearest,
+  values: Float32Array,
+  window: number,
+  queryLevel: number,
+  out: Float64Array,
+): void {
+  const horizon = out.length;
+  if (count < 2) return;
+  const half = count >> 1;
+  const median = count % 2 === 1 ? distances[half]! : (distances[half - 1]! + distances[half]!) / 2;
   out.fill(0);
   let total = 0;
-  for (const match of nearest) {
+  for (let k = 0; k < count; k++) {
     // All at distance zero is a series that repeats itself: they count alike.
-    const weight = median > 0 ? Math.exp(-0.5 * match.distance / median) : 1;
+    const weight = median > 0 ? Math.exp(-0.5 * distances[k]! / median) : 1;
     total += weight;
-    const shift = LEVEL_RETURNED * (queryLevel - match.level);
-    const from = match.start + window;
+    const shift = LEVEL_RETURNED * (queryLevel - levels[k]!);
+    const from = starts[k]! + window;
     for (let l = 0; l < horizon; l++) out[l] = out[l]! + weight * (values[from + l]! + shift);
   }
   for (let l = 0; l < horizon; l++) out[l] = out[l]! / total;

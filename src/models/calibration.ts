@@ -344,7 +344,7 @@ export function calibrate(
 }
 
 /**
- * Learns from one live error: observation minus point at a lead, with its condition c(l). Its size
+ * Learns from a value that came at a lead of a live forecast, under its conditions c(l). The error
  * is cut at {@linkcode LIVE_ERROR_MAX} usual ones, so that a level shift, which all open forecasts
  * miss, does not stay in the scale.
  */
@@ -352,10 +352,10 @@ export function calibrationObserve(
   state: CalibrationState,
   lead: number,
   targetSlot: number,
-  error: number,
-  condition: number,
+  observed: number,
+  { point, condition }: { readonly point: Float32Array; readonly condition: Float32Array },
 ): void {
-  const value = error / condition;
+  const value = (observed - point[lead]!) / condition[lead]!;
   const root = Math.sqrt(Math.abs(value));
   const priorRoot = Math.sqrt(state.priorBase);
   const usual = leadRoot(state, lead, priorRoot);

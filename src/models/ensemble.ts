@@ -1,7 +1,7 @@
 import {
   adaptiveObserve,
   type AdaptiveState,
-  adaptiveWidth,
+  TARGET,
   WATCHED_LEVELS,
 } from "./adaptive_coverage.ts";
 import { arObserve, type ArState } from "./ar_differences.ts";
@@ -118,6 +118,9 @@ const ORIGINS_PER_HORIZON = 4;
 /** Forecasts are cut this many ranges beyond what was seen. */
 export const RANGE_CUT = 1;
 
+/** Members on the log or root are cut nearer to what was seen: they run away faster. */
+export const RANGE_CUT_TRANSFORMED = 0.4;
+
 /** An ensemble with its scratch space: what is open while samples are absorbed. */
 export type EnsembleRun = {
   readonly state: EnsembleState;
@@ -158,6 +161,9 @@ export type EnsembleRun = {
   readonly lossKept: number;
   /** What a judged target counts: a bucket sees one origin's worth every stride.       [bucket] */
   readonly judgedShares: Float64Array;
+  /** What is told of a target that has come: TARGET.                              [TARGET.size] */
+  readonly target: Float64Array;
+  readonly expected: Expectation;
   readonly sortedErrors: SortedErrors;
   readonly residents: Residents;
 };
@@ -215,6 +221,8 @@ export function openEnsemble(state: EnsembleState): EnsembleRun {
       buckets,
       ([from, to]) => Math.min(1, liveStride(horizon) / (to - from)),
     ),
+    target: new Float64Array(TARGET.size),
+    expected: { mean: NaN, deviation: NaN },
     sortedErrors: noSortedErrors(),
     residents: new Residents(),
   };
@@ -261,7 +269,7 @@ export function fromNeural(run: EnsembleRun, { track }: NeuralRun, value: number
   return normalised(run.state, track.scale * value);
 }
 
-/** The member that extends beyond the horizon and is asked for one step: see below. */
+/** The member that is asked for one step, and between slots: see below. */
 export function referenceAt(run: EnsembleRun, u: number): number {
   const neural = run.tracks.length === 0 ? run.memberNeural[0] : null;
   if (neural == null) return plainReferenceAt(run, u);
@@ -288,23 +296,29 @@ function plainReferenceAt(run: EnsembleRun, u: number): number {
 /** What was expected of a sample, before it was seen. */
 export type Expectation = { mean: number; deviation: number };
 
-/** One-step expectation at slot time `u`, in the values' units; the newest scale. */
+/**
+ * One-step expectation at slot time `u`, in the values' units; the newest scale.
+ *
+ * @returns  the run's own, until the next call
+ */
 export function expectation(run: EnsembleRun, u: number): Expectation {
-  const { state } = run;
+  const { state, expected } = run;
   const track = run.tracks[0];
   const mean = denormalised(state, referenceAt(run, u));
+  expected.mean = mean;
   if (track === undefined) {
     const known = state.calibration;
-    return {
-      mean,
-      deviation: known === null ? NaN : state.scale * SCALE_OF_MEAN_ABS * leadScale(known, 0),
-    };
+    expected.deviation = known === null
+      ? NaN
+      : state.scale * SCALE_OF_MEAN_ABS * leadScale(known, 0);
+    return expected;
   }
   const deviation = innovationScale(track.track.filter) * track.track.deviation;
   const { units } = track.track;
-  if (units.transform === "none") return { mean, deviation: state.scale * deviation };
-  const upper = fromTrackUnits(units, toTrackUnits(units, mean) + deviation);
-  return { mean, deviation: upper - mean };
+  expected.deviation = units.transform === "none"
+    ? state.scale * deviation
+    : fromTrackUnits(units, toTrackUnits(units, mean) + deviation) - mean;
+  return expected;
 }
 
 function fillGap(run: EnsembleRun, slot: number): void {
@@ -402,8 +416,7 @@ function settle(
     losses.weight[bucket] = losses.weight[bucket]! + weight;
     if (pending.lessons !== undefined) learnLesson(run, pending, lead, z);
     if (state.calibration === null || pending.condition.length === 0) continue;
-    const error = z - pending.point[lead]!;
-    calibrationObserve(state.calibration, lead, slot, error, pending.condition[lead]!);
+    calibrationObserve(state.calibration, lead, slot, z, pending);
     if (adaptive !== null && pending.bounds.length > 0) judge(run, adaptive, pending, lead, z);
   }
   if (state.calibration !== null) {
@@ -436,7 +449,8 @@ function judge(
 ): void {
   const { horizon } = run.state;
   const bucket = run.bucket[lead]!;
-  const share = run.judgedShares[bucket]!;
+  const { target } = run;
+  target[TARGET.share] = run.judgedShares[bucket]!;
   const { bounds } = pending;
   const point = pending.point[lead]!;
   const error = z - point;
@@ -446,9 +460,9 @@ function judge(
     const upper = bounds[(2 * k + 1) * horizon + lead]!;
     const half = Math.abs((error < 0 ? lower : upper) - point);
     // Inside it does not matter where.
-    const position = size <= half ? 0 : error / half;
-    adaptiveObserve(adaptive, k, bucket, position, share);
-    adaptiveWidth(adaptive, k, run.state.scale * (upper - lower));
+    target[TARGET.position] = size <= half ? 0 : error / half;
+    target[TARGET.width] = run.state.scale * (upper - lower);
+    adaptiveObserve(adaptive, k, bucket, target);
   }
 }
 

@@ -2,6 +2,7 @@ import { invariant } from "../base/invariant.ts";
 import { type AdaptiveState, WATCHED_LEVELS, widthFactor } from "./adaptive_coverage.ts";
 import { analogForecastInto, analogShapeOf } from "./analog.ts";
 import { arForecastInto } from "./ar_differences.ts";
+import { pointsBeyond } from "./beyond_horizon.ts";
 import {
   conditionsInto,
   growthExponent,
@@ -10,7 +11,6 @@ import {
   standardQuantiles,
 } from "./calibration.ts";
 import {
-  cut,
   denormalised,
   type EnsembleRun,
   type EnsembleState,
@@ -22,6 +22,7 @@ import {
   PENDING_MAX,
   type PendingForecast,
   RANGE_CUT,
+  RANGE_CUT_TRANSFORMED,
   referenceAt,
 } from "./ensemble.ts";
 import { shapeQuantile } from "./error_shape.ts";
@@ -42,9 +43,6 @@ import {
 import { ADAPT_INPUTS } from "./neural_adapt.ts";
 import { leadGroups } from "./readout.ts";
 import { isConstantFit } from "./refit_setting.ts";
-
-/** Members on the log or root are cut nearer to what was seen: they run away faster. */
-const RANGE_CUT_TRANSFORMED = 0.4;
 
 /**
  * All members' forecasts from the newest slot, normalised and cut to the plausible range.
@@ -343,8 +341,8 @@ const STILL_SCALE = 1e-7;
  * Quantiles at slot times after the newest sample, in the values' units.
  *
  * Between slots the point is interpolated and the reference's own movement within the slot is
- * added; beyond the horizon it decays to the reference's forecast and the scale goes on growing as
- * it did.
+ * added; beyond the horizon it decays to what the members expect there that know any lead, and the
+ * scale goes on growing as it did.
  *
  * @returns row-major, increasing along each row                                 [time, quantile]
  */
@@ -369,9 +367,10 @@ export function ensembleQuantiles(
   const recency = recencyFactor(calibration, slot);
   const last = state.grid.values[state.grid.length - 1]!;
   const point = Float64Array.from(now.point);
+  const beyond = pointsBeyond(run, point, slot, us);
   for (let t = 0; t < us.length; t++) {
     const lead = Math.max(0, us[t]! - slot);
-    const z = pointAt(run, point, last, slot, lead);
+    const z = lead > horizon ? beyond[t]! : pointWithin(run, point, last, slot, lead);
     const scale = scaleAt(scales, exponent, lead);
     const bucket = run.bucket[Math.min(horizon, Math.max(1, Math.ceil(lead))) - 1]!;
     const rest = 1 - fanShare(run, bucket);
@@ -430,19 +429,13 @@ function interpolated(values: Float64Array, first: number, lead: number): number
   return share === 0 ? before : before * (1 - share) + values[low]! * share;
 }
 
-function pointAt(
+function pointWithin(
   run: EnsembleRun,
   point: Float64Array,
   last: number,
   slot: number,
   lead: number,
 ): number {
-  const { horizon } = run.state;
-  if (lead > horizon) {
-    const offset = point[horizon - 1]! - referenceAt(run, slot + horizon);
-    const fade = Math.exp(-(lead - horizon) / horizon);
-    return cut(run, referenceAt(run, slot + lead) + offset * fade, RANGE_CUT);
-  }
   const low = Math.floor(lead);
   const share = lead - low;
   const z = interpolated(point, last, lead) + neuralWithin(run, slot, low, share);

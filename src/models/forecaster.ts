@@ -78,6 +78,9 @@ export type ForecasterModel = Model<ForecasterState> & {
     timesS: Float64Array,
     values: Float64Array,
   ): ForecasterState;
+
+  /** Fits anew to the samples of the buffer, which were changed. */
+  refit(state: ForecasterState): void;
 };
 
 /** Leads that have statistics of their own; longer horizons extend the last. */
@@ -423,6 +426,10 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
     components: ({ ensemble }, timesS, values) =>
       ensemble === null ? null : componentsOf(ensemble, timesS, values),
     summary: summaryOf,
+    refit(state) {
+      state.ensemble = null;
+      refitState(members, state, []);
+    },
     stateOfContext(config, timesS, values) {
       const state = emptyState(config);
       for (let i = 0; i < timesS.length; i++) {

@@ -256,11 +256,12 @@ export function neuralObserveAll(
 
 /**
  * A lead as the network knows leads: one beyond {@linkcode NEURAL_LEADS_MAX} is taken whole seasons
- * earlier, where there is a season that short.
+ * earlier, where there is a season that short; where there is none, at that lead. With a longer
+ * season it stays: its phase has a past of its own, and only its size is told as less.
  */
 export function knownLead(lead: number, season: number): number {
-  if (lead <= NEURAL_LEADS_MAX) return lead;
-  if (season === 0 || season > NEURAL_LEADS_MAX) return NEURAL_LEADS_MAX;
+  if (lead <= NEURAL_LEADS_MAX || season > NEURAL_LEADS_MAX) return lead;
+  if (season === 0) return NEURAL_LEADS_MAX;
   return lead - season * Math.ceil((lead - NEURAL_LEADS_MAX) / season);
 }
 
@@ -319,8 +320,8 @@ export function takeLeads(
   for (let i = 0; i < leads.length; i++) {
     const isWhole = knots === null || knots[knot] === i;
     if (isWhole) knot++;
-    if (isWhole) takeLead(state, leads[i]!, rows, i);
-    else takeAnchors(state, leads[i]!, rows, i);
+    if (isWhole) takeLead(state, leads[i]!, rows, i, NEURAL_LEADS_MAX);
+    else takeAnchors(state, leads[i]!, rows, i, NEURAL_LEADS_MAX);
   }
 }
 
@@ -356,11 +357,23 @@ export function neuralForecast(run: NeuralRun, slot: number, isRough = false): v
 
 /** The median at one slot time, in units of the scale. */
 export function neuralMedianAt(run: NeuralRun, u: number): number {
-  const one = emptyOutlook(1);
-  decodeAt(run, [u], one, false);
-  const lead = Math.round(u - run.track.lastU);
-  correctRow(run.track, run.groups[Math.min(run.horizon, Math.max(1, lead)) - 1]!, one, 0);
-  return one.quantiles[MEDIAN]!;
+  return neuralMediansAt(run, Float64Array.of(u))[0]!;
+}
+
+/** Medians at any slot times, in units of the scale.                                        [us] */
+export function neuralMediansAt(run: NeuralRun, us: Float64Array): Float64Array {
+  const medians = new Float64Array(us.length);
+  const out = emptyOutlook(Math.min(us.length, run.horizon));
+  for (let from = 0; from < us.length; from += run.horizon) {
+    const part = us.subarray(from, from + run.horizon);
+    decodeAt(run, part, out, false);
+    for (let row = 0; row < part.length; row++) {
+      const lead = Math.round(part[row]! - run.track.lastU);
+      correctRow(run.track, run.groups[Math.min(run.horizon, Math.max(1, lead)) - 1]!, out, row);
+      medians[from + row] = out.quantiles[row * LEVELS.length + MEDIAN]!;
+    }
+  }
+  return medians;
 }
 
 const NORMAL_SCORES = LEVELS.map((level) => normalQuantile(level));

@@ -65,20 +65,19 @@ const WINDOWS_MIN = 4;
 const WINDOWS_MAX = 40;
 const LEADS_MAX = 48;
 
-/** Standardised by the past; a regressor that never changed is 0. */
-function standardised(
-  past: Float64Array,
-  future: Float64Array,
-): { past: Float64Array; future: Float64Array } {
+/** Mean and deviation of a regressor's past; a deviation of 0 = it never changed. */
+function unitOf(past: Float64Array): { mean: number; deviation: number } {
   const known = past.filter((value) => !Number.isNaN(value));
   const mean = known.reduce((sum, value) => sum + value / known.length, 0);
   const square = known.reduce((sum, value) => sum + (value - mean) ** 2 / known.length, 0);
   const deviation = Math.sqrt(square);
-  const own = (value: number) => {
-    if (Number.isNaN(value) || !(deviation > 1e-12 * Math.abs(mean))) return 0;
-    return Math.min(REGRESSOR_CUT, Math.max(-REGRESSOR_CUT, (value - mean) / deviation));
-  };
-  return { past: past.map(own), future: future.map(own) };
+  return { mean, deviation: deviation > 1e-12 * Math.abs(mean) ? deviation : 0 };
+}
+
+/** A regressor's value in deviations from its mean; 0 where it is missing or never changed. */
+function standardised(value: number, mean: number, deviation: number): number {
+  if (Number.isNaN(value) || deviation === 0) return 0;
+  return Math.min(REGRESSOR_CUT, Math.max(-REGRESSOR_CUT, (value - mean) / deviation));
 }
 
 /** A past forecast: what it missed, of the values and each regressor.      [lead][1 + regressor] */
@@ -226,8 +225,87 @@ function fitOf(
   return { weights, cov, noise, share: Math.max(oneStep, shareOfGains(gains)) };
 }
 
+/** What regressors say of a channel: plain data, a part of a stream's state where it is kept. */
+export type Learned = {
+  /** Of the regressors' own values.                                                [regressor] */
+  means: Float64Array;
+  deviations: Float64Array;
+  /** In the channel's units, a deviation of the regressor; the share is in them.   [regressor] */
+  weights: Float64Array;
+  /** Packed covariance of the weights.                                  [regressor, regressor] */
+  cov: Float64Array;
+  /** Share of the regression that has paid off, 0 to 1. */
+  share: number;
+};
+
 /**
  * Learns what regressors say of a channel.
+ *
+ * @param state   the channel's state at the end of the past
+ * @param values  NaN is a missing value                                            [past time]
+ * @param leads   of the past forecasts that the share is judged by
+ * @returns null where nothing can be learned yet
+ */
+export function learnRegression(
+  state: ForecasterState,
+  timesS: Float64Array,
+  values: Float64Array,
+  { past, knownLeads }: Pick<Regressors, "past" | "knownLeads">,
+  leads: number,
+): Learned | null {
+  const { ensemble } = state;
+  const stretch = ensemble === null ? null : fittedStretch(ensemble, timesS, values);
+  if (ensemble === null || stretch === null || past.length === 0) return null;
+  const units = past.map(unitOf);
+  const columns = past.map((own, k) => {
+    const { mean, deviation } = units[k]!;
+    return own.map((value) => standardised(value, mean, deviation));
+  });
+  const judgedLeads = Math.max(1, Math.min(leads, LEADS_MAX, Math.floor(timesS.length / 10)));
+  const { weights, cov, noise, share } = fitOf(whitened(stretch, columns, judgedLeads), knownLeads);
+  const unit = share * ensemble.scale;
+  const learned = {
+    means: Float64Array.from(units, ({ mean }) => mean),
+    deviations: Float64Array.from(units, ({ deviation }) => deviation),
+    weights: weights.map((weight) => unit * weight),
+    cov: cov.map((value) => (unit * noise) ** 2 * value),
+    share,
+  };
+  // Values near the largest double have squares that are none.
+  const parts = [learned.means, learned.deviations, learned.weights, learned.cov];
+  return parts.every((part) => part.every(Number.isFinite)) ? learned : null;
+}
+
+/** Adds up what regressors at one time say, in the channel's units.                [regressor] */
+export function effectOfRow(learned: Learned, row: ArrayLike<number>): number {
+  const { means, deviations, weights } = learned;
+  let sum = 0;
+  for (let k = 0; k < weights.length; k++) {
+    sum += weights[k]! * standardised(row[k]!, means[k]!, deviations[k]!);
+  }
+  return sum;
+}
+
+/** Variance of {@linkcode effectOfRow}, from what is not known of the weights. */
+export function effectVariance(learned: Learned, row: ArrayLike<number>): number {
+  const { means, deviations, cov, weights } = learned;
+  const { kernels, row: own, column: along } = plainWork(weights.length);
+  for (let k = 0; k < weights.length; k++) {
+    own[k] = standardised(row[k]!, means[k]!, deviations[k]!);
+  }
+  kernels.covTimesRow(cov, own, along, weights.length);
+  let variance = 0;
+  for (let k = 0; k < weights.length; k++) variance += own[k]! * along[k]!;
+  return Math.max(0, variance);
+}
+
+/** Values of all regressors at one time. */
+function rowAt(columns: readonly Float64Array[], t: number): number[] {
+  return columns.map((column) => column[t]!);
+}
+
+/**
+ * Learns what regressors say of a channel, and says it of past and future.
  *
  * @param state   the channel's state at the end of the past
  * @param values  NaN is a missing value                                            [past time]
@@ -240,37 +318,24 @@ export function regressionEffect(
   regressors: Regressors,
   futureCount: number,
 ): Effect {
-  const { ensemble } = state;
-  const stretch = ensemble === null ? null : fittedStretch(ensemble, timesS, values);
-  if (ensemble === null || stretch === null || regressors.past.length === 0) {
-    return noEffect(timesS.length, futureCount);
-  }
-  const past = new Float64Array(timesS.length);
-  const future = new Float64Array(futureCount);
-  const deviation = new Float64Array(futureCount);
-  const columns = regressors.past.map((own, k) => standardised(own, regressors.future[k]!));
-  const leads = Math.max(1, Math.min(futureCount, LEADS_MAX, Math.floor(timesS.length / 10)));
-  const white = whitened(stretch, columns.map((column) => column.past), leads);
-  const { weights, cov, noise, share } = fitOf(white, regressors.knownLeads);
-  const size = weights.length;
-  const unit = share * ensemble.scale;
-  columns.forEach((column, k) => {
-    for (let t = 0; t < past.length; t++) past[t] = past[t]! + unit * weights[k]! * column.past[t]!;
-  });
-  const { kernels, row, column: along } = plainWork(size);
-  for (let t = 0; t < futureCount; t++) {
-    columns.forEach((column, k) => row[k] = column.future[t]!);
-    kernels.covTimesRow(cov, row, along, size);
-    let variance = 0;
-    for (let k = 0; k < size; k++) {
-      future[t] = future[t]! + unit * weights[k]! * row[k]!;
-      variance += row[k]! * along[k]!;
-    }
-    deviation[t] = unit * noise * Math.sqrt(Math.max(0, variance));
-  }
-  // Values near the largest double have squares that are none.
-  const isFinite = [past, future, deviation].every((column) => column.every(Number.isFinite));
-  return isFinite ? { past, future, deviation, share } : noEffect(timesS.length, futureCount);
+  const learned = learnRegression(state, timesS, values, regressors, futureCount);
+  if (learned === null) return noEffect(timesS.length, futureCount);
+  const { past, future } = regressors;
+  const effect = {
+    past: timesS.map((_, t) => effectOfRow(learned, rowAt(past, t))),
+    future: Float64Array.from(
+      { length: futureCount },
+      (_, t) => effectOfRow(learned, rowAt(future, t)),
+    ),
+    deviation: Float64Array.from(
+      { length: futureCount },
+      (_, t) => Math.sqrt(effectVariance(learned, rowAt(future, t))),
+    ),
+    share: learned.share,
+  };
+  const columns = [effect.past, effect.future, effect.deviation];
+  const isFinite = columns.every((column) => column.every(Number.isFinite));
+  return isFinite ? effect : noEffect(timesS.length, futureCount);
 }
 
 function noEffect(pastCount: number, futureCount: number): Effect {

@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import { InvalidValueError, LimitError, NotFoundError, OverloadError } from "../base/errors.ts";
+import { LimitError, NotFoundError, OverloadError } from "../base/errors.ts";
 import type { Segment } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import type { Store } from "../stores/store.ts";
@@ -9,8 +9,13 @@ import {
   type BacktestRecord,
   type BacktestSource,
 } from "./backtest_files.ts";
-import { checkBacktestLength, checkBacktestValues, originsOf } from "./backtest_origins.ts";
 import type { BacktestOutcome, BacktestPort, BacktestReport } from "./backtest_port.ts";
+import {
+  backtestPlan,
+  type BacktestQuestion,
+  checkBacktestSize,
+  requireChannels,
+} from "./backtest_question.ts";
 import type { ModelService } from "./model_service.ts";
 import { onlySegment, readRange, type StreamRange } from "./range.ts";
 import type { Log } from "./telemetry.ts";
@@ -19,23 +24,8 @@ import type { Log } from "./telemetry.ts";
 export const BACKTEST_QUEUE_MAX = 4;
 /** Backtests that are over and still told of; the oldest go first. */
 export const BACKTESTS_KEPT_MAX = 16;
-/** Values of one backtest's samples, rows · channels. */
-export const BACKTEST_VALUES_MAX = 200_000;
-/** Channels of one backtest. */
-export const BACKTEST_CHANNELS_MAX = 16;
-/** Origins of one backtest, which are its windows. */
-export const BACKTEST_ORIGINS_MAX = 100;
-/** Samples ahead. */
-export const BACKTEST_HORIZON_MAX = 1_000;
-/** Fits of models in one backtest: origins · models · channels. */
-export const BACKTEST_FITS_MAX = 2_000;
 /** A backtest that is not over by then is ended. */
 export const BACKTEST_MS_MAX = 15 * 60_000;
-
-/** Origins unless told otherwise. */
-export const BACKTEST_ORIGINS_DEFAULT = 8;
-/** Samples ahead unless told otherwise; at most a quarter of the series. */
-export const BACKTEST_HORIZON_DEFAULT = 24;
 
 /** When to come back to a full queue. */
 const RETRY_AFTER_S = 30;
@@ -44,15 +34,6 @@ const RETRY_AFTER_S = 30;
 export const BACKTEST_ATTEMPTS_MAX = 3;
 
 export { BACKTEST_STATES, type BacktestSource };
-
-/** What is asked of a backtest. */
-export interface BacktestQuestion {
-  readonly horizon?: number | undefined;
-  readonly origins?: number | undefined;
-  /** Names of models; default: those of the program. Peers are always there. */
-  readonly models?: readonly string[] | undefined;
-  readonly channels?: readonly string[] | undefined;
-}
 
 /** A backtest as it is answered. */
 export interface BacktestShape extends Omit<BacktestRecord, "order" | "attempts"> {
@@ -96,15 +77,6 @@ function shapeOf({ record, progress, outcome }: Backtest): BacktestShape {
 
 function newId(): string {
   return crypto.randomUUID().replaceAll("-", "").slice(0, 16);
-}
-
-function limit(name: string, most: number, actual: number, field: string): void {
-  if (actual > most) throw new LimitError(name, most, actual, field);
-}
-
-function wholeFrom1(field: string, value: number): void {
-  if (Number.isInteger(value) && value >= 1) return;
-  throw new InvalidValueError(field, value, "a whole number of at least 1");
 }
 
 /** Why a backtest was ended: somebody wanted it, or the service ends. */
@@ -190,7 +162,7 @@ export class Backtests {
     this.#checkRoom();
     requireChannels(question.channels, record.channels);
     const wanted = question.channels ?? record.channels;
-    const segment = await readRange(store, range, wanted, checkValues);
+    const segment = await readRange(store, range, wanted, checkBacktestSize);
     const timeOf = (timeNs: bigint | undefined) =>
       timeNs === undefined ? null : formatTimestamp(timeNs);
     const source: BacktestSource = { kind: "stream", id, from: timeOf(fromNs), to: timeOf(toNs) };
@@ -223,40 +195,13 @@ export class Backtests {
     given: Segment,
     source: BacktestSource,
   ): Promise<BacktestShape> {
-    const channels = [...question.channels ?? given.channels];
-    const rows = given.timestampsNs.length;
-    limit("BACKTEST_CHANNELS_MAX", BACKTEST_CHANNELS_MAX, channels.length, "channels");
-    checkValues(rows * channels.length);
-    const { horizon = defaultHorizon(rows), origins = BACKTEST_ORIGINS_DEFAULT } = question;
-    wholeFrom1("horizon", horizon);
-    wholeFrom1("origins", origins);
-    limit("BACKTEST_HORIZON_MAX", BACKTEST_HORIZON_MAX, horizon, "horizon");
-    limit("BACKTEST_ORIGINS_MAX", BACKTEST_ORIGINS_MAX, origins, "origins");
-    const known = this.#parts.models;
-    const models = [
-      ...new Set(
-        question.models ??
-          known.list().filter(({ origin }) => origin === "built-in").map(({ name }) => name),
-      ),
-    ];
-    if (models.length === 0) throw new InvalidValueError("models", "[]", "at least one model");
-    for (const [i, name] of models.entries()) known.require(name, `models[${i}]`);
-    const fits = origins * models.length * channels.length;
-    limit("BACKTEST_FITS_MAX", BACKTEST_FITS_MAX, fits, "origins");
-    checkBacktestLength(rows, horizon);
-    const segment = {
-      streamId: given.streamId,
-      channels,
-      timestampsNs: given.timestampsNs.slice(),
-      values: channels.map((name) =>
-        given.values[given.channels.indexOf(name)]?.slice() ?? new Float64Array(rows).fill(NaN)
-      ),
-    };
-    checkBacktestValues(segment, horizon, originsOf(rows, horizon, origins));
+    const { segment, horizon, origins, models } = backtestPlan(question, given, this.#parts.models);
+    const { channels, timestampsNs: { length: rows } } = segment;
     const record: BacktestRecord = {
       id: newId(),
       order: ++this.#newest,
-      ...{ attempts: 0, state: "queued", source, channels, rows, horizon, origins, models },
+      ...{ attempts: 0, state: "queued", source, channels: [...channels], rows },
+      ...{ horizon, origins, models },
       createdAt: this.#now(),
       ...{ startedAt: null, endedAt: null, error: null },
     };
@@ -410,21 +355,5 @@ export class Backtests {
     this.#isClosing = true;
     for (const { ending } of this.#all.values()) ending.abort(new CanceledError());
     await this.#running;
-  }
-}
-
-function defaultHorizon(rows: number): number {
-  return Math.max(1, Math.min(BACKTEST_HORIZON_DEFAULT, Math.floor(rows / 4)));
-}
-
-/** @throws {LimitError} {@linkcode BACKTEST_VALUES_MAX} */
-function checkValues(values: number): void {
-  limit("BACKTEST_VALUES_MAX", BACKTEST_VALUES_MAX, values, "samples");
-}
-
-function requireChannels(asked: readonly string[] | undefined, known: readonly string[]): void {
-  for (const name of asked ?? []) {
-    if (known.includes(name)) continue;
-    throw new InvalidValueError("channels", name, `some of ${known.slice(0, 20).join(", ")}`);
   }
 }

@@ -13,6 +13,8 @@
  * Arrivals count while the stream is live: the newest sample that came was at most half as old as
  * the silence that it ended was long, three times in a row. The import of a past is not live, nor
  * the step from it to the present.
+ *
+ * Where a person says that a silence was fine, L is at least as long from then on.
  */
 
 /** Arrivals before anything is missed. */
@@ -28,6 +30,8 @@ const BLOCK_S = 14 * 86_400;
 const LIVE_SHARE = 0.5;
 /** Growth of what is known at which it is worth writing. */
 const KEPT_GROWTH = 1.25;
+/** Before any time, in seconds. */
+const NEVER_S = -1e300;
 
 /** What is known of one stream's arrivals; plain data, as a ledger keeps it. */
 export type StreamHeartbeat = {
@@ -46,6 +50,10 @@ export type StreamHeartbeat = {
   heard: boolean;
   lastOpenedS: number;
   alarm: HeartbeatAlarm | null;
+  /** The silence of the last alarm, as far as it is known. */
+  alarmSilenceS: number;
+  /** The longest silence that a person called fine; 0 = none. */
+  fineS: number;
   /** What the ledger has. */
   savedCount: number;
   savedLongestS: number;
@@ -59,12 +67,14 @@ export type HeartbeatAlarm = {
   /** Whether its silence is one of the stream's past when it is over. */
   readonly isLearned: boolean;
   isStored: boolean;
+  /** True where a person called it fine: it ends, though nothing was heard. */
+  isFine: boolean;
 };
 
 /** A stream that was never heard. */
 export function initialHeartbeat(): StreamHeartbeat {
   return {
-    lastS: -1e300,
+    lastS: NEVER_S,
     liveRun: 0,
     count: 0,
     longestS: 0,
@@ -72,8 +82,10 @@ export function initialHeartbeat(): StreamHeartbeat {
     formerCount: 0,
     formerLongestS: 0,
     heard: false,
-    lastOpenedS: -1e300,
+    lastOpenedS: NEVER_S,
     alarm: null,
+    alarmSilenceS: 0,
+    fineS: 0,
     savedCount: 0,
     savedLongestS: 0,
   };
@@ -97,7 +109,7 @@ export function hearArrival(
 ): void {
   const { nowS } = now;
   const silenceS = silenceOf(stream, now);
-  const isFirst = stream.lastS === -1e300;
+  const isFirst = stream.lastS === NEVER_S;
   const isLive = !isFirst && nowS - newestS <= LIVE_SHARE * silenceS;
   stream.liveRun = isLive ? Math.min(stream.liveRun + 1, LIVE_RUN) : 0;
   if (stream.liveRun === LIVE_RUN) {
@@ -112,14 +124,39 @@ export function hearArrival(
       stream.longestS = 0;
     }
   }
+  if (stream.alarm !== null && !stream.heard) stream.alarmSilenceS = silenceS;
   stream.lastS = newestS;
   stream.heard = true;
+}
+
+/** True where the stream had an alarm, of which something can be said. */
+export function wasMissed({ alarm, lastOpenedS }: StreamHeartbeat): boolean {
+  return alarm !== null || lastOpenedS !== NEVER_S;
+}
+
+/**
+ * Takes in what a person says of the stream's last alarm: a silence that was fine is none to speak
+ * of again, and one that is going on ends its alarm; `false` takes back whatever was fine.
+ */
+export function takeHeartbeatFeedback(
+  stream: StreamHeartbeat,
+  { isFine, ...now }: Now & { readonly isFine: boolean },
+): void {
+  if (!isFine) {
+    stream.fineS = 0;
+    return;
+  }
+  const { alarm } = stream;
+  const isSilent = alarm !== null && !stream.heard;
+  if (isSilent) stream.alarmSilenceS = silenceOf(stream, now);
+  stream.fineS = Math.max(stream.fineS, stream.alarmSilenceS);
+  if (isSilent) alarm.isFine = true;
 }
 
 /** −log10 of the chance an arrival of such a silence; 0 where it is none to speak of. */
 export function silenceSurprise(stream: StreamHeartbeat, silenceS: number): number {
   const count = stream.count + stream.formerCount;
-  const longestS = Math.max(stream.longestS, stream.formerLongestS);
+  const longestS = Math.max(stream.longestS, stream.formerLongestS, stream.fineS);
   if (stream.liveRun < LIVE_RUN || count < HEARTBEAT_ARRIVALS_MIN || !(longestS > 0)) return 0;
   if (silenceS < SILENCE_S_MIN || silenceS < RECORD_MIN * longestS) return 0;
   return Math.log10(count + 1) + TAIL * Math.log10(silenceS / longestS);

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { NotFoundError } from "../base/errors.ts";
 import { DEFAULT_FLAG_OPTIONS } from "../detectors/detector.ts";
 import {
   type AlarmEnd,
@@ -16,6 +17,8 @@ import {
   silenceOf,
   silenceSurprise,
   type StreamHeartbeat,
+  takeHeartbeatFeedback,
+  wasMissed,
 } from "./heartbeat.ts";
 import type { Log } from "./telemetry.ts";
 
@@ -25,7 +28,7 @@ export const HEARTBEAT_LOOK_MS = 10_000;
 export const HEARTBEAT_STREAMS_MAX = 100_000;
 /** Name of the ledger that keeps what is known of each stream. */
 export const HEARTBEAT_LEDGER = "heartbeats";
-/** The alarms of a clock are none of the stream's state, so nothing can be said of them. */
+/** The alarms of a clock are none of the stream's state, which counts its own. */
 const NO_NUMBER = -1;
 
 /** What the watch stands on. */
@@ -44,7 +47,7 @@ function secondsOf(timeNs: bigint): number {
 /**
  * Flags streams whose samples used to come and stay away, by the live clock (see heartbeat.ts for
  * when). Such an alarm is stored beside those of the stream's state, whose last proof it carries,
- * and is fed to the alert rules; it ends when a sample comes.
+ * and is fed to the alert rules; it ends when a sample comes, or when a person calls it fine.
  *
  * What is known of a stream is kept in a ledger: a flag is told once, also over a restart.
  */
@@ -75,7 +78,7 @@ export class Heartbeats {
     for (let after = "";;) {
       const page = await store.readLedger(HEARTBEAT_LEDGER, { after, limit: PAGE_MAX });
       for (const { key, value } of page) {
-        this.#streams.set(key, structuredClone(value) as StreamHeartbeat);
+        this.#streams.set(key, { ...initialHeartbeat(), ...structuredClone(value) as object });
       }
       if (page.length < PAGE_MAX) break;
       after = page.at(-1)!.key;
@@ -127,7 +130,7 @@ export class Heartbeats {
 
   /** Looks at all streams: opens alarms, ends them, and keeps what is known. */
   look(): Promise<void> {
-    const run = async () => {
+    return this.#exclusive(async () => {
       this.#isLooking = true;
       try {
         const nowS = this.#nowS();
@@ -139,10 +142,31 @@ export class Heartbeats {
       } finally {
         this.#isLooking = false;
       }
-    };
-    const result = this.#looking.then(run);
+    });
+  }
+
+  /** One at a time: looks, and what people say. */
+  #exclusive(work: () => Promise<void>): Promise<void> {
+    const result = this.#looking.then(work);
     this.#looking = result.catch(() => {});
     return result;
+  }
+
+  /**
+   * Takes in what a person says of a stream's last alarm; durable when this is done.
+   *
+   * @throws {NotFoundError} the stream had none
+   */
+  giveFeedback(id: string, isFine: boolean): Promise<void> {
+    return this.#exclusive(async () => {
+      const stream = this.#streams.get(id);
+      if (stream === undefined || !wasMissed(stream)) throw new NotFoundError("alarm", "heartbeat");
+      takeHeartbeatFeedback(stream, { isFine, nowS: this.#nowS(), startedS: this.#startedS });
+      await this.#write([id]);
+      if (stream.alarm === null) return;
+      await this.#followAlarm(id, stream);
+      await this.#write([id]);
+    });
   }
 
   /** A cheap look at one stream: whether it is silent enough for the highest rate of alarms. */
@@ -160,14 +184,17 @@ export class Heartbeats {
     };
     const openedNs = clock.nowNs();
     const nowS = secondsOf(openedNs);
-    const surprise = silenceSurprise(stream, silenceOf(stream, { nowS, startedS: this.#startedS }));
+    const silenceS = silenceOf(stream, { nowS, startedS: this.#startedS });
+    const surprise = silenceSurprise(stream, silenceS);
     const isCool = !(nowS - stream.lastOpenedS < coolDownS);
     if (!record.settings.detect || !isCool || surprise < -Math.log10(falseAlarmRate)) return;
     // A rule must be able to prove where it stands, so there is no alarm before the first state.
     if (await store.latestSnapshot(id) === null) return;
     stream.heard = false;
     stream.lastOpenedS = nowS;
-    stream.alarm = { openedNs, surprise, isStored: false, isLearned: repeats === "learn" };
+    stream.alarmSilenceS = silenceS;
+    const isLearned = repeats === "learn";
+    stream.alarm = { openedNs, surprise, isLearned, isStored: false, isFine: false };
     // Kept before it is told: after a crash in between the same alarm is told, under the same key.
     await this.#write([id]);
     await this.#followAlarm(id, stream, record);
@@ -181,7 +208,8 @@ export class Heartbeats {
   ): Promise<void> {
     const { store, clock, onAlarm } = this.#parts;
     const alarm = stream.alarm!;
-    if (alarm.isStored && !stream.heard) return;
+    const isOver = stream.heard || alarm.isFine;
+    if (alarm.isStored && !isOver) return;
     const record = known ?? await store.getStream(id);
     if (record === null) return this.forget(id);
     const snapshot = await store.latestSnapshot(id);
@@ -205,7 +233,7 @@ export class Heartbeats {
       this.#unsaved.add(id);
       onAlarm(event);
     }
-    if (!stream.heard) return;
+    if (!isOver) return;
     const times = { openedNs, peakNs: openedNs, endedNs: clock.nowNs() };
     const end: AlarmEnd = { ...of, ...times, number: NO_NUMBER };
     await store.commit([{ ...commit, events: [], ends: [end] }]);

@@ -22,7 +22,7 @@ import { makeSender, type SendWebhook } from "./alerts/webhook_sender.ts";
 import { type AnswersShape, answersShape } from "./answer_shapes.ts";
 import type { Backtests } from "./backtests.ts";
 import { channelComponentsShape, type ComponentsShape } from "./component_shapes.ts";
-import { REGRESSED_SAMPLES_MAX } from "../streams/regressed.ts";
+import { answersFromState, REGRESSED_SAMPLES_MAX } from "../streams/regressed.ts";
 import { removeFeedback } from "../streams/feedback_log.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { Heartbeats } from "./heartbeats.ts";
@@ -251,7 +251,8 @@ export class Service {
     const record = await this.#record(id);
     requireChannels(question.channels, record.channels);
     const { levels, ...request } = question;
-    const forecast = request.regressors === undefined
+    const isKept = answersFromState(request.regressors, record.settings);
+    const forecast = isKept
       ? await this.#engine.forecast(id, request)
       : await this.#regressed(record, request);
     return {
@@ -266,7 +267,8 @@ export class Service {
     if (samples === null || samples === undefined) {
       throw new InvalidValueError("stream", id, "a stream with a value in it");
     }
-    return await this.#engine.forecastOnce(samples, settings, request);
+    // What the state knows of declared covariates is learned from these samples once more.
+    return await this.#engine.forecastOnce(samples, { ...settings, covariates: [] }, request);
   }
 
   /** Forecasts of streams and of their sums that add up; throws as `forecast` does. */
@@ -323,17 +325,18 @@ export class Service {
   /**
    * Takes in what a person says of an alarm.
    *
-   * @param number  of the alarm, among those of the stream
+   * @param alarm  its number among those of the stream, or the last missing heartbeat
    * @throws {NotFoundError | LimitError} no such stream or alarm, or too much was said already
    */
   async giveFeedback(
     id: string,
-    number: number,
+    alarm: number | "heartbeat",
     isFine: boolean,
-  ): Promise<{ id: string; flag: number; fine: boolean }> {
+  ): Promise<{ id: string; flag: number | "heartbeat"; fine: boolean }> {
     await this.#record(id);
-    await this.#engine.giveFeedback(id, { number, isFine });
-    return { id, flag: number, fine: isFine };
+    if (alarm === "heartbeat") await this.heartbeats.giveFeedback(id, isFine);
+    else await this.#engine.giveFeedback(id, { number: alarm, isFine });
+    return { id, flag: alarm, fine: isFine };
   }
 
   /** The last samples with their one-step predictions, oldest first. */

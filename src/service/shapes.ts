@@ -109,6 +109,7 @@ export interface StreamShape {
   ranges: Record<string, { lower?: number; upper?: number }>;
   declaredSeasons: number[];
   flags: FlagSettings;
+  covariates: string[];
   labels: Record<string, string>;
   sampleCount: number;
   firstTimestamp: string | null;
@@ -259,6 +260,7 @@ export function streamShape(record: StreamRecord): StreamShape {
     ranges: { ...settings.channels },
     declaredSeasons: [...settings.seasonsS],
     flags: { ...settings.flags },
+    covariates: [...settings.covariates ?? []],
     labels: { ...settings.labels },
     sampleCount: record.logOffset,
     firstTimestamp: timeShape(record.firstNs),

@@ -133,16 +133,21 @@ function readOffsetS(bytes: Uint8Array, at: number, end: number): number {
   return (sign === MINUS ? -1 : 1) * (hours * 3600 + minutes * 60);
 }
 
+/** Bytes of `YYYY-MM`. */
+const ISO_MONTH_LENGTH = 7;
+
 function readIso(bytes: Uint8Array, start: number, end: number, out: TimestampParts): boolean {
   const year = readDigits(bytes, start, 4, end);
   const month = readDigits(bytes, start + 5, 2, end);
-  const day = readDigits(bytes, start + 8, 2, end);
+  const isMonth = end - start === ISO_MONTH_LENGTH;
+  const day = isMonth ? 1 : readDigits(bytes, start + 8, 2, end);
   if (year < 0 || month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) {
     return false;
   }
-  if (bytes[start + 4] !== MINUS || bytes[start + 7] !== MINUS) return false;
+  if (bytes[start + 4] !== MINUS || !(isMonth || bytes[start + 7] === MINUS)) return false;
   out.seconds = daysFromCivil(year, month, day) * 86400;
   out.nanos = 0;
+  if (isMonth) return true;
   let at = start + 10;
   if (at === end) return true;
   const separator = bytes[at]!;
@@ -213,8 +218,9 @@ function readEpoch(
  * Reads a timestamp from ASCII bytes `[start, end)`: ISO 8601 or a count since the epoch.
  *
  * ISO: `YYYY-MM-DD`, then `T` or a blank, `HH:MM`, seconds with up to nine decimals, `Z` or an
- * offset; without an offset the time is UTC, a date alone is its midnight. Counts: an optional
- * sign, up to 19 digits of `precision`, decimals down to the nanosecond. Nothing is rounded.
+ * offset; without an offset the time is UTC, a date alone is its midnight, `YYYY-MM` the midnight
+ * of its first day. Counts: an optional sign, up to 19 digits of `precision`, decimals down to the
+ * nanosecond. Nothing is rounded.
  *
  * @returns false when the text is no timestamp or lies outside 1678..2261; `out` is then undefined
  */
@@ -225,7 +231,8 @@ export function readTimestamp(
   precision: TimestampPrecision,
   out: TimestampParts,
 ): boolean {
-  const isIso = end - start >= 10 && bytes[start + 4] === MINUS;
+  const length = end - start;
+  const isIso = (length >= 10 || length === ISO_MONTH_LENGTH) && bytes[start + 4] === MINUS;
   const read = isIso
     ? readIso(bytes, start, end, out)
     : readEpoch(bytes, start, end, precision, out);

@@ -26,6 +26,8 @@ export interface StreamSettings {
   readonly seasonsS: readonly number[];
   /** How alarms are told, where it is not as by default. */
   readonly flags?: FlagSettings;
+  /** Channels that tell of the others, whose futures may be known; absent = none. */
+  readonly covariates?: readonly string[];
   /** Free text for people; no part of the state. */
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -41,6 +43,9 @@ export interface FlagSettings {
   /** Seconds after an alarm in which no other one opens; default 0. */
   readonly coolDownS?: number;
 }
+
+/** Channels that a stream may declare as covariates: each adds 25 kB to the others' states. */
+export const STREAM_COVARIATES_MAX = 4;
 
 /** Smallest rate of false alarms that a stream may ask for. */
 export const FALSE_ALARM_RATE_MIN = 1e-12;
@@ -400,6 +405,7 @@ export function mergeSettings(
     channels: change.channels ?? present.channels,
     seasonsS: change.seasonsS ?? present.seasonsS,
     ...flagsOf(change.flags ?? present.flags),
+    ...covariatesOf(change.covariates ?? present.covariates),
     labels: change.labels ?? present.labels,
   };
   validateSettings(merged);
@@ -411,6 +417,19 @@ function flagsOf(flags: FlagSettings | undefined): { flags?: FlagSettings } {
   if (flags === undefined || Object.keys(flags).length === 0) return {};
   validateFlags(flags);
   return { flags };
+}
+
+function covariatesOf(names: readonly string[] | undefined): { covariates?: readonly string[] } {
+  if (names === undefined || names.length === 0) return {};
+  if (names.length > STREAM_COVARIATES_MAX) {
+    const [name, most] = ["STREAM_COVARIATES_MAX", STREAM_COVARIATES_MAX];
+    throw new LimitError(name, most, names.length, "covariates");
+  }
+  for (const [i, name] of names.entries()) {
+    if (name.length > 0 && names.indexOf(name) === i) continue;
+    throw new InvalidValueError(`covariates[${i}]`, name, "a channel's name, each of them once");
+  }
+  return { covariates: names };
 }
 
 function validateFlags({ falseAlarmRate, repeats, effectMin, coolDownS }: FlagSettings): void {

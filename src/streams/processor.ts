@@ -27,6 +27,7 @@ import {
   type StreamState,
   type StreamSummary,
 } from "./engine.ts";
+import { StreamCovariates } from "./covariates.ts";
 import { withGaps } from "./gaps.ts";
 import {
   type Feedback,
@@ -36,6 +37,7 @@ import {
   type ToldAlarm,
 } from "./feedback.ts";
 import { checkQuantiles, checkTimes } from "./forecast_request.ts";
+import type { RegressionAnswer } from "./regressed.ts";
 import {
   type ChannelState,
   emptyEnvelope,
@@ -70,6 +72,7 @@ export type Absorbed = Omit<Applied, "alarms"> & { readonly opened: readonly Ope
 export class StreamProcessor {
   readonly config: ProcessorConfig;
   readonly modelHash: string;
+  readonly #covariates: StreamCovariates;
   #envelope: Envelope;
   /** Proof of the present state. Its bytes are not kept: they are as large as the state itself. */
   #proof: { readonly stateHash: string; readonly stateBytes: number } | null = null;
@@ -78,6 +81,7 @@ export class StreamProcessor {
     this.config = config;
     const { settings, model, detector } = config;
     this.modelHash = modelHashOf(settings, model.name, detector?.name ?? null);
+    this.#covariates = new StreamCovariates(settings.covariates ?? [], model);
     this.#envelope = emptyEnvelope(this.modelHash);
   }
 
@@ -98,7 +102,7 @@ export class StreamProcessor {
    */
   absorbContext(segment: Segment): void {
     const model: ContextModel = this.config.model;
-    if (model.stateOfContext === undefined) {
+    if (model.stateOfContext === undefined || this.#covariates.names.length > 0) {
       this.absorb(segment);
       return;
     }
@@ -168,7 +172,7 @@ export class StreamProcessor {
   }
 
   #openChannel(name: string, epochNs: bigint): void {
-    const state = this.config.model.initialState(this.#channelConfig(name, epochNs));
+    const state = this.#covariates.start(name, this.#channelConfig(name, epochNs));
     this.#envelope.channels.push({ name, epochNs, state });
   }
 
@@ -197,12 +201,12 @@ export class StreamProcessor {
     for (const channel of this.#envelope.channels) {
       const c = columns.get(channel.name);
       const from = firstFrom(timestampsNs, channel.epochNs);
-      const times = timesS(timestampsNs.subarray(from), channel.epochNs);
+      const samples = { segment, from };
       if (c === undefined) {
         missing ??= new Float64Array(length).fill(NaN);
-        this.config.model.absorb(channel.state, times, missing.subarray(from));
+        this.#covariates.absorb(channel, samples, missing.subarray(from));
       } else {
-        this.config.model.absorb(channel.state, times, segment.values[c]!.subarray(from), {
+        this.#covariates.absorb(channel, samples, segment.values[c]!.subarray(from), {
           expected: out.expected[c]!.subarray(from),
           scale: out.scale[c]!.subarray(from),
         });
@@ -323,7 +327,10 @@ export class StreamProcessor {
 
   #summaries(channels: readonly ChannelState[]): Record<string, ModelSummary> {
     return Object.fromEntries(
-      channels.map(({ name, state }) => [name, this.config.model.summary(state)]),
+      channels.map((channel) => [
+        channel.name,
+        this.config.model.summary(this.#covariates.plain(channel)),
+      ]),
     );
   }
 
@@ -334,7 +341,9 @@ export class StreamProcessor {
    */
   forecast(request: ForecastRequest): ForecastResult {
     const originNs = this.#envelope.lastNs;
-    const channels = this.#wanted(request.channels);
+    const given = Object.keys(request.regressors?.covariates ?? {});
+    const channels = this.#wanted(request.channels)
+      .filter(({ name }) => request.channels !== undefined || !given.includes(name));
     if (originNs === null || channels.length === 0) {
       throw new InvalidValueError("stream", this.config.streamId, "a stream with a value in it");
     }
@@ -343,14 +352,21 @@ export class StreamProcessor {
     if (request.draws !== undefined) checkDraws(request.draws, timesNs.length, channels.length);
     const values: Record<string, Float64Array> = {};
     const answers: Record<string, ChannelAnswers> = {};
-    for (const { name, epochNs, state } of channels) {
+    const regression: Record<string, RegressionAnswer> = {};
+    const { regressors } = request;
+    const futures = this.#covariates.futures(this.#envelope.channels, regressors, timesNs);
+    const asked = { count: timesNs.length, isNext: request.timesNs === undefined };
+    for (const channel of channels) {
+      const { name, epochNs } = channel;
+      const { model, state, regression: own } = this.#covariates.asked(channel, futures, asked);
+      if (own !== null) regression[name] = own;
       const times = timesS(timesNs, epochNs);
       const round = request.isWhole === true ? this.#rounding(name) : null;
-      values[name] = this.config.model.forecast(state, times, request.quantiles);
+      values[name] = model.forecast(state, times, request.quantiles);
       round?.(values[name]);
       if (request.draws === undefined) continue;
       const question = { timesS: times, quantiles: request.quantiles, draws: request.draws, round };
-      answers[name] = channelAnswers(this.config.model, state, question);
+      answers[name] = channelAnswers(model, state, question);
     }
     const stateHash = request.isUnproved === true ? "" : this.#prove().stateHash;
     const { modelHash, appliedOffset, config: { streamId } } = this;
@@ -358,6 +374,7 @@ export class StreamProcessor {
     return {
       ...{ streamId, originNs, timesNs, quantiles, values, appliedOffset, modelHash, stateHash },
       ...(request.draws === undefined ? {} : { answers }),
+      ...(Object.keys(regression).length === 0 ? {} : { regression }),
     };
   }
 
@@ -376,7 +393,7 @@ export class StreamProcessor {
    */
   components(samples: Segment): ComponentsResult {
     const [name] = samples.channels;
-    const [{ epochNs, state }] = this.#wanted([name!]) as [ChannelState];
+    const { epochNs, state } = this.channelState(name!);
     const { model, settings } = this.config;
     const { periodS } = model.summary(state);
     const { timesNs, values } = withGaps(samples.timestampsNs, samples.values[0]!, periodS);
@@ -397,7 +414,8 @@ export class StreamProcessor {
 
   /** The state of a channel's model and the time that it counts from. */
   channelState(name: string): { readonly epochNs: bigint; readonly state: Tree } {
-    return this.#wanted([name])[0]!;
+    const channel = this.#wanted([name])[0]!;
+    return { epochNs: channel.epochNs, state: this.#covariates.plain(channel) };
   }
 
   #wanted(names: readonly string[] | undefined): readonly ChannelState[] {

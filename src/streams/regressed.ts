@@ -8,6 +8,7 @@ import {
   withEffect,
 } from "../models/regression.ts";
 import { type Segment, timesS } from "../signal/segment.ts";
+import type { StreamSettings } from "../stores/store.ts";
 import type { ForecastRequest, ForecastResult } from "./engine.ts";
 import { KeptContexts } from "./kept_contexts.ts";
 import { type ProcessorConfig, StreamProcessor } from "./processor.ts";
@@ -52,6 +53,16 @@ const kept = new KeptContexts(REGRESSED_FITS_KEPT_MAX);
 const LAGS = 2;
 
 const UNKNOWN = Float64Array.of(0.5);
+
+/** Whether a question tells no more than futures of covariates that the stream declares. */
+export function answersFromState(
+  regressors: RegressorRequest | undefined,
+  { covariates = [] }: Pick<StreamSettings, "covariates">,
+): boolean {
+  if (regressors === undefined) return true;
+  const names = Object.keys(regressors.covariates);
+  return regressors.calendar === null && names.every((name) => covariates.includes(name));
+}
 
 function checkRequest(
   { covariates }: RegressorRequest,

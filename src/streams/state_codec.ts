@@ -99,6 +99,7 @@ export function modelHashOf(
     horizon: settings.horizon,
     seasonsS: settings.seasonsS,
     ...(settings.flags === undefined ? {} : { flags: flagsTree(settings.flags) }),
+    ...(settings.covariates === undefined ? {} : { covariates: settings.covariates }),
     ranges,
   }));
 }

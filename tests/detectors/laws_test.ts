@@ -212,6 +212,27 @@ for (const detector of detectors) {
     assert.deepEqual(told(60), []);
   });
 
+  law("tells a hum by its spectrum, and not by its variance as well", () => {
+    const length = 60_000;
+    const hum = (i: number) => i < 45_000 ? 0 : Math.sin(2 * Math.PI * 40 * i / 256);
+    const times = regularTimes(length).map((t) => t / PERIOD_S / 256);
+    let slow = 0;
+    const values = noise(length, 5).map((x, i) => (slow = 0.9 * slow + x) + hum(i));
+    // A spike is no part of it.
+    values[50_000]! += 60;
+    const { events } = detect(detector, [values], { times });
+    const spectrum = openings(events).filter(({ reason }) => reason === "spectrum");
+    assert.equal(spectrum.length, 1);
+    const end = events.find(({ phase, number }) =>
+      phase === "end" && number === spectrum[0]!.number
+    );
+    const meanwhile = openings(events).filter(({ index }) =>
+      index > spectrum[0]!.index && index <= (end?.index ?? length)
+    );
+    assert.ok(meanwhile.every(({ reason }) => reason !== "variance"));
+    assert.ok(openings(events).some(({ index }) => index === 50_000));
+  });
+
   law("finds a spike of eight standard deviations of the noise in a season", () => {
     for (const seed of [1, 2, 3]) {
       const values = seasonal(3300, seed).map((x, i) => (i === 3000 ? x + 4 : x));

@@ -3,8 +3,8 @@ import {
   adaptiveObserve,
   adaptiveStart,
   type AdaptiveState,
-  adaptiveWidth,
   FAR_RISE_MAX,
+  TARGET,
   WATCHED_LEVELS,
   widthFactor,
 } from "../../src/models/adaptive_coverage.ts";
@@ -19,6 +19,21 @@ function positionOf(draw: number, lower: number, upper: number): number {
   return draw < 0 ? -draw / lower : draw / upper;
 }
 
+/** {@linkcode adaptiveObserve} of a target that counts whole. */
+function observe(
+  state: AdaptiveState,
+  levelIndex: number,
+  bucket: number,
+  position: number,
+  width = 1,
+): void {
+  const target = new Float64Array(TARGET.size);
+  target[TARGET.position] = position;
+  target[TARGET.share] = 1;
+  target[TARGET.width] = width;
+  adaptiveObserve(state, levelIndex, bucket, target);
+}
+
 Deno.test("adaptiveObserve() brings intervals of a wrong width to their level", () => {
   for (const claimed of [0.6, 1.6]) {
     const state = adaptiveStart();
@@ -30,7 +45,7 @@ Deno.test("adaptiveObserve() brings intervals of a wrong width to their level", 
         const lower = -half * widthFactor(state, 0, 0.5 - level / 2);
         const upper = half * widthFactor(state, 0, 0.5 + level / 2);
         const position = positionOf(draw, lower, upper);
-        adaptiveObserve(state, k, 0, position, 1);
+        observe(state, k, 0, position);
         if (i >= 3000 && Math.abs(position) <= 1) hits[k] = hits[k]! + 1;
       });
     });
@@ -51,7 +66,7 @@ Deno.test("adaptiveObserve() brings each side of a lopsided error to half of wha
     const lower = -2 * HALF_WIDTHS[0]! * widthFactor(state, 0, 0.1);
     const upper = 2 * HALF_WIDTHS[0]! * widthFactor(state, 0, 0.9);
     const position = positionOf(error, lower, upper);
-    adaptiveObserve(state, 0, 0, position, 1);
+    observe(state, 0, 0, position);
     if (i < 4000 || Math.abs(position) <= 1) return;
     if (position < 0) missed[0]!++;
     else missed[1]!++;
@@ -74,24 +89,23 @@ Deno.test("adaptiveObserve() takes the far misses of one event for one", () => {
   const start = widthFactor(adaptiveStart(), 0, 0.9);
   const grown = (state: AdaptiveState) => Math.log(widthFactor(state, 0, 0.9) / start);
   const state = adaptiveStart();
-  for (let i = 0; i < 100; i++) adaptiveObserve(state, 0, 0, 8, 1);
+  for (let i = 0; i < 100; i++) observe(state, 0, 0, 8);
   assert.ok(Math.abs(grown(state) - FAR_RISE_MAX) < 1e-12, `${grown(state)}`);
   // 40 targets inside lower the factor by 0.08 and make room for another event.
-  for (let i = 0; i < 40; i++) adaptiveObserve(state, 0, 0, 0.5, 1);
-  for (let i = 0; i < 100; i++) adaptiveObserve(state, 0, 0, Infinity, 1);
+  for (let i = 0; i < 40; i++) observe(state, 0, 0, 0.5);
+  for (let i = 0; i < 100; i++) observe(state, 0, 0, Infinity);
   assert.ok(Math.abs(grown(state) - (2 * FAR_RISE_MAX - 0.08)) < 1e-12, `${grown(state)}`);
   // Near misses count one by one.
   const near = adaptiveStart();
-  for (let i = 0; i < 40; i++) adaptiveObserve(near, 0, 0, 2, 1);
+  for (let i = 0; i < 40; i++) observe(near, 0, 0, 2);
   assert.ok(Math.abs(grown(near) - 40 * 0.018) < 1e-12, `${grown(near)}`);
 });
 
-Deno.test("adaptiveWidth() is the mean of the first widths, and forgets old ones", () => {
+Deno.test("adaptiveObserve() keeps the mean of the first widths, and forgets old ones", () => {
   const state = adaptiveStart();
   assert.ok(Number.isNaN(state.width[0]!));
   const take = (width: number) => {
-    adaptiveObserve(state, 0, 0, 0, 1);
-    adaptiveWidth(state, 0, width);
+    observe(state, 0, 0, 0, width);
   };
   for (const width of [1, 2, 6]) take(width);
   assert.ok(Math.abs(state.width[0]! - 3) < 1e-12, `${state.width}`);
@@ -102,7 +116,7 @@ Deno.test("adaptiveWidth() is the mean of the first widths, and forgets old ones
 Deno.test("widthFactor() keeps sides, buckets and levels apart, and interpolates levels", () => {
   const start = adaptiveStart();
   const state = adaptiveStart();
-  for (let i = 0; i < 50; i++) adaptiveObserve(state, 0, 1, -1.5, 1);
+  for (let i = 0; i < 50; i++) observe(state, 0, 1, -1.5);
   const moved = (bucket: number, quantile: number) =>
     widthFactor(state, bucket, quantile) / widthFactor(start, bucket, quantile);
   assert.ok(moved(1, 0.1) > 2);

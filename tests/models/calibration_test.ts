@@ -81,7 +81,11 @@ Deno.test("calibrationObserve() follows a change of scale and keeps its memory b
   const state = calibrate(pastOf(100, () => 1), HORIZON, 1, 0, 1, 400);
   const before = leadScale(state, 2);
   const draws = noise(12_000, 4);
-  draws.forEach((draw, i) => calibrationObserve(state, i % HORIZON, i, 5 * draw, 1));
+  const forecast = {
+    point: new Float32Array(HORIZON),
+    condition: new Float32Array(HORIZON).fill(1),
+  };
+  draws.forEach((draw, i) => calibrationObserve(state, i % HORIZON, i, 5 * draw, forecast));
   assert.ok(leadScale(state, 2) > 3 * before);
   assert.equal(state.ring.length, ERROR_RING_MAX);
   const [high] = standardQuantiles(state, Float64Array.of(0.9));

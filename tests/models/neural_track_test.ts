@@ -12,6 +12,7 @@ import {
   neuralCatchUp,
   neuralForecast,
   neuralMedianAt,
+  neuralMediansAt,
   neuralObserve,
   neuralObserveAll,
   neuralStart,
@@ -127,7 +128,33 @@ Deno.test("knownLead() takes long leads whole seasons earlier", () => {
   assert.equal(knownLead(NEURAL_LEADS_MAX + 1, 24), NEURAL_LEADS_MAX - 23);
   assert.equal(knownLead(1000, 24) % 24, 1000 % 24);
   assert.equal(knownLead(1000, 0), NEURAL_LEADS_MAX);
-  assert.equal(knownLead(1000, 168), NEURAL_LEADS_MAX);
+});
+
+Deno.test("knownLead() leaves leads of a season longer than any known one as they are", () => {
+  assert.equal(knownLead(1000, 168), 1000);
+  assert.equal(knownLead(20, 168), 20);
+});
+
+Deno.test("neuralMediansAt() is neuralMedianAt() at each time, beyond the horizon too", () => {
+  const run = opened();
+  seasonalWalk(90, 4).forEach((value, i) => neuralObserve(run, i, value));
+  for (let k = 0; k < 50; k++) adaptLearn(run.track.adapt, 2, [0.5, 0, 0, 0, 0, 0], 0, 1, 1);
+  const us = Float64Array.from({ length: 40 }, (_, i) => 90.25 + 7 * i);
+  const together = neuralMediansAt(run, us);
+  assert.deepEqual(together, us.map((u) => neuralMedianAt(run, u)));
+  assert.equal(neuralMediansAt(run, new Float64Array(0)).length, 0);
+});
+
+Deno.test("neuralMediansAt() follows a season longer than the leads that networks know", () => {
+  const season = 2 * NEURAL_LEADS_MAX + 8;
+  const wave = (u: number) => 50 + 20 * Math.sin(2 * Math.PI * u / season);
+  const run = opened([{ length: season, slots: season }], NEURAL_LEADS_MAX);
+  const end = 3 * season;
+  for (let i = 0; i < end; i++) neuralObserve(run, i, wave(i));
+  const us = Float64Array.from({ length: season }, (_, i) => end + 1.5 * NEURAL_LEADS_MAX + i);
+  const moved = neuralMediansAt(run, us).map((median) => run.track.scale * median);
+  const spread = Math.max(...moved) - Math.min(...moved);
+  assert.ok(spread > 10, `${spread} of 40, whatever the network makes of it`);
 });
 
 Deno.test("quantileAt() of a normal distribution is that distribution, beyond the levels too", () => {

@@ -59,7 +59,13 @@ Deno.test("POST feedback hands on what was said, and names a bad body or alarm",
   assert.deepEqual([answer.status, answer.body], [200, { id: "a", flag: 0, fine: true }]);
   assert.deepEqual(engine.feedback, [{ number: 0, isFine: true }]);
   assert.equal((await send("POST", `${PATH}/7/feedback`, { fine: true })).status, 404);
-  assert.equal((await send("POST", `${PATH}/x/feedback`, { fine: true })).status, 400);
+  const unknown = await send("POST", `${PATH}/heartbeat/feedback`, { fine: true });
+  assert.deepEqual([unknown.status, unknown.body.detail], [404, 'No alarm "heartbeat"']);
+  for (const name of ["x", "-1", "1.5", "heartbeats", "1e3", "9".repeat(16), "%00"]) {
+    const odd = await send("POST", `${PATH}/${name}/feedback`, { fine: true });
+    assert.deepEqual([odd.status, odd.body.field], [400, "flag"], name);
+    assert.match(odd.body.detail, /a whole number from 0 on, or "heartbeat"/);
+  }
   const bad = await send("POST", `${PATH}/0/feedback`, { fine: "yes" });
   assert.deepEqual([bad.status, bad.body.field], [422, "fine"]);
   const long = await send("POST", `${PATH}/0/feedback`, " ".repeat(5_000));

@@ -172,3 +172,17 @@ Deno.test("POST forecast takes known futures of other channels and the calendar"
   const empty = await send("POST", "/v1/streams/empty/forecast", { calendar: {} });
   assert.deepEqual([empty.status, empty.body.field], [422, "stream"]);
 });
+
+Deno.test("POST forecast asks the state where the stream declares its covariates", async () => {
+  const { send, engine } = await withStream();
+  await send("PUT", PATH.replace("/forecast", ""), { covariates: ["y"] });
+  engine.forecastOnce = () => Promise.reject(new RangeError("The samples were read"));
+  const question = { horizon: 2, channel: ["x"], covariates: { y: [3, 4] } };
+  const { status, body } = await send("POST", PATH, question);
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.deepEqual(body.regression, { y: { share: 0.5, effect: [3, 4] } });
+  // The state knows nothing of calendars, nor of channels that were not declared.
+  for (const other of [{ calendar: {} }, { covariates: { x: [1, 2] }, channel: ["y"] }]) {
+    assert.equal((await send("POST", PATH, { ...question, ...other })).status, 500);
+  }
+});

@@ -6,14 +6,16 @@ import {
   OverloadError,
 } from "../../src/base/errors.ts";
 import {
-  BACKTEST_ATTEMPTS_MAX,
   BACKTEST_CHANNELS_MAX,
   BACKTEST_FITS_MAX,
   BACKTEST_HORIZON_MAX,
   BACKTEST_ORIGINS_MAX,
-  BACKTEST_QUEUE_MAX,
   BACKTEST_VALUES_MAX,
   type BacktestQuestion,
+} from "../../src/service/backtest_question.ts";
+import {
+  BACKTEST_ATTEMPTS_MAX,
+  BACKTEST_QUEUE_MAX,
   Backtests,
   BACKTESTS_KEPT_MAX,
 } from "../../src/service/backtests.ts";

@@ -8,6 +8,8 @@ import {
   SILENCE_S_MIN,
   silenceOf,
   silenceSurprise,
+  takeHeartbeatFeedback,
+  wasMissed,
 } from "../../src/service/heartbeat.ts";
 
 /** A stream that is heard at these times, each time with a sample that is `lagS` old. */
@@ -109,4 +111,34 @@ Deno.test("isWorthKeeping() is true for what grew by a quarter, and not for each
     stream.savedLongestS = stream.longestS;
   }
   assert.ok(writes > 5 && writes < 40, `${writes} writes`);
+});
+
+Deno.test("takeHeartbeatFeedback() makes a silence that was fine none to speak of, and back", () => {
+  const missed = () => {
+    const stream = heardAt(regular(1000, 60));
+    stream.alarm = { openedNs: 0n, surprise: 4, isLearned: false, isStored: true, isFine: false };
+    stream.heard = false;
+    return stream;
+  };
+  const lastS = 1000 + 60 * 999;
+  assert.ok(!wasMissed(heardAt(regular(1000, 60))) && wasMissed(missed()));
+  // While it is silent: as long as it has been so far, and its alarm is over.
+  const silent = missed();
+  takeHeartbeatFeedback(silent, { isFine: true, nowS: lastS + 3_600, startedS: 0 });
+  assert.equal(silent.alarm!.isFine, true);
+  assert.equal(silenceSurprise(silent, 7_199), 0);
+  assert.ok(silenceSurprise(silent, 7_201) > 3);
+  takeHeartbeatFeedback(silent, { isFine: false, nowS: lastS + 3_600, startedS: 0 });
+  assert.ok(silenceSurprise(silent, 3_600) > 4);
+  // Afterwards: as long as it was, whatever came since; the shorter of two does not count.
+  const back = missed();
+  for (const nowS of [lastS + 3_600, lastS + 3_660]) {
+    hearArrival(back, { nowS, newestS: nowS, startedS: 0 });
+  }
+  takeHeartbeatFeedback(back, { isFine: true, nowS: lastS + 9_000, startedS: 0 });
+  assert.equal(back.alarm!.isFine, false);
+  assert.equal(back.fineS, 3_600);
+  back.alarmSilenceS = 60;
+  takeHeartbeatFeedback(back, { isFine: true, nowS: lastS + 9_000, startedS: 0 });
+  assert.equal(back.fineS, 3_600);
 });

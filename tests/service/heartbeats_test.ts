@@ -123,6 +123,42 @@ Deno.test("Heartbeats keeps to a stream's settings: detection, rate, cool-down",
   assert.deepEqual(counts, [0, 0, 1, 2]);
 });
 
+Deno.test("Heartbeats ends an alarm that was fine, and waits longer from then on", async () => {
+  const opened = openAlerts();
+  await opened.rule({ condition: { kind: "anomaly", reasons: ["heartbeat"] } });
+  await opened.send("PUT", "/v1/streams/s", { flags: { repeats: "tell" } });
+  const path = "/v1/streams/s/anomalies/heartbeat/feedback";
+  const say = (fine: boolean) => opened.send("POST", path, { fine });
+  await beat(opened, 200);
+  assert.equal((await say(true)).status, 404);
+  await wait(opened, 60);
+  assert.equal((await flags(opened)).length, 1);
+  const { status, body } = await say(true);
+  assert.deepEqual([status, body], [200, { id: "s", flag: "heartbeat", fine: true }]);
+  assert.equal(opened.service.heartbeats.stats().silent, 0);
+  await wait(opened, 30);
+  const [{ state, closedBy }] = await opened.list();
+  assert.deepEqual([state, closedBy], ["closed", "itself"]);
+  assert.equal((await flags(opened)).length, 1);
+  // A restart knows it as well, since it was durable before it was answered.
+  const { store, clock } = opened;
+  const again = openAlerts([], { store, clock });
+  await again.service.heartbeats.start();
+  again.service.heartbeats.beginShutdown();
+  await beat(again, 50);
+  await wait(again, 100);
+  assert.equal((await flags(again)).length, 1);
+  await wait(again, 800);
+  assert.equal((await flags(again)).length, 2);
+  // What was fine is taken back: the next silence is told as soon as the first was.
+  await beat(again, 50);
+  await wait(again, 1);
+  assert.equal((await again.send("POST", path, { fine: false })).status, 200);
+  await beat(again, 50);
+  await wait(again, 60);
+  assert.equal((await flags(again)).length, 3);
+});
+
 Deno.test("Heartbeats forgets a deleted stream, and watches no more than it can", async () => {
   const opened = openAlerts();
   await beat(opened, 200);

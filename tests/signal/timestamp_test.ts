@@ -28,6 +28,8 @@ Deno.test("parseTimestamp() reads ISO 8601 with offsets, fractions and bare date
     ["1969-12-31T23:59:59.5Z", -500_000_000n],
     ["2000-02-29T00:00:00Z", 951_782_400_000_000_000n],
     [" 1970-01-01 ", 0n],
+    ["1970-02", 2_678_400_000_000_000n],
+    ["1969-12", -2_678_400_000_000_000n],
   ];
   for (const [text, expected] of cases) assert.equal(parseTimestamp(text), expected, text);
 });
@@ -48,6 +50,11 @@ Deno.test("parseTimestamp() refuses what is no timestamp, naming field and value
     "",
     "soon",
     "2024-13-01",
+    "2024-13",
+    "2024-00",
+    "2024/01",
+    "2024-1-1",
+    "2024-01T",
     "2023-02-29",
     "1900-02-29",
     "2024-01-01T24:00:00Z",

@@ -18,6 +18,9 @@ Deno.test("mergeSettings() lays the named settings over the present ones", () =>
   const told = mergeSettings(merged, { flags: { repeats: "tell" } });
   assert.deepEqual(mergeSettings(told, { horizon: 3 }).flags, { repeats: "tell" });
   assert.ok(!("flags" in mergeSettings(told, { flags: {} })));
+  const informed = mergeSettings(told, { covariates: ["wind", "sun"] });
+  assert.deepEqual(mergeSettings(informed, { horizon: 3 }).covariates, ["wind", "sun"]);
+  assert.ok(!("covariates" in mergeSettings(informed, { covariates: [] })));
 });
 
 Deno.test("mergeSettings() refuses what is out of range, by field", () => {

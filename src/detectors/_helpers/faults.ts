@@ -286,3 +286,13 @@ export function isFaulty({ stuck, dropout, variance }: FaultState, channel: numb
     track.isOpen && track.channels.includes(channel)
   );
 }
+
+/**
+ * True where what is open already tells an event of this reason on this channel: a fault, or a
+ * changed spectrum, which changes variances for as long as it lasts.
+ */
+export function isTold(state: FaultState, channel: number, reason: Reason): boolean {
+  const { track } = state.spectrum;
+  const isSpectral = reason === "variance" && track.isOpen && track.channels.includes(channel);
+  return isSpectral || isFaulty(state, channel);
+}

@@ -78,7 +78,7 @@ function damped(phi: number, lead: number): number {
 }
 
 /** Candidates 4 to 8, 12, 15 and 19: of the first season. */
-function firstSeason(state: FeatureState, lead: number, last: number): void {
+function firstSeason(state: FeatureState, lead: number, last: number, told: number): void {
   const { numbers } = state;
   const season = numbers[SEASON]!;
   past.exists = false;
@@ -101,7 +101,7 @@ function firstSeason(state: FeatureState, lead: number, last: number): void {
   candidates[7] = past.mean + error - last;
   candidates[8] = past.newest + trend - last;
   candidates[12] = past.mean + 0.5 * trend + error - last;
-  candidates[19] = past.mean + expected(numbers, AR_RESIDUALS, lead, false) - last;
+  candidates[19] = past.mean + expected(numbers, AR_RESIDUALS, told, false) - last;
   const mean = past.mean;
   phasePastInto(state, ago, season, numbers[KEPT]!, past);
   candidates[15] = mean - past.mean;
@@ -129,23 +129,23 @@ function secondSeason(state: FeatureState, lead: number, last: number): void {
   candidates[14] = mean - past.mean;
 }
 
-/** The candidate forecasts of a lead, less the last value. */
-function gatherCandidates(state: FeatureState, lead: number, last: number): void {
+/** The candidate forecasts of a lead, less the last value; `told` is as far as a change goes on. */
+function gatherCandidates(state: FeatureState, lead: number, last: number, told: number): void {
   const { numbers } = state;
   candidates.fill(0);
   exists.fill(1, 0, 4);
   candidates[1] = numbers[FAST]! - last;
   candidates[2] = numbers[MEAN]! - last;
-  candidates[3] = driftOf(numbers) * lead;
-  candidates[16] = momentumOf(numbers, false) * damped(DAMPING_FAST, lead);
-  candidates[17] = momentumOf(numbers, true) * damped(DAMPING_SLOW, lead);
+  candidates[3] = driftOf(numbers) * told;
+  candidates[16] = momentumOf(numbers, false) * damped(DAMPING_FAST, told);
+  candidates[17] = momentumOf(numbers, true) * damped(DAMPING_SLOW, told);
   exists.fill(1, 16, 18);
   exists[18] = isKnown(numbers, AR_STEPS) ? 1 : 0;
-  if (exists[18] === 1) candidates[18] = expected(numbers, AR_STEPS, lead, true);
-  firstSeason(state, lead, last);
+  if (exists[18] === 1) candidates[18] = expected(numbers, AR_STEPS, told, true);
+  firstSeason(state, lead, last, told);
   if (numbers[SEASON] === 0 && isKnown(numbers, AR_RESIDUALS)) {
     exists[19] = 1;
-    candidates[19] = numbers[MEAN]! + expected(numbers, AR_RESIDUALS, lead, false) - last;
+    candidates[19] = numbers[MEAN]! + expected(numbers, AR_RESIDUALS, told, false) - last;
   }
   secondSeason(state, lead, last);
 }
@@ -181,9 +181,16 @@ function scaleOf(numbers: Float64Array, spread: number): number {
  *
  * @param lead  slots after the newest sample, > 0; may be fractional and beyond any season
  * @param out   row `row` of it is written, but for the features
+ * @param most  changes are carried on for this many slots at most
  * @throws {InvalidValueError} the lead is not a finite number above 0, or there is no sample yet
  */
-export function takeAnchors(state: FeatureState, lead: number, out: LeadRows, row: number): void {
+export function takeAnchors(
+  state: FeatureState,
+  lead: number,
+  out: LeadRows,
+  row: number,
+  most = Infinity,
+): void {
   const { numbers } = state;
   if (!(lead > 0 && Number.isFinite(lead))) {
     throw new InvalidValueError("lead", String(lead), "a finite number of slots above 0");
@@ -193,7 +200,7 @@ export function takeAnchors(state: FeatureState, lead: number, out: LeadRows, ro
   }
   const spread = spreadOf(numbers);
   const unit = unitOf(numbers, lead, spread);
-  gatherCandidates(state, lead, state.last - numbers[ORIGIN]!);
+  gatherCandidates(state, lead, state.last - numbers[ORIGIN]!, Math.min(lead, most));
   const { anchors, valid } = out;
   for (let i = 0; i < ANCHORS; i++) {
     const there = exists[i] === 1;
@@ -212,10 +219,18 @@ export function takeAnchors(state: FeatureState, lead: number, out: LeadRows, ro
  *
  * @param lead  slots after the newest sample, > 0; may be fractional and beyond any season
  * @param out   row `row` of it is written
+ * @param most  the lead is told as this at most, and changes are carried on so far; phases and
+ *              what the past says of them stay those of the lead
  * @throws {InvalidValueError} the lead is not a finite number above 0, or there is no sample yet
  */
-export function takeLead(state: FeatureState, lead: number, out: LeadRows, row: number): void {
-  takeAnchors(state, lead, out, row);
+export function takeLead(
+  state: FeatureState,
+  lead: number,
+  out: LeadRows,
+  row: number,
+  most = Infinity,
+): void {
+  takeAnchors(state, lead, out, row, most);
   const { numbers } = state;
   const spread = spreadOf(numbers);
   const scale = scaleOf(numbers, spread);
@@ -233,7 +248,7 @@ export function takeLead(state: FeatureState, lead: number, out: LeadRows, row: 
   at += 2 * ANCHORS;
   const season = numbers[SEASON]!;
   const season2 = numbers[SEASON_2]!;
-  const told = Math.max(lead, LEAD_TOLD_MIN);
+  const told = Math.max(Math.min(lead, most), LEAD_TOLD_MIN);
   const log = Math.log(told);
   features[at] = 0.4 * log;
   features[at + 1] = 1 / Math.sqrt(told);

@@ -8,6 +8,7 @@ import {
   initialChannelFaults,
   initialFaults,
   isFaulty,
+  isTold,
   recordSurprise,
   stepChannelFaults,
   stepClock,
@@ -135,4 +136,14 @@ Deno.test("tellFault() gives its reason to an alarm that is open on the same cha
   assert.equal(tellFault(state, fault, evidence, told(5)), 0);
   assert.deepEqual([evidence.reason, evidence.peak, events.length], ["stuck", 6, 0]);
   assert.equal(tellFault(state, fault, open([1]), told(6)), 6);
+});
+
+Deno.test("isTold() is true of a fault's channels, and of variances while a spectrum is odd", () => {
+  const state = initialFaults();
+  const { told } = tell();
+  tellFault(state, { kind: "stuck", surprise: 5, channels: [0] }, initialTrack(), told(10));
+  tellFault(state, { kind: "spectrum", surprise: 5, channels: [1] }, initialTrack(), told(11));
+  assert.ok(isTold(state, 0, "spike") && isTold(state, 0, "variance"));
+  assert.ok(isTold(state, 1, "variance") && !isTold(state, 1, "spike"));
+  assert.ok(!isTold(state, 2, "variance"));
 });

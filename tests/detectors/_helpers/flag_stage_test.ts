@@ -91,3 +91,26 @@ Deno.test("surpriseOf() tells a young stream's spike less where its tails are he
   assert.equal(light, surpriseOf(state, 2.4, 0));
   assert.ok(heavy! < light! - 1, `${heavy} against ${light}`);
 });
+
+Deno.test("surpriseOf() lets a few odd peaks not make the tail of the others", () => {
+  // Twenty usual events, and then two that stand far out, in a stream of 4,000 samples.
+  const after = (odd: number) => {
+    const usual = (i: number) => i >= 200 && i % 180 === 0 ? 0.8 + ((i / 180) % 5) / 10 : 0;
+    const { state } = run((i) => (i === 3_590 || i === 3_770 ? odd : usual(i)), 4_000);
+    return 10 ** -surpriseOf(state, 2.2, 0);
+  };
+  // The rate of events is the same: it is the mean excess that could grow, and it is cut.
+  assert.ok(after(4.5) < 1.5 * after(2.5), `${after(4.5)} against ${after(2.5)}`);
+});
+
+Deno.test("surpriseOf() trusts a stream's own tail the more, the longer its past", () => {
+  // The same forty peaks with a tail three times heavier than usual, within 8,000 or 80,000 samples.
+  const lightness = (every: number) => {
+    const height = (k: number) => 0.7 - 0.6 * Math.log(1 - ((k * 7) % 40 + 0.5) / 40);
+    const { state } = run((i) => (i > 200 && i % every === 0 ? height(i / every) : 0), 41 * every);
+    return Math.log(10) * (surpriseOf(state, 3.4, 0) - surpriseOf(state, 3, 0)) / 0.4;
+  };
+  // The slope of −ln p is the inverse of the mean excess: nearer to 1/0.6 with a longer past.
+  const [young, old] = [lightness(50), lightness(400)];
+  assert.ok(old < young && old > 1 && old < 2.5, `${young}, ${old}`);
+});

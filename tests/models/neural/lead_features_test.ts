@@ -68,6 +68,29 @@ Deno.test("takeLead() of a line carries it on by its drift", () => {
   assert.ok(Math.abs(rows.anchors[3]! * rows.unit[0]! + 15) < 1e-5);
 });
 
+Deno.test("takeLead() tells a long lead as the most, and its phase as it is", () => {
+  const [season, most, lead] = [40, 24, 70];
+  const state = featureStart([season, 0]);
+  const token = new Float32Array(TOKEN_FEATURES);
+  const drawnOf = drawn(3, 170, [season, 0], false);
+  drawnOf.times.forEach((time, i) => takeSample(state, time, drawnOf.values[i]!, token, 0));
+  const [told, free, near] = [leadRows(1), leadRows(1), leadRows(1)];
+  takeLead(state, lead, told, 0, most);
+  takeLead(state, lead, free, 0);
+  takeLead(state, most, near, 0);
+  const size = 2 * ANCHORS;
+  for (const at of [size, size + 1]) assert.equal(told.features[at], near.features[at]);
+  for (const at of [size + 2, size + 4, size + 5]) {
+    assert.equal(told.features[at], free.features[at]);
+  }
+  for (const anchor of [4, 5, 6, 7, 8, 12]) {
+    assert.equal(told.anchors[anchor], free.anchors[anchor]);
+    assert.notEqual(told.anchors[anchor], near.anchors[anchor]);
+  }
+  const drift = (rows: typeof told) => rows.anchors[3]! * rows.unit[0]!;
+  assert.ok(Math.abs(drift(told) - drift(near)) < 1e-5 * Math.abs(drift(near)));
+});
+
 Deno.test("takeLead() writes its row and no other", () => {
   const state = featureStart([12, 0]);
   const token = new Float32Array(TOKEN_FEATURES);

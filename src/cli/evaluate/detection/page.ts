@@ -126,6 +126,7 @@ function goals(ours: DetectorFigures): string {
   const last = RATES.at(-1)!;
   const counts = Object.values(alarms[String(last)]!);
   const rate = counts.reduce((sum, own) => sum + own, 0) / (samples * counts.length);
+  const times = (count: number) => (count / samples / last).toFixed(2);
   const nab = ours.nab.standard!;
   const seeds = nab.map((score) => score.toFixed(1)).join(", ");
   return table(["detection", "wanted", "reach for", "measured"], [
@@ -141,6 +142,12 @@ function goals(ours: DetectorFigures): string {
       "0.5 … 2",
       "… 1.3",
       (rate / last).toFixed(2),
+    ],
+    [
+      "the kinds of clean streams with the fewest and the most of them",
+      "… 2",
+      "… 1.3",
+      `${times(Math.min(...counts))} … ${times(Math.max(...counts))}`,
     ],
     ["µs a sample and channel", "–", "25", ours.microseconds.toFixed(1)],
     ["kB of state a channel", "–", "64", ((ours.stateBytes ?? 0) / 1000).toFixed(1)],

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { adaptiveStart } from "../../src/models/adaptive_coverage.ts";
+import { expectedBeyond } from "../../src/models/beyond_horizon.ts";
+import { type EnsembleRun, openEnsemble, referenceAt } from "../../src/models/ensemble.ts";
+import { ensembleQuantiles } from "../../src/models/ensemble_forecast.ts";
+import type { MemberName } from "../../src/models/members.ts";
+import { refit } from "../../src/models/refit.ts";
+import { hours, seasonalWalk } from "./_series.ts";
+
+const LENGTH = 400;
+const HORIZON = 8;
+const FAR = Float64Array.of(LENGTH + 20, LENGTH + 31, LENGTH + 200);
+
+function runOf(members: MemberName[], values = seasonalWalk(LENGTH, 5)): EnsembleRun {
+  const { state } = refit({
+    members,
+    horizon: HORIZON,
+    seasonsS: [],
+    times: hours(values.length),
+    values,
+    seen: values.length,
+    records: [],
+    prefixes: [0.5],
+    before: null,
+  });
+  return openEnsemble(state);
+}
+
+const ALL = Float64Array.of(1);
+
+Deno.test("expectedBeyond() of naive members is the season again, and the mean", () => {
+  const naive = runOf(["seasonal_naive"]);
+  const { grid, mean } = naive.state;
+  const expected = FAR.map((u) => grid.values[grid.length - 24 + (u - LENGTH) % 24]!);
+  assert.deepEqual(expectedBeyond(naive, FAR, ALL), expected);
+  const level = runOf(["mean"]);
+  assert.deepEqual(expectedBeyond(level, FAR, ALL), FAR.map(() => mean.sum / mean.count));
+});
+
+Deno.test("expectedBeyond() weighs the members that know any lead, and no other", () => {
+  const run = runOf(["seasonal_naive", "structural", "analog", "ar_differences"]);
+  const one = (i: number) =>
+    expectedBeyond(run, FAR, Float64Array.of(0, 0, 0, 0).fill(1, i, i + 1));
+  const [naive, filter] = [one(0), one(1)];
+  assert.deepEqual(filter, FAR.map((u) => referenceAt(run, u)));
+  const both = expectedBeyond(run, FAR, Float64Array.of(0.3, 0.1, 0.4, 0.2));
+  both.forEach((value, t) => {
+    const weighed = 0.75 * naive[t]! + 0.25 * filter[t]!;
+    assert.ok(Math.abs(value - weighed) < 1e-12, `${value} for ${weighed}`);
+  });
+  // Those that know their horizon only leave it to the reference.
+  assert.deepEqual(one(2), filter);
+});
+
+Deno.test("ensembleQuantiles() beyond the horizon believes the member that has been right", () => {
+  // Pulses of a sixteenth of the season: too sharp for a filter's twelve harmonics.
+  const season = 96;
+  const pulse = (i: number) => (i % season < 6 ? 10 : 0) + Math.sin(i * i) / 20;
+  const values = Float64Array.from({ length: LENGTH }, (_, i) => pulse(i));
+  const us = Float64Array.from({ length: season }, (_, i) => LENGTH + 2 * HORIZON + i);
+  const errorOf = (run: EnsembleRun) => {
+    const medians = ensembleQuantiles(run, us, Float64Array.of(0.5), adaptiveStart());
+    return medians.reduce((sum, median, t) => sum + Math.abs(median - pulse(us[t]!)), 0) / season;
+  };
+  const alone = errorOf(runOf(["structural"], values));
+  const together = errorOf(runOf(["structural", "seasonal_naive"], values));
+  assert.ok(together < 0.4 * alone, `${together} beside ${alone}`);
+});

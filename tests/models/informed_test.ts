@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { packTree, type Tree, unpackTree } from "../../src/base/tree.ts";
+import {
+  COVARIATE_BYTES_MAX,
+  COVARIATE_LAGS,
+  informedAbsorb,
+  informedEffect,
+  informedStart,
+  type InformedState,
+} from "../../src/models/informed.ts";
+import { modelNamed } from "../../src/models/mod.ts";
+import { withEffect } from "../../src/models/regression.ts";
+import { BUFFER_ROOM_MAX } from "../../src/models/sample_buffer.ts";
+import { channel, HOUR_S, hours, noise } from "./_series.ts";
+
+const model = modelNamed("structural");
+const HORIZON = 12;
+const MEDIAN = Float64Array.of(0.5);
+
+/** An AR(1) covariate, and a day's season that follows it an hour later. */
+function series(length: number, weight: number, seed = 1) {
+  const [steps, errors] = [noise(length, seed), noise(length, seed + 1)];
+  let level = 0;
+  const x = steps.map((step) => 5 + (level = 0.9 * level + step));
+  const y = errors.map((error, i) =>
+    50 + 4 * Math.sin(Math.PI * i / 12) + weight * (i > 0 ? x[i - 1]! : 5) + error
+  );
+  return { x, y };
+}
+
+function fed(length: number, weight: number, cuts: readonly number[] = []) {
+  const { x, y } = series(length + HORIZON, weight);
+  const state = informedStart(model, channel(), 1);
+  const oneStep = { expected: new Float64Array(length), scale: new Float64Array(length) };
+  let from = 0;
+  for (const to of [...cuts, length]) {
+    const told = {
+      expected: oneStep.expected.subarray(from, to),
+      scale: oneStep.scale.subarray(from, to),
+    };
+    const columns = [x.subarray(from, to)];
+    informedAbsorb(model, state, hours(to - from, from), y.subarray(from, to), columns, told);
+    from = to;
+  }
+  return { state, oneStep, x, y, future: x.slice(length), truth: y.slice(length) };
+}
+
+const known = (values: Float64Array) => [{ values, deviations: null }];
+
+/** Mean error of the medians of the next hours. */
+function missed(state: InformedState, future: Float64Array, truth: Float64Array, isTold: boolean) {
+  const effect = informedEffect(state, known(future), HORIZON, true);
+  const told = isTold ? withEffect(model, effect) : model;
+  const rows = told.forecast(state.base, hours(HORIZON, state.base.count), MEDIAN);
+  return truth.reduce((sum, value, l) => sum + Math.abs(value - rows[l]!) / HORIZON, 0);
+}
+
+Deno.test("informedAbsorb() leaves a state that does not tell how samples were cut", () => {
+  const whole = fed(300, 3);
+  for (const cuts of [[1, 2, 100], Array.from({ length: 299 }, (_, i) => i + 1)]) {
+    const parts = fed(300, 3, cuts);
+    assert.deepEqual(packTree(parts.state as Tree), packTree(whole.state as Tree));
+    assert.deepEqual(parts.oneStep, whole.oneStep);
+  }
+  const again = unpackTree(packTree(whole.state as Tree)) as unknown as InformedState;
+  const { x, y } = series(340, 3);
+  for (const state of [again, whole.state]) {
+    informedAbsorb(model, state, hours(40, 300), y.slice(300), [x.slice(300)]);
+  }
+  assert.deepEqual(packTree(again as Tree), packTree(whole.state as Tree));
+});
+
+Deno.test("informedEffect() takes most of the error where the future is told", () => {
+  const { state, oneStep, y, future, truth } = fed(500, 3);
+  assert.ok(state.learned!.share > 0.9, `${state.learned!.share}`);
+  assert.ok(missed(state, future, truth, true) < 1.6);
+  // Without its noise of 1 the series moves by 3 times an AR(1) of deviation 2.3.
+  const steps = [...y.subarray(250, 500)].map((value, i) =>
+    Math.abs(value - oneStep.expected[250 + i]!)
+  );
+  const oneStepError = steps.reduce((sum, step) => sum + step / steps.length, 0);
+  assert.ok(oneStepError < 1.1, `${oneStepError}`);
+  const { value, count } = model.summary(state.base).coverage[0]!;
+  assert.ok(count > 300 && value > 0.72 && value < 0.88, `${count} ${value}`);
+});
+
+Deno.test("informedEffect() of a covariate that says nothing does next to nothing", () => {
+  const { x } = series(512, 0, 9);
+  const { y } = series(512, 0, 3);
+  const state = informedStart(model, channel(), 1);
+  informedAbsorb(model, state, hours(500), y.subarray(0, 500), [x.subarray(0, 500)]);
+  const effect = informedEffect(state, known(x.slice(500)), HORIZON, true);
+  assert.ok(effect.future.every((value) => Math.abs(value) < 0.15), `${effect.future}`);
+});
+
+Deno.test("informedEffect() widens by what is not known of a future, and takes gaps as usual", () => {
+  const { state, future } = fed(500, 3);
+  const told = informedEffect(state, known(future), HORIZON, true);
+  const deviations = new Float64Array(HORIZON).fill(2);
+  const own = informedEffect(state, [{ values: future, deviations }], HORIZON, true);
+  assert.deepEqual(own.future, told.future);
+  own.deviation.forEach((deviation, t) => {
+    assert.ok(deviation > told.deviation[t]! + 3 && deviation < 8, `${deviation}`);
+  });
+  const lost = informedEffect(state, known(new Float64Array(HORIZON).fill(NaN)), HORIZON, false);
+  assert.ok(lost.future.every((value) => value === 0));
+});
+
+Deno.test("informedAbsorb() takes missing values of both, and no value of a covariate at all", () => {
+  const { x, y } = series(200, 2);
+  const state = informedStart(model, channel(), 2);
+  const gaps = (values: Float64Array, at: number) => values.map((v, i) => i % 7 === at ? NaN : v);
+  const none = new Float64Array(200).fill(NaN);
+  informedAbsorb(model, state, hours(200), gaps(y, 2), [gaps(x, 4), none]);
+  const effect = informedEffect(
+    state,
+    [...known(x.slice(0, HORIZON)), ...known(none.slice(0, HORIZON))],
+    HORIZON,
+    true,
+  );
+  assert.ok(effect.future.every(Number.isFinite));
+  assert.equal(state.learned!.weights[COVARIATE_LAGS + 1], 0);
+  assert.equal(state.rowCount, state.base.buffer.length);
+});
+
+Deno.test("informedAbsorb() keeps rows for the samples of a full buffer, and no more", () => {
+  const length = BUFFER_ROOM_MAX + 300;
+  const { x, y } = series(length, 1);
+  const mean = modelNamed("mean");
+  const state = informedStart(mean, channel(), 1);
+  informedAbsorb(mean, state, hours(length), y, [x]);
+  assert.equal(state.rowCount, state.base.buffer.length);
+  const width = COVARIATE_LAGS + 1;
+  const last = state.rows.subarray((state.rowCount - 1) * width, state.rowCount * width);
+  assert.deepEqual(last, Float32Array.from([length - 1, length - 2, length - 3], (i) => x[i]!));
+  const first = state.base.buffer.firstS / HOUR_S;
+  assert.equal(state.rows[0], Math.fround(x[first]!));
+  assert.ok(packTree(state as Tree).length < mean.stateBytesMax + COVARIATE_BYTES_MAX);
+});
