@@ -234,10 +234,14 @@ async function tell(note: string, act: () => Promise<string | null>): Promise<vo
   }
 }
 
+/** What the notes say before anything is asked. */
+const NOTES = ["answers-note", "components-note"].map((id) => [id, byId(id).textContent] as const);
+
 /** Answers of another channel are none of this one's. */
 function forgetAnswers(): void {
   byId("answers").hidden = true;
   byId("components").replaceChildren();
+  for (const [id, text] of NOTES) byId(id).textContent = text;
 }
 
 const feed = new EventFeed(eventsUrl(view.id), {
