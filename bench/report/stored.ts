@@ -129,6 +129,8 @@ export interface Stored {
   readonly memory?: Recorded<MemoryData>;
   readonly backlog?: Recorded<BacklogData>;
   readonly serving?: Recorded<ServingData>;
+  /** The same on one core of a CPU. */
+  readonly serving_cpu?: Recorded<ServingData>;
   /** The same of the networks that come with the program. */
   readonly networks?: Recorded<ServingData>;
   readonly smoother?: Recorded<SmootherData>;
@@ -148,6 +150,7 @@ export const RECORDS: Readonly<Record<keyof Stored, readonly string[]>> = {
   memory: ["memory_bench.ts"],
   backlog: ["backlog_bench.ts"],
   serving: ["serving_bench.ts"],
+  serving_cpu: ["serving_bench.ts", "--device", "cpu", "--streams", "16,64,256"],
   networks: [
     "serving_bench.ts",
     ...["--network", "neural", "--network", "neural_small", "--network", "neural_mamba"],

@@ -86,6 +86,13 @@ function served(
   return [[`${count} streams`, row && figure(row)]];
 }
 
+/** Thousand updates a second of the steps on one core, awaited one after another. */
+function servedByCore({ serving_cpu }: Stored): Value[] {
+  const rows = serving_cpu?.data.rows ?? [];
+  if (rows.length === 0) return [["one core", undefined]];
+  return rows.map(({ streams, latencyMs }) => [`${streams} streams`, streams / latencyMs]);
+}
+
 /** Updates a second of a model between refits, in `unit`. */
 function onlineRates({ models }: Stored, model: string, unit: number): Value[] {
   return ["level", "day"].map((series): Value => {
@@ -218,6 +225,11 @@ const GOALS: readonly Goal[] = [
     item: "twin ÷ SIMD kernels, matrix product",
     ...{ better: "higher", atLeast: 6, reach: 6, format: times },
     values: overTwin(["matmul"]),
+  },
+  {
+    item: "4-layer Mamba serving step of width 64 on one core, k updates/s",
+    ...{ better: "higher", atLeast: 20, reach: 20 },
+    values: servedByCore,
   },
   {
     item: "structural filter on one core, M updates/s, without a season and with one",

@@ -186,6 +186,22 @@ function isRead(plan: SimdPlan, name: string): boolean {
   return plan.passes.some((pass) => pass.args.includes(name));
 }
 
+/** Copies arrays that lie outside to their places in the kernels' memory. */
+function copyIn(floats: Float32Array, placed: readonly Placed[], { addresses }: Layout): void {
+  for (const { name, array, address } of placed) {
+    if (address === undefined) floats.set(array, addresses.get(name)! / 4);
+  }
+}
+
+/** Copies them back. */
+function copyOut(floats: Float32Array, placed: readonly Placed[], { addresses }: Layout): void {
+  for (const { name, array, address } of placed) {
+    if (address !== undefined) continue;
+    const start = addresses.get(name)! / 4;
+    array.set(floats.subarray(start, start + array.length));
+  }
+}
+
 /**
  * The kernels of a CPU device. Nothing is compiled or allocated before the first run; threads start
  * at the first run that is long enough for them, and are joined by later ones as they come up.
@@ -257,19 +273,10 @@ export function openSimd(options: SimdOptions = {}): SimdUnit {
       const bytes = layout.threadsAt + threads * layout.threadBytes;
       const floats = opened.floats(bytes);
       if (poison) floats.fill(NaN, 0, bytes / 4);
-      const startOf = (name: string) => layout.addresses.get(name)! / 4;
-      for (const { name, array, address } of given) {
-        if (address === undefined) floats.set(array, startOf(name));
-      }
-      for (const { name, array, address } of filled) {
-        const isContinued = plan.resident?.includes(name) ?? false;
-        if (isContinued && address === undefined) floats.set(array, startOf(name));
-      }
+      const isContinued = ({ name }: Placed) => plan.resident?.includes(name) ?? false;
+      copyIn(floats, [...given, ...filled.filter(isContinued)], layout);
       for (const pass of plan.passes) runPass(pass, layout, plan.coreMs >= threadsFromMs);
-      for (const { name, array, address } of filled) {
-        if (address !== undefined) continue;
-        array.set(floats.subarray(startOf(name), startOf(name) + array.length));
-      }
+      copyOut(floats, filled, layout);
       return true;
     },
     close() {

@@ -22,6 +22,16 @@ Deno.test("verdicts() compares SSD with the peer for the same work, too", () => 
   assert.deepEqual([met, values], ["no", "2.09"]);
 });
 
+Deno.test("verdicts() counts the updates of one core's steps", () => {
+  const row = { device: "cpu", gpuMs: null, flightMs: 5, floorMs: null } as const;
+  const rows = [{ ...row, streams: 64, latencyMs: 2.56 }, { ...row, streams: 256, latencyMs: 16 }];
+  const [found] = verdicts({
+    serving_cpu: { ...stored.kernels!, data: { ...stored.kernels!.data, rows } } as never,
+  }).filter(({ item }) => item.startsWith("4-layer Mamba serving step"));
+  assert.deepEqual([found!.met, found!.goal], ["no", "≥ 20.00"]);
+  assert.equal(found!.values, "25.00 at 64 streams; 16.00 at 256 streams");
+});
+
 Deno.test("verdicts() never takes what was not measured for reached", () => {
   assert.equal(verdict(/selective scan ÷ CUDA/).met, "not measured");
   // One of three shapes is stored.
