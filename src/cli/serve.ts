@@ -30,7 +30,7 @@ export const serveCommand: Command = {
     port: { type: "string", value: "N", help: `Port (default ${PORT_DEFAULT}; 0 = any free)` },
     data: { type: "string", value: "FOLDER", help: "Folder of the store (default data)" },
     store: { type: "string", value: "KIND", help: "sqlite (default) or memory" },
-    workers: { type: "string", value: "N", help: "Compute Workers (default: one a core)" },
+    workers: { type: "string", value: "N", help: "Compute Workers (default: cores less one)" },
     device: { type: "string", value: "KIND", help: "Jobs run on: auto (default), cpu, webgpu" },
     weights: { type: "string", value: "FOLDER", help: "Folder of networks, or none" },
     "private-webhooks": { type: "boolean", help: "Let alerts reach addresses that are private" },

@@ -48,7 +48,7 @@ export interface ServiceConfig {
   readonly token?: string | undefined;
   /** Allows an address that others can reach without a token. */
   readonly open: boolean;
-  /** Compute Workers; none = one for each core. */
+  /** Compute Workers; none = as many as the machine's cores less one. */
   readonly workers?: number | undefined;
   /** What jobs run on. */
   readonly device: DeviceMode;

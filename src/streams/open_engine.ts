@@ -39,7 +39,7 @@ export const COMMITS_PER_TICK_MAX = 32;
 export interface EngineOptions {
   readonly store: Store;
   readonly clock: Clock;
-  /** Threads that hold states; default: one for each core. */
+  /** Threads that hold states; default: the cores less one, at least one. */
   readonly workers?: number | undefined;
   /** Holds the states in this thread, with these models and detectors; for tests. */
   readonly parts?: PartsOf;
@@ -451,9 +451,9 @@ function checkOnce(limitName: string, limit: number, given: number): void {
 
 function openPorts(options: EngineOptions, onRestart: (index: number) => void): ShardPort[] {
   if (options.parts !== undefined) return [new LocalShardPort(options.parts)];
-  // One for each core, though other threads take requests in: where these wait for the states, a
-  // core less would stand idle. A thread costs 70 MB with the three networks and .5 s of the start.
-  const count = options.workers ?? navigator.hardwareConcurrency;
+  // A core is left to the thread that takes requests in, the store's and the collector's: with a
+  // thread a core the threads take turns, and all kinds of requests but those of young streams lose.
+  const count = options.workers ?? navigator.hardwareConcurrency - 1;
   return Array.from(
     { length: Math.max(1, count) },
     (_, index) => new WorkerShardPort(`driftline-states-${index}`, () => onRestart(index)),
