@@ -452,7 +452,7 @@ function checkOnce(limitName: string, limit: number, given: number): void {
 function openPorts(options: EngineOptions, onRestart: (index: number) => void): ShardPort[] {
   if (options.parts !== undefined) return [new LocalShardPort(options.parts)];
   // A core is left to the thread that takes requests in, the store's and the collector's: with a
-  // thread a core the threads take turns, and all kinds of requests but those of young streams lose.
+  // thread a core the threads take turns, and all kinds of requests but young streams' lose.
   const count = options.workers ?? navigator.hardwareConcurrency - 1;
   return Array.from(
     { length: Math.max(1, count) },
