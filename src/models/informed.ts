@@ -125,9 +125,10 @@ export function informedAbsorb(
 ): void {
   const { base } = state;
   const value = new Float64Array(1);
+  const row = new Float32Array(state.newest.length);
   for (let i = 0; i < timesS.length; i++) {
     moveOn(state.newest, (k) => covariates[k]![i]!);
-    const row = Float32Array.from(state.newest);
+    row.set(state.newest);
     const effect = state.learned === null ? 0 : effectOfRow(state.learned, row);
     value[0] = values[i]! - effect;
     const seen = base.seen;

@@ -30,11 +30,7 @@ const FIT_SAMPLES = 1500;
 const FIT_SEASONS = 4;
 
 /** Fits all filters on the newest of the first `count` samples. */
-function fitAll(
-  setting: Setting,
-  count: number,
-  warm: Float64Array | null,
-): Float64Array {
+function fitAll(setting: Setting, count: number, warm: Float64Array | null): Float64Array {
   const { input, us, seasons } = setting;
   const longest = seasons.at(-1)?.length ?? 0;
   const from = Math.max(0, count - Math.max(FIT_SAMPLES, Math.ceil(FIT_SEASONS * longest)));

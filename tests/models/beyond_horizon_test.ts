@@ -1,30 +1,18 @@
 import assert from "node:assert/strict";
 import { adaptiveStart } from "../../src/models/adaptive_coverage.ts";
 import { expectedBeyond } from "../../src/models/beyond_horizon.ts";
-import { type EnsembleRun, openEnsemble, referenceAt } from "../../src/models/ensemble.ts";
+import { type EnsembleRun, referenceAt } from "../../src/models/ensemble.ts";
 import { ensembleQuantiles } from "../../src/models/ensemble_forecast.ts";
 import type { MemberName } from "../../src/models/members.ts";
-import { refit } from "../../src/models/refit.ts";
-import { hours, seasonalWalk } from "./_series.ts";
+import { fittedRun } from "./_ensembles.ts";
+import { seasonalWalk } from "./_series.ts";
 
 const LENGTH = 400;
 const HORIZON = 8;
 const FAR = Float64Array.of(LENGTH + 20, LENGTH + 31, LENGTH + 200);
 
-function runOf(members: MemberName[], values = seasonalWalk(LENGTH, 5)): EnsembleRun {
-  const { state } = refit({
-    members,
-    horizon: HORIZON,
-    seasonsS: [],
-    times: hours(values.length),
-    values,
-    seen: values.length,
-    records: [],
-    prefixes: [0.5],
-    before: null,
-  });
-  return openEnsemble(state);
-}
+const runOf = (members: MemberName[], values = seasonalWalk(LENGTH, 5)): EnsembleRun =>
+  fittedRun(members, HORIZON, values, [0.5]);
 
 const ALL = Float64Array.of(1);
 

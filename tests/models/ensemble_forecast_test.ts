@@ -1,32 +1,20 @@
 import assert from "node:assert/strict";
 import { adaptiveStart } from "../../src/models/adaptive_coverage.ts";
-import { ensembleObserve, type EnsembleRun, openEnsemble } from "../../src/models/ensemble.ts";
+import { ensembleObserve, type EnsembleRun } from "../../src/models/ensemble.ts";
 import {
   ensembleQuantiles,
   issueWhenDue,
   memberShares,
 } from "../../src/models/ensemble_forecast.ts";
 import type { MemberName } from "../../src/models/members.ts";
-import { refit } from "../../src/models/refit.ts";
-import { hours, seasonalWalk } from "./_series.ts";
+import { fittedRun } from "./_ensembles.ts";
+import { seasonalWalk } from "./_series.ts";
 
 const LENGTH = 240;
 const HORIZON = 12;
 
-function runOf(members: MemberName[], values = seasonalWalk(LENGTH, 5)): EnsembleRun {
-  const { state } = refit({
-    members,
-    horizon: HORIZON,
-    seasonsS: [],
-    times: hours(values.length),
-    values,
-    seen: values.length,
-    records: [],
-    prefixes: [],
-    before: null,
-  });
-  return openEnsemble(state);
-}
+const runOf = (members: MemberName[], values = seasonalWalk(LENGTH, 5)): EnsembleRun =>
+  fittedRun(members, HORIZON, values);
 
 function at(run: EnsembleRun, leads: number[], quantile = 0.5): number[] {
   const us = Float64Array.from(leads, (lead) => LENGTH - 1 + lead);

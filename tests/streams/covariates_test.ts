@@ -1,37 +1,19 @@
 import assert from "node:assert/strict";
 import { InvalidValueError } from "../../src/base/errors.ts";
-import { nextNormal, seedRandom } from "../../src/base/random.ts";
 import { modelNamed } from "../../src/models/mod.ts";
 import { type Segment, sliceSegment } from "../../src/signal/segment.ts";
 import { DEFAULT_SETTINGS } from "../../src/stores/store.ts";
 import { StreamCovariates } from "../../src/streams/covariates.ts";
 import { type ProcessorConfig, StreamProcessor } from "../../src/streams/processor.ts";
 import { modelHashOf } from "../../src/streams/state_codec.ts";
+import { loadSeries } from "./_load.ts";
 
-const HOUR_NS = 3_600_000_000_000n;
 const LENGTH = 400;
 const HORIZON = 12;
 const QUANTILES = Float64Array.of(0.1, 0.5, 0.9);
 const model = modelNamed("structural") as unknown as ProcessorConfig["model"];
 
-/** A load that follows a temperature about a day's season, and a channel of its own. */
-function series(length: number): Segment {
-  const random = seedRandom(11);
-  let level = 0;
-  const temperature = Float64Array.from(
-    { length },
-    () => level = 0.9 * level + nextNormal(random),
-  );
-  const load = temperature.map((value, i) =>
-    50 + 5 * Math.sin(Math.PI * i / 12) + 4 * value + nextNormal(random)
-  );
-  return {
-    streamId: "s",
-    channels: ["load", "temperature"],
-    timestampsNs: BigInt64Array.from({ length }, (_, i) => BigInt(i) * HOUR_NS),
-    values: [load, temperature],
-  };
-}
+const series = (length: number): Segment => loadSeries(length, 0);
 
 function processor(covariates: readonly string[]): StreamProcessor {
   const plain = { ...DEFAULT_SETTINGS, horizon: HORIZON, detect: false };

@@ -13,6 +13,7 @@ import {
   regressedForecast,
   type RegressorRequest,
 } from "../../src/streams/regressed.ts";
+import { loadSeries } from "./_load.ts";
 import { lastValue } from "./_parts.ts";
 
 const HOUR_NS = 3_600_000_000_000n;
@@ -26,24 +27,7 @@ const config: ProcessorConfig = {
   detector: null,
 };
 
-/** A load that follows a temperature, one hour later, about a day's season. */
-function series(length: number): Segment {
-  const random = seedRandom(11);
-  let level = 0;
-  const temperature = Float64Array.from(
-    { length },
-    () => level = 0.9 * level + nextNormal(random),
-  );
-  const load = temperature.map((_, i) =>
-    50 + 5 * Math.sin(Math.PI * i / 12) + 4 * (i > 0 ? temperature[i - 1]! : 0) + nextNormal(random)
-  );
-  return {
-    streamId: "s",
-    channels: ["load", "temperature"],
-    timestampsNs: BigInt64Array.from({ length }, (_, i) => BigInt(i) * HOUR_NS),
-    values: [load, temperature],
-  };
-}
+const series = (length: number): Segment => loadSeries(length, 1);
 
 const whole = series(LENGTH + HORIZON);
 const past: Segment = {
