@@ -9,7 +9,7 @@ struct Dims { count: u32, key: u32, threshold: u32, scale: f32 }
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
-/// 2^32 over the golden ratio, odd: neighbouring indices begin far apart, and none at zero.
+/// 2^32 over the golden ratio: the hash of 0 alone is 0.
 const GOLDEN_GAMMA = 0x9e3779b9u;
 
 /// The finaliser of MurmurHash3.
