@@ -239,8 +239,8 @@ export function openTrack(
 }
 
 /**
- * Moves the filter's covariance to f64, in the SIMD kernels where that pays, until `leaveTrack`. The
- * full readout's follows with the first origin: of samples that come one by one most bring none.
+ * Moves the filter's covariance to f64, in the SIMD kernels where that pays, until `leaveTrack`.
+ * The full readout's follows with the first origin: of samples one by one most bring none.
  */
 export function enterTrack(run: TrackRun, residents: Residents): void {
   const { track, layout } = run;
