@@ -1,7 +1,15 @@
 // Cross-entropy of rows of logits with their classes, and whether the class is the largest.
-// WIDE: one workgroup a row; otherwise one invocation a row.
+//
+//   value[row] = log sum_j exp(logits[row, j]) - logits[row, c]      c = targets[row]
+//
+// row_values     the value of every row, and 1 where c is the first of its largest logits
+// row_gradients  the gradients of every row's logits
+//
+// One invocation has a row; WIDE rows have a workgroup each, whose invocations take every GROUP-th
+// class.
 #import shared/bounds
 #import shared/activation
+#import shared/whole_number
 #if WIDE
 #import shared/row_max
 #import shared/row_sum
@@ -62,10 +70,8 @@ fn weightOf(row: u32) -> f32 {
 #end
 }
 
-/// The row's class: the nearest whole number in range.
 fn classOf(row: u32) -> u32 {
-  let last = f32(dims.classes - 1u);
-  return min(u32(clamp(floor(targets[row] + 0.5), 0.0, last)), dims.classes - 1u);
+  return wholeBelow(targets[row], dims.classes);
 }
 
 struct Row {

@@ -1,4 +1,8 @@
 // Continuous ranked probability score of a normal distribution: rows of (mean, log scale).
+//
+//   value = scale (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi))       z = (target - mean) / scale
+//
+// Layout of the work: shared/row_loss.
 #import shared/row_loss
 #import shared/activation
 

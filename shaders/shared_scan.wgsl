@@ -1,4 +1,5 @@
-// Recurrence of one dense system that all features share: x[k] = A x[k-1] + B u[k].
+// Recurrence of one dense system that all features share: x[k] = A x[k-1] + B u[k], and the way
+// back.
 //
 // A workgroup runs one feature of one row; its invocations share the rows of A.
 #import shared/bounds
