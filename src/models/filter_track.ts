@@ -127,6 +127,8 @@ export type TrackRun = {
   /** Of the filter, and of the full readout: features of an origin and their gain. */
   work: PackedWork;
   readoutWork: PackedWork;
+  /** Where the full readout's covariance will live once it is asked for; null outside of a run. */
+  residents: Residents | null;
   readonly plain: { readonly work: PackedWork; readonly readoutWork: PackedWork };
   readonly errors: Float64Array;
   readonly base: Float64Array;
@@ -228,6 +230,7 @@ export function openTrack(
     groups: leadGroups(horizon),
     phases: phases ?? seasonPhases(layout),
     ...plain,
+    residents: null,
     plain,
     errors: new Float64Array(horizon),
     base: new Float64Array(horizon),
@@ -235,20 +238,30 @@ export function openTrack(
   };
 }
 
-/** Moves a track's covariances to f64, in the SIMD kernels where that pays, until `leaveTrack`. */
+/**
+ * Moves the filter's covariance to f64, in the SIMD kernels where that pays, until `leaveTrack`.
+ * The full readout's follows with the first origin: of samples one by one most bring none.
+ */
 export function enterTrack(run: TrackRun, residents: Residents): void {
   const { track, layout } = run;
   const area = residents.enter(track.filter, layout.size, 1);
   if (area === undefined) residents.widen(track.filter);
   run.work = area ?? run.plain.work;
-  if (track.full === null) return;
-  run.readoutWork = residents.enter(track.full, track.features.length, 1) ?? run.plain.readoutWork;
+  run.residents = residents;
+}
+
+function enterReadout(run: TrackRun): void {
+  const { track: { full, features }, residents } = run;
+  if (residents === null || full === null) return;
+  run.readoutWork = residents.enter(full, features.length, 1) ?? run.plain.readoutWork;
+  run.residents = null;
 }
 
 /** Goes back to plain loops; the residents have left. */
 export function leaveTrack(run: TrackRun): void {
   run.work = run.plain.work;
   run.readoutWork = run.plain.readoutWork;
+  run.residents = null;
 }
 
 /** A value as the filter sees it. */
@@ -352,6 +365,7 @@ function lightCount({ bank }: FilterTrack): number {
 
 /** Takes an origin into the readouts' covariances and keeps its gains. */
 function keepGains(run: TrackRun, at: number): void {
+  enterReadout(run);
   const { track } = run;
   const { row, column, kernels } = run.readoutWork;
   const { features, gains } = track.origins;

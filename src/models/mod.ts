@@ -62,7 +62,7 @@ export const NEURAL_MODEL = "neural";
 export const COMMITTEE_NETWORKS: readonly string[] = ["neural_small"];
 
 /** Version of how networks serve. */
-const NEURAL_VERSION = 2;
+const NEURAL_VERSION = 3;
 
 /** Models with networks, by their names: another file is another model. */
 const made = new Map<string, ForecasterModel>();
