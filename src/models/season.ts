@@ -226,8 +226,8 @@ function meanStep(values: Float64Array, lag: number): number {
  *   V(m) < (1 − 0.7 / √(n − m)) · median V(m/2 … m − 1),   V(k) = mean |x(t) − x(t − k)|
  *
  * over the clipped, detrended values, m the shortest of day, week and year that has two slots and
- * more, after 1.2 and before 4.5 of them. Most series have the season of their sampling interval, so
- * that less speaks for it than a search among all lags asks for.
+ * more, after 1.2 and before 4.5 of them. Most series have the season of their sampling interval:
+ * it needs less to speak for it than a search among all lags asks for.
  *
  * @param values   no missing values                                                  [length]
  * @param periodS  seconds between values
