@@ -81,6 +81,20 @@ export type ForecasterModel = Model<ForecasterState> & {
 
   /** Fits anew to the samples of the buffer, which were changed. */
   refit(state: ForecasterState): void;
+
+  /**
+   * As `absorb`, as far as the sample at which the model would be fitted anew: that is left to the
+   * caller (`refit`).
+   *
+   * @param onTaken  told of each sample with a value as it is taken in, by its index
+   */
+  absorbUntilFit(
+    state: ForecasterState,
+    timesS: Float64Array,
+    values: Float64Array,
+    oneStep: OneStep | undefined,
+    onTaken: (index: number) => void,
+  ): Absorption;
 };
 
 /** Leads that have statistics of their own; longer horizons extend the last. */
@@ -325,13 +339,25 @@ function isOther({ buffer, config }: ForecasterState, run: EnsembleRun, value: n
   return isWaking(run.state, value) || showsNewSeason(buffer, config.seasonsS, run.state);
 }
 
+/** Where an absorption ended: samples that it went through, and whether a fit is due then. */
+export interface Absorption {
+  readonly count: number;
+  readonly isFitDue: boolean;
+}
+
+/**
+ * Goes through samples one by one.
+ *
+ * @param onTaken  told of each sample with a value; where there is one, a fit is left to the caller
+ */
 function absorbInto(
   members: readonly MemberName[],
   state: ForecasterState,
   timesS: Float64Array,
   values: Float64Array,
   oneStep: OneStep | undefined,
-): void {
+  onTaken?: (index: number) => void,
+): Absorption {
   let run: EnsembleRun | null = state.ensemble === null ? null : openRuns.of(state.ensemble);
   if (run !== null) enterEnsemble(run);
   try {
@@ -341,11 +367,13 @@ function absorbInto(
       if (isBlurred(state, time)) continue;
       if (oneStep !== undefined) expectInto(state, run, time, i, oneStep);
       if (!takeSample(state, time, value)) continue;
+      onTaken?.(i);
       if (run !== null) {
         const u = sampleSlotTime(run.state.clock, time);
         if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
       }
       if (state.seen < state.nextRefit && (run === null || !isOther(state, run, value))) continue;
+      if (onTaken !== undefined) return { count: i + 1, isFitDue: true };
       if (run !== null) leaveEnsemble(run);
       run = null;
       refitState(members, state, []);
@@ -355,6 +383,7 @@ function absorbInto(
   } finally {
     if (run !== null) leaveEnsemble(run);
   }
+  return { count: timesS.length, isFitDue: false };
 }
 
 function expectInto(
@@ -404,7 +433,11 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
     name,
     stateBytesMax: stateBytesMax(members),
     initialState: emptyState,
-    absorb: (state, timesS, values, oneStep) => absorbInto(members, state, timesS, values, oneStep),
+    absorb(state, timesS, values, oneStep) {
+      absorbInto(members, state, timesS, values, oneStep);
+    },
+    absorbUntilFit: (state, timesS, values, oneStep, onTaken) =>
+      absorbInto(members, state, timesS, values, oneStep, onTaken),
     forecast(state, timesS, quantiles) {
       checkQuantiles(quantiles);
       if (state.seen === 0) {
