@@ -10,7 +10,7 @@ import {
 } from "./neural_adapt.ts";
 import { featureStart, type FeatureState } from "./neural/features.ts";
 import { knotRows } from "./neural/fast_decoder.ts";
-import { seasonClock, takeAnchors, takeLead, takeSample } from "./neural/features.ts";
+import { leadOrigin, seasonClock, takeAnchors, takeLead, takeSample } from "./neural/features.ts";
 import type { NeuralRunner } from "./neural/runner.ts";
 import { type LeadRows, leadRows, LEVELS, TOKEN_FEATURES } from "./neural/shapes.ts";
 import { normalQuantile } from "./normal.ts";
@@ -323,12 +323,13 @@ export function takeLeads(
   isRough: boolean,
 ): void {
   const knots = isRough ? knotRows(leads.length) : null;
+  const origin = leadOrigin(state);
   let knot = 0;
   for (let i = 0; i < leads.length; i++) {
     const isWhole = knots === null || knots[knot] === i;
     if (isWhole) knot++;
-    if (isWhole) takeLead(state, leads[i]!, rows, i, NEURAL_LEADS_MAX);
-    else takeAnchors(state, leads[i]!, rows, i, NEURAL_LEADS_MAX);
+    if (isWhole) takeLead(state, leads[i]!, rows, i, NEURAL_LEADS_MAX, origin);
+    else takeAnchors(state, leads[i]!, rows, i, NEURAL_LEADS_MAX, origin);
   }
 }
 
@@ -385,6 +386,17 @@ export function neuralMediansAt(run: NeuralRun, us: Float64Array): Float64Array 
 
 const NORMAL_SCORES = LEVELS.map((level) => normalQuantile(level));
 
+/** The level last asked for: mostly it is that of the lead before. */
+const newest = { level: 0.5, score: normalQuantile(0.5) };
+
+function scoreOf(level: number): number {
+  if (newest.level !== level) {
+    newest.score = normalQuantile(level);
+    newest.level = level;
+  }
+  return newest.score;
+}
+
 /**
  * The quantile of any level from those of {@linkcode LEVELS}: straight lines over the normal score,
  * which the outermost ones extend.
@@ -392,7 +404,7 @@ const NORMAL_SCORES = LEVELS.map((level) => normalQuantile(level));
  * @param from  where the quantiles begin in `quantiles`
  */
 export function quantileAt(quantiles: Float64Array, from: number, level: number): number {
-  const score = normalQuantile(level);
+  const score = scoreOf(level);
   let k = 1;
   while (k < LEVELS.length - 1 && NORMAL_SCORES[k]! < score) k++;
   const share = (score - NORMAL_SCORES[k - 1]!) / (NORMAL_SCORES[k]! - NORMAL_SCORES[k - 1]!);

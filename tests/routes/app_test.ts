@@ -48,6 +48,23 @@ Deno.test("/openapi.json is a 3.1 document that lists every documented route", a
   }
 });
 
+Deno.test("docs/http_api.md or docs/alerts.md tells of every path and every parameter", async () => {
+  const { body } = await openFixture().send("GET", "/openapi.json");
+  const pages = ["http_api", "alerts"].map((name) =>
+    Deno.readTextFileSync(new URL(`../../docs/${name}.md`, import.meta.url))
+  ).join("\n");
+  const told = [...pages.matchAll(/\/[a-z][\w/{}.-]*/g)].map(([path]) => path);
+  const untold: string[] = [];
+  for (const [path, item] of Object.entries<Record<string, any>>(body.paths)) {
+    const form = new RegExp(`^${path.replace(/\{\w+\}/g, "[^/]+")}$`);
+    if (!told.some((one) => form.test(one))) untold.push(path);
+    for (const { name } of Object.values(item).flatMap((one) => one.parameters ?? [])) {
+      if (!new RegExp(`\\b${name}\\b`).test(pages)) untold.push(`${path}: ${name}`);
+    }
+  }
+  assert.deepEqual(untold, []);
+});
+
 Deno.test("/openapi.json has no dangling reference, and every operation its answers", async () => {
   const { send } = openFixture();
   const { body } = await send("GET", "/openapi.json");
