@@ -140,10 +140,14 @@ Deno.test("informedAbsorb() keeps rows for the samples of a full buffer, and no 
 
 Deno.test("informedAbsorb() tells what covariates explain, with no jump where that is learned", () => {
   const length = 800;
-  // Blocks of ten, so that a fit at 64, 128 or 256 samples lies within one.
-  const levels = noise(length / 10, 4);
-  const x = Float64Array.from({ length }, (_, i) => 2 * levels[Math.floor(i / 10)]!);
-  const y = noise(length, 5).map((error, i) => 50 + 5 * x[i]! + 0.2 * error);
+  // An AR(1) that stands still about each fit, so that what is told there may not move.
+  const steps = noise(length, 4);
+  let level = 0;
+  const x = steps.map((step, i) => {
+    const isStill = [64, 128, 256, 512].some((fitted) => Math.abs(i - fitted) <= 4);
+    return level = isStill ? level : 0.9 * level + step;
+  });
+  const y = noise(length, 5).map((error, i) => 50 + 3 * x[i]! + error);
   const state = informedStart(model, channel(), 1);
   const explained = informedAbsorb(model, state, hours(length), y, [x]);
   for (const fitted of [64, 128, 256, 512]) {
@@ -156,5 +160,5 @@ Deno.test("informedAbsorb() tells what covariates explain, with no jump where th
     left += (y[i]! - 50 - explained[i]!) ** 2;
     all += (y[i]! - 50) ** 2;
   }
-  assert.ok(left < 0.1 * all, `${left} of ${all}`);
+  assert.ok(left < 0.2 * all, `${left} of ${all}`);
 });
