@@ -55,7 +55,7 @@ export type StructuralLayout = {
   readonly startVariance: Float64Array;
 };
 
-/** Cosine and sine of 2π k / length.                                                      [length] */
+/** Cosines and sines of 2π k / length.                                                    [length] */
 export type Circle = { readonly cosines: Float64Array; readonly sines: Float64Array };
 
 /** Longest season whose circle is kept, in slots: 64 KiB. */
