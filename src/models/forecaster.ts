@@ -10,7 +10,6 @@ import {
   enterEnsemble,
   expectation,
   leaveEnsemble,
-  LESSON_NUMBERS,
   newestSlot,
   openEnsemble,
   PENDING_MAX,
@@ -29,7 +28,7 @@ import {
 import { componentsOf } from "./components.ts";
 import { priorDependence } from "./dependence.ts";
 import { KeptRuns } from "./kept_runs.ts";
-import { ADAPT_LEADS_MAX } from "./neural_adapt.ts";
+import { ADAPT_LEADS_MAX, LESSON_NUMBERS } from "./neural_adapt.ts";
 import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
 import { latentPaths } from "./paths.ts";
 import { refit } from "./refit.ts";
@@ -46,6 +45,7 @@ import {
   sampleTime,
 } from "./sample_buffer.ts";
 import { sampleSlotTime, slotTime } from "./slot_clock.ts";
+import { absorbSlots, slotsAhead } from "./slots_ahead.ts";
 import { GRID_ROOM_MAX } from "./slot_grid.ts";
 import { dropStandstill, isWaking } from "./standstill.ts";
 import { STRUCTURAL_STATES_MAX } from "./structural_layout.ts";
@@ -88,6 +88,20 @@ export type ForecasterModel = Model<ForecasterState> & {
 
   /** Fits anew to the samples of the buffer, which were changed. */
   refit(state: ForecasterState): void;
+
+  /**
+   * As `absorb`, as far as the sample at which the model would be fitted anew: that is left to the
+   * caller (`refit`).
+   *
+   * @param onTaken  told of each sample with a value as it is taken in, by its index
+   */
+  absorbUntilFit(
+    state: ForecasterState,
+    timesS: Float64Array,
+    values: Float64Array,
+    oneStep: OneStep | undefined,
+    onTaken: (index: number) => void,
+  ): Absorption;
 };
 
 /** Leads that have statistics of their own; longer horizons extend the last. */
@@ -343,27 +357,39 @@ function isOther({ buffer, config }: ForecasterState, run: EnsembleRun, value: n
   return isWaking(run.state, value) || showsNewSeason(buffer, config.seasonsS, run.state);
 }
 
+/** Where an absorption ended: samples that it went through, and whether a fit is due then. */
+export interface Absorption {
+  readonly count: number;
+  readonly isFitDue: boolean;
+}
+
+/**
+ * Goes through samples, one by one or those of some slots together.
+ *
+ * @param onTaken  told of each sample with a value; where there is one, a fit is left to the caller
+ */
 function absorbInto(
   members: readonly MemberName[],
   state: ForecasterState,
   timesS: Float64Array,
   values: Float64Array,
   oneStep: OneStep | undefined,
-): void {
+  onTaken?: (index: number) => void,
+): Absorption {
   let run: EnsembleRun | null = state.ensemble === null ? null : openRuns.of(state.ensemble);
   if (run !== null) enterEnsemble(run);
   try {
-    for (let i = 0; i < timesS.length; i++) {
-      const time = timesS[i]!;
-      const value = values[i]!;
-      if (isBlurred(state, time)) continue;
-      if (oneStep !== undefined) expectInto(state, run, time, i, oneStep);
-      if (!takeSample(state, time, value)) continue;
-      if (run !== null) {
-        const u = sampleSlotTime(run.state.clock, time);
-        if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
+    for (let i = 0; i < timesS.length;) {
+      const slots = run === null ? 0 : slotsAhead(state, run, timesS, values, i);
+      if (slots > 0) {
+        absorbSlots(state, run!, { timesS, values, from: i, to: i + slots }, oneStep, onTaken);
+        i += slots;
+      } else if (!absorbOne(state, run, timesS[i]!, values[i]!, i++, oneStep, onTaken)) {
+        continue;
       }
-      if (state.seen < state.nextRefit && (run === null || !isOther(state, run, value))) continue;
+      const isYoung = state.seen < state.nextRefit;
+      if (isYoung && (run === null || slots > 0 || !isOther(state, run, values[i - 1]!))) continue;
+      if (onTaken !== undefined) return { count: i, isFitDue: true };
       if (run !== null) leaveEnsemble(run);
       run = null;
       refitState(members, state, []);
@@ -373,6 +399,27 @@ function absorbInto(
   } finally {
     if (run !== null) leaveEnsemble(run);
   }
+  return { count: timesS.length, isFitDue: false };
+}
+
+/** Absorbs one sample; returns whether it has a value and a time of its own. */
+function absorbOne(
+  state: ForecasterState,
+  run: EnsembleRun | null,
+  time: number,
+  value: number,
+  at: number,
+  oneStep: OneStep | undefined,
+  onTaken: ((index: number) => void) | undefined,
+): boolean {
+  if (isBlurred(state, time)) return false;
+  if (oneStep !== undefined) expectInto(state, run, time, at, oneStep);
+  if (!takeSample(state, time, value)) return false;
+  onTaken?.(at);
+  if (run === null) return true;
+  const u = sampleSlotTime(run.state.clock, time);
+  if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
+  return true;
 }
 
 function expectInto(
@@ -422,7 +469,11 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
     name,
     stateBytesMax: stateBytesMax(members),
     initialState: emptyState,
-    absorb: (state, timesS, values, oneStep) => absorbInto(members, state, timesS, values, oneStep),
+    absorb(state, timesS, values, oneStep) {
+      absorbInto(members, state, timesS, values, oneStep);
+    },
+    absorbUntilFit: (state, timesS, values, oneStep, onTaken) =>
+      absorbInto(members, state, timesS, values, oneStep, onTaken),
     forecast(state, timesS, quantiles) {
       checkQuantiles(quantiles);
       if (state.seen === 0) {
