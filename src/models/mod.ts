@@ -14,7 +14,7 @@ import {
 } from "./registry.ts";
 
 /** Version of the members' behaviour; it goes into every model's name and hash. */
-const VERSION = 6;
+const VERSION = 7;
 
 /** The members of the committee, in the order in which ties are broken. */
 const COMMITTEE: readonly MemberName[] = [
