@@ -10,10 +10,16 @@ import { Figures } from "../src/cli/evaluate/figures.ts";
 import { readRecords, textOf } from "../src/cli/evaluate/store.ts";
 import { ARGS, runBench } from "./args.ts";
 import { type Claim, type StaleFigure, tell } from "./report/claims.ts";
-import { accuracyClaims, detectionClaims, speedClaims } from "./report/readme_claims.ts";
+import {
+  accuracyClaims,
+  detectionClaims,
+  simdClaims,
+  speedClaims,
+} from "./report/readme_claims.ts";
 import { readStored } from "./report/stored.ts";
 
 const PAGE = new URL("../README.md", import.meta.url).pathname;
+const SIMD_PAGE = new URL("../docs/simd.md", import.meta.url);
 const RESULTS = new URL("results/", import.meta.url).pathname;
 
 /** What README.md claims, with the figures that are stored. */
@@ -28,7 +34,12 @@ export async function readmeClaims(): Promise<Claim[]> {
     peers: JSON.parse(peers),
     detection,
   };
-  return [...accuracyClaims(scores), ...detectionClaims(scores), ...speedClaims(readStored())];
+  return [
+    ...accuracyClaims(scores),
+    ...detectionClaims(scores),
+    ...speedClaims(readStored()),
+    ...simdClaims(await Deno.readTextFile(SIMD_PAGE)),
+  ];
 }
 
 /** Figures of README.md that are not what is stored; writes what is where asked to. */

@@ -224,6 +224,21 @@ function gpuClaims(stored: Stored): Claim[] {
   ];
 }
 
+/**
+ * Claims about the kernels of a CPU, of the table of iterations in docs/simd.md.
+ *
+ * @throws {RangeError} the page has no such table
+ */
+export function simdClaims(page: string): Claim[] {
+  const table = /^\| member \| twins, ms.*\n.*\n((?:\|.*\n)+)/m.exec(page)?.[1];
+  if (table === undefined) throw new RangeError("The page has no table of training iterations");
+  const ratios = table.trim().split("\n").map((row) => Number(row.split("|").at(-2)));
+  return [{
+    text: "(training iterations # to # times as fast as with the twins, on one core)",
+    figures: span(ratios, (ratio) => digits(ratio, 2)),
+  }];
+}
+
 /** Claims about speed. @throws {TypeError} one of the benches was not recorded */
 export function speedClaims(stored: Stored): Claim[] {
   return [...ingestClaims(stored), ...modelClaims(stored.models!.data), ...gpuClaims(stored)];

@@ -5,29 +5,17 @@ import {
   type EnsembleRun,
   expectation,
   newestSlot,
-  openEnsemble,
 } from "../../src/models/ensemble.ts";
 import { forecastFromNewest } from "../../src/models/ensemble_forecast.ts";
 import type { MemberName } from "../../src/models/members.ts";
-import { refit } from "../../src/models/refit.ts";
 import { GRID_SLOTS_MAX } from "../../src/models/slot_grid.ts";
-import { hours, seasonalWalk } from "./_series.ts";
+import { fittedRun } from "./_ensembles.ts";
+import { seasonalWalk } from "./_series.ts";
 
 const LENGTH = 240;
 
 function runOf(members: MemberName[], values = seasonalWalk(LENGTH, 5)): EnsembleRun {
-  const { state } = refit({
-    members,
-    horizon: 12,
-    seasonsS: [],
-    times: hours(values.length),
-    values,
-    seen: values.length,
-    records: [],
-    prefixes: [],
-    before: null,
-  });
-  return openEnsemble(state);
+  return fittedRun(members, values);
 }
 
 Deno.test("ensembleObserve() fills slots without samples and marks them unknown", () => {

@@ -48,7 +48,9 @@ function fitsOf(values: Float64Array, changes: Parameters<typeof channel>[0] = {
 }
 
 Deno.test("absorb() fits at 8 values and then each time their count has doubled", () => {
-  assert.deepEqual(fitsOf(noise(300, 4)), [8, 16, 32, 64, 128, 256]);
+  // Declared to have no season, so that none is looked for.
+  const fits = fitsOf(noise(300, 4), { seasonsS: [HOUR_S] });
+  assert.deepEqual(fits, [8, 16, 32, 64, 128, 256]);
   assert.equal(FIRST_FIT_SAMPLES, 8);
 });
 
@@ -58,6 +60,23 @@ Deno.test("absorb() fits a young stream when it first shows a season, and double
   const shown = fits.findIndex((count) => count > 64 && count < 128);
   assert.deepEqual(fits.slice(0, shown), [8, 16, 32, 64]);
   assert.deepEqual(fits.slice(shown), [fits[shown], 2 * fits[shown]!]);
+});
+
+Deno.test("absorb() serves the day of an hourly stream after a day and a half", () => {
+  const [times, wave] = [hours(48), hours(48).map((_, i) => 10 * Math.sin(2 * Math.PI * i / 24))];
+  let [missed, missedLast] = [0, 0];
+  for (let seed = 1; seed <= 5; seed++) {
+    const state = model.initialState(channel());
+    const values = noise(36, seed).map((error, i) => wave[i]! + error);
+    model.absorb(state, times.subarray(0, 36), values);
+    assert.deepEqual(state.ensemble!.seasons.map(({ slots }) => slots), [24]);
+    const medians = model.forecast(state, times.subarray(36), Float64Array.of(0.5));
+    medians.forEach((median, l) => {
+      missed += Math.abs(median - wave[36 + l]!);
+      missedLast += Math.abs(values[35]! - wave[36 + l]!);
+    });
+  }
+  assert.ok(missed < 0.4 * missedLast, `${missed} of ${missedLast}`);
 });
 
 Deno.test("absorb() takes in a declared season's companion when enough of it was seen", () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { nextUniform, seedRandom } from "../../src/base/random.ts";
 import type { MemberName } from "../../src/models/members.ts";
 import { deviationOf, meanOf, type RefitInput, settingOf } from "../../src/models/refit_setting.ts";
+import { refitInput } from "./_ensembles.ts";
 import { HOUR_S, hours, seasonalWalk } from "./_series.ts";
 
 const MEMBERS: MemberName[] = [
@@ -13,17 +14,7 @@ const MEMBERS: MemberName[] = [
 ];
 
 function inputOf(values: Float64Array, times = hours(values.length)): RefitInput {
-  return {
-    members: MEMBERS,
-    horizon: 12,
-    seasonsS: [],
-    times,
-    values,
-    seen: values.length,
-    records: [],
-    prefixes: [],
-    before: null,
-  };
+  return refitInput(MEMBERS, values, { times });
 }
 
 Deno.test("settingOf() finds season, units and the members that the series supports", () => {

@@ -19,19 +19,20 @@ const BLOCK_LEADS = 64;
 const COLUMNS = ANCHORS + 1 + LEVELS.length;
 
 /**
- * Where leads are decoded roughly: every one of the first, every second one after them, every third
+ * Where leads are decoded roughly: every one of the first, every second one after them, every sixth
  * one from there on. Between two such the columns lie on a straight line, and are mixed with each
  * lead's own anchors.
  */
 const EVERY_LEAD = 4;
 const EVERY_SECOND_LEAD = 12;
+const FAR_STRIDE = 6;
 
 /** The rows among `count` that are decoded themselves; the last one always is. */
 export function knotRows(count: number): number[] {
   const knots: number[] = [];
   for (let row = 0; row < count - 1;) {
     knots.push(row);
-    row += row < EVERY_LEAD - 1 ? 1 : row < EVERY_SECOND_LEAD - 1 ? 2 : 3;
+    row += row < EVERY_LEAD - 1 ? 1 : row < EVERY_SECOND_LEAD - 1 ? 2 : FAR_STRIDE;
   }
   return [...knots, count - 1];
 }
