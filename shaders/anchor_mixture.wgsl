@@ -1,5 +1,11 @@
-// Quantiles around a mixture of anchors; equations in src/ops/anchor_mixture.ts. An invocation has
-// a row: ANCHORS logits, a spread and LEVELS raw offsets, whose middle one is MIDDLE.
+// Quantiles around a mixture of anchors; equations in src/ops/anchor_mixture.ts.
+//
+// mix              the quantiles
+// back_to_z        the gradients of logits, spread and raw offsets
+// back_to_anchors  those of anchors and scale; `valid` has none
+//
+// An invocation has a row: ANCHORS logits, a spread and LEVELS raw offsets, whose middle one is
+// MIDDLE.
 #import shared/bounds
 #import shared/lowest
 

@@ -30,6 +30,9 @@ export type AdaptiveState = {
 /** The central intervals that are watched. */
 export const WATCHED_LEVELS = [0.8, 0.95] as const;
 
+/** Share of targets that are to fall beyond either side of a level's interval.           [level] */
+const SIDE_MISSES = Float64Array.from(WATCHED_LEVELS, (level) => (1 - level) / 2);
+
 /** Most buckets of lead times. */
 const BUCKETS = 3;
 const SIDES = 2;
@@ -93,16 +96,30 @@ export function adaptiveObserve(
   target: Float64Array,
 ): void {
   const below = levelIndex * SIDES * BUCKETS + bucket;
-  observeSide(state, levelIndex, below, -1, target);
-  observeSide(state, levelIndex, below + BUCKETS, 1, target);
-  const { seen, inside, width } = state;
+  const above = below + BUCKETS;
+  const { logFactor, farRise, seen, inside, width } = state;
+  const position = target[TARGET.position]!;
   const count = seen[levelIndex]! + 1;
   seen[levelIndex] = count;
-  if (Math.abs(target[TARGET.position]!) <= 1) inside[levelIndex] = inside[levelIndex]! + 1;
+  const isInside = Math.abs(position) <= 1;
+  if (isInside) inside[levelIndex] = inside[levelIndex]! + 1;
+  if (isInside && farRise[below] === 0 && farRise[above] === 0) {
+    // What nearly every target does: both sides fall a little.
+    const fall = LEARNING_RATE * target[TARGET.share]! * SIDE_MISSES[levelIndex]!;
+    logFactor[below] = heldFactor(logFactor[below]! - fall);
+    logFactor[above] = heldFactor(logFactor[above]! - fall);
+  } else {
+    observeSide(state, levelIndex, below, -1, target);
+    observeSide(state, levelIndex, above, 1, target);
+  }
   const before = width[levelIndex]!;
   const now = target[TARGET.width]!;
   const share = count < WIDTH_MEMORY ? 1 / count : 1 / WIDTH_MEMORY;
   width[levelIndex] = Number.isNaN(before) ? now : before + share * (now - before);
+}
+
+function heldFactor(log: number): number {
+  return log > LOG_FACTOR_MAX ? LOG_FACTOR_MAX : log < LOG_FACTOR_MIN ? LOG_FACTOR_MIN : log;
 }
 
 /** One side of {@linkcode adaptiveObserve}: −1 below the centre, 1 above. */
@@ -113,7 +130,7 @@ function observeSide(
   side: number,
   target: Float64Array,
 ): void {
-  const expected = (1 - WATCHED_LEVELS[levelIndex]!) / 2;
+  const expected = SIDE_MISSES[levelIndex]!;
   const rate = LEARNING_RATE * target[TARGET.share]!;
   const fall = rate * expected;
   const beyond = side * target[TARGET.position]!;
@@ -126,12 +143,7 @@ function observeSide(
     if (beyond > 1) step = rate * (1 - expected);
     if (risen > 0) farRise[at] = Math.max(0, risen - FAR_RETURN * fall);
   }
-  const moved = logFactor[at]! + step;
-  logFactor[at] = moved > LOG_FACTOR_MAX
-    ? LOG_FACTOR_MAX
-    : moved < LOG_FACTOR_MIN
-    ? LOG_FACTOR_MIN
-    : moved;
+  logFactor[at] = heldFactor(logFactor[at]! + step);
 }
 
 /**

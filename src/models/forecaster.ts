@@ -15,7 +15,6 @@ import {
   enterEnsemble,
   expectation,
   leaveEnsemble,
-  LESSON_NUMBERS,
   newestSlot,
   openEnsemble,
   PENDING_MAX,
@@ -27,7 +26,7 @@ import { filtersOf, kindOf, type MemberName, readoutsOf } from "./members.ts";
 import { componentsOf } from "./components.ts";
 import { priorDependence } from "./dependence.ts";
 import { KeptRuns } from "./kept_runs.ts";
-import { ADAPT_LEADS_MAX } from "./neural_adapt.ts";
+import { ADAPT_LEADS_MAX, LESSON_NUMBERS } from "./neural_adapt.ts";
 import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
 import { latentPaths } from "./paths.ts";
 import { refit } from "./refit.ts";
@@ -44,6 +43,7 @@ import {
   sampleTime,
 } from "./sample_buffer.ts";
 import { sampleSlotTime, slotTime } from "./slot_clock.ts";
+import { absorbSlots, slotsAhead } from "./slots_ahead.ts";
 import { GRID_ROOM_MAX } from "./slot_grid.ts";
 import { dropStandstill, isWaking } from "./standstill.ts";
 import { STRUCTURAL_STATES_MAX } from "./structural_layout.ts";
@@ -340,17 +340,16 @@ function absorbInto(
   let run: EnsembleRun | null = state.ensemble === null ? null : openRuns.of(state.ensemble);
   if (run !== null) enterEnsemble(run);
   try {
-    for (let i = 0; i < timesS.length; i++) {
-      const time = timesS[i]!;
-      const value = values[i]!;
-      if (isBlurred(state, time)) continue;
-      if (oneStep !== undefined) expectInto(state, run, time, i, oneStep);
-      if (!takeSample(state, time, value)) continue;
-      if (run !== null) {
-        const u = sampleSlotTime(run.state.clock, time);
-        if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
+    for (let i = 0; i < timesS.length;) {
+      const slots = run === null ? 0 : slotsAhead(state, run, timesS, values, i);
+      if (slots > 0) {
+        absorbSlots(state, run!, { timesS, values, from: i, to: i + slots }, oneStep);
+        i += slots;
+      } else if (!absorbOne(state, run, timesS[i]!, values[i]!, i++, oneStep)) {
+        continue;
       }
-      if (state.seen < state.nextRefit && (run === null || !isOther(state, run, value))) continue;
+      const isYoung = state.seen < state.nextRefit;
+      if (isYoung && (run === null || slots > 0 || !isOther(state, run, values[i - 1]!))) continue;
       if (run !== null) leaveEnsemble(run);
       run = null;
       refitState(members, state, []);
@@ -360,6 +359,24 @@ function absorbInto(
   } finally {
     if (run !== null) leaveEnsemble(run);
   }
+}
+
+/** Absorbs one sample; returns whether it has a value and a time of its own. */
+function absorbOne(
+  state: ForecasterState,
+  run: EnsembleRun | null,
+  time: number,
+  value: number,
+  at: number,
+  oneStep: OneStep | undefined,
+): boolean {
+  if (isBlurred(state, time)) return false;
+  if (oneStep !== undefined) expectInto(state, run, time, at, oneStep);
+  if (!takeSample(state, time, value)) return false;
+  if (run === null) return true;
+  const u = sampleSlotTime(run.state.clock, time);
+  if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
+  return true;
 }
 
 function expectInto(
