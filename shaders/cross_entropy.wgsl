@@ -9,6 +9,7 @@
 // class.
 #import shared/bounds
 #import shared/activation
+#import shared/lowest
 #import shared/whole_number
 #if WIDE
 #import shared/row_max
@@ -26,9 +27,6 @@ struct Dims { rows: u32, classes: u32 }
 @group(0) @binding(6) var<storage, read_write> gradLogits: array<f32>;
 @group(0) @binding(7) var<storage, read_write> gradTargets: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
-
-/// Below every finite f32.
-const LOWEST = -3.4028234e38;
 
 #if WIDE
 /// Classes that one invocation goes through lie this far apart.

@@ -1,5 +1,10 @@
-// Some samples of each length by their places, and the gradient of what they were taken from; see
-// src/ops/pick_samples.ts. An invocation has one Element, VECTOR features, and so are sizes.
+// Some samples of each length by their places: out[b, p] = x[b, at[b, p]].
+//
+// pick              the samples
+// gather_gradients  back: every sample of x looks through the picks of its row
+// clear_places      places have no gradient
+//
+// An invocation has one Element, VECTOR features, and so are sizes.
 #import shared/bounds
 #import shared/vector
 #import shared/whole_number

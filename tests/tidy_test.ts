@@ -172,6 +172,30 @@ const BANNED: readonly { readonly pattern: RegExp; readonly instead: string }[] 
   { pattern: /\bnot implemented\b/i, instead: "the implementation" },
 ];
 
+/** Beyond this many entry points a shader's head says what each is for. */
+const UNTOLD_ENTRIES_MAX = 2;
+
+Deno.test("every shader begins with what it computes, and one of many passes with each", () => {
+  const shaders = list("shaders/**/*.wgsl").map((path) => {
+    const text = Deno.readTextFileSync(`${ROOT}/${path}`);
+    return { path, text, head: /^(?:\/\/.*\n)+/.exec(text)?.[0] ?? "" };
+  });
+  const untold = shaders.filter(({ head }) => head === "").map(({ path }) => path);
+  for (const { path, text, head } of shaders) {
+    const entries = [...text.matchAll(/^@compute.*\nfn (\w+)/gm)].map(([, name]) => name!);
+    if (entries.length <= UNTOLD_ENTRIES_MAX) continue;
+    // The passes of a shader that is in parts are told by the one that imports them.
+    const line = `#import ${path.slice("shaders/".length, -".wgsl".length)}\n`;
+    const importing = shaders.filter((other) => other.text.includes(line));
+    const told = [head, ...importing.map((other) => other.head)].join("\n");
+    for (const entry of entries) {
+      const name = new RegExp(`\\b${entry.replace(/_backward$/, "(_backward)?")}\\b`);
+      if (!name.test(told)) untold.push(`${path}: ${entry}`);
+    }
+  }
+  assert.deepEqual(untold, []);
+});
+
 Deno.test("no banned words", () => {
   const found: string[] = [];
   for (const file of sources()) {

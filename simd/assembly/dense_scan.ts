@@ -101,7 +101,7 @@ function lanesInto(
   const whole = rows & ~3;
   for (let i = 0; i < rows; i++) {
     const isWhole = i < whole;
-    const step = isWhole ? 4 * LANES_BYTES : LANES_BYTES;
+    const step: usize = isWhole ? 4 * LANES_BYTES : LANES_BYTES;
     const index = isWhole ? (i - (i & 3)) * columns + (i & 3) : i * columns;
     let place = to + <usize> index * LANES_BYTES;
     for (let j = 0; j < columns; j += 4) {

@@ -1,6 +1,11 @@
 import { AR_LAGS_MAX } from "./ar_differences.ts";
 import { InvalidValueError } from "../base/errors.ts";
-import { adaptiveStart, type AdaptiveState, WATCHED_LEVELS } from "./adaptive_coverage.ts";
+import {
+  adaptiveStart,
+  type AdaptiveState,
+  LOG_FACTOR_AT_ONCE,
+  WATCHED_LEVELS,
+} from "./adaptive_coverage.ts";
 import { FEATURES_MAX, LIGHT_FEATURES_MAX } from "./bank.ts";
 import { ERROR_RING_MAX, PHASE_PER_HORIZON_MAX } from "./calibration.ts";
 import {
@@ -10,7 +15,6 @@ import {
   enterEnsemble,
   expectation,
   leaveEnsemble,
-  LESSON_NUMBERS,
   newestSlot,
   openEnsemble,
   PENDING_MAX,
@@ -18,11 +22,18 @@ import {
 import { ensembleQuantiles, issueWhenDue, memberShares } from "./ensemble_forecast.ts";
 import { priorShape } from "./error_shape.ts";
 import { WAITING_FORECASTS_MAX } from "./filter_track.ts";
-import { filtersOf, kindOf, type MemberName, readoutsOf } from "./members.ts";
+import {
+  filtersOf,
+  isSigned,
+  isTransformed,
+  kindOf,
+  type MemberName,
+  readoutsOf,
+} from "./members.ts";
 import { componentsOf } from "./components.ts";
 import { priorDependence } from "./dependence.ts";
 import { KeptRuns } from "./kept_runs.ts";
-import { ADAPT_LEADS_MAX } from "./neural_adapt.ts";
+import { ADAPT_LEADS_MAX, LESSON_NUMBERS } from "./neural_adapt.ts";
 import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
 import { latentPaths } from "./paths.ts";
 import { refit } from "./refit.ts";
@@ -39,6 +50,7 @@ import {
   sampleTime,
 } from "./sample_buffer.ts";
 import { sampleSlotTime, slotTime } from "./slot_clock.ts";
+import { absorbSlots, slotsAhead } from "./slots_ahead.ts";
 import { GRID_ROOM_MAX } from "./slot_grid.ts";
 import { dropStandstill, isWaking } from "./standstill.ts";
 import { STRUCTURAL_STATES_MAX } from "./structural_layout.ts";
@@ -81,6 +93,20 @@ export type ForecasterModel = Model<ForecasterState> & {
 
   /** Fits anew to the samples of the buffer, which were changed. */
   refit(state: ForecasterState): void;
+
+  /**
+   * As `absorb`, as far as the sample at which the model would be fitted anew: that is left to the
+   * caller (`refit`).
+   *
+   * @param onTaken  told of each sample with a value as it is taken in, by its index
+   */
+  absorbUntilFit(
+    state: ForecasterState,
+    timesS: Float64Array,
+    values: Float64Array,
+    oneStep: OneStep | undefined,
+    onTaken: (index: number) => void,
+  ): Absorption;
 };
 
 /** Leads that have statistics of their own; longer horizons extend the last. */
@@ -107,13 +133,24 @@ export const OPEN_ENSEMBLES_MAX = 2048;
 const openRuns = new KeptRuns(OPEN_ENSEMBLES_MAX, openEnsemble);
 
 /**
- * An upper bound of the packed state, from the limits of its parts.
+ * An upper bound of the packed state, from the limits of its parts. Members on the log or root and
+ * those that stand in for them are never there together.
  *
  * @param networkBytes  the bound of a network's own part by its id; default that of one that serves
  */
 export function stateBytesMax(
   members: readonly MemberName[],
   networkBytes: (id: string) => number = (id) => networkOfId(id).stateBytesMax,
+): number {
+  const [signed, other] = [isTransformed, isSigned].map((isOut) =>
+    bytesMaxOf(members.filter((name) => !isOut(name)), networkBytes)
+  );
+  return Math.max(signed!, other!);
+}
+
+function bytesMaxOf(
+  members: readonly MemberName[],
+  networkBytes: (id: string) => number,
 ): number {
   const leads = LEARNED_LEADS_MAX;
   const packed = (size: number) => size * (size + 1) / 2;
@@ -325,27 +362,39 @@ function isOther({ buffer, config }: ForecasterState, run: EnsembleRun, value: n
   return isWaking(run.state, value) || showsNewSeason(buffer, config.seasonsS, run.state);
 }
 
+/** Where an absorption ended: samples that it went through, and whether a fit is due then. */
+export interface Absorption {
+  readonly count: number;
+  readonly isFitDue: boolean;
+}
+
+/**
+ * Goes through samples, one by one or those of some slots together.
+ *
+ * @param onTaken  told of each sample with a value; where there is one, a fit is left to the caller
+ */
 function absorbInto(
   members: readonly MemberName[],
   state: ForecasterState,
   timesS: Float64Array,
   values: Float64Array,
   oneStep: OneStep | undefined,
-): void {
+  onTaken?: (index: number) => void,
+): Absorption {
   let run: EnsembleRun | null = state.ensemble === null ? null : openRuns.of(state.ensemble);
   if (run !== null) enterEnsemble(run);
   try {
-    for (let i = 0; i < timesS.length; i++) {
-      const time = timesS[i]!;
-      const value = values[i]!;
-      if (isBlurred(state, time)) continue;
-      if (oneStep !== undefined) expectInto(state, run, time, i, oneStep);
-      if (!takeSample(state, time, value)) continue;
-      if (run !== null) {
-        const u = sampleSlotTime(run.state.clock, time);
-        if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
+    for (let i = 0; i < timesS.length;) {
+      const slots = run === null ? 0 : slotsAhead(state, run, timesS, values, i);
+      if (slots > 0) {
+        absorbSlots(state, run!, { timesS, values, from: i, to: i + slots }, oneStep, onTaken);
+        i += slots;
+      } else if (!absorbOne(state, run, timesS[i]!, values[i]!, i++, oneStep, onTaken)) {
+        continue;
       }
-      if (state.seen < state.nextRefit && (run === null || !isOther(state, run, value))) continue;
+      const isYoung = state.seen < state.nextRefit;
+      if (isYoung && (run === null || slots > 0 || !isOther(state, run, values[i - 1]!))) continue;
+      if (onTaken !== undefined) return { count: i, isFitDue: true };
       if (run !== null) leaveEnsemble(run);
       run = null;
       refitState(members, state, []);
@@ -355,6 +404,27 @@ function absorbInto(
   } finally {
     if (run !== null) leaveEnsemble(run);
   }
+  return { count: timesS.length, isFitDue: false };
+}
+
+/** Absorbs one sample; returns whether it has a value and a time of its own. */
+function absorbOne(
+  state: ForecasterState,
+  run: EnsembleRun | null,
+  time: number,
+  value: number,
+  at: number,
+  oneStep: OneStep | undefined,
+  onTaken: ((index: number) => void) | undefined,
+): boolean {
+  if (isBlurred(state, time)) return false;
+  if (oneStep !== undefined) expectInto(state, run, time, at, oneStep);
+  if (!takeSample(state, time, value)) return false;
+  onTaken?.(at);
+  if (run === null) return true;
+  const u = sampleSlotTime(run.state.clock, time);
+  if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
+  return true;
 }
 
 function expectInto(
@@ -404,7 +474,11 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
     name,
     stateBytesMax: stateBytesMax(members),
     initialState: emptyState,
-    absorb: (state, timesS, values, oneStep) => absorbInto(members, state, timesS, values, oneStep),
+    absorb(state, timesS, values, oneStep) {
+      absorbInto(members, state, timesS, values, oneStep);
+    },
+    absorbUntilFit: (state, timesS, values, oneStep, onTaken) =>
+      absorbInto(members, state, timesS, values, oneStep, onTaken),
     forecast(state, timesS, quantiles) {
       checkQuantiles(quantiles);
       if (state.seen === 0) {
@@ -436,6 +510,8 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
         if (!isBlurred(state, timesS[i]!)) takeSample(state, timesS[i]!, values[i]!);
       }
       if (state.seen >= FIRST_FIT_SAMPLES) refitState(members, state, CONTEXT_PREFIXES);
+      const isCommittee = state.ensemble !== null && state.ensemble.members.length > 1;
+      if (isCommittee) state.adaptive = adaptiveStart(LOG_FACTOR_AT_ONCE);
       return state;
     },
   };

@@ -14,7 +14,7 @@ import {
 } from "./registry.ts";
 
 /** Version of the members' behaviour; it goes into every model's name and hash. */
-const VERSION = 6;
+const VERSION = 7;
 
 /** The members of the committee, in the order in which ties are broken. */
 const COMMITTEE: readonly MemberName[] = [
@@ -22,6 +22,7 @@ const COMMITTEE: readonly MemberName[] = [
   "seasonal_naive_long",
   "mean",
   "readout_trend",
+  "readout_far_signed",
   "readout_log_far",
   "readout_log_far_light",
   "readout_log_near",

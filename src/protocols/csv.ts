@@ -278,10 +278,7 @@ export const csv: Protocol = {
     return {
       push: (bytes) => splitter.push(bytes),
       finish() {
-        if (!splitter.finish()) {
-          const { line, offset } = splitter.place;
-          throw new ProtocolError(NAME, offset, `Line ${line}: a quote is never closed`);
-        }
+        splitter.finish(NAME);
         if (!reader.hasHeader) throw new ProtocolError(NAME, 0, "Body has no header");
         if (reader.builder.length === 0) throw new ProtocolError(NAME, 0, "Body has no sample");
         return { segments: [reader.builder.build()], ignoredCount: 0 };

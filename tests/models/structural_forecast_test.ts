@@ -27,7 +27,7 @@ function stateOf(slots: readonly number[]): { model: StructuralModel; state: Str
   for (let t = 1; t <= 12; t++) {
     predictTo(model, state, t + 0.1 * (t % 3));
     observationRowInto(model.layout, state.u, work.row);
-    observe(state, work, Math.sin(t), { value: 0, variance: 0 });
+    observe(state, work, Math.sin(t), { mean: 0, value: 0, variance: 0 });
   }
   return { model, state };
 }

@@ -106,7 +106,7 @@ function step(
   value: number,
 ): Innovation {
   const work = plainWork(model.layout.size);
-  const out = { value: 0, variance: 0 };
+  const out = { mean: 0, value: 0, variance: 0 };
   predictTo(model, state, u);
   observationRowInto(model.layout, u, work.row);
   observe(state, work, value, out);
