@@ -1,5 +1,10 @@
 import { InvalidValueError } from "../base/errors.ts";
-import { PORT_DEFAULT, readConfig, type ServiceConfig, TOKEN_LENGTH_MIN } from "../service/config.ts";
+import {
+  PORT_DEFAULT,
+  readConfig,
+  type ServiceConfig,
+  TOKEN_LENGTH_MIN,
+} from "../service/config.ts";
 import { openLog } from "../service/telemetry.ts";
 import { type Command, type CommandInput, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
 import { type RunningService, startService } from "./start_service.ts";
