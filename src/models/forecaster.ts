@@ -1,5 +1,10 @@
 import { InvalidValueError } from "../base/errors.ts";
-import { adaptiveStart, type AdaptiveState, WATCHED_LEVELS } from "./adaptive_coverage.ts";
+import {
+  adaptiveStart,
+  type AdaptiveState,
+  LOG_FACTOR_AT_ONCE,
+  WATCHED_LEVELS,
+} from "./adaptive_coverage.ts";
 import {
   ensembleObserve,
   type EnsembleRun,
@@ -440,6 +445,8 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
         if (!isBlurred(state, timesS[i]!)) takeSample(state, timesS[i]!, values[i]!);
       }
       if (state.seen >= FIRST_FIT_SAMPLES) refitState(members, state, CONTEXT_PREFIXES);
+      const isCommittee = state.ensemble !== null && state.ensemble.members.length > 1;
+      if (isCommittee) state.adaptive = adaptiveStart(LOG_FACTOR_AT_ONCE);
       return state;
     },
   };
