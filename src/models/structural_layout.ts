@@ -49,13 +49,13 @@ export type StructuralLayout = {
   readonly seasonIndex: Uint8Array;
   /** Turns in a season of each season state.                                [size − seasonStart] */
   readonly turns: Uint16Array;
-  /** Cosines and sines of whole slots; null where a season is not so many, or too long.[season] */
+  /** Circles of the seasons; null where one is no whole number of slots, or long.   [season] */
   readonly circles: readonly Circle[] | null;
   /** Start variance of each season state.                                   [size − seasonStart] */
   readonly startVariance: Float64Array;
 };
 
-/** Cosines and sines of 2π k / length.                                                    [length] */
+/** Cosines and sines of 2π k / length.                                                [length] */
 export type Circle = { readonly cosines: Float64Array; readonly sines: Float64Array };
 
 /** Longest season whose circle is kept, in slots: 64 KiB. */
