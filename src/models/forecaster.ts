@@ -81,6 +81,20 @@ export type ForecasterModel = Model<ForecasterState> & {
 
   /** Fits anew to the samples of the buffer, which were changed. */
   refit(state: ForecasterState): void;
+
+  /**
+   * As `absorb`, as far as the sample at which the model would be fitted anew: that is left to the
+   * caller (`refit`).
+   *
+   * @param onTaken  told of each sample with a value as it is taken in, by its index
+   */
+  absorbUntilFit(
+    state: ForecasterState,
+    timesS: Float64Array,
+    values: Float64Array,
+    oneStep: OneStep | undefined,
+    onTaken: (index: number) => void,
+  ): Absorption;
 };
 
 /** Leads that have statistics of their own; longer horizons extend the last. */
@@ -325,26 +339,39 @@ function isOther({ buffer, config }: ForecasterState, run: EnsembleRun, value: n
   return isWaking(run.state, value) || showsNewSeason(buffer, config.seasonsS, run.state);
 }
 
+/** Where an absorption ended: samples that it went through, and whether a fit is due then. */
+export interface Absorption {
+  readonly count: number;
+  readonly isFitDue: boolean;
+}
+
+/**
+ * Goes through samples, one by one or those of some slots together.
+ *
+ * @param onTaken  told of each sample with a value; where there is one, a fit is left to the caller
+ */
 function absorbInto(
   members: readonly MemberName[],
   state: ForecasterState,
   timesS: Float64Array,
   values: Float64Array,
   oneStep: OneStep | undefined,
-): void {
+  onTaken?: (index: number) => void,
+): Absorption {
   let run: EnsembleRun | null = state.ensemble === null ? null : openRuns.of(state.ensemble);
   if (run !== null) enterEnsemble(run);
   try {
     for (let i = 0; i < timesS.length;) {
       const slots = run === null ? 0 : slotsAhead(state, run, timesS, values, i);
       if (slots > 0) {
-        absorbSlots(state, run!, { timesS, values, from: i, to: i + slots }, oneStep);
+        absorbSlots(state, run!, { timesS, values, from: i, to: i + slots }, oneStep, onTaken);
         i += slots;
-      } else if (!absorbOne(state, run, timesS[i]!, values[i]!, i++, oneStep)) {
+      } else if (!absorbOne(state, run, timesS[i]!, values[i]!, i++, oneStep, onTaken)) {
         continue;
       }
       const isYoung = state.seen < state.nextRefit;
       if (isYoung && (run === null || slots > 0 || !isOther(state, run, values[i - 1]!))) continue;
+      if (onTaken !== undefined) return { count: i, isFitDue: true };
       if (run !== null) leaveEnsemble(run);
       run = null;
       refitState(members, state, []);
@@ -354,6 +381,7 @@ function absorbInto(
   } finally {
     if (run !== null) leaveEnsemble(run);
   }
+  return { count: timesS.length, isFitDue: false };
 }
 
 /** Absorbs one sample; returns whether it has a value and a time of its own. */
@@ -364,10 +392,12 @@ function absorbOne(
   value: number,
   at: number,
   oneStep: OneStep | undefined,
+  onTaken: ((index: number) => void) | undefined,
 ): boolean {
   if (isBlurred(state, time)) return false;
   if (oneStep !== undefined) expectInto(state, run, time, at, oneStep);
   if (!takeSample(state, time, value)) return false;
+  onTaken?.(at);
   if (run === null) return true;
   const u = sampleSlotTime(run.state.clock, time);
   if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
@@ -421,7 +451,11 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
     name,
     stateBytesMax: stateBytesMax(members),
     initialState: emptyState,
-    absorb: (state, timesS, values, oneStep) => absorbInto(members, state, timesS, values, oneStep),
+    absorb(state, timesS, values, oneStep) {
+      absorbInto(members, state, timesS, values, oneStep);
+    },
+    absorbUntilFit: (state, timesS, values, oneStep, onTaken) =>
+      absorbInto(members, state, timesS, values, oneStep, onTaken),
     forecast(state, timesS, quantiles) {
       checkQuantiles(quantiles);
       if (state.seen === 0) {

@@ -48,15 +48,23 @@ export function slotsAhead(
   return most;
 }
 
-/** Absorbs samples that {@linkcode slotsAhead} has found. */
+/**
+ * Absorbs samples that {@linkcode slotsAhead} has found.
+ *
+ * @param onTaken  told of each, once the buffer has it
+ */
 export function absorbSlots(
   state: ForecasterState,
   run: EnsembleRun,
   samples: { timesS: Float64Array; values: Float64Array; from: number; to: number },
   oneStep: OneStep | undefined,
+  onTaken?: (index: number) => void,
 ): void {
   const { timesS, values, from, to } = samples;
-  for (let i = from; i < to; i++) pushSample(state.buffer, timesS[i]!, values[i]!);
+  for (let i = from; i < to; i++) {
+    pushSample(state.buffer, timesS[i]!, values[i]!);
+    onTaken?.(i);
+  }
   state.count += to - from;
   state.seen += to - from;
   state.lastTimeS = timesS[to - 1]!;
