@@ -47,9 +47,16 @@ export type StructuralLayout = {
   readonly sines: Uint8Array;
   /** Which season each state belongs to.                                    [size − seasonStart] */
   readonly seasonIndex: Uint8Array;
+  /** Which harmonic of it.                                                  [size − seasonStart] */
+  readonly orders: Uint8Array;
+  /** A turn of each season, slot by slot; null where one is of no whole slots, or of too many. */
+  readonly turns: readonly Turn[] | null;
   /** Start variance of each season state.                                   [size − seasonStart] */
   readonly startVariance: Float64Array;
 };
+
+/** Cosine and sine of the share of a season that has passed at each of its slots. */
+export type Turn = { readonly cosines: Float64Array; readonly sines: Float64Array };
 
 /** Positions in a parameter vector; all but the damping are log10 of variances. */
 export const THETA = { level: 0, slope: 1, damping: 2, ou: 3, season: 5, size: 7 } as const;
@@ -71,13 +78,20 @@ export const STRUCTURAL_STATES_MAX = 2 + OU_MAX + 2 * (HARMONICS_MAX + 16);
 
 const HARMONIC_START_VARIANCE = 10 ** 1.5;
 
-type Harmonic = { omega: number; variance: number; season: number; nyquist: boolean };
+type Harmonic = {
+  omega: number;
+  order: number;
+  variance: number;
+  season: number;
+  nyquist: boolean;
+};
 
 function harmonicsOf(seasons: readonly Season[]): Harmonic[] {
   const out: Harmonic[] = [];
   const add = (season: number, length: number, j: number, variance: number) =>
     out.push({
       omega: 2 * Math.PI * j / length,
+      order: j,
       variance,
       season,
       nyquist: Math.abs(j / length - 0.5) < 1e-9,
@@ -104,6 +118,32 @@ function harmonicsOf(seasons: readonly Season[]): Harmonic[] {
   return out;
 }
 
+/** Slots of a season that are tabled at most, and seasons whose tables a thread keeps. */
+export const TURN_SLOTS_MAX = 4096;
+export const TURNS_MAX = 32;
+
+const turnsBySlots = new Map<number, Turn>();
+
+function turnOf(slots: number): Turn {
+  const known = turnsBySlots.get(slots);
+  if (known !== undefined) return known;
+  const table = (of: (angle: number) => number) =>
+    Float64Array.from({ length: slots }, (_, slot) => of(2 * Math.PI * slot / slots));
+  const turn = { cosines: table(Math.cos), sines: table(Math.sin) };
+  // The oldest goes: a Map keeps the order of insertion.
+  if (turnsBySlots.size >= TURNS_MAX) turnsBySlots.delete(turnsBySlots.keys().next().value!);
+  turnsBySlots.set(slots, turn);
+  return turn;
+}
+
+function turnsOf(seasons: readonly Season[]): readonly Turn[] | null {
+  const lengths = seasons.slice(0, 2).map(({ length }) => length);
+  const isTabled = lengths.every((length) =>
+    Number.isInteger(length) && length >= 1 && length <= TURN_SLOTS_MAX
+  );
+  return isTabled ? lengths.map(turnOf) : null;
+}
+
 /** Lays out the states of a kind for the given seasons (at most two). */
 export function structuralLayout(
   kind: StructuralKind,
@@ -112,6 +152,7 @@ export function structuralLayout(
   const omegas: number[] = [];
   const sines: number[] = [];
   const seasonIndex: number[] = [];
+  const orders: number[] = [];
   const startVariance: number[] = [];
   for (const harmonic of harmonicsOf(seasons)) {
     // At half the sampling rate the sine is zero on every slot.
@@ -119,6 +160,7 @@ export function structuralLayout(
       omegas.push(harmonic.omega);
       sines.push(sine);
       seasonIndex.push(harmonic.season);
+      orders.push(harmonic.order);
       startVariance.push(harmonic.variance);
     }
   }
@@ -133,6 +175,8 @@ export function structuralLayout(
     twiceCosines: Float64Array.from(omegas, (omega) => 2 * Math.cos(omega)),
     sines: Uint8Array.from(sines),
     seasonIndex: Uint8Array.from(seasonIndex),
+    orders: Uint8Array.from(orders),
+    turns: turnsOf(seasons),
     startVariance: Float64Array.from(startVariance),
   };
 }
@@ -170,12 +214,44 @@ export function phasesAt(layout: StructuralLayout, phases: SeasonPhases, u: numb
   phases.u = u;
   phases.values = others;
   if (otherU === u) return others;
-  const { omegas, sines } = layout;
+  const { omegas, sines, turns } = layout;
+  if (turns !== null && Number.isInteger(u)) {
+    turnInto(layout, turns, u, others);
+    return others;
+  }
   for (let i = 0; i < others.length; i++) {
     const angle = omegas[i]! * u;
     others[i] = sines[i] === 1 ? Math.sin(angle) : Math.cos(angle);
   }
   return others;
+}
+
+/** Slot of a season of `slots` slots in which whole slot `u` lies. */
+function slotOf(u: number, slots: number): number {
+  const slot = u % slots;
+  return (slot < 0 ? slot + slots : slot) | 0;
+}
+
+/** The phases at a whole slot: harmonic j is where the season is after j times as many slots. */
+function turnInto(
+  { sines, seasonIndex, orders }: StructuralLayout,
+  turns: readonly Turn[],
+  u: number,
+  out: Float64Array,
+): void {
+  let season = -1;
+  let slot = 0;
+  let slots = 1;
+  for (let i = 0; i < out.length; i++) {
+    if (seasonIndex[i] !== season) {
+      season = seasonIndex[i]!;
+      slots = turns[season]!.cosines.length;
+      slot = slotOf(u, slots);
+    }
+    const { cosines, sines: heights } = turns[season]!;
+    const at = orders[i]! * slot % slots;
+    out[i] = sines[i] === 1 ? heights[at]! : cosines[at]!;
+  }
 }
 
 /** Writes the observation row at slot time `u`.                                          [size] */

@@ -2,8 +2,12 @@ import assert from "node:assert/strict";
 import { FILTER_KINDS } from "../../src/models/members.ts";
 import {
   observationRowInto,
+  phasesAt,
+  seasonPhases,
   STRUCTURAL_STATES_MAX,
   structuralLayout,
+  TURN_SLOTS_MAX,
+  TURNS_MAX,
 } from "../../src/models/structural_layout.ts";
 import { STEADY } from "./_kinds.ts";
 
@@ -35,4 +39,28 @@ Deno.test("structuralLayout() gives a season that is not weekly three harmonics"
   const layout = structuralLayout(STEADY, [{ length: 7, slots: 7 }, year]);
   assert.equal(layout.seasonIndex.filter((index) => index === 1).length, 6);
   assert.equal(layout.seasonIndex.filter((index) => index === 0).length, 6);
+});
+
+Deno.test("phasesAt() turns each harmonic by its frequency, from tables where seasons are whole", () => {
+  const seasonsOf = (...lengths: number[]) => lengths.map((length) => ({ length, slots: length }));
+  const all = [
+    seasonsOf(24, 168),
+    seasonsOf(7, 10),
+    seasonsOf(24.5),
+    seasonsOf(12, 100.25),
+    seasonsOf(TURN_SLOTS_MAX + 1),
+    // More than are kept, the first ones forgotten when they come again.
+    ...Array.from({ length: TURNS_MAX + 3 }, (_, i) => seasonsOf(5 + i)),
+  ];
+  for (const seasons of [...all, ...all]) {
+    const layout = structuralLayout(FILTER_KINDS.far, seasons);
+    const phases = seasonPhases(layout);
+    for (const u of [0, -1, 5, 23.25, -30, 1e6 + 13]) {
+      phasesAt(layout, phases, u).forEach((value, i) => {
+        const angle = layout.omegas[i]! * u;
+        const expected = layout.sines[i] === 1 ? Math.sin(angle) : Math.cos(angle);
+        assert.ok(Math.abs(value - expected) < 1e-8, `${seasons[0]!.length}, ${u}, ${i}`);
+      });
+    }
+  }
 });
