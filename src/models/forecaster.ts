@@ -17,7 +17,14 @@ import {
 import { ensembleQuantiles, issueWhenDue, memberShares } from "./ensemble_forecast.ts";
 import { priorShape } from "./error_shape.ts";
 import { WAITING_FORECASTS_MAX } from "./filter_track.ts";
-import { filtersOf, kindOf, type MemberName, readoutsOf } from "./members.ts";
+import {
+  filtersOf,
+  isSigned,
+  isTransformed,
+  kindOf,
+  type MemberName,
+  readoutsOf,
+} from "./members.ts";
 import { componentsOf } from "./components.ts";
 import { priorDependence } from "./dependence.ts";
 import { KeptRuns } from "./kept_runs.ts";
@@ -121,13 +128,24 @@ export const OPEN_ENSEMBLES_MAX = 2048;
 const openRuns = new KeptRuns(OPEN_ENSEMBLES_MAX, openEnsemble);
 
 /**
- * An upper bound of the packed state, from the limits of its parts.
+ * An upper bound of the packed state, from the limits of its parts. Members on the log or root and
+ * those that stand in for them are never there together.
  *
  * @param networkBytes  the bound of a network's own part by its id; default that of one that serves
  */
 export function stateBytesMax(
   members: readonly MemberName[],
   networkBytes: (id: string) => number = (id) => networkOfId(id).stateBytesMax,
+): number {
+  const [signed, other] = [isTransformed, isSigned].map((isOut) =>
+    bytesMaxOf(members.filter((name) => !isOut(name)), networkBytes)
+  );
+  return Math.max(signed!, other!);
+}
+
+function bytesMaxOf(
+  members: readonly MemberName[],
+  networkBytes: (id: string) => number,
 ): number {
   const leads = LEARNED_LEADS_MAX;
   const packed = (size: number) => size * (size + 1) / 2;

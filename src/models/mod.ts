@@ -22,6 +22,7 @@ const COMMITTEE: readonly MemberName[] = [
   "seasonal_naive_long",
   "mean",
   "readout_trend",
+  "readout_far_signed",
   "readout_log_far",
   "readout_log_far_light",
   "readout_log_near",
