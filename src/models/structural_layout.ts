@@ -118,8 +118,9 @@ function harmonicsOf(seasons: readonly Season[]): Harmonic[] {
   return out;
 }
 
-/** Slots of a season that are tabled at most, and seasons whose tables a thread keeps. */
+/** Slots of a season that are tabled at most. */
 export const TURN_SLOTS_MAX = 4096;
+/** Seasons whose tables a thread keeps. */
 export const TURNS_MAX = 32;
 
 const turnsBySlots = new Map<number, Turn>();
