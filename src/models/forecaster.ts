@@ -1,6 +1,11 @@
 import { AR_LAGS_MAX } from "./ar_differences.ts";
 import { InvalidValueError } from "../base/errors.ts";
-import { adaptiveStart, type AdaptiveState, WATCHED_LEVELS } from "./adaptive_coverage.ts";
+import {
+  adaptiveStart,
+  type AdaptiveState,
+  LOG_FACTOR_AT_ONCE,
+  WATCHED_LEVELS,
+} from "./adaptive_coverage.ts";
 import { FEATURES_MAX, LIGHT_FEATURES_MAX } from "./bank.ts";
 import { ERROR_RING_MAX, PHASE_PER_HORIZON_MAX } from "./calibration.ts";
 import {
@@ -505,6 +510,8 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
         if (!isBlurred(state, timesS[i]!)) takeSample(state, timesS[i]!, values[i]!);
       }
       if (state.seen >= FIRST_FIT_SAMPLES) refitState(members, state, CONTEXT_PREFIXES);
+      const isCommittee = state.ensemble !== null && state.ensemble.members.length > 1;
+      if (isCommittee) state.adaptive = adaptiveStart(LOG_FACTOR_AT_ONCE);
       return state;
     },
   };

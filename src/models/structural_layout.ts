@@ -47,16 +47,37 @@ export type StructuralLayout = {
   readonly sines: Uint8Array;
   /** Which season each state belongs to.                                    [size − seasonStart] */
   readonly seasonIndex: Uint8Array;
-  /** Which harmonic of it.                                                  [size − seasonStart] */
-  readonly orders: Uint8Array;
-  /** A turn of each season, slot by slot; null where one is of no whole slots, or of too many. */
-  readonly turns: readonly Turn[] | null;
+  /** Turns in a season of each season state.                                [size − seasonStart] */
+  readonly turns: Uint16Array;
+  /** Circles of the seasons; null where one is no whole number of slots, or long.   [season] */
+  readonly circles: readonly Circle[] | null;
   /** Start variance of each season state.                                   [size − seasonStart] */
   readonly startVariance: Float64Array;
 };
 
-/** Cosine and sine of the share of a season that has passed at each of its slots. */
-export type Turn = { readonly cosines: Float64Array; readonly sines: Float64Array };
+/** Cosines and sines of 2π k / length.                                                [length] */
+export type Circle = { readonly cosines: Float64Array; readonly sines: Float64Array };
+
+/** Longest season whose circle is kept, in slots: 64 KiB. */
+export const CIRCLE_SLOTS_MAX = 4096;
+
+/** Circles that are kept in a thread; streams mostly share their seasons. */
+export const CIRCLES_MAX = 32;
+
+const circles = new Map<number, Circle>();
+
+/** The circle of a season; null where its length is no whole number of slots, or too large. */
+function circleOf(length: number): Circle | null {
+  if (!Number.isInteger(length) || length > CIRCLE_SLOTS_MAX) return null;
+  let circle = circles.get(length);
+  if (circle === undefined) {
+    const angles = Float64Array.from({ length }, (_, k) => 2 * Math.PI * k / length);
+    circle = { cosines: angles.map(Math.cos), sines: angles.map(Math.sin) };
+    if (circles.size >= CIRCLES_MAX) circles.clear();
+    circles.set(length, circle);
+  }
+  return circle;
+}
 
 /** Positions in a parameter vector; all but the damping are log10 of variances. */
 export const THETA = { level: 0, slope: 1, damping: 2, ou: 3, season: 5, size: 7 } as const;
@@ -80,7 +101,7 @@ const HARMONIC_START_VARIANCE = 10 ** 1.5;
 
 type Harmonic = {
   omega: number;
-  order: number;
+  turns: number;
   variance: number;
   season: number;
   nyquist: boolean;
@@ -91,7 +112,7 @@ function harmonicsOf(seasons: readonly Season[]): Harmonic[] {
   const add = (season: number, length: number, j: number, variance: number) =>
     out.push({
       omega: 2 * Math.PI * j / length,
-      order: j,
+      turns: j,
       variance,
       season,
       nyquist: Math.abs(j / length - 0.5) < 1e-9,
@@ -118,33 +139,6 @@ function harmonicsOf(seasons: readonly Season[]): Harmonic[] {
   return out;
 }
 
-/** Slots of a season that are tabled at most. */
-export const TURN_SLOTS_MAX = 4096;
-/** Seasons whose tables a thread keeps. */
-export const TURNS_MAX = 32;
-
-const turnsBySlots = new Map<number, Turn>();
-
-function turnOf(slots: number): Turn {
-  const known = turnsBySlots.get(slots);
-  if (known !== undefined) return known;
-  const table = (of: (angle: number) => number) =>
-    Float64Array.from({ length: slots }, (_, slot) => of(2 * Math.PI * slot / slots));
-  const turn = { cosines: table(Math.cos), sines: table(Math.sin) };
-  // The oldest goes: a Map keeps the order of insertion.
-  if (turnsBySlots.size >= TURNS_MAX) turnsBySlots.delete(turnsBySlots.keys().next().value!);
-  turnsBySlots.set(slots, turn);
-  return turn;
-}
-
-function turnsOf(seasons: readonly Season[]): readonly Turn[] | null {
-  const lengths = seasons.slice(0, 2).map(({ length }) => length);
-  const isTabled = lengths.every((length) =>
-    Number.isInteger(length) && length >= 1 && length <= TURN_SLOTS_MAX
-  );
-  return isTabled ? lengths.map(turnOf) : null;
-}
-
 /** Lays out the states of a kind for the given seasons (at most two). */
 export function structuralLayout(
   kind: StructuralKind,
@@ -153,7 +147,7 @@ export function structuralLayout(
   const omegas: number[] = [];
   const sines: number[] = [];
   const seasonIndex: number[] = [];
-  const orders: number[] = [];
+  const turns: number[] = [];
   const startVariance: number[] = [];
   for (const harmonic of harmonicsOf(seasons)) {
     // At half the sampling rate the sine is zero on every slot.
@@ -161,12 +155,13 @@ export function structuralLayout(
       omegas.push(harmonic.omega);
       sines.push(sine);
       seasonIndex.push(harmonic.season);
-      orders.push(harmonic.order);
+      turns.push(harmonic.turns);
       startVariance.push(harmonic.variance);
     }
   }
   const ouStart = kind.slope ? 2 : 1;
   const seasonStart = ouStart + kind.tausSlots.length;
+  const whole = seasons.map(({ length }) => circleOf(length));
   return {
     kind,
     size: seasonStart + omegas.length,
@@ -176,8 +171,8 @@ export function structuralLayout(
     twiceCosines: Float64Array.from(omegas, (omega) => 2 * Math.cos(omega)),
     sines: Uint8Array.from(sines),
     seasonIndex: Uint8Array.from(seasonIndex),
-    orders: Uint8Array.from(orders),
-    turns: turnsOf(seasons),
+    turns: Uint16Array.from(turns),
+    circles: whole.every((circle) => circle !== null) ? whole : null,
     startVariance: Float64Array.from(startVariance),
   };
 }
@@ -215,43 +210,36 @@ export function phasesAt(layout: StructuralLayout, phases: SeasonPhases, u: numb
   phases.u = u;
   phases.values = others;
   if (otherU === u) return others;
-  const { omegas, sines, turns } = layout;
-  if (turns !== null && Number.isInteger(u)) {
-    turnInto(layout, turns, u, others);
-    return others;
-  }
-  for (let i = 0; i < others.length; i++) {
-    const angle = omegas[i]! * u;
-    others[i] = sines[i] === 1 ? Math.sin(angle) : Math.cos(angle);
-  }
+  if (layout.circles !== null && Number.isSafeInteger(u)) {
+    phasesOnSlot(layout, layout.circles, u, others);
+  } else phasesBetween(layout, u, others);
   return others;
 }
 
-/** Slot of a season of `slots` slots in which whole slot `u` lies. */
-function slotOf(u: number, slots: number): number {
-  const slot = u % slots;
-  return (slot < 0 ? slot + slots : slot) | 0;
+function phasesBetween({ omegas, sines }: StructuralLayout, u: number, out: Float64Array): void {
+  for (let i = 0; i < out.length; i++) {
+    const angle = omegas[i]! * u;
+    out[i] = sines[i] === 1 ? Math.sin(angle) : Math.cos(angle);
+  }
 }
 
-/** The phases at a whole slot: harmonic j is where the season is after j times as many slots. */
-function turnInto(
-  { sines, seasonIndex, orders }: StructuralLayout,
-  turns: readonly Turn[],
+/** Phases at a whole slot, where all harmonics of a season are on its circle. */
+function phasesOnSlot(
+  { turns, sines, seasonIndex }: StructuralLayout,
+  onCircle: readonly Circle[],
   u: number,
   out: Float64Array,
 ): void {
-  let season = -1;
-  let slot = 0;
-  let slots = 1;
-  for (let i = 0; i < out.length; i++) {
-    if (seasonIndex[i] !== season) {
-      season = seasonIndex[i]!;
-      slots = turns[season]!.cosines.length;
-      slot = slotOf(u, slots);
+  for (let season = 0, i = 0; i < out.length; season++) {
+    const { cosines, sines: sinesOf } = onCircle[season]!;
+    const length = cosines.length;
+    const rest = u - length * Math.floor(u / length);
+    // The quotient of a slot just before a season may have been rounded up.
+    const slot = (rest < 0 ? rest + length : rest) | 0;
+    for (; i < out.length && seasonIndex[i] === season; i++) {
+      const at = turns[i]! * slot % length;
+      out[i] = sines[i] === 1 ? sinesOf[at]! : cosines[at]!;
     }
-    const { cosines, sines: heights } = turns[season]!;
-    const at = orders[i]! * slot % slots;
-    out[i] = sines[i] === 1 ? heights[at]! : cosines[at]!;
   }
 }
 

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { FILTER_KINDS } from "../../src/models/members.ts";
 import {
+  CIRCLE_SLOTS_MAX,
+  CIRCLES_MAX,
   observationRowInto,
-  phasesAt,
-  seasonPhases,
   STRUCTURAL_STATES_MAX,
+  type StructuralLayout,
   structuralLayout,
-  TURN_SLOTS_MAX,
-  TURNS_MAX,
 } from "../../src/models/structural_layout.ts";
 import { STEADY } from "./_kinds.ts";
 
@@ -41,26 +40,50 @@ Deno.test("structuralLayout() gives a season that is not weekly three harmonics"
   assert.equal(layout.seasonIndex.filter((index) => index === 0).length, 6);
 });
 
-Deno.test("phasesAt() turns each harmonic by its frequency, from tables where seasons are whole", () => {
-  const seasonsOf = (...lengths: number[]) => lengths.map((length) => ({ length, slots: length }));
-  const all = [
-    seasonsOf(24, 168),
-    seasonsOf(7, 10),
-    seasonsOf(24.5),
-    seasonsOf(12, 100.25),
-    seasonsOf(TURN_SLOTS_MAX + 1),
-    // More than are kept, the first ones forgotten when they come again.
-    ...Array.from({ length: TURNS_MAX + 3 }, (_, i) => seasonsOf(5 + i)),
-  ];
-  for (const seasons of [...all, ...all]) {
-    const layout = structuralLayout(FILTER_KINDS.far, seasons);
-    const phases = seasonPhases(layout);
-    for (const u of [0, -1, 5, 23.25, -30, 1e6 + 13]) {
-      phasesAt(layout, phases, u).forEach((value, i) => {
-        const angle = layout.omegas[i]! * u;
-        const expected = layout.sines[i] === 1 ? Math.sin(angle) : Math.cos(angle);
-        assert.ok(Math.abs(value - expected) < 1e-8, `${seasons[0]!.length}, ${u}, ${i}`);
-      });
-    }
+/** Cosines and sines of an observation row as they are defined. */
+function turned(layout: StructuralLayout, u: number): number[] {
+  return Array.from(layout.omegas, (omega, i) => {
+    const angle = omega * u;
+    return layout.sines[i] === 1 ? Math.sin(angle) : Math.cos(angle);
+  });
+}
+
+function seasonsOfRow(layout: StructuralLayout, u: number): number[] {
+  const row = new Float64Array(layout.size);
+  observationRowInto(layout, u, row);
+  return [...row.subarray(layout.seasonStart)];
+}
+
+Deno.test("observationRowInto() takes whole slots from the circle of a season", () => {
+  const layout = structuralLayout(FILTER_KINDS.far, [DAY, WEEK]);
+  assert.equal(layout.circles?.length, 2);
+  for (const u of [0, 1, 23, 24, 167, 168, 169, 5_003, -1, -25, -168]) {
+    seasonsOfRow(layout, u).forEach((value, i) =>
+      assert.ok(Math.abs(value - turned(layout, u)[i]!) < 1e-11, `${u}: ${i}`)
+    );
   }
+  // However long a stream runs, a slot is the slot of a week before.
+  for (const u of [168 * 10 ** 9 + 5, Number.MAX_SAFE_INTEGER]) {
+    assert.deepEqual(seasonsOfRow(layout, u), seasonsOfRow(layout, u % 168));
+  }
+  assert.deepEqual(seasonsOfRow(layout, 7.25), turned(layout, 7.25));
+});
+
+Deno.test("observationRowInto() turns seasons that have no circle", () => {
+  const year = { length: 365.25, slots: 365 };
+  const long = { length: CIRCLE_SLOTS_MAX + 1, slots: CIRCLE_SLOTS_MAX + 1 };
+  for (const season of [year, long]) {
+    const layout = structuralLayout(FILTER_KINDS.far, [season]);
+    assert.equal(layout.circles, null);
+    assert.deepEqual(seasonsOfRow(layout, 700), turned(layout, 700));
+  }
+});
+
+Deno.test("structuralLayout() gives the same rows whatever circles are kept", () => {
+  const rows = () => seasonsOfRow(structuralLayout(FILTER_KINDS.far, [DAY]), 31);
+  const before = rows();
+  for (let slots = 30; slots < 31 + CIRCLES_MAX; slots++) {
+    structuralLayout(FILTER_KINDS.far, [{ length: slots, slots }]);
+  }
+  assert.deepEqual(rows(), before);
 });
