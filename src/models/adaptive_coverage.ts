@@ -11,8 +11,9 @@
  * for others comes back with all other targets, three times as fast as those inside lower the
  * factor. Only forecasts that were really issued count, never those of a refit's replay.
  *
- * It starts from what series before this one asked for: errors to come are larger than those that a
- * fan was fitted to, and more so far out (docs/models_that_serve.md).
+ * It starts from what series before this one asked for (docs/models_that_serve.md): of a stream,
+ * errors to come are larger than those that a fan was fitted to, and more so far out; a committee
+ * that is put to the end of a whole context at once needs less.
  */
 export type AdaptiveState = {
   /** log of the width factor.                                            [level, side, bucket] */
@@ -39,6 +40,9 @@ const SIDES = 2;
 /** Where the logarithms of the factors start.                                           [level] */
 const LOG_FACTOR_START = [0.03, 0.09] as const;
 
+/** The same for a committee at the end of a context that it was put to at once.         [level] */
+export const LOG_FACTOR_AT_ONCE = [0, 0.07] as const;
+
 const LEARNING_RATE = 0.02;
 /** Half widths beyond which a miss is far. */
 const FAR = 3;
@@ -50,12 +54,18 @@ const WIDTH_MEMORY = 500;
 const LOG_FACTOR_MIN = -0.7;
 const LOG_FACTOR_MAX = 1.4;
 
-/** No forecast has come out yet. */
-export function adaptiveStart(): AdaptiveState {
+/**
+ * No forecast has come out yet.
+ *
+ * @param logFactors  where the logarithms of the factors start                          [level]
+ */
+export function adaptiveStart(
+  logFactors: readonly [near: number, far: number] = LOG_FACTOR_START,
+): AdaptiveState {
   return {
     logFactor: Float64Array.from(
       { length: WATCHED_LEVELS.length * SIDES * BUCKETS },
-      (_, i) => LOG_FACTOR_START[Math.floor(i / (SIDES * BUCKETS))]!,
+      (_, i) => logFactors[Math.floor(i / (SIDES * BUCKETS))]!,
     ),
     farRise: new Float64Array(WATCHED_LEVELS.length * SIDES * BUCKETS),
     inside: new Float64Array(WATCHED_LEVELS.length),

@@ -1,6 +1,6 @@
 import { InvalidValueError } from "../base/errors.ts";
 import { sha256Hex } from "../base/hash.ts";
-import { type ForecasterModel, forecasterModel, stateBytesMax } from "./forecaster.ts";
+import { type ForecasterModel, forecasterModel } from "./forecaster.ts";
 import { type MemberName, networkMember } from "./members.ts";
 import type { ChannelConfig } from "./model.ts";
 import {
@@ -12,6 +12,7 @@ import {
   servingNetworks,
   withdrawNetwork,
 } from "./registry.ts";
+import { stateBytesMax } from "./state_bytes.ts";
 
 /** Version of the members' behaviour; it goes into every model's name and hash. */
 const VERSION = 7;
@@ -22,6 +23,7 @@ const COMMITTEE: readonly MemberName[] = [
   "seasonal_naive_long",
   "mean",
   "readout_trend",
+  "readout_far_signed",
   "readout_log_far",
   "readout_log_far_light",
   "readout_log_near",

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { packTree } from "../../src/base/tree.ts";
+import { LOG_FACTOR_AT_ONCE, widthFactor } from "../../src/models/adaptive_coverage.ts";
 import { forecasterModel } from "../../src/models/forecaster.ts";
 import { FIRST_FIT_SAMPLES } from "../../src/models/refit_schedule.ts";
 import { modelNamed } from "../../src/models/mod.ts";
@@ -17,6 +18,21 @@ Deno.test("stateOfContext() forecasts like a stream that fitted at its end", () 
   truth.forEach((value, t) => assert.ok(Math.abs(rows[t * 7 + 3]! - value) < 4, `lead ${t + 1}`));
   model.absorb(state, hours(12, 240), truth);
   assert.equal(state.count, 252);
+});
+
+Deno.test("stateOfContext() starts the live factors of a committee lower than those of a stream", () => {
+  const values = seasonalWalk(120, 6);
+  const factors = ({ adaptive }: ReturnType<typeof model.stateOfContext>) => [
+    widthFactor(adaptive, 0, 0.9),
+    widthFactor(adaptive, 0, 0.975),
+  ];
+  const committee = model.stateOfContext(channel(), hours(120), values);
+  assert.deepEqual(factors(committee), LOG_FACTOR_AT_ONCE.map(Math.exp));
+  const usual = factors(model.initialState(channel()));
+  const alone = forecasterModel("test/1", ["seasonal_naive"]);
+  assert.deepEqual(factors(alone.stateOfContext(channel(), hours(120), values)), usual);
+  // Before the first fit there is no committee.
+  assert.deepEqual(factors(model.stateOfContext(channel(), hours(5), values.slice(0, 5))), usual);
 });
 
 /** Counts of values after which a stream was fitted. */

@@ -9,6 +9,7 @@ const MEMBERS: MemberName[] = [
   "seasonal_naive",
   "seasonal_naive_long",
   "readout_trend",
+  "readout_far_signed",
   "readout_log_far",
   "analog",
 ];
@@ -35,7 +36,12 @@ Deno.test("settingOf() finds season, units and the members that the series suppo
 
 Deno.test("settingOf() leaves out what needs positive values or more past", () => {
   const values = seasonalWalk(18, 3).map((value) => value - 60);
-  assert.deepEqual(settingOf(inputOf(values)).members, ["seasonal_naive", "readout_trend"]);
+  // What stands in for members on the log is there in their place, and only then.
+  assert.deepEqual(settingOf(inputOf(values)).members, [
+    "seasonal_naive",
+    "readout_trend",
+    "readout_far_signed",
+  ]);
   const only = { ...inputOf(values), members: ["analog"] as MemberName[] };
   assert.deepEqual(settingOf(only).members, ["seasonal_naive"]);
 });
