@@ -14,6 +14,7 @@ function configOf(input: CommandInput): ServiceConfig {
   try {
     return readConfig({
       host: input.text("host"),
+      hosts: input.text("hosts"),
       port: input.text("port"),
       data: input.text("data"),
       store: input.text("store"),
@@ -53,6 +54,7 @@ export const serveCommand: Command = {
     `DRIFTLINE_TOKEN (at least ${TOKEN_LENGTH_MIN} characters) is the bearer token to ask for.`,
   options: {
     host: { type: "string", value: "ADDRESS", help: "Address (default 127.0.0.1)" },
+    hosts: { type: "string", value: "NAMES", help: "Names to be called by, or * (any)" },
     port: { type: "string", value: "N", help: `Port (default ${PORT_DEFAULT}; 0 = any free)` },
     data: { type: "string", value: "FOLDER", help: "Folder of the store (default data)" },
     store: { type: "string", value: "KIND", help: "sqlite (default) or memory" },

@@ -62,7 +62,10 @@ const SEARCH_SAMPLES_MIN = 12;
  */
 const PRESUMED_SEEN_MIN = 1.2;
 const PRESUMED_SEEN_MAX = 4.5;
-const PRESUMED_MARGIN = 0.7;
+const PRESUMED_MARGIN = 1;
+
+/** Longer ones are not presumed: of a day of minutes nothing was gained after 1.4 of them. */
+const PRESUMED_SLOTS_MAX = 300;
 
 /** Series of these seasons are presumed to have them: nearly all that is counted or burnt does. */
 const PRESUMED_S = [DAY_S, WEEK_S, YEAR_S];
@@ -223,7 +226,7 @@ function meanStep(values: Float64Array, lag: number): number {
 /**
  * The season that a young series may be presumed to have, though no autocorrelation can show it.
  *
- *   V(m) < (1 − 0.7 / √(n − m)) · median V(m/2 … m − 1),   V(k) = mean |x(t) − x(t − k)|
+ *   V(m) < (1 − 1 / √(n − m)) · median V(m/2 … m − 1),   V(k) = mean |x(t) − x(t − k)|
  *
  * over the clipped, detrended values, m the shortest of day, week and year that has two slots and
  * more, after 1.2 and before 4.5 of them. Most series have the season of their sampling interval:
@@ -238,7 +241,8 @@ export function presumedSeason(values: Float64Array, periodS: number): number {
   const season = PRESUMED_S.map((seconds) => Math.round(seconds / periodS)).find((slots) =>
     slots >= 2
   );
-  if (season === undefined || n < SEARCH_SAMPLES_MIN - 2) return 1;
+  if (season === undefined || season > PRESUMED_SLOTS_MAX) return 1;
+  if (n < SEARCH_SAMPLES_MIN - 2) return 1;
   if (n < PRESUMED_SEEN_MIN * season || n > PRESUMED_SEEN_MAX * season) return 1;
   const base = detrended(clipped(values));
   const before: number[] = [];
