@@ -95,7 +95,7 @@ export async function verbNamed(name: string): Promise<Command | null> {
 
 /**
  * `deno task demo -- --once` passes the dashes on, behind the options that the task itself has
- * (`evaluate --detection -- --check`). Dashes before what is no option stay: what follows is a name.
+ * (`evaluate --detection -- --check`). Dashes before what is no option stay: a name follows.
  */
 function withoutTaskDashes(args: readonly string[]): readonly string[] {
   const at = args.indexOf("--");
