@@ -6,7 +6,7 @@ import {
   GRACE_PERIOD,
   independentShape,
   initialChannels,
-  reasonOfChannel,
+  initialEvidence,
   SCORE_PARTS,
   stepChannel,
 } from "./_helpers/channel.ts";
@@ -39,7 +39,7 @@ import {
   stepFlag,
   surpriseOf,
 } from "./_helpers/flag_stage.ts";
-import { finalReason } from "./_helpers/reason.ts";
+import { finalReason, reasonOf } from "./_helpers/reason.ts";
 import {
   initialPeriod,
   isPeriodSettled,
@@ -118,13 +118,7 @@ function stepChannels(
   for (let c = 0; c < state.channels.length; c++) {
     const channel = state.channels[c]!;
     const value = values[c]![index]!;
-    const own = evidence[c] ??= {
-      parts: new Float64Array(FLAG_PARTS),
-      effect: 0,
-      seasonChange: 0,
-      spectrum: 0,
-      isPresent: false,
-    };
+    const own = evidence[c] ??= initialEvidence();
     own.isPresent = false;
     if (!Number.isFinite(value)) {
       if (channel.count === 0) continue;
@@ -204,7 +198,7 @@ function followAlarm(
   const channels = speakingChannels(state.channels.length);
   const [loudest] = channels;
   if (loudest === undefined) return 0;
-  const reason = reasonOfChannel(state.channels[loudest]!, evidence[loudest]!.parts);
+  const reason = reasonOf(evidence[loudest]!);
   const isShown = !isTold(state.faults, loudest, reason) &&
     Math.abs(evidence[loudest]!.effect) >= options.effectMin &&
     isCool(track, moment.timeS, options);
@@ -301,7 +295,7 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
  * most of it past patterns and the ring in which the season is searched.
  */
 export const multiscale: Detector<MultiscaleState> = {
-  name: "multiscale/5",
+  name: "multiscale/6",
   gracePeriod: GRACE_PERIOD,
   stateBytesMax: (channels) => STREAM_BYTES_MAX + channels * CHANNEL_BYTES_MAX,
 

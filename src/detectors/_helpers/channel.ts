@@ -9,13 +9,12 @@ import {
   initialBank,
   SCORE_FEATURES,
   stepBank,
-  writeFlagFeatures,
+  stepFlagFeatures,
   writeScoreFeatures,
 } from "./bank.ts";
 import { type ChannelFaults, initialChannelFaults } from "./faults.ts";
 import { initialMahalanobis, type MahalanobisState, stepMahalanobis } from "./mahalanobis.ts";
 import { initialPatterns, type PatternState, stepPatterns } from "./patterns.ts";
-import { reasonOf } from "./reason.ts";
 import {
   addToRobustLevel,
   flooredScale,
@@ -34,7 +33,6 @@ import {
   tailShape,
   type TailState,
 } from "./tail_calibration.ts";
-import type { Reason } from "../detector.ts";
 
 /** Samples of a channel without a score: the covariance of its features is not known yet. */
 export const GRACE_PERIOD = 36;
@@ -42,6 +40,10 @@ export const GRACE_PERIOD = 36;
 const DISTANCE_MAX = 30;
 const SMOOTHING = 4;
 const SLOW_TAU = 16;
+/** Scales from the average of 16 samples up to which the flag evidence remembers a value. */
+const REACH_SCALES = 20;
+/** Values from which the scale is known well enough for that. */
+const REACH_COUNT_MIN = 64;
 /** Averages over 16 samples from which their level is taken: neighbours are much alike. */
 const SLOW_VALUES_KEPT = 128;
 
@@ -78,6 +80,8 @@ export type ChannelState = {
   readonly faults: ChannelFaults;
   readonly random: RandomState;
   readonly bank: BankState;
+  /** Those of the flags, of the values and of what the season leaves: within their reach. */
+  readonly flagBank: BankState;
   readonly remainderBank: BankState;
   readonly mahalanobis: MahalanobisState;
   readonly slowLevel: RobustLevelState;
@@ -110,6 +114,7 @@ function initialChannel(random: RandomState): ChannelState {
     faults: initialChannelFaults(),
     random,
     bank: initialBank(),
+    flagBank: initialBank(),
     remainderBank: initialBank(),
     mahalanobis: initialMahalanobis(SCORE_FEATURES),
     slowLevel: initialRobustLevel(SLOW_VALUES_KEPT),
@@ -173,6 +178,10 @@ function scoreChannel(
 export interface ChannelEvidence {
   /** Of subspace, level, patterns, slow change and distance. */
   readonly parts: Float64Array;
+  /** Flag features as deviations from their past.                           [FLAG_FEATURES] */
+  readonly deviations: Float64Array;
+  /** True where they are those of what the season leaves. */
+  isSeasonal: boolean;
   /** How far above the usual level or season, in robust standard deviations. */
   effect: number;
   /** −log10 p where a change of the season, of the spectrum is known, else 0. */
@@ -180,6 +189,19 @@ export interface ChannelEvidence {
   spectrum: number;
   /** False where the channel had no value. */
   isPresent: boolean;
+}
+
+/** Evidence of a channel without a value. */
+export function initialEvidence(): ChannelEvidence {
+  return {
+    parts: new Float64Array(FLAG_PARTS),
+    deviations: new Float64Array(FLAG_FEATURES),
+    isSeasonal: false,
+    effect: 0,
+    seasonChange: 0,
+    spectrum: 0,
+    isPresent: false,
+  };
 }
 
 /** First of the slow bands: tau = 64. */
@@ -192,7 +214,10 @@ function slowChange(features: Float64Array): number {
   return most;
 }
 
-const deviations = new Float64Array(FLAG_FEATURES);
+/** How far from its middle a value is remembered as it is. */
+function reachOf(level: RobustLevelState): number {
+  return level.count < REACH_COUNT_MIN ? Infinity : REACH_SCALES * flooredScale(level);
+}
 
 /** What a sample's time says. */
 export interface ChannelTime {
@@ -210,7 +235,7 @@ function gatherEvidence(
   { dt, rates, isFast }: ChannelTime,
   out: ChannelEvidence,
 ): void {
-  const { season, tails, level } = channel;
+  const { season, tails, level, subspace, remainderSubspace } = channel;
   channel.position += dt;
   const tick = Math.max(season.tick + 1, Math.round(channel.position));
   const remainder = stepSeason(season, x, tick - season.tick);
@@ -218,14 +243,14 @@ function gatherEvidence(
   out.seasonChange = stepSeasonChange(channel.seasonChange, x, season);
   if (isFast) channel.spectrum ??= initialSpectrum();
   out.spectrum = isFast ? stepSpectrum(channel.spectrum!, season.ring, season.tick) : 0;
-  writeFlagFeatures(channel.bank, flagFeatures);
-  const plain = stepTail(tails[3]!, stepSubspace(channel.subspace, flagFeatures), FLAG_RULE);
-  if (!isGateOpen) writeDeviations(channel.subspace, flagFeatures, deviations);
-  stepBank(channel.remainderBank, remainder, rates);
-  writeFlagFeatures(channel.remainderBank, flagFeatures);
-  const left = stepSubspace(channel.remainderSubspace, flagFeatures);
-  const seasonal = stepTail(tails[4]!, left, FLAG_RULE);
-  if (isGateOpen) writeDeviations(channel.remainderSubspace, flagFeatures, deviations);
+  stepFlagFeatures(channel.flagBank, x, { rates, reach: reachOf(level) }, flagFeatures);
+  const plain = stepTail(tails[3]!, stepSubspace(subspace, flagFeatures), FLAG_RULE);
+  if (!isGateOpen) writeDeviations(subspace, flagFeatures, out.deviations);
+  const reach = reachOf(channel.remainderLevel);
+  stepFlagFeatures(channel.remainderBank, remainder, { rates, reach }, flagFeatures);
+  const seasonal = stepTail(tails[4]!, stepSubspace(remainderSubspace, flagFeatures), FLAG_RULE);
+  if (isGateOpen) writeDeviations(remainderSubspace, flagFeatures, out.deviations);
+  out.isSeasonal = isGateOpen;
   const distance = robustDistance(level, x);
   addToRobustLevel(level, x, channel.random);
   const remainderDistance = robustDistance(channel.remainderLevel, remainder);
@@ -233,7 +258,7 @@ function gatherEvidence(
   if (channel.count < 128 || channel.count % 32 === 0) channel.patternScale = flooredScale(level);
   const unit = { median: level.median, scale: channel.patternScale, count: channel.count };
   const pattern = stepPatterns(channel.patterns, season.ring, season.tick, unit, channel.random);
-  const change = stepTail(tails[8]!, slowChange(deviations), FLAG_RULE);
+  const change = stepTail(tails[8]!, slowChange(out.deviations), FLAG_RULE);
   // A young channel cannot know how rare a sample is.
   const cap = 0.5 + Math.log10(channel.count + 2);
   const { parts } = out;
@@ -282,13 +307,4 @@ const INDEPENDENCE_MIN = 1.2;
 export function independentShape({ tails, bank, season }: ChannelState): number {
   if (bank.meanDifference <= INDEPENDENCE_MIN * season.deviation) return 0;
   return tailShape(tails[9]!, FLAG_RULE);
-}
-
-/** Why a channel spoke. */
-export function reasonOfChannel(channel: ChannelState, parts: Float64Array): Reason {
-  const isSeasonal = isSeasonGateOpen(channel.season);
-  writeFlagFeatures(isSeasonal ? channel.remainderBank : channel.bank, flagFeatures);
-  const subspace = isSeasonal ? channel.remainderSubspace : channel.subspace;
-  writeDeviations(subspace, flagFeatures, deviations);
-  return reasonOf({ parts, deviations, isSeasonal });
 }
