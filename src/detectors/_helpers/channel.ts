@@ -58,8 +58,8 @@ export const SCORE_PARTS = 3;
 /** Subspace, level, patterns, slow change, distance. */
 export const FLAG_PARTS = 5;
 
-/** One a part, two for what is looked at with the season and without it: subspace and level. */
-const TAIL_COUNT = SCORE_PARTS + FLAG_PARTS + 2;
+/** One a part, two for what is looked at with the season and without it: subspace and level. One of jumps. */
+const TAIL_COUNT = SCORE_PARTS + FLAG_PARTS + 3;
 
 /** State of one channel. */
 export type ChannelState = {
@@ -77,6 +77,8 @@ export type ChannelState = {
   slow: number;
   /** Scale of the patterns, kept still between recomputations. */
   patternScale: number;
+  /** The last value, or what the season left of it. */
+  before: number;
   readonly faults: ChannelFaults;
   readonly random: RandomState;
   readonly bank: BankState;
@@ -97,7 +99,7 @@ export type ChannelState = {
   readonly patterns: PatternState;
   /**
    * Of distance, its average and slow level; of subspace and its remainder, level, patterns, level
-   * of the remainder, slow change; of distance for the flags.
+   * of the remainder, slow change; of distance for the flags; of jumps.
    */
   readonly tails: readonly TailState[];
 };
@@ -111,6 +113,7 @@ function initialChannel(random: RandomState): ChannelState {
     smoothed: 0,
     slow: 0,
     patternScale: 0,
+    before: 0,
     faults: initialChannelFaults(),
     random,
     bank: initialBank(),
@@ -214,6 +217,18 @@ function slowChange(features: Float64Array): number {
   return most;
 }
 
+/** Values from which the mean difference is known well enough to hold a jump against it. */
+const JUMP_COUNT_MIN = 8;
+
+/** Learns how far a value, or what the season leaves of it, is from the one before. */
+function learnJump(channel: ChannelState, value: number): void {
+  const { meanDifference } = channel.bank;
+  const jump = Math.abs(value - channel.before);
+  channel.before = value;
+  if (channel.count <= JUMP_COUNT_MIN || meanDifference === 0) return;
+  stepTail(channel.tails[10]!, jump / meanDifference, FLAG_RULE);
+}
+
 /** How far from its middle a value is remembered as it is. */
 function reachOf(level: RobustLevelState): number {
   return level.count < REACH_COUNT_MIN ? Infinity : REACH_SCALES * flooredScale(level);
@@ -259,6 +274,7 @@ function gatherEvidence(
   const unit = { median: level.median, scale: channel.patternScale, count: channel.count };
   const pattern = stepPatterns(channel.patterns, season.ring, season.tick, unit, channel.random);
   const change = stepTail(tails[8]!, slowChange(out.deviations), FLAG_RULE);
+  learnJump(channel, isGateOpen ? remainder : x);
   // A young channel cannot know how rare a sample is.
   const cap = 0.5 + Math.log10(channel.count + 2);
   const { parts } = out;
@@ -307,4 +323,12 @@ const INDEPENDENCE_MIN = 1.2;
 export function independentShape({ tails, bank, season }: ChannelState): number {
   if (bank.meanDifference <= INDEPENDENCE_MIN * season.deviation) return 0;
   return tailShape(tails[9]!, FLAG_RULE);
+}
+
+/** Half the shape of normal noise, whose jumps are to change nothing. */
+const LIGHT_SHAPE = 0.05;
+
+/** How heavy the tail of a channel's jumps is: 0.05 of normal noise, 0.3 and more of a t of 3. */
+export function jumpShape({ tails }: ChannelState): number {
+  return Math.max(0, tailShape(tails[10]!, FLAG_RULE) - LIGHT_SHAPE);
 }
