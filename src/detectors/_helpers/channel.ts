@@ -322,7 +322,7 @@ const INDEPENDENCE_MIN = 1.2;
  */
 export function independentShape({ tails, bank, season }: ChannelState): number {
   if (bank.meanDifference <= INDEPENDENCE_MIN * season.deviation) return 0;
-  return tailShape(tails[9]!, FLAG_RULE);
+  return tailShape(tails[10]!, FLAG_RULE);
 }
 
 /** Half the shape of normal noise, whose jumps are to change nothing. */

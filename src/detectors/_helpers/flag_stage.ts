@@ -8,7 +8,7 @@
  * threshold, as SPOT does: Siffer et al. 2017), and that of other streams while there are few:
  *
  *   p(v) = b (N(v) + 500 p0(v)) / (t + 350)                  p0(v) = 1e-3 · exp(−(v − 1) / m0)
- *   b = 1.8 (1 + 1,500 / (1,500 + t))
+ *   b = 1.5 (1 + 1,500 / (1,500 + t))
  *   N(v) = N(u) · exp(−(v − u) / m) for v >= u, else the peaks counted
  *   m = (sum of min(excess over u, 2.5 m) / (1 − exp(−2.5)) + w · m0) / (N(u) + w)
  *   m0 = max(0.2, 2 xi)                w = 15 while t <= 2,000, then 30,000 / t, at least 4
@@ -52,16 +52,16 @@ const CUT_MEAN = 1 - Math.exp(-CUT);
  * and most so in a short past. With these, clean streams give about the wanted alarms at 1e-4
  * (`deno task evaluate:detection`).
  */
-const BIAS = 1.8;
+const BIAS = 1.5;
 const BIAS_SAMPLES = 1_500;
 /** Rise of −log10 p within an event that is told before its alarm. */
 const RISE = 1;
 
 /**
  * An alarm is most likely no chance of a clean stream, unless the like comes again and again: the
- * k-th of a stream counts as min(1, 0.15 (2k − 1)) peaks, so that k of them, up to three, count 0.15 k².
+ * k-th of a stream counts as min(1, (2k − 1) / 10) peaks, so that k of them, up to five, count k²/10.
  */
-const ALARM_WEIGHT = 0.15;
+const ALARM_WEIGHT = 0.1;
 /**
  * The most that is left of the maximum when an event that had its alarm is over: else the largest
  * of all anomalies would hide others for a thousand samples.
