@@ -100,7 +100,7 @@ const whole: BankState = initialBank();
 /**
  * Writes the flag features with `x`, of which the bank then keeps what lies within `reach` of its
  * average of 16 samples: a spike is told as large as it is, and is soon forgotten; a lasting shift
- * is followed in as many steps as it has reaches.                                [FLAG_FEATURES]
+ * is followed by a 16th of the reach a sample, until it is within it.            [FLAG_FEATURES]
  */
 export function stepFlagFeatures(
   bank: BankState,

@@ -316,19 +316,22 @@ export function stepChannel(
  */
 const INDEPENDENCE_MIN = 1.2;
 
-/**
- * Shape of the tail of a channel's distances from its past where samples are nearly independent, 0
- * elsewhere: there large distances are not chances of single samples.
- */
-export function independentShape({ tails, bank, season }: ChannelState): number {
-  if (bank.meanDifference <= INDEPENDENCE_MIN * season.deviation) return 0;
-  return tailShape(tails[10]!, FLAG_RULE);
-}
-
 /** Half the shape of normal noise, whose jumps are to change nothing. */
 const LIGHT_SHAPE = 0.05;
 
-/** How heavy the tail of a channel's jumps is: 0.05 of normal noise, 0.3 and more of a t of 3. */
+/**
+ * How heavy the tail of a channel's jumps is: 0.05 of normal noise. Jumps, as a large event is two
+ * of them, where it leaves many large distances behind.
+ */
 export function jumpShape({ tails }: ChannelState): number {
   return Math.max(0, tailShape(tails[10]!, FLAG_RULE) - LIGHT_SHAPE);
+}
+
+/**
+ * The same where samples are nearly independent, 0 elsewhere: there what is far from the past is no
+ * chance of a single sample.
+ */
+export function independentShape(channel: ChannelState): number {
+  const { bank, season } = channel;
+  return bank.meanDifference <= INDEPENDENCE_MIN * season.deviation ? 0 : jumpShape(channel);
 }
