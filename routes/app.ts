@@ -28,6 +28,8 @@ export { createTrainingApp } from "./training.ts";
 export interface AppOptions {
   /** Bearer token that requests must carry; none = no check. */
   readonly token?: string | undefined;
+  /** Names that requests may have as their host beside this machine's; null (default) = any. */
+  readonly hosts?: readonly string[] | null | undefined;
 }
 
 const ABOUT = {
@@ -67,7 +69,7 @@ function refuseUnknown(app: OpenAPIHono, request: Request, path: string): Respon
 /** The whole HTTP interface over one service. */
 export function createApp(service: Service, options: AppOptions = {}): OpenAPIHono {
   const app = new OpenAPIHono();
-  const guard = makeGuard(options.token);
+  const guard = makeGuard(options.token, options.hosts ?? null);
   app.use(async (c, next) => {
     const startMs = service.clock.monotonicMs();
     guard(c.req.raw, c.req.path);

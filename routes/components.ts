@@ -19,7 +19,9 @@ const column = z.array(numberOrNull);
 const channelSchema = z.object({
   timestamps: z.array(z.string()).openapi({ description: "Samples, and gaps at the period" }),
   values: column.openapi({ description: "Null where no value is stored" }),
-  signal: column.openapi({ description: "level + shortTerm + seasons, from all samples" }),
+  signal: column.openapi({
+    description: "level + shortTerm + seasons + covariates, from all samples",
+  }),
   intervals: z.record(z.string(), z.object({ lower: column, upper: column })).openapi({
     description: "Of the signal where a value is stored, of the value where none is",
   }),
@@ -27,6 +29,9 @@ const channelSchema = z.object({
   slope: column.openapi({ description: "Change of the level in a sampling period" }),
   shortTerm: column.openapi({ description: "What passes in a few sampling periods" }),
   seasons: z.array(z.object({ lengthS: z.number(), values: column })),
+  covariates: column.optional().openapi({
+    description: "What the stream's covariates say; absent where it declares none",
+  }),
   remainder: column.openapi({ description: "values - signal" }),
   noiseDeviation: numberOrNull,
 });

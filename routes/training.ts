@@ -1,25 +1,17 @@
 /** What `train --dashboard` serves: one page and the events of one training. */
 import { Hono } from "hono";
-import { isLoopback } from "../src/service/config.ts";
 import type { TrainingFeed } from "../src/service/training_feed.ts";
 import { dashboard } from "./dashboard/mod.ts";
 import { sendEvents, writeEvent } from "./_live.ts";
+import { makeHostGuard } from "./_guard.ts";
 import { problemResponse, RequestError } from "./_problem.ts";
-
-/** A page of another site may let its own name point here: only our names are answered. */
-function refuseForeignHost(url: string): void {
-  const { hostname } = new URL(url);
-  if (isLoopback(hostname)) return;
-  throw new RequestError("forbidden", 403, "Only names of this machine are answered", {
-    field: "Host",
-  });
-}
 
 /** The pages and events of one training. */
 export function createTrainingApp(feed: TrainingFeed): Hono {
   const app = new Hono();
+  const guardHost = makeHostGuard([]);
   app.use(async (c, next) => {
-    refuseForeignHost(c.req.url);
+    guardHost(c.req.raw);
     await next();
   });
   app.get("/v1/training", (c) => c.json(feed.snapshot()));

@@ -3,6 +3,9 @@
 #import shared/bounds
 #import shared/vector
 
+/// Added to the norm that divides, as in src/ops/adam.ts.
+const CLIP_EPS = 1e-6;
+
 struct Dims {
   count: u32, rate: f32, meanShare: f32, inverseRoot: f32, beta1: f32, beta2: f32, rest1: f32,
   rest2: f32, eps: f32, decay: f32, clipNorm: f32
@@ -51,7 +54,7 @@ fn step(
 #end
   var g = gradient[i];
 #if HAS_NORM
-  g *= min(1.0, dims.clipNorm / (sqrt(squaredNorm[0]) + 1e-6));
+  g *= min(1.0, dims.clipNorm / (sqrt(squaredNorm[0]) + CLIP_EPS));
 #end
   var p = parameter[i];
 #if DECAY_IN_GRADIENT

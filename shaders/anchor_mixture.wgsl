@@ -1,6 +1,13 @@
-// Quantiles around a mixture of anchors; equations in src/ops/anchor_mixture.ts. An invocation has
-// a row: ANCHORS logits, a spread and LEVELS raw offsets, whose middle one is MIDDLE.
+// Quantiles around a mixture of anchors; equations in src/ops/anchor_mixture.ts.
+//
+// mix              the quantiles
+// back_to_z        the gradients of logits, spread and raw offsets
+// back_to_anchors  those of anchors and scale; `valid` has none
+//
+// An invocation has a row: ANCHORS logits, a spread and LEVELS raw offsets, whose middle one is
+// MIDDLE.
 #import shared/bounds
+#import shared/lowest
 
 struct Dims { rows: u32 }
 
@@ -17,6 +24,7 @@ struct Dims { rows: u32 }
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 const COLUMNS = ANCHORS + 1u + LEVELS;
+/// As in src/ops/anchor_mixture.ts.
 const SPREAD_MAX = 5.0;
 const RAW_SHIFT = 0.5;
 
@@ -26,7 +34,7 @@ fn isValid(row: u32, i: u32) -> bool {
 
 /// The largest logit of a valid anchor in x, and the sum of their exponentials less it in y.
 fn normaliserOf(row: u32) -> vec2f {
-  var most = -3.4e38;
+  var most = LOWEST;
   for (var i = 0u; i < ANCHORS; i++) {
     if (isValid(row, i)) {
       most = max(most, z[row * COLUMNS + i]);

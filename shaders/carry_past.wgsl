@@ -1,5 +1,10 @@
-// A sequence after the samples before it, and the last samples of both. An invocation copies one
-// number; back it adds the gradients of a sample's two places.
+// A sequence after the samples before it, and the last samples of both.
+//
+// join_samples     all samples, one after the other
+// keep_last        the last `past` of them, each feature's side by side
+// part_u, part_x0  back: the gradient of a sample is that of its two places
+//
+// An invocation has one number of what it writes.
 #import shared/bounds
 
 struct Dims { count: u32, length: u32, feature: u32, past: u32 }

@@ -1,5 +1,9 @@
-// Contraction of queries with matrix states within heads, and the gradients back. One invocation a
-// feature.
+// Contraction of queries with matrix states within heads, and the gradients back.
+//
+//   out[j, h] = sum_i q[h, i] s[h, i, j]
+//
+// A head has `size` features of q; in the output heads are the fastest axis. One invocation a
+// feature of the output; on the way back one a feature of q, with the gradients of its row of s.
 #import shared/bounds
 
 struct Dims { count: u32, size: u32, feature: u32 }

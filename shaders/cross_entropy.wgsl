@@ -1,7 +1,16 @@
 // Cross-entropy of rows of logits with their classes, and whether the class is the largest.
-// WIDE: one workgroup a row; otherwise one invocation a row.
+//
+//   value[row] = log sum_j exp(logits[row, j]) - logits[row, c]      c = targets[row]
+//
+// row_values     the value of every row, and 1 where c is the first of its largest logits
+// row_gradients  the gradients of every row's logits
+//
+// One invocation has a row; WIDE rows have a workgroup each, whose invocations take every GROUP-th
+// class.
 #import shared/bounds
 #import shared/activation
+#import shared/lowest
+#import shared/whole_number
 #if WIDE
 #import shared/row_max
 #import shared/row_sum
@@ -18,9 +27,6 @@ struct Dims { rows: u32, classes: u32 }
 @group(0) @binding(6) var<storage, read_write> gradLogits: array<f32>;
 @group(0) @binding(7) var<storage, read_write> gradTargets: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
-
-/// Below every finite f32.
-const LOWEST = -3.4028234e38;
 
 #if WIDE
 /// Classes that one invocation goes through lie this far apart.
@@ -62,10 +68,8 @@ fn weightOf(row: u32) -> f32 {
 #end
 }
 
-/// The row's class: the nearest whole number in range.
 fn classOf(row: u32) -> u32 {
-  let last = f32(dims.classes - 1u);
-  return min(u32(clamp(floor(targets[row] + 0.5), 0.0, last)), dims.classes - 1u);
+  return wholeBelow(targets[row], dims.classes);
 }
 
 struct Row {

@@ -1,4 +1,5 @@
-// Diagonal systems from their parameters, and the gradients back. One invocation a mode.
+// Diagonal systems from their parameters, and the gradients back. One invocation a mode; the
+// equations of a mode are in shared/discretize_mode.
 #import shared/discretize_mode
 
 struct Dims { feature: u32, state: u32 }

@@ -1,5 +1,13 @@
-// Rows of a table by number, and the sum of gradients by row.
+// Rows of a table by number, and the sums of gradients by row.
+//
+//   out[p, :] = table[ids[p], :]      gradTable[row, :] = sum of gradOut[p, :] where ids[p] is row
+//
+// gather     one invocation a number of the output
+// scatter    a workgroup has one row of the table, GROUP features and one run of positions; the
+//            sums of the runs are added after (shared/column_sums), so that nothing is atomic
+// clear_ids  numbers of rows have no gradient
 #import shared/bounds
+#import shared/whole_number
 
 struct Dims { count: u32, feature: u32, vocabulary: u32, positions: u32, run: u32 }
 
@@ -11,10 +19,9 @@ struct Dims { count: u32, feature: u32, vocabulary: u32, positions: u32, run: u3
 @group(0) @binding(5) var<storage, read_write> gradIds: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
-/// The nearest whole number in range.
+/// The row of the table at a position.
 fn idAt(position: u32) -> u32 {
-  let last = f32(dims.vocabulary - 1u);
-  return min(u32(clamp(floor(ids[position] + 0.5), 0.0, last)), dims.vocabulary - 1u);
+  return wholeBelow(ids[position], dims.vocabulary);
 }
 
 @compute @workgroup_size(GROUP)

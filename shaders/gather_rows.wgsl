@@ -1,5 +1,7 @@
-// Rows of one table or of two, by number; see src/ops/gather_rows.ts.
+// Rows of one table or of two, one after the other, by number: out[i, :] = [a; b][rows[i], :].
+// One invocation a number of the output.
 #import shared/bounds
+#import shared/whole_number
 
 struct Dims { count: u32, width: u32, rowsA: u32, rowsAll: u32 }
 
@@ -19,8 +21,7 @@ fn gather(
   if (i >= dims.count) {
     return;
   }
-  let last = f32(dims.rowsAll - 1u);
-  let row = u32(clamp(floor(rows[i / dims.width] + 0.5), 0.0, last));
+  let row = wholeBelow(rows[i / dims.width], dims.rowsAll);
   let column = i % dims.width;
 #if HAS_B
   if (row >= dims.rowsA) {

@@ -1,9 +1,12 @@
 // Continuous ranked probability score of a normal distribution: rows of (mean, log scale).
+//
+//   value = scale (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi))       z = (target - mean) / scale
+//
+// Layout of the work: shared/row_loss.
 #import shared/row_loss
 #import shared/activation
 
-const ROOT_HALF = 0.70710677;
-const ROOT_2_OVER_PI = 0.7978846;
+/// 1/sqrt(pi)
 const ONE_OVER_ROOT_PI = 0.5641896;
 
 /// 2 Phi(z) - 1 for the standard normal distribution function Phi.

@@ -1,6 +1,11 @@
 // Negative log likelihood of a normal distribution: rows of (mean, log scale).
+//
+//   value = log(2 pi) / 2 + log scale + z^2 / 2       z = (target - mean) / scale
+//
+// Layout of the work: shared/row_loss.
 #import shared/row_loss
 
+/// log(2 pi) / 2
 const HALF_LOG_TURN = 0.91893853;
 
 fn rowValue(row: u32, first: u32) -> f32 {

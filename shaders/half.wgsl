@@ -1,5 +1,10 @@
-// Rounding to binary16: in place of a number, or as storage of two numbers in a word. Where VECTOR
-// is 4 an invocation has four numbers, else two to pack and one to round.
+// Rounding to binary16: in place of a number, or as storage of two numbers in a word.
+//
+// round_half   the nearest number of 16 bits, as f32
+// pack_half    two such numbers a word
+// unpack_half  and out of it
+//
+// Where VECTOR is 4 an invocation has four numbers, else two to pack and one to round.
 #import shared/bounds
 #import shared/vector
 

@@ -35,10 +35,6 @@ fn weighted(start: u32, i: u32) -> Element {
 }
 
 #if VECTOR == 4
-fn total(v: vec4f) -> f32 {
-  return dot(v, vec4f(1.0));
-}
-
 @compute @workgroup_size(GROUP)
 fn normalize_rows(
   @builtin(workgroup_id) group: vec3u,
@@ -54,7 +50,7 @@ fn normalize_rows(
   var v${i} = vec4f(0.0);
   if (lane + ${i}u * LANES < dims.feature) {
     v${i} = x[start + lane + ${i}u * LANES];
-    sum += total(v${i});
+    sum += elementSum(v${i});
   }
 #end
   let mean = laneSum(local, sum) / size;
@@ -116,7 +112,7 @@ fn normalize_rows_backward(
     if (lane + ${i}u * LANES < dims.feature) {
       v${i} = x[start + lane + ${i}u * LANES];
       h${i} = gradOut[start + lane + ${i}u * LANES];
-      sum += total(v${i});
+      sum += elementSum(v${i});
     }
 #end
     let mean = laneSum(local, sum) / size;
@@ -134,7 +130,7 @@ fn normalize_rows_backward(
 #else
     let g${i} = h${i};
 #end
-    sums += vec2f(dot(g${i}, v${i}), total(g${i}));
+    sums += vec2f(dot(g${i}, v${i}), elementSum(g${i}));
 #end
     let means = laneSums(local, sums) / size;
 #for i in 0..VECTORS

@@ -1,6 +1,13 @@
 // The LegS memory over a whole length; src/ops/legs_scan.ts and src/ssm/legs_step.ts define it.
 //
-// A workgroup runs one feature of one row; its invocations own PER nodes of the quadrature each.
+// weigh_held          what a held sample adds to each coefficient, by its share of the time
+// recur               the coefficients after every sample
+// recur_backward      from the last sample: the gradient of every coefficient
+// gradients_of_rows   from that: gradU, and the flow along the logarithm of time
+// gradients_of_times  from the flow: gradients of the times and of their steps
+//
+// In recur a workgroup runs one feature of one row; its invocations own PER nodes of the quadrature
+// each.
 #import shared/bounds
 
 struct Dims { batch: u32, length: u32, feature: u32 }

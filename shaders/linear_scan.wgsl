@@ -11,6 +11,7 @@
 // invocations, STATES_PER_THREAD in named registers of each. TILE steps of u are staged at a time.
 // The way back is backward/linear_scan.wgsl.
 #import shared/discretize_mode
+#import shared/scan_place
 
 struct Dims { batch: u32, length: u32, feature: u32, chunk: u32, chunks: u32, scale: f32 }
 
@@ -30,17 +31,6 @@ struct Dims { batch: u32, length: u32, feature: u32, chunk: u32, chunks: u32, sc
 var<workgroup> tileU: array<array<f32, FEATURES>, TILE>;
 var<workgroup> tileDt: array<array<f32, FEATURES>, TILE>;
 var<workgroup> tileY: array<array<array<f32, FEATURES>, TILE>, STATE_GROUPS>;
-
-/// Where the invocation stands.
-struct Place { feature: u32, known: bool, lane: u32, part: u32, batch: u32, start: u32, steps: u32 }
-
-fn placeOf(group: vec3u, local: u32) -> Place {
-  let lane = local % FEATURES;
-  let feature = group.x * FEATURES + lane;
-  let start = group.y * dims.chunk;
-  let steps = min(dims.chunk, dims.length - start);
-  return Place(feature, feature < dims.feature, lane, local / FEATURES, group.z, start, steps);
-}
 
 /// Stages TILE steps; each invocation of a feature loads every STATE_GROUPS-th of them.
 fn stageTile(place: Place, base: u32) {

@@ -1,5 +1,8 @@
-// The system of S5 from its parameters, and the gradients back. One invocation an element of B; on
-// the way back a workgroup a mode sums what its inputs give, and an invocation a mode the rest.
+// The system of S5 from its parameters, and the gradients back.
+//
+// make_system     Abar and Bbar: one invocation an element of B
+// back_to_inputs  back: gradB, and of each mode the sum over its inputs; a workgroup a mode
+// back_to_modes   the gradients of pole and step size from that; one invocation a mode
 #import shared/discretize_by
 #import shared/row_sum
 

@@ -1,4 +1,8 @@
 // Outer products within heads of `size` features, and the gradients back.
+//
+//   out[h, i, j] = a[h, i] b[h, j]
+//
+// One invocation a product; on the way back one a feature, with both of its gradients.
 #import shared/bounds
 
 struct Dims { count: u32, size: u32 }

@@ -1,7 +1,13 @@
-// Some samples of each length by their places, and the gradient of what they were taken from; see
-// src/ops/pick_samples.ts. An invocation has one Element, VECTOR features, and so are sizes.
+// Some samples of each length by their places: out[b, p] = x[b, at[b, p]].
+//
+// pick              the samples
+// gather_gradients  back: every sample of x looks through the picks of its row
+// clear_places      places have no gradient
+//
+// An invocation has one Element, VECTOR features, and so are sizes.
 #import shared/bounds
 #import shared/vector
+#import shared/whole_number
 
 struct Dims { count: u32, width: u32, length: u32, pick: u32 }
 
@@ -13,11 +19,6 @@ struct Dims { count: u32, width: u32, length: u32, pick: u32 }
 @group(0) @binding(5) var<storage, read_write> gradAt: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
-/// The sample nearest to a place.
-fn sampleAt(place: f32) -> u32 {
-  return u32(clamp(floor(place + 0.5), 0.0, f32(dims.length - 1u)));
-}
-
 @compute @workgroup_size(GROUP)
 fn pick(
   @builtin(workgroup_id) group: vec3u,
@@ -27,7 +28,7 @@ fn pick(
   let i = elementIndex(group, groups, local, GROUP);
   if (i < dims.count) {
     let picked = i / dims.width;
-    let row = picked / dims.pick * dims.length + sampleAt(at[picked]);
+    let row = picked / dims.pick * dims.length + wholeBelow(at[picked], dims.length);
     out[i] = x[row * dims.width + i % dims.width];
   }
 }
@@ -60,7 +61,7 @@ fn gather_gradients(
   let first = sample / dims.length * dims.pick;
   var sum = Element();
   for (var j = first; j < first + dims.pick; j++) {
-    if (sampleAt(at[j]) == sample % dims.length) {
+    if (wholeBelow(at[j], dims.length) == sample % dims.length) {
       sum += gradOut[j * dims.width + column];
     }
   }

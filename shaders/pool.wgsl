@@ -1,4 +1,10 @@
-// Mean over the length, or the last position.
+// A length as one row: the mean of its positions, or the last of them.
+//
+// sum_run  sums of runs of the length over `divisor`: the runs first, then their sums
+// last     the last position
+// spread   back: the gradient of every position, with LAST only of the last one
+//
+// One invocation a feature: of a run, of a row, of a position.
 #import shared/bounds
 
 struct Dims { batch: u32, length: u32, feature: u32, run: u32, divisor: f32 }
@@ -9,7 +15,7 @@ struct Dims { batch: u32, length: u32, feature: u32, run: u32, divisor: f32 }
 @group(0) @binding(3) var<storage, read_write> gradX: array<f32>;
 @group(1) @binding(0) var<uniform> dims: Dims;
 
-/// Sums of runs of the length over `divisor`, into [batch, runs, feature].
+/// Into [batch, runs, feature].
 @compute @workgroup_size(GROUP)
 fn sum_run(
   @builtin(workgroup_id) group: vec3u,

@@ -1,5 +1,5 @@
 // Rows written into a table by number: next[slots[i], :] = values[i, :], a single row of values
-// everywhere. A slot that is no row of the table is padding.
+// everywhere. A slot that is no row of the table is padding. One invocation a number of the values.
 #import shared/bounds
 
 struct Dims { count: u32, feature: u32, rows: u32, given: u32 }

@@ -1,4 +1,8 @@
-// Pinball loss of several quantiles a row.
+// Pinball loss of several quantiles a row, with the logarithm of what lies above a cap.
+//
+//   value = scale / quantiles sum_j share[j] max(level[j] e[j], (level[j] - 1) e[j])
+//
+// with e[j] the target less quantile j. Layout of the work: shared/row_loss.
 #import shared/row_loss
 
 /// Quantile k at 2k with its share at 2k + 1; last the value of a row above which its log counts.

@@ -13,6 +13,7 @@
 // registers of each. The way back is backward/selective_scan.wgsl.
 #import shared/activation
 #import shared/scan_number
+#import shared/scan_place
 
 struct Dims {
   batch: u32, length: u32, feature: u32, chunk: u32, chunks: u32, groupB: u32, groupC: u32
@@ -42,17 +43,6 @@ var<workgroup> tileB: array<array<Number, STATES>, TILE>;
 var<workgroup> tileC: array<array<Number, STATES>, TILE>;
 #end
 var<workgroup> tileY: array<array<array<f32, FEATURES>, TILE>, STATE_GROUPS>;
-
-/// Where the invocation stands.
-struct Place { feature: u32, known: bool, lane: u32, part: u32, batch: u32, start: u32, steps: u32 }
-
-fn placeOf(group: vec3u, local: u32) -> Place {
-  let lane = local % FEATURES;
-  let feature = group.x * FEATURES + lane;
-  let start = group.y * dims.chunk;
-  let steps = min(dims.chunk, dims.length - start);
-  return Place(feature, feature < dims.feature, lane, local / FEATURES, group.z, start, steps);
-}
 
 fn stepAt(place: Place, k: u32) -> vec2f {
   let at = (place.batch * dims.length + k) * dims.feature + place.feature;
@@ -119,6 +109,7 @@ fn reduce_chunks(
 #for s in 0..STATES_PER_THREAD
   let n${s} = place.part * STATES_PER_THREAD + ${s}u;
   let has${s} = place.known && n${s} < STATES;
+  // Past the last state that is repeated, so that no load is out of bounds; it is never stored.
   let m${s} = min(n${s}, STATES - 1u);
   let a${s} = A[bank + m${s}];
 #if FIXED_B
@@ -196,6 +187,7 @@ fn apply_chunks(
 #for s in 0..STATES_PER_THREAD
   let n${s} = place.part * STATES_PER_THREAD + ${s}u;
   let has${s} = place.known && n${s} < STATES;
+  // Past the last state that is repeated, so that no load is out of bounds; it is never stored.
   let m${s} = min(n${s}, STATES - 1u);
   let a${s} = A[bank + m${s}];
 #if FIXED_B
@@ -235,7 +227,7 @@ fn apply_chunks(
 #if FIXED_C
       sum += readout(c${s}, x_${s});
 #else
-      // An invocation past the last state repeats it and must not count.
+      // What repeats the last state must not count in the output.
       sum += select(0.0, readout(tileC[${l}][m${s}], x_${s}), has${s});
 #end
 #end

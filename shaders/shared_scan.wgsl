@@ -1,6 +1,12 @@
 // Recurrence of one dense system that all features share: x[k] = A x[k-1] + B u[k].
 //
-// A workgroup runs one feature of one row; its invocations share the rows of A.
+// recur                 all states
+// recur_backward        from the last sample: lambda, the gradient of every state
+// gradients_of_inputs   gradU[k] = B.lambda[k]; one invocation a sample of a feature
+// gradients_of_systems  sums of lambda[k] x[k-1]^T and lambda[k] u[k] over a part of the samples;
+//                       one invocation an element
+//
+// In both walks a workgroup runs one feature of one row; its invocations share the rows of A.
 #import shared/bounds
 
 struct Dims { batch: u32, length: u32, feature: u32, rowsPerPart: u32, parts: u32 }

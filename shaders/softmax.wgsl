@@ -4,6 +4,7 @@
 //   normalize_rows  LANES invocations a row, which hold it in VECTORS registers each (VECTOR is 4,
 //                   widths are in fours)
 #import shared/bounds
+#import shared/lowest
 #import shared/vector
 #if VECTOR == 4
 #import shared/row_lanes
@@ -21,9 +22,6 @@ struct Dims { rows: u32, width: u32, queries: u32, scale: f32 }
 @group(0) @binding(4) var<storage, read> gradLogSumExp: array<f32>;
 @group(0) @binding(5) var<storage, read_write> gradX: array<Element>;
 @group(1) @binding(0) var<uniform> dims: Dims;
-
-/// Below every finite f32 that a row may hold after scaling.
-const LOWEST = -3.4028234e38;
 
 #if VECTOR == 4
 /// Columns of a row that count; the others get weight zero.

@@ -1,4 +1,4 @@
-// Squared error of rows.
+// Squared error of rows: (prediction - target)^2. Layout of the work: shared/row_loss.
 #import shared/row_loss
 
 fn rowValue(row: u32, first: u32) -> f32 {

@@ -24,16 +24,7 @@ fn sum_run(
     sum += x[i];
 #end
   }
-#if VECTOR == 1
-  let own = sum;
-#else
-#if VECTOR == 2
-  let own = sum.x + sum.y;
-#else
-  let own = (sum.x + sum.y) + (sum.z + sum.w);
-#end
-#end
-  var all = rowSum(local, own);
+  var all = rowSum(local, elementSum(sum));
 #if HAS_TOTAL
   all += total[0];
 #end

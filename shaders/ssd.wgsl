@@ -81,6 +81,8 @@ alias Row = f32;
 
 /// Parts of the samples of a chunk as columns of the scores.
 const PAIR_PARTS = ${(CHUNK + 32 * VECTORS - 1) / (32 * VECTORS)}u;
+/// The coarse part of a sum is a multiple of one in so many.
+const COARSE = 64.0;
 /// Heads and pieces of a chunk that a workgroup of stage_rates takes.
 const RATE_HEADS = 32u;
 const RATE_PIECES = 8u;
@@ -137,11 +139,11 @@ fn rateOf(place: Place, k: u32) -> vec3f {
   let log = max(step, LOG_LEAST);
   let weight = 1.0;
 #end
-  let coarse = round(log * 64.0) / 64.0;
+  let coarse = round(log * COARSE) / COARSE;
   return vec3f(coarse, log - coarse, weight);
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(RATE_HEADS * RATE_PIECES)
 fn stage_rates(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(local_invocation_index) local: u32,

@@ -1,8 +1,10 @@
 // Negative log likelihood of Student's t distribution: rows of (mean, log scale, log of the
-// degrees of freedom).
+// degrees of freedom); the equation is in src/ops/student_t_loss.ts. Layout of the work:
+// shared/row_loss.
 #import shared/row_loss
 #import shared/activation
 
+/// log(2 pi) / 2
 const HALF_LOG_TURN = 0.91893853;
 /// From here on four terms of the series are exact to 7e-9.
 const SERIES_FROM = 4.0;

@@ -17,18 +17,6 @@ struct Dims { count: u32, width: u32, rows: u32 }
 @group(1) @binding(0) var<uniform> dims: Dims;
 
 #if BACK
-fn sumOf(x: Element) -> f32 {
-#if VECTOR == 4
-  return (x.x + x.y) + (x.z + x.w);
-#else
-#if VECTOR == 2
-  return x.x + x.y;
-#else
-  return x;
-#end
-#end
-}
-
 /// A workgroup has a row, so that the sum over its features costs no pass of its own.
 @compute @workgroup_size(GROUP)
 fn steps_backward(
@@ -48,7 +36,7 @@ fn steps_backward(
     let x = raw[at];
     let gradient = gradDelta[at];
     gradRaw[at] = elapsed * gradient * actSlopeOf(x, 1.0);
-    sum += sumOf(gradient * actOf(x, 1.0));
+    sum += elementSum(gradient * actOf(x, 1.0));
   }
   let all = rowSum(local, sum);
   if (local == 0u) {

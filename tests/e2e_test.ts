@@ -346,7 +346,8 @@ Deno.test("a declared length beyond the limit is refused before the body comes",
     const { port } = new URL(url);
     const socket = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
     await socket.write(new TextEncoder().encode(
-      `POST /v1/streams/a/observations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
+      "POST /v1/streams/a/observations HTTP/1.1\r\nHost: localhost\r\n" +
+        "Content-Type: application/json\r\n" +
         `Content-Length: ${2 ** 30}\r\n\r\n`,
     ));
     const answer = new Uint8Array(4096);
@@ -354,6 +355,24 @@ Deno.test("a declared length beyond the limit is refused before the body comes",
     assert.match(new TextDecoder().decode(answer.subarray(0, count!)), /^HTTP\/1\.1 413 /);
     socket.close();
   });
+});
+
+Deno.test("a service on loopback answers to this machine's names and to those of DRIFTLINE_HOSTS", async () => {
+  const statusOf = async (url: string, host: string) => {
+    const socket = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(url).port) });
+    const head = `GET /v1/streams HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+    await socket.write(new TextEncoder().encode(head));
+    const answer = new Uint8Array(4096);
+    const count = await socket.read(answer);
+    socket.close();
+    return new TextDecoder().decode(answer.subarray(0, count!)).split(" ")[1];
+  };
+  await withService(async ({ url }) => {
+    const statuses = ["localhost", "evil.example", "drift.example:80"].map((host) =>
+      statusOf(url, host)
+    );
+    assert.deepEqual(await Promise.all(statuses), ["200", "403", "200"]);
+  }, { DRIFTLINE_HOSTS: "drift.example" });
 });
 
 Deno.test("with DRIFTLINE_TOKEN set the service asks for it", async () => {

@@ -5,6 +5,8 @@ import { list, ROOT, type SourceFile, sources } from "./_source.ts";
 const LINE_LENGTH_MAX = 100;
 /** Beyond this a file has more than one purpose. */
 const FILE_LINES_MAX = 500;
+/** Beyond this a function does more than its name says. */
+const FUNCTION_LINES_MAX = 70;
 
 Deno.test("every module is reached from main.ts", () => {
   const byPath = new Map(sources().map((file) => [file.path, file]));
@@ -76,6 +78,84 @@ Deno.test(`no source file is longer than ${FILE_LINES_MAX} lines`, () => {
   assert.deepEqual(long, []);
 });
 
+interface FunctionLines {
+  /** Of its first line, from 0 on. */
+  readonly first: number;
+  readonly lines: number;
+}
+
+/**
+ * Functions, methods and arrow functions of more than one line, as the formatter lays them out: each
+ * ends at the first line of closing brackets that is indented as its first line is.
+ */
+function functionsOf(text: string): FunctionLines[] {
+  const statement = /^ *(?:\} )?(?:if|for|while|switch|catch|return|throw|await)\b/;
+  const method = /^ *(?:(?:static|async|get|set) )*\*?#?\w+\(/;
+  const lines = text.split("\n");
+  const found: FunctionLines[] = [];
+  lines.forEach((line, first) => {
+    if (!/[{(]$/.test(line)) return;
+    const indent = line.search(/\S/);
+    const level = lines.slice(first + 1).filter((later) => later.search(/\S/) === indent);
+    const isSaid = /\bfunction\b|=>/.test(line);
+    // What is called looks like a method, but no block follows.
+    const head = line.endsWith(" {") ? line : level[0] ?? "";
+    if (!isSaid && !(method.test(line) && !statement.test(line) && head.endsWith(" {"))) return;
+    const end = level.find((later) => /^ *[})\]]+[;,]?$/.test(later));
+    if (end !== undefined) found.push({ first, lines: lines.indexOf(end, first + 1) - first + 1 });
+  });
+  return found;
+}
+
+Deno.test("functionsOf() finds functions of every form and their lines", () => {
+  const text = [
+    "export function plain(",
+    "  a: number,",
+    "): number {",
+    "  if (a > 0) {",
+    "    return a;",
+    "  }",
+    "  const inner = (b: number) => {",
+    "    return b;",
+    "  };",
+    "  return inner(a);",
+    "}",
+    "class Holder {",
+    "  get #value(): number {",
+    "    return 1;",
+    "  }",
+    "",
+    "  async method({ a }: {",
+    "    a: number;",
+    "  }): Promise<number> {",
+    "    return await a;",
+    "  }",
+    "}",
+    "called({",
+    "  a,",
+    "}, 1);",
+  ].join("\n");
+  assert.deepEqual(functionsOf(text), [
+    { first: 0, lines: 11 },
+    { first: 6, lines: 3 },
+    { first: 12, lines: 3 },
+    { first: 16, lines: 5 },
+  ]);
+});
+
+Deno.test(`no function is longer than ${FUNCTION_LINES_MAX} lines`, () => {
+  const long: string[] = [];
+  let count = 0;
+  for (const { path, text } of sources()) {
+    for (const { first, lines } of functionsOf(text)) {
+      count++;
+      if (lines > FUNCTION_LINES_MAX) long.push(`${path}:${first + 1}: ${lines}`);
+    }
+  }
+  assert.ok(count > 5000, `${count} functions found`);
+  assert.deepEqual(long, []);
+});
+
 Deno.test("only the command line writes to the console", () => {
   const allowed = /^(main\.ts|src\/cli\/|routes\/dashboard\/client\/)/;
   const broken = sources()
@@ -91,6 +171,30 @@ const BANNED: readonly { readonly pattern: RegExp; readonly instead: string }[] 
   { pattern: /\b(whitelist|blacklist)\b/i, instead: "allowlist, denylist" },
   { pattern: /\bnot implemented\b/i, instead: "the implementation" },
 ];
+
+/** Beyond this many entry points a shader's head says what each is for. */
+const UNTOLD_ENTRIES_MAX = 2;
+
+Deno.test("every shader begins with what it computes, and one of many passes with each", () => {
+  const shaders = list("shaders/**/*.wgsl").map((path) => {
+    const text = Deno.readTextFileSync(`${ROOT}/${path}`);
+    return { path, text, head: /^(?:\/\/.*\n)+/.exec(text)?.[0] ?? "" };
+  });
+  const untold = shaders.filter(({ head }) => head === "").map(({ path }) => path);
+  for (const { path, text, head } of shaders) {
+    const entries = [...text.matchAll(/^@compute.*\nfn (\w+)/gm)].map(([, name]) => name!);
+    if (entries.length <= UNTOLD_ENTRIES_MAX) continue;
+    // The passes of a shader that is in parts are told by the one that imports them.
+    const line = `#import ${path.slice("shaders/".length, -".wgsl".length)}\n`;
+    const importing = shaders.filter((other) => other.text.includes(line));
+    const told = [head, ...importing.map((other) => other.head)].join("\n");
+    for (const entry of entries) {
+      const name = new RegExp(`\\b${entry.replace(/_backward$/, "(_backward)?")}\\b`);
+      if (!name.test(told)) untold.push(`${path}: ${entry}`);
+    }
+  }
+  assert.deepEqual(untold, []);
+});
 
 Deno.test("no banned words", () => {
   const found: string[] = [];

@@ -95,13 +95,16 @@ function servedByCore({ serving_cpu }: Stored): Value[] {
 
 /** Updates a second of a model between refits, in `unit`. */
 function onlineRates({ models }: Stored, model: string, unit: number): Value[] {
-  return ["level", "day"].map((series): Value => {
+  return Object.entries(SEASONS_OF).map(([series, seasons]): Value => {
     const row = models?.data.rows.find((candidate) =>
       candidate.name.split(",")[0] === model && candidate.series === series
     );
-    return [series === "day" ? "one season" : "none", row && row.onlinePerS / unit];
+    return [seasons, row && row.onlinePerS / unit];
   });
 }
+
+/** Seasons of the series that online rates are taken on. */
+const SEASONS_OF = { level: "none", day: "one season", "day, week": "two" };
 
 const tenths = (value: number) => value.toFixed(1);
 const percent = (value: number) => `${Math.round(100 * value)} %`;
@@ -232,7 +235,7 @@ const GOALS: readonly Goal[] = [
     values: servedByCore,
   },
   {
-    item: "structural filter on one core, M updates/s, without a season and with one",
+    item: "structural filter on one core, M updates/s, without a season, with one and with two",
     ...{ better: "higher", atLeast: 0.5, reach: 0.5 },
     values: (stored) => onlineRates(stored, "filter", 1e6),
   },

@@ -11,6 +11,7 @@
 //             gradQ; or it holds ROWS keys and walks over the queries that see them, of all heads
 //             of the keys' group, which gives gradK (OF_KEYS) or gradV (OF_VALUES)
 // part_rows   gradients of the joined rows apart, with those of the copies in the carried state
+//             (clear_counts: the count of carried samples has none)
 //
 // Weights are found again from the sums, so that no matrix of them is stored. A walk takes 32
 // samples at a time: their scores, and where slopes are wanted gradY.v, are narrow tiles, of which

@@ -10,6 +10,7 @@
 // PER_LANE in named registers of each. Rows past the end are staged as zeros: their inputs and
 // gradients change no sum, and the flow passes them by.
 #import shared/discretize_mode
+#import shared/scan_spot
 
 struct Dims { batch: u32, length: u32, feature: u32, chunk: u32, chunks: u32, scale: f32 }
 
@@ -38,19 +39,6 @@ const INVOCATIONS = ${FEATURES * LANES}u;
 var<workgroup> rows: array<vec4f, ${BACK_TILE * FEATURES}>;
 /// What a row gives to sums over the modes, lane by lane: of u in x, of dt in y.
 var<workgroup> shares: array<vec2f, ${BACK_TILE * FEATURES * LANES}>;
-
-/// Where an invocation stands: `first` is its first mode, `bank` the feature's first in a bank.
-struct Spot { slot: u32, feature: u32, known: bool, first: u32, bank: u32, start: u32, steps: u32 }
-
-fn spotOf(tile: u32, chunk: u32, local: u32) -> Spot {
-  let slot = local / LANES;
-  let feature = tile * FEATURES + slot;
-  let known = feature < dims.feature;
-  let start = chunk * dims.chunk;
-  let steps = min(dims.chunk, dims.length - start);
-  let bank = select(0u, feature * STATES, known);
-  return Spot(slot, feature, known, local % LANES * PER_LANE, bank, start, steps);
-}
 
 /// Stages the rows of a tile that begins `base` steps into the chunk.
 fn stage(spot: Spot, group: vec3u, local: u32, base: u32) {

@@ -12,6 +12,7 @@
 // zeros and so are states past the last: neither changes a sum.
 #import shared/activation
 #import shared/scan_number
+#import shared/scan_spot
 
 struct Dims {
   batch: u32, length: u32, feature: u32, chunk: u32, chunks: u32, groupB: u32, groupC: u32
@@ -70,19 +71,6 @@ var<workgroup> ofB: array<Number, ${ROWS_AT_ONCE * LANES * PER_LANE * (FEATURES 
 var<workgroup> ofC: array<Number, ${ROWS_AT_ONCE * LANES * PER_LANE * (FEATURES + 1)}>;
 #end
 #end
-
-/// Where an invocation stands: `first` is its first state, `bank` the feature's first element of A.
-struct Spot { slot: u32, feature: u32, known: bool, first: u32, bank: u32, start: u32, steps: u32 }
-
-fn spotOf(tile: u32, chunk: u32, local: u32) -> Spot {
-  let slot = local / LANES;
-  let feature = tile * FEATURES + slot;
-  let known = feature < dims.feature;
-  let start = chunk * dims.chunk;
-  let steps = min(dims.chunk, dims.length - start);
-  let bank = select(0u, feature * STATES, known);
-  return Spot(slot, feature, known, local % LANES * PER_LANE, bank, start, steps);
-}
 
 /// Stages the rows of a tile that begins `base` steps into the chunk. The sweep that only finds
 /// the states wants neither gradients nor C.

@@ -1,5 +1,12 @@
 // Pointwise functions in f32; src/ops/_helpers/activation.ts defines them.
 
+/// sqrt(1/2), sqrt(2/pi) and 1/sqrt(2 pi).
+const ROOT_HALF = 0.70710677;
+const ROOT_2_OVER_PI = 0.7978846;
+const ONE_OVER_ROOT_TURN = 0.3989423;
+/// Of the cube in the approximation of gelu by tanh.
+const GELU_CUBE = 0.044715;
+
 fn sigmoid(x: f32) -> f32 {
   // The exponential of a negative number cannot overflow.
   let e = exp(-abs(x));
@@ -42,7 +49,7 @@ fn erfcPositive(x: f32) -> f32 {
 }
 
 fn gelu(x: f32) -> f32 {
-  let tail = 0.5 * erfcPositive(abs(x) * 0.70710677);
+  let tail = 0.5 * erfcPositive(abs(x) * ROOT_HALF);
   return x * select(tail, 1.0 - tail, x >= 0.0);
 }
 
@@ -52,7 +59,7 @@ fn tanhStable(x: f32) -> f32 {
 }
 
 fn geluTanh(x: f32) -> f32 {
-  return 0.5 * x * (1.0 + tanhStable(0.7978846 * (x + 0.044715 * x * x * x)));
+  return 0.5 * x * (1.0 + tanhStable(ROOT_2_OVER_PI * (x + GELU_CUBE * x * x * x)));
 }
 
 fn logSigmoid(x: f32) -> f32 {
@@ -67,8 +74,9 @@ fn siluSlope(x: f32) -> f32 {
 }
 
 fn geluSlope(x: f32) -> f32 {
-  let tail = 0.5 * erfcPositive(abs(x) * 0.70710677);
-  return select(tail, 1.0 - tail, x >= 0.0) + x * 0.3989423 * expNegativeSquare(x * 0.70710677);
+  let tail = 0.5 * erfcPositive(abs(x) * ROOT_HALF);
+  let density = ONE_OVER_ROOT_TURN * expNegativeSquare(x * ROOT_HALF);
+  return select(tail, 1.0 - tail, x >= 0.0) + x * density;
 }
 
 /// 1 - tanh(x)^2 as a product, which does not cancel far out.
@@ -77,8 +85,8 @@ fn tanhSlope(x: f32) -> f32 {
 }
 
 fn geluTanhSlope(x: f32) -> f32 {
-  let inner = 0.7978846 * (x + 0.044715 * x * x * x);
-  let turn = 0.5 * x * tanhSlope(inner) * 0.7978846 * (1.0 + 0.134145 * x * x);
+  let inner = ROOT_2_OVER_PI * (x + GELU_CUBE * x * x * x);
+  let turn = 0.5 * x * tanhSlope(inner) * ROOT_2_OVER_PI * (1.0 + 3.0 * GELU_CUBE * x * x);
   return sigmoid(2.0 * inner) + turn;
 }
 

@@ -1,10 +1,10 @@
 // What attention and its way back share: whose tile a workgroup holds, how rows are read, and how
 // numbers of rows go between neighbours. The shader that imports this, after shared/register_tile,
 // declares `dims`, `turns` and `queries0` .. `queriesN` [batch, length, head, size], N < QUERIES.
+#import shared/lowest
 
-/// The score of a key that is not seen: far below UNSEEN, the maximum of a query that has seen no
-/// key yet, so that its weight is 0 beside either.
-const LOWEST = -3.4028234e38;
+/// The maximum of a query that has seen no key yet: far above LOWEST, the score of a key that is
+/// not seen, so that the weight of such a key is 0.
 const UNSEEN = -1e30;
 /// Scores are taken in bits, so that weights are powers of two.
 const BITS = 1.4426950408889634;

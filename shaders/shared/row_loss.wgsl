@@ -3,6 +3,10 @@
 // a factor and returns that of its target. Both find number j of the prediction by
 // `predictionAt(first + j)`, all of which are read before the first `setGradient(first + j, ..)`.
 //
+// sum_rows       sums of weighted values and of weights over runs of rows, a run a workgroup
+// row_values     the value of every row, where the weights want a gradient
+// row_gradients  the gradients of every row
+//
 // An invocation has a row. Where rows are narrow (STAGED) a workgroup brings GROUP of them to its
 // memory and back, so that neighbours move neighbouring numbers: apart by a row each, nine columns
 // reached a quarter of the device memory's bandwidth on the way back.

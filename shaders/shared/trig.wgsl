@@ -5,7 +5,9 @@
 
 const TURNS_PER_RADIAN = 0.15915494309189535;
 const RADIANS_PER_TURN = 6.283185307179586;
+/// Of a turn in 32 bits, and an eighth of it.
 const FIXED_TURN = 4294967296.0;
+const FIXED_EIGHTH = 0x20000000u;
 
 /// sin and cos of a quarter turn's half, |x| <= pi/4: Taylor polynomials, remainder below 3e-8.
 fn sinCosSmall(x: f32) -> vec2f {
@@ -43,7 +45,7 @@ fn fixedTurn(angle: f32) -> u32 {
 /// (cos, sin) of a fraction of a turn in 32 bits.
 fn cosSinFixed(turn: u32) -> vec2f {
   // Nearest quarter turn, and the signed rest of at most an eighth.
-  let quadrant = (turn + 0x20000000u) >> 30u;
+  let quadrant = (turn + FIXED_EIGHTH) >> 30u;
   let rest = bitcast<i32>(turn - (quadrant << 30u));
   return turnQuadrants(f32(rest) * (RADIANS_PER_TURN / FIXED_TURN), quadrant);
 }

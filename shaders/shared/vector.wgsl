@@ -9,3 +9,16 @@ alias Element = vec2f;
 alias Element = f32;
 #end
 #end
+
+/// The sum of an element's values.
+fn elementSum(v: Element) -> f32 {
+#if VECTOR == 4
+  return (v.x + v.y) + (v.z + v.w);
+#else
+#if VECTOR == 2
+  return v.x + v.y;
+#else
+  return v;
+#end
+#end
+}

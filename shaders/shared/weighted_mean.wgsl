@@ -1,5 +1,9 @@
 // The weighted mean of one value a row, and the gradient of the weights;
 // src/ops/_helpers/row_loss.ts defines them.
+//
+// sum_run           weighted values and weights of a run of rows; a workgroup a run
+// fold_runs         the runs' sums, and the mean; one workgroup
+// weight_gradients  one invocation a row
 #import shared/bounds
 #import shared/row_sum
 

@@ -92,6 +92,8 @@ function geluTanhInner(x: v128): v128 {
   return f32x4.mul(f32x4.add(x, cubic), splat(0.7978845608028654));
 }
 
+// @ts-ignore: decorator
+@inline
 function geluTanh(x: v128): v128 {
   // x/2·(1 + tanh(v)) = x·sigmoid(2v).
   const inner = geluTanhInner(x);
@@ -106,8 +108,23 @@ function geluTanhSlope(x: v128): v128 {
   return f32x4.add(sigmoid(f32x4.add(inner, inner)), lift);
 }
 
+/** Codes of the functions that networks spend their time on. */
+export const SILU: i32 = 1;
+export const GELU_TANH: i32 = 3;
+export const SIGMOID: i32 = 5;
+
 /** The function of a code; `beta` only reaches softplus. */
 export function activate(kind: i32, x: v128, beta: f32): v128 {
+  return activateInline(kind, x, beta);
+}
+
+/**
+ * The same where the code is known when this is compiled: only its own function is left, whose
+ * constants then stay in registers over a loop. A call would make them anew for each vector.
+ */
+// @ts-ignore: decorator
+@inline
+export function activateInline(kind: i32, x: v128, beta: f32): v128 {
   switch (kind) {
     case 1:
       return silu(x);

@@ -2,6 +2,7 @@
 // memory of its thread, and the op's arrays and sizes; an address of 0 is an input not given.
 export { activation, activation_backward, gate, gate_backward } from "./pointwise";
 export { skip, skip_backward, timed_steps, timed_steps_backward } from "./pointwise";
+export { anchor_mixture } from "./anchor_mixture";
 export { column_sums, multiply, pack } from "./matmul";
 export { conv1d, conv1d_backward } from "./conv1d";
 export { dense_scan } from "./dense_scan";

@@ -117,16 +117,18 @@ function multiplyBlock(
   while (a < stop) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
-    let factor = v128.load32_splat(a);
+    // One access for four factors: its check against the memory's size costs as much as a product.
+    const factors = v128.load(a);
+    let factor = v128.shuffle<f32>(factors, factors, 0, 0, 0, 0);
     s00 = f32x4.add(s00, f32x4.mul(factor, b0));
     s01 = f32x4.add(s01, f32x4.mul(factor, b1));
-    factor = v128.load32_splat(a, 4);
+    factor = v128.shuffle<f32>(factors, factors, 1, 1, 1, 1);
     s10 = f32x4.add(s10, f32x4.mul(factor, b0));
     s11 = f32x4.add(s11, f32x4.mul(factor, b1));
-    factor = v128.load32_splat(a, 8);
+    factor = v128.shuffle<f32>(factors, factors, 2, 2, 2, 2);
     s20 = f32x4.add(s20, f32x4.mul(factor, b0));
     s21 = f32x4.add(s21, f32x4.mul(factor, b1));
-    factor = v128.load32_splat(a, 12);
+    factor = v128.shuffle<f32>(factors, factors, 3, 3, 3, 3);
     s30 = f32x4.add(s30, f32x4.mul(factor, b0));
     s31 = f32x4.add(s31, f32x4.mul(factor, b1));
     a += 16;

@@ -1,7 +1,45 @@
 // Elementwise kernels: activation and gate, and their ways back. A task is a run of elements of one
 // row.
-import { activate, slopeOf, softplus, softplusSlope } from "./activation";
+import {
+  activate,
+  activateInline,
+  GELU_TANH,
+  SIGMOID,
+  SILU,
+  slopeOf,
+  softplus,
+  softplusSlope,
+} from "./activation";
 import { at, least, loadQuad, splat, storeQuad } from "./lanes";
+
+/** y = act(x) from `i` to `last`, for a code that is known when this is compiled. */
+// @ts-ignore: decorator
+@inline
+function activateRun(kind: i32, x: usize, y: usize, i: i32, last: i32, beta: f32): void {
+  for (; i + 4 <= last; i += 4) {
+    v128.store(at(y, i), activateInline(kind, v128.load(at(x, i)), beta));
+  }
+  if (i < last) {
+    const rest = activateInline(kind, loadQuad(at(x, i), last - i), beta);
+    storeQuad(at(y, i), rest, last - i);
+  }
+}
+
+/** out = y·act(z) of one row, likewise. */
+// @ts-ignore: decorator
+@inline
+function gateRun(kind: i32, y: usize, z: usize, out: usize, width: i32): void {
+  let i = 0;
+  for (; i + 4 <= width; i += 4) {
+    const gated = activateInline(kind, v128.load(at(z, i)), 1);
+    v128.store(at(out, i), f32x4.mul(v128.load(at(y, i)), gated));
+  }
+  if (i < width) {
+    const lanes = width - i;
+    const gated = activateInline(kind, loadQuad(at(z, i), lanes), 1);
+    storeQuad(at(out, i), f32x4.mul(loadQuad(at(y, i), lanes), gated), lanes);
+  }
+}
 
 /** y = act(x). A task is `block` elements. */
 export function activation(
@@ -15,10 +53,16 @@ export function activation(
   kind: i32,
   beta: f32,
 ): void {
+  const first = begin * block;
   const last = least(end * block, count);
-  for (let i = begin * block; i < last; i += 4) {
-    const lanes = count - i;
-    storeQuad(at(y, i), activate(kind, loadQuad(at(x, i), lanes), beta), lanes);
+  if (kind == SILU) activateRun(SILU, x, y, first, last, beta);
+  else if (kind == GELU_TANH) activateRun(GELU_TANH, x, y, first, last, beta);
+  else if (kind == SIGMOID) activateRun(SIGMOID, x, y, first, last, beta);
+  else {
+    for (let i = first; i < last; i += 4) {
+      const lanes = count - i;
+      storeQuad(at(y, i), activate(kind, loadQuad(at(x, i), lanes), beta), lanes);
+    }
   }
 }
 
@@ -127,12 +171,21 @@ export function gate(
 ): void {
   const gates = at(z, zShift);
   for (let row = begin; row < end; row++) {
+    const from = at(y, row * stride);
+    const gate = at(gates, row * stride);
+    const to = at(out, row * width);
+    if (kind == SILU) {
+      gateRun(SILU, from, gate, to, width);
+      continue;
+    }
+    if (kind == SIGMOID) {
+      gateRun(SIGMOID, from, gate, to, width);
+      continue;
+    }
     for (let i = 0; i < width; i += 4) {
       const lanes = width - i;
-      const from = row * stride + i;
-      const gated = activate(kind, loadQuad(at(gates, from), lanes), 1);
-      const value = f32x4.mul(loadQuad(at(y, from), lanes), gated);
-      storeQuad(at(out, row * width + i), value, lanes);
+      const gated = activate(kind, loadQuad(at(gate, i), lanes), 1);
+      storeQuad(at(to, i), f32x4.mul(loadQuad(at(from, i), lanes), gated), lanes);
     }
   }
 }

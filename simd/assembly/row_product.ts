@@ -86,9 +86,6 @@ function fourByOne(
   adds: i32,
   lanes: i32,
 ): void {
-  const a1 = at(a, k);
-  const a2 = at(a1, k);
-  const a3 = at(a2, k);
   const c1 = at(c, n);
   const c2 = at(c1, n);
   const c3 = at(c2, n);
@@ -102,19 +99,55 @@ function fourByOne(
   let s21 = startOf(c2 + 16, biasHigh, adds, high);
   let s30 = startOf(c3, bias, adds, lanes);
   let s31 = startOf(c3 + 16, biasHigh, adds, high);
-  for (let p: i32 = 0; p < k; p++) {
-    const low = v128.load(b + (<usize> p << 5));
-    const upper = v128.load(b + (<usize> p << 5), 16);
-    let factor = v128.load32_splat(at(a, p));
+  // Two steps of K a turn: addresses and their checks are as many instructions as the products.
+  const toSecond = <usize> k << 2;
+  const toThird = toSecond + toSecond;
+  const toFourth = toThird + toSecond;
+  const end = at(a, k & ~1);
+  for (; a < end; a += 8) {
+    const low = v128.load(b);
+    const upper = v128.load(b, 16);
+    const lowNext = v128.load(b, 32);
+    const upperNext = v128.load(b, 48);
+    b += 64;
+    let factor = v128.load32_splat(a);
     s00 = f32x4.add(s00, f32x4.mul(factor, low));
     s01 = f32x4.add(s01, f32x4.mul(factor, upper));
-    factor = v128.load32_splat(at(a1, p));
+    factor = v128.load32_splat(a + toSecond);
     s10 = f32x4.add(s10, f32x4.mul(factor, low));
     s11 = f32x4.add(s11, f32x4.mul(factor, upper));
-    factor = v128.load32_splat(at(a2, p));
+    factor = v128.load32_splat(a + toThird);
     s20 = f32x4.add(s20, f32x4.mul(factor, low));
     s21 = f32x4.add(s21, f32x4.mul(factor, upper));
-    factor = v128.load32_splat(at(a3, p));
+    factor = v128.load32_splat(a + toFourth);
+    s30 = f32x4.add(s30, f32x4.mul(factor, low));
+    s31 = f32x4.add(s31, f32x4.mul(factor, upper));
+    factor = v128.load32_splat(a, 4);
+    s00 = f32x4.add(s00, f32x4.mul(factor, lowNext));
+    s01 = f32x4.add(s01, f32x4.mul(factor, upperNext));
+    factor = v128.load32_splat(a + toSecond, 4);
+    s10 = f32x4.add(s10, f32x4.mul(factor, lowNext));
+    s11 = f32x4.add(s11, f32x4.mul(factor, upperNext));
+    factor = v128.load32_splat(a + toThird, 4);
+    s20 = f32x4.add(s20, f32x4.mul(factor, lowNext));
+    s21 = f32x4.add(s21, f32x4.mul(factor, upperNext));
+    factor = v128.load32_splat(a + toFourth, 4);
+    s30 = f32x4.add(s30, f32x4.mul(factor, lowNext));
+    s31 = f32x4.add(s31, f32x4.mul(factor, upperNext));
+  }
+  if ((k & 1) != 0) {
+    const low = v128.load(b);
+    const upper = v128.load(b, 16);
+    let factor = v128.load32_splat(a);
+    s00 = f32x4.add(s00, f32x4.mul(factor, low));
+    s01 = f32x4.add(s01, f32x4.mul(factor, upper));
+    factor = v128.load32_splat(a + toSecond);
+    s10 = f32x4.add(s10, f32x4.mul(factor, low));
+    s11 = f32x4.add(s11, f32x4.mul(factor, upper));
+    factor = v128.load32_splat(a + toThird);
+    s20 = f32x4.add(s20, f32x4.mul(factor, low));
+    s21 = f32x4.add(s21, f32x4.mul(factor, upper));
+    factor = v128.load32_splat(a + toFourth);
     s30 = f32x4.add(s30, f32x4.mul(factor, low));
     s31 = f32x4.add(s31, f32x4.mul(factor, upper));
   }

@@ -76,7 +76,7 @@ export const backtestCommand: Command = {
   async run(input, output) {
     const file = onlyFile(input);
     const models = input.texts("model");
-    const segment = await readSeries(file, csvChoice(input));
+    const segment = await readSeries(file, csvChoice(input), output.note);
     const plan = planFrom(segment.timestampsNs.length, input);
     const subjects = await subjectsOf(models);
     const progress = await openProgress("Backtest", output.isProgressShown);

@@ -6,6 +6,8 @@ import { codeHash } from "./evaluate/code_hash.ts";
 import { ONLINE_DETECTORS } from "./evaluate/detection/detectors.ts";
 import { detectionPage } from "./evaluate/detection/page.ts";
 import { measureDetection, readDetection } from "./evaluate/detection/run.ts";
+import { LIVE_FILE, LIVE_MODELS } from "./evaluate/live/plan.ts";
+import { type LiveRecord, measureLiveStreams, readLive } from "./evaluate/live/run.ts";
 import { longPage } from "./evaluate/long/page.ts";
 import { measureLongHorizons, readLong } from "./evaluate/long/run.ts";
 import { accuracyPage } from "./evaluate/page.ts";
@@ -17,13 +19,14 @@ import { type Setting, settingNamed, SETTINGS } from "./evaluate/settings.ts";
 import {
   BASELINE,
   CHECKPOINT_PREFIX,
+  LIVE_PREFIX,
   openSubject,
   PEER_NAMES,
   type Subject,
   subjectNames,
 } from "./evaluate/subject.ts";
 import { forgetCheckpoints, keepRecords, readRecords, textOf } from "./evaluate/store.ts";
-import { taskTable, totalTable } from "./evaluate/summary.ts";
+import { streamsTable, taskTable, totalTable } from "./evaluate/summary.ts";
 import { type EvaluationWindow, parseEvaluationWindow } from "./evaluate/windows.ts";
 import { readLines } from "./forecast_windows.ts";
 import { type Command, type CommandInput, type CommandOutput, EXIT_FAILED } from "./command.ts";
@@ -143,7 +146,7 @@ async function measure(
   windows: readonly EvaluationWindow[],
   { place, input, output, commit, jobs }: Measuring,
 ): Promise<AccuracyRecord[]> {
-  const sample = input.wholeNumber("sample", { least: 1, most: SAMPLE_MAX }) ?? 1;
+  const sample = sampleOf(input);
   const origin: RecordOrigin = {
     set,
     model: subject.name,
@@ -151,18 +154,22 @@ async function measure(
     isPeer: subject.isPeer,
     code: await codeOf(subject, windows),
     commit,
-    machine: `${cpus()[0]?.model ?? "unknown"} x${cpus().length}`,
+    machine: machineName(),
     date: new Date().toISOString(),
   };
-  const asked = listOf(input.text("settings"));
+  const isLive = input.isSet("live");
+  const file = isLive ? LIVE_FILE : set;
+  const asked = isLive ? ["found"] : listOf(input.text("settings"));
   const wanted = settingsFor(asked, { model: subject.name, set });
   const settings = subject.name === BASELINE ? withBaselines(wanted) : wanted;
-  const kept = sample === 1 ? await readRecords(place.results, set) : [];
+  const kept = sample === 1
+    ? (await readRecords(place.results, file)).filter((record) => record.set === set)
+    : [];
   const open = missing(settings, kept, origin, input.isSet("keep"));
   const records: AccuracyRecord[] = [];
   for (const family of families(open)) {
     const names = family.map(({ name }) => name);
-    const label = `${set}, ${subject.name}, ${names.join(" ")}`;
+    const label = `${set}, ${subject.name}, ${isLive ? "fed" : names.join(" ")}`;
     const progress = await openProgress(label, output.isProgressShown);
     let faults = 0;
     const shown = windows.filter((_, i) => i % sample === 0);
@@ -178,7 +185,7 @@ async function measure(
       },
     });
     progress.stop();
-    if (sample === 1) await keepRecords(place.results, set, measured);
+    if (sample === 1) await keepRecords(place.results, file, measured);
     records.push(...measured);
   }
   return records;
@@ -188,8 +195,11 @@ function listOf(text: string | undefined): string[] | undefined {
   return text?.split(",").map((name) => name.trim()).filter((name) => name !== "");
 }
 
-/** Names of what is measured, the baseline first since all else is compared with it. */
+/** Sources of what is measured, the baseline first since all else is compared with it. */
 function chosen(input: CommandInput): string[] {
+  if (input.isSet("live")) {
+    return (listOf(input.text("models")) ?? LIVE_MODELS).map((name) => `${LIVE_PREFIX}${name}`);
+  }
   const weights = (listOf(input.text("weights")) ?? [])
     .map((path) => `${CHECKPOINT_PREFIX}${path}`);
   const names = listOf(input.text("models")) ?? (weights.length > 0 ? [] : subjectNames());
@@ -198,8 +208,7 @@ function chosen(input: CommandInput): string[] {
 
 async function measureAll(input: CommandInput, output: CommandOutput): Promise<AccuracyRecord[]> {
   const place = placeOf(input);
-  const jobs = input.wholeNumber("workers", { least: 1, most: JOBS_MAX }) ??
-    Math.max(1, Math.floor(cpus().length / 2));
+  const jobs = jobsOf(input);
   for (const name of listOf(input.text("settings")) ?? []) {
     if (name !== "all" && name !== "main") settingNamed(name);
   }
@@ -226,9 +235,22 @@ async function measureAll(input: CommandInput, output: CommandOutput): Promise<A
   return records;
 }
 
+function sampleOf(input: CommandInput): number {
+  return input.wholeNumber("sample", { least: 1, most: SAMPLE_MAX }) ?? 1;
+}
+
 /** Whether only some windows are measured, and nothing is kept. */
 function isSampled(input: CommandInput): boolean {
-  return (input.wholeNumber("sample", { least: 1, most: SAMPLE_MAX }) ?? 1) > 1;
+  return sampleOf(input) > 1;
+}
+
+function jobsOf(input: CommandInput): number {
+  return input.wholeNumber("workers", { least: 1, most: JOBS_MAX }) ??
+    Math.max(1, Math.floor(cpus().length / 2));
+}
+
+function machineName(): string {
+  return `${cpus()[0]?.model ?? "unknown"} x${cpus().length}`;
 }
 
 function setsOf(input: CommandInput): readonly string[] {
@@ -277,6 +299,34 @@ async function measureHorizons(input: CommandInput, output: CommandOutput): Prom
   }
 }
 
+/** Follows whole streams with the models that are fed. */
+async function measureStreams(input: CommandInput, output: CommandOutput): Promise<LiveRecord[]> {
+  const records: LiveRecord[] = [];
+  for (const name of listOf(input.text("models")) ?? LIVE_MODELS) {
+    const subject = (await openSubject(`${LIVE_PREFIX}${name}`))!;
+    const progress = await openProgress(`Streams, ${name}`, output.isProgressShown);
+    const record = await measureLiveStreams(
+      {
+        model: name,
+        version: subject.version,
+        commit: await commitName(),
+        machine: machineName(),
+        date: new Date().toISOString(),
+      },
+      {
+        data: `${sharedFolder()}/data`,
+        results: placeOf(input).results,
+        jobs: jobsOf(input),
+        sample: sampleOf(input),
+        onProgress: (done, total) => progress.update(done, total),
+      },
+    );
+    progress.stop();
+    if (record !== null) records.push(record);
+  }
+  return records;
+}
+
 /** Files of the page that differ from what the records say; writes them where asked to. */
 async function stalePages(place: Place, isWritten: boolean): Promise<string[]> {
   const records = (await Promise.all(SETS.map((set) => readRecords(place.results, set)))).flat();
@@ -286,6 +336,8 @@ async function stalePages(place: Place, isWritten: boolean): Promise<string[]> {
     records,
     peers: peers === null ? null : JSON.parse(peers),
     findings: findings?.trim() ?? "",
+    live: await readRecords(place.results, LIVE_FILE),
+    streams: await readLive(place.results),
   });
   const detection = detectionPage(await readDetection(place.results));
   const longFindings = await textOf(`${place.results}/long_horizons_findings.md`);
@@ -313,12 +365,13 @@ export const evaluateCommand: Command = {
   name: "evaluate",
   summary: "Measure how accurate every model is, and write docs/accuracy.md",
   usage: "[--models A,B] [--settings main|all|A,B] [--set dev|second] " +
-    "[--detection | --long | --page | --check]",
+    "[--live | --detection | --long | --page | --check]",
   description:
     "Forecasts the development windows (in the folder DRIFTLINE_SHARED) and a second set with\n" +
     "every model and with the peers that are installed, scores the forecasts, keeps the scores\n" +
     "in bench/results/accuracy.*.jsonl, and writes the page. What is there for the same version\n" +
-    "and code is not measured again, so a run that was stopped goes on where it was.\n\n" +
+    "and code is not measured again, so a run that was stopped goes on where it was.\n" +
+    "With --live the committee is fed each context, and whole streams, sample by sample.\n\n" +
     `Models and peers: ${[...MODEL_NAMES, ...PEER_NAMES].join(", ")}, and every network.\n` +
     `Settings: ${SETTINGS.map(({ name }) => name).join(", ")}.`,
   options: {
@@ -334,6 +387,7 @@ export const evaluateCommand: Command = {
     results: { type: "string", value: "FOLDER", help: "Where scores are (bench/results)" },
     docs: { type: "string", value: "FOLDER", help: "Where the page is (docs)" },
     detection: { type: "boolean", help: "Measure the detector instead of the models" },
+    live: { type: "boolean", help: "Feed contexts and streams sample by sample" },
     long: { type: "boolean", help: "Measure long horizons instead of the models" },
     page: { type: "boolean", help: "Write the page; measure nothing" },
     check: { type: "boolean", help: "Exit code 1 where the page is not what the scores say" },
@@ -346,15 +400,20 @@ export const evaluateCommand: Command = {
     if (isDetection) await measureFlags(input, output);
     if (isLong) await measureHorizons(input, output);
     const isMeasured = !isCheck && !isDetection && !isLong && !input.isSet("page");
+    const isLive = input.isSet("live");
+    const clash = isLive ? ["settings", "weights"].find((name) => input.text(name)) : undefined;
+    if (clash !== undefined) throw new UsageError(`--live and --${clash} exclude each other`);
     const records = isMeasured ? await measureAll(input, output) : [];
+    const streams = isLive && isMeasured ? await measureStreams(input, output) : [];
     const stale = !isSampled(input) ? await stalePages(place, !isCheck) : [];
     const kept = (await Promise.all(SETS.map((set) => readRecords(place.results, set)))).flat();
     if (input.isSet("json")) {
       const long = isLong ? (await readLong(place.results))?.figures ?? [] : undefined;
-      output.print(JSON.stringify({ records, stale, long }));
+      output.print(JSON.stringify({ records, stale, long, streams }));
     } else {
       if (input.isSet("tasks")) output.print(`${taskTable(records, kept)}\n`);
       if (records.length > 0) output.print(totalTable(records, kept));
+      if (streams.length > 0) output.print(streamsTable(streams));
       for (const file of stale) output.print(`${isCheck ? "not current:" : "wrote"} docs/${file}`);
     }
     return isCheck && stale.length > 0 ? EXIT_FAILED : EXIT_OK;

@@ -124,7 +124,7 @@ async function forecastFile(input: CommandInput, output: CommandOutput): Promise
   const model = input.text("model") ?? DEFAULT_MODEL;
   const horizon = input.wholeNumber("horizon", { least: 1, most: FORECAST_TIMES_MAX }) ??
     HORIZON_DEFAULT;
-  const segment = await readSeries(file, csvChoice(input));
+  const segment = await readSeries(file, csvChoice(input), output.note);
   const { length } = segment.timestampsNs;
   // One sample tells no period, and so no next times.
   if (length < 2) throw new InvalidValueError("samples", length, "at least 2 of them");

@@ -1,3 +1,4 @@
+import { InvalidValueError } from "../base/errors.ts";
 import { fnv1a32 } from "../base/hash.ts";
 import { modelNamed } from "../models/mod.ts";
 import type { Model } from "../models/model.ts";
@@ -33,6 +34,15 @@ export interface SeriesForecast {
   readonly answers?: ChannelAnswers;
 }
 
+/** A series' own next times; while its period is not known, the last step's length apart. */
+function comingTimes(timestampsNs: BigInt64Array, periodS: number | null, horizon: number) {
+  const [lastNs, previousNs] = [timestampsNs.at(-1)!, timestampsNs.at(-2) ?? null];
+  const stepS = previousNs === null ? null : Number(lastNs - previousNs) / 1e9;
+  const stepOrPeriodS = periodS ?? stepS;
+  if (stepOrPeriodS === null) throw new InvalidValueError("samples", 1, "at least 2 of them");
+  return nextTimes(lastNs, previousNs, stepOrPeriodS, horizon);
+}
+
 /** Forecasts one channel from the end of a whole context; fits only what that needs. */
 export function forecastSeries(
   segment: Segment,
@@ -53,9 +63,7 @@ export function forecastSeries(
   const values = segment.values[segment.channels.indexOf(channel)]!;
   const state = model.stateOfContext(config, timesS(timestampsNs, epochNs), values);
   const { periodS, seasonsS } = model.summary(state);
-  const lastNs = timestampsNs.at(-1)!;
-  const timesNs = question.timesNs ??
-    nextTimes(lastNs, timestampsNs.at(-2) ?? null, periodS ?? 1, question.horizon);
+  const timesNs = question.timesNs ?? comingTimes(timestampsNs, periodS, question.horizon);
   const times = timesS(timesNs, epochNs);
   const { quantiles, draws } = question;
   const forecast = {

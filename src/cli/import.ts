@@ -5,7 +5,7 @@ import type { BodyCut } from "../protocols/protocol.ts";
 import { type Command, type CommandOutput, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
 import { openProgress } from "./progress.ts";
 import { onlyFile, openFile } from "./series_file.ts";
-import { startService } from "./start_service.ts";
+import { type RunningService, startService } from "./start_service.ts";
 
 /** A file is sent in parts of whole lines, each of about this many bytes. */
 const PART_BYTES = 4 * 1024 * 1024;
@@ -101,10 +101,13 @@ export const importCommand: Command = {
     if (data !== undefined && input.text("url") !== undefined) {
       throw new UsageError("--data or --url, not both");
     }
-    const local = data === undefined ? null : await startService(
-      readConfig({ data, port: 0, device: "cpu" }, () => undefined),
-      silentLog,
-    );
+    let local: RunningService | null = null;
+    try {
+      local = data === undefined ? null : await openFolder(data);
+    } catch (error) {
+      output.note(`Cannot open "${data}": ${error instanceof Error ? error.message : error}`);
+      return EXIT_FAILED;
+    }
     try {
       const url = targetOf(local?.url ?? input.text("url"), input.text("stream"), {
         precision: input.text("precision"),
@@ -127,6 +130,11 @@ export const importCommand: Command = {
     }
   },
 };
+
+/** A service of its own on a folder, for as long as the file is sent. */
+function openFolder(data: string): Promise<RunningService> {
+  return startService(readConfig({ data, port: 0, device: "cpu" }, () => undefined), silentLog);
+}
 
 /** Sends a file part by part; `fault` says why it ended early. */
 async function sendFile(

@@ -3,7 +3,11 @@ import { csv } from "../protocols/csv.ts";
 import type { Decoded, Decoder } from "../protocols/protocol.ts";
 import { mergeRows } from "../service/merge.ts";
 import type { Segment } from "../signal/segment.ts";
-import { TIMESTAMP_PRECISIONS, type TimestampPrecision } from "../signal/timestamp.ts";
+import {
+  formatTimestamp,
+  TIMESTAMP_PRECISIONS,
+  type TimestampPrecision,
+} from "../signal/timestamp.ts";
 import { type CommandInput, type OptionSpec, UsageError } from "./command.ts";
 
 /** Options of every verb that reads a CSV file. */
@@ -91,11 +95,47 @@ export async function decodeFile(path: string, decoder: Decoder): Promise<Decode
 }
 
 /**
- * Reads a CSV file as one series, in time order.
+ * Counts of seconds since the epoch that are read as milliseconds lie before this time, whatever
+ * their date; so do numbers of rows.
+ */
+const DOUBTFUL_NS_MAX = 10_000_000_000n * 1_000_000n;
+
+/** Tells where integer times were likely meant in another unit. */
+function noteDoubtfulTimes({ timestampsNs }: Segment, choice: CsvChoice, note: Note): void {
+  const [first, last] = [timestampsNs[0]!, timestampsNs.at(-1)!];
+  if (choice.precision !== undefined || first < 0n || last >= DOUBTFUL_NS_MAX) return;
+  const range = `${formatTimestamp(first)} to ${formatTimestamp(last)}`;
+  note(`Times are ${range}: integers are read as ms unless --precision says ns, us or s`);
+}
+
+/** Keeps the first of the rows that have one time, as a service does with what it is sent. */
+function keepFirstRows(segment: Segment, note: Note): Segment {
+  const { timestampsNs, values } = segment;
+  const kept = Array.from(timestampsNs.keys())
+    .filter((row) => row === 0 || timestampsNs[row] !== timestampsNs[row - 1]);
+  const dropped = timestampsNs.length - kept.length;
+  if (dropped === 0) return segment;
+  const row = timestampsNs.findIndex((time, i) => i > 0 && time === timestampsNs[i - 1]);
+  const first = formatTimestamp(timestampsNs[row]!);
+  const rows = dropped === 1 ? "1 row repeats" : `${dropped} rows repeat`;
+  note(`${rows} the time of another, first ${first}: of each time the first row is taken`);
+  return {
+    ...segment,
+    timestampsNs: BigInt64Array.from(kept, (from) => timestampsNs[from]!),
+    values: values.map((column) => Float64Array.from(kept, (from) => column[from]!)),
+  };
+}
+
+/** Takes a line for people that is no part of a result. */
+type Note = (line: string) => void;
+
+/**
+ * Reads a CSV file as one series, in time order. Of several rows with one time that name the same
+ * channel the first is taken, and `note` told; so are times that were likely meant in another unit.
  *
  * @throws {ProtocolError | LimitError} the file is no such CSV or too large
  */
-export async function readSeries(path: string, choice: CsvChoice): Promise<Segment> {
+export async function readSeries(path: string, choice: CsvChoice, note: Note): Promise<Segment> {
   const decoder = csv.open({
     streamId: "file",
     precision: choice.precision,
@@ -104,10 +144,7 @@ export async function readSeries(path: string, choice: CsvChoice): Promise<Segme
   });
   const [segment] = (await decodeFile(path, decoder)).segments;
   if (segment === undefined) throw new InvalidValueError("file", path, "samples");
-  const merged = mergeRows(segment);
-  for (let i = 1; i < merged.timestampsNs.length; i++) {
-    if (merged.timestampsNs[i] !== merged.timestampsNs[i - 1]) continue;
-    throw new InvalidValueError("timestamp", merged.timestampsNs[i], "a row of its own");
-  }
-  return merged;
+  const series = keepFirstRows(mergeRows(segment), note);
+  noteDoubtfulTimes(series, choice, note);
+  return series;
 }

@@ -1,7 +1,34 @@
-import { PORT_DEFAULT, readConfig, TOKEN_LENGTH_MIN } from "../service/config.ts";
+import { InvalidValueError } from "../base/errors.ts";
+import {
+  PORT_DEFAULT,
+  readConfig,
+  type ServiceConfig,
+  TOKEN_LENGTH_MIN,
+} from "../service/config.ts";
 import { openLog } from "../service/telemetry.ts";
-import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
+import { type Command, type CommandInput, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
 import { type RunningService, startService } from "./start_service.ts";
+
+/** @throws {UsageError} a setting that cannot be taken, of an option or of its variable */
+function configOf(input: CommandInput): ServiceConfig {
+  try {
+    return readConfig({
+      host: input.text("host"),
+      hosts: input.text("hosts"),
+      port: input.text("port"),
+      data: input.text("data"),
+      store: input.text("store"),
+      workers: input.text("workers"),
+      device: input.text("device"),
+      weights: input.text("weights"),
+      privateWebhooks: input.isSet("private-webhooks") ? true : undefined,
+      logLevel: input.text("log-level"),
+      open: input.isSet("open") ? true : undefined,
+    }, (name) => Deno.env.get(name));
+  } catch (error) {
+    throw error instanceof InvalidValueError ? new UsageError(error.message) : error;
+  }
+}
 
 /** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
 export function shutdownSignal(): Promise<void> {
@@ -27,6 +54,7 @@ export const serveCommand: Command = {
     `DRIFTLINE_TOKEN (at least ${TOKEN_LENGTH_MIN} characters) is the bearer token to ask for.`,
   options: {
     host: { type: "string", value: "ADDRESS", help: "Address (default 127.0.0.1)" },
+    hosts: { type: "string", value: "NAMES", help: "Names to be called by, or * (any)" },
     port: { type: "string", value: "N", help: `Port (default ${PORT_DEFAULT}; 0 = any free)` },
     data: { type: "string", value: "FOLDER", help: "Folder of the store (default data)" },
     store: { type: "string", value: "KIND", help: "sqlite (default) or memory" },
@@ -41,18 +69,7 @@ export const serveCommand: Command = {
     if (input.positionals.length > 0) {
       throw new UsageError(`"${input.positionals[0]}" is not expected`);
     }
-    const config = readConfig({
-      host: input.text("host"),
-      port: input.text("port"),
-      data: input.text("data"),
-      store: input.text("store"),
-      workers: input.text("workers"),
-      device: input.text("device"),
-      weights: input.text("weights"),
-      privateWebhooks: input.isSet("private-webhooks") ? true : undefined,
-      logLevel: input.text("log-level"),
-      open: input.isSet("open") ? true : undefined,
-    }, (name) => Deno.env.get(name));
+    const config = configOf(input);
     const { log, close: closeLog } = await openLog(config.logLevel);
     // Listened to before the start, so that a signal during it is not lost.
     const signal = shutdownSignal();

@@ -1,6 +1,6 @@
 import { systemClock } from "../base/clock.ts";
 import { createApp } from "../../routes/app.ts";
-import type { ServiceConfig } from "../service/config.ts";
+import { allowedHosts, type ServiceConfig } from "../service/config.ts";
 import { builtInModels, inspectNetwork } from "../service/built_in_models.ts";
 import { WorkerBacktestPort } from "../service/backtest_port.ts";
 import { Backtests } from "../service/backtests.ts";
@@ -133,7 +133,7 @@ export async function startService(config: ServiceConfig, log: Log): Promise<Run
   const service = new Service({ ...parts, isPrivateAllowed: config.privateWebhooks });
   await service.heartbeats.start();
   await service.alerts.start();
-  const app = createApp(service, { token: config.token });
+  const app = createApp(service, { token: config.token, hosts: allowedHosts(config) });
   const requests = new RequestCount();
   let server: Deno.HttpServer<Deno.NetAddr>;
   try {

@@ -11,10 +11,19 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
     .join("\n");
 }
 
-/** A duration as people read it, in the largest unit of which it is a whole number. */
+/** Units of a duration with their seconds; a year is the mean one of the Julian calendar. */
+const UNITS = [["y", 31_557_600], ["d", 86_400], ["h", 3_600], ["min", 60]] as const;
+
+/** What a duration that was measured may lie off a whole number of a unit, as a share of it. */
+const WHOLE_SHARE = 2e-4;
+
+/** A duration as people read it, in the largest unit of which it is nearly a whole number. */
 export function formatDuration(seconds: number): string {
-  for (const [unit, size] of [["d", 86_400], ["h", 3_600], ["min", 60]] as const) {
-    if (seconds > 0 && seconds % size === 0) return `${seconds / size} ${unit}`;
+  for (const [unit, size] of UNITS) {
+    const whole = Math.round(seconds / size);
+    if (whole > 0 && Math.abs(seconds - whole * size) <= WHOLE_SHARE * seconds) {
+      return `${whole} ${unit}`;
+    }
   }
   return `${formatNumber(seconds)} s`;
 }

@@ -166,6 +166,27 @@ export class DenseUnit {
   }
 
   /**
+   * Equation: src/ops/anchor_mixture.ts.
+   *
+   * @param q        receives the quantiles                            [rows, level]
+   * @param z                                              [rows, anchor + 1 + level]
+   * @param anchors  likewise valid                                   [rows, anchor]
+   * @param scale                                                             [rows]
+   * @param offsets  scratch                                                 [level]
+   */
+  anchorMixture(
+    { q, z, anchors, valid, scale, offsets }: Readonly<
+      Record<"q" | "z" | "anchors" | "valid" | "scale" | "offsets", Float32Array>
+    >,
+    rows: number,
+    anchor: number,
+  ): void {
+    const arrays = [z, anchors, valid, scale, q].map((array) => array.byteOffset);
+    const { byteOffset, length } = offsets;
+    this.#kernels.anchor_mixture!(0, rows, byteOffset, ...arrays, anchor, length);
+  }
+
+  /**
    * One sample of the selective recurrence: x = exp(delta·A)·x + delta·u·B, y = C·x + D·u. Features
    * and states are multiples of 4. Equation: src/ops/selective_state_update.ts.
    *

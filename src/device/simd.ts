@@ -148,6 +148,15 @@ interface Placed {
   readonly address: number | undefined;
 }
 
+/** Arrays of a run with where each lies. */
+function placedOf(
+  engine: Engine | undefined,
+  arrays: Readonly<Record<string, FloatArray>>,
+): Placed[] {
+  return Object.entries(arrays)
+    .map(([name, array]) => ({ name, array, address: engine?.addressOf(array) }));
+}
+
 /** Where everything of one run lies. */
 interface Layout {
   readonly addresses: ReadonlyMap<string, number>;
@@ -181,9 +190,19 @@ function layoutOf(plan: SimdPlan, arrays: readonly Placed[]): Layout {
   return { addresses, threadsAt: end, threadBytes, bytes: end + inPlace };
 }
 
+/** Whether a run takes no more than the limits of the kernels' memory. */
+function fits({ bytes, threadBytes }: Layout): boolean {
+  return bytes <= SIMD_BYTES_MAX && threadBytes <= SIMD_THREAD_BYTES_MAX;
+}
+
 /** Whether a kernel of the plan is given this array. */
 function isRead(plan: SimdPlan, name: string): boolean {
   return plan.passes.some((pass) => pass.args.includes(name));
+}
+
+/** Numbers as they are and arrays as addresses; 0 for an array that is not given. */
+function argsOf(pass: SimdPass, { addresses }: Layout): number[] {
+  return pass.args.map((arg) => typeof arg === "number" ? arg : addresses.get(arg) ?? 0);
 }
 
 /** Copies arrays that lie outside to their places in the kernels' memory. */
@@ -232,13 +251,11 @@ export function openSimd(options: SimdOptions = {}): SimdUnit {
     const { kernels, module, memory } = engine!;
     const kernel = kernels[pass.entry];
     invariant(kernel, `no SIMD kernel is called "${pass.entry}"`);
-    const args = pass.args.map((arg) =>
-      typeof arg === "number" ? arg : layout.addresses.get(arg) ?? 0
-    );
+    const args = argsOf(pass, layout);
     if (isLong && pass.tasks > 1 && threads > 1 && !isClosed) {
       pool ??= new SimdPool(module, memory, threads - 1);
-      const { threadsAt, threadBytes } = layout;
-      pool.run({ entry: pass.entry, kernel, args, tasks: pass.tasks, threadsAt, threadBytes });
+      const { entry, tasks } = pass;
+      pool.run({ ...layout, entry, kernel, args, tasks });
       return;
     }
     kernel(0, pass.tasks, layout.threadsAt, ...args);
@@ -258,23 +275,17 @@ export function openSimd(options: SimdOptions = {}): SimdUnit {
     holds: (array) => engine?.addressOf(array) !== undefined,
     release: (array) => engine!.release(array),
     run(plan, inputs, outputs) {
-      const placed = (arrays: Readonly<Record<string, FloatArray>>): Placed[] =>
-        Object.entries(arrays).map(([name, array]) => {
-          return { name, array, address: engine?.addressOf(array) };
-        });
-      const read = placed({ ...inputs, ...plan.tables });
-      const given = read.filter(({ name }) => isRead(plan, name));
-      const filled = placed(outputs);
+      const given = placedOf(engine, { ...inputs, ...plan.tables })
+        .filter(({ name }) => isRead(plan, name));
+      const filled = placedOf(engine, outputs);
       const layout = layoutOf(plan, [...given, ...filled]);
-      if (layout.bytes > SIMD_BYTES_MAX) return false;
-      if (layout.threadBytes > SIMD_THREAD_BYTES_MAX) return false;
-      const opened = open();
-      if (opened === undefined) return false;
+      if (!fits(layout)) return false;
+      if (open() === undefined) return false;
       const bytes = layout.threadsAt + threads * layout.threadBytes;
-      const floats = opened.floats(bytes);
+      const floats = engine!.floats(bytes);
       if (poison) floats.fill(NaN, 0, bytes / 4);
-      const isContinued = ({ name }: Placed) => plan.resident?.includes(name) ?? false;
-      copyIn(floats, [...given, ...filled.filter(isContinued)], layout);
+      const continued = filled.filter(({ name }) => plan.resident?.includes(name));
+      copyIn(floats, [...given, ...continued], layout);
       for (const pass of plan.passes) runPass(pass, layout, plan.coreMs >= threadsFromMs);
       copyOut(floats, filled, layout);
       return true;

@@ -15,7 +15,7 @@ import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
 import { ATTENTION_SIZE_MAX, ATTENTION_WINDOW_MAX } from "../ops/attention.ts";
-import { attention as attentionOp, matmul, runOp } from "../ops/mod.ts";
+import { attention as attentionOp, runOp } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { plainDot, rotaryTable, rotatedDot } from "../ssm/rotary.ts";
 import {
@@ -29,7 +29,8 @@ import {
 } from "../tensor/tensor.ts";
 import { derived } from "./_helpers/derived.ts";
 import { checkSize, filled, uniform } from "./_helpers/init.ts";
-import { carried, need, operand, parts } from "./_helpers/tensors.ts";
+import { linear } from "./_helpers/linear.ts";
+import { carried, need, parts } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
 
@@ -100,16 +101,14 @@ function init(config: AttentionConfig, random: RandomState): LayerParams<Attenti
   };
 }
 
-/** a·Wᵀ + bias, `name` being in or out. */
+/** a·Wᵀ, and with `bias` its bias, `name` being in or out. */
 function project(
   device: Device,
-  tensors: Readonly<Record<string, OpInput>>,
+  { config, tensors }: ForwardParams<AttentionConfig>,
   a: OpInput,
   name: "in" | "out",
 ): DeviceTensor {
-  const b = operand(need(tensors, `${name}Proj`), a.dtype);
-  const bias = carried(tensors[`${name}Bias`], a.dtype);
-  return runOp(device, matmul, { a, b, bias }, { transposeB: true }).c;
+  return linear(device, tensors, a, `${name}Proj`, config.bias ? `${name}Bias` : undefined);
 }
 
 function forward(
@@ -118,14 +117,14 @@ function forward(
   u: OpInput,
   options: ForwardOptions = {},
 ): ForwardResult {
-  const { config, tensors } = params;
+  const { config } = params;
   const { dtype } = u;
   const { head, group, window } = config;
   const [batch = 0, length = 0] = u.shape;
   const size = sizeOfHead(config);
   const scope = openScope(device);
   try {
-    const x = project(scope, tensors, u, "in");
+    const x = project(scope, params, u, "in");
     const heads = [head, group, group];
     const [q, k, v] = parts(scope, x, heads.map((each) => each * size)).map((part, i) =>
       reshape(part, [batch, length, heads[i]!, size])
@@ -139,7 +138,7 @@ function forward(
       seen0: carried(options.state?.["seen"], dtype),
     }, { window, ...(config.rotary && { rotaryBase: config.rotaryBase }) });
     const rows = reshape(attended.y, [batch, length, config.feature]);
-    const y = project(scope, tensors, rows, "out");
+    const y = project(scope, params, rows, "out");
     return {
       y: scope.keep(y),
       state: {
@@ -168,7 +167,7 @@ function step(
   u: FloatArray,
   state: LayerState,
 ): FloatArray {
-  const { config, tensors } = params;
+  const { config } = params;
   const { head, group, window } = config;
   const size = sizeOfHead(config);
   const cache = {
@@ -179,7 +178,7 @@ function step(
   const batch = cache.seen.length;
   const { dtype } = need(state, "keys");
   const sample = asDtype(tensorOf([batch, config.feature], u), dtype);
-  const x = host.dataOf(project(host, tensors, sample, "in"));
+  const x = host.dataOf(project(host, params, sample, "in"));
   const width = (head + 2 * group) * size;
   const turns = config.rotary
     ? derived(params, "turns", () => rotaryTable(window, size, config.rotaryBase))
@@ -189,7 +188,7 @@ function step(
     attendInto(y, cache, x.subarray(b * width, (b + 1) * width), config, b, turns);
     advance(cache, x.subarray(b * width + head * size, (b + 1) * width), config, b);
   }
-  return host.dataOf(project(host, tensors, tensorOf([batch, config.feature], y), "out"));
+  return host.dataOf(project(host, params, tensorOf([batch, config.feature], y), "out"));
 }
 
 /** The carried rows, and how many of them are samples. */

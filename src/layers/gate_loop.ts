@@ -23,13 +23,14 @@
 import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
-import { activation, add, contract, diagonalScan, gate, matmul, outer } from "../ops/mod.ts";
+import { activation, add, contract, diagonalScan, gate, outer } from "../ops/mod.ts";
 import { runOp } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { type Dtype, zeros } from "../tensor/tensor.ts";
 import { checkSize, filled, uniform } from "./_helpers/init.ts";
 import { asComplex, realPart } from "./_helpers/pairs.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
+import { linear } from "./_helpers/linear.ts";
 import { carried, need, operand, parts, spreadSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
@@ -121,12 +122,8 @@ function forward(
   const { config: { feature, headSize: size }, tensors } = params;
   const { dtype } = u;
   const scope = openScope(device);
-  const linear = (a: OpInput, name: string) => {
-    const b = operand(need(tensors, name), dtype);
-    return runOp(scope, matmul, { a, b }, { transposeB: true }).c;
-  };
   try {
-    const projected = linear(u, "inProj");
+    const projected = linear(scope, tensors, u, "inProj");
     const sizes = Array.from({ length: PARTS }, () => feature);
     const [z, v, k, q, g, w] = parts(scope, projected, sizes);
     const products = runOp(scope, outer, { a: k!, b: v! }, { size }).out;
@@ -138,7 +135,7 @@ function forward(
     const states = realPart(scope, scanned.x);
     const read = runOp(scope, contract, { q: q!, s: states }, { size }).out;
     const gated = runOp(scope, gate, { y: read, z }, { activation: "silu" }).out;
-    const y = linear(gated, "outProj");
+    const y = linear(scope, tensors, gated, "outProj");
     return { y: scope.keep(y), state: { h: scope.keep(scanned.state) } };
   } finally {
     scope.release();

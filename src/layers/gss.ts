@@ -26,6 +26,7 @@ import { asDtype, type Dtype, reshape, zeros } from "../tensor/tensor.ts";
 import { madeFor } from "./_helpers/derived.ts";
 import { checkSize, filled, normal, uniform } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
+import { linear } from "./_helpers/linear.ts";
 import { carried, need, operand, spreadSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
@@ -139,20 +140,16 @@ function forward(
   u: OpInput,
   options: ForwardOptions = {},
 ): ForwardResult {
-  const { dtype } = u;
   const scope = openScope(device);
-  const linear = (a: OpInput, name: string) => {
-    const b = operand(need(params.tensors, name), dtype);
-    return runOp(scope, matmul, { a, b }, { transposeB: true }).c;
-  };
+  const project = (a: OpInput, name: string) => linear(scope, params.tensors, a, name);
   const gelu = (x: OpInput) => runOp(scope, activation, { x }, { kind: "gelu" }).y;
   try {
-    const remembered = remember(scope, params, gelu(linear(u, "uProj")), options);
+    const remembered = remember(scope, params, gelu(project(u, "uProj")), options);
     const gated = runOp(scope, gate, {
-      y: linear(remembered.y, "upProj"),
-      z: gelu(linear(u, "vProj")),
+      y: project(remembered.y, "upProj"),
+      z: gelu(project(u, "vProj")),
     }, { activation: "identity" }).out;
-    const y = linear(gated, "outProj");
+    const y = project(gated, "outProj");
     return { y: scope.keep(y), state: { x: scope.keep(remembered.state) } };
   } finally {
     scope.release();

@@ -31,6 +31,7 @@ import { floatArray, reshape, zeros } from "../tensor/tensor.ts";
 import { affineInto } from "./_helpers/affine.ts";
 import { derived, madeFor, madeOnHost, numbersOf, stepsAfter } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
+import { linear } from "./_helpers/linear.ts";
 import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
 import { slideInto } from "./_helpers/window.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
@@ -224,11 +225,8 @@ function forward(
   const { dtype } = u;
   const size = { size: config.headSize };
   const scope = openScope(device);
-  const project = (name: string, a: OpInput) => {
-    const b = operand(need(tensors, `${name}Proj`), dtype);
-    const bias = operand(need(tensors, `${name}Bias`), dtype);
-    return runOp(scope, matmul, { a, b, bias }, { transposeB: true }).c;
-  };
+  const project = (name: string, a: OpInput) =>
+    linear(scope, tensors, a, `${name}Proj`, `${name}Bias`);
   try {
     const shifted = runOp(scope, conv1d, {
       u: project("k", u),

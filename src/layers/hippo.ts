@@ -20,7 +20,7 @@
 import { InvalidValueError } from "../base/errors.ts";
 import { nextUniform, type RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
-import { add, legsScan, matmul, type OpInput, runOp, sharedScan } from "../ops/mod.ts";
+import { add, legsScan, type OpInput, runOp, sharedScan } from "../ops/mod.ts";
 import { type DiscreteSystem, discretizeDense } from "../ssm/discretize.ts";
 import { legsHeldInto, legsQuadrature, legsStepInto } from "../ssm/legs_step.ts";
 import { MEMORY_MEASURES, memoryBasis, type MemoryMeasure, memorySystem } from "../ssm/memory.ts";
@@ -30,6 +30,7 @@ import { asDtype, type Dtype, type FloatArray, reshape, zeros } from "../tensor/
 import { type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { derived } from "./_helpers/derived.ts";
 import { checkSize, filled } from "./_helpers/init.ts";
+import { linear } from "./_helpers/linear.ts";
 import { carried, need, operand } from "./_helpers/tensors.ts";
 import {
   bytesOfState,
@@ -259,8 +260,7 @@ function forward(
     const { coefficients, state } = hippoCoefficients(scope, config, u, options);
     const [batch = 0, length = 0] = u.shape;
     const a = reshape(coefficients, [batch, length, config.feature * config.state]);
-    const b = operand(need(tensors, "C"), u.dtype);
-    const y = scope.keep(runOp(scope, matmul, { a, b }, { transposeB: true }).c);
+    const y = scope.keep(linear(scope, tensors, a, "C"));
     for (const tensor of Object.values(state)) scope.keep(tensor);
     return { y, state };
   } finally {

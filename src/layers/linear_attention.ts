@@ -26,11 +26,12 @@
 import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
-import { activation, add, gate, matmul, rmsNorm, runOp, ssd } from "../ops/mod.ts";
+import { activation, add, gate, rmsNorm, runOp, ssd } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { type Dtype, reshape, type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
 import { checkSize, filled, uniform } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
+import { linear } from "./_helpers/linear.ts";
 import { carried, need, operand, parts, spreadSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
@@ -152,8 +153,7 @@ function forward(
   const param = (name: string) => operand(need(params.tensors, name), dtype);
   const scope = openScope(device);
   try {
-    const b = param("inProj");
-    const projected = runOp(scope, matmul, { a: u, b }, { transposeB: true }).c;
+    const projected = linear(scope, params.tensors, u, "inProj");
     const [z, v, k, q, g] = parts(scope, projected, sizesOf(config));
     const byHead = (x: DeviceTensor, size: number) => reshape(x, [batch, length, head, size]);
     const scanned = runOp(scope, ssd, {
@@ -168,7 +168,7 @@ function forward(
       weight: param("normWeight"),
       z,
     }, { eps: config.eps, groupSize: feature / head, normBeforeGate: true }).out;
-    const y = runOp(scope, matmul, { a: normed, b: param("outProj") }, { transposeB: true }).c;
+    const y = linear(scope, params.tensors, normed, "outProj");
     return { y: scope.keep(y), state: { ssm: scope.keep(scanned.state) } };
   } finally {
     scope.release();

@@ -35,6 +35,7 @@ import { floatArray, type Tensor, zeros } from "../tensor/tensor.ts";
 import { madeFor, madeOnHost } from "./_helpers/derived.ts";
 import { checkSize, filled, normal, uniform } from "./_helpers/init.ts";
 import { type FilterConfig, filtersOf, filterTensors } from "./_helpers/long_filters.ts";
+import { linear } from "./_helpers/linear.ts";
 import { carried, need, operand } from "./_helpers/tensors.ts";
 import { slideInto } from "./_helpers/window.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
@@ -177,8 +178,6 @@ function forward(
   const { dtype } = u;
   const scope = openScope(device);
   const param = (name: string) => operand(need(tensors, name), dtype);
-  const linear = (a: OpInput, name: string) =>
-    runOp(scope, matmul, { a, b: param(name) }, { transposeB: true }).c;
   try {
     const direct = isDirect(config);
     const make = filtersBy(params, direct);
@@ -188,7 +187,7 @@ function forward(
     let gateAt = (_n: number): OpInput => u;
     if (order > 0) {
       const short = runOp(scope, conv1d, {
-        u: linear(u, "inProj"),
+        u: linear(scope, tensors, u, "inProj"),
         weight: param("shortWeight"),
         bias: param("shortBias"),
         x0: carried(options.state?.["short"], dtype),
@@ -206,7 +205,7 @@ function forward(
         ? long.y
         : runOp(scope, gate, { y: long.y, z: gateAt(n + 1) }, { activation: "identity" }).out;
     }
-    return { y: scope.keep(linear(z, "outProj")), state };
+    return { y: scope.keep(linear(scope, tensors, z, "outProj")), state };
   } finally {
     scope.release();
   }

@@ -33,6 +33,7 @@ import { asDtype, type Dtype, type FloatArray, floatArray, reshape } from "../te
 import { type Tensor, tensorOf, zeros } from "../tensor/tensor.ts";
 import { areOnHost, madeFor, madeOnHost } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
+import { linear } from "./_helpers/linear.ts";
 import { carried, need, operand } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
@@ -182,18 +183,17 @@ function outputOf(
   { config, tensors }: Params,
   y: DeviceTensor,
 ): DeviceTensor {
-  const param = (name: string) => operand(need(tensors, name), y.dtype);
   let out = y;
   if (config.mix) {
-    const b = reshape(param("bias"), [config.feature * config.channel]);
+    const bias = operand(need(tensors, "bias"), y.dtype);
+    const b = reshape(bias, [config.feature * config.channel]);
     out = runOp(device, add, { a: out, b }, {}).out;
   }
   if (config.activation !== "identity") {
     out = runOp(device, activation, { x: out }, { kind: config.activation }).y;
   }
   if (!config.mix) return out;
-  const weights = { b: param("mixWeight"), bias: param("mixBias") };
-  return runOp(device, matmul, { a: out, ...weights }, { transposeB: true }).c;
+  return linear(device, tensors, out, "mixWeight", "mixBias");
 }
 
 /**

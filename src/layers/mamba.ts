@@ -21,13 +21,14 @@
  */
 import type { RandomState } from "../base/random.ts";
 import { type Device, type DeviceTensor, openCpu, openScope } from "../device/mod.ts";
-import { activation, conv1d, gate, matmul, runOp, selectiveScan } from "../ops/mod.ts";
+import { activation, conv1d, gate, runOp, selectiveScan } from "../ops/mod.ts";
 import { timedSteps } from "../ops/mod.ts";
 import type { OpInput } from "../ops/mod.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { floatArray, reshape, zeros } from "../tensor/tensor.ts";
 import { checkSize, checkSteps, drawStep, filled } from "./_helpers/init.ts";
 import { softplusInverse, uniform } from "./_helpers/init.ts";
+import { linear } from "./_helpers/linear.ts";
 import { carried, need, operand, parts, range } from "./_helpers/tensors.ts";
 import { transitionOf, transitionOn } from "./_helpers/transition.ts";
 import {
@@ -119,16 +120,14 @@ function param(params: Params, name: string, dtype: Dtype): OpInput | undefined 
   return carried(params.tensors[name], dtype);
 }
 
-function linear(
+/** The projection into the block or out of it, with `bias` also its bias. */
+function project(
   device: Device,
-  params: Params,
+  { config, tensors }: Params,
   a: OpInput,
-  weight: string,
-  bias?: string,
+  name: "in" | "out",
 ): DeviceTensor {
-  const b = needed(params, weight, a.dtype);
-  const added = bias === undefined ? undefined : param(params, bias, a.dtype);
-  return runOp(device, matmul, { a, b, bias: added }, { transposeB: true }).c;
+  return linear(device, tensors, a, `${name}Proj`, config.bias ? `${name}Bias` : undefined);
 }
 
 function forward(
@@ -143,7 +142,7 @@ function forward(
   const inner = innerOf(config);
   const scope = openScope(device);
   try {
-    const projected = linear(scope, params, u, "inProj", "inBias");
+    const projected = project(scope, params, u, "in");
     const [x, z] = parts(scope, projected, [inner, inner]);
     const convolved = runOp(scope, conv1d, {
       u: x!,
@@ -151,7 +150,7 @@ function forward(
       bias: param(params, "convBias", dtype),
       x0: carried(options.state?.["conv"], dtype),
     }, { activation: "silu" });
-    const selected = linear(scope, params, convolved.y, "xProj");
+    const selected = linear(scope, params.tensors, convolved.y, "xProj");
     const [low, B, C] = parts(scope, selected, [config.dtRank, config.state, config.state]);
     const grouped = [batch, length, 1, config.state];
     const scanned = runOp(scope, selectiveScan, {
@@ -164,7 +163,7 @@ function forward(
       z,
       x0: carried(options.state?.["ssm"], dtype),
     }, { softplus: options.dtScale === undefined });
-    const y = linear(scope, params, scanned.y, "outProj", "outBias");
+    const y = project(scope, params, scanned.y, "out");
     return {
       y: scope.keep(y),
       state: { conv: scope.keep(convolved.state), ssm: scope.keep(scanned.state) },
@@ -183,11 +182,11 @@ function stepsOf(
 ): { delta: DeviceTensor; deltaBias?: OpInput | undefined } {
   if (dtScale === undefined) {
     return {
-      delta: linear(device, params, low, "dtProj"),
+      delta: linear(device, params.tensors, low, "dtProj"),
       deltaBias: param(params, "dtBias", low.dtype),
     };
   }
-  const raw = linear(device, params, low, "dtProj", "dtBias");
+  const raw = linear(device, params.tensors, low, "dtProj", "dtBias");
   return {
     delta: runOp(device, timedSteps, { raw, scale: asDtype(dtScale, low.dtype) }, {}).delta,
   };
@@ -217,20 +216,26 @@ function step(
   const batch = ssm.shape[0]!;
   const { dtype } = ssm;
   const sample = tensorOf([batch, config.feature], u);
-  const projected = linear(host, params, asDtype(sample, dtype), "inProj", "inBias");
+  const projected = project(host, params, asDtype(sample, dtype), "in");
   const x = floatArray(dtype, batch * inner);
   convolveInto(x, conv.data, host.dataOf(range(host, projected, 0, inner)), params);
   const rows: Tensor = tensorOf([batch, inner], x);
   const active = runOp(host, activation, { x: rows }, { kind: "silu" }).y;
-  const selected = linear(host, params, active, "xProj");
-  const raw = linear(host, params, range(host, selected, 0, config.dtRank), "dtProj", "dtBias");
+  const selected = linear(host, params.tensors, active, "xProj");
+  const raw = linear(
+    host,
+    params.tensors,
+    range(host, selected, 0, config.dtRank),
+    "dtProj",
+    "dtBias",
+  );
   const delta = host.dataOf(runOp(host, activation, { x: raw }, { kind: "softplus" }).y);
   const y = floatArray(dtype, batch * inner);
   const sizes = { inner, state: config.state, rank: config.dtRank, dtScale };
   selectInto(y, ssm.data, host.dataOf(active), delta, host.dataOf(selected), params, sizes);
   const z = range(host, projected, inner, inner);
   const gated = runOp(host, gate, { y: tensorOf([batch, inner], y), z }, { activation: "silu" });
-  return host.dataOf(linear(host, params, gated.out, "outProj", "outBias"));
+  return host.dataOf(project(host, params, gated.out, "out"));
 }
 
 /** y = Σ weight·window + bias, and the window moves on by one sample. */

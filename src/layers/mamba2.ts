@@ -21,12 +21,13 @@ import { InvalidValueError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import { nextUniform } from "../base/random.ts";
 import { type Device, type DeviceTensor, openScope } from "../device/mod.ts";
-import { activation, add, conv1d, gate, matmul, rmsNorm, runOp } from "../ops/mod.ts";
+import { activation, add, conv1d, gate, rmsNorm, runOp } from "../ops/mod.ts";
 import { type OpInput, ssd } from "../ops/mod.ts";
 import { type Dtype, reshape, zeros } from "../tensor/tensor.ts";
 import { checkSize, checkSteps, drawStep, filled } from "./_helpers/init.ts";
 import { softplusInverse, uniform } from "./_helpers/init.ts";
 import { stepByForward } from "./_helpers/step_by_forward.ts";
+import { linear } from "./_helpers/linear.ts";
 import { carried, need, operand, parts, spreadSteps } from "./_helpers/tensors.ts";
 import { transitionOn } from "./_helpers/transition.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
@@ -163,12 +164,10 @@ function forward(
   const convolvedSize = convolvedOf(config);
   const param = (name: string) => operand(need(params.tensors, name), dtype);
   const scope = openScope(device);
-  const linear = (a: OpInput, weight: string, bias: string) => {
-    const operands = { a, b: param(weight), bias: carried(params.tensors[bias], dtype) };
-    return runOp(scope, matmul, operands, { transposeB: true }).c;
-  };
+  const project = (a: OpInput, name: "in" | "out") =>
+    linear(scope, params.tensors, a, `${name}Proj`, config.bias ? `${name}Bias` : undefined);
   try {
-    const projected = linear(u, "inProj", "inBias");
+    const projected = project(u, "in");
     const [z, x, raw] = parts(scope, projected, [inner, convolvedSize, heads]);
     const convolved = runOp(scope, conv1d, {
       u: x!,
@@ -197,7 +196,7 @@ function forward(
       groupSize: inner / config.group,
       normBeforeGate: config.normBeforeGate,
     }).out;
-    const y = linear(normed, "outProj", "outBias");
+    const y = project(normed, "out");
     return {
       y: scope.keep(y),
       state: { conv: scope.keep(convolved.state), ssm: scope.keep(scanned.state) },

@@ -54,7 +54,7 @@ import { dssWeights } from "../ssm/dss.ts";
 import { asDtype, type Dtype, type FloatArray, type Tensor, tensorOf } from "../tensor/tensor.ts";
 import { floatArray, zeros } from "../tensor/tensor.ts";
 import { activateAndMix, activateAndMixSample, initMix } from "./_helpers/activate_and_mix.ts";
-import { areOnHost } from "./_helpers/derived.ts";
+import { areOnHost, derived } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal } from "./_helpers/init.ts";
 import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
@@ -153,17 +153,10 @@ export function s4dDiscrete(params: LayerParams<S4dConfig>, scale = 1): Discrete
   return discretizeDiagonal(lambdaOf(params), B, stepsOf(params, scale), { method });
 }
 
-/** The system for a scale of 1, kept with the parameters: they never change in place. */
-const discreteCache = new WeakMap<LayerParams<S4dConfig>, DiscreteSystem>();
-
+/** The same; that for a scale of 1 is kept with the parameters. */
 function discreteOf(params: LayerParams<S4dConfig>, scale: number): DiscreteSystem {
   if (scale !== 1) return s4dDiscrete(params, scale);
-  let system = discreteCache.get(params);
-  if (system === undefined) {
-    system = s4dDiscrete(params);
-    discreteCache.set(params, system);
-  }
-  return system;
+  return derived(params, "discrete", () => s4dDiscrete(params));
 }
 
 function bankTensor(config: S4dConfig, data: Float64Array, dtype: Dtype): Tensor {

@@ -27,6 +27,7 @@ import { floatArray, reshape, transpose, zeros } from "../tensor/tensor.ts";
 import { blockStart } from "./_helpers/block_start.ts";
 import { derived, madeFor, madeOnHost, numbersOf, stepsAfter } from "./_helpers/derived.ts";
 import { checkSize, checkSteps, drawStep, filled, normal, uniform } from "./_helpers/init.ts";
+import { linear } from "./_helpers/linear.ts";
 import { carried, need, operand, spreadLearnedSteps } from "./_helpers/tensors.ts";
 import { bytesOfState, type ForwardOptions, type ForwardResult, timed } from "./layer.ts";
 import type { ForwardParams, Layer, LayerParams, LayerState } from "./layer.ts";
@@ -260,9 +261,7 @@ function gated(
   g: DeviceTensor,
 ): DeviceTensor {
   if (config.activation === "gelu") return g;
-  const b = operand(need(tensors, "gateWeight"), y.dtype);
-  const bias = operand(need(tensors, "gateBias"), y.dtype);
-  const z = runOp(device, matmul, { a: g, b, bias }, { transposeB: true }).c;
+  const z = linear(device, tensors, g, "gateWeight", "gateBias");
   const sigmoid = { activation: "sigmoid" } as const;
   if (config.activation === "full_glu") return runOp(device, gate, { y: z }, sigmoid).out;
   return runOp(device, gate, { y: config.activation === "half_glu1" ? g : y, z }, sigmoid).out;

@@ -11,8 +11,9 @@
  * for others comes back with all other targets, three times as fast as those inside lower the
  * factor. Only forecasts that were really issued count, never those of a refit's replay.
  *
- * It starts from what series before this one asked for: errors to come are larger than those that a
- * fan was fitted to, and more so far out (docs/models_that_serve.md).
+ * It starts from what series before this one asked for (docs/models_that_serve.md): of a stream,
+ * errors to come are larger than those that a fan was fitted to, and more so far out; a committee
+ * that is put to the end of a whole context at once needs less.
  */
 export type AdaptiveState = {
   /** log of the width factor.                                            [level, side, bucket] */
@@ -29,12 +30,18 @@ export type AdaptiveState = {
 /** The central intervals that are watched. */
 export const WATCHED_LEVELS = [0.8, 0.95] as const;
 
+/** Share of targets that are to fall beyond either side of a level's interval.           [level] */
+const SIDE_MISSES = Float64Array.from(WATCHED_LEVELS, (level) => (1 - level) / 2);
+
 /** Most buckets of lead times. */
 const BUCKETS = 3;
 const SIDES = 2;
 
 /** Where the logarithms of the factors start.                                           [level] */
 const LOG_FACTOR_START = [0.03, 0.09] as const;
+
+/** The same for a committee at the end of a context that it was put to at once.         [level] */
+export const LOG_FACTOR_AT_ONCE = [0, 0.07] as const;
 
 const LEARNING_RATE = 0.02;
 /** Half widths beyond which a miss is far. */
@@ -47,12 +54,18 @@ const WIDTH_MEMORY = 500;
 const LOG_FACTOR_MIN = -0.7;
 const LOG_FACTOR_MAX = 1.4;
 
-/** No forecast has come out yet. */
-export function adaptiveStart(): AdaptiveState {
+/**
+ * No forecast has come out yet.
+ *
+ * @param logFactors  where the logarithms of the factors start                          [level]
+ */
+export function adaptiveStart(
+  logFactors: readonly [near: number, far: number] = LOG_FACTOR_START,
+): AdaptiveState {
   return {
     logFactor: Float64Array.from(
       { length: WATCHED_LEVELS.length * SIDES * BUCKETS },
-      (_, i) => LOG_FACTOR_START[Math.floor(i / (SIDES * BUCKETS))]!,
+      (_, i) => logFactors[Math.floor(i / (SIDES * BUCKETS))]!,
     ),
     farRise: new Float64Array(WATCHED_LEVELS.length * SIDES * BUCKETS),
     inside: new Float64Array(WATCHED_LEVELS.length),
@@ -83,16 +96,30 @@ export function adaptiveObserve(
   target: Float64Array,
 ): void {
   const below = levelIndex * SIDES * BUCKETS + bucket;
-  observeSide(state, levelIndex, below, -1, target);
-  observeSide(state, levelIndex, below + BUCKETS, 1, target);
-  const { seen, inside, width } = state;
+  const above = below + BUCKETS;
+  const { logFactor, farRise, seen, inside, width } = state;
+  const position = target[TARGET.position]!;
   const count = seen[levelIndex]! + 1;
   seen[levelIndex] = count;
-  if (Math.abs(target[TARGET.position]!) <= 1) inside[levelIndex] = inside[levelIndex]! + 1;
+  const isInside = Math.abs(position) <= 1;
+  if (isInside) inside[levelIndex] = inside[levelIndex]! + 1;
+  if (isInside && farRise[below] === 0 && farRise[above] === 0) {
+    // What nearly every target does: both sides fall a little.
+    const fall = LEARNING_RATE * target[TARGET.share]! * SIDE_MISSES[levelIndex]!;
+    logFactor[below] = heldFactor(logFactor[below]! - fall);
+    logFactor[above] = heldFactor(logFactor[above]! - fall);
+  } else {
+    observeSide(state, levelIndex, below, -1, target);
+    observeSide(state, levelIndex, above, 1, target);
+  }
   const before = width[levelIndex]!;
   const now = target[TARGET.width]!;
   const share = count < WIDTH_MEMORY ? 1 / count : 1 / WIDTH_MEMORY;
   width[levelIndex] = Number.isNaN(before) ? now : before + share * (now - before);
+}
+
+function heldFactor(log: number): number {
+  return log > LOG_FACTOR_MAX ? LOG_FACTOR_MAX : log < LOG_FACTOR_MIN ? LOG_FACTOR_MIN : log;
 }
 
 /** One side of {@linkcode adaptiveObserve}: −1 below the centre, 1 above. */
@@ -103,7 +130,7 @@ function observeSide(
   side: number,
   target: Float64Array,
 ): void {
-  const expected = (1 - WATCHED_LEVELS[levelIndex]!) / 2;
+  const expected = SIDE_MISSES[levelIndex]!;
   const rate = LEARNING_RATE * target[TARGET.share]!;
   const fall = rate * expected;
   const beyond = side * target[TARGET.position]!;
@@ -116,12 +143,7 @@ function observeSide(
     if (beyond > 1) step = rate * (1 - expected);
     if (risen > 0) farRise[at] = Math.max(0, risen - FAR_RETURN * fall);
   }
-  const moved = logFactor[at]! + step;
-  logFactor[at] = moved > LOG_FACTOR_MAX
-    ? LOG_FACTOR_MAX
-    : moved < LOG_FACTOR_MIN
-    ? LOG_FACTOR_MIN
-    : moved;
+  logFactor[at] = heldFactor(logFactor[at]! + step);
 }
 
 /**

@@ -314,49 +314,44 @@ function checkInput({ input }: BackboneConfig, given: OpInput): void {
 /** The pointwise parts of a step run as the twins of their ops. */
 const host = openCpu({ collected: true });
 
-/**
- * The backbone of a configuration.
- *
- * @param config  whole and checked, as {@linkcode parseBackbone} gives it
- */
-export function backboneOf(config: BackboneConfig): Backbone {
-  const layers: readonly Placed[] = config.layers.map(({ name, config }, i) => ({
-    layer: memberNamed(name),
-    config,
-    prefix: `layers.${i}.`,
-    index: i,
-  }));
-
+/** Members of the family one on another. */
+class LayerStack implements Backbone {
+  readonly config: BackboneConfig;
+  readonly #layers: readonly Placed[];
   /** The layers' own parameters, kept with the flat ones: steps must not make them again. */
-  const paramsOfLayers = new WeakMap<object, readonly LayerParams<unknown>[]>();
+  readonly #params = new WeakMap<object, readonly LayerParams<unknown>[]>();
 
-  function layerParams(tensors: Readonly<Record<string, Tensor>>) {
-    let params = paramsOfLayers.get(tensors);
-    if (params === undefined) {
-      params = layers.map(({ config, prefix }) => ({
-        config,
-        tensors: partOf(tensors, `${prefix}mixer.`),
-      }));
-      paramsOfLayers.set(tensors, params);
-    }
-    return params;
+  constructor(config: BackboneConfig) {
+    this.config = config;
+    this.#layers = config.layers.map(({ name, config }, i) => ({
+      layer: memberNamed(name),
+      config,
+      prefix: `layers.${i}.`,
+      index: i,
+    }));
   }
 
-  function forward(
+  init(random: RandomState): Record<string, Tensor> {
+    return initialTensors(this.config, this.#layers, random);
+  }
+
+  shapes(): Iterable<readonly [name: string, shape: Shape]> {
+    return initialShapes(this.config, this.#layers);
+  }
+
+  forward(
     device: Device,
     tensors: BackboneTensors,
     input: OpInput,
     options: BackboneOptions = {},
   ): BackboneResult {
-    checkInput(config, input);
+    checkInput(this.config, input);
     const { dtScale, picks } = options;
-    if (picks !== undefined && config.output.pool !== "none") {
-      throw new InvalidValueError(
-        "output.pool",
-        config.output.pool,
-        "none where samples are picked",
-      );
+    const { pool } = this.config.output;
+    if (picks !== undefined && pool !== "none") {
+      throw new InvalidValueError("output.pool", pool, "none where samples are picked");
     }
+    const layers = this.#layers;
     const mix: Mix = (scope, { layer, config, prefix, index }, u) => {
       const params: ForwardParams<unknown> = {
         config,
@@ -370,31 +365,13 @@ export function backboneOf(config: BackboneConfig): Backbone {
       const entries = Object.entries(state).map(([name, tensor]) => [`${prefix}${name}`, tensor]);
       return { y, state: Object.fromEntries(entries) };
     };
-    return new Evaluation(config, tensors, input.dtype, options).run(device, layers, input, mix);
+    return new Evaluation(this.config, tensors, input.dtype, options)
+      .run(device, layers, input, mix);
   }
 
-  function step(
-    tensors: Readonly<Record<string, Tensor>>,
-    input: FloatArray,
-    state: LayerState,
-    dtScale: number | readonly number[] = 1,
-  ): FloatArray {
-    refuseStep(config);
-    const { dtype, shape: [batch = 0] } = Object.values(state)[0]!;
-    const params = layerParams(tensors);
-    const sample = asDtype(tensorOf([batch, 1, input.length / batch], input), dtype);
-    const mix: Mix = (scope, { layer, prefix, index }, u) => {
-      const elapsed = elapsedOf(dtScale, index, layers.length);
-      const y = layer.step(params[index]!, host.dataOf(u), partOf(state, prefix), elapsed);
-      return { y: scope.upload(tensorOf(u.shape, y)) };
-    };
-    const shaped = config.input.kind === "tokens" ? reshape(sample, [batch, 1]) : sample;
-    return host.dataOf(new Evaluation(config, tensors, dtype).run(host, layers, shaped, mix).y);
-  }
-
-  function initialState(batch: number, dtype: Dtype = "f64"): LayerState {
+  initialState(batch: number, dtype: Dtype = "f64"): LayerState {
     const state: Record<string, Tensor> = {};
-    for (const { layer, config, prefix } of layers) {
+    for (const { layer, config, prefix } of this.#layers) {
       for (const [name, tensor] of Object.entries(layer.initialState(config, batch, dtype))) {
         state[`${prefix}${name}`] = tensor;
       }
@@ -402,19 +379,55 @@ export function backboneOf(config: BackboneConfig): Backbone {
     return state;
   }
 
-  return {
-    config,
-    init: (random) => initialTensors(config, layers, random),
-    shapes: () => initialShapes(config, layers),
-    forward,
-    initialState,
-    step,
-    stateBytes: (batch, dtype) =>
-      Object.values(initialState(batch, dtype)).reduce(
-        (bytes, { data, dtype }) => bytes + data.length * DTYPE_BYTES[dtype],
-        0,
-      ),
-  };
+  step(
+    tensors: Readonly<Record<string, Tensor>>,
+    input: FloatArray,
+    state: LayerState,
+    dtScale: number | readonly number[] = 1,
+  ): FloatArray {
+    refuseStep(this.config);
+    const { dtype, shape: [batch = 0] } = Object.values(state)[0]!;
+    const layers = this.#layers;
+    const params = this.#paramsOf(tensors);
+    const sample = asDtype(tensorOf([batch, 1, input.length / batch], input), dtype);
+    const mix: Mix = (scope, { layer, prefix, index }, u) => {
+      const elapsed = elapsedOf(dtScale, index, layers.length);
+      const y = layer.step(params[index]!, host.dataOf(u), partOf(state, prefix), elapsed);
+      return { y: scope.upload(tensorOf(u.shape, y)) };
+    };
+    const isTokens = this.config.input.kind === "tokens";
+    const shaped = isTokens ? reshape(sample, [batch, 1]) : sample;
+    const evaluation = new Evaluation(this.config, tensors, dtype);
+    return host.dataOf(evaluation.run(host, layers, shaped, mix).y);
+  }
+
+  stateBytes(batch: number, dtype?: Dtype): number {
+    return Object.values(this.initialState(batch, dtype)).reduce(
+      (bytes, { data, dtype }) => bytes + data.length * DTYPE_BYTES[dtype],
+      0,
+    );
+  }
+
+  #paramsOf(tensors: Readonly<Record<string, Tensor>>): readonly LayerParams<unknown>[] {
+    let params = this.#params.get(tensors);
+    if (params === undefined) {
+      params = this.#layers.map(({ config, prefix }) => ({
+        config,
+        tensors: partOf(tensors, `${prefix}mixer.`),
+      }));
+      this.#params.set(tensors, params);
+    }
+    return params;
+  }
+}
+
+/**
+ * The backbone of a configuration.
+ *
+ * @param config  whole and checked, as {@linkcode parseBackbone} gives it
+ */
+export function backboneOf(config: BackboneConfig): Backbone {
+  return new LayerStack(config);
 }
 
 /** @throws {InvalidValueError} the configuration has no recurrent form */

@@ -30,6 +30,18 @@ export type BankScales = {
   readonly omegas: readonly number[];
   readonly harmonicTau: number;
   readonly memory: DelayMemory;
+  /** What the newest step keeps: mostly the next one is as long. */
+  readonly step: BankStep;
+};
+
+/** What is left of each part of a bank after `dt` slots. */
+type BankStep = {
+  dt: number;
+  readonly innovations: Float64Array;
+  readonly values: Float64Array;
+  harmonic: number;
+  /** Cosine and sine of each harmonic's turn, times what is left of it. */
+  readonly turns: Float64Array;
 };
 
 const INNOVATION_TAUS = [1.5, 4, 12, 36];
@@ -58,13 +70,36 @@ export const FEATURES_MAX = LIGHT_FEATURES_MAX + 2 + 4 + DELAY_STATES + 2 + 4 * 
 /** The scales for a series of this length. */
 export function bankScales(length: number, seasons: readonly Season[]): BankScales {
   const season = seasons[0]?.length ?? 1;
+  const innovationTaus = length > LONG_SERIES ? INNOVATION_TAUS : INNOVATION_TAUS_SHORT;
+  const valueTaus = [season, 4 * season];
+  const omegas = season > 2 ? [2 * Math.PI / season, 4 * Math.PI / season] : [];
   return {
-    innovationTaus: length > LONG_SERIES ? INNOVATION_TAUS : INNOVATION_TAUS_SHORT,
-    valueTaus: [season, 4 * season],
-    omegas: season > 2 ? [2 * Math.PI / season, 4 * Math.PI / season] : [],
+    innovationTaus,
+    valueTaus,
+    omegas,
     harmonicTau: 2 * season,
     memory: delayMemory(DELAY_WINDOW),
+    step: {
+      dt: NaN,
+      innovations: new Float64Array(innovationTaus.length),
+      values: new Float64Array(valueTaus.length),
+      harmonic: 0,
+      turns: new Float64Array(2 * omegas.length),
+    },
   };
+}
+
+function stepOf({ innovationTaus, valueTaus, harmonicTau, omegas, step }: BankScales, dt: number) {
+  if (step.dt === dt) return step;
+  step.dt = dt;
+  innovationTaus.forEach((tau, k) => step.innovations[k] = Math.exp(-dt / tau));
+  valueTaus.forEach((tau, k) => step.values[k] = Math.exp(-dt / tau));
+  step.harmonic = Math.exp(-dt / harmonicTau);
+  omegas.forEach((omega, k) => {
+    step.turns[2 * k] = step.harmonic * Math.cos(omega * dt);
+    step.turns[2 * k + 1] = step.harmonic * Math.sin(omega * dt);
+  });
+  return step;
 }
 
 /** A bank that has seen nothing. */
@@ -85,21 +120,22 @@ export function bankObserve(
   innovation: number,
   value: number,
 ): void {
+  const step = stepOf(scales, dt);
   for (let k = 0; k < state.innovations.length; k++) {
-    const decay = Math.exp(-dt / scales.innovationTaus[k]!);
+    const decay = step.innovations[k]!;
     state.innovations[k] = decay * state.innovations[k]! + (1 - decay) * innovation;
   }
   for (let k = 0; k < state.values.length; k++) {
-    const decay = Math.exp(-dt / scales.valueTaus[k]!);
+    const decay = step.values[k]!;
     state.values[k] = decay * state.values[k]! + (1 - decay) * value;
   }
   delayObserve(scales.memory, state.delays, dt, value);
-  const decay = Math.exp(-dt / scales.harmonicTau);
+  const decay = step.harmonic;
   for (let k = 0; k < scales.omegas.length; k++) {
     const re = state.harmonics[2 * k]!;
     const im = state.harmonics[2 * k + 1]!;
-    const c = decay * Math.cos(scales.omegas[k]! * dt);
-    const s = decay * Math.sin(scales.omegas[k]! * dt);
+    const c = step.turns[2 * k]!;
+    const s = step.turns[2 * k + 1]!;
     state.harmonics[2 * k] = c * re - s * im + 2 * (1 - decay) * value;
     state.harmonics[2 * k + 1] = s * re + c * im;
   }

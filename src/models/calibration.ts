@@ -6,6 +6,7 @@ import {
   TAIL_PRIOR,
   tailOf,
 } from "./error_shape.ts";
+import { powerAt, powerTable } from "./power_table.ts";
 import { recentAdd, type RecentErrors, recentFactor, recentStart } from "./recent_errors.ts";
 import { noSortedErrors, type SortedErrors, sortedErrors } from "./sorted_errors.ts";
 
@@ -89,6 +90,10 @@ const LEAD_MEMORY = 150;
 const PHASE_MEMORY = 60;
 /** A live error counts for this many times the usual one at most. */
 const LIVE_ERROR_MAX = 4;
+
+/** Levels of which most are in the table: up to four times the mean. */
+const LEVEL_TABLE = powerTable(LEVEL_POWER, LEVEL_FLOOR, 4);
+const SPREAD_TABLE = powerTable(SPREAD_POWER, ...SPREAD_RANGE);
 
 /** √ of the least scale. */
 const LEAD_ROOT_MIN = Math.sqrt(1e-9);
@@ -188,14 +193,14 @@ function phaseFactorOf(
 
 function levelFactor(state: CalibrationState, size: number): number {
   if (!(state.meanSize > 0)) return 1;
-  return Math.max(size / state.meanSize, LEVEL_FLOOR) ** LEVEL_POWER;
+  return powerAt(LEVEL_TABLE, Math.max(size / state.meanSize, LEVEL_FLOOR));
 }
 
 function spreadFactor(state: CalibrationState, lead: number, spread: number): number {
   const usual = state.usualSpread[lead]!;
   if (!(usual > 0)) return 1;
   const ratio = (spread + SPREAD_FLOOR * usual) / ((1 + SPREAD_FLOOR) * usual);
-  return Math.min(SPREAD_RANGE[1], Math.max(SPREAD_RANGE[0], ratio)) ** SPREAD_POWER;
+  return powerAt(SPREAD_TABLE, Math.min(SPREAD_RANGE[1], Math.max(SPREAD_RANGE[0], ratio)));
 }
 
 /** What sets the forecast from `slot` at each lead apart from the usual: c(l).            [lead] */
@@ -343,24 +348,66 @@ export function calibrate(
   return state;
 }
 
+/** A live forecast whose targets come one after the other. */
+export type AwaitedForecast = {
+  /** The slot before its first lead. */
+  readonly slot: number;
+  /** [lead] */
+  readonly point: Float32Array;
+  /** c(l); empty before it is known.                                                    [lead] */
+  readonly condition: Float32Array;
+};
+
 /**
- * Learns from a value that came at a lead of a live forecast, under its conditions c(l). The error
- * is cut at {@linkcode LIVE_ERROR_MAX} usual ones, so that a level shift, which all open forecasts
- * miss, does not stay in the scale.
+ * Learns from the values of consecutive slots, each at its lead of every forecast that awaits it,
+ * under the conditions c(l). Errors are cut at {@linkcode LIVE_ERROR_MAX} usual ones, so that a
+ * level shift, which all open forecasts miss, does not stay in the scale.
+ *
+ * @param first    the first of the slots
+ * @param values   observed, normalised                                                 [slot]
+ * @param count    how many there are
+ * @param elapsed  slots from the one seen before to the first
  */
 export function calibrationObserve(
   state: CalibrationState,
-  lead: number,
-  targetSlot: number,
-  observed: number,
-  { point, condition }: { readonly point: Float32Array; readonly condition: Float32Array },
+  forecasts: readonly AwaitedForecast[],
+  first: number,
+  values: Float64Array,
+  count: number,
+  elapsed: number,
 ): void {
-  const value = (observed - point[lead]!) / condition[lead]!;
-  const root = Math.sqrt(Math.abs(value));
+  const horizon = state.leadSum.length;
   const priorRoot = Math.sqrt(state.priorBase);
+  for (let i = 0; i < count; i++) {
+    const slot = first + i;
+    for (let k = 0; k < forecasts.length; k++) {
+      const { slot: origin, point, condition } = forecasts[k]!;
+      const lead = slot - origin - 1;
+      if (lead < 0 || lead >= horizon || condition.length === 0) continue;
+      observeError(
+        state,
+        lead | 0,
+        slot,
+        (values[i]! - point[lead]!) / condition[lead]!,
+        priorRoot,
+      );
+    }
+    state.spanSlots += i === 0 ? elapsed : 1;
+  }
+}
+
+/** Learns from an error under its condition, whose target is at `slot`. */
+function observeError(
+  state: CalibrationState,
+  lead: number,
+  slot: number,
+  value: number,
+  priorRoot: number,
+): void {
+  const root = Math.sqrt(Math.abs(value));
   const usual = leadRoot(state, lead, priorRoot);
   const { leadSum, leadCount } = state;
-  recentAdd(state.recent, targetSlot, root / usual, leadSum.length);
+  recentAdd(state.recent, slot, root / usual, leadSum.length);
   state.ringSkipped++;
   if (state.ringSkipped >= RING_STRIDE) {
     state.ring[state.ringCount % ERROR_RING_MAX] = value / (usual * usual);
@@ -373,13 +420,16 @@ export function calibrationObserve(
   const keep = leadCount[lead]! > LEAD_MEMORY ? 1 - 1 / LEAD_MEMORY : 1;
   leadSum[lead] = leadSum[lead]! * keep + (root < most ? root : most);
   leadCount[lead] = leadCount[lead]! * keep + 1;
-  const season = state.phaseSum.length;
-  if (season === 0) return;
-  const size = Math.abs(value) * phaseFactor(state, targetSlot);
-  const at = modulo(targetSlot, season);
-  const keepPhase = state.phaseCount[at]! > PHASE_MEMORY ? 1 - 1 / PHASE_MEMORY : 1;
-  state.phaseSum[at] = state.phaseSum[at]! * keepPhase + size;
-  state.phaseCount[at] = state.phaseCount[at]! * keepPhase + 1;
+  if (state.phaseSum.length > 0) observePhase(state, slot, Math.abs(value));
+}
+
+/** Learns the size of an error at its phase of the season. */
+function observePhase(state: CalibrationState, slot: number, error: number): void {
+  const size = error * phaseFactor(state, slot);
+  const at = modulo(slot, state.phaseSum.length);
+  const keep = state.phaseCount[at]! > PHASE_MEMORY ? 1 - 1 / PHASE_MEMORY : 1;
+  state.phaseSum[at] = state.phaseSum[at]! * keep + size;
+  state.phaseCount[at] = state.phaseCount[at]! * keep + 1;
 }
 
 /** Factor of all widths of a forecast from `slot`: the newest errors beside the usual. */

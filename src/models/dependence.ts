@@ -9,6 +9,14 @@
  * A sum of such processes is again one, so every w is a valid correlation at any leads, beyond the
  * learned ones too. The weights are those of least squares over the products of past standardised
  * errors at all pairs of leads, drawn to a prior where few forecasts have come out.
+ *
+ * The quick processes of one path share their size, which differs from path to path: it is
+ * log-normal, e^{s·u} with u ~ N(0, 1). With the differences d of errors at neighbouring leads,
+ * which know little of the slow processes, and m the mean of |d|,
+ *
+ *   e^{s²} = E(|d(a)|·|d(b)|) / (m(a)·m(b)),   |a − b| ≥ 2,
+ *
+ * which is 1 where the size of one step says nothing of that of another, however heavy their tails.
  */
 import type { PastForecast } from "./calibration.ts";
 import { simplexMinimum } from "./simplex_minimum.ts";
@@ -41,6 +49,23 @@ const PRIOR_BLOCKS = 0.03;
 /** Standard errors of a correlation by which a process with memory must beat those without. */
 const MEMORY_MARGIN = 0.4;
 
+/**
+ * Memory is sure where it has more than this many such errors of the weight; from there on the
+ * margin falls as their share.
+ */
+const MEMORY_SURE = 2;
+
+/** Processes that forget in this many slots are quick. */
+const QUICK_TAU = 5;
+
+/** The prior of s², and what it counts for in horizons of origins. */
+const SIZE_PRIOR = 0.1;
+const SIZE_PRIOR_BLOCKS = 2;
+
+/** A step counts for this many times the usual one at most, and s for this. */
+const STEP_CUT = 4;
+const SIZE_DEVIATION_MAX = 1;
+
 /** Standardised errors are cut here: one outlier is no dependence. */
 const ERROR_CUT = 4;
 
@@ -52,7 +77,14 @@ export type Dependence = {
   weights: Float64Array;
   /** Slots of the season; 0 = none. */
   season: number;
+  /** s: deviation over the paths of the logarithm of the quick processes' size. */
+  sizeDeviation: number;
 };
+
+/** Whether the size of a process is common to those that share it with one path. */
+export function isQuick(component: Component): boolean {
+  return isMemoryless(component) || ("tau" in component && component.tau <= QUICK_TAU);
+}
 
 function isMemoryless({ form }: Component): boolean {
   return form === "white" || form === "season";
@@ -60,7 +92,7 @@ function isMemoryless({ form }: Component): boolean {
 
 /** What is assumed before errors have been seen. */
 export function priorDependence(): Dependence {
-  return { weights: PRIOR.slice(), season: 0 };
+  return { weights: PRIOR.slice(), season: 0, sizeDeviation: Math.sqrt(SIZE_PRIOR) };
 }
 
 /** Correlation of a component at leads 0 < a ≤ b, in slots. */
@@ -102,30 +134,77 @@ export function dependenceAt({ weights, season }: Dependence, a: number, b: numb
   return sum;
 }
 
-/** Errors over their mean size by lead, cut; NaN where unknown.                [forecast][lead] */
-function standardised(past: readonly PastForecast[], horizon: number): Float64Array[] {
-  const sums = new Float64Array(horizon);
-  const counts = new Float64Array(horizon);
-  for (const { errors } of past) {
-    for (let l = 0; l < horizon; l++) {
-      if (Number.isNaN(errors[l]!)) continue;
-      sums[l] = sums[l]! + Math.abs(errors[l]!);
+/** Mean size of the errors, or of their steps, at each lead and its neighbours.         [lead] */
+function sizesByLead(rows: readonly Float64Array[], leads: number): Float64Array {
+  const sums = new Float64Array(leads);
+  const counts = new Float64Array(leads);
+  for (const row of rows) {
+    for (let l = 0; l < leads; l++) {
+      if (Number.isNaN(row[l]!)) continue;
+      sums[l] = sums[l]! + Math.abs(row[l]!);
       counts[l] = counts[l]! + 1;
     }
   }
-  const half = Math.max(1, Math.floor(horizon / 16));
-  const sizes = sums.map((_, lead) => {
+  const half = Math.max(1, Math.floor(leads / 16));
+  return sums.map((_, lead) => {
     let sum = 0;
     let count = 0;
-    for (let l = Math.max(0, lead - half); l <= Math.min(horizon - 1, lead + half); l++) {
+    for (let l = Math.max(0, lead - half); l <= Math.min(leads - 1, lead + half); l++) {
       sum += sums[l]!;
       count += counts[l]!;
     }
     return sum / Math.max(1, count) + TINY;
   });
-  return past.map(({ errors }) =>
-    errors.map((error, l) => Math.min(ERROR_CUT, Math.max(-ERROR_CUT, error / sizes[l]!)))
+}
+
+/** Errors over their mean size by lead, cut; NaN where unknown.                [forecast][lead] */
+function standardised(past: readonly PastForecast[], horizon: number): Float64Array[] {
+  const errors = past.map((forecast) => forecast.errors);
+  const sizes = sizesByLead(errors, horizon);
+  return errors.map((row) =>
+    row.map((error, l) => Math.min(ERROR_CUT, Math.max(-ERROR_CUT, error / sizes[l]!)))
   );
+}
+
+/**
+ * s of the paths' sizes, from the steps between errors at neighbouring leads.
+ *
+ * @param blocks  horizons that the origins span
+ */
+function sizeDeviationOf(past: readonly PastForecast[], horizon: number, blocks: number): number {
+  const leads = horizon - 1;
+  const steps = past.map(({ errors }) =>
+    errors.subarray(0, leads).map((e, l) => errors[l + 1]! - e)
+  );
+  const sizes = sizesByLead(steps, leads);
+  let [total, known, squares, pairs] = [0, 0, 0, 0];
+  for (const row of steps) {
+    let [sum, count, near, nearCount, before] = [0, 0, 0, 0, NaN];
+    for (let l = 0; l < leads; l++) {
+      const step = Math.min(STEP_CUT, Math.abs(row[l]!) / sizes[l]!);
+      if (!Number.isNaN(step)) {
+        sum += step;
+        count++;
+        // A step and itself, and a step and the next, which share an error, tell nothing.
+        near += step * step;
+        nearCount++;
+        if (!Number.isNaN(before)) {
+          near += 2 * step * before;
+          nearCount += 2;
+        }
+      }
+      before = step;
+    }
+    total += sum;
+    known += count;
+    squares += sum * sum - near;
+    pairs += count * count - nearCount;
+  }
+  const mean = total / Math.max(1, known);
+  const seen = pairs > 0 && mean > 0 ? Math.log(squares / pairs / (mean * mean) + TINY) : 0;
+  const weight = pairs > 0 && mean > 0 ? blocks : 0;
+  const drawn = (weight * seen + SIZE_PRIOR_BLOCKS * SIZE_PRIOR) / (weight + SIZE_PRIOR_BLOCKS);
+  return Math.min(SIZE_DEVIATION_MAX, Math.sqrt(Math.max(0, drawn)));
 }
 
 /** Sums of products of errors at each pair of leads, and their count.              [lead, lead] */
@@ -234,10 +313,24 @@ export function fitDependence(
     A[k * size + k] = A[k * size + k]! + pull;
     b[k] = b[k]! + pull * PRIOR[k]!;
   }
-  // Weights are not negative, so chance alone would give some to every memory.
-  const margin = total * MEMORY_MARGIN / Math.sqrt(span + 1);
+  const prior = PRIOR.subarray(0, size);
+  const margin = total * memoryMargin(simplexMinimum(A, b, prior), span);
   for (let k = 0; k < size; k++) if (isMemoryless(COMPONENTS[k]!)) b[k] = b[k]! + margin;
   const weights = new Float64Array(COMPONENTS.length);
-  weights.set(simplexMinimum(A, b, PRIOR.subarray(0, size)));
-  return { weights, season: used };
+  weights.set(simplexMinimum(A, b, prior));
+  const sizeDeviation = sizeDeviationOf(past, horizon, span / horizon);
+  return { weights, season: used, sizeDeviation };
+}
+
+/**
+ * What processes with memory must beat those without by, as a correlation: weights are not
+ * negative, so chance alone would give some to every memory.
+ *
+ * @param free  weights without a margin                                            [component]
+ */
+function memoryMargin(free: Float64Array, span: number): number {
+  const error = 1 / Math.sqrt(span + 1);
+  let memory = 0;
+  free.forEach((weight, k) => memory += isMemoryless(COMPONENTS[k]!) ? 0 : weight);
+  return MEMORY_MARGIN * error * Math.min(1, MEMORY_SURE * error / (memory + TINY));
 }

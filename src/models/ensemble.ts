@@ -1,12 +1,8 @@
-import {
-  adaptiveObserve,
-  type AdaptiveState,
-  TARGET,
-  WATCHED_LEVELS,
-} from "./adaptive_coverage.ts";
+import { type AdaptiveState, TARGET } from "./adaptive_coverage.ts";
 import { arObserve, type ArState } from "./ar_differences.ts";
-import { calibrationObserve, type CalibrationState, leadScale } from "./calibration.ts";
+import { type CalibrationState, leadScale } from "./calibration.ts";
 import type { Dependence } from "./dependence.ts";
+import type { StepExpectations } from "./filter_steps.ts";
 import {
   enterTrack,
   type FilterTrack,
@@ -15,10 +11,12 @@ import {
   openTrack,
   toTrackUnits,
   trackObserve,
+  trackObserveSlots,
   type TrackRun,
   trackSlotClosed,
 } from "./filter_track.ts";
-import { bucketOfLead, leadBuckets, lossAge, lossKept, type LossState } from "./losses.ts";
+import { settle } from "./judging.ts";
+import { bucketOfLead, leadBuckets, lossKept, type LossState } from "./losses.ts";
 import {
   FILTER_KINDS,
   type FilterName,
@@ -27,8 +25,9 @@ import {
   type MemberKind,
   type MemberName,
 } from "./members.ts";
+import type { OneStep } from "./model.ts";
 import { meanObserve, type MeanState } from "./naive.ts";
-import { ADAPT_INPUTS, adaptLeads, adaptLearn } from "./neural_adapt.ts";
+import { adaptLeads } from "./neural_adapt.ts";
 import type { NeuralPast } from "./neural_replay.ts";
 import {
   neuralCatchUp,
@@ -106,9 +105,6 @@ export type PendingForecast = {
   lessons?: Float32Array;
 };
 
-/** Numbers of a lesson: median, unit, weight and inputs. */
-export const LESSON_NUMBERS = 3 + ADAPT_INPUTS;
-
 /** Most forecasts waiting for targets while a stream is live. */
 export const PENDING_MAX = 10;
 
@@ -164,6 +160,12 @@ export type EnsembleRun = {
   /** What is told of a target that has come: TARGET.                              [TARGET.size] */
   readonly target: Float64Array;
   readonly expected: Expectation;
+  /** Whether samples of consecutive slots may be taken in together: only the filters learn. */
+  readonly takesSlots: boolean;
+  /** Samples that are taken in: normalised, and in a filter's units.       [SLOTS_AT_ONCE_MAX] */
+  readonly slotValues: Float64Array;
+  readonly ownValues: Float64Array;
+  readonly steps: StepExpectations;
   readonly sortedErrors: SortedErrors;
   readonly residents: Residents;
 };
@@ -223,6 +225,14 @@ export function openEnsemble(state: EnsembleState): EnsembleRun {
     ),
     target: new Float64Array(TARGET.size),
     expected: { mean: NaN, deviation: NaN },
+    takesSlots: tracks.length > 0 && neural.length === 0 && state.ar === null &&
+      tracks.every(({ track }) => track.features.length === 0),
+    slotValues: new Float64Array(SLOTS_AT_ONCE_MAX),
+    ownValues: new Float64Array(SLOTS_AT_ONCE_MAX),
+    steps: {
+      means: new Float64Array(SLOTS_AT_ONCE_MAX),
+      deviations: new Float64Array(SLOTS_AT_ONCE_MAX),
+    },
     sortedErrors: noSortedErrors(),
     residents: new Residents(),
   };
@@ -314,10 +324,7 @@ export function expectation(run: EnsembleRun, u: number): Expectation {
     return expected;
   }
   const deviation = innovationScale(track.track.filter) * track.track.deviation;
-  const { units } = track.track;
-  expected.deviation = units.transform === "none"
-    ? state.scale * deviation
-    : fromTrackUnits(units, toTrackUnits(units, mean) + deviation) - mean;
+  expected.deviation = inValueUnits(run, track, mean, deviation);
   return expected;
 }
 
@@ -388,82 +395,72 @@ export function ensembleObserve(
   pushSlot(state.grid, onSlot, true);
   if (state.ar !== null) arObserve(state.ar, state.grid);
   for (const track of run.tracks) trackSlotClosed(track, state.grid, state);
-  settle(run, slot, onSlot, empty ? 1 : slot - before, adaptive);
+  run.slotValues[0] = onSlot;
+  settle(run, { first: slot, count: 1, elapsed: empty ? 1 : slot - before }, adaptive);
   return true;
 }
 
-/** Judges the pending forecasts by the slot that has just been seen. */
-function settle(
-  run: EnsembleRun,
-  slot: number,
-  z: number,
-  elapsed: number,
-  adaptive: AdaptiveState | null,
-): void {
-  const { state } = run;
-  const { horizon, losses, members } = state;
-  lossAge(losses, elapsed === 1 ? run.lossKept : lossKept(elapsed, state.lossHalf));
-  for (const pending of state.pending) {
-    const lead = slot - pending.slot - 1;
-    if (lead < 0 || lead >= horizon) continue;
-    const bucket = run.bucket[lead]!;
-    const weight = run.lossWeights[lead]!;
-    const at = bucket * members.length;
-    for (let i = 0; i < members.length; i++) {
-      const error = Math.abs(pending.members[i * horizon + lead]! - z);
-      losses.errors[at + i] = losses.errors[at + i]! + weight * error;
-    }
-    losses.weight[bucket] = losses.weight[bucket]! + weight;
-    if (pending.lessons !== undefined) learnLesson(run, pending, lead, z);
-    if (state.calibration === null || pending.condition.length === 0) continue;
-    calibrationObserve(state.calibration, lead, slot, z, pending);
-    if (adaptive !== null && pending.bounds.length > 0) judge(run, adaptive, pending, lead, z);
-  }
-  if (state.calibration !== null) {
-    state.calibration.spanSlots += elapsed;
-    const { pending } = state;
-    while (pending.length > 0 && slot - pending[0]!.slot >= horizon) {
-      run.spare = pending.shift()!;
-    }
-  }
-}
+/** Slots that {@linkcode ensembleObserveSlots} takes in at once. */
+export const SLOTS_AT_ONCE_MAX = 64;
 
-/** Teaches the networks' corrections what came at a lead. */
-function learnLesson(run: EnsembleRun, pending: PendingForecast, lead: number, z: number): void {
-  const index = run.lessonLeads.indexOf(lead);
-  if (index < 0) return;
-  const lessons = pending.lessons!;
-  run.neural.forEach(({ track, groups }, k) => {
-    const at = (k * run.lessonLeads.length + index) * LESSON_NUMBERS;
-    const error = (z - lessons[at]!) / lessons[at + 1]!;
-    adaptLearn(track.adapt, groups[lead]!, lessons, at + 3, error, lessons[at + 2]!);
-  });
-}
-
-function judge(
+/**
+ * {@linkcode ensembleObserve} of one sample in each of the slots after the newest: the same bits.
+ *
+ * @param values  of the samples, {@linkcode SLOTS_AT_ONCE_MAX} at most                   [slot]
+ * @param told    receives the expectation before each sample                             [slot]
+ */
+export function ensembleObserveSlots(
   run: EnsembleRun,
+  values: Float64Array,
   adaptive: AdaptiveState,
-  pending: PendingForecast,
-  lead: number,
-  z: number,
+  told: OneStep | undefined,
 ): void {
-  const { horizon } = run.state;
-  const bucket = run.bucket[lead]!;
-  const { target } = run;
-  target[TARGET.share] = run.judgedShares[bucket]!;
-  const { bounds } = pending;
-  const point = pending.point[lead]!;
-  const error = z - point;
-  const size = Math.abs(error);
-  for (let k = 0; k < WATCHED_LEVELS.length; k++) {
-    const lower = bounds[2 * k * horizon + lead]!;
-    const upper = bounds[(2 * k + 1) * horizon + lead]!;
-    const half = Math.abs((error < 0 ? lower : upper) - point);
-    // Inside it does not matter where.
-    target[TARGET.position] = size <= half ? 0 : error / half;
-    target[TARGET.width] = run.state.scale * (upper - lower);
-    adaptiveObserve(adaptive, k, bucket, target);
+  const { state, slotValues } = run;
+  const count = values.length;
+  const first = newestSlot(state) + 1;
+  for (let i = 0; i < count; i++) slotValues[i] = normalised(state, values[i]!);
+  for (let k = 0; k < run.tracks.length; k++) {
+    const track = run.tracks[k]!;
+    const { units, slotsSeen } = track.track;
+    const own = units.transform === "none" ? slotValues : run.ownValues;
+    if (own !== slotValues) {
+      for (let i = 0; i < count; i++) own[i] = toTrackUnits(units, values[i]!);
+    }
+    const isTold = k === 0 && told !== undefined;
+    trackObserveSlots(track, first, own, count, isTold ? run.steps : null);
+    if (isTold) tellSteps(run, track, told, count);
+    track.track.slotsSeen = slotsSeen + count;
   }
+  for (let i = 0; i < count; i++) {
+    const z = slotValues[i]!;
+    state.low = Math.min(state.low, z);
+    state.high = Math.max(state.high, z);
+    meanObserve(state.mean, z);
+    pushSlot(state.grid, z, true);
+  }
+  settle(run, { first, count, elapsed: 1 }, adaptive);
+}
+
+/** What the first filter expected, in the values' units. */
+function tellSteps(run: EnsembleRun, track: TrackRun, told: OneStep, count: number): void {
+  const { means, deviations } = run.steps;
+  for (let i = 0; i < count; i++) {
+    const mean = denormalised(run.state, fromTrack(run, track, means[i]!));
+    told.expected[i] = mean;
+    told.scale[i] = inValueUnits(run, track, mean, deviations[i]!);
+  }
+}
+
+/** A deviation in units of a filter as one of the values about `mean`. */
+function inValueUnits(
+  { state }: EnsembleRun,
+  { track: { units } }: TrackRun,
+  mean: number,
+  deviation: number,
+): number {
+  return units.transform === "none"
+    ? state.scale * deviation
+    : fromTrackUnits(units, toTrackUnits(units, mean) + deviation) - mean;
 }
 
 /** Slots between live origins. */

@@ -16,7 +16,6 @@ import {
   type EnsembleState,
   fromNeural,
   fromTrack,
-  LESSON_NUMBERS,
   liveStride,
   newestSlot,
   PENDING_MAX,
@@ -40,7 +39,7 @@ import {
   neuralMedianAt,
   type NeuralRun,
 } from "./neural_track.ts";
-import { ADAPT_INPUTS } from "./neural_adapt.ts";
+import { ADAPT_INPUTS, LESSON_NUMBERS } from "./neural_adapt.ts";
 import { leadGroups } from "./readout.ts";
 import { isConstantFit } from "./refit_setting.ts";
 

@@ -20,9 +20,14 @@ import {
 import type { Season } from "./season.ts";
 import { type SlotGrid, slotKnown, slotValue } from "./slot_grid.ts";
 import {
+  filterObserve,
+  filterObserveSlots,
+  type StepExpectations,
+  type Still,
+  stillStart,
+} from "./filter_steps.ts";
+import {
   type Innovation,
-  observe,
-  predictTo,
   type StructuralModel,
   structuralModel,
   structuralStart,
@@ -30,7 +35,6 @@ import {
 } from "./structural.ts";
 import { forecastMeansInto } from "./structural_forecast.ts";
 import {
-  observationRowInto,
   type SeasonPhases,
   seasonPhases,
   type StructuralKind,
@@ -127,10 +131,15 @@ export type TrackRun = {
   /** Of the filter, and of the full readout: features of an origin and their gain. */
   work: PackedWork;
   readoutWork: PackedWork;
+  /** Where the full readout's covariance will live once it is asked for; null outside of a run. */
+  residents: Residents | null;
   readonly plain: { readonly work: PackedWork; readonly readoutWork: PackedWork };
   readonly errors: Float64Array;
   readonly base: Float64Array;
   readonly innovation: Innovation;
+  readonly still: Still;
+  /** The covariance in f64 while samples are absorbed in plain loops.                   [packed] */
+  readonly wide: Float64Array;
 };
 
 /** How a track is made. */
@@ -228,27 +237,40 @@ export function openTrack(
     groups: leadGroups(horizon),
     phases: phases ?? seasonPhases(layout),
     ...plain,
+    residents: null,
     plain,
     errors: new Float64Array(horizon),
     base: new Float64Array(horizon),
-    innovation: { value: NaN, variance: NaN },
+    innovation: { mean: NaN, value: NaN, variance: NaN },
+    still: stillStart(layout),
+    wide: new Float64Array(track.filter.cov.length),
   };
 }
 
-/** Moves a track's covariances to f64, in the SIMD kernels where that pays, until `leaveTrack`. */
+/**
+ * Moves the filter's covariance to f64, in the SIMD kernels where that pays, until `leaveTrack`.
+ * The full readout's follows with the first origin: of samples one by one most bring none.
+ */
 export function enterTrack(run: TrackRun, residents: Residents): void {
   const { track, layout } = run;
   const area = residents.enter(track.filter, layout.size, 1);
-  if (area === undefined) residents.widen(track.filter);
+  if (area === undefined) residents.widen(track.filter, run.wide);
   run.work = area ?? run.plain.work;
-  if (track.full === null) return;
-  run.readoutWork = residents.enter(track.full, track.features.length, 1) ?? run.plain.readoutWork;
+  run.residents = residents;
+}
+
+function enterReadout(run: TrackRun): void {
+  const { track: { full, features }, residents } = run;
+  if (residents === null || full === null) return;
+  run.readoutWork = residents.enter(full, features.length, 1) ?? run.plain.readoutWork;
+  run.residents = null;
 }
 
 /** Goes back to plain loops; the residents have left. */
 export function leaveTrack(run: TrackRun): void {
   run.work = run.plain.work;
   run.readoutWork = run.plain.readoutWork;
+  run.residents = null;
 }
 
 /** A value as the filter sees it. */
@@ -263,14 +285,24 @@ export function fromTrackUnits(units: TrackUnits, value: number): number {
 
 /** Measurement update at slot time `u` with a value in the track's units. */
 export function trackObserve(run: TrackRun, u: number, value: number): void {
-  const { track, model, layout, work, innovation } = run;
-  // In f64, as enterTrack() left it.
-  const filter = track.filter as StructuralState;
-  predictTo(model, filter, u);
-  observationRowInto(layout, filter.u, work.row, run.phases);
-  observe(filter, work, value, innovation, true);
-  track.deviation = Math.sqrt(innovation.variance);
-  bankTake(run, u, innovation.value, value);
+  filterObserve(run, u, value);
+  bankTake(run, u, run.innovation.value, value);
+}
+
+/**
+ * {@linkcode trackObserve} of one sample in each of consecutive slots, for tracks without readouts.
+ *
+ * @param told  receives what was expected before each
+ */
+export function trackObserveSlots(
+  run: TrackRun,
+  first: number,
+  values: Float64Array,
+  count: number,
+  told: StepExpectations | null,
+): void {
+  filterObserveSlots(run, first, values, count, told);
+  run.track.lastU = first + count - 1;
 }
 
 /** Takes a sample's innovation and value into the bank, at slot time `u`; filters stay put. */
@@ -352,6 +384,7 @@ function lightCount({ bank }: FilterTrack): number {
 
 /** Takes an origin into the readouts' covariances and keeps its gains. */
 function keepGains(run: TrackRun, at: number): void {
+  enterReadout(run);
   const { track } = run;
   const { row, column, kernels } = run.readoutWork;
   const { features, gains } = track.origins;

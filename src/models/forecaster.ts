@@ -1,8 +1,10 @@
-import { AR_LAGS_MAX } from "./ar_differences.ts";
 import { InvalidValueError } from "../base/errors.ts";
-import { adaptiveStart, type AdaptiveState, WATCHED_LEVELS } from "./adaptive_coverage.ts";
-import { FEATURES_MAX, LIGHT_FEATURES_MAX } from "./bank.ts";
-import { ERROR_RING_MAX, PHASE_PER_HORIZON_MAX } from "./calibration.ts";
+import {
+  adaptiveStart,
+  type AdaptiveState,
+  LOG_FACTOR_AT_ONCE,
+  WATCHED_LEVELS,
+} from "./adaptive_coverage.ts";
 import {
   ensembleObserve,
   type EnsembleRun,
@@ -10,27 +12,21 @@ import {
   enterEnsemble,
   expectation,
   leaveEnsemble,
-  LESSON_NUMBERS,
   newestSlot,
   openEnsemble,
-  PENDING_MAX,
 } from "./ensemble.ts";
 import { ensembleQuantiles, issueWhenDue, memberShares } from "./ensemble_forecast.ts";
 import { priorShape } from "./error_shape.ts";
-import { WAITING_FORECASTS_MAX } from "./filter_track.ts";
-import { filtersOf, kindOf, type MemberName, readoutsOf } from "./members.ts";
+import type { MemberName } from "./members.ts";
 import { componentsOf } from "./components.ts";
 import { priorDependence } from "./dependence.ts";
 import { KeptRuns } from "./kept_runs.ts";
-import { ADAPT_LEADS_MAX } from "./neural_adapt.ts";
 import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
 import { latentPaths } from "./paths.ts";
 import { refit } from "./refit.ts";
 import { FIRST_FIT_SAMPLES, REFIT_GROWTH, showsNewSeason } from "./refit_schedule.ts";
-import { networkOfId } from "./registry.ts";
 import type { FitRecord } from "./refit_setting.ts";
 import {
-  BUFFER_ROOM_MAX,
   BUFFER_SAMPLES_MAX,
   emptyBuffer,
   newestSamples,
@@ -39,9 +35,9 @@ import {
   sampleTime,
 } from "./sample_buffer.ts";
 import { sampleSlotTime, slotTime } from "./slot_clock.ts";
-import { GRID_ROOM_MAX } from "./slot_grid.ts";
+import { absorbSlots, slotsAhead } from "./slots_ahead.ts";
 import { dropStandstill, isWaking } from "./standstill.ts";
-import { STRUCTURAL_STATES_MAX } from "./structural_layout.ts";
+import { LEARNED_LEADS_MAX, stateBytesMax } from "./state_bytes.ts";
 import { SCALE_OF_MEAN_ABS } from "./structural.ts";
 
 /** The state of every model here: the newest samples, the fits, and the members at work. */
@@ -81,10 +77,21 @@ export type ForecasterModel = Model<ForecasterState> & {
 
   /** Fits anew to the samples of the buffer, which were changed. */
   refit(state: ForecasterState): void;
-};
 
-/** Leads that have statistics of their own; longer horizons extend the last. */
-export const LEARNED_LEADS_MAX = 96;
+  /**
+   * As `absorb`, as far as the sample at which the model would be fitted anew: that is left to the
+   * caller (`refit`).
+   *
+   * @param onTaken  told of each sample with a value as it is taken in, by its index
+   */
+  absorbUntilFit(
+    state: ForecasterState,
+    timesS: Float64Array,
+    values: Float64Array,
+    oneStep: OneStep | undefined,
+    onTaken: (index: number) => void,
+  ): Absorption;
+};
 
 /**
  * Before the first fit the error at a lead is this share of the usual step times lead^0.35, learned
@@ -105,41 +112,6 @@ const COLD_WIDENING = 4;
 export const OPEN_ENSEMBLES_MAX = 2048;
 
 const openRuns = new KeptRuns(OPEN_ENSEMBLES_MAX, openEnsemble);
-
-/**
- * An upper bound of the packed state, from the limits of its parts.
- *
- * @param networkBytes  the bound of a network's own part by its id; default that of one that serves
- */
-export function stateBytesMax(
-  members: readonly MemberName[],
-  networkBytes: (id: string) => number = (id) => networkOfId(id).stateBytesMax,
-): number {
-  const leads = LEARNED_LEADS_MAX;
-  const packed = (size: number) => size * (size + 1) / 2;
-  const readoutBytes = (size: number) => 8 * (packed(size) + leads + 3) + 4 * size * leads;
-  let total = BUFFER_ROOM_MAX * 16 + GRID_ROOM_MAX * 5;
-  for (const filter of filtersOf(members)) {
-    const readouts = readoutsOf(members, filter);
-    total += 4 * packed(STRUCTURAL_STATES_MAX) + 8 * STRUCTURAL_STATES_MAX + 2048;
-    if (readouts.light) total += readoutBytes(LIGHT_FEATURES_MAX);
-    if (readouts.full) total += readoutBytes(FEATURES_MAX);
-    if (readouts.light || readouts.full) {
-      const origins = Math.ceil(WAITING_FORECASTS_MAX / leads) + 2;
-      total += origins * (4 * leads + 4 * (2 * FEATURES_MAX + LIGHT_FEATURES_MAX) + 9);
-    }
-  }
-  for (const name of members) {
-    const kind = kindOf(name);
-    if (kind.form !== "neural") continue;
-    total += networkBytes(kind.network);
-    total += PENDING_MAX * 4 * ADAPT_LEADS_MAX * LESSON_NUMBERS;
-  }
-  total += PENDING_MAX * (4 * leads * (members.length + 6) + 256);
-  if (members.includes("ar_differences")) total += 12 * AR_LAGS_MAX + 8 * packed(AR_LAGS_MAX + 1);
-  total += 4 * ERROR_RING_MAX + 8 * 3 * leads + 2 * 8 * PHASE_PER_HORIZON_MAX * leads;
-  return total + 8192;
-}
 
 function checkConfig(config: ChannelConfig): void {
   if (!(Number.isInteger(config.horizon) && config.horizon >= 1)) {
@@ -325,27 +297,39 @@ function isOther({ buffer, config }: ForecasterState, run: EnsembleRun, value: n
   return isWaking(run.state, value) || showsNewSeason(buffer, config.seasonsS, run.state);
 }
 
+/** Where an absorption ended: samples that it went through, and whether a fit is due then. */
+export interface Absorption {
+  readonly count: number;
+  readonly isFitDue: boolean;
+}
+
+/**
+ * Goes through samples, one by one or those of some slots together.
+ *
+ * @param onTaken  told of each sample with a value; where there is one, a fit is left to the caller
+ */
 function absorbInto(
   members: readonly MemberName[],
   state: ForecasterState,
   timesS: Float64Array,
   values: Float64Array,
   oneStep: OneStep | undefined,
-): void {
+  onTaken?: (index: number) => void,
+): Absorption {
   let run: EnsembleRun | null = state.ensemble === null ? null : openRuns.of(state.ensemble);
   if (run !== null) enterEnsemble(run);
   try {
-    for (let i = 0; i < timesS.length; i++) {
-      const time = timesS[i]!;
-      const value = values[i]!;
-      if (isBlurred(state, time)) continue;
-      if (oneStep !== undefined) expectInto(state, run, time, i, oneStep);
-      if (!takeSample(state, time, value)) continue;
-      if (run !== null) {
-        const u = sampleSlotTime(run.state.clock, time);
-        if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
+    for (let i = 0; i < timesS.length;) {
+      const slots = run === null ? 0 : slotsAhead(state, run, timesS, values, i);
+      if (slots > 0) {
+        absorbSlots(state, run!, { timesS, values, from: i, to: i + slots }, oneStep, onTaken);
+        i += slots;
+      } else if (!absorbOne(state, run, timesS[i]!, values[i]!, i++, oneStep, onTaken)) {
+        continue;
       }
-      if (state.seen < state.nextRefit && (run === null || !isOther(state, run, value))) continue;
+      const isYoung = state.seen < state.nextRefit;
+      if (isYoung && (run === null || slots > 0 || !isOther(state, run, values[i - 1]!))) continue;
+      if (onTaken !== undefined) return { count: i, isFitDue: true };
       if (run !== null) leaveEnsemble(run);
       run = null;
       refitState(members, state, []);
@@ -355,6 +339,27 @@ function absorbInto(
   } finally {
     if (run !== null) leaveEnsemble(run);
   }
+  return { count: timesS.length, isFitDue: false };
+}
+
+/** Absorbs one sample; returns whether it has a value and a time of its own. */
+function absorbOne(
+  state: ForecasterState,
+  run: EnsembleRun | null,
+  time: number,
+  value: number,
+  at: number,
+  oneStep: OneStep | undefined,
+  onTaken: ((index: number) => void) | undefined,
+): boolean {
+  if (isBlurred(state, time)) return false;
+  if (oneStep !== undefined) expectInto(state, run, time, at, oneStep);
+  if (!takeSample(state, time, value)) return false;
+  onTaken?.(at);
+  if (run === null) return true;
+  const u = sampleSlotTime(run.state.clock, time);
+  if (ensembleObserve(run, u, value, state.adaptive)) issueWhenDue(run, state.adaptive);
+  return true;
 }
 
 function expectInto(
@@ -404,7 +409,11 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
     name,
     stateBytesMax: stateBytesMax(members),
     initialState: emptyState,
-    absorb: (state, timesS, values, oneStep) => absorbInto(members, state, timesS, values, oneStep),
+    absorb(state, timesS, values, oneStep) {
+      absorbInto(members, state, timesS, values, oneStep);
+    },
+    absorbUntilFit: (state, timesS, values, oneStep, onTaken) =>
+      absorbInto(members, state, timesS, values, oneStep, onTaken),
     forecast(state, timesS, quantiles) {
       checkQuantiles(quantiles);
       if (state.seen === 0) {
@@ -436,6 +445,8 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
         if (!isBlurred(state, timesS[i]!)) takeSample(state, timesS[i]!, values[i]!);
       }
       if (state.seen >= FIRST_FIT_SAMPLES) refitState(members, state, CONTEXT_PREFIXES);
+      const isCommittee = state.ensemble !== null && state.ensemble.members.length > 1;
+      if (isCommittee) state.adaptive = adaptiveStart(LOG_FACTOR_AT_ONCE);
       return state;
     },
   };

@@ -26,6 +26,12 @@ export const COVARIATE_LAGS = 2;
 /** Bytes that a covariate adds to a channel's state at most. */
 export const COVARIATE_BYTES_MAX = BUFFER_ROOM_MAX * (COVARIATE_LAGS + 1) * 4 + 4096;
 
+/** Samples whose regressors are laid out at a time. */
+const BATCH = 256;
+
+/** Share of what is carried that a sample leaves. */
+const CARRIED_KEPT = Math.exp(-1 / 64);
+
 /** A channel's state beside covariates. */
 export type InformedState = {
   /** The model's state of what the covariates leave; its bounds are those of the whole. */
@@ -36,6 +42,8 @@ export type InformedState = {
   /** The newest values of each covariate, the newest first.                    [covariate, lag] */
   newest: Float64Array;
   learned: Learned | null;
+  /** What {@linkcode informedAbsorb} tells less than the effect, so that it does not jump. */
+  carried: number;
 };
 
 /** The state before the first sample. */
@@ -51,6 +59,7 @@ export function informedStart(
     rowCount: 0,
     newest: new Float64Array(width).fill(NaN),
     learned: null,
+    carried: 0,
   };
 }
 
@@ -87,6 +96,9 @@ function learnAnew(model: ForecasterModel, state: InformedState): void {
   const { values } = base.buffer;
   const width = state.newest.length;
   const rowOf = (i: number) => rows.subarray(i * width, (i + 1) * width);
+  const newest = Float32Array.from(state.newest);
+  const effectNow = () => state.learned === null ? 0 : effectOfRow(state.learned, newest);
+  const before = effectNow();
   for (let i = 0; i < rowCount && state.learned !== null; i++) {
     values[i] = values[i]! + effectOfRow(state.learned, rowOf(i));
   }
@@ -107,13 +119,58 @@ function learnAnew(model: ForecasterModel, state: InformedState): void {
   for (let i = 0; i < rowCount && state.learned !== null; i++) {
     values[i] = values[i]! - effectOfRow(state.learned, rowOf(i));
   }
+  state.carried += effectNow() - before;
   model.refit(base);
+}
+
+/** Regressors of samples and their effect under the weights that are known.   [row], [sample] */
+function regressorsOf(
+  { newest, learned }: Pick<InformedState, "newest" | "learned">,
+  covariates: readonly Float64Array[],
+  from: number,
+  count: number,
+): { rows: Float32Array; effects: Float64Array } {
+  const width = newest.length;
+  const moving = newest.slice();
+  const rows = new Float32Array(count * width);
+  const effects = new Float64Array(count);
+  for (let i = 0; i < count; i++) {
+    moveOn(moving, (k) => covariates[k]![from + i]!);
+    rows.set(moving, i * width);
+    if (learned === null) continue;
+    effects[i] = effectOfRow(learned, rows.subarray(i * width, (i + 1) * width));
+  }
+  return { rows, effects };
+}
+
+/**
+ * What covariates say of samples of the past under the weights that are known.        [length]
+ *
+ * @param covariates  of those samples; before the first the usual value is taken
+ *                                                                         [covariate][length]
+ */
+export function informedPast(
+  { newest, learned }: InformedState,
+  covariates: readonly Float64Array[],
+  count: number,
+): Float64Array {
+  const unknown = newest.map(() => NaN);
+  return regressorsOf({ newest: unknown, learned }, covariates, 0, count).effects;
+}
+
+/** What the covariates explained of each sample; where the effect is learned anew it fades over. */
+function explain(state: InformedState, effects: Float64Array, out: Float64Array): void {
+  for (let i = 0; i < out.length; i++) {
+    out[i] = effects[i]! - state.carried;
+    state.carried *= CARRIED_KEPT;
+  }
 }
 
 /**
  * Advances the state over samples in time order.
  *
  * @param covariates  NaN is a missing value: the usual one is taken          [covariate][length]
+ * @returns what the covariates explain of each sample                                 [length]
  */
 export function informedAbsorb(
   model: ForecasterModel,
@@ -122,30 +179,37 @@ export function informedAbsorb(
   values: Float64Array,
   covariates: readonly Float64Array[],
   oneStep?: OneStep,
-): void {
+): Float64Array {
   const { base } = state;
-  const value = new Float64Array(1);
-  const row = new Float32Array(state.newest.length);
-  for (let i = 0; i < timesS.length; i++) {
-    moveOn(state.newest, (k) => covariates[k]![i]!);
-    row.set(state.newest);
-    const effect = state.learned === null ? 0 : effectOfRow(state.learned, row);
-    value[0] = values[i]! - effect;
-    const seen = base.seen;
-    const due = base.nextRefit;
-    // The model must not fit before the effect is learned anew.
-    base.nextRefit = Infinity;
-    const told = oneStep === undefined
-      ? undefined
-      : { expected: oneStep.expected.subarray(i, i + 1), scale: oneStep.scale.subarray(i, i + 1) };
-    model.absorb(base, timesS.subarray(i, i + 1), value, told);
-    if (told !== undefined) told.expected[0] = told.expected[0]! + effect;
-    // Where nothing moved before it has fitted all the same.
-    if (base.nextRefit === Infinity) base.nextRefit = due;
-    if (base.seen === seen) continue;
-    pushRow(state, row);
-    if (base.seen >= base.nextRefit) learnAnew(model, state);
+  const width = state.newest.length;
+  const explained = new Float64Array(timesS.length);
+  let from = 0;
+  while (from < timesS.length) {
+    const laid = Math.min(BATCH, timesS.length - from);
+    const { rows, effects } = regressorsOf(state, covariates, from, laid);
+    const left = effects.map((effect, i) => values[from + i]! - effect);
+    const told = oneStep === undefined ? undefined : {
+      expected: oneStep.expected.subarray(from, from + laid),
+      scale: oneStep.scale.subarray(from, from + laid),
+    };
+    const times = timesS.subarray(from, from + laid);
+    const { count, isFitDue } = model.absorbUntilFit(
+      base,
+      times,
+      left,
+      told,
+      (i) => pushRow(state, rows.subarray(i * width, (i + 1) * width)),
+    );
+    for (let i = 0; i < count; i++) {
+      moveOn(state.newest, (k) => covariates[k]![from + i]!);
+      if (told !== undefined) told.expected[i] = told.expected[i]! + effects[i]!;
+    }
+    explain(state, effects, explained.subarray(from, from + count));
+    // The model is not fitted before the effect is learned anew.
+    if (isFitDue) learnAnew(model, state);
+    from += count;
   }
+  return explained;
 }
 
 /** Futures of a covariate: values, and what is not known of them (standard deviations).   [time] */

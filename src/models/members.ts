@@ -5,7 +5,13 @@ export type MemberKind =
   | { readonly form: "seasonal_naive"; readonly season: 0 | 1 }
   | { readonly form: "mean" }
   | { readonly form: "structural"; readonly filter: FilterName }
-  | { readonly form: "readout"; readonly filter: FilterName; readonly full: boolean }
+  | {
+    readonly form: "readout";
+    readonly filter: FilterName;
+    readonly full: boolean;
+    /** Heard only where values allow no transform, in place of the members on one. */
+    readonly signed?: true;
+  }
   | { readonly form: "ar_differences" }
   | { readonly form: "analog" }
   | { readonly form: "neural"; readonly network: string };
@@ -65,6 +71,7 @@ export const MEMBER_KINDS = {
   structural_log: { form: "structural", filter: "log_far" },
   readout_trend: { form: "readout", filter: "trend", full: true },
   readout_far: { form: "readout", filter: "far", full: true },
+  readout_far_signed: { form: "readout", filter: "far", full: true, signed: true },
   readout_log_far: { form: "readout", filter: "log_far", full: true },
   readout_log_far_light: { form: "readout", filter: "log_far", full: false },
   readout_log_near: { form: "readout", filter: "log_near", full: true },
@@ -106,6 +113,12 @@ export function isTransformed(name: MemberName): boolean {
   const kind = kindOf(name);
   return (kind.form === "structural" || kind.form === "readout") &&
     FILTER_KINDS[kind.filter].transformed;
+}
+
+/** Whether a member stands in for those on the log or root where values can be below 0. */
+export function isSigned(name: MemberName): boolean {
+  const kind = kindOf(name);
+  return kind.form === "readout" && kind.signed === true;
 }
 
 /** Which readouts of a filter a set of members has. */

@@ -1,6 +1,6 @@
 import { InvalidValueError } from "../base/errors.ts";
 import { sha256Hex } from "../base/hash.ts";
-import { type ForecasterModel, forecasterModel, stateBytesMax } from "./forecaster.ts";
+import { type ForecasterModel, forecasterModel } from "./forecaster.ts";
 import { type MemberName, networkMember } from "./members.ts";
 import type { ChannelConfig } from "./model.ts";
 import {
@@ -12,9 +12,10 @@ import {
   servingNetworks,
   withdrawNetwork,
 } from "./registry.ts";
+import { stateBytesMax } from "./state_bytes.ts";
 
 /** Version of the members' behaviour; it goes into every model's name and hash. */
-const VERSION = 6;
+const VERSION = 7;
 
 /** The members of the committee, in the order in which ties are broken. */
 const COMMITTEE: readonly MemberName[] = [
@@ -22,6 +23,7 @@ const COMMITTEE: readonly MemberName[] = [
   "seasonal_naive_long",
   "mean",
   "readout_trend",
+  "readout_far_signed",
   "readout_log_far",
   "readout_log_far_light",
   "readout_log_near",
@@ -62,7 +64,7 @@ export const NEURAL_MODEL = "neural";
 export const COMMITTEE_NETWORKS: readonly string[] = ["neural_small"];
 
 /** Version of how networks serve. */
-const NEURAL_VERSION = 2;
+const NEURAL_VERSION = 3;
 
 /** Models with networks, by their names: another file is another model. */
 const made = new Map<string, ForecasterModel>();

@@ -35,6 +35,9 @@ const CANDIDATES = [0, 1, 4, 5, 6] as const;
 /** Numbers of x. */
 export const ADAPT_INPUTS = 1 + CANDIDATES.length;
 
+/** Numbers of a lesson that waits for its target: median, unit, weight and inputs. */
+export const LESSON_NUMBERS = 3 + ADAPT_INPUTS;
+
 /** Leads of one forecast that are learned from: neighbours err together. */
 export const ADAPT_LEADS_MAX = 12;
 

@@ -7,13 +7,11 @@ import {
   knownLead,
   neuralObserveAll,
   type NeuralOutlook,
-  type NeuralRun,
   type NeuralTrack,
   openNeural,
   outlookInto,
   takeLeads,
 } from "./neural_track.ts";
-import { leadRows } from "./neural/shapes.ts";
 import type { Season } from "./season.ts";
 import type { NeuralRunner } from "./neural/runner.ts";
 
@@ -43,31 +41,20 @@ export function neuralReplay(
     readonly origins: ReadonlySet<number>;
   },
 ): Map<number, NeuralOutlook> {
-  const run: NeuralRun = openNeural(track, runner, seasons, horizon);
-  const kept: { count: number; last: number; rows: ReturnType<typeof leadRows> }[] = [];
-  const hidden = neuralObserveAll(run, us, values, (count) => {
-    if (!origins.has(count)) return;
-    const rows = leadRows(horizon);
+  const run = openNeural(track, runner, seasons, horizon);
+  const past = new Map<number, NeuralOutlook>();
+  const leads = new Float64Array(horizon);
+  neuralObserveAll(run, us, values, origins, (count) => {
     // Leads are whole slots after the origin's slot, where the ensemble's are.
     const slot = Math.round(track.lastU);
-    const leads = new Float64Array(horizon);
     for (let l = 0; l < horizon; l++) {
       leads[l] = knownLead(slot + 1 + l - track.lastU, run.season);
     }
-    takeLeads(track.features, leads, rows, true);
-    kept.push({ count, last: track.features.last, rows });
-  });
-  const past = new Map<number, NeuralOutlook>();
-  const width = runner.hiddenLength;
-  for (const { count, last, rows } of kept) {
-    const decoded = runner.decodeRoughly(
-      hidden.subarray((count - 1) * width, count * width),
-      rows,
-      horizon,
-    );
+    takeLeads(track.features, leads, run.rows, true);
+    const decoded = runner.decodeRoughly(track.hidden, run.rows, horizon);
     const outlook = emptyOutlook(horizon);
-    outlookInto(last, rows, decoded, horizon, outlook);
+    outlookInto(track.features.last, run.rows, decoded, horizon, outlook);
     past.set(count, outlook);
-  }
+  });
   return past;
 }

@@ -10,7 +10,7 @@ import {
 } from "./neural_adapt.ts";
 import { featureStart, type FeatureState } from "./neural/features.ts";
 import { knotRows } from "./neural/fast_decoder.ts";
-import { seasonClock, takeAnchors, takeLead, takeSample } from "./neural/features.ts";
+import { leadOrigin, seasonClock, takeAnchors, takeLead, takeSample } from "./neural/features.ts";
 import type { NeuralRunner } from "./neural/runner.ts";
 import { type LeadRows, leadRows, LEVELS, TOKEN_FEATURES } from "./neural/shapes.ts";
 import { normalQuantile } from "./normal.ts";
@@ -64,8 +64,6 @@ export type NeuralRun = {
   readonly rows: LeadRows;
   /** Elapsed time of the waiting samples on the season's clock. */
   readonly seasonal: Float64Array;
-  /** What the decoder sees after each of them. */
-  readonly hiddenRows: Float32Array;
   /** What the backbone comes to with the waiting samples; stale while not valid. */
   readonly ahead: { isValid: boolean; readonly hidden: Float32Array; readonly state: Float32Array };
   /** Lead group of each lead, for the correction. */
@@ -143,7 +141,6 @@ export function openNeural(
     season: featureSeasons(seasons)[0],
     rows: leadRows(horizon),
     seasonal: new Float64Array(WAITING_TOKENS_MAX),
-    hiddenRows: new Float32Array(WAITING_TOKENS_MAX * runner.hiddenLength),
     ahead: {
       isValid: false,
       hidden: new Float32Array(runner.hiddenLength),
@@ -197,13 +194,11 @@ export function neuralCatchUp(run: NeuralRun): void {
 }
 
 function takeWaiting(run: NeuralRun, state: Float32Array, hidden: Float32Array): void {
-  const { track: { features, waiting }, runner, seasonal, hiddenRows } = run;
+  const { track: { features, waiting }, runner, seasonal } = run;
   const { count, tokens, elapsed } = waiting;
   const clock = seasonClock(features);
   for (let i = 0; i < count; i++) seasonal[i] = elapsed[i]! * clock;
-  runner.absorb(state, tokens, elapsed, seasonal, count, hiddenRows);
-  const width = runner.hiddenLength;
-  hidden.set(hiddenRows.subarray((count - 1) * width, count * width));
+  runner.absorb(state, tokens, elapsed, seasonal, count, hidden);
 }
 
 /**
@@ -221,37 +216,49 @@ function newestHidden(run: NeuralRun): Float32Array {
   return ahead.hidden;
 }
 
+/** Samples that the backbone takes together where many have come. */
+const TOGETHER = 64;
+
 /**
- * Takes many samples at once, and lets `visit` look at the features as they stand before each
- * sample and after the last one. The same bits as sample by sample.
+ * Takes many samples at once, and lets `visit` look at the track as it stands after some of them.
+ * The same bits as sample by sample.
  *
- * @param visit  gets the count of samples taken
- * @returns      what the decoder sees after each sample                 [count, hiddenLength]
+ * @param stops  counts of samples taken, from 0 on
+ * @param visit  gets the count
  */
 export function neuralObserveAll(
   run: NeuralRun,
   us: Float64Array,
   values: Float64Array,
+  stops: ReadonlySet<number>,
   visit: (count: number) => void,
-): Float32Array {
+): void {
   const { track, runner } = run;
-  const count = us.length;
-  const tokens = new Float32Array(count * TOKEN_FEATURES);
-  const elapsed = new Float64Array(count);
-  const seasonal = new Float64Array(count);
+  const tokens = new Float32Array(TOGETHER * TOKEN_FEATURES);
+  const elapsed = new Float64Array(TOGETHER);
+  const seasonal = new Float64Array(TOGETHER);
   const clock = seasonClock(track.features);
-  for (let i = 0; i < count; i++) {
-    visit(i);
-    takeInto(track, us[i]!, values[i]!, tokens, i * TOKEN_FEATURES);
-    elapsed[i] = track.features.elapsed;
-    seasonal[i] = track.features.elapsed * clock;
+  let waiting = 0;
+  const catchUp = () => {
+    if (waiting === 0) return;
+    runner.absorb(track.state, tokens, elapsed, seasonal, waiting, track.hidden);
+    waiting = 0;
+  };
+  const stop = (count: number) => {
+    if (!stops.has(count)) return;
+    catchUp();
+    visit(count);
+  };
+  for (let i = 0; i < us.length; i++) {
+    stop(i);
+    takeInto(track, us[i]!, values[i]!, tokens, waiting * TOKEN_FEATURES);
+    elapsed[waiting] = track.features.elapsed;
+    seasonal[waiting] = track.features.elapsed * clock;
+    waiting++;
+    if (waiting === TOGETHER) catchUp();
   }
-  visit(count);
-  const width = runner.hiddenLength;
-  const hidden = new Float32Array(count * width);
-  runner.absorb(track.state, tokens, elapsed, seasonal, count, hidden);
-  track.hidden.set(hidden.subarray((count - 1) * width));
-  return hidden;
+  catchUp();
+  stop(us.length);
 }
 
 /**
@@ -316,12 +323,13 @@ export function takeLeads(
   isRough: boolean,
 ): void {
   const knots = isRough ? knotRows(leads.length) : null;
+  const origin = leadOrigin(state);
   let knot = 0;
   for (let i = 0; i < leads.length; i++) {
     const isWhole = knots === null || knots[knot] === i;
     if (isWhole) knot++;
-    if (isWhole) takeLead(state, leads[i]!, rows, i, NEURAL_LEADS_MAX);
-    else takeAnchors(state, leads[i]!, rows, i, NEURAL_LEADS_MAX);
+    if (isWhole) takeLead(state, leads[i]!, rows, i, NEURAL_LEADS_MAX, origin);
+    else takeAnchors(state, leads[i]!, rows, i, NEURAL_LEADS_MAX, origin);
   }
 }
 
@@ -378,6 +386,17 @@ export function neuralMediansAt(run: NeuralRun, us: Float64Array): Float64Array 
 
 const NORMAL_SCORES = LEVELS.map((level) => normalQuantile(level));
 
+/** The level last asked for: mostly it is that of the lead before. */
+const newest = { level: 0.5, score: normalQuantile(0.5) };
+
+function scoreOf(level: number): number {
+  if (newest.level !== level) {
+    newest.score = normalQuantile(level);
+    newest.level = level;
+  }
+  return newest.score;
+}
+
 /**
  * The quantile of any level from those of {@linkcode LEVELS}: straight lines over the normal score,
  * which the outermost ones extend.
@@ -385,7 +404,7 @@ const NORMAL_SCORES = LEVELS.map((level) => normalQuantile(level));
  * @param from  where the quantiles begin in `quantiles`
  */
 export function quantileAt(quantiles: Float64Array, from: number, level: number): number {
-  const score = normalQuantile(level);
+  const score = scoreOf(level);
   let k = 1;
   while (k < LEVELS.length - 1 && NORMAL_SCORES[k]! < score) k++;
   const share = (score - NORMAL_SCORES[k - 1]!) / (NORMAL_SCORES[k]! - NORMAL_SCORES[k - 1]!);

@@ -97,10 +97,11 @@ export class Residents {
     return { kernels: unit, row: area.row, column: area.column };
   }
 
-  /** Moves the covariance of `state` into an array in f64 until `leaveAll`, for the plain loops. */
-  widen(state: HasCov): void {
+  /** Moves the covariance of `state` into `room`, in f64, until `leaveAll`, for the plain loops. */
+  widen(state: HasCov, room: Float64Array): void {
     this.#guests.push({ state, home: state.cov, isBorrowed: false });
-    state.cov = Float64Array.from(state.cov);
+    room.set(state.cov);
+    state.cov = room;
   }
 
   /** Moves all covariances back into the arrays they came from. */

@@ -1,11 +1,12 @@
 import { nextNormal, seedRandom } from "../base/random.ts";
-import { type Component, COMPONENTS, type Dependence } from "./dependence.ts";
+import { type Component, COMPONENTS, type Dependence, isQuick } from "./dependence.ts";
 
 /**
  * Sample paths: draws of all future values at once, whose distribution at each time is the
  * forecast's own and whose dependence over the times is that of past errors.
  *
- *   z_i(t) = Σ_k √w_k·m_ik(t)          latent normal paths, one Markov process a component
+ *   z_i(t) = Σ_k √w_k·g_ik·m_ik(t)     latent paths, one normal Markov process a component
+ *   g_ik = e^{s·u_i − s²}, u_i ~ N(0, 1), of quick components; 1 of others
  *   y_i(t) = Q_t((rank_t(z_i) + ½)/N)  the quantile of the rank among all N paths
  *
  * Ranks in place of normal probabilities (the Schaake shuffle, Clark et al. 2004, with drawn rows
@@ -78,24 +79,36 @@ function addComponent(
   }
 }
 
+/** Gives each path its size, whose mean square is 1.                               [path, time] */
+function sizePaths(out: Float64Array, times: number, deviation: number, random: Uint32Array): void {
+  for (let start = 0; start < out.length; start += times) {
+    const size = Math.exp(deviation * (nextNormal(random) - deviation));
+    for (let t = 0; t < times; t++) out[start + t] = out[start + t]! * size;
+  }
+}
+
 /**
- * Standard normal paths with the dependence of the errors.
+ * Paths of mean 0 and variance 1 with the dependence of the errors; normal where all paths have
+ * one size.
  *
  * @param leads  slots after the origin, above 0, increasing                               [time]
  * @returns row-major                                                              [path, time]
  */
 export function latentPaths(
-  { weights, season }: Dependence,
+  { weights, season, sizeDeviation }: Dependence,
   leads: Float64Array,
   count: number,
   seed: number,
 ): Float64Array {
   const out = new Float64Array(count * leads.length);
   const random = seedRandom(seed);
-  COMPONENTS.forEach((component, k) => {
-    if (weights[k]! < WEIGHT_MIN) return;
-    addComponent(component, Math.sqrt(weights[k]!), leads, season, random, out);
-  });
+  for (const quick of [true, false]) {
+    COMPONENTS.forEach((component, k) => {
+      if (isQuick(component) !== quick || weights[k]! < WEIGHT_MIN) return;
+      addComponent(component, Math.sqrt(weights[k]!), leads, season, random, out);
+    });
+    if (quick && sizeDeviation > 0) sizePaths(out, leads.length, sizeDeviation, random);
+  }
   return out;
 }
 

@@ -5,6 +5,7 @@ import {
   FILTER_KINDS,
   type FilterName,
   filtersOf,
+  isSigned,
   isTransformed,
   kindOf,
   type MemberName,
@@ -225,7 +226,7 @@ function usableMembers(
   const second = seasons[1]?.slots;
   const usable = input.members.filter((name) => {
     const kind = kindOf(name);
-    if (isTransformed(name) && !transformed) return false;
+    if (transformed ? isSigned(name) : isTransformed(name)) return false;
     switch (kind.form) {
       case "seasonal_naive":
         return kind.season === 0 || (second !== undefined && length > 2 * second);

@@ -331,11 +331,11 @@ function expectCount(field: string, expected: number, actual: number): void {
  * Streams that one part of a serving may have on a device: each tensor of states, inputs and
  * outputs is one binding of a GPU.
  */
-function rowsMost(device: Device, { config, initialState }: Backbone, isFused: boolean): number {
+function rowsMost(device: Device, backbone: Backbone, isFused: boolean): number {
   if (device.kind === "cpu") return SERVING_CAPACITY_MAX;
-  const { input, width, output } = config;
+  const { input, width, output } = backbone.config;
   const fields = FUSED_HEAD_FIELDS + (input.kind === "signal" ? input.feature : 0);
-  const states = Object.values(initialState(1, "f32")).map(({ data }) => data.length);
+  const states = Object.values(backbone.initialState(1, "f32")).map(({ data }) => data.length);
   const floats = Math.max(fields, width, output.size, ...states);
   const bytes = Math.max(4 * floats, isFused ? 0 : CHAIN_STREAM_BYTES);
   const most = Math.floor(device.limits.bindingBytesMax / bytes);

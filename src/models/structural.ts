@@ -209,7 +209,9 @@ export function observedMean(mean: Float64Array, row: Float64Array): number {
 
 /** What one measurement update found; reused, never kept. */
 export type Innovation = {
-  /** Observation minus its prediction. */
+  /** What was expected of the observation. */
+  mean: number;
+  /** Observation minus that. */
   value: number;
   /** Variance of it, in units of the noise variance. */
   variance: number;
@@ -229,20 +231,41 @@ export function observe(
   out: Innovation,
   isKeptInF32 = false,
 ): void {
-  const { mean, cov } = state;
+  const { cov } = state;
   const { kernels, row, column } = work;
-  const size = mean.length;
+  const size = row.length;
   kernels.covTimesRow(cov, row, column, size);
   let variance = 1;
   for (let i = 0; i < size; i++) variance += column[i]! * row[i]!;
-  const innovation = value - observedMean(mean, row);
-  out.value = innovation;
   out.variance = variance;
-  const used = clipInnovation(state, innovation, Math.sqrt(variance));
-  const gain = used / variance;
-  for (let i = 0; i < size; i++) mean[i] = mean[i]! + column[i]! * gain;
+  observeInMean(state, row, column, value, out);
   if (isKeptInF32) kernels.subtractOuterRounded(cov, column, 1 / variance, size);
   else kernels.subtractOuter(cov, column, 1 / variance, 1, size);
+}
+
+/**
+ * The part of a measurement update that the mean takes, where covariance times row and the
+ * innovation's variance are known.
+ *
+ * @param column  covariance times row                                                    [size]
+ * @param out     has the variance; receives the unclipped innovation
+ */
+export function observeInMean(
+  state: StructuralState,
+  row: Float64Array,
+  column: Float64Array,
+  value: number,
+  out: Innovation,
+): void {
+  const { mean } = state;
+  const { variance } = out;
+  const expected = observedMean(mean, row);
+  const innovation = value - expected;
+  out.mean = expected;
+  out.value = innovation;
+  const used = clipInnovation(state, innovation, Math.sqrt(variance));
+  const gain = used / variance;
+  for (let i = 0; i < mean.length; i++) mean[i] = mean[i]! + column[i]! * gain;
 }
 
 /** Clips an innovation at the running scale, which it then updates. */

@@ -47,9 +47,37 @@ export type StructuralLayout = {
   readonly sines: Uint8Array;
   /** Which season each state belongs to.                                    [size − seasonStart] */
   readonly seasonIndex: Uint8Array;
+  /** Turns in a season of each season state.                                [size − seasonStart] */
+  readonly turns: Uint16Array;
+  /** Circles of the seasons; null where one is no whole number of slots, or long.   [season] */
+  readonly circles: readonly Circle[] | null;
   /** Start variance of each season state.                                   [size − seasonStart] */
   readonly startVariance: Float64Array;
 };
+
+/** Cosines and sines of 2π k / length.                                                [length] */
+export type Circle = { readonly cosines: Float64Array; readonly sines: Float64Array };
+
+/** Longest season whose circle is kept, in slots: 64 KiB. */
+export const CIRCLE_SLOTS_MAX = 4096;
+
+/** Circles that are kept in a thread; streams mostly share their seasons. */
+export const CIRCLES_MAX = 32;
+
+const circles = new Map<number, Circle>();
+
+/** The circle of a season; null where its length is no whole number of slots, or too large. */
+function circleOf(length: number): Circle | null {
+  if (!Number.isInteger(length) || length > CIRCLE_SLOTS_MAX) return null;
+  let circle = circles.get(length);
+  if (circle === undefined) {
+    const angles = Float64Array.from({ length }, (_, k) => 2 * Math.PI * k / length);
+    circle = { cosines: angles.map(Math.cos), sines: angles.map(Math.sin) };
+    if (circles.size >= CIRCLES_MAX) circles.clear();
+    circles.set(length, circle);
+  }
+  return circle;
+}
 
 /** Positions in a parameter vector; all but the damping are log10 of variances. */
 export const THETA = { level: 0, slope: 1, damping: 2, ou: 3, season: 5, size: 7 } as const;
@@ -71,13 +99,20 @@ export const STRUCTURAL_STATES_MAX = 2 + OU_MAX + 2 * (HARMONICS_MAX + 16);
 
 const HARMONIC_START_VARIANCE = 10 ** 1.5;
 
-type Harmonic = { omega: number; variance: number; season: number; nyquist: boolean };
+type Harmonic = {
+  omega: number;
+  turns: number;
+  variance: number;
+  season: number;
+  nyquist: boolean;
+};
 
 function harmonicsOf(seasons: readonly Season[]): Harmonic[] {
   const out: Harmonic[] = [];
   const add = (season: number, length: number, j: number, variance: number) =>
     out.push({
       omega: 2 * Math.PI * j / length,
+      turns: j,
       variance,
       season,
       nyquist: Math.abs(j / length - 0.5) < 1e-9,
@@ -112,6 +147,7 @@ export function structuralLayout(
   const omegas: number[] = [];
   const sines: number[] = [];
   const seasonIndex: number[] = [];
+  const turns: number[] = [];
   const startVariance: number[] = [];
   for (const harmonic of harmonicsOf(seasons)) {
     // At half the sampling rate the sine is zero on every slot.
@@ -119,11 +155,13 @@ export function structuralLayout(
       omegas.push(harmonic.omega);
       sines.push(sine);
       seasonIndex.push(harmonic.season);
+      turns.push(harmonic.turns);
       startVariance.push(harmonic.variance);
     }
   }
   const ouStart = kind.slope ? 2 : 1;
   const seasonStart = ouStart + kind.tausSlots.length;
+  const whole = seasons.map(({ length }) => circleOf(length));
   return {
     kind,
     size: seasonStart + omegas.length,
@@ -133,6 +171,8 @@ export function structuralLayout(
     twiceCosines: Float64Array.from(omegas, (omega) => 2 * Math.cos(omega)),
     sines: Uint8Array.from(sines),
     seasonIndex: Uint8Array.from(seasonIndex),
+    turns: Uint16Array.from(turns),
+    circles: whole.every((circle) => circle !== null) ? whole : null,
     startVariance: Float64Array.from(startVariance),
   };
 }
@@ -170,12 +210,37 @@ export function phasesAt(layout: StructuralLayout, phases: SeasonPhases, u: numb
   phases.u = u;
   phases.values = others;
   if (otherU === u) return others;
-  const { omegas, sines } = layout;
-  for (let i = 0; i < others.length; i++) {
-    const angle = omegas[i]! * u;
-    others[i] = sines[i] === 1 ? Math.sin(angle) : Math.cos(angle);
-  }
+  if (layout.circles !== null && Number.isSafeInteger(u)) {
+    phasesOnSlot(layout, layout.circles, u, others);
+  } else phasesBetween(layout, u, others);
   return others;
+}
+
+function phasesBetween({ omegas, sines }: StructuralLayout, u: number, out: Float64Array): void {
+  for (let i = 0; i < out.length; i++) {
+    const angle = omegas[i]! * u;
+    out[i] = sines[i] === 1 ? Math.sin(angle) : Math.cos(angle);
+  }
+}
+
+/** Phases at a whole slot, where all harmonics of a season are on its circle. */
+function phasesOnSlot(
+  { turns, sines, seasonIndex }: StructuralLayout,
+  onCircle: readonly Circle[],
+  u: number,
+  out: Float64Array,
+): void {
+  for (let season = 0, i = 0; i < out.length; season++) {
+    const { cosines, sines: sinesOf } = onCircle[season]!;
+    const length = cosines.length;
+    const rest = u - length * Math.floor(u / length);
+    // The quotient of a slot just before a season may have been rounded up.
+    const slot = (rest < 0 ? rest + length : rest) | 0;
+    for (; i < out.length && seasonIndex[i] === season; i++) {
+      const at = turns[i]! * slot % length;
+      out[i] = sines[i] === 1 ? sinesOf[at]! : cosines[at]!;
+    }
+  }
 }
 
 /** Writes the observation row at slot time `u`.                                          [size] */

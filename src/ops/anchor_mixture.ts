@@ -21,10 +21,11 @@
  * Tolerance: sums of some ten products, a few exponentials good to 3 + 2|x| ULP; 1e-5.
  */
 import { ShapeError } from "../base/errors.ts";
-import type { GpuLimits } from "../device/device.ts";
+import type { GpuLimits, SimdPlan } from "../device/device.ts";
 import { expectShape, lastAxis, type Shape, sizeOf } from "../tensor/shape.ts";
 import type { FloatArray } from "../tensor/tensor.ts";
 import { fill, normal, uniform } from "./_helpers/cases.ts";
+import { singlePass } from "./_helpers/simd.ts";
 import { groupsFor, POINTWISE_GROUP, spreadGroups } from "./_helpers/plan.ts";
 import { type Backward, defineOp, type Named, type OpCase, type Pass } from "./op.ts";
 
@@ -135,6 +136,17 @@ function pass(
     bindings,
     workgroups: spreadGroups(groupsFor(rows, POINTWISE_GROUP), limits),
   };
+}
+
+/** About 1 ns a number of z; a task is a row, whose levels' offsets lie in scratch. */
+function simdPlan(shapes: Shapes): SimdPlan {
+  const { rows, anchor, level } = sizesOf(shapes);
+  return singlePass({
+    entry: "anchor_mixture",
+    args: ["z", "anchors", "valid", "scale", "q", anchor, level],
+    tasks: rows,
+    threadFloats: level,
+  }, 1e-6 * sizeOf(shapes.z));
 }
 
 const backward: Backward<AnchorMixtureParams, Input, never, "q"> = {
@@ -268,6 +280,7 @@ export const anchorMixture = defineOp<AnchorMixtureParams, Input, never, "q">({
     scratch: {},
     passes: [pass("mix", ["z", "anchors", "valid", "scale", "q"], shapes, limits)],
   }),
+  simd: simdPlan,
   work: (shapes) => sizeOf(shapes.z),
   sized: (work) => mixture(`${work} elements`, [Math.max(1, Math.round(work / 25))], [13, 11]),
   cases,

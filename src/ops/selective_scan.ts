@@ -26,13 +26,8 @@ import type { FloatArray } from "../tensor/tensor.ts";
 import { silu, softplus } from "./_helpers/activation.ts";
 import { constant, denormal, fill, leftHalfPlane, normal, uniform } from "./_helpers/cases.ts";
 import { chunkOf } from "./_helpers/plan.ts";
-import {
-  backwardPlan,
-  offsetOf,
-  SELECTIVE_CHUNK,
-  selectiveScanBackward,
-  type Sizes,
-} from "./_helpers/selective_scan_backward.ts";
+import { offsetOf, selectiveScanBackward, type Sizes } from "./_helpers/selective_scan_backward.ts";
+import { backwardPlan, SELECTIVE_CHUNK } from "./_helpers/selective_scan_backward_plan.ts";
 import { backwardForms, forwardForms } from "./_helpers/selective_scan_forms.ts";
 import { generalPlan } from "./_helpers/selective_scan_general.ts";
 import { selectiveSimd, selectiveSimdBackward } from "./_helpers/selective_scan_simd.ts";

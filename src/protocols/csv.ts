@@ -11,6 +11,9 @@ import type { DecodeOptions, Protocol } from "./protocol.ts";
 const NAME = "csv";
 const QUOTE = 0x22;
 const BLANK = 0x20;
+const COMMA = 0x2c;
+const SEMICOLON = 0x3b;
+const DOT = 0x2e;
 
 /** Columns of a file, read or not. */
 export const CSV_COLUMNS_MAX = 16_384;
@@ -19,10 +22,16 @@ export const CSV_COLUMNS_MAX = 16_384;
 const CELLS_MIN = 64;
 
 /** Separators, in order of preference; the header's most frequent one is taken. */
-const DELIMITERS = [0x2c, 0x3b, 0x09] as const;
+const DELIMITERS = [COMMA, SEMICOLON, 0x09] as const;
 
 /** Headers that are taken for the timestamps, lower case. */
 const TIMESTAMP_NAMES = ["timestamp", "time", "_time", "datetime", "date", "ts"];
+
+/** Cells that stand for a missing value as an empty one does, lower case. */
+const MISSING_WORDS: ReadonlySet<string> = new Set(["na", "n/a", "nan", "null", "none"]);
+
+/** Bytes of the longest of {@linkcode MISSING_WORDS}. */
+const MISSING_BYTES_MAX = 4;
 
 /** Columns named in an error text. */
 const NAMES_SHOWN_MAX = 20;
@@ -173,7 +182,11 @@ class CsvReader {
     const wanted = this.#options.valueColumns;
     const columns = wanted !== undefined && wanted.length > 0
       ? wanted.map((name) => this.#find(place, name))
-      : this.#names.map((_, column) => column).filter((c) => c !== this.#timestampColumn);
+      : this.#names.map((_, column) => column)
+        .filter((column) => column !== this.#timestampColumn && this.#names[column] !== "");
+    if (columns.length === 0) {
+      this.#fail(place, place.offset, "Header names no column of values beside the timestamps");
+    }
     if (columns.length > CHANNEL_COUNT_MAX) {
       throw new LimitError("CHANNEL_COUNT_MAX", CHANNEL_COUNT_MAX, columns.length, "columns");
     }
@@ -201,17 +214,38 @@ class CsvReader {
       const cellStart = this.#starts[columns[i]!]!;
       const cellEnd = this.#ends[columns[i]!]!;
       if (cellStart === cellEnd) continue;
-      const value = parseNumber(bytes, cellStart, cellEnd);
+      const value = this.#readCell(bytes, cellStart, cellEnd);
       if (!Number.isFinite(value)) {
+        if (isMissingWord(bytes, cellStart, cellEnd)) continue;
         const name = this.#names[columns[i]!]!;
         const shown = quoteBytes(bytes, cellStart, cellEnd);
+        const choice = this.#options.valueColumns === undefined
+          ? "; where columns are named, the others are not read"
+          : "";
         const message = `Column "${name}" is ${shown}, expected a finite number, or an empty ` +
-          "cell for a missing value";
+          `cell for a missing value${choice}`;
         this.#fail(place, place.offset + cellStart - start, message, name);
       }
       this.builder.set(i, value);
     }
   }
+
+  /** A cell's number; NaN where it is none. */
+  #readCell(bytes: Uint8Array, start: number, end: number): number {
+    const value = parseNumber(bytes, start, end);
+    if (!Number.isNaN(value) || this.#delimiter !== SEMICOLON) return value;
+    // A number with a dot and a comma has groups of digits, which no rule tells from decimals.
+    const cell = bytes.slice(start, end);
+    const comma = cell.indexOf(COMMA);
+    if (comma < 0 || cell.includes(DOT)) return value;
+    cell[comma] = DOT;
+    return parseNumber(cell, 0, cell.length);
+  }
+}
+
+function isMissingWord(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start > MISSING_BYTES_MAX) return false;
+  return MISSING_WORDS.has(String.fromCharCode(...bytes.subarray(start, end)).toLowerCase());
 }
 
 function countByte(bytes: Uint8Array, start: number, end: number, wanted: number): number {
@@ -229,8 +263,9 @@ function countByte(bytes: Uint8Array, start: number, end: number, wanted: number
  *
  * The timestamps stand in the column that the options name, else in one called timestamp, time,
  * _time, datetime, date or ts, else in the first. They are ISO 8601 or counts of the option's
- * precision (default ms). An empty cell is a missing value; every other cell must be a finite
- * number. Every column that is not asked for is skipped unread.
+ * precision (default ms). An empty cell, and NA, N/A, NaN, null or None in any case, is a missing
+ * value; every other cell must be a finite number, between `;` also with a decimal comma (`1,5`).
+ * Columns that are not asked for, and those without a name, are skipped unread.
  */
 export const csv: Protocol = {
   name: NAME,
@@ -243,10 +278,7 @@ export const csv: Protocol = {
     return {
       push: (bytes) => splitter.push(bytes),
       finish() {
-        if (!splitter.finish()) {
-          const { line, offset } = splitter.place;
-          throw new ProtocolError(NAME, offset, `Line ${line}: a quote is never closed`);
-        }
+        splitter.finish(NAME);
         if (!reader.hasHeader) throw new ProtocolError(NAME, 0, "Body has no header");
         if (reader.builder.length === 0) throw new ProtocolError(NAME, 0, "Body has no sample");
         return { segments: [reader.builder.build()], ignoredCount: 0 };

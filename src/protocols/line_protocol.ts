@@ -304,10 +304,7 @@ export const lineProtocol: Protocol = {
     return {
       push: (bytes) => splitter.push(bytes),
       finish() {
-        if (!splitter.finish()) {
-          const { line, offset } = splitter.place;
-          throw new ProtocolError(NAME, offset, `Line ${line}: a quote is never closed`);
-        }
+        splitter.finish(NAME);
         return reader.finish();
       },
     };

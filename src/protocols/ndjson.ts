@@ -40,7 +40,7 @@ export const ndjson: Protocol = {
     return {
       push: (bytes) => splitter.push(bytes),
       finish() {
-        splitter.finish();
+        splitter.finish(NAME);
         const segments = body.build();
         if (segments.length === 0) throw new ProtocolError(NAME, 0, "Body has no sample");
         return { segments, ignoredCount: 0 };

@@ -8,6 +8,7 @@ import { packTree, unpackTree } from "../base/tree.ts";
 import type { Segment } from "../signal/segment.ts";
 import { readIfThere, removeIfThere, writeAtomic } from "./atomic_file.ts";
 import { BACKTEST_PICTURES, type BacktestOutcome } from "./backtest_port.ts";
+import { sampleSource } from "./sample_source.ts";
 
 /** States of a backtest; the first two go on after a restart. */
 export const BACKTEST_STATES = ["queued", "running", "finished", "canceled", "failed"] as const;
@@ -19,19 +20,6 @@ export const BACKTEST_FILES = {
   outcome: "outcome.json",
 } as const;
 
-const sourceSchema = z.discriminatedUnion("kind", [
-  z.strictObject({
-    kind: z.literal("stream"),
-    id: z.string(),
-    from: z.string().nullable(),
-    to: z.string().nullable(),
-  }),
-  z.strictObject({ kind: z.literal("upload"), mediaType: z.string() }),
-]);
-
-/** Where a backtest's samples come from. */
-export type BacktestSource = z.infer<typeof sourceSchema>;
-
 const recordSchema = z.strictObject({
   id: z.string().regex(/^[0-9a-f]{16}$/, "16 hexadecimal digits"),
   /** Larger than those of the backtests that were asked for before. */
@@ -39,7 +27,7 @@ const recordSchema = z.strictObject({
   /** Starts so far: a backtest that ends the process is not started for ever. */
   attempts: z.int().min(0),
   state: z.enum(BACKTEST_STATES),
-  source: sourceSchema,
+  source: sampleSource,
   channels: z.array(z.string()),
   rows: z.int().min(0),
   horizon: z.int().min(1),

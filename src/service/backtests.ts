@@ -3,12 +3,7 @@ import { LimitError, NotFoundError, OverloadError } from "../base/errors.ts";
 import type { Segment } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import type { Store } from "../stores/store.ts";
-import {
-  BACKTEST_STATES,
-  BacktestFolder,
-  type BacktestRecord,
-  type BacktestSource,
-} from "./backtest_files.ts";
+import { BACKTEST_STATES, BacktestFolder, type BacktestRecord } from "./backtest_files.ts";
 import type { BacktestOutcome, BacktestPort, BacktestReport } from "./backtest_port.ts";
 import {
   backtestPlan,
@@ -19,6 +14,7 @@ import {
 import type { ModelService } from "./model_service.ts";
 import { onlySegment, readRange, type StreamRange } from "./range.ts";
 import type { Log } from "./telemetry.ts";
+import type { SampleSource } from "./sample_source.ts";
 
 /** Backtests that wait for the one that runs; beyond, a new one is asked to come back. */
 export const BACKTEST_QUEUE_MAX = 4;
@@ -33,7 +29,7 @@ const RETRY_AFTER_S = 30;
 /** Starts of a backtest that never ended; beyond, it has failed. */
 export const BACKTEST_ATTEMPTS_MAX = 3;
 
-export { BACKTEST_STATES, type BacktestSource };
+export { BACKTEST_STATES };
 
 /** A backtest as it is answered. */
 export interface BacktestShape extends Omit<BacktestRecord, "order" | "attempts"> {
@@ -165,7 +161,7 @@ export class Backtests {
     const segment = await readRange(store, range, wanted, checkBacktestSize);
     const timeOf = (timeNs: bigint | undefined) =>
       timeNs === undefined ? null : formatTimestamp(timeNs);
-    const source: BacktestSource = { kind: "stream", id, from: timeOf(fromNs), to: timeOf(toNs) };
+    const source: SampleSource = { kind: "stream", id, from: timeOf(fromNs), to: timeOf(toNs) };
     return await this.#submit(question, segment, source);
   }
 
@@ -193,7 +189,7 @@ export class Backtests {
   async #submit(
     question: BacktestQuestion,
     given: Segment,
-    source: BacktestSource,
+    source: SampleSource,
   ): Promise<BacktestShape> {
     const { segment, horizon, origins, models } = backtestPlan(question, given, this.#parts.models);
     const { channels, timestampsNs: { length: rows } } = segment;

@@ -17,6 +17,8 @@ export interface ChannelComponentsShape {
   slope: Column;
   shortTerm: Column;
   seasons: { lengthS: number; values: Column }[];
+  /** What the stream's covariates say; absent where it declares none for this channel. */
+  covariates?: Column;
   /** value − signal. */
   remainder: Column;
   noiseDeviation: number | null;
@@ -52,7 +54,7 @@ export function channelComponentsShape(
   result: ComponentsResult,
   levels: readonly number[],
 ): ChannelComponentsShape {
-  const { timesNs, values, parts } = result;
+  const { timesNs, values, parts, covariates } = result;
   return {
     timestamps: Array.from(timesNs, formatTimestamp),
     values: column(values),
@@ -68,6 +70,7 @@ export function channelComponentsShape(
       lengthS: season.lengthS,
       values: column(season.values),
     })),
+    ...(covariates === undefined ? {} : { covariates: column(covariates) }),
     remainder: column(values.map((value, t) => value - parts.signal[t]!)),
     noiseDeviation: numberShape(parts.noiseDeviation),
   };

@@ -12,6 +12,9 @@ export const TOKEN_LENGTH_MIN = 16;
 /** Most compute Workers that one process starts. */
 export const WORKER_COUNT_MAX = 64;
 
+/** Stands for any name among the hosts. */
+const ANY_HOST = "*";
+
 const flag = z.union([z.boolean(), z.enum(["0", "1", "true", "false"])])
   .transform((value) => value === true || value === "1" || value === "true");
 
@@ -21,8 +24,19 @@ const count = (least: number, most: number) => {
     .pipe(z.int(wanted).min(least, wanted).max(most, wanted));
 };
 
+/** A name or address as a URL has it, without a port. */
+const HOST_NAME = /^(?:[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])$/;
+
+const hostNames = z.string()
+  .transform((text) => text.split(",").map((name) => name.trim().toLowerCase()))
+  .refine(
+    (names) => names.every((name) => name === ANY_HOST || HOST_NAME.test(name)),
+    "names without a port, parted by commas, as drift.example, or *",
+  );
+
 const schema = z.strictObject({
   host: z.string().min(1).default("127.0.0.1"),
+  hosts: hostNames.optional(),
   port: count(0, 65_535).default(PORT_DEFAULT),
   data: z.string().min(1).default("data"),
   store: z.enum(["sqlite", "memory"]).default("sqlite"),
@@ -39,6 +53,11 @@ const schema = z.strictObject({
 export interface ServiceConfig {
   /** Address to listen on; loopback unless told otherwise. */
   readonly host: string;
+  /**
+   * Names that requests may call the service by beside those of this machine; `*` = any. None given
+   * = any where others are served or a token is asked for, else those of this machine alone.
+   */
+  readonly hosts?: readonly string[] | undefined;
   /** 0 lets the system choose a free one. */
   readonly port: number;
   /** Folder of the embedded store. */
@@ -62,6 +81,7 @@ export interface ServiceConfig {
 /** Environment variable of each setting: `DRIFTLINE_` and the name in capitals. */
 export const CONFIG_VARIABLES: Readonly<Record<keyof ServiceConfig, string>> = {
   host: "DRIFTLINE_HOST",
+  hosts: "DRIFTLINE_HOSTS",
   port: "DRIFTLINE_PORT",
   data: "DRIFTLINE_DATA",
   store: "DRIFTLINE_STORE",
@@ -76,7 +96,18 @@ export const CONFIG_VARIABLES: Readonly<Record<keyof ServiceConfig, string>> = {
 
 /** True for addresses that only this machine can reach. */
 export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host === "[::1]" || /^127\./.test(host);
+  return host === "localhost" || host === "::1" || host === "[::1]" ||
+    /^127(?:\.\d{1,3}){1,3}$/.test(host);
+}
+
+/**
+ * Names that requests may call the service by beside those of this machine; null = any. A page of
+ * another site may let its own name point here and then reads as if it were ours; a token, which it
+ * does not know, keeps it out as well.
+ */
+export function allowedHosts({ host, hosts, token }: ServiceConfig): readonly string[] | null {
+  if (hosts !== undefined) return hosts.includes(ANY_HOST) ? null : hosts;
+  return isLoopback(host) && token === undefined ? [] : null;
 }
 
 /**

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { InvalidValueError, LimitError } from "../base/errors.ts";
 import { parseBy } from "../base/parse.ts";
 import { TUNING_PARTS, type TuningRecipe } from "../training/tuning.ts";
+import { sampleSource } from "./sample_source.ts";
 
 /** Steps of one job. */
 export const JOB_STEPS_MAX = 5_000;
@@ -104,19 +105,6 @@ export function recipeOf(
   return recipe;
 }
 
-const sourceSchema = z.discriminatedUnion("kind", [
-  z.strictObject({
-    kind: z.literal("stream"),
-    id: z.string(),
-    from: z.string().nullable(),
-    to: z.string().nullable(),
-  }),
-  z.strictObject({ kind: z.literal("upload"), mediaType: z.string() }),
-]);
-
-/** Where a job's series come from. */
-export type JobSource = z.infer<typeof sourceSchema>;
-
 const recordSchema = z.strictObject({
   id: z.string().regex(/^[0-9a-f]{16}$/),
   /** Larger than those of the jobs that were asked for before. */
@@ -125,7 +113,7 @@ const recordSchema = z.strictObject({
   base: z.string(),
   state: z.enum(JOB_STATES),
   recipe: recipeSchema,
-  source: sourceSchema,
+  source: sampleSource,
   channels: z.array(z.string()),
   rows: z.int().min(0),
   createdAt: z.string(),

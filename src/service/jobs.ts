@@ -4,13 +4,14 @@ import { formatTimestamp } from "../signal/timestamp.ts";
 import { EventHub, type Subscription } from "./events.ts";
 import { JobFolder, type JobRows } from "./job_files.ts";
 import { inTime, type JobPort, JobWorkerError } from "./job_port.ts";
-import { isActive, type JobRecord, type JobSource, type JobState } from "./job_record.ts";
+import { isActive, type JobRecord, type JobState } from "./job_record.ts";
 import type { JobNews, MadeFile } from "./job_run.ts";
 import { type JobShape, jobShape, LISTED_LINES_MAX } from "./job_shape.ts";
 import type { TrainedModels } from "./models.ts";
 import type { Log } from "./telemetry.ts";
 import type { TrainingLine } from "../training/metrics_lines.ts";
 import type { TuningRecipe } from "../training/tuning.ts";
+import type { SampleSource } from "./sample_source.ts";
 
 /** Jobs that wait for the one that runs; beyond, a new one is asked to come back. */
 export const JOB_QUEUE_MAX = 8;
@@ -30,7 +31,7 @@ export interface JobRequest {
   /** Name of the network that it begins with. */
   readonly base: string;
   readonly recipe: TuningRecipe;
-  readonly source: JobSource;
+  readonly source: SampleSource;
 }
 
 /** What the jobs stand on. */

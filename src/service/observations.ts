@@ -62,6 +62,18 @@ export function selectChannels(segment: Segment, names: readonly string[] | unde
   };
 }
 
+/** A segment of these channels in this order, each once; NaN where the samples have none. */
+export function channelsOf(
+  { streamId, timestampsNs, ...given }: Segment,
+  names: readonly string[],
+) {
+  const channels = [...new Set(names)];
+  const values = channels.map((name) =>
+    given.values[given.channels.indexOf(name)] ?? new Float64Array(timestampsNs.length).fill(NaN)
+  );
+  return { streamId, timestampsNs, channels, values };
+}
+
 /**
  * Reads samples with `fromNs` <= t <= `toNs` page by page, so that the memory of a request does
  * not grow with the range. Beyond `maxPoints` each page is thinned, and then their whole.

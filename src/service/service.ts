@@ -27,7 +27,7 @@ import { removeFeedback } from "../streams/feedback_log.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { mergeByStream, mergeRows } from "./merge.ts";
-import { type Observations, readObservations, selectChannels } from "./observations.ts";
+import { channelsOf, type Observations, readObservations } from "./observations.ts";
 import { readRange, type StreamRange } from "./range.ts";
 import {
   type AnomalyShape,
@@ -292,13 +292,16 @@ export class Service {
     requireChannels(asked, record.channels);
     const channels: ComponentsShape["channels"] = {};
     const names = asked ?? record.channels;
-    const samples = await readRange(this.#store, range, names, (values) => {
-      if (values <= COMPONENT_TIMES_MAX) return;
-      throw new LimitError("COMPONENT_TIMES_MAX", COMPONENT_TIMES_MAX, values, "from");
+    const { covariates = [] } = record.settings;
+    const read = [...new Set([...names, ...covariates])];
+    const samples = await readRange(this.#store, range, read, (values) => {
+      const count = values / read.length * names.length;
+      if (count <= COMPONENT_TIMES_MAX) return;
+      throw new LimitError("COMPONENT_TIMES_MAX", COMPONENT_TIMES_MAX, count, "from");
     });
     let provenance: ComponentsShape["provenance"] | null = null;
     for (const name of names) {
-      const result = await this.#engine.components(id, selectChannels(samples, [name]));
+      const result = await this.#engine.components(id, channelsOf(samples, [name, ...covariates]));
       const { modelHash, stateHash, appliedOffset } = result;
       provenance ??= { modelHash, stateHash, appliedOffset, logOffset: record.logOffset };
       channels[name] = channelComponentsShape(result, levels);

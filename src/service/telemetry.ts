@@ -87,7 +87,7 @@ export class Telemetry {
     });
     this.#unapplied = new Gauge({
       name: "driftline_unapplied_samples",
-      help: "Samples stored but not yet absorbed by their stream's state",
+      help: "Samples that this process stored and handed on, and that no state has absorbed yet",
       registers,
     });
     if (options.processMetrics) collectDefaultMetrics({ register: this.#registry });

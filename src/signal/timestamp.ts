@@ -133,6 +133,37 @@ function readOffsetS(bytes: Uint8Array, at: number, end: number): number {
   return (sign === MINUS ? -1 : 1) * (hours * 3600 + minutes * 60);
 }
 
+/** Days from 1970-01-01 to the Monday of a year's first ISO week, the one with 4 January. */
+function firstIsoMonday(year: number): number {
+  const days = daysFromCivil(year, 1, 4);
+  // 1970-01-01 is a Thursday, three days after a Monday.
+  return days - ((days + 3) % 7 + 7) % 7;
+}
+
+const WEEK_MARK = 0x57;
+
+/** Bytes of `YYYY-Www` and of `YYYY-Www-D`. */
+const ISO_WEEK_LENGTHS = [8, 10] as const;
+
+function isIsoWeek(bytes: Uint8Array, start: number, length: number): boolean {
+  return (length === ISO_WEEK_LENGTHS[0] || length === ISO_WEEK_LENGTHS[1]) &&
+    bytes[start + 4] === MINUS && bytes[start + 5] === WEEK_MARK;
+}
+
+function readIsoWeek(bytes: Uint8Array, start: number, end: number, out: TimestampParts): boolean {
+  const year = readDigits(bytes, start, 4, end);
+  const week = readDigits(bytes, start + 6, 2, end);
+  const isWhole = end - start === ISO_WEEK_LENGTHS[0];
+  if (!isWhole && bytes[start + 8] !== MINUS) return false;
+  const day = isWhole ? 1 : readDigits(bytes, start + 9, 1, end);
+  if (year < 0 || week < 1 || day < 1 || day > 7) return false;
+  const monday = firstIsoMonday(year) + 7 * (week - 1);
+  if (monday >= firstIsoMonday(year + 1)) return false;
+  out.seconds = (monday + day - 1) * 86400;
+  out.nanos = 0;
+  return true;
+}
+
 /** Bytes of `YYYY-MM`. */
 const ISO_MONTH_LENGTH = 7;
 
@@ -219,8 +250,9 @@ function readEpoch(
  *
  * ISO: `YYYY-MM-DD`, then `T` or a blank, `HH:MM`, seconds with up to nine decimals, `Z` or an
  * offset; without an offset the time is UTC, a date alone is its midnight, `YYYY-MM` the midnight
- * of its first day. Counts: an optional sign, up to 19 digits of `precision`, decimals down to the
- * nanosecond. Nothing is rounded.
+ * of its first day, `YYYY-Www` and `YYYY-Www-D` those of a week's Monday and of a day of it.
+ * Counts: an optional sign, up to 19 digits of `precision`, decimals down to the nanosecond.
+ * Nothing is rounded.
  *
  * @returns false when the text is no timestamp or lies outside 1678..2261; `out` is then undefined
  */
@@ -232,6 +264,9 @@ export function readTimestamp(
   out: TimestampParts,
 ): boolean {
   const length = end - start;
+  if (isIsoWeek(bytes, start, length)) {
+    return readIsoWeek(bytes, start, end, out) && isTimestampInRange(out);
+  }
   const isIso = (length >= 10 || length === ISO_MONTH_LENGTH) && bytes[start + 4] === MINUS;
   const read = isIso
     ? readIso(bytes, start, end, out)

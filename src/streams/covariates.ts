@@ -5,6 +5,7 @@ import {
   type CovariateFuture,
   informedAbsorb,
   informedEffect,
+  informedPast,
   informedStart,
   type InformedState,
 } from "../models/informed.ts";
@@ -63,24 +64,43 @@ export class StreamCovariates {
    * Advances a channel over the samples of a segment from a row on.
    *
    * @param values  of that channel                                                    [length]
+   * @returns what the covariates explain of each sample from there on; null without any  [length]
    */
   absorb(
     channel: ChannelState,
     { segment, from }: { readonly segment: Segment; readonly from: number },
     values: Float64Array,
     oneStep?: OneStep,
-  ): void {
+  ): Float64Array | null {
     const times = timesS(segment.timestampsNs.subarray(from), channel.epochNs);
     if (!this.isInformed(channel.name)) {
       this.#model.absorb(channel.state, times, values, oneStep);
-      return;
+      return null;
     }
-    const columns = this.names.map((name) => {
-      const c = segment.channels.indexOf(name);
-      return c < 0 ? new Float64Array(times.length).fill(NaN) : segment.values[c]!.subarray(from);
-    });
+    const columns = this.columns(segment).map((column) => column.subarray(from));
     const state = channel.state as unknown as InformedState;
-    informedAbsorb(this.#forecaster(), state, times, values, columns, oneStep);
+    return informedAbsorb(this.#forecaster(), state, times, values, columns, oneStep);
+  }
+
+  /** The covariates' values in a segment; NaN where it has none.          [covariate][length] */
+  columns({ channels, values, timestampsNs }: Segment): Float64Array[] {
+    return this.names.map((name) => {
+      const c = channels.indexOf(name);
+      return c < 0 ? new Float64Array(timestampsNs.length).fill(NaN) : values[c]!;
+    });
+  }
+
+  /**
+   * What the covariates say of a channel's stored samples, as they say it today.        [length]
+   *
+   * @param samples  with the covariates' channels
+   * @returns        null for a channel without covariates
+   */
+  past(name: string, channels: readonly ChannelState[], samples: Segment): Float64Array | null {
+    const channel = channels.find((known) => known.name === name);
+    if (channel === undefined || !this.isInformed(name)) return null;
+    const state = channel.state as unknown as InformedState;
+    return informedPast(state, this.columns(samples), samples.timestampsNs.length);
   }
 
   /**

@@ -92,7 +92,10 @@ export interface ComponentsResult {
   readonly timesNs: BigInt64Array;
   /** NaN where no value is known.                                                       [time] */
   readonly values: Float64Array;
+  /** `signal` holds what the covariates say, too; the other parts do not. */
   readonly parts: PastComponents;
+  /** What the stream's covariates say; absent for a channel without any.                [time] */
+  readonly covariates?: Float64Array;
   readonly range: { readonly lower?: number; readonly upper?: number };
   readonly appliedOffset: number;
   readonly modelHash: string;

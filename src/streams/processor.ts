@@ -142,9 +142,9 @@ export class StreamProcessor {
     for (const { index, names } of growth) {
       for (const name of names) this.#openChannel(name, segment.timestampsNs[index]!);
     }
-    this.#absorbChannels(segment, { expected, scale });
+    const left = this.#absorbChannels(segment, { expected, scale });
     const events: FlagEvent[] = [];
-    this.#detect(segment, growth, { score, flag, events });
+    this.#detect(left, growth, { score, flag, events });
     this.#advance(segment);
     const appliedOffset = this.#envelope.sampleCount;
     const absorbed = { segment, start, appliedOffset, expected, scale, score, flag };
@@ -189,12 +189,17 @@ export class StreamProcessor {
     };
   }
 
-  /** Every known channel sees every sample from its first value on, missing ones as NaN. */
+  /**
+   * Every known channel sees every sample from its first value on, missing ones as NaN.
+   *
+   * @returns the segment without what covariates explain of it
+   */
   #absorbChannels(
     segment: Segment,
     out: { readonly expected: Float64Array[]; readonly scale: Float64Array[] },
-  ): void {
+  ): Segment {
     const { timestampsNs } = segment;
+    const left = [...segment.values];
     const length = timestampsNs.length;
     const columns = new Map(segment.channels.map((name, c) => [name, c]));
     let missing: Float64Array | undefined;
@@ -206,15 +211,22 @@ export class StreamProcessor {
         missing ??= new Float64Array(length).fill(NaN);
         this.#covariates.absorb(channel, samples, missing.subarray(from));
       } else {
-        this.#covariates.absorb(channel, samples, segment.values[c]!.subarray(from), {
+        const values = segment.values[c]!;
+        const explained = this.#covariates.absorb(channel, samples, values.subarray(from), {
           expected: out.expected[c]!.subarray(from),
           scale: out.scale[c]!.subarray(from),
         });
+        if (explained === null) continue;
+        left[c] = values.map((value, i) => i < from ? value : value - explained[i - from]!);
       }
     }
+    return { ...segment, values: left };
   }
 
-  /** The detector sees a fixed set of channels, so the samples are cut where a new one begins. */
+  /**
+   * The detector sees what covariates leave: what they explain is no anomaly. It sees a fixed set
+   * of channels, so the samples are cut where a new one begins.
+   */
   #detect(
     segment: Segment,
     growth: readonly { index: number; names: string[] }[],
@@ -386,7 +398,7 @@ export class StreamProcessor {
   /**
    * What samples of the past were made of; gaps between them are filled at the stream's period.
    *
-   * @param samples  one channel
+   * @param samples  the channel asked for, and behind it those that the stream declares covariates
    * @throws {InvalidValueError} too few values are known
    * @throws {LimitError} COMPONENT_TIMES_MAX
    * @throws {NotFoundError} a channel that has no value yet
@@ -397,7 +409,13 @@ export class StreamProcessor {
     const { model, settings } = this.config;
     const { periodS } = model.summary(state);
     const { timesNs, values } = withGaps(samples.timestampsNs, samples.values[0]!, periodS);
-    const parts = model.components(state, timesS(timesNs, epochNs), values);
+    const said = this.#covariates.past(name!, this.#envelope.channels, samples);
+    // Where a sample is missing its covariates are, too: their usual values say 0.
+    const covariates = said === null
+      ? null
+      : withGaps(samples.timestampsNs, said, periodS).values.map((effect) => effect || 0);
+    const left = covariates === null ? values : values.map((value, t) => value - covariates[t]!);
+    const parts = model.components(state, timesS(timesNs, epochNs), left);
     if (parts === null) {
       const seen = values.filter((value) => !Number.isNaN(value)).length;
       throw new InvalidValueError(
@@ -409,7 +427,10 @@ export class StreamProcessor {
     const { stateHash } = this.#prove();
     const { modelHash, appliedOffset } = this;
     const range = settings.channels[name!] ?? {};
-    return { timesNs, values, parts, range, appliedOffset, modelHash, stateHash };
+    const told = { timesNs, values, parts, range, appliedOffset, modelHash, stateHash };
+    if (covariates === null) return told;
+    const signal = parts.signal.map((value, t) => value + covariates[t]!);
+    return { ...told, parts: { ...parts, signal }, covariates };
   }
 
   /** The state of a channel's model and the time that it counts from. */

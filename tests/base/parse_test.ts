@@ -48,11 +48,13 @@ Deno.test("parseBy() says in plain words what was expected", () => {
     [{ count: 9 }, 'count is "9", expected at most 5'],
     [{ count: 0 }, 'count is "0", expected at least 1'],
     [{ count: 1.5 }, 'count is "1.5", expected a whole number'],
-    [{ count: "1" }, 'count is "1", expected a number'],
+    [{ count: "1" }, 'count is "1", expected a number, not a text'],
+    [{ isOn: "true" }, 'isOn is "true", expected true or false, not a text'],
+    [{ name: 7 }, 'name is "7", expected a text, not a number'],
     [{ name: "" }, 'name is "", expected at least 1 character'],
     [{ name: "abcd" }, 'name is "abcd", expected at most 3 characters'],
     [{ list: [1] }, 'list is "[1]", expected at least 2 items'],
-    [{ list: [1, "2"] }, 'list[1] is "2", expected a number'],
+    [{ list: [1, "2"] }, 'list[1] is "2", expected a number, not a text'],
     [{ list: 3 }, 'list is "3", expected a list'],
     [{ isOn: 1 }, 'isOn is "1", expected true or false'],
     [{ mixed: true }, 'mixed is "true", expected a text or a number'],
@@ -64,6 +66,61 @@ Deno.test("parseBy() says in plain words what was expected", () => {
   ];
   for (const [given, message] of cases) {
     assert.throws(() => parseBy(wide, given), { name: "InvalidValueError", message });
+  }
+});
+
+Deno.test("parseBy() tells what is wrong with the one of several objects that comes nearest", () => {
+  const weekly = z.strictObject({
+    days: z.array(z.enum(["sat", "sun"])).optional(),
+    from: z.string().regex(/^..:..$/, "a time as 22:30"),
+    zone: z.string(),
+  });
+  const once = z.strictObject({ from: z.string(), to: z.string() });
+  const kinds = z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("value"), bounds: z.strictObject({ above: z.number() }) }),
+    z.strictObject({ kind: z.literal("beat"), periods: z.number() }),
+  ]);
+  const whole = z.strictObject({
+    windows: z.array(z.union([weekly, once])).nullable().optional(),
+    rule: kinds.optional(),
+    byName: z.record(z.string(), z.strictObject({ lower: z.number() })).optional(),
+  });
+  const window = { from: "10:00", zone: "UTC" };
+  const cases: [unknown, string][] = [
+    [{ windows: [{ ...window, days: "sat" }] }, 'windows[0].days is "sat", expected a list'],
+    [
+      { windows: [window, { ...window, days: ["x"] }] },
+      'windows[1].days[0] is "x", expected one of sat, sun',
+    ],
+    [
+      { windows: [{ ...window, zone: 3 }] },
+      'windows[0].zone is "3", expected a text, not a number',
+    ],
+    [
+      { windows: [{ ...window, day: [] }] },
+      'windows[0].day is "[]", expected no member of this name, but one of days, from, zone',
+    ],
+    [{ windows: [{ from: "a", to: 5 }] }, 'windows[0].to is "5", expected a text, not a number'],
+    [{ windows: ["sat"] }, 'windows[0] is "sat", expected an object'],
+    [
+      { rule: { kind: "value", bounds: { over: 3 } } },
+      "rule.bounds.above is missing, expected a number",
+    ],
+    [
+      { rule: { kind: "value", bounds: { above: 3, over: 3 } } },
+      'rule.bounds.over is "3", expected no member of this name, but one of above',
+    ],
+    [
+      { rule: { kind: "beat", periods: 3, period: 3 } },
+      'rule.period is "3", expected no member of this name, but one of kind, periods',
+    ],
+    [
+      { byName: { x: { lower: 1, low: 3 } } },
+      'byName.x.low is "3", expected no member of this name, but one of lower',
+    ],
+  ];
+  for (const [given, message] of cases) {
+    assert.throws(() => parseBy(whole, given), { name: "InvalidValueError", message });
   }
 });
 

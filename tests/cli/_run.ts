@@ -1,6 +1,8 @@
 /** Runs one verb inside the test's own process and keeps what it printed. */
 import { type Command, runVerb } from "../../src/cli/command.ts";
 
+export { withFolder } from "../_folder.ts";
+
 export interface Ran {
   readonly code: number;
   readonly out: string;
@@ -15,16 +17,6 @@ export async function run(command: Command, ...args: string[]): Promise<Ran> {
     error: (line) => error.push(line),
   });
   return { code, out: out.join("\n"), error: error.join("\n") };
-}
-
-/** A folder that is removed after `use`. */
-export async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "driftline-test-" });
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 /** Hourly sine with a day's season as CSV; column `flat` is constant. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { nextNormal, seedRandom } from "../../src/base/random.ts";
 import { LimitError, ProtocolError } from "../../src/base/errors.ts";
 import { ALARMS_SHOWN_MAX, detectFile } from "../../src/cli/detect_file.ts";
+import { withFolder } from "../_folder.ts";
 
 /** Hourly samples with one spike at 900; the second column counts. */
 function body(): string {
@@ -14,22 +15,13 @@ function body(): string {
   return text;
 }
 
-async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await work(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 async function gzip(text: string): Promise<Uint8Array> {
   const packed = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
   return new Uint8Array(await new Response(packed).arrayBuffer());
 }
 
 Deno.test("detectFile() writes a row a sample and finds a spike, plain or gzipped", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/in.csv`, body());
     await Deno.writeFile(`${folder}/in.csv.gz`, await gzip(body()));
     const output = `${folder}/out.csv`;
@@ -59,7 +51,7 @@ Deno.test("detectFile() writes a row a sample and finds a spike, plain or gzippe
 });
 
 Deno.test("detectFile() refuses an unknown column and a broken cell before it writes", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     const [input, output] = [`${folder}/in.csv`, `${folder}/out.csv`];
     await Deno.writeTextFile(input, body());
     await assert.rejects(

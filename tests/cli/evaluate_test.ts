@@ -9,6 +9,7 @@ import { run, withFolder } from "./_run.ts";
 interface Printed {
   readonly records: { readonly model: string; readonly setting: string; readonly commit: string }[];
   readonly stale: string[];
+  readonly streams: unknown[];
 }
 
 async function evaluateIn(folder: string, ...args: string[]) {
@@ -129,4 +130,19 @@ Deno.test("evaluate refuses names that nothing has, before it measures", async (
 Deno.test("docs/accuracy.md and its pictures are what the stored scores say", async () => {
   const { code, out } = await run(evaluateCommand, "--check");
   assert.equal(code, 0, `${out}\nRun: deno task evaluate --page`);
+});
+
+Deno.test("evaluate --live feeds windows and streams, and keeps them apart", async () => {
+  await withWindows(async (folder) => {
+    const live = ["--live", "--models", "seasonal_naive"];
+    const first = await evaluateIn(folder, ...live);
+    assert.equal(first.code, 0, first.error);
+    assert.deepEqual(first.printed!.records.map(({ model }) => model), ["seasonal_naive"]);
+    assert.ok(first.printed!.streams.length === 1);
+    await assert.rejects(Deno.stat(`${folder}/accuracy.dev.jsonl`), Deno.errors.NotFound);
+    assert.match(await Deno.readTextFile(`${folder}/docs/accuracy.md`), /### Long streams, sea/);
+    const again = await evaluateIn(folder, ...live);
+    assert.deepEqual(again.printed, { records: [], stale: [], streams: [] });
+    assert.notEqual((await evaluateIn(folder, "--live", "--settings", "given")).code, 0);
+  });
 });

@@ -36,3 +36,12 @@ Deno.test("forecastSeries() answers at given times from what was known at an ori
   // The same hour of the day before, exactly repeated.
   for (let i = 0; i < 4; i++) assert.ok(Math.abs(known.values[3 * i + 1]! - i) < 0.5);
 });
+
+Deno.test("forecastSeries() steps as the last two samples while the period is not known", () => {
+  const question = { model: "committee", horizon: 2, quantiles: QUANTILES };
+  for (const count of [2, 3]) {
+    const { timesNs } = forecastSeries(prefix(segment, count), "x", question);
+    assert.deepEqual([...timesNs], [BigInt(count) * HOUR_NS, BigInt(count + 1) * HOUR_NS]);
+  }
+  assert.throws(() => forecastSeries(prefix(segment, 1), "x", question), /at least 2/);
+});

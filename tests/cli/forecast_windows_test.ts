@@ -1,14 +1,6 @@
 import assert from "node:assert/strict";
 import { forecastWindows } from "../../src/cli/forecast_windows.ts";
-
-async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { withFolder } from "../_folder.ts";
 
 function windowsText(count: number): string {
   const lines = Array.from({ length: count }, (_, w) =>

@@ -3,22 +3,20 @@ import { formatGoldens, GOLDEN_GROUPS, goldensCommand } from "../../src/cli/gold
 import { GOLDENS_FOLDER_DEFAULT, runGoldens } from "../../src/cli/goldens.ts";
 import { runVerb } from "../../src/cli/command.ts";
 import { fileOf, manifestOf } from "./goldens/_files.ts";
+import { withFolder } from "../_folder.ts";
 
 /** A fresh folder with files, gone after the test. */
-async function withFolder(
+function withFiles(
   files: Readonly<Record<string, string | Uint8Array>>,
   body: (folder: string) => Promise<void>,
 ): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
+  return withFolder(async (folder) => {
     for (const [name, content] of Object.entries(files)) {
       const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
       await Deno.writeFile(`${folder}/${name}`, bytes);
     }
     await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 const discretization = {
@@ -40,7 +38,7 @@ Deno.test("runGoldens() passes a group whose cases have other names", async () =
     names.map((name) => [nameOf.get(name)!, renamed.cases[name]]),
   );
   const files = { "d.json": JSON.stringify(renamed), "d.safetensors": bytes };
-  await withFolder(files, async (folder) => {
+  await withFiles(files, async (folder) => {
     const report = await runGoldens({ folder, twinsOnly: true });
     assert.deepEqual(report.faults, []);
     assert.deepEqual(report.rows[0]!.results.flatMap(({ messages }) => messages), []);
@@ -57,7 +55,7 @@ Deno.test("runGoldens() fails on one wrong number", async () => {
   const at = 8 + headerBytes + header["dense_zoh/Ad"].data_offsets[0];
   view.setFloat64(at, view.getFloat64(at, true) + 1e-9, true);
   const files = { "discretization.json": discretization.json, "discretization.safetensors": wrong };
-  await withFolder(files, async (folder) => {
+  await withFiles(files, async (folder) => {
     const report = await runGoldens({ folder, twinsOnly: true });
     assert.equal(report.passed, false);
     assert.equal(report.rows[0]!.failed, 1);
@@ -75,7 +73,7 @@ Deno.test("runGoldens() fails on damaged, missing and absent files, and runs the
     "alone.json": manifestOf(),
     "orphan.safetensors": fileOf(),
   };
-  await withFolder(files, async (folder) => {
+  await withFiles(files, async (folder) => {
     const report = await runGoldens({ folder, twinsOnly: true });
     assert.equal(report.rows.length, 1);
     assert.equal(report.rows[0]!.failed, 0);
@@ -84,7 +82,7 @@ Deno.test("runGoldens() fails on damaged, missing and absent files, and runs the
     assert.match(report.faults.join("\n"), /alone: .*alone\.safetensors/);
     assert.match(report.faults.join("\n"), /cut: Tensors end at data byte/);
   });
-  await withFolder({}, async (folder) => {
+  await withFiles({}, async (folder) => {
     const report = await runGoldens({ folder, twinsOnly: true });
     assert.match(report.faults[0]!, /holds no golden files/);
   });
@@ -94,7 +92,7 @@ Deno.test("runGoldens() fails on damaged, missing and absent files, and runs the
 
 Deno.test("runGoldens() lists a group that this build lacks as unsupported, never passed", async () => {
   const files = { "made.json": manifestOf(), "made.safetensors": fileOf() };
-  await withFolder(files, async (folder) => {
+  await withFiles(files, async (folder) => {
     const report = await runGoldens({ folder, twinsOnly: true });
     const [row] = report.rows;
     assert.deepEqual([row!.passed, row!.unsupported, row!.failed], [0, 1, 0]);
@@ -112,7 +110,7 @@ Deno.test("runGoldens() fails a case that lacks what its kind needs", async () =
     "discretization.json": JSON.stringify(manifest),
     "discretization.safetensors": discretization.safetensors,
   };
-  await withFolder(files, async (folder) => {
+  await withFiles(files, async (folder) => {
     const report = await runGoldens({ folder, twinsOnly: true });
     const failed = report.rows[0]!.results.filter(({ status }) => status === "failed");
     assert.match(failed[0]!.messages[0]!, /dense_zoh.*"dts"/);
@@ -128,7 +126,7 @@ Deno.test("runGoldens() fails the damaged cases of a group by name and runs the 
     "discretization.json": JSON.stringify(manifest),
     "discretization.safetensors": discretization.safetensors,
   };
-  await withFolder(files, async (folder) => {
+  await withFiles(files, async (folder) => {
     const report = await runGoldens({ folder, twinsOnly: true });
     const [row] = report.rows;
     assert.deepEqual([row!.cases, row!.failed, row!.passed], [16, 3, 13]);
@@ -145,7 +143,7 @@ Deno.test("goldensCommand exits 1 on a failure and prints JSON where asked", asy
   const lines: string[] = [];
   const print = { out: (line: string) => lines.push(line), error: () => {} };
   const files = { "made.json": manifestOf(), "made.safetensors": fileOf() };
-  await withFolder(files, async (folder) => {
+  await withFiles(files, async (folder) => {
     assert.equal(await runVerb(goldensCommand, [folder, "--json"], print), 0);
     assert.equal(JSON.parse(lines[0]!).rows[0].unsupported, 1);
     await Deno.remove(`${folder}/made.safetensors`);

@@ -98,5 +98,16 @@ Deno.test("import fills the folder of a service that does not run", async () => 
     assert.equal(nobody.code, 1);
     assert.match(nobody.error, /^Nothing answers at http:\/\/127\.0\.0\.1:1: /);
     assert.equal((await run(importCommand, ...args, "--data", data, "--url", "x")).code, 2);
+    const running = await startService(
+      readConfig({ data, port: 0, device: "cpu" }, () => undefined),
+      silentLog,
+    );
+    try {
+      const inUse = await run(importCommand, ...args, "--data", data);
+      assert.equal(inUse.code, 1);
+      assert.match(inUse.error, /^Cannot open ".*data": ".*" is in use by another process$/);
+    } finally {
+      await running.close();
+    }
   });
 });

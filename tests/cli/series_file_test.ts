@@ -14,32 +14,70 @@ const verb: Command = {
 };
 const choice = (...args: string[]) => csvChoice(readInput(verb, args));
 
+function noNote(line: string): void {
+  assert.fail(`unexpected note: ${line}`);
+}
+
 Deno.test("readSeries() reads CSV, gzipped too, in time order", async () => {
   await withFolder(async (folder) => {
     const [plain, packed] = [`${folder}/a.csv`, `${folder}/a.csv.gz`];
     await Deno.writeTextFile(plain, "t,x\n3,30\n1,10\n2,\n");
     await Deno.writeFile(packed, new Uint8Array(gzipSync(hourlyCsv(5))));
-    const sorted = await readSeries(plain, choice("--precision", "s"));
+    const sorted = await readSeries(plain, choice("--precision", "s"), noNote);
     assert.deepEqual([...sorted.timestampsNs], [1_000_000_000n, 2_000_000_000n, 3_000_000_000n]);
     assert.deepEqual([...sorted.values[0]!], [10, NaN, 30]);
-    const one = await readSeries(packed, choice("--column", "flat"));
+    const one = await readSeries(packed, choice("--column", "flat"), noNote);
     assert.deepEqual(one.channels, ["flat"]);
     assert.equal(one.timestampsNs.length, 5);
   });
 });
 
-Deno.test("readSeries() names an unknown column and a time that stands twice", async () => {
+Deno.test("readSeries() names an unknown column and a file without a header", async () => {
   await withFolder(async (folder) => {
     const path = `${folder}/a.csv`;
     await Deno.writeTextFile(path, "t,x\n1,10\n1,11\n");
-    await assert.rejects(() => readSeries(path, choice("--column", "y")), /"y"/);
-    await assert.rejects(() => readSeries(path, choice()), /a row of its own/);
-    await assert.rejects(() => readSeries(`${folder}/none.csv`, choice()), Deno.errors.NotFound);
+    await assert.rejects(() => readSeries(path, choice("--column", "y"), noNote), /"y"/);
+    await assert.rejects(
+      () => readSeries(`${folder}/none.csv`, choice(), noNote),
+      Deno.errors.NotFound,
+    );
     await Deno.writeTextFile(path, "");
-    await assert.rejects(() => readSeries(path, choice()), {
+    await assert.rejects(() => readSeries(path, choice(), noNote), {
       name: "ProtocolError",
       message: `${path}: Body has no header`,
     });
+  });
+});
+
+Deno.test("readSeries() takes the first row of a time and tells of the others", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/a.csv`;
+    await Deno.writeTextFile(
+      path,
+      "date,x\n2026-01-02,3\n2026-01-01,1\n2026-01-01,2\n2026-01-02,3\n",
+    );
+    const notes: string[] = [];
+    const series = await readSeries(path, choice(), (line) => notes.push(line));
+    assert.deepEqual([...series.values[0]!], [1, 3]);
+    assert.equal(series.timestampsNs.length, 2);
+    assert.equal(notes.length, 1);
+    assert.match(
+      notes[0]!,
+      /^2 rows repeat .* first 2026-01-01T00:00:00Z: .* the first row is taken$/,
+    );
+  });
+});
+
+Deno.test("readSeries() doubts seconds that were read as milliseconds", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/a.csv`;
+    await Deno.writeTextFile(path, "ts,x\n1772323200,1\n1772323260,2\n");
+    const notes: string[] = [];
+    await readSeries(path, choice(), (line) => notes.push(line));
+    assert.equal(notes.length, 1);
+    assert.match(notes[0]!, /1970-01-21T12:18:43.2Z to .* --precision/);
+    const asked = await readSeries(path, choice("--precision", "s"), noNote);
+    assert.equal(asked.timestampsNs[0], 1_772_323_200_000_000_000n);
   });
 });
 

@@ -36,10 +36,10 @@ Deno.test("serve says in one line why it cannot start", async () => {
 
 Deno.test("serve refuses settings that it cannot take", async () => {
   const bad = await run(serveCommand, "--port", "70000");
-  assert.equal(bad.code, 1);
+  assert.equal(bad.code, 2);
   assert.match(bad.error, /--port is "70000"/);
   const open = await run(serveCommand, "--host", "0.0.0.0");
-  assert.equal(open.code, 1);
+  assert.equal(open.code, 2);
   assert.match(open.error, /DRIFTLINE_TOKEN/);
   assert.equal((await run(serveCommand, "extra")).code, 2);
 });

@@ -42,7 +42,7 @@ Deno.test("closing does not wait for bodies that never end", async () => {
   const { hostname, port } = new URL(running.url);
   const slow = await Promise.all(["50", "999999"].map(async (length) => {
     const connection = await Deno.connect({ hostname, port: Number(port) });
-    const head = `POST /v1/streams/a/observations HTTP/1.1\r\nHost: a\r\n` +
+    const head = `POST /v1/streams/a/observations HTTP/1.1\r\nHost: localhost\r\n` +
       `Content-Type: application/json\r\nContent-Length: ${length}\r\n\r\n{`;
     await connection.write(new TextEncoder().encode(head));
     return connection;

@@ -17,6 +17,10 @@ Deno.test("formatNumber() keeps six significant digits and shows what is missing
 Deno.test("formatDuration() takes the largest unit that fits a whole number of times", () => {
   const cases: [number, string][] = [
     [604_800, "7 d"],
+    [86_399.2, "1 d"],
+    [31_558_000, "1 y"],
+    [365 * 86_400, "365 d"],
+    [3_602, "3602 s"],
     [5_400, "90 min"],
     [7_200, "2 h"],
     [61, "61 s"],

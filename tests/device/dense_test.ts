@@ -28,7 +28,13 @@ function plainProduct(
   return out;
 }
 
-for (const [rows, outputs, inputs] of [[1, 1, 1], [3, 5, 7], [6, 43, 19], [9, 96, 33]] as const) {
+for (
+  const [rows, outputs, inputs] of [[1, 1, 1], [3, 5, 7], [6, 43, 19], [9, 96, 33], [
+    5,
+    20,
+    32,
+  ]] as const
+) {
   Deno.test(`DenseUnit multiplies ${rows}×${inputs} by ${outputs} outputs in one order`, () => {
     const sizes = { rows, outputs, inputs };
     const unit = new DenseUnit(
@@ -121,5 +127,37 @@ Deno.test("DenseUnit takes one step of the selective recurrence", () => {
       y += step.C[n]! * next;
     }
     assert.ok(Math.abs(step.y[d]! - y) < 1e-5);
+  }
+});
+
+Deno.test("DenseUnit mixes the anchors that are there and spreads quantiles around them", () => {
+  const [rows, anchor, level] = [3, 5, 4];
+  const columns = anchor + 1 + level;
+  const sizes = [rows * columns, rows * anchor, rows * anchor, rows, rows * level, level];
+  const unit = new DenseUnit(sizes.reduce((sum, size) => sum + denseBytes(size), 0));
+  const z = unit.place(draws(rows * columns, 1));
+  const anchors = unit.place(draws(rows * anchor, 2));
+  const valid = unit.place(Array.from({ length: rows * anchor }, (_, i) => i % 3 === 1 ? 0 : 1));
+  anchors[1] = NaN;
+  const scale = unit.place([0.5, 2, 1]);
+  const [q, offsets] = [unit.floats(rows * level), unit.floats(level)];
+  unit.anchorMixture({ q, z, anchors, valid, scale, offsets }, rows, anchor);
+  const softplus = (x: number) => Math.log1p(Math.exp(x));
+  for (let row = 0; row < rows; row++) {
+    let [total, sum] = [0, 0];
+    for (let i = 0; i < anchor; i++) {
+      if (valid[row * anchor + i] === 0) continue;
+      const weight = Math.exp(z[row * columns + i]!);
+      total += weight;
+      sum += weight * anchors[row * anchor + i]!;
+    }
+    const gain = scale[row]! * Math.exp(z[row * columns + anchor]!);
+    const raw = z.subarray(row * columns + anchor + 1, (row + 1) * columns);
+    const low = raw[2]! - softplus(raw[1]! - 0.5);
+    const offset = [low - softplus(raw[0]! - 0.5), low, raw[2]!, raw[2]! + softplus(raw[3]! - 0.5)];
+    offset.forEach((from, k) => {
+      const expected = sum / total + gain * from;
+      assert.ok(Math.abs(q[row * level + k]! - expected) < 1e-5, `row ${row}, level ${k}`);
+    });
   }
 });

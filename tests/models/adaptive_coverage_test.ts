@@ -4,6 +4,7 @@ import {
   adaptiveStart,
   type AdaptiveState,
   FAR_RISE_MAX,
+  LOG_FACTOR_AT_ONCE,
   TARGET,
   WATCHED_LEVELS,
   widthFactor,
@@ -83,6 +84,9 @@ Deno.test("adaptiveStart() has both sides a little wider than was fitted, most f
     assert.equal(widthFactor(state, bucket, 0.9), Math.exp(0.03));
     assert.equal(widthFactor(state, bucket, 0.975), Math.exp(0.09));
   }
+  const atOnce = adaptiveStart(LOG_FACTOR_AT_ONCE);
+  assert.equal(widthFactor(atOnce, 2, 0.1), 1);
+  assert.equal(widthFactor(atOnce, 2, 0.975), Math.exp(0.07));
 });
 
 Deno.test("adaptiveObserve() takes the far misses of one event for one", () => {

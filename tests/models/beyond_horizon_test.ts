@@ -12,7 +12,7 @@ const HORIZON = 8;
 const FAR = Float64Array.of(LENGTH + 20, LENGTH + 31, LENGTH + 200);
 
 const runOf = (members: MemberName[], values = seasonalWalk(LENGTH, 5)): EnsembleRun =>
-  fittedRun(members, HORIZON, values, [0.5]);
+  fittedRun(members, values, { horizon: HORIZON, prefixes: [0.5] });
 
 const ALL = Float64Array.of(1);
 

@@ -85,11 +85,34 @@ Deno.test("calibrationObserve() follows a change of scale and keeps its memory b
     point: new Float32Array(HORIZON),
     condition: new Float32Array(HORIZON).fill(1),
   };
-  draws.forEach((draw, i) => calibrationObserve(state, i % HORIZON, i, 5 * draw, forecast));
+  draws.forEach((draw, i) => {
+    const awaited = { ...forecast, slot: i - 1 - i % HORIZON };
+    calibrationObserve(state, [awaited], i, Float64Array.of(5 * draw), 1, 1);
+  });
   assert.ok(leadScale(state, 2) > 3 * before);
   assert.equal(state.ring.length, ERROR_RING_MAX);
   const [high] = standardQuantiles(state, Float64Array.of(0.9));
   assert.ok(high! > 1 && high! < 3);
+});
+
+Deno.test("calibrationObserve() learns the same from many slots as from one after the other", () => {
+  const season = 12;
+  const start = () => calibrate(pastOf(100, () => 1), HORIZON, 1, 0, season, 400);
+  const [whole, parts] = [start(), start()];
+  assert.equal(whole.phaseSum.length, season);
+  const forecasts = [0, 3, 4].map((slot) => ({
+    slot: 400 + slot,
+    point: Float32Array.from(noise(HORIZON, slot)),
+    // One whose conditions are not known yet teaches nothing.
+    condition: new Float32Array(slot === 3 ? 0 : HORIZON).fill(1.5),
+  }));
+  const values = noise(2 * HORIZON, 8);
+  calibrationObserve(whole, forecasts, 401, values, values.length, 3);
+  for (let i = 0; i < values.length; i++) {
+    calibrationObserve(parts, forecasts, 401 + i, values.subarray(i), 1, i === 0 ? 3 : 1);
+  }
+  assert.deepEqual(parts, whole);
+  assert.notDeepEqual(whole.leadSum, start().leadSum);
 });
 
 Deno.test("leadScale() and recencyFactor() let no single burst of errors blow the fan up", () => {

@@ -4,24 +4,14 @@ import type { MemberName } from "../../src/models/members.ts";
 import { refit } from "../../src/models/refit.ts";
 import { type RefitInput, settingOf } from "../../src/models/refit_setting.ts";
 import { THETA } from "../../src/models/structural_layout.ts";
+import { refitInput } from "./_ensembles.ts";
 import { hours, seasonalWalk } from "./_series.ts";
 
 const LENGTH = 420;
 const MEMBERS: MemberName[] = ["seasonal_naive", "readout_trend", "ar_differences"];
 
 function inputOf(values: Float64Array, changes: Partial<RefitInput> = {}): RefitInput {
-  return {
-    members: MEMBERS,
-    horizon: 12,
-    seasonsS: [24 * 3600],
-    times: hours(values.length),
-    values,
-    seen: values.length,
-    records: [],
-    prefixes: [],
-    before: null,
-    ...changes,
-  };
+  return refitInput(MEMBERS, values, { seasonsS: [24 * 3600], ...changes });
 }
 
 const values = seasonalWalk(LENGTH, 5);

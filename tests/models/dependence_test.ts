@@ -142,3 +142,55 @@ Deno.test("componentCorrelation() is 1 at one lead, and as its process says at t
   assert.equal(componentCorrelation({ form: "season" }, 1, 8, 7), 1);
   assert.equal(componentCorrelation({ form: "season" }, 1, 8, 0), 0);
 });
+
+/** Standard deviations of the logarithm of a size that all steps of one forecast share. */
+const SIZES = [0, 0.4, 0.8] as const;
+
+Deno.test("fitDependence() learns how much the sizes of paths differ", () => {
+  for (const phi of [0, 0.7, 1]) {
+    const found = SIZES.map((deviation) => {
+      const fits = Array.from({ length: 12 }, (_, seed) => {
+        const sizes = noise(200, 31 + seed);
+        const own = pastOf(82, 2000, 5 * (seed + 1), (slot, e) => {
+          // Of a whole block of slots, so that origins that overlap are as large.
+          const size = Math.exp(deviation * sizes[Math.floor(slot / HORIZON)]!);
+          let value = 0;
+          return Float64Array.from({ length: HORIZON }, (_, l) => {
+            value = phi * value + size * e[slot + 1 + l]!;
+            return value;
+          });
+        });
+        return fitDependence(own, HORIZON, 1).sizeDeviation;
+      });
+      return fits.reduce((sum, one) => sum + one / fits.length, 0);
+    });
+    const shown = `${phi}: ${found}`;
+    assert.ok(found[0]! < 0.15, shown);
+    assert.ok(found[1]! > 0.3 && found[1]! < 0.5, shown);
+    assert.ok(found[2]! > 0.6 && found[2]! < 0.9, shown);
+  }
+});
+
+Deno.test("fitDependence() does not take heavy tails for sizes that differ", () => {
+  const past = pastOf(82, 2000, 3, (slot, e, n) => {
+    // Student's t of about 2: a normal over the size of another.
+    return Float64Array.from(
+      { length: HORIZON },
+      (_, l) => e[slot + 1 + l]! / Math.hypot(n[slot + 1 + l]!, n[slot + 31 + l]!),
+    );
+  });
+  assert.ok(fitDependence(past, HORIZON, 1).sizeDeviation < 0.2);
+});
+
+Deno.test("fitDependence() knows how neighbouring leads of a process with memory hang together", () => {
+  for (const [name, exact] of [["a random walk", Math.sqrt(12 / 13)], ["an AR(1)", PHI]] as const) {
+    for (const span of [200, 1000]) {
+      const near = Array.from({ length: 20 }, (_, seed) => {
+        const past = pastOf(46, span, 7 * (seed + 1), PROCESSES[name]!.errors);
+        return dependenceAt(fitDependence(past, HORIZON, 1), 12, 13);
+      });
+      const mean = near.reduce((sum, one) => sum + one / near.length, 0);
+      assert.ok(Math.abs(mean - exact) < 0.05, `${name} ${span}: ${mean} for ${exact}`);
+    }
+  }
+});

@@ -14,7 +14,7 @@ const LENGTH = 240;
 const HORIZON = 12;
 
 const runOf = (members: MemberName[], values = seasonalWalk(LENGTH, 5)): EnsembleRun =>
-  fittedRun(members, HORIZON, values);
+  fittedRun(members, values, { horizon: HORIZON });
 
 function at(run: EnsembleRun, leads: number[], quantile = 0.5): number[] {
   const us = Float64Array.from(leads, (lead) => LENGTH - 1 + lead);

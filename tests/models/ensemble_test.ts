@@ -2,32 +2,21 @@ import assert from "node:assert/strict";
 import { adaptiveStart } from "../../src/models/adaptive_coverage.ts";
 import {
   ensembleObserve,
+  ensembleObserveSlots,
   type EnsembleRun,
   expectation,
   newestSlot,
-  openEnsemble,
 } from "../../src/models/ensemble.ts";
-import { forecastFromNewest } from "../../src/models/ensemble_forecast.ts";
+import { forecastFromNewest, issueWhenDue } from "../../src/models/ensemble_forecast.ts";
 import type { MemberName } from "../../src/models/members.ts";
-import { refit } from "../../src/models/refit.ts";
 import { GRID_SLOTS_MAX } from "../../src/models/slot_grid.ts";
-import { hours, seasonalWalk } from "./_series.ts";
+import { fittedRun } from "./_ensembles.ts";
+import { noise, seasonalWalk } from "./_series.ts";
 
 const LENGTH = 240;
 
 function runOf(members: MemberName[], values = seasonalWalk(LENGTH, 5)): EnsembleRun {
-  const { state } = refit({
-    members,
-    horizon: 12,
-    seasonsS: [],
-    times: hours(values.length),
-    values,
-    seen: values.length,
-    records: [],
-    prefixes: [],
-    before: null,
-  });
-  return openEnsemble(state);
+  return fittedRun(members, values);
 }
 
 Deno.test("ensembleObserve() fills slots without samples and marks them unknown", () => {
@@ -49,6 +38,48 @@ Deno.test("ensembleObserve() survives a gap longer than the grid", () => {
   assert.ok(grid.length <= GRID_SLOTS_MAX + 2);
   assert.equal(newestSlot(run.state), LENGTH + 1e6);
   assert.ok(forecastFromNewest(run).point.every(Number.isFinite));
+});
+
+Deno.test("ensembleObserveSlots() leaves and tells the bits of ensembleObserve()", () => {
+  const random = noise(LENGTH, 3);
+  const walk = random.map((_, i) => 50 + random.slice(0, i).reduce((sum, step) => sum + step, 0));
+  for (const values of [seasonalWalk(LENGTH, 5), walk]) {
+    for (
+      const members of [["structural", "structural_log"], ["structural_log"]] as MemberName[][]
+    ) {
+      const [whole, single] = [runOf(members, values), runOf(members, values)];
+      const [adaptive, singly] = [adaptiveStart(), adaptiveStart()];
+      assert.equal(whole.takesSlots, true);
+      let risen = 0;
+      for (let slot = LENGTH, count = 1; slot < LENGTH + 200; slot += count, count = 1 + slot % 7) {
+        const next = Float64Array.from(
+          { length: count },
+          // Now and then one that every open forecast misses by far.
+          (_, i) => values[(slot + i) % LENGTH]! + ((slot + i) % 50 === 0 ? 30 : 0),
+        );
+        const told = { expected: new Float64Array(count), scale: new Float64Array(count) };
+        ensembleObserveSlots(whole, next, adaptive, told);
+        next.forEach((value, i) => {
+          const { mean, deviation } = expectation(single, slot + i);
+          assert.deepEqual([told.expected[i], told.scale[i]], [mean, deviation]);
+          ensembleObserve(single, slot + i, value, singly);
+        });
+        issueWhenDue(whole, adaptive);
+        issueWhenDue(single, singly);
+        assert.deepEqual(whole.state, single.state);
+        assert.deepEqual(adaptive, singly);
+        risen = Math.max(risen, ...adaptive.farRise);
+      }
+      assert.ok(risen > 0 && adaptive.inside[1]! > 100);
+    }
+  }
+});
+
+Deno.test("openEnsemble() takes slots together only where nothing but filters learns", () => {
+  assert.equal(runOf(["structural", "seasonal_naive"]).takesSlots, true);
+  assert.equal(runOf(["structural", "ar_differences"]).takesSlots, false);
+  assert.equal(runOf(["readout_far"]).takesSlots, false);
+  assert.equal(runOf(["mean"]).takesSlots, false);
 });
 
 Deno.test("ensembleObserve() lets a second sample of a slot move the filters only", () => {

@@ -115,7 +115,7 @@ Deno.test("a covariance kept in f32 moves forecasts by a ten-thousandth of an in
   const { layout, model, phases } = run;
   const exact = structuralStart(structuralModel(layout, plan.theta), plan.startU, 0);
   const work = plainWork(layout.size);
-  const innovation = { value: NaN, variance: NaN };
+  const innovation = { mean: NaN, value: NaN, variance: NaN };
   let apart = 0;
   let size = 0;
   values.forEach((value, t) => {

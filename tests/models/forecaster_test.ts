@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { packTree } from "../../src/base/tree.ts";
+import { LOG_FACTOR_AT_ONCE, widthFactor } from "../../src/models/adaptive_coverage.ts";
 import { forecasterModel } from "../../src/models/forecaster.ts";
 import { FIRST_FIT_SAMPLES } from "../../src/models/refit_schedule.ts";
 import { modelNamed } from "../../src/models/mod.ts";
@@ -19,6 +20,21 @@ Deno.test("stateOfContext() forecasts like a stream that fitted at its end", () 
   assert.equal(state.count, 252);
 });
 
+Deno.test("stateOfContext() starts the live factors of a committee lower than those of a stream", () => {
+  const values = seasonalWalk(120, 6);
+  const factors = ({ adaptive }: ReturnType<typeof model.stateOfContext>) => [
+    widthFactor(adaptive, 0, 0.9),
+    widthFactor(adaptive, 0, 0.975),
+  ];
+  const committee = model.stateOfContext(channel(), hours(120), values);
+  assert.deepEqual(factors(committee), LOG_FACTOR_AT_ONCE.map(Math.exp));
+  const usual = factors(model.initialState(channel()));
+  const alone = forecasterModel("test/1", ["seasonal_naive"]);
+  assert.deepEqual(factors(alone.stateOfContext(channel(), hours(120), values)), usual);
+  // Before the first fit there is no committee.
+  assert.deepEqual(factors(model.stateOfContext(channel(), hours(5), values.slice(0, 5))), usual);
+});
+
 /** Counts of values after which a stream was fitted. */
 function fitsOf(values: Float64Array, changes: Parameters<typeof channel>[0] = {}): number[] {
   const state = model.initialState(channel(changes));
@@ -32,7 +48,9 @@ function fitsOf(values: Float64Array, changes: Parameters<typeof channel>[0] = {
 }
 
 Deno.test("absorb() fits at 8 values and then each time their count has doubled", () => {
-  assert.deepEqual(fitsOf(noise(300, 4)), [8, 16, 32, 64, 128, 256]);
+  // Declared to have no season, so that none is looked for.
+  const fits = fitsOf(noise(300, 4), { seasonsS: [HOUR_S] });
+  assert.deepEqual(fits, [8, 16, 32, 64, 128, 256]);
   assert.equal(FIRST_FIT_SAMPLES, 8);
 });
 
@@ -42,6 +60,23 @@ Deno.test("absorb() fits a young stream when it first shows a season, and double
   const shown = fits.findIndex((count) => count > 64 && count < 128);
   assert.deepEqual(fits.slice(0, shown), [8, 16, 32, 64]);
   assert.deepEqual(fits.slice(shown), [fits[shown], 2 * fits[shown]!]);
+});
+
+Deno.test("absorb() serves the day of an hourly stream after a day and a half", () => {
+  const [times, wave] = [hours(48), hours(48).map((_, i) => 10 * Math.sin(2 * Math.PI * i / 24))];
+  let [missed, missedLast] = [0, 0];
+  for (let seed = 1; seed <= 5; seed++) {
+    const state = model.initialState(channel());
+    const values = noise(36, seed).map((error, i) => wave[i]! + error);
+    model.absorb(state, times.subarray(0, 36), values);
+    assert.deepEqual(state.ensemble!.seasons.map(({ slots }) => slots), [24]);
+    const medians = model.forecast(state, times.subarray(36), Float64Array.of(0.5));
+    medians.forEach((median, l) => {
+      missed += Math.abs(median - wave[36 + l]!);
+      missedLast += Math.abs(values[35]! - wave[36 + l]!);
+    });
+  }
+  assert.ok(missed < 0.4 * missedLast, `${missed} of ${missedLast}`);
 });
 
 Deno.test("absorb() takes in a declared season's companion when enough of it was seen", () => {

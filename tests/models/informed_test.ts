@@ -137,3 +137,28 @@ Deno.test("informedAbsorb() keeps rows for the samples of a full buffer, and no 
   assert.equal(state.rows[0], Math.fround(x[first]!));
   assert.ok(packTree(state as Tree).length < mean.stateBytesMax + COVARIATE_BYTES_MAX);
 });
+
+Deno.test("informedAbsorb() tells what covariates explain, with no jump where that is learned", () => {
+  const length = 800;
+  // An AR(1) that stands still about each fit, so that what is told there may not move.
+  const steps = noise(length, 4);
+  let level = 0;
+  const x = steps.map((step, i) => {
+    const isStill = [64, 128, 256, 512].some((fitted) => Math.abs(i - fitted) <= 4);
+    return level = isStill ? level : 0.9 * level + step;
+  });
+  const y = noise(length, 5).map((error, i) => 50 + 3 * x[i]! + error);
+  const state = informedStart(model, channel(), 1);
+  const explained = informedAbsorb(model, state, hours(length), y, [x]);
+  for (const fitted of [64, 128, 256, 512]) {
+    const step = explained[fitted]! - explained[fitted - 1]!;
+    assert.ok(Math.abs(step) < 0.3, `${fitted}: ${step}`);
+  }
+  assert.ok(explained.subarray(0, 8).every((value) => value === 0));
+  let [left, all] = [0, 0];
+  for (let i = 700; i < length; i++) {
+    left += (y[i]! - 50 - explained[i]!) ** 2;
+    all += (y[i]! - 50) ** 2;
+  }
+  assert.ok(left < 0.2 * all, `${left} of ${all}`);
+});

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   FILTER_KINDS,
   filtersOf,
+  isSigned,
   isTransformed,
   kindOf,
   MEMBER_KINDS,
@@ -22,6 +23,8 @@ Deno.test("isTransformed() and readoutsOf() read the table", () => {
   assert.equal(isTransformed("readout_log_near"), true);
   assert.equal(isTransformed("structural"), false);
   assert.equal(isTransformed("mean"), false);
+  assert.equal(isSigned("readout_far_signed"), true);
+  assert.equal(isSigned("readout_far"), false);
   const members: MemberName[] = ["readout_log_far_light", "readout_trend"];
   assert.deepEqual(readoutsOf(members, "log_far"), { light: true, full: false });
   assert.deepEqual(readoutsOf(members, "trend"), { light: false, full: true });

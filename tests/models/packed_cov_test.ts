@@ -111,7 +111,7 @@ Deno.test("Residents bring a covariance in f32 home as it was rounded, with kern
   const column = noise(size, 8);
   const residents = new Residents();
   const work = residents.enter(states[0]!, size, 1)!;
-  residents.widen(states[1]!);
+  residents.widen(states[1]!, new Float64Array(packedLength(size)));
   work.column.set(column);
   const covs = states.map(({ cov }) => cov as Float64Array);
   work.kernels.subtractOuterRounded(covs[0]!, work.column, 0.3, size);

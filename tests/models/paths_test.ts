@@ -7,7 +7,7 @@ const COUNT = 4000;
 function mixture(weights: Readonly<Record<number, number>>, season = 0) {
   const all = new Float64Array(COMPONENTS.length);
   for (const [k, weight] of Object.entries(weights)) all[Number(k)] = weight;
-  return { weights: all, season };
+  return { weights: all, season, sizeDeviation: 0 };
 }
 
 /** Correlation of two columns of paths. */
@@ -40,6 +40,30 @@ Deno.test("latentPaths() mixes components, and is the same for the same seed", (
   assert.ok(Math.abs(correlation(paths, 12, 2, 11) - 0.6 * 0.5) < 0.07);
   assert.deepEqual(latentPaths(dependence, leads, COUNT, 1), paths);
   assert.notDeepEqual(latentPaths(dependence, leads, COUNT, 2), paths);
+});
+
+Deno.test("latentPaths() gives quick components one size a path, and leaves slow ones", () => {
+  const leads = Float64Array.from({ length: 12 }, (_, i) => i + 1);
+  const sizeDeviation = 0.6;
+  for (
+    const [weights, isQuick] of [[{ 0: 1 }, true], [{ 5: 1 }, true], [{ 4: 1 }, false]] as const
+  ) {
+    const dependence = { ...mixture(weights), sizeDeviation };
+    const paths = latentPaths(dependence, leads, 4 * COUNT, 9);
+    const expected = dependenceAt(dependence, leads[3]!, leads[9]!);
+    assert.ok(Math.abs(correlation(paths, 12, 3, 9) - expected) < 0.1);
+    assert.ok(Math.abs(correlation(paths, 12, 5, 5) - 1) < 0.1);
+    let [products, mean] = [0, 0];
+    for (let start = 0; start < paths.length; start += 12) {
+      const [near, far] = [Math.abs(paths[start]!), Math.abs(paths[start + 11]!)];
+      products += near * far / (4 * COUNT);
+      mean += (near + far) / (8 * COUNT);
+    }
+    // Beyond what a walk's correlation of 0.29 explains: √(1 − ρ²) + ρ·asin ρ = 1.04.
+    const ratio = products / mean ** 2;
+    const exact = isQuick ? Math.exp(sizeDeviation ** 2) : 1.04;
+    assert.ok(Math.abs(ratio - exact) < 0.1, `${JSON.stringify(weights)}: ${ratio} for ${exact}`);
+  }
 });
 
 /** Quantiles at the knots of an exponential distribution, times the row's factor. */

@@ -2,28 +2,20 @@ import assert from "node:assert/strict";
 import { nextUniform, seedRandom } from "../../src/base/random.ts";
 import type { MemberName } from "../../src/models/members.ts";
 import { deviationOf, meanOf, type RefitInput, settingOf } from "../../src/models/refit_setting.ts";
+import { refitInput } from "./_ensembles.ts";
 import { HOUR_S, hours, seasonalWalk } from "./_series.ts";
 
 const MEMBERS: MemberName[] = [
   "seasonal_naive",
   "seasonal_naive_long",
   "readout_trend",
+  "readout_far_signed",
   "readout_log_far",
   "analog",
 ];
 
 function inputOf(values: Float64Array, times = hours(values.length)): RefitInput {
-  return {
-    members: MEMBERS,
-    horizon: 12,
-    seasonsS: [],
-    times,
-    values,
-    seen: values.length,
-    records: [],
-    prefixes: [],
-    before: null,
-  };
+  return refitInput(MEMBERS, values, { times });
 }
 
 Deno.test("settingOf() finds season, units and the members that the series supports", () => {
@@ -44,7 +36,12 @@ Deno.test("settingOf() finds season, units and the members that the series suppo
 
 Deno.test("settingOf() leaves out what needs positive values or more past", () => {
   const values = seasonalWalk(18, 3).map((value) => value - 60);
-  assert.deepEqual(settingOf(inputOf(values)).members, ["seasonal_naive", "readout_trend"]);
+  // What stands in for members on the log is there in their place, and only then.
+  assert.deepEqual(settingOf(inputOf(values)).members, [
+    "seasonal_naive",
+    "readout_trend",
+    "readout_far_signed",
+  ]);
   const only = { ...inputOf(values), members: ["analog"] as MemberName[] };
   assert.deepEqual(settingOf(only).members, ["seasonal_naive"]);
 });

@@ -1,23 +1,11 @@
 import assert from "node:assert/strict";
-import type { MemberName } from "../../src/models/members.ts";
 import { FIT_RECORDS_MAX, refit } from "../../src/models/refit.ts";
 import type { FitRecord, RefitInput } from "../../src/models/refit_setting.ts";
-import { hours, seasonalWalk } from "./_series.ts";
+import { refitInput } from "./_ensembles.ts";
+import { seasonalWalk } from "./_series.ts";
 
 function inputOf(changes: Partial<RefitInput> = {}): RefitInput {
-  const values = seasonalWalk(120, 9);
-  return {
-    members: ["seasonal_naive", "structural"] as MemberName[],
-    horizon: 12,
-    seasonsS: [],
-    times: hours(values.length),
-    values,
-    seen: values.length,
-    records: [],
-    prefixes: [],
-    before: null,
-    ...changes,
-  };
+  return refitInput(["seasonal_naive", "structural"], seasonalWalk(120, 9), changes);
 }
 
 Deno.test("refit() is a pure function of its input", () => {

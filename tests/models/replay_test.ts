@@ -4,23 +4,14 @@ import { type RefitInput, settingOf } from "../../src/models/refit_setting.ts";
 import { judged, naiveScaleOf, replay, thinPending } from "../../src/models/replay.ts";
 import { liveStride, PENDING_MAX } from "../../src/models/ensemble.ts";
 import { THETA } from "../../src/models/structural_layout.ts";
-import { hours, seasonalWalk } from "./_series.ts";
+import { refitInput } from "./_ensembles.ts";
+import { seasonalWalk } from "./_series.ts";
 
 const MEMBERS: MemberName[] = ["seasonal_naive", "readout_trend", "ar_differences"];
 const LENGTH = 240;
 
 function inputOf(values: Float64Array): RefitInput {
-  return {
-    members: MEMBERS,
-    horizon: 12,
-    seasonsS: [24 * 3600],
-    times: hours(values.length),
-    values,
-    seen: values.length,
-    records: [],
-    prefixes: [0.5],
-    before: null,
-  };
+  return refitInput(MEMBERS, values, { seasonsS: [24 * 3600], prefixes: [0.5] });
 }
 
 function thetasAt(level: number): Float64Array {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { findSeason, seasonsOf } from "../../src/models/season.ts";
+import { findSeason, presumedSeason, seasonsOf } from "../../src/models/season.ts";
 import { noise } from "./_series.ts";
 
 const clock = (periodS: number) => ({ originS: 0, periodS, stampsJitter: false });
@@ -69,6 +69,50 @@ Deno.test("findSeason() takes few waves without a clock for seasons", () => {
   }
   // Of these 2 are, with a least peak of 0.15 ten.
   assert.ok(found <= 4, `${found} of 40`);
+});
+
+Deno.test("presumedSeason() believes the calendar where values a season apart are alike", () => {
+  const [hour, day, month] = [3600, 86_400, 2_629_800];
+  // No search can show a season of which fewer than two and a half were seen.
+  assert.equal(findSeason(wave(32, 24, 3), hour), 1);
+  assert.equal(presumedSeason(wave(32, 24, 3), hour), 24);
+  assert.equal(presumedSeason(wave(10, 7, 3), day), 7);
+  assert.equal(presumedSeason(wave(17, 12, 3), month), 12);
+  assert.equal(presumedSeason(wave(12, 4, 3), 3 * month), 4);
+  // Waves that the calendar does not know.
+  assert.equal(presumedSeason(wave(40, 17, 3), hour), 1);
+  // Before 1.2 and after 4.5 seasons, and where the calendar has none.
+  assert.equal(presumedSeason(wave(28, 24, 9), hour), 1);
+  assert.equal(presumedSeason(wave(34, 24, 9), hour), 24);
+  assert.equal(presumedSeason(wave(108, 24, 3), hour), 24);
+  assert.equal(presumedSeason(wave(109, 24, 3), hour), 1);
+  assert.equal(presumedSeason(wave(17, 12, 3), 12 * month), 1);
+  // A day of five minutes is presumed, one of minutes is too long.
+  assert.equal(presumedSeason(wave(500, 288, 3), 300), 288);
+  assert.equal(presumedSeason(wave(1900, 1440, 3), 60), 1);
+});
+
+Deno.test("presumedSeason() presumes few seasons in noise and in trends", () => {
+  const share = (length: number) => {
+    let found = 0;
+    for (let seed = 1; seed <= 100; seed++) {
+      if (presumedSeason(noise(length, seed), 3600) > 1) found++;
+    }
+    return found / 100;
+  };
+  for (const length of [34, 48, 72, 100]) {
+    assert.ok(share(length) <= 0.15, `${share(length)} at ${length}`);
+  }
+  assert.equal(presumedSeason(Float64Array.from({ length: 40 }, (_, i) => i), 3600), 1);
+  assert.equal(presumedSeason(new Float64Array(40).fill(4), 3600), 1);
+});
+
+Deno.test("seasonsOf() presumes a season of a young series, and searches before it does", () => {
+  const found = (values: Float64Array) =>
+    seasonsOf(values, clock(3600), []).map((one) => one.slots);
+  assert.deepEqual(found(wave(36, 24, 3)), [24]);
+  assert.deepEqual(found(wave(60, 11, 6)), [11]);
+  assert.deepEqual(found(wave(20, 24, 3)), []);
 });
 
 Deno.test("seasonsOf() adds the week to the day once 1.9 weeks have been seen", () => {

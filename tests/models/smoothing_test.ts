@@ -8,20 +8,16 @@ import {
   structuralModel,
   structuralStart,
 } from "../../src/models/structural.ts";
-import { observationRowInto, structuralLayout, THETA } from "../../src/models/structural_layout.ts";
+import { observationRowInto, structuralLayout } from "../../src/models/structural_layout.ts";
 import { addScaled, congruence, invertCov, multiply, transpose } from "../../src/ssm/dense.ts";
 import { KINDS } from "./_kinds.ts";
 import { noise } from "./_series.ts";
+import { usualTheta } from "./_structural.ts";
 
 const SEASON = { length: 6, slots: 6 };
 
 function modelOf(name: "trend" | "steady"): StructuralModel {
-  const theta = new Float64Array(THETA.size);
-  theta[THETA.level] = -1;
-  theta[THETA.slope] = -2;
-  theta[THETA.damping] = 0.9;
-  theta.fill(-0.3, THETA.ou, THETA.season);
-  theta.fill(-2, THETA.season);
+  const theta = usualTheta();
   return structuralModel(structuralLayout(KINDS[name], [SEASON]), theta);
 }
 

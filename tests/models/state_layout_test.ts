@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { sha256Hex } from "../../src/base/hash.ts";
 import type { Tree } from "../../src/base/tree.ts";
 import { detectors } from "../../src/detectors/mod.ts";
+import { informedAbsorb, informedStart } from "../../src/models/informed.ts";
 import { MODEL_NAMES, modelNamed } from "../../src/models/mod.ts";
 
 const PINNED = new URL("../testdata/state_layouts.json", import.meta.url);
@@ -21,14 +22,27 @@ function layoutOf(value: Tree): string {
   return `{${fields.join(",")}}`;
 }
 
+const CONFIG = { epochNs: 0n, horizon: 12, lower: null, upper: null, seed: 1, seasonsS: [] };
+
 /** Hourly samples with a day and a missing value: every member and both filters come to life. */
+const TIMES = Float64Array.from({ length: 150 }, (_, i) => i * 3_600);
+const VALUES = TIMES.map((_, i) => i === 70 ? NaN : 50 + 9 * Math.sin(i * Math.PI / 12) + i % 5);
+
 function absorbed(name: string): Tree {
   const model = modelNamed(name);
-  const config = { epochNs: 0n, horizon: 12, lower: null, upper: null, seed: 1, seasonsS: [] };
-  const state = model.initialState(config);
-  const times = Float64Array.from({ length: 150 }, (_, i) => i * 3_600);
-  const values = times.map((_, i) => i === 70 ? NaN : 50 + 9 * Math.sin(i * Math.PI / 12) + i % 5);
-  model.absorb(state, times, values);
+  const state = model.initialState(CONFIG);
+  model.absorb(state, TIMES, VALUES);
+  return state;
+}
+
+/** The same beside a covariate that says something, so that an effect has been learned. */
+function informed(): Tree {
+  const model = modelNamed("structural");
+  const state = informedStart(model, CONFIG, 1);
+  const covariate = TIMES.map((_, i) => Math.sin(i * i));
+  const values = VALUES.map((value, i) => value + 20 * covariate[i]!);
+  informedAbsorb(model, state, TIMES, values, [covariate]);
+  assert.notEqual(state.learned, null);
   return state;
 }
 
@@ -43,7 +57,8 @@ function detected(index: number): Tree {
 
 function layouts(): Record<string, string> {
   const models = MODEL_NAMES.map((name) => [modelNamed(name).name, absorbed(name)] as const);
-  const all = [...models, ...detectors.map(({ name }, i) => [name, detected(i)] as const)];
+  const beside = [`${modelNamed("structural").name} beside covariates`, informed()] as const;
+  const all = [...models, beside, ...detectors.map(({ name }, i) => [name, detected(i)] as const)];
   return Object.fromEntries(
     all.map(([name, state]) => [name, sha256Hex(layoutOf(state)).slice(0, 16)]),
   );

@@ -49,7 +49,7 @@ function criterionByFilter(
   const model = structuralModel(layout, theta);
   const state = structuralStart(model, us[0]! - 1, startLevel);
   const work = plainWork(layout.size);
-  const innovation = { value: 0, variance: 0 };
+  const innovation = { mean: 0, value: 0, variance: 0 };
   let logs = 0;
   let sizes = 0;
   for (let t = 0; t < us.length; t++) {
@@ -105,7 +105,7 @@ Deno.test("filterThrough() leaves the filter where steps leave it", () => {
     const stepped = structuralModel(layout, startTheta());
     const state = structuralStart(stepped, us[0]! - 1, 6);
     const work = plainWork(layout.size);
-    const innovation = { value: 0, variance: 0 };
+    const innovation = { mean: 0, value: 0, variance: 0 };
     for (let t = 0; t < us.length; t++) {
       predictTo(stepped, state, us[t]!);
       observationRowInto(layout, us[t]!, work.row);

@@ -14,17 +14,12 @@ import {
   observationRowInto,
   seasonPhases,
   structuralLayout,
-  THETA,
 } from "../../src/models/structural_layout.ts";
+import { usualTheta } from "./_structural.ts";
 
 /** 12 samples in, the last on slot 12; an odd and an even number of harmonics, one at Nyquist. */
 function stateOf(slots: readonly number[]): { model: StructuralModel; state: StructuralState } {
-  const theta = new Float64Array(THETA.size);
-  theta[THETA.level] = -1;
-  theta[THETA.slope] = -2;
-  theta[THETA.damping] = 0.9;
-  theta.fill(-0.3, THETA.ou, THETA.season);
-  theta.fill(-2, THETA.season);
+  const theta = usualTheta();
   const seasons = slots.map((length) => ({ length, slots: length }));
   const model = structuralModel(structuralLayout(FILTER_KINDS.log_far, seasons), theta);
   const state = structuralStart(model, 0, 1);
@@ -32,7 +27,7 @@ function stateOf(slots: readonly number[]): { model: StructuralModel; state: Str
   for (let t = 1; t <= 12; t++) {
     predictTo(model, state, t + 0.1 * (t % 3));
     observationRowInto(model.layout, state.u, work.row);
-    observe(state, work, Math.sin(t), { value: 0, variance: 0 });
+    observe(state, work, Math.sin(t), { mean: 0, value: 0, variance: 0 });
   }
   return { model, state };
 }

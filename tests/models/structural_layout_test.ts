@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { FILTER_KINDS } from "../../src/models/members.ts";
 import {
+  CIRCLE_SLOTS_MAX,
+  CIRCLES_MAX,
   observationRowInto,
   STRUCTURAL_STATES_MAX,
+  type StructuralLayout,
   structuralLayout,
 } from "../../src/models/structural_layout.ts";
 import { STEADY } from "./_kinds.ts";
@@ -35,4 +38,52 @@ Deno.test("structuralLayout() gives a season that is not weekly three harmonics"
   const layout = structuralLayout(STEADY, [{ length: 7, slots: 7 }, year]);
   assert.equal(layout.seasonIndex.filter((index) => index === 1).length, 6);
   assert.equal(layout.seasonIndex.filter((index) => index === 0).length, 6);
+});
+
+/** Cosines and sines of an observation row as they are defined. */
+function turned(layout: StructuralLayout, u: number): number[] {
+  return Array.from(layout.omegas, (omega, i) => {
+    const angle = omega * u;
+    return layout.sines[i] === 1 ? Math.sin(angle) : Math.cos(angle);
+  });
+}
+
+function seasonsOfRow(layout: StructuralLayout, u: number): number[] {
+  const row = new Float64Array(layout.size);
+  observationRowInto(layout, u, row);
+  return [...row.subarray(layout.seasonStart)];
+}
+
+Deno.test("observationRowInto() takes whole slots from the circle of a season", () => {
+  const layout = structuralLayout(FILTER_KINDS.far, [DAY, WEEK]);
+  assert.equal(layout.circles?.length, 2);
+  for (const u of [0, 1, 23, 24, 167, 168, 169, 5_003, -1, -25, -168]) {
+    seasonsOfRow(layout, u).forEach((value, i) =>
+      assert.ok(Math.abs(value - turned(layout, u)[i]!) < 1e-11, `${u}: ${i}`)
+    );
+  }
+  // However long a stream runs, a slot is the slot of a week before.
+  for (const u of [168 * 10 ** 9 + 5, Number.MAX_SAFE_INTEGER]) {
+    assert.deepEqual(seasonsOfRow(layout, u), seasonsOfRow(layout, u % 168));
+  }
+  assert.deepEqual(seasonsOfRow(layout, 7.25), turned(layout, 7.25));
+});
+
+Deno.test("observationRowInto() turns seasons that have no circle", () => {
+  const year = { length: 365.25, slots: 365 };
+  const long = { length: CIRCLE_SLOTS_MAX + 1, slots: CIRCLE_SLOTS_MAX + 1 };
+  for (const season of [year, long]) {
+    const layout = structuralLayout(FILTER_KINDS.far, [season]);
+    assert.equal(layout.circles, null);
+    assert.deepEqual(seasonsOfRow(layout, 700), turned(layout, 700));
+  }
+});
+
+Deno.test("structuralLayout() gives the same rows whatever circles are kept", () => {
+  const rows = () => seasonsOfRow(structuralLayout(FILTER_KINDS.far, [DAY]), 31);
+  const before = rows();
+  for (let slots = 30; slots < 31 + CIRCLES_MAX; slots++) {
+    structuralLayout(FILTER_KINDS.far, [{ length: slots, slots }]);
+  }
+  assert.deepEqual(rows(), before);
 });

@@ -12,18 +12,14 @@ import {
   type StructuralState,
 } from "../../src/models/structural.ts";
 import { forecastMeanAt } from "../../src/models/structural_forecast.ts";
-import { observationRowInto, structuralLayout, THETA } from "../../src/models/structural_layout.ts";
+import { observationRowInto, structuralLayout } from "../../src/models/structural_layout.ts";
 import { noise } from "./_series.ts";
+import { usualTheta } from "./_structural.ts";
 
 const SEASON = { length: 6, slots: 6 };
 
 function modelOf(): StructuralModel {
-  const theta = new Float64Array(THETA.size);
-  theta[THETA.level] = -1;
-  theta[THETA.slope] = -2;
-  theta[THETA.damping] = 0.9;
-  theta.fill(-0.3, THETA.ou, THETA.season);
-  theta.fill(-2, THETA.season);
+  const theta = usualTheta();
   return structuralModel(structuralLayout(FILTER_KINDS.log_far, [SEASON]), theta);
 }
 
@@ -110,7 +106,7 @@ function step(
   value: number,
 ): Innovation {
   const work = plainWork(model.layout.size);
-  const out = { value: 0, variance: 0 };
+  const out = { mean: 0, value: 0, variance: 0 };
   predictTo(model, state, u);
   observationRowInto(model.layout, u, work.row);
   observe(state, work, value, out);

@@ -13,7 +13,7 @@ import { kalmanScore } from "../../src/ssm/kalman_score.ts";
 import type { KalmanSystem } from "../../src/ssm/kalman_system.ts";
 import { asDtype, type FloatArray, type Tensor } from "../../src/tensor/tensor.ts";
 import { gpuTest, takeFaults } from "../_gpu.ts";
-import { distance, filled, run, steps, t } from "./_run.ts";
+import { DEFAULT_LIMITS, distance, filled, run, steps, t } from "./_run.ts";
 
 /** Another order of f64 operations on matrices of condition below 1e4. */
 const CLOSE = 1e-11;
@@ -408,24 +408,18 @@ Deno.test("kalmanFilter() names the size that its shaders do not hold", () => {
     startMean: [1, state],
     startFactor: [1, state, state],
   });
-  const limits = {
-    workgroupBytesMax: 16_384,
-    invocationsMax: 256,
-    storageBuffersMax: 8,
-    bindingBytesMax: 2 ** 27,
-    workgroupsPerAxisMax: 65_535,
-    subgroupSize: 0,
-    f16: false,
-  };
   const states = { field: "A.state", message: /at most 8 on a GPU/ };
-  assert.throws(() => kalmanFilter.launch(shapes(9, 1), params, limits), states);
+  assert.throws(() => kalmanFilter.launch(shapes(9, 1), params, DEFAULT_LIMITS), states);
   const channels = { field: "C.observed", message: /at most 4 on a GPU/ };
-  assert.throws(() => kalmanFilter.launch(shapes(2, 5), params, limits), channels);
+  assert.throws(() => kalmanFilter.launch(shapes(2, 5), params, DEFAULT_LIMITS), channels);
   const gradients = { field: "A.state", message: /at most 6 on a GPU/ };
-  assert.throws(() => kalmanFilter.backward!.launch(shapes(7, 1), params, limits), gradients);
+  assert.throws(
+    () => kalmanFilter.backward!.launch(shapes(7, 1), params, DEFAULT_LIMITS),
+    gradients,
+  );
   for (const plan of [kalmanFilter.launch, kalmanFilter.backward!.launch]) {
-    for (const pass of plan(shapes(6, 4), params, limits).passes) {
-      assert.ok(pass.bindings.length <= limits.storageBuffersMax, pass.entry);
+    for (const pass of plan(shapes(6, 4), params, DEFAULT_LIMITS).passes) {
+      assert.ok(pass.bindings.length <= DEFAULT_LIMITS.storageBuffersMax, pass.entry);
     }
   }
 });

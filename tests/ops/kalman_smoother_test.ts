@@ -170,22 +170,13 @@ Deno.test("kalmanSmoother() names the size that its shaders do not hold", () => 
     processFactor: [state, 1],
     stateIntercept: [state],
   });
-  const limits = {
-    workgroupBytesMax: 16_384,
-    invocationsMax: 256,
-    storageBuffersMax: 8,
-    bindingBytesMax: 2 ** 27,
-    workgroupsPerAxisMax: 65_535,
-    subgroupSize: 0,
-    f16: false,
-  };
   const states = { field: "A.state", message: /at most 8 on a GPU/ };
-  assert.throws(() => kalmanSmoother.launch(shapes(9), {}, limits), states);
+  assert.throws(() => kalmanSmoother.launch(shapes(9), {}, DEFAULT_LIMITS), states);
   const gradients = { field: "A.state", message: /at most 6 on a GPU/ };
-  assert.throws(() => kalmanSmoother.backward!.launch(shapes(7), {}, limits), gradients);
+  assert.throws(() => kalmanSmoother.backward!.launch(shapes(7), {}, DEFAULT_LIMITS), gradients);
   for (const plan of [kalmanSmoother.launch, kalmanSmoother.backward!.launch]) {
-    for (const pass of plan(shapes(6), {}, limits).passes) {
-      assert.ok(pass.bindings.length <= limits.storageBuffersMax, pass.entry);
+    for (const pass of plan(shapes(6), {}, DEFAULT_LIMITS).passes) {
+      assert.ok(pass.bindings.length <= DEFAULT_LIMITS.storageBuffersMax, pass.entry);
     }
   }
 });

@@ -48,6 +48,23 @@ Deno.test("/openapi.json is a 3.1 document that lists every documented route", a
   }
 });
 
+Deno.test("docs/http_api.md or docs/alerts.md tells of every path and every parameter", async () => {
+  const { body } = await openFixture().send("GET", "/openapi.json");
+  const pages = ["http_api", "alerts"].map((name) =>
+    Deno.readTextFileSync(new URL(`../../docs/${name}.md`, import.meta.url))
+  ).join("\n");
+  const told = [...pages.matchAll(/\/[a-z][\w/{}.-]*/g)].map(([path]) => path);
+  const untold: string[] = [];
+  for (const [path, item] of Object.entries<Record<string, any>>(body.paths)) {
+    const form = new RegExp(`^${path.replace(/\{\w+\}/g, "[^/]+")}$`);
+    if (!told.some((one) => form.test(one))) untold.push(path);
+    for (const { name } of Object.values(item).flatMap((one) => one.parameters ?? [])) {
+      if (!new RegExp(`\\b${name}\\b`).test(pages)) untold.push(`${path}: ${name}`);
+    }
+  }
+  assert.deepEqual(untold, []);
+});
+
 Deno.test("/openapi.json has no dangling reference, and every operation its answers", async () => {
   const { send } = openFixture();
   const { body } = await send("GET", "/openapi.json");
@@ -134,6 +151,34 @@ const HOSTILE: readonly [string, string, unknown, number, string][] = [
     { condition: { kind: "moon" } },
     422,
     'condition.kind is "moon", expected one of anomaly, value,',
+  ],
+  [
+    "POST",
+    "/v1/alerts/rules",
+    { maintenance: [{ weekdays: "sat", from: "10:00", to: "12:00", timeZone: "UTC" }] },
+    422,
+    'maintenance[0].weekdays is "sat", expected a list',
+  ],
+  [
+    "POST",
+    "/v1/alerts/rules",
+    { maintenance: [{ weekdays: ["x"], from: "10:00", to: "12:00", timeZone: "UTC" }] },
+    422,
+    'maintenance[0].weekdays[0] is "x", expected one of sun, mon,',
+  ],
+  [
+    "POST",
+    "/v1/alerts/rules",
+    { condition: { kind: "anomaly", effect: { unit: 3 } } },
+    422,
+    'condition.effect.unit is "3", expected no member of this name, but one of units, sigmas',
+  ],
+  [
+    "PUT",
+    "/v1/streams/a",
+    { channels: { x: { low: 3 } } },
+    422,
+    'channels.x.low is "3", expected no member of this name, but one of lower, upper',
   ],
   ["POST", "/v1/models", { name: "m", stream: "a", steps: "9" }, 422, 'steps is "9", expected a'],
   [

@@ -6,6 +6,7 @@ import {
   type BacktestRecord,
 } from "../../src/service/backtest_files.ts";
 import { outcomeOf } from "./_backtests.ts";
+import { withFolder } from "../_folder.ts";
 
 const RECORD: BacktestRecord = {
   id: "0123456789abcdef",
@@ -25,17 +26,12 @@ const SEGMENT = {
   values: [Float64Array.of(1, NaN, 3), Float64Array.of(-0, 1e300, 2)],
 };
 
-async function withFolder(use: (folder: BacktestFolder) => Promise<void>): Promise<void> {
-  const root = await Deno.makeTempDir();
-  try {
-    await use(new BacktestFolder(`${root}/one`));
-  } finally {
-    await Deno.remove(root, { recursive: true });
-  }
+function inFolder(use: (folder: BacktestFolder) => Promise<void>): Promise<void> {
+  return withFolder((path) => use(new BacktestFolder(`${path}/one`)));
 }
 
 Deno.test("BacktestFolder keeps record, samples and outcome", async () => {
-  await withFolder(async (folder) => {
+  await inFolder(async (folder) => {
     assert.equal(await folder.readRecord(), null);
     await folder.create(RECORD, SEGMENT);
     assert.deepEqual(await folder.readRecord(), RECORD);
@@ -54,7 +50,7 @@ Deno.test("BacktestFolder keeps record, samples and outcome", async () => {
 });
 
 Deno.test("BacktestFolder names what is wrong with a damaged file", async () => {
-  await withFolder(async (folder) => {
+  await inFolder(async (folder) => {
     await folder.create(RECORD, SEGMENT);
     const write = (file: keyof typeof BACKTEST_FILES, text: string) =>
       Deno.writeTextFile(`${folder.path}/${BACKTEST_FILES[file]}`, text);

@@ -17,6 +17,7 @@ Deno.test("channelComponentsShape() widens where a value is missing, within its 
       noiseDeviation: 4,
     },
     range: { lower: 0 },
+    covariates: Float64Array.of(-1, 0),
     ...{ appliedOffset: 2, modelHash: "m", stateHash: "s" },
   }, [80]);
   assert.deepEqual(shape.values, [4, null]);
@@ -26,5 +27,6 @@ Deno.test("channelComponentsShape() widens where a value is missing, within its 
   // Signal and noise together: 3, 4, 5.
   assert.ok(Math.abs(upper[1]! - (1 + 1.28155 * 5)) < 1e-4);
   assert.equal(lower[1], 0);
+  assert.deepEqual(shape.covariates, [-1, 0]);
   assert.deepEqual(shape.seasons, [{ lengthS: 60, values: [0, 0] }]);
 });

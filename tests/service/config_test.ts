@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { InvalidValueError } from "../../src/base/errors.ts";
-import { isLoopback, PORT_DEFAULT, readConfig } from "../../src/service/config.ts";
+import { allowedHosts, isLoopback, PORT_DEFAULT, readConfig } from "../../src/service/config.ts";
 
 const none = () => undefined;
 const from = (variables: Record<string, string>) => (name: string) => variables[name];
@@ -57,5 +57,24 @@ Deno.test("readConfig() refuses to serve others without a token unless told to",
 
 Deno.test("isLoopback() knows the loopback addresses", () => {
   for (const host of ["localhost", "127.0.0.1", "127.8.8.8", "::1"]) assert.ok(isLoopback(host));
-  for (const host of ["0.0.0.0", "::", "10.0.0.1", "example.org"]) assert.ok(!isLoopback(host));
+  for (const host of ["0.0.0.0", "::", "10.0.0.1", "example.org", "127.evil.example"]) {
+    assert.ok(!isLoopback(host));
+  }
+});
+
+Deno.test("allowedHosts() are this machine's alone on loopback without a token, else any", () => {
+  const of = (flags: Record<string, unknown>, variables: Record<string, string> = {}) =>
+    allowedHosts(readConfig(flags, from(variables)));
+  assert.deepEqual(of({}), []);
+  assert.equal(of({}, { DRIFTLINE_TOKEN: "0123456789abcdef" }), null);
+  assert.equal(of({ host: "0.0.0.0", open: true }), null);
+  assert.deepEqual(of({ hosts: "Drift.example, 10.0.0.5,[fd00::1]" }), [
+    "drift.example",
+    "10.0.0.5",
+    "[fd00::1]",
+  ]);
+  assert.equal(of({}, { DRIFTLINE_HOSTS: "*" }), null);
+  for (const hosts of ["drift.example:8733", "http://drift.example", "a,,b", " ", "*.example"]) {
+    assert.throws(() => of({ hosts }), { field: "--hosts" }, hosts);
+  }
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { InvalidValueError } from "../../src/base/errors.ts";
 import { JOB_FILES, JobFolder, seriesOfRows } from "../../src/service/job_files.ts";
 import { type JobRecord, RECIPE_DEFAULT } from "../../src/service/job_record.ts";
+import { withFolder } from "../_folder.ts";
 
 const RECORD: JobRecord = {
   ...{ id: "0123456789abcdef", order: 1, model: "mine", base: "neural", state: "queued" },
@@ -19,13 +20,8 @@ const ROWS = {
   seasonsS: [60],
 };
 
-async function inFolder(use: (folder: JobFolder) => Promise<void>): Promise<void> {
-  const path = await Deno.makeTempDir();
-  try {
-    await use(new JobFolder(`${path}/job`));
-  } finally {
-    await Deno.remove(path, { recursive: true });
-  }
+function inFolder(use: (folder: JobFolder) => Promise<void>): Promise<void> {
+  return withFolder((path) => use(new JobFolder(`${path}/job`)));
 }
 
 Deno.test("seriesOfRows() begins each series with its first value and leaves out empty ones", () => {

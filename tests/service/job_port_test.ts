@@ -7,18 +7,16 @@ import type { JobNews } from "../../src/service/job_run.ts";
 import { inspectNetwork } from "../../src/service/built_in_models.ts";
 import { smallNetwork } from "./_network.ts";
 import { BASE, testContext, testRows } from "./_tuning.ts";
+import { withFolder } from "../_folder.ts";
 
 const RECIPE = { ...RECIPE_DEFAULT, steps: 4, batch: 2, length: 32 };
 const RECORD = { id: "0123456789abcdef", recipe: RECIPE } as JobRecord;
 
 async function inFolder(base: Uint8Array, use: (folder: string) => Promise<void>): Promise<void> {
-  const path = await Deno.makeTempDir();
-  try {
+  await withFolder(async (path) => {
     await new JobFolder(`${path}/job`).create(RECORD, testRows(80), base);
     await use(`${path}/job`);
-  } finally {
-    await Deno.remove(path, { recursive: true });
-  }
+  });
 }
 
 Deno.test("LocalJobPort ends a job after its step, and runs it on", async () => {

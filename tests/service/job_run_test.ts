@@ -5,18 +5,16 @@ import { JobFolder } from "../../src/service/job_files.ts";
 import { type JobRecord, RECIPE_DEFAULT } from "../../src/service/job_record.ts";
 import { type JobNews, type OpenTuning, runJob } from "../../src/service/job_run.ts";
 import { BASE, openTestTuning, testContext, testRows } from "./_tuning.ts";
+import { withFolder } from "../_folder.ts";
 
 const RECIPE = { ...RECIPE_DEFAULT, steps: 40, rate: 0.01 };
 
 async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const path = await Deno.makeTempDir();
-  try {
+  await withFolder(async (path) => {
     const record = { id: "0123456789abcdef", recipe: RECIPE } as JobRecord;
     await new JobFolder(`${path}/job`).create(record, testRows(), BASE);
     await use(`${path}/job`);
-  } finally {
-    await Deno.remove(path, { recursive: true });
-  }
+  });
 }
 
 /** Runs a job on devices of which the first fails at its `at`-th minibatch. */

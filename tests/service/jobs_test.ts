@@ -7,6 +7,7 @@ import { JOB_ATTEMPTS_MAX, JOB_QUEUE_MAX, JOBS_KEPT_MAX } from "../../src/servic
 import type { JobRequest, Jobs } from "../../src/service/jobs.ts";
 import type { TuningRecipe } from "../../src/training/tuning.ts";
 import { BASE, ended, inspectNetwork, openJobs, testContext, testRows } from "./_tuning.ts";
+import { withFolder } from "../_folder.ts";
 
 const request = (model: string, recipe: Partial<TuningRecipe> = {}): JobRequest => ({
   model,
@@ -17,15 +18,6 @@ const request = (model: string, recipe: Partial<TuningRecipe> = {}): JobRequest 
 
 const submit = (jobs: Jobs, model: string, recipe: Partial<TuningRecipe> = {}) =>
   jobs.submit(request(model, recipe), BASE, () => Promise.resolve(testRows()));
-
-async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 /** A port that dies before the `at`-th checkpoint is told of, as a killed process does. */
 class DyingPort implements JobPort {
@@ -81,7 +73,7 @@ class WaitingPort implements JobPort {
 }
 
 Deno.test("a job makes a model that serves, and says what the tuning was worth", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     const { jobs, models, served } = await openJobs(folder);
     const { id, state } = await submit(jobs, "mine", { steps: 40 });
     assert.equal(state, "running");
@@ -104,7 +96,7 @@ Deno.test("a job makes a model that serves, and says what the tuning was worth",
 });
 
 Deno.test("a job whose process was killed goes on and makes the same model", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     const whole = await openJobs(`${folder}/whole`);
     const { id } = await submit(whole.jobs, "mine", { steps: 40 });
     await ended(whole.jobs, id);
@@ -136,7 +128,7 @@ for (
   ] as const
 ) {
   Deno.test(`a job with a ${what} checkpoint begins again and makes the same model`, async () => {
-    await inFolder(async (folder) => {
+    await withFolder(async (folder) => {
       const whole = await openJobs(`${folder}/whole`);
       const { id } = await submit(whole.jobs, "mine");
       await ended(whole.jobs, id);
@@ -164,7 +156,7 @@ for (
 }
 
 Deno.test("a job that is ended while it runs or waits makes nothing", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     const port = new WaitingPort();
     const { jobs, served } = await openJobs(folder, port);
     const running = await submit(jobs, "first");
@@ -187,7 +179,7 @@ Deno.test("a job that is ended while it runs or waits makes nothing", async () =
 });
 
 Deno.test("the queue is bounded, and two jobs never make one model", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     const { jobs } = await openJobs(folder, new WaitingPort());
     await submit(jobs, "a0");
     await assert.rejects(() => submit(jobs, "a0"), ConflictError);
@@ -203,7 +195,7 @@ Deno.test("the queue is bounded, and two jobs never make one model", async () =>
 });
 
 Deno.test("jobs that wait when the service ends run after the next start, in order", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     const { jobs } = await openJobs(folder, new WaitingPort());
     const names = ["x", "y", "z"];
     for (const name of names) await submit(jobs, name, { steps: 4 });
@@ -216,7 +208,7 @@ Deno.test("jobs that wait when the service ends run after the next start, in ord
 });
 
 Deno.test("a job that fails says why, and the next one runs", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     const { jobs } = await openJobs(folder);
     const bad = await submit(jobs, "bad", { rate: 0.1 });
     const good = await submit(jobs, "good", { steps: 3 });
@@ -229,7 +221,7 @@ Deno.test("a job that fails says why, and the next one runs", async () => {
 });
 
 Deno.test("a job whose Worker dies after each checkpoint comes to its end", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     const whole = await openJobs(`${folder}/whole`);
     const { id } = await submit(whole.jobs, "mine");
     await ended(whole.jobs, id);
@@ -243,7 +235,7 @@ Deno.test("a job whose Worker dies after each checkpoint comes to its end", asyn
 });
 
 Deno.test("a killed service counts no start after which a checkpoint was saved", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     const port = new LocalJobPort(testContext());
     const { jobs } = await openJobs(folder, port);
     const { id } = await submit(jobs, "mine", { steps: 400 });
@@ -256,7 +248,7 @@ Deno.test("a killed service counts no start after which a checkpoint was saved",
 });
 
 Deno.test("a job whose Worker dies again and again has failed", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     const { jobs } = await openJobs(folder, new DyingPort(1));
     const { id } = await submit(jobs, "doomed");
     await ended(jobs, id);
@@ -267,7 +259,7 @@ Deno.test("a job whose Worker dies again and again has failed", async () => {
 });
 
 Deno.test("jobs that are over are forgotten, the oldest first", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     const { jobs } = await openJobs(folder, new WaitingPort());
     const first = await submit(jobs, "first");
     for (let i = 0; i <= JOBS_KEPT_MAX; i++) {
@@ -282,7 +274,7 @@ Deno.test("jobs that are over are forgotten, the oldest first", async () => {
 });
 
 Deno.test("a folder of a job that was never whole is removed, a damaged one left", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     await Deno.mkdir(`${folder}/jobs/0000000000000001`, { recursive: true });
     await Deno.writeTextFile(`${folder}/jobs/0000000000000001/series.bin`, "half");
     await Deno.mkdir(`${folder}/jobs/0000000000000002`);

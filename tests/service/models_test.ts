@@ -7,15 +7,7 @@ import {
 } from "../../src/base/errors.ts";
 import { MODEL_BYTES_MAX, TRAINED_MODELS_MAX } from "../../src/service/models.ts";
 import { BASE, makeJobs } from "./_tuning.ts";
-
-async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { withFolder } from "../_folder.ts";
 
 const open = async (folder: string) => {
   const opened = makeJobs(folder);
@@ -26,7 +18,7 @@ const open = async (folder: string) => {
 const FROM = { base: "neural", job: "0123456789abcdef" };
 
 Deno.test("a model outlives a restart, is served again, and goes with its files", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     const { models } = await open(folder);
     const added = await models.add("mine", BASE, FROM);
     const again = await open(folder);
@@ -60,7 +52,7 @@ for (
   ] as const
 ) {
   Deno.test(`a model of ${what} does not serve, and the others do`, async () => {
-    await inFolder(async (folder) => {
+    await withFolder(async (folder) => {
       const { models } = await open(folder);
       await models.add("bad", BASE, FROM);
       await models.add("good", BASE, FROM);
@@ -74,7 +66,7 @@ for (
 }
 
 Deno.test("a model whose name the program has taken since does not serve", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     const { models } = await open(folder);
     await models.add("mine", BASE, FROM);
     for (const ending of ["json", "safetensors"]) {
@@ -87,7 +79,7 @@ Deno.test("a model whose name the program has taken since does not serve", async
 });
 
 Deno.test("add() refuses what is no model and keeps nothing of it", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     const { models, served } = await open(folder);
     await assert.rejects(() => models.add("a", new Uint8Array(20), FROM), SyntaxError);
     await assert.rejects(() => models.add("../a", BASE, FROM), InvalidValueError);
@@ -101,7 +93,7 @@ Deno.test("add() refuses what is no model and keeps nothing of it", async () => 
 });
 
 Deno.test("checkFree() refuses names that are taken, and one model too many", async () => {
-  await inFolder(async (folder) => {
+  await withFolder(async (folder) => {
     const { models } = await open(folder);
     assert.throws(() => models.checkFree("committee"), ConflictError);
     assert.throws(() => models.checkFree("No"), InvalidValueError);

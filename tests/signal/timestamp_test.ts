@@ -30,6 +30,10 @@ Deno.test("parseTimestamp() reads ISO 8601 with offsets, fractions and bare date
     [" 1970-01-01 ", 0n],
     ["1970-02", 2_678_400_000_000_000n],
     ["1969-12", -2_678_400_000_000_000n],
+    ["1970-W01", -259_200_000_000_000n],
+    ["1970-W01-4", 0n],
+    ["2026-W53-7", 1_798_934_400_000_000_000n],
+    ["2027-W01-1", 1_799_020_800_000_000_000n],
   ];
   for (const [text, expected] of cases) assert.equal(parseTimestamp(text), expected, text);
 });
@@ -54,6 +58,12 @@ Deno.test("parseTimestamp() refuses what is no timestamp, naming field and value
     "2024-00",
     "2024/01",
     "2024-1-1",
+    "2024-W00",
+    "2025-W53",
+    "2024-W01-0",
+    "2024-W01-8",
+    "2024-W01T1",
+    "2024-W1",
     "2024-01T",
     "2023-02-29",
     "1900-02-29",

@@ -2,6 +2,9 @@
 import { ManualClock } from "../../src/base/clock.ts";
 import type { Segment } from "../../src/signal/segment.ts";
 import { openMemoryStore, openSqliteStore, type Store } from "../../src/stores/mod.ts";
+import { withFolder } from "../_folder.ts";
+
+export { withFolder };
 
 export interface OpenedStore {
   readonly store: Store;
@@ -27,16 +30,6 @@ export const STORE_KINDS: readonly StoreKind[] = [
     open: (folder, clock) => openSqliteStore({ folder, clock }),
   },
 ];
-
-/** Runs `body` on a fresh data folder and removes it. */
-export async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "driftline-store-" });
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 export async function withStore(
   kind: StoreKind,

@@ -143,29 +143,33 @@ Deno.test("channelAnswers() knows that a constant stream is not beyond its own v
 });
 
 Deno.test("channelAnswers() tells when a walk first crosses a threshold", () => {
-  const given = walkState(700, 3);
-  const { last } = given;
-  const { thresholds } = ask(given, { thresholds: [last + 3, last - 3, last + 1000] });
-  const [above, below, never] = thresholds as [
-    typeof thresholds[0],
-    typeof thresholds[0],
-    typeof thresholds[0],
-  ];
-  assert.deepEqual([above.direction, below.direction], ["up", "down"]);
-  for (const { beyond, crossed } of [above, below]) {
-    for (let t = 0; t < HORIZON; t++) {
-      // Who is beyond it now has crossed it by now; draws know it to a thousandth or two.
-      assert.ok(crossed[t]! >= beyond[t]! - 0.004, `${t}`);
-      if (t > 0) assert.ok(crossed[t]! >= crossed[t - 1]!);
+  const seeds = [3, 4, 5, 6, 7, 8, 9, 10];
+  let ratio = 0;
+  for (const seed of seeds) {
+    const given = walkState(700, seed);
+    const { last } = given;
+    const { thresholds } = ask(given, { thresholds: [last + 3, last - 3, last + 1000] });
+    const [above, below, never] = thresholds as [
+      typeof thresholds[0],
+      typeof thresholds[0],
+      typeof thresholds[0],
+    ];
+    for (const { beyond, crossed, direction } of [above, below]) {
+      assert.equal(direction, crossed === above.crossed ? "up" : "down");
+      for (let t = 0; t < HORIZON; t++) {
+        // Who is beyond it now has crossed it by now; draws know it to a thousandth or two.
+        assert.ok(crossed[t]! >= beyond[t]! - 0.004, `${t}`);
+        if (t > 0) assert.ok(crossed[t]! >= crossed[t - 1]!);
+      }
+      ratio += crossed.at(-1)! / beyond.at(-1)! / (2 * seeds.length);
     }
+    assert.ok(never.crossed.every((share) => share === 0));
+    const [down] = ask(given, { thresholds: [last + 1000], direction: "down" }).thresholds;
+    assert.ok(down!.crossed.every((share) => share === 1));
   }
   // By the reflection principle a walk has crossed by now twice as often as it is beyond now; on
-  // the grid a little less.
-  const ratio = above.crossed.at(-1)! / above.beyond.at(-1)!;
-  assert.ok(ratio > 1.4 && ratio < 2.1, `${ratio}`);
-  assert.ok(never.crossed.every((share) => share === 0));
-  const [down] = ask(given, { thresholds: [last + 1000], direction: "down" }).thresholds;
-  assert.ok(down!.crossed.every((share) => share === 1));
+  // the grid the threshold lies 0.58 steps further: 0.47 over 0.27 for 3 deviations of 24 steps.
+  assert.ok(ratio > 1.55 && ratio < 1.9, `${ratio}`);
 });
 
 Deno.test("channelAnswers() of counts are whole numbers", () => {

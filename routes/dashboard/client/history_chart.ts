@@ -26,6 +26,9 @@ const HISTORY_DATASET = 5;
 /** Samples further apart than this many pixels are drawn as dots. */
 const DOT_SPACING = 7;
 
+/** Time shown on either side of the only sample. */
+const LONE_POINT_MS = 30_000;
+
 export class HistoryChart {
   readonly #canvas: HTMLCanvasElement;
   readonly #zone: () => Zone;
@@ -156,6 +159,11 @@ export class HistoryChart {
     else x.min = fromMs;
     if (end === -Infinity) delete x.max;
     else x.max = end;
+    // One point alone has no span: the axis would reach back years.
+    if (fromMs === null && fan.length === 0 && history.length === 1) {
+      x.min = end - LONE_POINT_MS;
+      x.max = end + LONE_POINT_MS;
+    }
   }
 
   #lines(x: number): string[] {

@@ -89,6 +89,8 @@ export class InnovationsChart {
       pointBorderWidth: ({ dataIndex }) => isAlarm(dataIndex) ? 2 : 0,
     };
     chart.data.datasets = [dataset];
+    // Without a point the axis would show the first milliseconds of 1970.
+    chart.options.scales!["x"]!.display = this.#innovations.length > 0;
   }
 }
 

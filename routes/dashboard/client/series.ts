@@ -122,7 +122,8 @@ const RANGES: readonly (readonly [string, number])[] = [
 
 /** Ranges that show at least ten samples and less than everything; then everything. */
 export function rangesFor(spanMs: number, periodS: number | null): Range[] {
-  const least = 10 * (periodS ?? 1) * SECOND;
+  // While the period is not known, no length is known to show a few samples.
+  const least = periodS === null ? Infinity : 10 * periodS * SECOND;
   const fitting = RANGES
     .filter(([, length]) => length >= least && length < spanMs)
     .map(([label, length]) => ({ label, spanMs: length }));

@@ -16,6 +16,8 @@ import {
   taskTable,
   totalsTable,
 } from "./page_tables.ts";
+import { livePage } from "./live/page.ts";
+import type { LiveRecord } from "./live/run.ts";
 import { drawPicture, type Picture } from "./picture.ts";
 import { DEVELOPMENT_SET } from "./plan.ts";
 import type { AccuracyRecord } from "./record.ts";
@@ -26,6 +28,9 @@ export interface PageParts {
   readonly peers: PublishedPeers | null;
   /** What people say of the figures: Markdown. */
   readonly findings: string;
+  /** The same windows with contexts fed sample by sample, and whole streams. */
+  readonly live?: readonly AccuracyRecord[];
+  readonly streams?: readonly LiveRecord[];
 }
 
 /** The page's text, and its images by file name. */
@@ -87,11 +92,14 @@ const HOW = `## How it is measured
   network was trained on any sample of it: pretraining ends before the first context of these
   hours in all channels ([its data](pretraining_data.md)).
 
-Measured again: \`deno task evaluate\` with the folder of the development data in
-DRIFTLINE_SHARED; what is there for the same version and code is not measured twice.`;
+Measured again: \`deno task evaluate\` and \`deno task evaluate:live\` with the folder of the
+development data in DRIFTLINE_SHARED; what is there for the same version and code is not measured
+twice.`;
 
 /** Makes page and pictures. */
-export function accuracyPage({ records, peers, findings }: PageParts): AccuracyPage {
+export function accuracyPage(
+  { records, peers, findings, live = [], streams = [] }: PageParts,
+): AccuracyPage {
   const dev = new Figures(records, DEVELOPMENT_SET);
   const second = new Figures(records, "second");
   const images: Record<string, string> = {};
@@ -145,6 +153,7 @@ export function accuracyPage({ records, peers, findings }: PageParts): AccuracyP
     "## By lead",
     picture("accuracy_leads.svg", leadPicture(dev)),
     leadsTable(dev, "found"),
+    livePage(live, records, streams),
     "## The last checkpoints of a training",
     BAND,
     bandTable(dev),

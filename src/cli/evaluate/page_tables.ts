@@ -20,14 +20,16 @@ const SHOWN_MAX = 5;
 /** Models whose losses are told task by task. */
 const TOLD_MAX = 3;
 
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A table in Markdown; the first column is of texts. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return MISSING;
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   const rule = header.map((_, i) => i === 0 ? "---" : "--:");
   return [line(header), line(rule), ...rows.map(line)].join("\n");
 }
 
-function fixed(value: number | null | undefined, places: number): string {
+/** A number with some places; a dash where there is none. */
+export function fixed(value: number | null | undefined, places: number): string {
   return value === null || value === undefined || !Number.isFinite(value)
     ? "–"
     : value.toFixed(places);

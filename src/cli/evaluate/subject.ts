@@ -60,6 +60,9 @@ export const PLAIN_COMMITTEE = "committee-plain";
 /** Begins the source of a checkpoint: the path of its weights follows. */
 export const CHECKPOINT_PREFIX = "@";
 
+/** Begins the source of a model that is fed sample by sample, as it is served: its name follows. */
+export const LIVE_PREFIX = "live:";
+
 /** Everything that can be evaluated, models first; those with networks where their weights are. */
 export function subjectNames(): string[] {
   serveShippedWeights();
@@ -75,7 +78,8 @@ function seasonsOf({ hint, season, step, slotS }: Trial): number[] {
   return [(hint === "none" ? 1 : season) * step * slotS];
 }
 
-function modelSubject(name: string, model: Model, source = name): Subject {
+/** A model that is put to the end of each context at once, or, live, goes through its samples. */
+function modelSubject(name: string, model: Model, source = name, isLive = false): Subject {
   return {
     name,
     source,
@@ -96,7 +100,7 @@ function modelSubject(name: string, model: Model, source = name): Subject {
       const times = timesS(timestampsNs, epochNs);
       const whole = model as Model & { stateOfContext?: unknown };
       let state: Tree;
-      if (typeof whole.stateOfContext === "function") {
+      if (!isLive && typeof whole.stateOfContext === "function") {
         state = whole.stateOfContext(config, times, trial.values);
       } else {
         state = model.initialState(config);
@@ -192,8 +196,16 @@ async function checkpointSubject(source: string): Promise<Subject> {
   return modelSubject(`${family}@${step}`, modelNamed(name) as Model, source);
 }
 
+/** The model of a name, the committee without its network too; undefined where it is a peer. */
+export function subjectModel(name: string): Model | undefined {
+  serveShippedWeights();
+  if (name === PLAIN_COMMITTEE) return MODELS[DEFAULT_MODEL]! as Model;
+  return modelNames().includes(name) ? modelNamed(name) as Model : undefined;
+}
+
 /**
- * Opens a subject by its source: a name, or {@linkcode CHECKPOINT_PREFIX} and a path.
+ * Opens a subject by its source: a name, {@linkcode LIVE_PREFIX} and a name, or
+ * {@linkcode CHECKPOINT_PREFIX} and a path.
  *
  * @returns null where it is a peer whose package is not installed
  * @throws {InvalidValueError} nothing has this name; the message lists what does
@@ -201,8 +213,10 @@ async function checkpointSubject(source: string): Promise<Subject> {
 export async function openSubject(source: string): Promise<Subject | null> {
   serveShippedWeights();
   if (source.startsWith(CHECKPOINT_PREFIX)) return await checkpointSubject(source);
-  if (source === PLAIN_COMMITTEE) return modelSubject(source, MODELS[DEFAULT_MODEL]! as Model);
-  if (modelNames().includes(source)) return modelSubject(source, modelNamed(source) as Model);
+  const isLive = source.startsWith(LIVE_PREFIX);
+  const name = isLive ? source.slice(LIVE_PREFIX.length) : source;
+  const model = subjectModel(name);
+  if (model !== undefined) return modelSubject(name, model, source, isLive);
   if (source === BASELINE || source === NAIVE) {
     return peerSubject(source, "1", ({ season, horizon }, context) =>
       seasonalNaive({

@@ -1,5 +1,6 @@
 /** What `evaluate` prints of what it measured. */
 import { formatNumber, formatTable } from "../table.ts";
+import type { LiveRecord } from "./live/run.ts";
 import type { AccuracyRecord } from "./record.ts";
 import { totalOf } from "./score.ts";
 import { SETTINGS } from "./settings.ts";
@@ -59,4 +60,21 @@ export function taskTable(
   for (const row of rows) if (!placeOf.has(key(row))) placeOf.set(key(row), placeOf.size);
   rows.sort((a, b) => placeOf.get(key(a))! - placeOf.get(key(b))!);
   return formatTable(BY_TASK, rows);
+}
+
+/** A row a stream that was followed. */
+export function streamsTable(records: readonly LiveRecord[]): string {
+  const rows = records.flatMap(({ model, streams }) =>
+    streams.map(({ name, samples, cells, needed, loss }) => {
+      const all = cells.flat();
+      const sum = (key: "count" | "inside80" | "inside95") =>
+        all.reduce((total, cell) => total + cell[key], 0);
+      const covers = [sum("inside80") / sum("count"), sum("inside95") / sum("count")];
+      return [model, name, String(samples), ...shown([...covers, needed, loss])];
+    })
+  );
+  return formatTable(
+    ["model", "stream", "samples", "cover80", "cover95", "factor", "loss"],
+    rows,
+  );
 }

@@ -35,8 +35,8 @@ function sizesOf(text: string, constants: Constants): (expression: string) => nu
     return Number(expandShader("expression", known, () => plain).split("value ")[1]);
   };
   for (const [, name, value] of text.matchAll(/const ([A-Z_]+) = ([\w *\/+()]+);/g)) {
-    // A number such as 1e3 is no size, and the template's arithmetic does not know it.
-    if (/\de/.test(value!)) continue;
+    // 1e3 and 0xff are no sizes, and the template's arithmetic does not know them.
+    if (/\d[ex]/.test(value!)) continue;
     const size = valueOf(value!);
     if (Number.isInteger(size)) known[name!] = size;
   }

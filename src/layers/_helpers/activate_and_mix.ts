@@ -1,11 +1,11 @@
 import type { RandomState } from "../../base/random.ts";
 import { type Device, type DeviceTensor, openCpu } from "../../device/mod.ts";
 import type { ActivationParams } from "../../ops/activation.ts";
-import { activation, gate, matmul, runOp } from "../../ops/mod.ts";
+import { activation, gate, runOp } from "../../ops/mod.ts";
 import type { OpInput } from "../../ops/mod.ts";
 import { type FloatArray, type Tensor, tensorOf } from "../../tensor/tensor.ts";
 import { filled, uniform } from "./init.ts";
-import { need, operand } from "./tensors.ts";
+import { linear } from "./linear.ts";
 
 /** What an S4 block's configuration says of this part. */
 interface MixConfig {
@@ -41,9 +41,7 @@ export function activateAndMix(
     out = runOp(device, activation, { x: out }, { kind: config.activation }).y;
   }
   if (!config.mix) return out;
-  const b = operand(need(tensors, "mixWeight"), y.dtype);
-  const bias = operand(need(tensors, "mixBias"), y.dtype);
-  const mixed = runOp(device, matmul, { a: out, b, bias }, { transposeB: true }).c;
+  const mixed = linear(device, tensors, out, "mixWeight", "mixBias");
   return runOp(device, gate, { y: mixed }, { activation: "sigmoid" }).out;
 }
 

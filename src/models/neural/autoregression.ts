@@ -114,32 +114,44 @@ export function solve(numbers: Float64Array, at: number, spread: number): void {
   numbers[at + PHI_2] = phi2;
 }
 
-/**
- * What is expected `lead` slots after the newest value; between two slots on the line.
- *
- * @param summed  the sum of the values up to there instead of the value
- */
-export function expected(
-  numbers: Float64Array,
-  at: number,
-  lead: number,
-  summed: boolean,
-): number {
-  const phi1 = numbers[at + PHI_1]!;
-  const phi2 = numbers[at + PHI_2]!;
-  const told = Math.min(lead, AR_SLOTS_MAX);
-  const whole = Math.floor(told);
-  let y = numbers[at + NEWEST]!;
-  let before = numbers[at + BEFORE]!;
-  let sum = 0;
-  for (let step = 0; step < whole; step++) {
-    const next = phi1 * y + phi2 * before;
-    before = y;
-    y = next;
-    sum += next;
+/** What an autoregression expects after its newest value; it goes as far as it is asked for. */
+export class ArPath {
+  readonly #phi1: number;
+  readonly #phi2: number;
+  readonly #summed: boolean;
+  /** Expected values by slot from the newest one on, and their sums up to there. */
+  readonly #values: number[];
+  readonly #sums: number[] = [0];
+  #before: number;
+
+  /** @param summed  tells the sum of the values up to a lead instead of the value */
+  constructor(numbers: Float64Array, at: number, summed: boolean) {
+    this.#phi1 = numbers[at + PHI_1]!;
+    this.#phi2 = numbers[at + PHI_2]!;
+    this.#summed = summed;
+    this.#values = [numbers[at + NEWEST]!];
+    this.#before = numbers[at + BEFORE]!;
   }
-  const share = told - whole;
-  if (share === 0) return summed ? sum : y;
-  const next = phi1 * y + phi2 * before;
-  return summed ? sum + share * next : y + share * (next - y);
+
+  #reach(slots: number): void {
+    for (let known = this.#values.length - 1; known < slots; known++) {
+      const y = this.#values[known]!;
+      const next = this.#phi1 * y + this.#phi2 * this.#before;
+      this.#before = y;
+      this.#values.push(next);
+      this.#sums.push(this.#sums[known]! + next);
+    }
+  }
+
+  /** What is expected `lead` slots after the newest value; between two slots on the line. */
+  expected(lead: number): number {
+    const told = Math.min(lead, AR_SLOTS_MAX);
+    const whole = Math.floor(told);
+    const share = told - whole;
+    this.#reach(share === 0 ? whole : whole + 1);
+    const here = this.#summed ? this.#sums[whole]! : this.#values[whole]!;
+    if (share === 0) return here;
+    const next = this.#values[whole + 1]!;
+    return this.#summed ? here + share * next : here + share * (next - here);
+  }
 }

@@ -19,7 +19,7 @@ import type { S5Config } from "../../layers/s5.ts";
 import { NORM_EPS } from "../backbone.ts";
 import type { BackboneConfig } from "../backbone_config.ts";
 import { FastMamba, fastMambaBytes } from "./fast_mamba.ts";
-import { BLOCK_ROWS, type FastMixer, needTensor, type Tensors } from "./fast_mixer.ts";
+import { BLOCK_ROWS, type FastMixer, lastRows, needTensor, type Tensors } from "./fast_mixer.ts";
 import { FastS5, fastS5Bytes } from "./fast_s5.ts";
 
 /** Which clock a layer runs on: elapsed slots, or elapsed slots by the season. */
@@ -74,7 +74,8 @@ export function fastBodyBytes(config: BackboneConfig): number {
   const rows = (count: number) => denseBytes(BLOCK_ROWS * count);
   const around = denseMatrixBytes(width, feature) + denseMatrixBytes(output.size, width) +
     denseBytes(output.size) + 3 * denseBytes(width);
-  const scratch = rows(feature) + 3 * rows(width) + rows(2 * mlp) + rows(mlp) + rows(output.size);
+  const scratch = rows(feature) + 3 * rows(width) + rows(2 * mlp) + rows(mlp) +
+    denseBytes(output.size);
   const ofLayer = denseMatrixBytes(2 * mlp, width) + denseMatrixBytes(width, mlp) +
     4 * denseBytes(width);
   return config.layers.reduce(
@@ -142,7 +143,8 @@ export class FastBody {
     const rows = (count: number) => unit.floats(BLOCK_ROWS * count);
     this.#given = rows(this.#feature);
     [this.#x, this.#u, this.#y] = [rows(width), rows(width), rows(width)];
-    [this.#up, this.#gated, this.#out] = [rows(2 * mlp), rows(mlp), rows(output.size)];
+    [this.#up, this.#gated] = [rows(2 * mlp), rows(mlp)];
+    this.#out = unit.floats(output.size);
   }
 
   #normOf(tensors: Tensors, name: string): Norm {
@@ -159,7 +161,7 @@ export class FastBody {
    * @param tokens                                                    [count, feature]
    * @param elapsed   slots since the sample before                              [count]
    * @param seasonal  the same on the season's clock                             [count]
-   * @param hidden    when given, receives the outputs                  [count, output]
+   * @param hidden    when given, receives the output after the last sample      [output]
    */
   absorb(
     state: Float32Array,
@@ -170,50 +172,61 @@ export class FastBody {
     hidden?: Float32Array,
   ): void {
     const unit = this.#unit;
-    const [feature, size] = [this.#feature, this.#config.output.size];
+    const { width } = this.#config;
+    const feature = this.#feature;
     for (let from = 0; from < count; from += BLOCK_ROWS) {
       const rows = Math.min(BLOCK_ROWS, count - from);
       this.#given.set(tokens.subarray(from * feature, (from + rows) * feature));
       unit.product(this.#x, this.#given, this.#input.matrix, rows, this.#input.bias);
-      this.#advance(state, elapsed, seasonal, from, rows);
-      if (hidden === undefined) continue;
-      this.#normalise(this.#norm, rows);
-      unit.product(this.#out, this.#u, this.#output.matrix, rows, this.#output.bias);
-      hidden.set(this.#out.subarray(0, rows * size), from * size);
+      const isWanted = hidden !== undefined && from + rows === count;
+      this.#advance(state, elapsed, seasonal, from, rows, isWanted ? 1 : 0);
+      if (!isWanted) continue;
+      this.#normalise(this.#norm, rows, 1);
+      const last = lastRows(this.#u, width, rows, 1);
+      unit.product(this.#out, last, this.#output.matrix, 1, this.#output.bias);
+      hidden.set(this.#out);
     }
   }
 
-  /** Every layer in turn: x += member(norm(x)), x += down·(value·silu(gate)). */
+  /**
+   * Every layer in turn: x += member(norm(x)), x += down·(value·silu(gate)). Of the last layer only
+   * the state is needed, and the last `wanted` rows of x.
+   */
   #advance(
     state: Float32Array,
     elapsed: ArrayLike<number>,
     seasonal: ArrayLike<number>,
     from: number,
     rows: number,
+    wanted: number,
   ): void {
     const unit = this.#unit;
     const { width, mlp } = this.#config;
     const [x, u, y] = [this.#x, this.#u, this.#y];
+    const end = this.#layers.at(-1);
     let at = 0;
     for (const layer of this.#layers) {
+      const count = layer === end ? wanted : rows;
       const part = state.subarray(at, at += layer.mixer.stateLength);
       const clock = layer.clock === "season" ? seasonal : elapsed;
-      this.#normalise(layer.norm, rows);
-      layer.mixer.mix(y, u, part, clock, from, rows);
-      for (let i = 0; i < rows * width; i++) x[i] = x[i]! + y[i]!;
-      if (layer.mlp === null) continue;
-      this.#normalise(layer.mlp.norm, rows);
-      unit.product(this.#up, u, layer.mlp.up, rows);
-      unit.gateHalves("silu", this.#gated, this.#up, rows, mlp);
-      unit.addProduct(x, this.#gated, layer.mlp.down, rows);
+      this.#normalise(layer.norm, rows, rows);
+      layer.mixer.mix(y, u, part, clock, from, rows, count);
+      for (let i = (rows - count) * width; i < rows * width; i++) x[i] = x[i]! + y[i]!;
+      if (layer.mlp === null || count === 0) continue;
+      this.#normalise(layer.mlp.norm, rows, count);
+      unit.product(this.#up, lastRows(u, width, rows, count), layer.mlp.up, count);
+      unit.gateHalves("silu", this.#gated, this.#up, count, mlp);
+      unit.addProduct(lastRows(x, width, rows, count), this.#gated, layer.mlp.down, count);
     }
   }
 
-  /** u = norm(x). */
-  #normalise(norm: Norm, rows: number): void {
-    const [x, u] = [this.#x, this.#u];
-    if (norm === null) u.set(x.subarray(0, rows * this.#config.width));
-    else if (norm.bias === undefined) this.#unit.rmsNorm(u, x, norm.weight, rows, NORM_EPS);
-    else this.#unit.layerNorm(u, x, norm.weight, norm.bias, rows, NORM_EPS);
+  /** u = norm(x) for the last `count` of the rows. */
+  #normalise(norm: Norm, rows: number, count: number): void {
+    const { width } = this.#config;
+    const x = lastRows(this.#x, width, rows, count);
+    const u = lastRows(this.#u, width, rows, count);
+    if (norm === null) u.set(x.subarray(0, count * width));
+    else if (norm.bias === undefined) this.#unit.rmsNorm(u, x, norm.weight, count, NORM_EPS);
+    else this.#unit.layerNorm(u, x, norm.weight, norm.bias, count, NORM_EPS);
   }
 }

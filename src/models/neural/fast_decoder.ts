@@ -17,36 +17,33 @@ const BLOCK_LEADS = 64;
 
 /** Logits of the anchors, the spread, the levels. */
 const COLUMNS = ANCHORS + 1 + LEVELS.length;
-const MIDDLE = LEVELS.length >> 1;
 
 /**
- * Where leads are decoded roughly: every one of the first, every second one after them, every third
+ * Where leads are decoded roughly: every one of the first, every second one after them, every sixth
  * one from there on. Between two such the columns lie on a straight line, and are mixed with each
  * lead's own anchors.
  */
 const EVERY_LEAD = 4;
 const EVERY_SECOND_LEAD = 12;
+const FAR_STRIDE = 6;
 
 /** The rows among `count` that are decoded themselves; the last one always is. */
 export function knotRows(count: number): number[] {
   const knots: number[] = [];
   for (let row = 0; row < count - 1;) {
     knots.push(row);
-    row += row < EVERY_LEAD - 1 ? 1 : row < EVERY_SECOND_LEAD - 1 ? 2 : 3;
+    row += row < EVERY_LEAD - 1 ? 1 : row < EVERY_SECOND_LEAD - 1 ? 2 : FAR_STRIDE;
   }
   return [...knots, count - 1];
 }
-
-/** As in src/ops/anchor_mixture.ts. */
-const SPREAD_MAX = 5;
-const RAW_SHIFT = 0.5;
 
 /** Bytes of weights and scratch that {@linkcode FastDecoder} places. */
 export function fastDecoderBytes(head: number): number {
   const matrices = denseMatrixBytes(head, LEAD_FEATURES) + denseMatrixBytes(head, head) +
     denseMatrixBytes(COLUMNS, head);
-  const scratch = denseBytes(BLOCK_LEADS * LEAD_FEATURES) + 2 * denseBytes(BLOCK_LEADS * head) +
-    denseBytes(BLOCK_LEADS * COLUMNS);
+  const rows = (count: number) => denseBytes(BLOCK_LEADS * count);
+  const mixed = 2 * rows(ANCHORS) + rows(1) + rows(LEVELS.length) + denseBytes(LEVELS.length);
+  const scratch = rows(LEAD_FEATURES) + 2 * rows(head) + rows(COLUMNS) + mixed;
   return matrices + denseBytes(head) + denseBytes(COLUMNS) + scratch;
 }
 
@@ -63,6 +60,8 @@ export class FastDecoder {
   readonly #z: Float32Array;
   readonly #mixed: Float32Array;
   readonly #columns: Float32Array;
+  /** What the mixture takes and gives. */
+  readonly #mixture: Record<"anchors" | "valid" | "scale" | "q" | "offsets", Float32Array>;
   /** Columns of all leads where only some are decoded. */
   #between = new Float32Array(BLOCK_LEADS * COLUMNS);
   #knots: readonly number[] = [];
@@ -82,6 +81,13 @@ export class FastDecoder {
     this.#z = unit.floats(BLOCK_LEADS * head);
     this.#mixed = unit.floats(BLOCK_LEADS * head);
     this.#columns = unit.floats(BLOCK_LEADS * COLUMNS);
+    this.#mixture = {
+      anchors: unit.floats(BLOCK_LEADS * ANCHORS),
+      valid: unit.floats(BLOCK_LEADS * ANCHORS),
+      scale: unit.floats(BLOCK_LEADS),
+      q: unit.floats(BLOCK_LEADS * LEVELS.length),
+      offsets: unit.floats(LEVELS.length),
+    };
   }
 
   /**
@@ -98,9 +104,7 @@ export class FastDecoder {
         leads.features.subarray(from * LEAD_FEATURES, (from + rows) * LEAD_FEATURES),
       );
       this.#block(hidden, rows);
-      for (let row = 0; row < rows; row++) {
-        this.#mixture(leads, from + row, this.#columns, row * COLUMNS);
-      }
+      this.#mix(leads, from, rows);
     }
     return quantiles;
   }
@@ -123,7 +127,11 @@ export class FastDecoder {
       }
     }
     for (let i = 1; i < knots.length; i++) this.#fillBetween(knots[i - 1]!, knots[i]!);
-    for (let row = 0; row < count; row++) this.#mixture(leads, row, between, row * COLUMNS);
+    for (let from = 0; from < count; from += BLOCK_LEADS) {
+      const rows = Math.min(BLOCK_LEADS, count - from);
+      this.#columns.set(between.subarray(from * COLUMNS, (from + rows) * COLUMNS));
+      this.#mix(leads, from, rows);
+    }
     return quantiles;
   }
 
@@ -160,47 +168,14 @@ export class FastDecoder {
     unit.product(this.#columns, mixed, this.#out, rows, this.#outBias);
   }
 
-  /** Equation: src/ops/anchor_mixture.ts. */
-  #mixture(
-    { anchors, valid, scale }: LeadRows,
-    row: number,
-    columns: Float32Array,
-    at: number,
-  ): void {
-    const first = row * ANCHORS;
-    let most = -Infinity;
-    for (let i = 0; i < ANCHORS; i++) {
-      if (valid[first + i]! > 0.5) most = Math.max(most, columns[at + i]!);
-    }
-    let total = 0;
-    let base = 0;
-    for (let i = 0; i < ANCHORS; i++) {
-      if (!(valid[first + i]! > 0.5)) continue;
-      const weight = Math.exp(columns[at + i]! - most);
-      total += weight;
-      base += weight * anchors[first + i]!;
-    }
-    if (total > 0) base /= total;
-    const spread = Math.min(Math.max(columns[at + ANCHORS]!, -SPREAD_MAX), SPREAD_MAX);
-    const gain = scale[row]! * Math.exp(spread);
-    const raw = at + ANCHORS + 1;
-    const out = this.#quantiles;
-    const to = row * LEVELS.length;
-    const middle = columns[raw + MIDDLE]!;
-    out[to + MIDDLE] = base + gain * middle;
-    let offset = middle;
-    for (let k = MIDDLE + 1; k < LEVELS.length; k++) {
-      offset += softplus(columns[raw + k]! - RAW_SHIFT);
-      out[to + k] = base + gain * offset;
-    }
-    offset = middle;
-    for (let k = MIDDLE - 1; k >= 0; k--) {
-      offset -= softplus(columns[raw + k]! - RAW_SHIFT);
-      out[to + k] = base + gain * offset;
-    }
+  /** Mixes leads `from … from + rows − 1`, whose columns are the first rows of `#columns`. */
+  #mix(leads: LeadRows, from: number, rows: number): void {
+    const { anchors, valid, scale, q } = this.#mixture;
+    const [first, last] = [from * ANCHORS, (from + rows) * ANCHORS];
+    anchors.set(leads.anchors.subarray(first, last));
+    valid.set(leads.valid.subarray(first, last));
+    scale.set(leads.scale.subarray(from, from + rows));
+    this.#unit.anchorMixture({ ...this.#mixture, z: this.#columns }, rows, ANCHORS);
+    this.#quantiles.set(q.subarray(0, rows * LEVELS.length), from * LEVELS.length);
   }
-}
-
-function softplus(x: number): number {
-  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 }

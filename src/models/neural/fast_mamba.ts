@@ -6,7 +6,7 @@ import {
   type DenseUnit,
 } from "../../device/mod.ts";
 import type { MambaConfig } from "../../layers/mamba.ts";
-import { BLOCK_ROWS, type FastMixer, needTensor, type Tensors } from "./fast_mixer.ts";
+import { BLOCK_ROWS, type FastMixer, lastRows, needTensor, type Tensors } from "./fast_mixer.ts";
 
 /** Sizes that follow from a configuration. */
 function sizesOf({ feature, expand, state, dtRank, width }: MambaConfig) {
@@ -94,9 +94,10 @@ export class FastMamba implements FastMixer {
     clock: ArrayLike<number>,
     from: number,
     rows: number,
+    wanted: number,
   ): void {
     const unit = this.#unit;
-    const { dtRank } = this.#config;
+    const { dtRank, feature } = this.#config;
     const { inner, selected, past } = sizesOf(this.#config);
     const [x, z, y, delta, low] = [this.#x, this.#z, this.#y, this.#delta, this.#low];
     unit.product(this.#both, u, this.#inProj, rows, this.#inBias);
@@ -115,8 +116,11 @@ export class FastMamba implements FastMixer {
     states.set(own);
     for (let row = 0; row < rows; row++) this.#select(clock[from + row]!, row);
     own.set(states);
-    unit.gate("silu", y, y, z, rows, inner);
-    unit.product(out, y, this.#outProj, rows, this.#outBias);
+    if (wanted === 0) return;
+    const gated = lastRows(y, inner, rows, wanted);
+    unit.gate("silu", gated, gated, lastRows(z, inner, rows, wanted), wanted, inner);
+    const last = lastRows(out, feature, rows, wanted);
+    unit.product(last, gated, this.#outProj, wanted, this.#outBias);
   }
 
   /** The convolution of one sample, and its gate's input. */

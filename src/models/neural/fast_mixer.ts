@@ -21,9 +21,10 @@ export interface FastMixer {
   /**
    * y = layer(u) for the samples `from` to `from + rows` of a run, at most {@linkcode BLOCK_ROWS}.
    *
-   * @param y      written, another array than u                          [rows, feature]
-   * @param state  advanced in place                                        [stateLength]
-   * @param clock  elapsed time of each sample of the run
+   * @param y       written in its last `wanted` rows, another array than u  [rows, feature]
+   * @param state   advanced in place, over all rows                           [stateLength]
+   * @param clock   elapsed time of each sample of the run
+   * @param wanted  rows at the end whose y is asked for
    */
   mix(
     y: Float32Array,
@@ -32,5 +33,16 @@ export interface FastMixer {
     clock: ArrayLike<number>,
     from: number,
     rows: number,
+    wanted: number,
   ): void;
+}
+
+/** The last `wanted` of `rows` rows. */
+export function lastRows(
+  array: Float32Array,
+  width: number,
+  rows: number,
+  wanted: number,
+): Float32Array {
+  return wanted === rows ? array : array.subarray((rows - wanted) * width, rows * width);
 }

@@ -8,7 +8,7 @@ import {
 import type { S5Config } from "../../layers/s5.ts";
 import { discretizeDiagonal } from "../../ssm/discretize.ts";
 import type { FloatArray, Tensor } from "../../tensor/tensor.ts";
-import { BLOCK_ROWS, type FastMixer, needTensor, type Tensors } from "./fast_mixer.ts";
+import { BLOCK_ROWS, type FastMixer, lastRows, needTensor, type Tensors } from "./fast_mixer.ts";
 
 /** Elapsed times whose transitions a layer keeps. */
 export const TRANSITIONS_MAX = 256;
@@ -131,6 +131,7 @@ export class FastS5 implements FastMixer {
     clock: ArrayLike<number>,
     from: number,
     rows: number,
+    wanted: number,
   ): void {
     const unit = this.#unit;
     const pairs = this.#pairs;
@@ -140,12 +141,14 @@ export class FastS5 implements FastMixer {
     for (let row = 0; row < rows; row++) {
       scanRow(this.#transitionAfter(clock[from + row]!), state, pairs, row * state.length);
     }
-    for (let row = 0; row < rows; row++) {
+    if (wanted === 0) return;
+    for (let row = rows - wanted; row < rows; row++) {
       const at = row * feature;
       for (let d = 0; d < feature; d++) y[at + d] = D[d]! * u[at + d]!;
     }
-    unit.addProduct(y, pairs, this.#readout, rows);
-    this.#activate(y, rows);
+    const out = lastRows(y, feature, rows, wanted);
+    unit.addProduct(out, lastRows(pairs, state.length, rows, wanted), this.#readout, wanted);
+    this.#activate(out, wanted);
   }
 
   /** y ← act(y), as the layer has it. */

@@ -68,6 +68,7 @@ import { squash, within } from "./squash.ts";
 
 export { featureStart, type FeatureState, seasonClock } from "./feature_state.ts";
 export { takeAnchors, takeLead } from "./lead_features.ts";
+export { leadOrigin } from "./lead_origin.ts";
 
 /** Values beyond this count as this: their squares are still numbers. */
 export const VALUE_MAX = 1e140;

@@ -1,41 +1,23 @@
 import { InvalidValueError } from "../../base/errors.ts";
-import { expected, isKnown, persistence } from "./autoregression.ts";
+import { AR_SLOTS_MAX } from "./autoregression.ts";
 import {
-  AR_RESIDUALS,
-  AR_STEPS,
   ERROR,
   ERROR_2,
   FAST,
   type FeatureState,
   KEPT,
   KEPT_2,
-  LOG_SEASON,
   MEAN,
-  MINIMUM,
-  ORIGIN,
   SEASON,
   SEASON_2,
-  WEIGHT,
   WEIGHT_SEASON,
 } from "./feature_state.ts";
-import { reachesBack, reachOf, valueBack } from "./history.ts";
 import { writeLeadBasis, writePhase } from "./lead_basis.ts";
 import { type PhasePast, phasePastInto, seasonsIn } from "./profile.ts";
-import {
-  countFeature,
-  driftOf,
-  momentumOf,
-  profileSize,
-  seasonalSize,
-  secondProfileSize,
-  secondSize,
-  spreadOf,
-  stepSize,
-  TINY,
-  trendOf,
-} from "./sizes.ts";
+import { seasonalSize, stepSize, TINY } from "./sizes.ts";
 import { ANCHORS, LEAD_FEATURES, LEAD_SCALARS, type LeadRows } from "./shapes.ts";
 import { squash, within } from "./squash.ts";
+import { type LeadOrigin, leadOrigin } from "./lead_origin.ts";
 
 /** The seasonal trend is carried on for this many seasons at most. */
 const TREND_SEASONS_MAX = 8;
@@ -46,9 +28,6 @@ const DAMPING_SLOW = 0.95;
 
 /** Anchors lie within this many units of the last value. */
 export const ANCHOR_MAX = 1e4;
-
-/** The smallest scale, as a share of the spread. */
-const SCALE_OF_SPREAD = 0.02;
 
 /** The unit: what the naive error grows to without a season, and the share that is always added. */
 const UNIT_OF_SPREAD_MAX = 1.5;
@@ -77,8 +56,19 @@ function damped(phi: number, lead: number): number {
   return phi * (1 - phi ** lead) / (1 - phi);
 }
 
+/** The same at whole leads, which most are. */
+const DAMPED_FAST = Float64Array.from(
+  { length: AR_SLOTS_MAX + 1 },
+  (_, lead) => damped(DAMPING_FAST, lead),
+);
+const DAMPED_SLOW = DAMPED_FAST.map((_, lead) => damped(DAMPING_SLOW, lead));
+
+/** Places of the scalars that are the same for all leads. */
+const SHARED_FROM = 8;
+
 /** Candidates 4 to 8, 12, 15 and 19: of the first season. */
-function firstSeason(state: FeatureState, lead: number, last: number, told: number): void {
+function firstSeason(origin: LeadOrigin, lead: number, told: number): void {
+  const { state, last, residuals, first } = origin;
   const { numbers } = state;
   const season = numbers[SEASON]!;
   past.exists = false;
@@ -87,32 +77,27 @@ function firstSeason(state: FeatureState, lead: number, last: number, told: numb
   for (let i = 4; i <= 8; i++) exists[i] = found;
   exists[12] = found;
   exists[15] = found;
-  exists[19] = found === 1 && isKnown(numbers, AR_RESIDUALS) ? 1 : 0;
+  exists[19] = found === 1 && residuals !== null ? 1 : 0;
   if (!past.exists) return;
-  // Before a whole season has been seen, the level error is that at the oldest value.
-  const ago = Math.min(season, reachOf(numbers));
-  const seasonAgo = valueBack(state, ago);
   const seasons = Math.min(seasonsIn(lead, season), TREND_SEASONS_MAX);
-  const trend = trendOf(numbers) * seasons;
+  const trend = origin.trend * seasons;
   const error = numbers[ERROR]!;
   candidates[4] = past.newest - last;
   candidates[5] = past.mean - last;
-  candidates[6] = past.newest - seasonAgo;
+  candidates[6] = past.newest - first.value;
   candidates[7] = past.mean + error - last;
   candidates[8] = past.newest + trend - last;
   candidates[12] = past.mean + 0.5 * trend + error - last;
-  candidates[19] = past.mean + expected(numbers, AR_RESIDUALS, told, false) - last;
-  const mean = past.mean;
-  phasePastInto(state, ago, season, numbers[KEPT]!, past);
-  candidates[15] = mean - past.mean;
+  candidates[15] = Number.isNaN(first.mean) ? 0 : past.mean - first.mean;
+  if (residuals !== null) candidates[19] = past.mean + residuals.expected(told) - last;
 }
 
 /** Candidates 9 to 11, 13 and 14: of the second season. */
-function secondSeason(state: FeatureState, lead: number, last: number): void {
+function secondSeason({ state, last, second }: LeadOrigin, lead: number): void {
   const { numbers } = state;
   const season = numbers[SEASON_2]!;
   past.exists = false;
-  if (season > 0 && reachesBack(numbers, season)) {
+  if (!Number.isNaN(second.value)) {
     phasePastInto(state, phaseLag(lead, season), season, numbers[KEPT_2]!, past);
   }
   const found = past.exists ? 1 : 0;
@@ -122,32 +107,31 @@ function secondSeason(state: FeatureState, lead: number, last: number): void {
   if (!past.exists) return;
   candidates[9] = past.newest - last;
   candidates[10] = past.mean - last;
-  candidates[11] = past.newest - valueBack(state, season);
+  candidates[11] = past.newest - second.value;
   candidates[13] = past.mean + numbers[ERROR_2]! - last;
-  const mean = past.mean;
-  phasePastInto(state, season, season, numbers[KEPT_2]!, past);
-  candidates[14] = mean - past.mean;
+  candidates[14] = past.mean - second.mean;
 }
 
 /** The candidate forecasts of a lead, less the last value; `told` is as far as a change goes on. */
-function gatherCandidates(state: FeatureState, lead: number, last: number, told: number): void {
-  const { numbers } = state;
+function gatherCandidates(origin: LeadOrigin, lead: number, told: number): void {
+  const { state: { numbers }, last, momentum, steps, residuals } = origin;
   candidates.fill(0);
   exists.fill(1, 0, 4);
   candidates[1] = numbers[FAST]! - last;
   candidates[2] = numbers[MEAN]! - last;
-  candidates[3] = driftOf(numbers) * told;
-  candidates[16] = momentumOf(numbers, false) * damped(DAMPING_FAST, told);
-  candidates[17] = momentumOf(numbers, true) * damped(DAMPING_SLOW, told);
+  candidates[3] = origin.drift * told;
+  const isTold = Number.isInteger(told) && told <= AR_SLOTS_MAX;
+  candidates[16] = momentum.fast * (isTold ? DAMPED_FAST[told]! : damped(DAMPING_FAST, told));
+  candidates[17] = momentum.slow * (isTold ? DAMPED_SLOW[told]! : damped(DAMPING_SLOW, told));
   exists.fill(1, 16, 18);
-  exists[18] = isKnown(numbers, AR_STEPS) ? 1 : 0;
-  if (exists[18] === 1) candidates[18] = expected(numbers, AR_STEPS, told, true);
-  firstSeason(state, lead, last, told);
-  if (numbers[SEASON] === 0 && isKnown(numbers, AR_RESIDUALS)) {
+  exists[18] = steps !== null ? 1 : 0;
+  if (steps !== null) candidates[18] = steps.expected(told);
+  firstSeason(origin, lead, told);
+  if (numbers[SEASON] === 0 && residuals !== null) {
     exists[19] = 1;
-    candidates[19] = numbers[MEAN]! + expected(numbers, AR_RESIDUALS, told, false) - last;
+    candidates[19] = numbers[MEAN]! + residuals.expected(told) - last;
   }
-  secondSeason(state, lead, last);
+  secondSeason(origin, lead);
 }
 
 /** The seasonal-naive error expected at a lead: of a random walk where there is no season. */
@@ -160,21 +144,6 @@ function unitOf(numbers: Float64Array, lead: number, spread: number): number {
   return naive + UNIT_OF_SPREAD * spread + TINY;
 }
 
-function halfLog(ratio: number): number {
-  return 0.5 * Math.log(ratio);
-}
-
-/** The smallest of the sizes that anchors are measured by, not below a share of the spread. */
-function scaleOf(numbers: Float64Array, spread: number): number {
-  const smallest = Math.min(
-    stepSize(numbers, spread),
-    seasonalSize(numbers, spread),
-    profileSize(numbers, spread),
-    secondSize(numbers, spread),
-  );
-  return Math.max(smallest, SCALE_OF_SPREAD * spread);
-}
-
 /**
  * Writes what a lead's own columns are mixed with: anchors, which of them exist, scale and unit. It
  * is all that a lead needs whose columns are drawn between those of two others.
@@ -182,6 +151,7 @@ function scaleOf(numbers: Float64Array, spread: number): number {
  * @param lead  slots after the newest sample, > 0; may be fractional and beyond any season
  * @param out   row `row` of it is written, but for the features
  * @param most  changes are carried on for this many slots at most
+ * @param origin  what {@linkcode leadOrigin} made of the state as it stands, for many leads at once
  * @throws {InvalidValueError} the lead is not a finite number above 0, or there is no sample yet
  */
 export function takeAnchors(
@@ -190,24 +160,20 @@ export function takeAnchors(
   out: LeadRows,
   row: number,
   most = Infinity,
+  origin = leadOrigin(state),
 ): void {
-  const { numbers } = state;
   if (!(lead > 0 && Number.isFinite(lead))) {
     throw new InvalidValueError("lead", String(lead), "a finite number of slots above 0");
   }
-  if (numbers[WEIGHT] === 0) {
-    throw new InvalidValueError("state", "without samples", "a state with a sample");
-  }
-  const spread = spreadOf(numbers);
-  const unit = unitOf(numbers, lead, spread);
-  gatherCandidates(state, lead, state.last - numbers[ORIGIN]!, Math.min(lead, most));
+  const unit = unitOf(state.numbers, lead, origin.spread);
+  gatherCandidates(origin, lead, Math.min(lead, most));
   const { anchors, valid } = out;
   for (let i = 0; i < ANCHORS; i++) {
     const there = exists[i] === 1;
     valid[row * ANCHORS + i] = there ? 1 : 0;
     anchors[row * ANCHORS + i] = within((there ? candidates[i]! : 0) / unit, ANCHOR_MAX);
   }
-  out.scale[row] = scaleOf(numbers, spread) / unit;
+  out.scale[row] = origin.scale / unit;
   out.unit[row] = unit;
 }
 
@@ -221,6 +187,7 @@ export function takeAnchors(
  * @param out   row `row` of it is written
  * @param most  the lead is told as this at most, and changes are carried on so far; phases and
  *              what the past says of them stay those of the lead
+ * @param origin  what {@linkcode leadOrigin} made of the state as it stands, for many leads at once
  * @throws {InvalidValueError} the lead is not a finite number above 0, or there is no sample yet
  */
 export function takeLead(
@@ -229,12 +196,11 @@ export function takeLead(
   out: LeadRows,
   row: number,
   most = Infinity,
+  origin = leadOrigin(state),
 ): void {
-  takeAnchors(state, lead, out, row, most);
+  takeAnchors(state, lead, out, row, most, origin);
   const { numbers } = state;
-  const spread = spreadOf(numbers);
-  const scale = scaleOf(numbers, spread);
-  const last = state.last - numbers[ORIGIN]!;
+  const { scale } = origin;
   const { features } = out;
   let at = row * LEAD_FEATURES;
   // The candidates are those that the anchors were made of.
@@ -254,16 +220,7 @@ export function takeLead(
   features[at + 1] = 1 / Math.sqrt(told);
   features[at + 2] = season > 0 ? Math.min(lead / season, SEASONS_TOLD_MAX) : 0;
   features[at + 3] = season2 > 0 ? Math.min(lead / season2, SEASONS_2_TOLD_MAX) : 0;
-  features[at + 8] = halfLog(stepSize(numbers, spread) / scale);
-  features[at + 9] = halfLog(seasonalSize(numbers, spread) / scale);
-  features[at + 10] = halfLog(profileSize(numbers, spread) / scale);
-  features[at + 11] = halfLog(secondSize(numbers, spread) / scale);
-  features[at + 12] = halfLog(spread / scale);
-  features[at + 13] = numbers[LOG_SEASON]!;
-  features[at + 14] = countFeature(numbers);
-  features[at + 15] = 0.3 * squash((last - numbers[MINIMUM]!) / scale);
-  features[at + 16] = halfLog(secondProfileSize(numbers, spread) / scale);
-  features[at + 17] = persistence(numbers, AR_RESIDUALS);
+  features.set(origin.scalars, at + SHARED_FROM);
   writeLeadBasis(features, at + LEAD_SCALARS, told, lead, season);
   writePhase(features, at + 4, at + LEAD_SCALARS, season > 0);
 }

@@ -37,7 +37,12 @@ import {
 import { expectAxis, type Shape } from "../../tensor/shape.ts";
 import { asDtype, type Dtype, type FloatArray, reshape, type Tensor } from "../../tensor/tensor.ts";
 import { tensorOf } from "../../tensor/tensor.ts";
-import { backboneOf, type BackboneOptions, type BackboneTensors } from "../backbone.ts";
+import {
+  type Backbone,
+  backboneOf,
+  type BackboneOptions,
+  type BackboneTensors,
+} from "../backbone.ts";
 import { backboneConfigOf, type NeuralConfig } from "./config.ts";
 import { decoderShapes, neuralTensors } from "./init.ts";
 import { ANCHORS, LEAD_FEATURES, type LeadRows, TOKEN_FEATURES } from "./shapes.ts";
@@ -224,11 +229,34 @@ export function clocksOf<T>({ kind, depth }: NeuralConfig, elapsed: T, seasonal:
   return Array.from({ length: depth }, (_, layer) => isSeasonal(layer) ? seasonal : elapsed);
 }
 
-/** The network of a configuration, whole and checked as {@linkcode parseNeural} gives it. */
-export function networkOf(config: NeuralConfig): Network {
-  const backbone = backboneOf(backboneConfigOf(config));
+/** A backbone with the decoder after it. */
+class DecodedBackbone implements Network {
+  readonly config: NeuralConfig;
+  readonly #backbone: Backbone;
 
-  function forward(
+  constructor(config: NeuralConfig) {
+    this.config = config;
+    this.#backbone = backboneOf(backboneConfigOf(config));
+  }
+
+  init(random: RandomState): Record<string, Tensor> {
+    return neuralTensors(this.config, this.#backbone, random);
+  }
+
+  *shapes(): Iterable<readonly [name: string, shape: Shape]> {
+    yield* this.#backbone.shapes();
+    yield* decoderShapes(this.config);
+  }
+
+  initialState(batch = 1, dtype: Dtype = "f32"): LayerState {
+    return this.#backbone.initialState(batch, dtype);
+  }
+
+  stateBytes(dtype: Dtype = "f32"): number {
+    return this.#backbone.stateBytes(1, dtype);
+  }
+
+  forward(
     device: Device,
     tensors: BackboneTensors,
     input: NeuralInput,
@@ -244,13 +272,13 @@ export function networkOf(config: NeuralConfig): Network {
     const clock = (data: Float32Array) => of([batch, length], data);
     try {
       const tokens = up([batch, length, TOKEN_FEATURES], input.tokens);
-      const { y, state } = backbone.forward(scope, tensors, tokens, {
-        dtScale: clocksOf(config, clock(elapsed), clock(seasonal)),
+      const { y, state } = this.#backbone.forward(scope, tensors, tokens, {
+        dtScale: clocksOf(this.config, clock(elapsed), clock(seasonal)),
         picks: up([batch, picks], input.picks),
         recompute,
       });
       for (const tensor of Object.values(state)) scope.free(tensor);
-      const hidden = reshape(y, [batch * picks, config.head]);
+      const hidden = reshape(y, [batch * picks, this.config.head]);
       const decoded = decodeOn(scope, tensors, hidden, {
         features: up([rows, LEAD_FEATURES], input.features),
         anchors: up([rows, ANCHORS], input.anchors),
@@ -263,7 +291,7 @@ export function networkOf(config: NeuralConfig): Network {
     }
   }
 
-  function stepHidden(
+  stepHidden(
     tensors: Readonly<Record<string, Tensor>>,
     token: FloatArray,
     elapsed: number,
@@ -271,10 +299,10 @@ export function networkOf(config: NeuralConfig): Network {
     state: LayerState,
   ): FloatArray {
     expectAxis("token", TOKEN_FEATURES, token.length);
-    return backbone.step(tensors, token, state, clocksOf(config, elapsed, seasonal));
+    return this.#backbone.step(tensors, token, state, clocksOf(this.config, elapsed, seasonal));
   }
 
-  function absorb(
+  absorb(
     device: CpuDevice,
     tensors: Readonly<Record<string, Tensor>>,
     tokens: FloatArray,
@@ -286,11 +314,16 @@ export function networkOf(config: NeuralConfig): Network {
     const { dtype } = Object.values(state)[0]!;
     const given = (shape: Shape, data: FloatArray) => asDtype(tensorOf(shape, data), dtype);
     const clock = (data: FloatArray) => given([1, length], data);
-    const result = backbone.forward(device, tensors, given([1, length, TOKEN_FEATURES], tokens), {
-      state,
-      dtScale: clocksOf(config, clock(elapsed), clock(seasonal)),
-      picks: given([1, 1], Float64Array.of(length - 1)),
-    });
+    const result = this.#backbone.forward(
+      device,
+      tensors,
+      given([1, length, TOKEN_FEATURES], tokens),
+      {
+        state,
+        dtScale: clocksOf(this.config, clock(elapsed), clock(seasonal)),
+        picks: given([1, 1], Float64Array.of(length - 1)),
+      },
+    );
     const taken = (tensor: DeviceTensor): Tensor => {
       const { shape } = tensor;
       const data = device.dataOf(tensor).slice();
@@ -305,7 +338,7 @@ export function networkOf(config: NeuralConfig): Network {
     };
   }
 
-  function decode(
+  decode(
     tensors: Readonly<Record<string, Tensor>>,
     hidden: FloatArray,
     leads: LeadRows,
@@ -315,7 +348,7 @@ export function networkOf(config: NeuralConfig): Network {
       tensorOf([count, ...width], data.subarray(0, count * (width[0] ?? 1)));
     const scope = openScope(host);
     try {
-      const a = scope.upload(asDtype(tensorOf([1, config.head], hidden), "f32"));
+      const a = scope.upload(asDtype(tensorOf([1, this.config.head], hidden), "f32"));
       const decoded = decodeOn(scope, tensors, a, {
         features: of(leads.features, LEAD_FEATURES),
         anchors: of(leads.anchors, ANCHORS),
@@ -327,19 +360,9 @@ export function networkOf(config: NeuralConfig): Network {
       scope.release();
     }
   }
+}
 
-  return {
-    config,
-    init: (random) => neuralTensors(config, backbone, random),
-    *shapes() {
-      yield* backbone.shapes();
-      yield* decoderShapes(config);
-    },
-    forward,
-    initialState: (batch = 1, dtype = "f32") => backbone.initialState(batch, dtype),
-    stateBytes: (dtype = "f32") => backbone.stateBytes(1, dtype),
-    stepHidden,
-    absorb,
-    decode,
-  };
+/** The network of a configuration, whole and checked as {@linkcode parseNeural} gives it. */
+export function networkOf(config: NeuralConfig): Network {
+  return new DecodedBackbone(config);
 }

@@ -15,7 +15,7 @@ export interface NeuralRunner {
    * @param tokens                                              [count, TOKEN_FEATURES]
    * @param elapsed   slots since the sample before                              [count]
    * @param seasonal  the same on the season's clock                             [count]
-   * @param hidden    receives what the decoder sees after each sample  [count, hiddenLength]
+   * @param hidden    receives what the decoder sees after the last sample  [hiddenLength]
    */
   absorb(
     state: Float32Array,

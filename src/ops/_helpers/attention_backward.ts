@@ -154,6 +154,87 @@ function addCopies(sums: Rows, given: Given, sizes: Sizes, b: number): void {
   }
 }
 
+type PassOf = (
+  entry: string,
+  bindings: string[],
+  workgroups: Pass["workgroups"],
+  flags?: Readonly<Record<string, number>>,
+) => Pass;
+
+type Tiles = ReturnType<typeof attentionTiles>;
+
+/** Keys and values that the passes walk over: the carried ones, then those of the call. */
+interface Joined {
+  readonly isCarried: boolean;
+  /** Carried keys. */
+  readonly lead: number;
+  /** Numbers of all keys. */
+  readonly count: number;
+}
+
+/** The passes that only move numbers: keys and values behind the carried ones, and apart again. */
+function copiesOf(pass: PassOf, { isCarried, count }: Joined, batch: number, limits: GpuLimits) {
+  const copy = (entry: string, bindings: string[], elements = count) =>
+    pass(
+      entry,
+      bindings,
+      spreadGroups(groupsFor(elements, POINTWISE_GROUP), limits),
+      UNREAD_BY_COPIES,
+    );
+  const before = (name: string) => isCarried ? [`before=${name}`] : [];
+  return {
+    join: [
+      copy("join_rows", ["rows=k", ...before("keys0"), "joined=keys"]),
+      copy("join_rows", ["rows=v", ...before("values0"), "joined=values"]),
+    ],
+    part: [
+      ...(["Keys", "Values"] as const).map((name) =>
+        copy("part_rows", [
+          ...[`joinedGradients=${name === "Keys" ? "key" : "value"}Gradients`],
+          ...[`copies=grad${name}`, `gradRows=grad${name === "Keys" ? "K" : "V"}`],
+          ...(isCarried ? [`gradBefore=grad${name}0`] : []),
+        ])
+      ),
+      ...(isCarried ? [copy("clear_counts", ["gradSeen0"], batch)] : []),
+    ],
+  };
+}
+
+/** The passes that weigh: each finds the scores of a tile again. */
+function weighingsOf(
+  pass: PassOf,
+  { batch, head, group }: Sizes,
+  { parts, queryTiles, tilesOf, turns }: Tiles,
+  { isCarried, lead }: Joined,
+): Pass[] {
+  const held = ["queries0=q", "rows0=keys", ...turns];
+  const keyTiles = tilesOf(lead) + queryTiles;
+  return [
+    pass(
+      "sum_scores",
+      [...held, "queries1=gradY", "queries2=y", ...(isCarried ? ["seen0"] : []), "sums"],
+      [queryTiles, head, batch],
+    ),
+    pass(
+      "reach",
+      [...held, "queries1=gradY", "rows1=values", "summed=sums", "gradients=gradQ"],
+      [queryTiles, head * parts, batch],
+    ),
+    pass(
+      "reach",
+      [...held, "queries1=gradY", "rows1=values", "summed=sums", "gradients=keyGradients"],
+      [keyTiles, group * parts, batch],
+      { OF_KEYS: 1 },
+    ),
+    pass(
+      "reach",
+      [...held, "queries1=gradY", "summed=sums", "gradients=valueGradients"],
+      [keyTiles, group * parts, batch],
+      { OF_VALUES: 1 },
+    ),
+  ];
+}
+
 /**
  * The passes on a GPU: keys and values of the call behind the carried ones, the sum of every row of
  * scores, the gradient of the queries by tiles of queries, those of keys and values by tiles of
@@ -169,81 +250,26 @@ export function attentionBackwardPlan(
 ): LaunchPlan {
   const { batch, length, head, group, size, past } = sizes;
   const lead = isCarried ? past : 0;
-  const { constants, dims, parts, queryTiles, tilesOf, tables, turns } = attentionTiles(
-    sizes,
-    params,
-    isCarried,
-  );
-  const pass = (
-    entry: string,
-    bindings: string[],
-    workgroups: Pass["workgroups"],
-    flags: Readonly<Record<string, number>> = {},
-  ): Pass => ({
+  const tiles = attentionTiles(sizes, params, isCarried);
+  const pass: PassOf = (entry, bindings, workgroups, flags = {}) => ({
     shader: "backward/attention",
     entry,
-    constants: { ...constants, QUERIES: 3, OF_KEYS: 0, OF_VALUES: 0, ...flags },
-    dims: { ...dims, lead },
+    constants: { ...tiles.constants, QUERIES: 3, OF_KEYS: 0, OF_VALUES: 0, ...flags },
+    dims: { ...tiles.dims, lead },
     bindings,
     workgroups,
   });
-  const rows = batch * (lead + length) * group * size;
-  const before = (name: string) => isCarried ? [`before=${name}`] : [];
-  const copy = (entry: string, bindings: string[], count: number) =>
-    pass(
-      entry,
-      bindings,
-      spreadGroups(groupsFor(count, POINTWISE_GROUP), limits),
-      UNREAD_BY_COPIES,
-    );
-  const held = ["queries0=q", "rows0=keys", ...turns];
-  const keyTiles = tilesOf(lead) + queryTiles;
+  const joined = { isCarried, lead, count: batch * (lead + length) * group * size };
+  const { join, part } = copiesOf(pass, joined, batch, limits);
   return {
-    ...tables,
+    ...tiles.tables,
     scratch: {
-      keys: rows,
-      values: rows,
-      keyGradients: rows,
-      valueGradients: rows,
+      keys: joined.count,
+      values: joined.count,
+      keyGradients: joined.count,
+      valueGradients: joined.count,
       sums: 4 * batch * length * head,
     },
-    passes: [
-      copy("join_rows", ["rows=k", ...before("keys0"), "joined=keys"], rows),
-      copy("join_rows", ["rows=v", ...before("values0"), "joined=values"], rows),
-      pass(
-        "sum_scores",
-        [...held, "queries1=gradY", "queries2=y", ...(isCarried ? ["seen0"] : []), "sums"],
-        [queryTiles, head, batch],
-      ),
-      pass(
-        "reach",
-        [...held, "queries1=gradY", "rows1=values", "summed=sums", "gradients=gradQ"],
-        [queryTiles, head * parts, batch],
-      ),
-      pass(
-        "reach",
-        [...held, "queries1=gradY", "rows1=values", "summed=sums", "gradients=keyGradients"],
-        [keyTiles, group * parts, batch],
-        { OF_KEYS: 1 },
-      ),
-      pass(
-        "reach",
-        [...held, "queries1=gradY", "summed=sums", "gradients=valueGradients"],
-        [keyTiles, group * parts, batch],
-        { OF_VALUES: 1 },
-      ),
-      ...(["Keys", "Values"] as const).map((name) =>
-        copy(
-          "part_rows",
-          [
-            ...[`joinedGradients=${name === "Keys" ? "key" : "value"}Gradients`],
-            ...[`copies=grad${name}`, `gradRows=grad${name === "Keys" ? "K" : "V"}`],
-            ...(isCarried ? [`gradBefore=grad${name}0`] : []),
-          ],
-          rows,
-        )
-      ),
-      ...(isCarried ? [copy("clear_counts", ["gradSeen0"], batch)] : []),
-    ],
+    passes: [...join, ...weighingsOf(pass, sizes, tiles, joined), ...part],
   };
 }

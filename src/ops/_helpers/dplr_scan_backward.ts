@@ -11,6 +11,8 @@ import { BACKWARD_CHUNK } from "./scan_backward.ts";
 type Input = "u" | "lambda" | "P" | "B" | "C" | "dt";
 type OptionalInput = "D" | "x0";
 type Shapes = Named<Input, OptionalInput, Shape>;
+type Given = Some<Input | OptionalInput | GradientOf<"y" | "state">, FloatArray>;
+type Gradients = Some<GradientOf<Input | OptionalInput>, FloatArray>;
 
 /** Sums of one feature over all samples of all rows. */
 interface Sums {
@@ -18,6 +20,9 @@ interface Sums {
   readonly P: Float64Array;
   readonly B: Float64Array;
   readonly C: Float64Array;
+  D: number;
+  /** Of a step that all samples share. */
+  dt: number;
 }
 
 /** The flow before a step, Abarᵀ·flow = conj(diagonal)∘flow − Σ right·(left, flow). */
@@ -72,28 +77,88 @@ function addStep(
   return { ofInput: dt * ofInput, ofStep: turned / 2 + u * ofInput };
 }
 
-type Four = [Float64Array, Float64Array, Float64Array, Float64Array];
-
 /** A step's size, and the step worked out. */
 interface Step {
   readonly dt: number;
   readonly recurrence: DplrRecurrence;
 }
 
-/** Gradients of all inputs: one feature of one row after another, forward and back again. */
-export function dplrScanBackward(
-  given: Some<Input | OptionalInput | GradientOf<"y" | "state">, FloatArray>,
-  gradients: Some<GradientOf<Input | OptionalInput>, FloatArray>,
-  shapes: Shapes,
+/** One feature of one row. */
+interface Series {
+  readonly system: DplrSystem;
+  /** Of the feature. */
+  readonly C: FloatArray;
+  readonly D: number;
+  readonly steps: readonly Step[];
+  /** Each sample has a step of its own. */
+  readonly perStep: boolean;
+  /** Where a sample lies in u, y and dt. */
+  readonly indexOf: (k: number) => number;
+}
+
+/** The states after every sample behind the one before the first, which `states` begins with. */
+function advanceInto(states: Float64Array, { steps, indexOf }: Series, u: FloatArray): void {
+  const width = states.length / (steps.length + 1);
+  for (let k = 0; k < steps.length; k++) {
+    states.copyWithin((k + 1) * width, k * width, (k + 1) * width);
+    const x = states.subarray((k + 1) * width, (k + 2) * width);
+    dplrAdvanceInto(x, steps[k]!.recurrence, u[indexOf(k)]!);
+  }
+}
+
+/**
+ * The way back through one feature of one row: adds to the sums, writes the gradients of samples
+ * and of steps of their own, and turns the flow after the last sample into that before the first.
+ *
+ * @param states  before every sample and after the last                 [length + 1, 2·half]
+ */
+function seriesBackInto(
+  flow: Float64Array,
+  sums: Sums,
+  { given, gradients, states }: {
+    readonly given: Given;
+    readonly gradients: Gradients;
+    readonly states: Float64Array;
+  },
+  series: Series,
 ): void {
-  const { D, x0, gradY, gradState } = given;
-  const [u, C, dt] = [given.u!, given.C!, given.dt!];
+  const { system, C, D, steps, perStep, indexOf } = series;
+  const width = flow.length;
+  const before = new Float64Array(width);
+  const q = new Float64Array(width);
+  const s = new Float64Array(width);
+  for (let k = steps.length - 1; k >= 0; k--) {
+    const at = indexOf(k);
+    const sample = given.u![at]!;
+    const gradient = given.gradY![at]!;
+    for (let n = 0; n < width; n++) {
+      const weight = n % 2 === 0 ? 2 * gradient : -2 * gradient;
+      const after = states[(k + 1) * width + n]!;
+      flow[n] = flow[n]! + weight * C[n]!;
+      sums.C[n] = sums.C[n]! + weight * after;
+      s[n] = after + states[k * width + n]!;
+    }
+    stepBackInto(before, steps[k]!.recurrence, flow);
+    // Abar = 2·W − I, so that q = Wᵀ·flow is the mean of the two flows.
+    for (let n = 0; n < width; n++) q[n] = (before[n]! + flow[n]!) / 2;
+    const { ofInput, ofStep } = addStep(sums, { system, dt: steps[k]!.dt }, { q, s }, sample);
+    gradients.gradU![at] = ofInput + D * gradient;
+    if (perStep) gradients.gradDt![at] = ofStep;
+    sums.dt += ofStep;
+    sums.D += gradient * sample;
+    flow.set(before);
+  }
+}
+
+/** Gradients of all inputs: one feature of one row after another, forward and back again. */
+export function dplrScanBackward(given: Given, gradients: Gradients, shapes: Shapes): void {
+  const { u, dt, x0 } = given;
   const [batch, length, feature] = shapes.u as [number, number, number];
   const [, rank, half] = shapes.P as [number, number, number, number];
   const perStep = shapes.dt.length > 1;
   const width = 2 * half;
   const states = new Float64Array((length + 1) * width);
-  const [flow, before, q, s] = [0, 1, 2, 3].map(() => new Float64Array(width)) as Four;
+  const flow = new Float64Array(width);
   for (let d = 0; d < feature; d++) {
     const of = (array: FloatArray, size: number) => array.subarray(d * size, (d + 1) * size);
     const system: DplrSystem = {
@@ -108,56 +173,34 @@ export function dplrScanBackward(
       P: new Float64Array(width * rank),
       B: new Float64Array(width),
       C: new Float64Array(width),
+      D: 0,
+      dt: 0,
     };
-    let [sumD, sumDt] = [0, 0];
     const stepOf = (size: number): Step => ({
       dt: size,
       recurrence: dplrRecurrence(dplrStep(system, size)),
     });
-    const fixed = stepOf(perStep ? 1 : dt[d]!);
+    const fixed = stepOf(perStep ? 1 : dt![d]!);
     for (let b = 0; b < batch; b++) {
       const carried = (b * feature + d) * width;
       const indexOf = (k: number) => (b * length + k) * feature + d;
-      const steps = Array.from(
-        { length },
-        (_, k) => perStep ? stepOf(dt[indexOf(k)]!) : fixed,
-      );
+      const stepAt = (k: number) => perStep ? stepOf(dt![indexOf(k)]!) : fixed;
+      const steps = Array.from({ length }, (_, k) => stepAt(k));
+      const [C, D] = [of(given.C!, width), given.D?.[d] ?? 0];
+      const series: Series = { system, C, D, steps, perStep, indexOf };
       if (x0) states.set(x0.subarray(carried, carried + width));
       else states.fill(0, 0, width);
-      for (let k = 0; k < length; k++) {
-        states.copyWithin((k + 1) * width, k * width, (k + 1) * width);
-        const x = states.subarray((k + 1) * width, (k + 2) * width);
-        dplrAdvanceInto(x, steps[k]!.recurrence, u[indexOf(k)]!);
-      }
-      flow.set(gradState!.subarray(carried, carried + width));
-      for (let k = length - 1; k >= 0; k--) {
-        const at = indexOf(k);
-        const gradient = gradY![at]!;
-        for (let n = 0; n < width; n++) {
-          const weight = n % 2 === 0 ? 2 * gradient : -2 * gradient;
-          const after = states[(k + 1) * width + n]!;
-          flow[n] = flow[n]! + weight * C[d * width + n]!;
-          sums.C[n] = sums.C[n]! + weight * after;
-          s[n] = after + states[k * width + n]!;
-        }
-        stepBackInto(before, steps[k]!.recurrence, flow);
-        // Abar = 2·W − I, so that q = Wᵀ·flow is the mean of the two flows.
-        for (let n = 0; n < width; n++) q[n] = (before[n]! + flow[n]!) / 2;
-        const { ofInput, ofStep } = addStep(sums, { system, dt: steps[k]!.dt }, { q, s }, u[at]!);
-        gradients.gradU![at] = ofInput + (D ? D[d]! * gradient : 0);
-        if (perStep) gradients.gradDt![at] = ofStep;
-        sumDt += ofStep;
-        sumD += gradient * u[at]!;
-        flow.set(before);
-      }
+      advanceInto(states, series, u!);
+      flow.set(given.gradState!.subarray(carried, carried + width));
+      seriesBackInto(flow, sums, { given, gradients, states }, series);
       gradients.gradX0?.set(flow, carried);
     }
     gradients.gradLambda!.set(sums.lambda, d * width);
     gradients.gradP!.set(sums.P, d * width * rank);
     gradients.gradB!.set(sums.B, d * width);
     gradients.gradC!.set(sums.C, d * width);
-    if (gradients.gradD) gradients.gradD[d] = sumD;
-    if (!perStep) gradients.gradDt![d] = sumDt;
+    if (gradients.gradD) gradients.gradD[d] = sums.D;
+    if (!perStep) gradients.gradDt![d] = sums.dt;
   }
 }
 

@@ -27,88 +27,106 @@ export interface KalmanLaunch {
   readonly limits: GpuLimits;
 }
 
-/** Sizes that all passes of a plan share. */
-function layoutOf({ run, places, shapes, start, limits }: KalmanLaunch) {
-  const { batch, length, state, observed, noise } = run;
-  const place = Object.fromEntries(places.map((at) => [at.part, at])) as Record<
-    ModelPart,
-    ModelPlace
-  >;
-  const hasMask = shapes["mask"] === undefined ? 0 : 1;
-  const { chunk, chunks } = kalmanChunks(run);
+type Places = Readonly<Record<ModelPart, ModelPlace>>;
+
+/** Sizes of what the passes store, in numbers. */
+function sizesOf({ run, places, shapes }: KalmanLaunch) {
+  const { batch, length, state, observed } = run;
   const axes = Math.max(...places.map((at) => at.axes));
-  const modelRows = axes === 0 ? 1 : axes === 1 ? batch : batch * length;
-  const width = places.reduce((sum, { size }) => sum + size, 0);
+  const belief = state + state * state;
+  return {
+    hasMask: shapes["mask"] === undefined ? 0 : 1,
+    /** Axes that some part of the model has: none, the batch, or the length too. */
+    axes,
+    modelRows: axes === 0 ? 1 : axes === 1 ? batch : batch * length,
+    /** Of one slice of the model. */
+    width: places.reduce((sum, { size }) => sum + size, 0),
+    belief,
+    // (b, η, A, U, Z), and whether the chunk must be filtered sample by sample instead.
+    element: 2 * state + 3 * state * state + 1,
+    flow: belief + observed + observed * observed + 1,
+    flowElement: 2 * belief,
+  };
+}
+
+type StoredSizes = ReturnType<typeof sizesOf>;
+
+function constantsOf({ run, limits }: KalmanLaunch, place: Places, sizes: StoredSizes) {
+  const { state, observed, noise } = run;
+  const { hasMask, belief, flow } = sizes;
   const wide = state + noise;
   const columns = (1 + hasMask) * observed + wide;
   const rows = observed + state;
-  const belief = state + state * state;
-  // (b, η, A, U, Z), and whether the chunk must be filtered sample by sample instead.
-  const element = 2 * state + 3 * state * state + 1;
-  const flow = belief + observed + observed * observed + 1;
-  const flowElement = 2 * belief;
   return {
-    constants: {
-      STATES: state,
-      OBSERVED: observed,
-      NOISE: noise,
-      WIDE: wide,
-      HAS_MASK: hasMask,
-      WIDTH: width,
-      AT_C: place.C.offset,
-      AT_W: place.processFactor.offset,
-      AT_V: place.observationFactor.offset,
-      AT_SHIFT: place.stateIntercept.offset,
-      AT_OFFSET: place.observationIntercept.offset,
-      BELIEF: belief,
-      ELEMENT: element,
-      FLOW: flow,
-      FLOW_CROSS: state,
-      FLOW_Y: belief,
-      FLOW_S: belief + observed,
-      FLOW_LOG: flow - 1,
-      FLOW_ELEMENT: flowElement,
-      // What is made triangular: a sample, the information of a chunk, the belief across a chunk.
-      ROLLED: isRolled(run, limits),
-      ROWS_0: rows,
-      COLS_0: columns,
-      ROWS_1: state,
-      COLS_1: rows,
-      ROWS_2: state,
-      COLS_2: 2 * state,
-      STRIDE: Math.max(columns, 2 * state),
-      WORK: rows * Math.max(columns, 2 * state),
-    },
+    STATES: state,
+    OBSERVED: observed,
+    NOISE: noise,
+    WIDE: wide,
+    HAS_MASK: hasMask,
+    WIDTH: sizes.width,
+    AT_C: place.C.offset,
+    AT_W: place.processFactor.offset,
+    AT_V: place.observationFactor.offset,
+    AT_SHIFT: place.stateIntercept.offset,
+    AT_OFFSET: place.observationIntercept.offset,
+    BELIEF: belief,
+    ELEMENT: sizes.element,
+    FLOW: flow,
+    FLOW_CROSS: state,
+    FLOW_Y: belief,
+    FLOW_S: belief + observed,
+    FLOW_LOG: flow - 1,
+    FLOW_ELEMENT: sizes.flowElement,
+    // What is made triangular: a sample, the information of a chunk, the belief across a chunk.
+    ROLLED: isRolled(run, limits),
+    ROWS_0: rows,
+    COLS_0: columns,
+    ROWS_1: state,
+    COLS_1: rows,
+    ROWS_2: state,
+    COLS_2: 2 * state,
+    STRIDE: Math.max(columns, 2 * state),
+    WORK: rows * Math.max(columns, 2 * state),
+  };
+}
+
+function dimsOf({ run, start }: KalmanLaunch, place: Places, sizes: StoredSizes) {
+  const { batch, length } = run;
+  const { axes, modelRows, width } = sizes;
+  return {
+    batch,
+    length,
+    ...kalmanChunks(run),
+    modelBatch: axes === 0 ? 0 : (modelRows / batch) * width,
+    modelTime: axes === 2 ? width : 0,
+    modelRows,
+    modelLength: axes === 2 ? length : 1,
+    axesA: place.A.axes,
+    axesC: place.C.axes,
+    axesW: place.processFactor.axes,
+    axesV: place.observationFactor.axes,
+    axesShift: place.stateIntercept.axes,
+    axesOffset: place.observationIntercept.axes,
+    firstMoves: start === "filtered" ? 1 : 0,
+    slicePerSample: axes === 2 ? 1 : 0,
+  };
+}
+
+/** What all passes of a plan share. */
+function layoutOf(launch: KalmanLaunch) {
+  const place = Object.fromEntries(launch.places.map((at) => [at.part, at])) as Places;
+  const sizes = sizesOf(launch);
+  const { axes, modelRows, width, belief, element, flow, flowElement } = sizes;
+  return {
+    constants: constantsOf(launch, place, sizes),
     packingConstants: {
       HAS_SHIFT: place.stateIntercept.given ? 1 : 0,
       HAS_OFFSET: place.observationIntercept.given ? 1 : 0,
     },
-    dims: {
-      batch,
-      length,
-      chunk,
-      chunks,
-      modelBatch: axes === 0 ? 0 : (modelRows / batch) * width,
-      modelTime: axes === 2 ? width : 0,
-      modelRows,
-      modelLength: axes === 2 ? length : 1,
-      axesA: place.A.axes,
-      axesC: place.C.axes,
-      axesW: place.processFactor.axes,
-      axesV: place.observationFactor.axes,
-      axesShift: place.stateIntercept.axes,
-      axesOffset: place.observationIntercept.axes,
-      firstMoves: start === "filtered" ? 1 : 0,
-      slicePerSample: axes === 2 ? 1 : 0,
-    },
-    chunks,
-    axes,
+    dims: dimsOf(launch, place, sizes),
+    chunks: kalmanChunks(launch.run).chunks,
     modelSize: modelRows * width,
-    width,
-    belief,
-    element,
-    flow,
-    flowElement,
+    ...{ axes, width, belief, element, flow, flowElement },
   };
 }
 

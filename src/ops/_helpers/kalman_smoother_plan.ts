@@ -12,37 +12,27 @@ function stridesOf({ axes, size }: ModelPlace, length: number) {
   return axes === 0 ? [0, 0] : axes === 1 ? [size, 0] : [length * size, size];
 }
 
-/** Sizes that all passes of a plan share, and its passes. */
-function layoutOf(
-  run: KalmanRun,
-  places: readonly ModelPlace[],
-  limits: GpuLimits,
-  isBackward: boolean,
-) {
-  const { batch, length, state, noise } = run;
-  const place = (part: ModelPart) => places.find((at) => at.part === part)!;
-  const { chunk, chunks } = kalmanChunks(run);
+/** Sizes of what the passes store, in numbers: a stretch of samples, a belief about one state. */
+function sizesOf(state: number) {
+  return { element: state + 2 * state * state, belief: state + state * state };
+}
+
+type PlaceOf = (part: ModelPart) => ModelPlace;
+
+function constantsOf({ state, noise }: KalmanRun, place: PlaceOf, width: number) {
+  const { element, belief } = sizesOf(state);
   const columns = Math.max(2 * state, state + noise);
-  const [stepBatch = 0, stepTime = 0] = stridesOf(place("A"), length);
-  const [noiseBatch = 0, noiseTime = 0] = stridesOf(place("processFactor"), length);
-  const [shiftBatch = 0, shiftTime = 0] = stridesOf(place("stateIntercept"), length);
-  const hasShift = place("stateIntercept").given;
-  const element = state + 2 * state * state;
-  const belief = state + state * state;
-  const width = places.reduce((sum, { size }) => sum + size, 0);
-  const constants = {
+  return {
     GROUP: KALMAN_CHUNK_GROUP,
     STATES: state,
     NOISE: noise,
-    HAS_SHIFT: hasShift ? 1 : 0,
-    IS_BACKWARD: isBackward ? 1 : 0,
+    HAS_SHIFT: place("stateIntercept").given ? 1 : 0,
     ELEMENT: element,
     BELIEF: belief,
     WIDTH: width,
     AT_W: place("processFactor").offset,
     AT_SHIFT: place("stateIntercept").offset,
     // What is made triangular: a regression, a belief.
-    ROLLED: isRolled(run, limits),
     ROWS_0: 2 * state,
     COLS_0: columns,
     ROWS_1: state,
@@ -52,18 +42,38 @@ function layoutOf(
     STRIDE: columns,
     WORK: 2 * state * columns,
   };
-  const dims = {
+}
+
+function dimsOf(run: KalmanRun, place: PlaceOf) {
+  const { batch, length } = run;
+  const [stepBatch = 0, stepTime = 0] = stridesOf(place("A"), length);
+  const [noiseBatch = 0, noiseTime = 0] = stridesOf(place("processFactor"), length);
+  const [shiftBatch = 0, shiftTime = 0] = stridesOf(place("stateIntercept"), length);
+  return {
     batch,
     length,
-    chunk,
-    chunks,
-    stepBatch,
-    stepTime,
-    noiseBatch,
-    noiseTime,
-    shiftBatch,
-    shiftTime,
+    ...kalmanChunks(run),
+    ...{ stepBatch, stepTime, noiseBatch, noiseTime, shiftBatch, shiftTime },
   };
+}
+
+/** Sizes that all passes of a plan share, and its passes. */
+function layoutOf(
+  run: KalmanRun,
+  places: readonly ModelPlace[],
+  limits: GpuLimits,
+  isBackward: boolean,
+) {
+  const { batch, length, state } = run;
+  const place = (part: ModelPart) => places.find((at) => at.part === part)!;
+  const width = places.reduce((sum, { size }) => sum + size, 0);
+  const constants = {
+    ...constantsOf(run, place, width),
+    IS_BACKWARD: isBackward ? 1 : 0,
+    ROLLED: isRolled(run, limits),
+  };
+  const dims = dimsOf(run, place);
+  const { chunks } = dims;
   const pass = (entry: string, bindings: readonly string[], count: number): Pass => ({
     entry,
     // Only what crosses chunks is compiled twice.
@@ -72,11 +82,15 @@ function layoutOf(
     bindings,
     workgroups: spreadGroups(groupsFor(count, KALMAN_CHUNK_GROUP), limits),
   });
+  const { element, belief } = sizesOf(state);
   return {
     pass,
     chunks,
     width,
-    model: ["A", "processFactor", ...(hasShift ? ["stateIntercept"] : [])],
+    model: [
+      ...["A", "processFactor"],
+      ...(place("stateIntercept").given ? ["stateIntercept"] : []),
+    ],
     scratch: {
       elements: batch * length * element,
       spans: batch * chunks * element,

@@ -36,9 +36,79 @@ function modeAt(A: Complex, B: Complex, dt: number | undefined, bilinear: boolea
   return { Abar, Bbar: times(factor, B), factor };
 }
 
+type Given = Some<Input | OptionalInput | Output | GradientOf<Output>, FloatArray>;
+
+/** One mode of one feature of one row. */
+interface Mode {
+  readonly A: Complex;
+  readonly B: Complex;
+  readonly C: Complex;
+  /** Its place among all modes of all features. */
+  readonly place: number;
+  /** Where a sample lies in u, y and dt. */
+  readonly indexOf: (k: number) => number;
+}
+
+/** What modes add to: over rows, and over the modes of a feature. */
+interface Sums {
+  readonly A: Float64Array;
+  readonly B: Float64Array;
+  readonly C: Float64Array;
+  readonly D: Float64Array;
+  /** Gradients of a feature's samples.                                            [length] */
+  readonly inputs: Float64Array;
+  /** Gradients of a feature's steps.                                             [length] */
+  readonly steps: Float64Array;
+}
+
+/**
+ * The way back through one mode: adds to the sums, and gives the flow before the first sample.
+ *
+ * @param x      states before every sample and after the last               [length + 1]
+ * @param flow   the gradient of the last state
+ * @param scale  how often the mode counts in an output
+ */
+function modeBack(
+  sums: Sums,
+  { u, dt, gradY }: Given,
+  { mode, x, scale, bilinear }: {
+    readonly mode: Mode;
+    readonly x: readonly Complex[];
+    readonly scale: number;
+    readonly bilinear: boolean;
+  },
+  flow: Complex,
+): Complex {
+  const { A, B, C, place, indexOf } = mode;
+  for (let k = sums.inputs.length - 1; k >= 0; k--) {
+    const step = dt?.[indexOf(k)];
+    const sample = u![indexOf(k)]!;
+    const gradient = scale * gradY![indexOf(k)]!;
+    const { Abar, Bbar, factor } = modeAt(A, B, step, bilinear);
+    flow = { re: flow.re + gradient * C.re, im: flow.im - gradient * C.im };
+    addTo(sums.C, place, { re: gradient * x[k + 1]!.re, im: -gradient * x[k + 1]!.im });
+    sums.inputs[k]! += dot(Bbar, flow);
+    const ofAbar = adjointTimes(x[k]!, flow);
+    const ofBbar = { re: flow.re * sample, im: flow.im * sample };
+    if (factor === undefined) {
+      addTo(sums.A, place, ofAbar);
+      addTo(sums.B, place, ofBbar);
+    } else {
+      const slopes = slopesOfMode(A, step!, bilinear);
+      const ofFactor = adjointTimes(B, ofBbar);
+      addTo(sums.B, place, adjointTimes(factor, ofBbar));
+      addTo(sums.A, place, adjointTimes(slopes.AbarByLambda, ofAbar));
+      addTo(sums.A, place, adjointTimes(slopes.factorByLambda, ofFactor));
+      sums.steps[k]! += dot(slopes.AbarByDt, ofAbar) + dot(slopes.factorByDt, ofFactor);
+    }
+    flow = adjointTimes(Abar, flow);
+  }
+  return flow;
+}
+
 /** Gradients of all inputs: one mode of one feature after another, forward and back again. */
 export function linearScanBackward(
-  given: Some<Input | OptionalInput | Output | GradientOf<Output>, FloatArray>,
+  given: Given,
   gradients: Some<GradientOf<Input | OptionalInput>, FloatArray>,
   shapes: Named<Input, OptionalInput, Shape>,
   params: Params,
@@ -49,67 +119,42 @@ export function linearScanBackward(
   const states = shapes.A[1]!;
   const scale = params.conjugatePairs === false ? 1 : 2;
   const bilinear = params.discretization === "bilinear";
-  const sums = {
+  const sums: Sums = {
     A: new Float64Array(A!.length),
     B: new Float64Array(A!.length),
     C: new Float64Array(A!.length),
     D: new Float64Array(feature),
+    inputs: new Float64Array(length),
+    steps: new Float64Array(length),
   };
-  const inputs = new Float64Array(length);
-  const steps = new Float64Array(length);
   const x: Complex[] = [];
   for (let b = 0; b < batch; b++) {
     for (let d = 0; d < feature; d++) {
       const indexOf = (k: number) => (b * length + k) * feature + d;
       for (let k = 0; k < length; k++) {
         const gradient = gradY![indexOf(k)]!;
-        inputs[k] = D ? D[d]! * gradient : 0;
-        steps[k] = 0;
+        sums.inputs[k] = D ? D[d]! * gradient : 0;
+        sums.steps[k] = 0;
         sums.D[d]! += gradient * u![indexOf(k)]!;
       }
       for (let n = 0; n < states; n++) {
-        const m = d * states + n;
-        const carried = b * feature * states + m;
-        const [a, input, c] = [at(A!, m), at(B!, m), at(C!, m)];
-        const stepAt = (k: number) => modeAt(a, input, dt?.[indexOf(k)], bilinear);
+        const place = d * states + n;
+        const carried = b * feature * states + place;
+        const mode = { A: at(A!, place), B: at(B!, place), C: at(C!, place), place, indexOf };
         x[0] = x0 ? at(x0, carried) : { re: 0, im: 0 };
         for (let k = 0; k < length; k++) {
-          const { Abar, Bbar } = stepAt(k);
+          const { Abar, Bbar } = modeAt(mode.A, mode.B, dt?.[indexOf(k)], bilinear);
           const moved = times(Abar, x[k]!);
           const sample = u![indexOf(k)]!;
           x[k + 1] = { re: moved.re + Bbar.re * sample, im: moved.im + Bbar.im * sample };
         }
-        let flow = at(gradState!, carried);
-        for (let k = length - 1; k >= 0; k--) {
-          const sample = u![indexOf(k)]!;
-          const gradient = scale * gradY![indexOf(k)]!;
-          const { Abar, Bbar, factor } = stepAt(k);
-          flow = { re: flow.re + gradient * c.re, im: flow.im - gradient * c.im };
-          addTo(sums.C, m, { re: gradient * x[k + 1]!.re, im: -gradient * x[k + 1]!.im });
-          inputs[k]! += dot(Bbar, flow);
-          const ofAbar = adjointTimes(x[k]!, flow);
-          const ofBbar = { re: flow.re * sample, im: flow.im * sample };
-          if (factor === undefined) {
-            addTo(sums.A, m, ofAbar);
-            addTo(sums.B, m, ofBbar);
-          } else {
-            const slopes = slopesOfMode(a, dt![indexOf(k)]!, bilinear);
-            const ofFactor = adjointTimes(input, ofBbar);
-            addTo(sums.B, m, adjointTimes(factor, ofBbar));
-            addTo(sums.A, m, adjointTimes(slopes.AbarByLambda, ofAbar));
-            addTo(sums.A, m, adjointTimes(slopes.factorByLambda, ofFactor));
-            steps[k]! += dot(slopes.AbarByDt, ofAbar) + dot(slopes.factorByDt, ofFactor);
-          }
-          flow = adjointTimes(Abar, flow);
-        }
-        if (gradX0) {
-          gradX0[2 * carried] = flow.re;
-          gradX0[2 * carried + 1] = flow.im;
-        }
+        const last = at(gradState!, carried);
+        const flow = modeBack(sums, given, { mode, x, scale, bilinear }, last);
+        gradX0?.set([flow.re, flow.im], 2 * carried);
       }
       for (let k = 0; k < length; k++) {
-        gradU![indexOf(k)] = inputs[k]!;
-        if (gradDt) gradDt[indexOf(k)] = steps[k]!;
+        gradU![indexOf(k)] = sums.inputs[k]!;
+        if (gradDt) gradDt[indexOf(k)] = sums.steps[k]!;
       }
     }
   }

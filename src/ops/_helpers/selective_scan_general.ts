@@ -36,46 +36,57 @@ function tileFeaturesOf(sizes: Sizes, stateGroups: number): number {
   return tile;
 }
 
-/** The three passes for a chunk of so many steps. */
-export function generalPlan(
-  { sizes, shapes, softplus }: Call,
-  limits: GpuLimits,
-  chunk: number,
-): LaunchPlan {
-  const { batch, length, feature, state, parts } = sizes;
-  const chunks = Math.max(1, Math.ceil(length / chunk));
+/**
+ * The shape of a workgroup: features beside one another, each with its states over STATE_GROUPS
+ * invocations.
+ *
+ * @throws {InvalidValueError} more states than the workgroup memory holds
+ */
+function tileOf(sizes: Sizes, limits: GpuLimits) {
+  const { state, parts } = sizes;
   let stateGroups = 1;
   while (stateGroups < STATE_GROUPS_MAX && stateGroups * STATES_PER_THREAD < state) {
     stateGroups *= 2;
   }
-  const tileFeatures = tileFeaturesOf(sizes, stateGroups);
-  const bytes = 4 * TILE * (tileFeatures * (2 + stateGroups) + 2 * state * parts);
-  if (bytes > limits.workgroupBytesMax) {
-    throw new InvalidValueError(
-      "A.state",
-      state,
-      `at most what ${limits.workgroupBytesMax} B hold`,
-    );
-  }
+  const features = tileFeaturesOf(sizes, stateGroups);
+  const bytes = 4 * TILE * (features * (2 + stateGroups) + 2 * state * parts);
+  const room = limits.workgroupBytesMax;
+  if (bytes > room) throw new InvalidValueError("A.state", state, `at most what ${room} B hold`);
+  return {
+    STATE_GROUPS: stateGroups,
+    STATES_PER_THREAD: Math.max(1, Math.ceil(state / stateGroups)),
+    FEATURES: features,
+    TILE,
+  };
+}
+
+/** What of the call is compiled into the passes. */
+function constantsOf({ sizes, shapes, softplus }: Call) {
+  const { state, parts, groupB, groupC } = sizes;
   const has = (shape: Shape | undefined) => shape ? 1 : 0;
-  const constants = {
+  return {
     STATES: state,
     PARTS: parts,
     COMPLEX: parts - 1,
-    STATE_GROUPS: stateGroups,
-    STATES_PER_THREAD: Math.max(1, Math.ceil(state / stateGroups)),
-    FEATURES: tileFeatures,
-    TILE,
     CARRY_GROUP,
-    CHUNKED: chunks > 1 ? 1 : 0,
     SOFTPLUS: softplus ? 1 : 0,
-    FIXED_B: sizes.groupB === 0 ? 1 : 0,
-    FIXED_C: sizes.groupC === 0 ? 1 : 0,
+    FIXED_B: groupB === 0 ? 1 : 0,
+    FIXED_C: groupC === 0 ? 1 : 0,
     HAS_D: has(shapes.D),
     HAS_Z: has(shapes.z),
     HAS_BIAS: has(shapes.deltaBias),
     HAS_X0: has(shapes.x0),
   };
+}
+
+/** The three passes for a chunk of so many steps. */
+export function generalPlan(call: Call, limits: GpuLimits, chunk: number): LaunchPlan {
+  const { sizes, shapes } = call;
+  const { batch, length, feature, state, parts } = sizes;
+  const chunks = Math.max(1, Math.ceil(length / chunk));
+  const several = chunks > 1;
+  const tile = tileOf(sizes, limits);
+  const constants = { ...constantsOf(call), ...tile, CHUNKED: several ? 1 : 0 };
   const dims = {
     batch,
     length,
@@ -86,34 +97,35 @@ export function generalPlan(
     groupC: Math.max(1, sizes.groupC),
   };
   const named = (name: OptionalInput) => shapes[name] ? [name] : [];
-  const tiles = groupsFor(feature, tileFeatures);
-  const passes: Pass[] = [];
-  if (chunks > 1) {
-    passes.push({
-      entry: "reduce_chunks",
-      constants,
-      dims,
-      bindings: ["u", "delta", "A", "B", ...named("deltaBias"), "ends", "spans"],
-      workgroups: [tiles, chunks - 1, batch],
-    }, {
-      entry: "carry_chunks",
-      constants,
-      dims,
-      bindings: ["A", ...named("x0"), "ends", "spans"],
-      workgroups: [groupsFor(feature * state, CARRY_GROUP), batch, 1],
-    });
-  }
-  passes.push({
+  const tiles = groupsFor(feature, tile.FEATURES);
+  const apply: Pass = {
     entry: "apply_chunks",
     constants,
     dims,
     bindings: [
       ...["u", "delta", "A", "B", "C", ...named("D"), ...named("z"), ...named("deltaBias")],
-      ...[...named("x0"), ...(chunks > 1 ? ["ends"] : []), "y", "state"],
+      ...[...named("x0"), ...(several ? ["ends"] : []), "y", "state"],
     ],
     workgroups: [tiles, chunks, batch],
-  });
-  const ends = batch * (chunks - 1) * feature * state * parts;
-  const scratch = chunks === 1 ? {} : { ends, spans: batch * (chunks - 1) * feature };
-  return { scratch, passes };
+  };
+  if (!several) return { scratch: {}, passes: [apply] };
+  const reduce: Pass = {
+    entry: "reduce_chunks",
+    constants,
+    dims,
+    bindings: ["u", "delta", "A", "B", ...named("deltaBias"), "ends", "spans"],
+    workgroups: [tiles, chunks - 1, batch],
+  };
+  const carry: Pass = {
+    entry: "carry_chunks",
+    constants,
+    dims,
+    bindings: ["A", ...named("x0"), "ends", "spans"],
+    workgroups: [groupsFor(feature * state, CARRY_GROUP), batch, 1],
+  };
+  const rows = batch * (chunks - 1) * feature;
+  return {
+    scratch: { ends: rows * state * parts, spans: rows },
+    passes: [reduce, carry, apply],
+  };
 }

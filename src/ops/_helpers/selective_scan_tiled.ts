@@ -84,63 +84,14 @@ export function tiledPlan(call: Call, forms: ScanForms<ScanForm>): LaunchPlan {
   };
 }
 
-/** The passes of the way back. */
-export function tiledBackwardPlan(call: Call, forms: ScanForms<FlowForm>): LaunchPlan {
-  const { before, apply, chunk } = forms;
-  const { batch, length, feature, state, groupB, groupC } = call.sizes;
-  const { chunks, tiles, named, constantsOf, dimsOf, tilesOf, starts, flows } = callOf(
-    call,
-    chunk,
-    apply.tile,
-  );
-  const isChunked = chunks > 1;
-  const steps = ["u", "delta", ...named("deltaBias"), "A", "B"];
-  const keep: Pass = {
-    shader: BACKWARD,
-    entry: "keep_states",
-    constants: {
-      ...constantsOf(before),
-      TEAM: 1,
-      KEPT: apply.tile,
-      APPLY: 0,
-      FLOWS: isChunked ? 1 : 0,
-    },
-    dims: dimsOf(before),
-    bindings: [
-      ...[...steps, "kept"],
-      ...(isChunked
-        ? ["C", ...named("z"), "gradY", "keptSpans", "starts", "flows", "spans"]
-        : named("x0")),
-    ],
-    workgroups: [tilesOf(before), chunks, batch],
-  };
-  const featureTiles = tilesOf(apply);
-  /** Where one workgroup has a whole group there is nothing to add. */
-  const share = (name: "B" | "C", group: number) =>
-    featureTiles === group ? `sharesOf${name}=grad${name}` : `sharesOf${name}`;
-  const last: Pass = {
-    shader: BACKWARD,
-    entry: "apply_flows",
-    constants: { ...constantsOf(apply), TEAM: apply.team, KEPT: apply.tile, APPLY: 1, FLOWS: 1 },
-    dims: dimsOf(apply),
-    bindings: [
-      ...[...steps, "C", ...named("D"), ...named("z"), ...(call.shapes.z ? ["gradZ"] : [])],
-      ...["gradY", "kept", ...(isChunked ? ["keptSpans", "starts", "flows"] : ["gradState"])],
-      ...["gradU", "gradDelta", ...(call.shapes.x0 ? ["gradX0"] : []), "sumsOfA"],
-      ...[...(call.shapes.D ? ["sumsOfD"] : []), ...(call.shapes.deltaBias ? ["sumsOfBias"] : [])],
-      ...[share("B", groupB), share("C", groupC)],
-    ],
-    workgroups: [featureTiles, chunks, batch],
-  };
-  const rows = batch * chunks;
-  const bank = feature * state;
-  const carried = {
-    keptSpans: rows * tiles * feature,
-    starts: rows * bank,
-    flows: rows * bank,
-    spans: rows * feature,
-  };
-  /** Adds rows of partial sums, which the last pass wrote. */
+/** Where one workgroup has a whole group there is nothing to add: its share is the gradient. */
+function shareOf(name: "B" | "C", group: number, featureTiles: number): string {
+  return featureTiles === group ? `sharesOf${name}=grad${name}` : `sharesOf${name}`;
+}
+
+/** The sums of the rows of partial sums that the last pass of the way back wrote. */
+function sumsOf({ sizes, shapes }: Call, rows: number, featureTiles: number): LaunchPlan[] {
+  const { batch, length, feature, state, groupB, groupC } = sizes;
   const sums = (target: string, left: string, count: number, columns: number) =>
     joinPlans(
       { scratch: { [left]: count * columns }, passes: [] },
@@ -153,15 +104,65 @@ export function tiledBackwardPlan(call: Call, forms: ScanForms<FlowForm>): Launc
       featureTiles / group,
       batch * length * group * state,
     )];
-  return joinPlans(
-    {
-      scratch: { kept: rows * tiles * bank, ...(isChunked ? carried : {}) },
-      passes: [keep, ...(isChunked ? [starts, flows] : []), last],
-    },
-    sums("gradA", "sumsOfA", rows, bank),
+  return [
+    sums("gradA", "sumsOfA", rows, feature * state),
     ...shares("B", groupB),
     ...shares("C", groupC),
-    ...(call.shapes.D ? [sums("gradD", "sumsOfD", rows, feature)] : []),
-    ...(call.shapes.deltaBias ? [sums("gradDeltaBias", "sumsOfBias", rows, feature)] : []),
-  );
+    ...(shapes.D ? [sums("gradD", "sumsOfD", rows, feature)] : []),
+    ...(shapes.deltaBias ? [sums("gradDeltaBias", "sumsOfBias", rows, feature)] : []),
+  ];
+}
+
+/** The passes of the way back. */
+export function tiledBackwardPlan(call: Call, forms: ScanForms<FlowForm>): LaunchPlan {
+  const { before, apply, chunk } = forms;
+  const { sizes: { batch, feature, state, groupB, groupC }, shapes } = call;
+  const { chunks, tiles, named, ...shared } = callOf(call, chunk, apply.tile);
+  const { constantsOf, dimsOf, tilesOf, starts, flows } = shared;
+  const several = chunks > 1;
+  const steps = ["u", "delta", ...named("deltaBias"), "A", "B"];
+  const keep: Pass = {
+    shader: BACKWARD,
+    entry: "keep_states",
+    constants: {
+      ...constantsOf(before),
+      ...{ TEAM: 1, KEPT: apply.tile, APPLY: 0, FLOWS: several ? 1 : 0 },
+    },
+    dims: dimsOf(before),
+    bindings: [
+      ...[...steps, "kept"],
+      ...(several
+        ? ["C", ...named("z"), "gradY", "keptSpans", "starts", "flows", "spans"]
+        : named("x0")),
+    ],
+    workgroups: [tilesOf(before), chunks, batch],
+  };
+  const featureTiles = tilesOf(apply);
+  const last: Pass = {
+    shader: BACKWARD,
+    entry: "apply_flows",
+    constants: { ...constantsOf(apply), TEAM: apply.team, KEPT: apply.tile, APPLY: 1, FLOWS: 1 },
+    dims: dimsOf(apply),
+    bindings: [
+      ...[...steps, "C", ...named("D"), ...named("z"), ...(shapes.z ? ["gradZ"] : [])],
+      ...["gradY", "kept", ...(several ? ["keptSpans", "starts", "flows"] : ["gradState"])],
+      ...["gradU", "gradDelta", ...(shapes.x0 ? ["gradX0"] : []), "sumsOfA"],
+      ...[...(shapes.D ? ["sumsOfD"] : []), ...(shapes.deltaBias ? ["sumsOfBias"] : [])],
+      ...[shareOf("B", groupB, featureTiles), shareOf("C", groupC, featureTiles)],
+    ],
+    workgroups: [featureTiles, chunks, batch],
+  };
+  const rows = batch * chunks;
+  const bank = feature * state;
+  const carried = {
+    keptSpans: rows * tiles * feature,
+    starts: rows * bank,
+    flows: rows * bank,
+    spans: rows * feature,
+  };
+  const own: LaunchPlan = {
+    scratch: { kept: rows * tiles * bank, ...(several ? carried : {}) },
+    passes: [keep, ...(several ? [starts, flows] : []), last],
+  };
+  return joinPlans(own, ...sumsOf(call, rows, featureTiles));
 }

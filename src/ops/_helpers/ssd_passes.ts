@@ -258,24 +258,21 @@ export function ssdPasses(sizes: SsdSizes, given: SsdGiven, geometry: SsdGeometr
   };
 }
 
-/** The makers of the passes of `shaders/backward/ssd.wgsl` for one call. */
-export function ssdBackwardPasses(sizes: SsdSizes, geometry: SsdGeometry, given: SsdGiven) {
-  const { batch, head, group, state } = sizes;
-  const { chunk } = geometry;
-  const { chunks, runs, sampleRows, dims, isAligned, isWhole } = layoutOf(sizes, geometry);
-  const sampleParts = chunk / sampleRows;
-  const rowVectors = vectorsFor(state);
-  const stateParts = groupsFor(state, 32 * rowVectors);
-  // Narrow tiles, since an invocation keeps a second one, the sum over the heads.
-  const pairVectors = 1;
-  const pairColumns = groupsFor(chunk, 32 * pairVectors);
-  const pass = (
-    entry: string,
-    bindings: readonly string[],
-    workgroups: readonly [number, number, number],
-    vectors: number,
-    flags: Readonly<Record<string, number>> = {},
-  ): Pass => ({
+type BackwardPassMaker = (
+  entry: string,
+  bindings: readonly string[],
+  workgroups: readonly [number, number, number],
+  vectors: number,
+  flags?: Readonly<Record<string, number>>,
+) => Pass;
+
+/** Makes passes of `shaders/backward/ssd.wgsl`. */
+function backwardPassMaker(
+  { sampleRows, dims, isAligned, isWhole }: Layout,
+  { chunk }: SsdGeometry,
+  stateParts: number,
+): BackwardPassMaker {
+  return (entry, bindings, workgroups, vectors, flags = {}) => ({
     shader: "backward/ssd",
     entry,
     constants: {
@@ -298,6 +295,21 @@ export function ssdBackwardPasses(sizes: SsdSizes, geometry: SsdGeometry, given:
     bindings,
     workgroups,
   });
+}
+
+/** The makers of the passes of `shaders/backward/ssd.wgsl` for one call. */
+export function ssdBackwardPasses(sizes: SsdSizes, geometry: SsdGeometry, given: SsdGiven) {
+  const { batch, head, group, state } = sizes;
+  const { chunk } = geometry;
+  const layout = layoutOf(sizes, geometry);
+  const { chunks, runs, sampleRows } = layout;
+  const sampleParts = chunk / sampleRows;
+  const rowVectors = vectorsFor(state);
+  const stateParts = groupsFor(state, 32 * rowVectors);
+  // Narrow tiles, since an invocation keeps a second one, the sum over the heads.
+  const pairVectors = 1;
+  const pairColumns = groupsFor(chunk, 32 * pairVectors);
+  const pass = backwardPassMaker(layout, geometry, stateParts);
   return {
     /** Planes of `steps`. */
     planes: 2 + pairColumns + 2 * sampleParts,

@@ -135,7 +135,7 @@ export class JsonReader {
 
   /** Reads an array; `onItem` must read one item. */
   readArray(onItem: (index: number) => void): void {
-    if (!this.isArray) this.fail(`is ${this.#shown()}, expected an array`);
+    if (!this.isArray) this.fail(`is ${this.#shown()}, expected a list`);
     this.#at++;
     if (this.peek() === 0x5d) {
       this.#at++;
@@ -271,6 +271,8 @@ export class JsonReader {
   /** What stands here, for an error text. */
   #shown(): string {
     if (this.peek() === -1) return "the end of the body";
+    if (this.isArray) return "a list";
+    if (this.isObject) return "an object";
     let to = this.#at;
     const stop = new Set([COMMA, 0x5d, 0x7d, 0x0a]);
     const isText = this.#bytes[to] === QUOTE;

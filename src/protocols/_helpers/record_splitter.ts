@@ -1,4 +1,4 @@
-import { LimitError } from "../../base/errors.ts";
+import { LimitError, ProtocolError } from "../../base/errors.ts";
 import { addBodyBytes } from "../protocol.ts";
 
 /** Bytes of one record (a line; with quotes it may span several). */
@@ -86,11 +86,17 @@ export class RecordSplitter {
     }
   }
 
-  /** Hands over a last record without a newline. @returns false inside an open quote */
-  finish(): boolean {
-    if (this.#inQuotes) return false;
+  /**
+   * Hands over a last record without a newline.
+   *
+   * @throws {ProtocolError} the body ends inside a quote; with the protocol, line and offset
+   */
+  finish(protocol: string): void {
+    if (this.#inQuotes) {
+      const { line, offset } = this.place;
+      throw new ProtocolError(protocol, offset, `Line ${line}: a quote is never closed`);
+    }
     if (this.#pendingLength > 0) this.#emit(new Uint8Array(0), 0, 0);
-    return true;
   }
 
   /** Walks on from `start` to the record's newline; −1 when the piece ends before it. */

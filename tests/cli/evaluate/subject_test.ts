@@ -4,13 +4,16 @@ import { settingNamed, type Trial, trialOf } from "../../../src/cli/evaluate/set
 import {
   BASELINE,
   CHECKPOINT_PREFIX,
+  LIVE_PREFIX,
   openSubject,
   PEER_NAMES,
   PLAIN_COMMITTEE,
   subjectNames,
 } from "../../../src/cli/evaluate/subject.ts";
 import { forecastWindow } from "../../../src/cli/window_forecast.ts";
+import { fnv1a32 } from "../../../src/base/hash.ts";
 import { seedRandom } from "../../../src/base/random.ts";
+import type { Model } from "../../../src/models/model.ts";
 import {
   COMMITTEE_NETWORKS,
   DEFAULT_MODEL,
@@ -129,4 +132,28 @@ Deno.test("openSubject() has the committee without its network, too", async () =
 
 Deno.test("openSubject() lists what there is", async () => {
   await assert.rejects(openSubject("oracle"), /models is "oracle", expected one of committee/);
+});
+
+Deno.test("openSubject() of a live model feeds it the samples of the context", async () => {
+  const live = (await openSubject(`${LIVE_PREFIX}structural`))!;
+  assert.equal(live.name, "structural");
+  const shown = trial("found");
+  const rows = live.fit(shown).forecast(shown.asked);
+  const atOnce = (await openSubject("structural"))!.fit(shown).forecast(shown.asked);
+  assert.notDeepEqual(rows, atOnce);
+  const model = MODELS["structural"]! as Model;
+  const state = model.initialState({
+    epochNs: 0n,
+    horizon: shown.horizon,
+    lower: null,
+    upper: null,
+    seed: fnv1a32(shown.id),
+    seasonsS: [],
+  });
+  shown.values.forEach((value, i) => {
+    model.absorb(state, Float64Array.of(i * shown.slotS), Float64Array.of(value));
+  });
+  const times = shown.asked.map((slot) => slot * shown.slotS);
+  assert.deepEqual(model.forecast(state, times, SCORED_QUANTILES), rows);
+  await assert.rejects(openSubject(`${LIVE_PREFIX}${BASELINE}`), /models/);
 });

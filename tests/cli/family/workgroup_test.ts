@@ -4,6 +4,7 @@ import { workgroupNeeds } from "../../../src/cli/family/workgroup.ts";
 const TEXT = `
 alias Number = vec2f;
 const LARGE = 1e3;
+const MASK = 0xffu;
 const WIDE = 4u * TILE;
 var<workgroup> rows: array<array<Number, WIDE>, TILE>;
 var<workgroup> sums: array<f32, TILE + 1>;

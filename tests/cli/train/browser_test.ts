@@ -6,18 +6,7 @@ import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 import { serveTraining } from "../../../src/cli/train/dashboard.ts";
 import { TrainingFeed } from "../../../src/service/training_feed.ts";
-
-const CHROMIUM = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
-/** The browser and the first answers of a loaded machine are slow. */
-const PATIENCE_MS = 20_000;
-
-function hasChromium(): boolean {
-  try {
-    return Deno.statSync(CHROMIUM).isFile;
-  } catch {
-    return false;
-  }
-}
+import { CHROMIUM, hasChromium, PATIENCE_MS } from "../../_browser.ts";
 
 const line = (step: number) => ({
   step,

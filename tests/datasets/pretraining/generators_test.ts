@@ -176,11 +176,14 @@ Deno.test("oscillator states a season where the beat is regular", () => {
 
 Deno.test("the generators together take a few microseconds a sample at most", () => {
   for (const { name } of GENERATORS) drafts(name, 20);
-  const before = performance.now();
-  for (const { name } of GENERATORS) drafts(name, 20, 900);
   const samples = 20 * GENERATORS.length * LENGTH;
-  const microseconds = (performance.now() - before) * 1e3 / samples;
-  // About 0.5 on a free core; the bound leaves room for a busy machine.
+  const rounds = [0, 1, 2].map(() => {
+    const before = performance.now();
+    for (const { name } of GENERATORS) drafts(name, 20, 900);
+    return (performance.now() - before) * 1e3 / samples;
+  });
+  const microseconds = Math.min(...rounds);
+  // About 0.5 on a free core; the bound and the best of three leave room for a busy machine.
   assert.ok(microseconds < 10, `${microseconds} µs a sample`);
 });
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { nextNormal, seedRandom } from "../../../src/base/random.ts";
 import {
   AR_NUMBERS,
+  ArPath,
   breakRow,
-  expected,
   follow,
   isKnown,
   newestOf,
@@ -25,17 +25,18 @@ Deno.test("solve() finds the coefficients of a long row", () => {
   }
   solve(numbers, AT, 2);
   assert.ok(Math.abs(persistence(numbers, AT) - 0.7) < 0.04);
-  const one = expected(numbers, AT, 1, false);
+  const one = new ArPath(numbers, AT, false).expected(1);
   assert.ok(Math.abs(one - (1.2 * y - 0.5 * before)) < 0.1 * (Math.abs(y) + Math.abs(before)));
   assert.equal(newestOf(numbers, AT), y);
   assert.ok(numbers.subarray(0, AT).every((number) => number === 0));
 });
 
-Deno.test("expected() sums up, lies on a line between slots, and stays beyond 96", () => {
+Deno.test("ArPath sums up, lies on a line between slots, and stays beyond 96", () => {
   const numbers = fresh();
   for (const y of [3, 1, 2, 2, 1, 3, 1, 2]) follow(numbers, AT, 1, 0.99, y, y);
   solve(numbers, AT, 1);
-  const at = (lead: number, summed = false) => expected(numbers, AT, lead, summed);
+  const [values, sums] = [new ArPath(numbers, AT, false), new ArPath(numbers, AT, true)];
+  const at = (lead: number, summed = false) => (summed ? sums : values).expected(lead);
   assert.equal(at(0), 2);
   assert.equal(at(0, true), 0);
   assert.ok(Math.abs(at(3, true) - at(1) - at(2) - at(3)) < 1e-12);
@@ -67,5 +68,5 @@ Deno.test("solve() says nothing of what hardly varies, and never lets a forecast
   for (let i = 0; i < 50; i++) follow(growing, AT, 1, 1, 1.3 ** i, 0);
   solve(growing, AT, 1);
   assert.ok(persistence(growing, AT) < 1);
-  assert.ok(expected(growing, AT, 96, false) <= newestOf(growing, AT));
+  assert.ok(new ArPath(growing, AT, false).expected(96) <= newestOf(growing, AT));
 });

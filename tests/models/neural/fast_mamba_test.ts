@@ -18,7 +18,7 @@ for (const example of mamba.examples) {
     for (let k = 0; k < 40; k++) {
       const elapsed = k % 5 === 0 ? 700 : 0.5 + k % 3;
       for (let d = 0; d < u.length; d++) u[d] = nextNormal(random);
-      mixer.mix(y, u, state, [elapsed], 0, 1);
+      mixer.mix(y, u, state, [elapsed], 0, 1, 1);
       const expected = mamba.step(params, Float64Array.from(u), own, elapsed);
       const largest = Math.max(1, ...expected.map(Math.abs));
       y.forEach((value, d) => assert.ok(Math.abs(value - expected[d]!) < 1e-5 * largest, `${k}`));

@@ -18,7 +18,7 @@ Deno.test("FastS5 keeps a bounded number of transitions, and forgets none of the
   for (let k = 0; k < 2 * (TRANSITIONS_MAX + 9); k++) {
     const elapsed = 1 + (k % (TRANSITIONS_MAX + 9)) / 64;
     for (let d = 0; d < u.length; d++) u[d] = nextNormal(random);
-    mixer.mix(y, u, state, [elapsed], 0, 1);
+    mixer.mix(y, u, state, [elapsed], 0, 1, 1);
     const expected = s5.step(params, Float64Array.from(u), own, elapsed);
     y.forEach((value, d) => assert.ok(Math.abs(value - expected[d]!) < 1e-4, `${k}, ${d}`));
   }

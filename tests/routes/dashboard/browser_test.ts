@@ -12,21 +12,11 @@ import { Client } from "../../../src/cli/demo/client.ts";
 import { type RunningService, startService } from "../../../src/cli/start_service.ts";
 import { readConfig } from "../../../src/service/config.ts";
 import { openLog } from "../../../src/service/telemetry.ts";
+import { CHROMIUM, hasChromium, PATIENCE_MS } from "../../_browser.ts";
 
-const CHROMIUM = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
 const LENGTH = 420;
 /** Sent live while the page is open. */
 const LIVE_COUNT = 3;
-/** The browser and the first answers of a loaded machine are slow. */
-const PATIENCE_MS = 20_000;
-
-function hasChromium(): boolean {
-  try {
-    return Deno.statSync(CHROMIUM).isFile;
-  } catch {
-    return false;
-  }
-}
 
 const { segment } = planted({ seed: 3, length: LENGTH, streamId: "boiler/7 east" });
 let running: RunningService;

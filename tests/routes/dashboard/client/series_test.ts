@@ -74,6 +74,7 @@ Deno.test("rangesFor() offers what shows ten samples and less than everything", 
   assert.equal(firstRange(ranges, hour, 12).label, "3 days");
   assert.equal(firstRange(ranges, hour, 24).label, "1 week");
   assert.equal(firstRange(rangesFor(1_000, hour), hour, 24).label, "Everything");
+  assert.deepEqual(rangesFor(2 * hour * 1_000, null).map(({ label }) => label), ["Everything"]);
 });
 
 Deno.test("sparklinePath() lifts the pen over a missing value", () => {
