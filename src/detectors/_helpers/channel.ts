@@ -58,7 +58,7 @@ export const SCORE_PARTS = 3;
 /** Subspace, level, patterns, slow change, distance. */
 export const FLAG_PARTS = 5;
 
-/** One a part, two for what is looked at with the season and without it: subspace and level. One of jumps. */
+/** One a part, two for subspace and level, looked at with the season and without, one of jumps. */
 const TAIL_COUNT = SCORE_PARTS + FLAG_PARTS + 3;
 
 /** State of one channel. */

@@ -59,7 +59,8 @@ const RISE = 1;
 
 /**
  * An alarm is most likely no chance of a clean stream, unless the like comes again and again: the
- * k-th of a stream counts as min(1, (2k − 1) / 10) peaks, so that k of them, up to five, count k²/10.
+ * k-th of a stream counts as min(1, (2k − 1) / 10) peaks, so that k of them, up to five, count as
+ * k²/10.
  */
 const ALARM_WEIGHT = 0.1;
 /**

@@ -5,7 +5,7 @@ import type { SendResult, SendWebhook } from "./webhook_sender.ts";
 
 /** Messages that wait for their webhooks; beyond, a message fails at once and says why. */
 export const DELIVERIES_WAITING_MAX = 10_000;
-/** Attempts of one message: with the delays below 25 to 51 hours, so that a day's outage is survived. */
+/** Attempts of one message: with the delays below 25 to 51 hours, so that a day is survived. */
 export const ATTEMPTS_MAX = 36;
 /** Delay after the first failed attempt; doubled after each further one. */
 export const RETRY_S_MIN = 5;
