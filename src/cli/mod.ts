@@ -93,6 +93,16 @@ export async function verbNamed(name: string): Promise<Command | null> {
   return Object.hasOwn(VERBS, name) ? await VERBS[name]!.load() : null;
 }
 
+/**
+ * `deno task demo -- --once` passes the dashes on, behind the options that the task itself has
+ * (`evaluate --detection -- --check`). Dashes before what is no option stay: a name follows.
+ */
+function withoutTaskDashes(args: readonly string[]): readonly string[] {
+  const at = args.indexOf("--");
+  const isTasks = at === 0 || (at > 0 && args[at + 1]?.startsWith("--") === true);
+  return isTasks ? args.toSpliced(at, 1) : args;
+}
+
 /** Runs the command line; returns the exit code. */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args[0] === "--" ? args.slice(1) : args;
@@ -107,6 +117,5 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     error(`"${name}" is no verb\n${overview()}`);
     return EXIT_USAGE;
   }
-  // `deno task demo -- --once` passes the dashes on.
-  return await runVerb(verb, rest[0] === "--" ? rest.slice(1) : rest, { out, error });
+  return await runVerb(verb, withoutTaskDashes(rest), { out, error });
 }

@@ -25,6 +25,17 @@ Deno.test("the command line lists its verbs, and each has a help", async () => {
   }
 });
 
+Deno.test("the command line takes a task's dashes before and behind its own options", async () => {
+  for (const args of [["weights", "--", "--json"], ["weights", "--json", "--", "--json"]]) {
+    const ran = await driftline(...args);
+    assert.equal(ran.code, 0, ran.error);
+    assert.ok(JSON.parse(ran.out));
+  }
+  const name = await driftline("forecast", "--json", "--", "-none.csv");
+  assert.equal(name.code, 1);
+  assert.match(name.error, /-none\.csv/);
+});
+
 Deno.test("the command line tells wrong usage by exit code 2", async () => {
   const none = await driftline();
   assert.deepEqual([none.code, none.out], [2, ""]);
