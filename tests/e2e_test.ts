@@ -247,6 +247,62 @@ Deno.test("live events, forecasts and anomalies come through the socket", async 
   });
 });
 
+/** A repeatable disturbance of about unit deviation: the sum of three uniform ones. */
+function disturbances(count: number, seed: number): number[] {
+  let x = seed;
+  const uniform = () => (x = (x * 48_271) % 2_147_483_647) / 2_147_483_647;
+  return Array.from({ length: count }, () => 2 * (uniform() + uniform() + uniform() - 1.5));
+}
+
+Deno.test("faults that are sent come back as alerts, each for its reason", async () => {
+  await withService(async ({ url }) => {
+    const send = async (method: string, path: string, body: unknown) => {
+      const headers = { "Content-Type": "application/json" };
+      const answer = await fetch(url + path, { method, headers, body: JSON.stringify(body) });
+      assert.ok(answer.ok, await answer.clone().text());
+      await answer.body?.cancel();
+    };
+    await send("POST", "/v1/alerts/rules", { condition: { kind: "anomaly" }, maxAgeS: null });
+    const at = 2_500;
+    const minute = (i: number) => 60_000 * i;
+    const faults: Record<string, {
+      readonly value?: (x: number, i: number) => number | null;
+      readonly time?: (i: number) => number;
+    }> = {
+      drift: { value: (x, i) => x + 0.03 * (i - at) },
+      level: { value: (x) => x + 8 },
+      stuck: { value: () => 0.5 },
+      dropout: { value: () => null },
+      variance: { value: (x) => 0.05 * x },
+      clock: { time: (i) => minute(at + 4 * (i - at)) },
+    };
+    for (const [id, { value = (x: number) => x, time = minute }] of Object.entries(faults)) {
+      // What expects the mean is enough here, and fast.
+      await send("PUT", `/v1/streams/${id}`, { model: "mean" });
+      const clean = disturbances(at + 400, 17);
+      await send("POST", `/v1/streams/${id}/observations?wait=applied`, {
+        timestamps: clean.map((_, i) => i < at ? minute(i) : time(i)),
+        channels: {
+          a: disturbances(at + 400, 71),
+          b: clean.map((x, i) => i < at ? x : value(x, i)),
+        },
+      });
+    }
+    const missing = new Set(Object.keys(faults));
+    for (let turn = 0; turn < 50 && missing.size > 0; turn++) {
+      const { alerts } = await get(`${url}/v1/alerts?limit=1000`);
+      for (const { stream, reason, channels } of alerts) {
+        // A drift may be told as the level that it has come to.
+        if (reason !== stream && !(stream === "drift" && reason === "level")) continue;
+        assert.deepEqual(channels, reason === "clock" ? [] : ["b"]);
+        missing.delete(stream);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    assert.deepEqual([...missing], []);
+  });
+});
+
 function residentMiB(pid: number): number {
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)![1]) / 1024;

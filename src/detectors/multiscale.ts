@@ -6,7 +6,8 @@ import {
   GRACE_PERIOD,
   independentShape,
   initialChannels,
-  reasonOfChannel,
+  initialEvidence,
+  jumpShape,
   SCORE_PARTS,
   stepChannel,
 } from "./_helpers/channel.ts";
@@ -26,6 +27,7 @@ import {
   type FaultState,
   type FaultStep,
   initialFaults,
+  isFaulty,
   isTold,
   stepChannelFaults,
   stepClock,
@@ -34,12 +36,20 @@ import {
 import {
   type FlagState,
   type FlagStep,
+  holdFlag,
   initialFlag,
   isRise,
   stepFlag,
   surpriseOf,
 } from "./_helpers/flag_stage.ts";
-import { finalReason } from "./_helpers/reason.ts";
+import {
+  countHidden,
+  type HiddenEvent,
+  hideEvent,
+  initialHidden,
+  revealHidden,
+} from "./_helpers/hidden_event.ts";
+import { finalReason, reasonOf } from "./_helpers/reason.ts";
 import {
   initialPeriod,
   isPeriodSettled,
@@ -64,6 +74,7 @@ export type MultiscaleState = {
   readonly period: PeriodState;
   readonly flag: FlagState;
   readonly track: EventTrack;
+  readonly hidden: HiddenEvent;
   readonly faults: FaultState;
   /** Alarms so far. */
   readonly counter: { events: number };
@@ -84,17 +95,23 @@ const WEIGHT_SUM = 6;
 /** What level and distance weigh together: alone they say what no other part sees, a spike. */
 const SPIKE_WEIGHT = 0.3;
 
-/**
- * Evidence from parts in −log10: their weighted mean, or that of level and distance where it is
- * more. Weights of half or twice as much do equally well on the development sets.
- */
-function weigh(parts: Float64Array, correction: number): number {
+/** What level and distance say together, of parts in −log10. */
+function spikeEvidence(parts: Float64Array, correction: number): number {
+  return SPIKE_WEIGHT * (Math.max(0, parts[1]! - correction) + Math.max(0, parts[4]! - correction));
+}
+
+/** Weighted mean of parts in −log10. Weights of half or twice as much do equally well. */
+function meanEvidence(parts: Float64Array, correction: number): number {
   let sum = 0;
   for (let i = 0; i < WEIGHTS.length; i++) {
     sum += WEIGHTS[i]! * Math.max(0, parts[i]! - correction);
   }
-  const spike = Math.max(0, parts[1]! - correction) + Math.max(0, parts[4]! - correction);
-  return Math.max(sum / WEIGHT_SUM, SPIKE_WEIGHT * spike);
+  return sum / WEIGHT_SUM;
+}
+
+/** Evidence from parts: their weighted mean, or that of level and distance where it is more. */
+function weigh(parts: Float64Array, correction: number): number {
+  return Math.max(meanEvidence(parts, correction), spikeEvidence(parts, correction));
 }
 
 /** Scratch by channel, as many as any stream had. */
@@ -118,13 +135,7 @@ function stepChannels(
   for (let c = 0; c < state.channels.length; c++) {
     const channel = state.channels[c]!;
     const value = values[c]![index]!;
-    const own = evidence[c] ??= {
-      parts: new Float64Array(FLAG_PARTS),
-      effect: 0,
-      seasonChange: 0,
-      spectrum: 0,
-      isPresent: false,
-    };
+    const own = evidence[c] ??= initialEvidence();
     own.isPresent = false;
     if (!Number.isFinite(value)) {
       if (channel.count === 0) continue;
@@ -168,16 +179,50 @@ function speakingChannels(count: number): number[] {
 /** A sample this many robust standard deviations away is far from the usual level. */
 const FAR_EFFECT = 3;
 
-/** The heaviest tail of all channels: that of the largest evidence. */
-function heaviestShape(channels: readonly ChannelState[]): number {
-  return channels.reduce((most, channel) => Math.max(most, independentShape(channel)), 0);
+/**
+ * The heaviest tail of all channels: that of the largest evidence. Spikes are held against the
+ * jumps of the channels as well, which tell how high a chance goes where samples are dependent.
+ */
+function heaviestShape(channels: readonly ChannelState[], known: number): number {
+  const correction = Math.log10(known);
+  const isSpike = spikeEvidence(flagParts, correction) > meanEvidence(flagParts, correction);
+  return channels.reduce((most, channel) => {
+    const shape = independentShape(channel);
+    return Math.max(most, isSpike ? Math.max(shape, jumpShape(channel)) : shape);
+  }, 0);
+}
+
+/** 1 where a channel's value is far above its usual level, −1 far below, else 0. */
+function sideOf({ isPresent, effect }: ChannelEvidence): number {
+  return isPresent && Math.abs(effect) >= FAR_EFFECT ? Math.sign(effect) : 0;
+}
+
+/** Opens the alarm of a shift that came with a fault, when that is over; −log10 p, else 0. */
+function followHidden(state: MultiscaleState, moment: Moment, events: FlagEvent[]): number {
+  const { hidden, channels, faults, track, options } = state;
+  const { channel, surprise, score } = hidden;
+  if (channel < 0) return 0;
+  const { isStuck, isQuiet } = channels[channel]!.faults;
+  const own = evidence[channel]!;
+  if (own.isPresent && !isStuck && !isQuiet) countHidden(hidden, sideOf(own));
+  if (isFaulty(faults, channel)) return 0;
+  const isShown = revealHidden(hidden) && !track.isOpen &&
+    Math.abs(own.effect) >= options.effectMin && isCool(track, moment.timeS, options);
+  if (!isShown) return 0;
+  holdFlag(state.flag);
+  const opening = { surprise, score, reason: "level" as const, channels: [channel] };
+  events.push(openTrack(track, opening, moment, state.counter));
+  return surprise;
 }
 
 /** Opens, follows and ends the alarms of what the evidence does. */
 function followAlarm(
   state: MultiscaleState,
-  fused: number,
-  score: number,
+  { fused, score, known }: {
+    readonly fused: number;
+    readonly score: number;
+    readonly known: number;
+  },
   moment: Moment,
   events: FlagEvent[],
 ): number {
@@ -186,7 +231,7 @@ function followAlarm(
   const threshold = -Math.log10(options.falseAlarmRate);
   const isLearned = options.repeats === "learn";
   // Where each repetition is to be told, it is not to make its own tail heavy either.
-  const shape = isLearned && isRise(stage, fused) ? heaviestShape(state.channels) : 0;
+  const shape = isLearned && isRise(stage, fused) ? heaviestShape(state.channels, known) : 0;
   stepFlag(stage, fused, { threshold, isLearned, shape }, step);
   if (step.ended && track.isOpen) {
     track.reason = finalReason(track.reason, track);
@@ -195,21 +240,26 @@ function followAlarm(
   if (track.isOpen) {
     track.score = Math.max(track.score, score);
     track.samples++;
-    const own = evidence[track.channels[0]!]!;
-    if (own.isPresent && own.effect >= FAR_EFFECT) track.above++;
-    if (own.isPresent && own.effect <= -FAR_EFFECT) track.below++;
+    const side = sideOf(evidence[track.channels[0]!]!);
+    if (side > 0) track.above++;
+    if (side < 0) track.below++;
     if (step.rose) raiseTrack(track, surpriseOf(stage, fused, shape), moment.timeS);
   }
   if (!stage.told || (wasTold && !step.ended)) return step.flag;
   const channels = speakingChannels(state.channels.length);
   const [loudest] = channels;
   if (loudest === undefined) return 0;
-  const reason = reasonOfChannel(state.channels[loudest]!, evidence[loudest]!.parts);
+  const reason = reasonOf(evidence[loudest]!);
   const isShown = !isTold(state.faults, loudest, reason) &&
     Math.abs(evidence[loudest]!.effect) >= options.effectMin &&
     isCool(track, moment.timeS, options);
   // The stage has told its event all the same, so that it does not open later in its fall.
-  if (!isShown) return 0;
+  if (!isShown) {
+    if (isFaulty(state.faults, loudest)) {
+      hideEvent(state.hidden, { channel: loudest, surprise: step.flag, score });
+    }
+    return 0;
+  }
   const opening = { surprise: step.flag, score, reason, channels };
   events.push(openTrack(track, opening, moment, state.counter));
   return step.flag;
@@ -301,7 +351,7 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
  * most of it past patterns and the ring in which the season is searched.
  */
 export const multiscale: Detector<MultiscaleState> = {
-  name: "multiscale/5",
+  name: "multiscale/6",
   gracePeriod: GRACE_PERIOD,
   stateBytesMax: (channels) => STREAM_BYTES_MAX + channels * CHANNEL_BYTES_MAX,
 
@@ -310,6 +360,7 @@ export const multiscale: Detector<MultiscaleState> = {
     period: initialPeriod(),
     flag: initialFlag(),
     track: initialTrack(),
+    hidden: initialHidden(),
     faults: initialFaults(),
     counter: { events: 0 },
     channels: initialChannels(0, channels, seed),
@@ -340,7 +391,9 @@ export const multiscale: Detector<MultiscaleState> = {
       out.flag[i] = Math.max(faulty, changed);
       if (present === 0) continue;
       const fused = fuseEvidence(state.channels.length, known);
-      out.flag[i] = Math.max(out.flag[i]!, followAlarm(state, fused, score, moment, out.events));
+      const alarm = followAlarm(state, { fused, score, known }, moment, out.events);
+      const shift = followHidden(state, moment, out.events);
+      out.flag[i] = Math.max(out.flag[i]!, alarm, shift);
     }
   },
 };

@@ -92,6 +92,44 @@ export function stepBank(bank: BankState, x: number, rates: BankRates): void {
   }
 }
 
+/** The average of 16 samples, which a value's reach is counted from. */
+const REACH_BAND = 3;
+
+const whole: BankState = initialBank();
+
+/**
+ * Writes the flag features with `x`, of which the bank then keeps what lies within `reach` of its
+ * average of 16 samples: a spike is told as large as it is, and is soon forgotten; a lasting shift
+ * is followed by a 16th of the reach a sample, until it is within it.            [FLAG_FEATURES]
+ */
+export function stepFlagFeatures(
+  bank: BankState,
+  x: number,
+  { rates, reach }: { readonly rates: BankRates; readonly reach: number },
+  out: Float64Array,
+): void {
+  const middle = bank.averages[REACH_BAND]!;
+  const kept = Math.min(middle + reach, Math.max(middle - reach, x));
+  if (kept === x) {
+    stepBank(bank, x, rates);
+    writeFlagFeatures(bank, out);
+    return;
+  }
+  copyBank(bank, whole);
+  stepBank(whole, x, rates);
+  writeFlagFeatures(whole, out);
+  stepBank(bank, kept, rates);
+}
+
+function copyBank(from: BankState, to: BankState): void {
+  to.count = from.count;
+  to.previous = from.previous;
+  to.meanDifference = from.meanDifference;
+  to.unit = from.unit;
+  to.averages.set(from.averages);
+  to.energies.set(from.energies);
+}
+
 function logEnergy(bank: BankState, index: number): number {
   if (bank.unit === 0) return LOG_ENERGY_STILL;
   const floor = ENERGY_FLOOR * bank.meanDifference;

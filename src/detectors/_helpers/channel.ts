@@ -9,13 +9,12 @@ import {
   initialBank,
   SCORE_FEATURES,
   stepBank,
-  writeFlagFeatures,
+  stepFlagFeatures,
   writeScoreFeatures,
 } from "./bank.ts";
 import { type ChannelFaults, initialChannelFaults } from "./faults.ts";
 import { initialMahalanobis, type MahalanobisState, stepMahalanobis } from "./mahalanobis.ts";
 import { initialPatterns, type PatternState, stepPatterns } from "./patterns.ts";
-import { reasonOf } from "./reason.ts";
 import {
   addToRobustLevel,
   flooredScale,
@@ -34,7 +33,6 @@ import {
   tailShape,
   type TailState,
 } from "./tail_calibration.ts";
-import type { Reason } from "../detector.ts";
 
 /** Samples of a channel without a score: the covariance of its features is not known yet. */
 export const GRACE_PERIOD = 36;
@@ -42,6 +40,10 @@ export const GRACE_PERIOD = 36;
 const DISTANCE_MAX = 30;
 const SMOOTHING = 4;
 const SLOW_TAU = 16;
+/** Scales from the average of 16 samples up to which the flag evidence remembers a value. */
+const REACH_SCALES = 20;
+/** Values from which the scale is known well enough for that. */
+const REACH_COUNT_MIN = 64;
 /** Averages over 16 samples from which their level is taken: neighbours are much alike. */
 const SLOW_VALUES_KEPT = 128;
 
@@ -56,8 +58,8 @@ export const SCORE_PARTS = 3;
 /** Subspace, level, patterns, slow change, distance. */
 export const FLAG_PARTS = 5;
 
-/** One a part, two for what is looked at with the season and without it: subspace and level. */
-const TAIL_COUNT = SCORE_PARTS + FLAG_PARTS + 2;
+/** One a part, two for subspace and level, looked at with the season and without, one of jumps. */
+const TAIL_COUNT = SCORE_PARTS + FLAG_PARTS + 3;
 
 /** State of one channel. */
 export type ChannelState = {
@@ -75,9 +77,13 @@ export type ChannelState = {
   slow: number;
   /** Scale of the patterns, kept still between recomputations. */
   patternScale: number;
+  /** The last value, or what the season left of it. */
+  before: number;
   readonly faults: ChannelFaults;
   readonly random: RandomState;
   readonly bank: BankState;
+  /** Those of the flags, of the values and of what the season leaves: within their reach. */
+  readonly flagBank: BankState;
   readonly remainderBank: BankState;
   readonly mahalanobis: MahalanobisState;
   readonly slowLevel: RobustLevelState;
@@ -93,7 +99,7 @@ export type ChannelState = {
   readonly patterns: PatternState;
   /**
    * Of distance, its average and slow level; of subspace and its remainder, level, patterns, level
-   * of the remainder, slow change; of distance for the flags.
+   * of the remainder, slow change; of distance for the flags; of jumps.
    */
   readonly tails: readonly TailState[];
 };
@@ -107,9 +113,11 @@ function initialChannel(random: RandomState): ChannelState {
     smoothed: 0,
     slow: 0,
     patternScale: 0,
+    before: 0,
     faults: initialChannelFaults(),
     random,
     bank: initialBank(),
+    flagBank: initialBank(),
     remainderBank: initialBank(),
     mahalanobis: initialMahalanobis(SCORE_FEATURES),
     slowLevel: initialRobustLevel(SLOW_VALUES_KEPT),
@@ -173,6 +181,10 @@ function scoreChannel(
 export interface ChannelEvidence {
   /** Of subspace, level, patterns, slow change and distance. */
   readonly parts: Float64Array;
+  /** Flag features as deviations from their past.                           [FLAG_FEATURES] */
+  readonly deviations: Float64Array;
+  /** True where they are those of what the season leaves. */
+  isSeasonal: boolean;
   /** How far above the usual level or season, in robust standard deviations. */
   effect: number;
   /** −log10 p where a change of the season, of the spectrum is known, else 0. */
@@ -180,6 +192,19 @@ export interface ChannelEvidence {
   spectrum: number;
   /** False where the channel had no value. */
   isPresent: boolean;
+}
+
+/** Evidence of a channel without a value. */
+export function initialEvidence(): ChannelEvidence {
+  return {
+    parts: new Float64Array(FLAG_PARTS),
+    deviations: new Float64Array(FLAG_FEATURES),
+    isSeasonal: false,
+    effect: 0,
+    seasonChange: 0,
+    spectrum: 0,
+    isPresent: false,
+  };
 }
 
 /** First of the slow bands: tau = 64. */
@@ -192,7 +217,22 @@ function slowChange(features: Float64Array): number {
   return most;
 }
 
-const deviations = new Float64Array(FLAG_FEATURES);
+/** Values from which the mean difference is known well enough to hold a jump against it. */
+const JUMP_COUNT_MIN = 8;
+
+/** Learns how far a value, or what the season leaves of it, is from the one before. */
+function learnJump(channel: ChannelState, value: number): void {
+  const { meanDifference } = channel.bank;
+  const jump = Math.abs(value - channel.before);
+  channel.before = value;
+  if (channel.count <= JUMP_COUNT_MIN || meanDifference === 0) return;
+  stepTail(channel.tails[10]!, jump / meanDifference, FLAG_RULE);
+}
+
+/** How far from its middle a value is remembered as it is. */
+function reachOf(level: RobustLevelState): number {
+  return level.count < REACH_COUNT_MIN ? Infinity : REACH_SCALES * flooredScale(level);
+}
 
 /** What a sample's time says. */
 export interface ChannelTime {
@@ -210,7 +250,7 @@ function gatherEvidence(
   { dt, rates, isFast }: ChannelTime,
   out: ChannelEvidence,
 ): void {
-  const { season, tails, level } = channel;
+  const { season, tails, level, subspace, remainderSubspace } = channel;
   channel.position += dt;
   const tick = Math.max(season.tick + 1, Math.round(channel.position));
   const remainder = stepSeason(season, x, tick - season.tick);
@@ -218,14 +258,14 @@ function gatherEvidence(
   out.seasonChange = stepSeasonChange(channel.seasonChange, x, season);
   if (isFast) channel.spectrum ??= initialSpectrum();
   out.spectrum = isFast ? stepSpectrum(channel.spectrum!, season.ring, season.tick) : 0;
-  writeFlagFeatures(channel.bank, flagFeatures);
-  const plain = stepTail(tails[3]!, stepSubspace(channel.subspace, flagFeatures), FLAG_RULE);
-  if (!isGateOpen) writeDeviations(channel.subspace, flagFeatures, deviations);
-  stepBank(channel.remainderBank, remainder, rates);
-  writeFlagFeatures(channel.remainderBank, flagFeatures);
-  const left = stepSubspace(channel.remainderSubspace, flagFeatures);
-  const seasonal = stepTail(tails[4]!, left, FLAG_RULE);
-  if (isGateOpen) writeDeviations(channel.remainderSubspace, flagFeatures, deviations);
+  stepFlagFeatures(channel.flagBank, x, { rates, reach: reachOf(level) }, flagFeatures);
+  const plain = stepTail(tails[3]!, stepSubspace(subspace, flagFeatures), FLAG_RULE);
+  if (!isGateOpen) writeDeviations(subspace, flagFeatures, out.deviations);
+  const reach = reachOf(channel.remainderLevel);
+  stepFlagFeatures(channel.remainderBank, remainder, { rates, reach }, flagFeatures);
+  const seasonal = stepTail(tails[4]!, stepSubspace(remainderSubspace, flagFeatures), FLAG_RULE);
+  if (isGateOpen) writeDeviations(remainderSubspace, flagFeatures, out.deviations);
+  out.isSeasonal = isGateOpen;
   const distance = robustDistance(level, x);
   addToRobustLevel(level, x, channel.random);
   const remainderDistance = robustDistance(channel.remainderLevel, remainder);
@@ -233,7 +273,8 @@ function gatherEvidence(
   if (channel.count < 128 || channel.count % 32 === 0) channel.patternScale = flooredScale(level);
   const unit = { median: level.median, scale: channel.patternScale, count: channel.count };
   const pattern = stepPatterns(channel.patterns, season.ring, season.tick, unit, channel.random);
-  const change = stepTail(tails[8]!, slowChange(deviations), FLAG_RULE);
+  const change = stepTail(tails[8]!, slowChange(out.deviations), FLAG_RULE);
+  learnJump(channel, isGateOpen ? remainder : x);
   // A young channel cannot know how rare a sample is.
   const cap = 0.5 + Math.log10(channel.count + 2);
   const { parts } = out;
@@ -275,20 +316,22 @@ export function stepChannel(
  */
 const INDEPENDENCE_MIN = 1.2;
 
+/** Half the shape of normal noise, whose jumps are to change nothing. */
+const LIGHT_SHAPE = 0.05;
+
 /**
- * Shape of the tail of a channel's distances from its past where samples are nearly independent, 0
- * elsewhere: there large distances are not chances of single samples.
+ * How heavy the tail of a channel's jumps is: 0.05 of normal noise. Jumps, as a large event is two
+ * of them, where it leaves many large distances behind.
  */
-export function independentShape({ tails, bank, season }: ChannelState): number {
-  if (bank.meanDifference <= INDEPENDENCE_MIN * season.deviation) return 0;
-  return tailShape(tails[9]!, FLAG_RULE);
+export function jumpShape({ tails }: ChannelState): number {
+  return Math.max(0, tailShape(tails[10]!, FLAG_RULE) - LIGHT_SHAPE);
 }
 
-/** Why a channel spoke. */
-export function reasonOfChannel(channel: ChannelState, parts: Float64Array): Reason {
-  const isSeasonal = isSeasonGateOpen(channel.season);
-  writeFlagFeatures(isSeasonal ? channel.remainderBank : channel.bank, flagFeatures);
-  const subspace = isSeasonal ? channel.remainderSubspace : channel.subspace;
-  writeDeviations(subspace, flagFeatures, deviations);
-  return reasonOf({ parts, deviations, isSeasonal });
+/**
+ * The same where samples are nearly independent, 0 elsewhere: there what is far from the past is no
+ * chance of a single sample.
+ */
+export function independentShape(channel: ChannelState): number {
+  const { bank, season } = channel;
+  return bank.meanDifference <= INDEPENDENCE_MIN * season.deviation ? 0 : jumpShape(channel);
 }

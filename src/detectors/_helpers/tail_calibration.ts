@@ -26,6 +26,11 @@ const RAW_MIN = 1e-7;
 const COUNT_MIN = 30;
 const PRIOR_SHAPE = 0.3;
 const PRIOR_WEIGHT = 3;
+/** Where the excesses of a tail are cut for its shape, in their means, and turns to find it. */
+const CUT = 2.5;
+const CUT_TURNS = 4;
+/** Mean of an exponential of mean 1 that is cut there. */
+const CUT_MEAN = 1 - Math.exp(-CUT);
 const RUN_SCORE = 2;
 const RUN_DECAY = 0.9;
 const RUN_WEIGHT_MIN = 0.02;
@@ -97,10 +102,25 @@ function findTail({ counts, total, top }: TailState, share: number): void {
   tail.shape = (excess + PRIOR_WEIGHT * PRIOR_SHAPE) / (mass + PRIOR_WEIGHT);
 }
 
-/** Shape xi of the tail so far: 0.1 of noise with light tails, 0.2 and more of heavy ones. */
+/**
+ * Shape xi of the tail so far: 0.1 of noise with light tails, 0.2 and more of heavy ones. Excesses
+ * are cut at 2.5 times their mean, as exponential ones seldom go beyond: a few anomalies far out do
+ * not make the tail of the rest look heavy.
+ */
 export function tailShape(state: TailState, rule: TailRule): number {
   findTail(state, rule.tailShare);
-  return tail.shape;
+  const { counts, top } = state;
+  const { edge, mass } = tail;
+  let { shape } = tail;
+  for (let turn = 0; turn < CUT_TURNS; turn++) {
+    let sum = 0;
+    for (let bin = edge + 1; bin <= top; bin++) {
+      const excess = (bin - edge - 0.5) / BINS_PER_UNIT;
+      sum += counts[bin]! * Math.min(excess, CUT * shape);
+    }
+    shape = (sum / CUT_MEAN + PRIOR_WEIGHT * PRIOR_SHAPE) / (mass + PRIOR_WEIGHT);
+  }
+  return shape;
 }
 
 function tailScore(state: TailState, position: number, bin: number, tailShare: number): number {

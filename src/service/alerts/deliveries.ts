@@ -5,17 +5,17 @@ import type { SendResult, SendWebhook } from "./webhook_sender.ts";
 
 /** Messages that wait for their webhooks; beyond, a message fails at once and says why. */
 export const DELIVERIES_WAITING_MAX = 10_000;
-/** Attempts of one message: with the delays below some two and a half hours. */
-export const ATTEMPTS_MAX = 12;
+/** Attempts of one message: with the delays below 25 to 51 hours, so that a day is survived. */
+export const ATTEMPTS_MAX = 36;
 /** Delay after the first failed attempt; doubled after each further one. */
 export const RETRY_S_MIN = 5;
 /** Longest delay, also where a receiver asks for a longer one. */
-export const RETRY_S_MAX = 3_600;
+export const RETRY_S_MAX = 7_200;
 /** Requests to webhooks at a time. */
 export const SENDING_MAX = 8;
 
 /**
- * Seconds until the next attempt: doubled each time up to an hour, of which a random half to the
+ * Seconds until the next attempt: doubled each time up to two hours, of which a random half to the
  * whole is waited, so that many messages do not come back at once.
  *
  * @param attempts  failed so far

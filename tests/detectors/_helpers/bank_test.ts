@@ -2,10 +2,13 @@ import assert from "node:assert/strict";
 import {
   bankRates,
   decayRate,
+  FLAG_FEATURES,
   initialBank,
   SCORE_FEATURES,
   stepBank,
+  stepFlagFeatures,
   UNIT_RATES,
+  writeFlagFeatures,
   writeScoreFeatures,
 } from "../../../src/detectors/_helpers/bank.ts";
 
@@ -45,4 +48,24 @@ Deno.test("writeScoreFeatures() gives bands that sum to the value, and scale-fre
     assert.ok(Math.abs(sum - value) < 1e-12 * Math.max(1, Math.abs(value)));
   }
   assert.deepEqual(features[0]!.out.subarray(9), features[1]!.out.subarray(9));
+});
+
+Deno.test("stepFlagFeatures() tells a spike whole, forgets it soon, and follows a shift", () => {
+  const run = (values: readonly number[]) => {
+    const bank = initialBank();
+    const out = new Float64Array(FLAG_FEATURES);
+    for (const x of values) stepFlagFeatures(bank, x, { rates: UNIT_RATES, reach: 20 }, out);
+    return { bank, out: out.slice() };
+  };
+  const quiet = Array.from({ length: 100 }, (_, i) => i % 2);
+  const plain = initialBank();
+  const whole = new Float64Array(FLAG_FEATURES);
+  for (const x of [...quiet, 200]) stepBank(plain, x, UNIT_RATES);
+  writeFlagFeatures(plain, whole);
+  const spike = run([...quiet, 200]);
+  assert.deepEqual(spike.out, whole);
+  // e of tau 64 keeps 20 of the 200.
+  assert.ok(spike.bank.averages[5]! < 1 && plain.averages[5]! > 3);
+  const shifted = run([...quiet, ...Array(200).fill(200)]);
+  assert.ok(shifted.bank.averages[3]! > 150, String(shifted.bank.averages[3]));
 });

@@ -97,3 +97,17 @@ Deno.test("tailShape() is small for light tails and near 1/3 for Student's with 
   });
   assert.ok(light! < 0.2 && heavy! > 0.28 && heavy! < 0.45, `${light} and ${heavy}`);
 });
+
+Deno.test("tailShape() is hardly changed by a few anomalies far out", () => {
+  const shapeOf = (odd: readonly number[]) => {
+    const random = seedRandom(9);
+    const state = initialTail(RULES.flag!);
+    for (let i = 0; i < 3_000; i++) {
+      const usual = Math.abs(nextNormal(random));
+      stepTail(state, odd.includes(i) ? 200 : usual, RULES.flag!);
+    }
+    return tailShape(state, RULES.flag!);
+  };
+  const [usual, odd] = [shapeOf([]), shapeOf([900, 1_500])];
+  assert.ok(odd < usual + 0.02, `${odd} against ${usual}`);
+});

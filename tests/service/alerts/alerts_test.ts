@@ -187,6 +187,42 @@ Deno.test("Alerts signs what it sends, tries again later, and keeps a log of it"
   assert.ok(!JSON.stringify(await send("GET", `/v1/alerts/rules/${ruleId}`)).includes("whsec_"));
 });
 
+Deno.test("Alerts sends what a receiver missed in a day, each message once, and no secret", async () => {
+  const refused = { error: "connection refused" };
+  const answers = Array(500).fill(refused);
+  const { rule, post, list, send, sent, service, clock } = openAlerts(answers);
+  const { id: ruleId } = await rule({ condition: ABOVE, webhook: HOOK });
+  for (const value of [11, 1, 12]) await post([value]);
+  const halfHours = async (count: number) => {
+    for (let i = 0; i < count; i++) {
+      clock.advanceMs(1_800_000);
+      await service.alerts.work();
+      await service.alerts.settled();
+    }
+  };
+  await halfHours(48);
+  const tried = sent.length;
+  assert.ok(tried >= 3 * 10 && tried < 3 * 36, `${tried} attempts`);
+  const told = async () => {
+    const logs = (await list()).map(({ id }) => send("GET", `/v1/alerts/${id}/deliveries`));
+    return (await Promise.all(logs)).flatMap(({ body }) => body.deliveries);
+  };
+  const waiting = await told();
+  assert.deepEqual(waiting.map(({ state }) => state), ["waiting", "waiting", "waiting"]);
+  assert.equal(waiting[0].attempts.at(-1).error, "connection refused");
+  assert.equal(service.alerts.stats()["deliveriesWaiting"], 3);
+  const { body: rules } = await send("GET", "/v1/alerts/rules");
+  assert.ok(!JSON.stringify([waiting, rules, await list()]).includes(SECRET.slice(6)));
+  await send("PATCH", `/v1/alerts/rules/${ruleId}`, { webhook: { url: `${HOOK.url}/moved` } });
+  // It comes back, elsewhere.
+  answers.length = 0;
+  sent.length = 0;
+  await halfHours(5);
+  assert.deepEqual(sent.map(({ url }) => url), Array(3).fill(`${HOOK.url}/moved`));
+  assert.equal(new Set(sent.map(({ headers }) => headers["webhook-id"])).size, 3);
+  assert.deepEqual((await told()).map(({ state }) => state), Array(3).fill("delivered"));
+});
+
 Deno.test("Alerts tells its listeners of every change", async () => {
   const { rule, post, service } = openAlerts();
   await rule({ condition: ABOVE });

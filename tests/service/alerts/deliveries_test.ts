@@ -30,8 +30,8 @@ function deliveryOf(given: Partial<Delivery> = {}): Delivery {
 const times = { startNs: 1_000_000_000n, endNs: 2_000_000_000n, draw: 0 };
 const failed: SendResult = { status: 500, error: "answered 500", retryAfterS: null };
 
-Deno.test("retryDelayS() doubles up to an hour and waits a random half to the whole", () => {
-  assert.deepEqual([1, 2, 3, 20].map((n) => retryDelayS(n, 0)), [2.5, 5, 10, 1_800]);
+Deno.test("retryDelayS() doubles up to two hours and waits a random half to the whole", () => {
+  assert.deepEqual([1, 2, 3, 20].map((n) => retryDelayS(n, 0)), [2.5, 5, 10, 3_600]);
   assert.ok(Math.abs(retryDelayS(1, 0.999_999) - 5) < 1e-4);
 });
 
@@ -54,6 +54,18 @@ Deno.test("attempted() keeps every attempt, and gives up at the limit or when to
   assert.equal(gone.state, "failed");
   const accepted = attempted(deliveryOf(), { status: 204, error: null, retryAfterS: null }, times);
   assert.equal(accepted.state, "delivered");
+});
+
+Deno.test("attempted() goes on for a day whatever is drawn, and for no more than three", () => {
+  for (const [draw, least, most] of [[0, 24, 36], [0.999_999, 48, 72]] as const) {
+    let delivery = deliveryOf();
+    while (delivery.state === "waiting") {
+      const atNs = delivery.dueNs;
+      delivery = attempted(delivery, failed, { startNs: atNs, endNs: atNs, draw });
+    }
+    const hours = Number(delivery.attempts.at(-1)!.atNs) / 3.6e12;
+    assert.ok(hours > least && hours < most, `${hours} h`);
+  }
 });
 
 Deno.test("attempted() waits as long as it is asked to, up to the limit", () => {
