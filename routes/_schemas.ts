@@ -1,6 +1,7 @@
 import { OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
 import { InvalidValueError } from "../src/base/errors.ts";
 import { errorOf } from "../src/base/parse.ts";
+import { splitList } from "../src/base/quoted_list.ts";
 import { parseTimestamp, TIMESTAMP_PRECISIONS } from "../src/signal/timestamp.ts";
 import type { TimestampPrecision } from "../src/signal/timestamp.ts";
 import { PROBLEM_MEDIA_TYPE, problemResponse, RequestError } from "./_problem.ts";
@@ -87,11 +88,15 @@ export const instant = z.string().transform((text, context) => {
   }
 }).openapi({ type: "string", example: "2026-01-31T12:00:00Z" });
 
-/** A list in a query, parted by commas; empty items are refused. */
+/** A list in a query, parted by commas; empty items are refused, one with a comma is in quotes. */
 export const list = z.string().transform((text, context) => {
-  const items = text.split(",").map((item) => item.trim());
-  if (items.includes("")) context.addIssue({ code: "custom", message: "names parted by commas" });
-  return items;
+  try {
+    return splitList(text, "list");
+  } catch (error) {
+    if (!(error instanceof InvalidValueError)) throw error;
+    context.addIssue({ code: "custom", message: error.expectation });
+    return z.NEVER;
+  }
 }).openapi({ type: "string" });
 
 /** `precision` of integer timestamps. */

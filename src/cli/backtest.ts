@@ -11,8 +11,8 @@ import {
   runBacktest,
   subjectsOf,
 } from "./backtest/run.ts";
-import { type Command, type CommandInput, EXIT_OK, UsageError } from "./command.ts";
-import { BASELINE } from "./evaluate/subject.ts";
+import { type Command, type CommandInput, EXIT_OK, oneOf, UsageError } from "./command.ts";
+import { BASELINE, openableNames } from "./evaluate/subject.ts";
 import { openProgress } from "./progress.ts";
 import { CSV_OPTIONS, csvChoice, onlyFile, readSeries } from "./series_file.ts";
 import { formatTable } from "./table.ts";
@@ -75,7 +75,7 @@ export const backtestCommand: Command = {
   },
   async run(input, output) {
     const file = onlyFile(input);
-    const models = input.texts("model");
+    const models = input.texts("model").map((name) => oneOf("model", name, openableNames()));
     const segment = await readSeries(file, csvChoice(input), output.note);
     const plan = planFrom(segment.timestampsNs.length, input);
     const subjects = await subjectsOf(models);

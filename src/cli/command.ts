@@ -61,6 +61,13 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+/** What an option names. @throws {UsageError} nothing is called so; the message lists what is */
+export function oneOf<T extends string>(option: string, given: string, known: readonly T[]): T {
+  const choice = known.find((name) => name === given);
+  if (choice !== undefined) return choice;
+  throw new UsageError(`--${option} is "${given}", expected one of ${known.join(", ")}`);
+}
+
 const COMMON: Readonly<Record<string, OptionSpec>> = {
   json: { type: "boolean", help: "Print the result as JSON" },
   help: { type: "boolean", help: "Print this help" },

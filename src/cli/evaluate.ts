@@ -15,11 +15,12 @@ import { DEVELOPMENT_SET, families, settingsFor } from "./evaluate/plan.ts";
 import type { AccuracyRecord, RecordOrigin } from "./evaluate/record.ts";
 import { evaluateRun } from "./evaluate/runs.ts";
 import { secondSet } from "./evaluate/second_set.ts";
-import { type Setting, settingNamed, SETTINGS } from "./evaluate/settings.ts";
+import { type Setting, SETTINGS } from "./evaluate/settings.ts";
 import {
   BASELINE,
   CHECKPOINT_PREFIX,
   LIVE_PREFIX,
+  openableNames,
   openSubject,
   PEER_NAMES,
   type Subject,
@@ -30,7 +31,7 @@ import { streamsTable, taskTable, totalTable } from "./evaluate/summary.ts";
 import { type EvaluationWindow, parseEvaluationWindow } from "./evaluate/windows.ts";
 import { readLines } from "./forecast_windows.ts";
 import { type Command, type CommandInput, type CommandOutput, EXIT_FAILED } from "./command.ts";
-import { EXIT_OK, UsageError } from "./command.ts";
+import { EXIT_OK, oneOf, UsageError } from "./command.ts";
 import { openProgress } from "./progress.ts";
 import { MODEL_NAMES } from "../models/mod.ts";
 import { JOBS_MAX } from "./work_pool.ts";
@@ -197,6 +198,7 @@ function listOf(text: string | undefined): string[] | undefined {
 
 /** Sources of what is measured, the baseline first since all else is compared with it. */
 function chosen(input: CommandInput): string[] {
+  for (const name of listOf(input.text("models")) ?? []) oneOf("models", name, openableNames());
   if (input.isSet("live")) {
     return (listOf(input.text("models")) ?? LIVE_MODELS).map((name) => `${LIVE_PREFIX}${name}`);
   }
@@ -209,9 +211,8 @@ function chosen(input: CommandInput): string[] {
 async function measureAll(input: CommandInput, output: CommandOutput): Promise<AccuracyRecord[]> {
   const place = placeOf(input);
   const jobs = jobsOf(input);
-  for (const name of listOf(input.text("settings")) ?? []) {
-    if (name !== "all" && name !== "main") settingNamed(name);
-  }
+  const settings = ["main", "all", ...SETTINGS.map(({ name }) => name)];
+  for (const name of listOf(input.text("settings")) ?? []) oneOf("settings", name, settings);
   // An unknown name is told before minutes of measuring, not after.
   const subjects: Subject[] = [];
   for (const name of chosen(input)) {
@@ -256,10 +257,7 @@ function machineName(): string {
 function setsOf(input: CommandInput): readonly string[] {
   const asked = input.text("set");
   if (asked === undefined) return SETS;
-  if (!SETS.includes(asked)) {
-    throw new UsageError(`--set is "${asked}", expected one of ${SETS.join(", ")}`);
-  }
-  return [asked];
+  return [oneOf("set", asked, SETS)];
 }
 
 /** Measures the detector instead of the models. */

@@ -1,6 +1,6 @@
 import { InvalidValueError } from "../base/errors.ts";
 import { serveShippedWeights } from "../service/weights.ts";
-import { DEFAULT_MODEL, MODEL_NAMES } from "../models/mod.ts";
+import { DEFAULT_MODEL, MODEL_NAMES, modelNames } from "../models/mod.ts";
 import { levelBounds, numberShape, quantileKey } from "../service/shapes.ts";
 import { answersShape } from "../service/answer_shapes.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
@@ -13,6 +13,7 @@ import {
   type CommandOutput,
   EXIT_FAILED,
   EXIT_OK,
+  oneOf,
   UsageError,
 } from "./command.ts";
 import { forecastSeries, type SeriesForecast } from "./forecast_series.ts";
@@ -83,11 +84,8 @@ function finite(name: string, text: string): number {
 
 /** What is asked of draws; undefined where nothing is. */
 function drawsOf(input: CommandInput): DrawRequest | undefined {
-  const aggregates = input.texts("aggregate").map((given) => {
-    const known = AGGREGATES.find((name) => name === given);
-    if (known !== undefined) return known;
-    throw new UsageError(`--aggregate is "${given}", expected one of ${AGGREGATES.join(", ")}`);
-  });
+  const aggregates = input.texts("aggregate")
+    .map((given) => oneOf("aggregate", given, AGGREGATES));
   const thresholds = input.texts("threshold").map((text) => finite("threshold", text));
   const window = input.wholeNumber("window", { least: 1, most: FORECAST_TIMES_MAX });
   if (window !== undefined && aggregates.length === 0) {
@@ -135,7 +133,7 @@ function answerLines({ timesNs, answers }: SeriesForecast): string[] {
 
 async function forecastFile(input: CommandInput, output: CommandOutput): Promise<number> {
   const file = onlyFile(input);
-  const model = input.text("model") ?? DEFAULT_MODEL;
+  const model = choiceOf(input, "model", modelNames()) ?? DEFAULT_MODEL;
   const horizon = input.wholeNumber("horizon", { least: 1, most: FORECAST_TIMES_MAX }) ??
     HORIZON_DEFAULT;
   const segment = await readSeries(file, csvChoice(input), output.note);
@@ -172,9 +170,7 @@ function choiceOf<T extends string>(
   known: readonly T[],
 ): T | undefined {
   const given = input.text(name);
-  const choice = known.find((value) => value === given);
-  if (given === undefined || choice !== undefined) return choice;
-  throw new UsageError(`--${name} is "${given}", expected one of ${known.join(", ")}`);
+  return given === undefined ? undefined : oneOf(name, given, known);
 }
 
 async function forecastMany(
@@ -187,7 +183,7 @@ async function forecastMany(
   if (input.positionals.length > 0) throw new UsageError("A file or --windows, not both");
   const progress = await openProgress("Forecasting", output.isProgressShown);
   const options = {
-    model: input.text("model"),
+    model: choiceOf(input, "model", modelNames()),
     jobs: input.wholeNumber("jobs", { least: 1, most: JOBS_MAX }),
     hint: choiceOf(input, "hint", ["season", "none"]),
     perturb: choiceOf(input, "perturb", ["none", "jitter", "drop"]),

@@ -1,3 +1,4 @@
+import { joinList } from "../base/quoted_list.ts";
 import { PORT_DEFAULT, readConfig } from "../service/config.ts";
 import { silentLog } from "../service/telemetry.ts";
 import { protocolOfFile, protocolOfMediaType, protocols } from "../protocols/mod.ts";
@@ -88,7 +89,12 @@ export const importCommand: Command = {
     type: { type: "string", value: "MEDIA", help: "Media type; default: by the file's name" },
     precision: { type: "string", value: "ms", help: "Unit of integer timestamps" },
     "timestamp-column": { type: "string", value: "NAME", help: "CSV: column of the timestamps" },
-    column: { type: "string", isMultiple: true, value: "NAME", help: "CSV: column to read" },
+    column: {
+      type: "string",
+      isMultiple: true,
+      value: "NAME",
+      help: "CSV: column to read; may be repeated",
+    },
   },
   async run(input, output) {
     const file = onlyFile(input);
@@ -112,7 +118,7 @@ export const importCommand: Command = {
       const url = targetOf(local?.url ?? input.text("url"), input.text("stream"), {
         precision: input.text("precision"),
         timestampColumn: input.text("timestamp-column"),
-        columns: input.texts("column").join(",") || undefined,
+        columns: joinList(input.texts("column")) || undefined,
       });
       const { totals, fault } = await sendFile(file, url, mediaType, output);
       if (fault !== null) {

@@ -120,7 +120,7 @@ Deno.test("evaluate refuses names that nothing has, before it measures", async (
         ...["--workers", "1", "--json", option!, name!],
         ...(option === "--set" ? [] : ["--set", "dev"]),
       );
-      assert.notEqual(code, 0);
+      assert.equal(code, 2);
       assert.equal(out, "");
       assert.match(error, new RegExp(`"${name}", expected`));
     }

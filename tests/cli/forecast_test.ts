@@ -136,8 +136,10 @@ Deno.test("forecast tells wrong usage and an unknown model", async () => {
       2,
     );
     const unknown = await run(forecastCommand, path, "--model", "oracle");
-    assert.equal(unknown.code, 1);
-    assert.match(unknown.error, /model is "oracle", expected one of committee/);
+    assert.equal(unknown.code, 2);
+    assert.match(unknown.error, /--model is "oracle", expected one of committee/);
+    const windows = ["--windows", path, "--output", "x", "--model", "oracle"];
+    assert.equal((await run(forecastCommand, ...windows)).code, 2);
   });
 });
 

@@ -77,6 +77,16 @@ Deno.test("import sends a file, and again without harm", async () => {
         "Malformed body: CSV needs the stream's name; --stream gives it",
       );
       assert.equal((await run(importCommand, `${folder}/x.pdf`)).code, 2);
+      const odd = `${folder}/odd.csv`;
+      await Deno.writeTextFile(odd, 'time,"A, B","""C""",D\n2026-01-01,1,2,x\n');
+      const named = await run(
+        importCommand,
+        ...[odd, "--stream", "odd", "--url", service.url],
+        ...["--column", "A, B", "--column", '"C"'],
+      );
+      assert.equal(named.code, 0, named.error);
+      const stored = await fetch(`${service.url}/v1/streams/odd/observations?channel="A, B"`);
+      assert.deepEqual((await stored.json()).channels, { "A, B": [1] });
     });
   } finally {
     await service.close();

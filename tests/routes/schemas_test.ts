@@ -21,5 +21,6 @@ Deno.test("instant and list parse what stands in a query", () => {
   assert.equal(instant.parse("-5"), -5_000_000n);
   assert.equal(instant.safeParse("noon").success, false);
   assert.deepEqual(list.parse("a, b"), ["a", "b"]);
+  assert.deepEqual(list.parse('"A, B",c'), ["A, B", "c"]);
   assert.equal(list.safeParse("a,,b").success, false);
 });

@@ -136,7 +136,8 @@ export function accuracyPage(
     picture("accuracy_coverage.svg", coveragePicture(dev)),
     coverageTable(dev),
     "## By length of context",
-    "MASE / WQL, season given, ratios to Seasonal Naive on the whole context.",
+    "MASE / WQL, season given, ratios to Seasonal Naive on the whole context. Here and below a " +
+    "dash is\nwhat was not measured with the present version.",
     picture("accuracy_context.svg", contextPicture(dev)),
     settingsTable(dev, contexts),
     "## What the season is worth",

@@ -1,6 +1,6 @@
 /** The pictures of docs/accuracy.md. */
 import { byLead, type Figures } from "./figures.ts";
-import { measuredIn, RIVAL, shownModels } from "./page_tables.ts";
+import { measuredIn, RIVAL, shownModels, totalBeside } from "./page_tables.ts";
 import type { Picture } from "./picture.ts";
 
 /** Lengths of context that are measured, in samples. */
@@ -33,7 +33,7 @@ export function coveragePicture(figures: Figures): Picture | null {
 /** Error by length of context; null where nothing is measured. */
 export function contextPicture(figures: Figures): Picture | null {
   const settings = CONTEXTS.map((length) => `context${length}`);
-  const names = measuredIn(figures, settings).filter((name) => name !== "augurs-ets");
+  const names = measuredIn(figures, ["given", ...settings]).filter((name) => name !== "augurs-ets");
   if (names.length === 0) return null;
   return {
     title: "Error by length of context, season given",
@@ -44,7 +44,7 @@ export function contextPicture(figures: Figures): Picture | null {
     series: names.map((name) => ({
       name,
       points: CONTEXTS.map((length, i) =>
-        [Math.log2(length), figures.total(name, settings[i]!)?.mase ?? NaN] as const
+        [Math.log2(length), totalBeside(figures, name, settings[i]!, "given")?.mase ?? NaN] as const
       ),
     })),
   };

@@ -1,9 +1,9 @@
 /** The tables of docs/accuracy.md. */
 import { DEFAULT_MODEL } from "../../models/mod.ts";
 import { bestPeer, byLead, type Figures, losses, type PublishedPeers } from "./figures.ts";
-import { lossOf, lossText, meanDropLoss, verdicts } from "./page_goals.ts";
-import { geometricMean } from "./score.ts";
-import { DRAWS, settingNamed } from "./settings.ts";
+import { type Loss, lossOf, lossText, meanDropLoss, verdicts } from "./page_goals.ts";
+import { geometricMean, type Total } from "./score.ts";
+import { DRAWS, MAIN_SETTINGS, settingNamed } from "./settings.ts";
 import { BASELINE } from "./subject.ts";
 
 /** Stands where there is no figure. */
@@ -192,26 +192,55 @@ export function coverageTable(figures: Figures): string {
   );
 }
 
-/** Forecasters that were measured in every one of some settings, in the same version. */
-export function measuredIn(figures: Figures, settings: readonly string[]): string[] {
-  return figures.names(settings[0]!).filter((name) => {
-    const versions = settings.map((setting) => figures.record(name, setting)?.version);
-    return !isCheckpoint(name) && versions[0] !== undefined && new Set(versions).size === 1;
-  });
+/** The setting of the whole context that others of a table are compared with. */
+function wholeOf(settings: readonly string[]): string {
+  return settings.find((name) => MAIN_SETTINGS.includes(name)) ?? MAIN_SETTINGS[0]!;
 }
 
-function cell(figures: Figures, name: string, setting: string): string {
-  const total = figures.total(name, setting);
+/** Totals in a setting, where it was measured in the version that the whole context was. */
+export function totalBeside(
+  figures: Figures,
+  name: string,
+  setting: string,
+  whole: string,
+): Total | undefined {
+  const version = figures.record(name, whole)?.version;
+  return version !== undefined && figures.record(name, setting)?.version === version
+    ? figures.total(name, setting)
+    : undefined;
+}
+
+/**
+ * Forecasters that were measured on the whole context and, in the same version, in at least one
+ * other of some settings. What was measured in an older version alone is not told.
+ */
+export function measuredIn(figures: Figures, settings: readonly string[]): string[] {
+  const whole = wholeOf(settings);
+  const others = settings.filter((setting) => !MAIN_SETTINGS.includes(setting));
+  return figures.names(whole).filter((name) =>
+    !isCheckpoint(name) &&
+    others.some((setting) => totalBeside(figures, name, setting, whole) !== undefined)
+  );
+}
+
+function cell(total: Total | undefined): string {
   return total === undefined ? "–" : `${fixed(total.mase, 3)} / ${fixed(total.wql, 3)}`;
 }
 
-/** MASE / WQL in each of some settings. */
+/** MASE / WQL in each of some settings; a dash where this version was not measured. */
 export function settingsTable(figures: Figures, settings: readonly string[]): string {
+  const whole = wholeOf(settings);
   return table(
     ["forecaster", ...settings.map((name) => settingNamed(name).title)],
-    measuredIn(figures, settings)
-      .map((name) => [name, ...settings.map((setting) => cell(figures, name, setting))]),
+    measuredIn(figures, settings).map((name) => [
+      name,
+      ...settings.map((setting) => cell(totalBeside(figures, name, setting, whole))),
+    ]),
   );
+}
+
+function lossCell(loss: Loss | null): string {
+  return loss === null ? "–" : lossText(loss);
 }
 
 /** Loss of accuracy against the whole context: MASE and WQL over what they were, less one. */
@@ -220,21 +249,21 @@ export function lossTable(figures: Figures, settings: readonly string[]): string
     ["loss of accuracy", ...settings.map((name) => settingNamed(name).title)],
     measuredIn(figures, ["given", ...settings]).map((name) => [
       name,
-      ...settings.map((setting) => lossText(lossOf(figures, name, setting)!)),
+      ...settings.map((setting) => lossCell(lossOf(figures, name, setting))),
     ]),
   );
 }
 
 /** The loss where 30 % of the samples are dropped, draw by draw: one draw says little. */
 export function drawsTable(figures: Figures): string {
-  return table(
-    ["loss of accuracy", ...DRAWS.map((_, i) => `30 % dropped, draw ${i + 1}`), "mean"],
-    measuredIn(figures, ["given", ...DRAWS]).map((name) => [
-      name,
-      ...DRAWS.map((draw) => lossText(lossOf(figures, name, draw)!)),
-      lossText(meanDropLoss(figures, name)!),
-    ]),
-  );
+  const rows = measuredIn(figures, ["given", ...DRAWS]).map((name) => {
+    const draws = DRAWS.map((draw) => lossOf(figures, name, draw));
+    // The mean of fewer draws is not to be compared with that of all.
+    const mean = draws.includes(null) ? null : meanDropLoss(figures, name);
+    return [name, ...draws.map(lossCell), lossCell(mean)];
+  });
+  const header = DRAWS.map((_, i) => `30 % dropped, draw ${i + 1}`);
+  return table(["loss of accuracy", ...header, "mean"], rows);
 }
 
 /** Errors of thinned samples beside those of all samples, at the same targets. */
@@ -285,7 +314,7 @@ export function bandTable(figures: Figures): string {
         band("wql"),
         band("cover80"),
         band("cover95"),
-        cell(figures, family, setting),
+        cell(figures.total(family, setting)),
         [...new Set(own.map((name) => figures.record(name, setting)!.commit))].join(", "),
       ]);
     }

@@ -72,6 +72,11 @@ export function subjectNames(): string[] {
   return [...modelNames(), ...plain, ...PEER_NAMES];
 }
 
+/** Every name that {@linkcode openSubject} opens. */
+export function openableNames(): string[] {
+  return [...new Set([...subjectNames(), PLAIN_COMMITTEE])];
+}
+
 function seasonsOf({ hint, season, step, slotS }: Trial): number[] {
   if (hint === "found") return [];
   // A season of one sample is the way to say that there is none.
@@ -230,6 +235,5 @@ export async function openSubject(source: string): Promise<Subject | null> {
     const augurs = await loadAugurs();
     return augurs === null ? null : augursSubject(source, augurs);
   }
-  const known = [...subjectNames(), PLAIN_COMMITTEE].join(", ");
-  throw new InvalidValueError("models", source, `one of ${known}`);
+  throw new InvalidValueError("models", source, `one of ${openableNames().join(", ")}`);
 }

@@ -46,6 +46,22 @@ Deno.test("measuredIn() leaves out what was measured in different versions", () 
   assert.ok(measuredIn(mixed, ["given", "drop10"]).includes("neural"));
 });
 
+Deno.test("tables have a dash where a version was not measured, not a line less", () => {
+  const records = FIGURES.records
+    .filter(({ model, setting }) => model !== "neural" || setting !== "drop50")
+    .map((one) =>
+      one.model === "neural" && one.setting === "drop30_seed2" ? { ...one, version: "2" } : one
+    );
+  const some = new Figures(records, "dev");
+  assert.match(
+    settingsTable(some, ["given", "drop30", "drop50"]),
+    /\| neural \| 0\.500 \/ 0\.500 \| 0\.550 \/ 0\.550 \| – \|/,
+  );
+  assert.match(lossTable(some, ["drop30", "drop50"]), /\| neural \| 10\.0 % \/ 10\.0 % \| – \|/);
+  const draws = "| neural | 10.0 % / 10.0 % | – | 0.0 % / 0.0 % | – |";
+  assert.ok(drawsTable(some).includes(draws), "a mean of all draws or none");
+});
+
 Deno.test("lossTable() compares with the whole context", () => {
   assert.match(
     lossTable(FIGURES, ["drop10", "drop30"]),
