@@ -5,7 +5,7 @@ import { BODY_BYTES_MAX, decodeBody } from "../src/protocols/protocol.ts";
 import { protocolOfName } from "../src/protocols/mod.ts";
 import type { Service } from "../src/service/service.ts";
 import { concatSegments, type Segment } from "../src/signal/segment.ts";
-import type { StreamSettings } from "../src/stores/store.ts";
+import { type ChannelRange, type StreamSettings, validateRange } from "../src/stores/store.ts";
 import { FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
 import { answeredForecastSchema, drawMembers, regressorMembers } from "./_answers.ts";
 import { parseJson, readBody } from "./_body.ts";
@@ -13,6 +13,7 @@ import type { BodyPatience } from "./_body_watch.ts";
 import { splitMembers } from "./_members.ts";
 import { RequestError } from "./_problem.ts";
 import { parseQuestion } from "./_question.ts";
+import { rangeSchema } from "./streams.ts";
 import {
   anomalySchema,
   describeRequest,
@@ -27,6 +28,9 @@ import {
 /** Name of the stream in answers about samples that are sent along. */
 const ANONYMOUS = "request";
 
+/** Channels that an error names at most. */
+const CHANNELS_NAMED_MAX = 20;
+
 const NO_MEMBERS = new TextEncoder().encode("{}");
 
 const json = protocolOfName("json")!;
@@ -40,6 +44,8 @@ const forecastMembers = z.strictObject({
   quantiles: z.array(z.number()).optional(),
   model: z.string().optional(),
   seasonsS: z.array(z.number()).optional(),
+  ranges: z.record(z.string(), rangeSchema).optional()
+    .openapi({ description: "Bounds of the values, by channel: forecasts stay inside" }),
   ...drawMembers,
   ...regressorMembers,
 });
@@ -120,11 +126,41 @@ async function readQuestion<T extends z.ZodRawShape>(
   return { segment: concatSegments(segments), members };
 }
 
+interface GivenSettings {
+  readonly model?: string | undefined;
+  readonly seasonsS?: number[] | undefined;
+  readonly ranges?: Readonly<Record<string, z.infer<typeof rangeSchema>>> | undefined;
+}
+
+/**
+ * Bounds of channels that were sent along.
+ *
+ * @throws {InvalidValueError} a channel without samples, or no such bounds
+ */
+function rangesOf(
+  given: NonNullable<GivenSettings["ranges"]>,
+  { channels }: Segment,
+): Record<string, ChannelRange> {
+  const ranges: Record<string, ChannelRange> = {};
+  for (const [name, { lower, upper }] of Object.entries(given)) {
+    if (!channels.includes(name)) {
+      const known = channels.slice(0, CHANNELS_NAMED_MAX).join(", ");
+      throw new InvalidValueError("ranges", name, `a channel of the body: ${known}`);
+    }
+    const range = {
+      ...(lower === undefined ? {} : { lower }),
+      ...(upper === undefined ? {} : { upper }),
+    };
+    validateRange(`ranges.${name}`, range);
+    ranges[name] = range;
+  }
+  return ranges;
+}
+
 /** Only the settings that were given. */
-function settingsOf(
-  given: { model?: string | undefined; seasonsS?: number[] | undefined },
-): Partial<StreamSettings> {
+function settingsOf(given: GivenSettings, segment: Segment): Partial<StreamSettings> {
   return {
+    ...(given.ranges === undefined ? {} : { channels: rangesOf(given.ranges, segment) }),
     ...(given.model === undefined ? {} : { model: given.model }),
     ...(given.seasonsS === undefined ? {} : { seasonsS: given.seasonsS }),
   };
@@ -142,12 +178,12 @@ export function statelessRoutes(service: Service): OpenAPIHono {
     const unit = c.req.valid("query").precision;
     const { segment, members } = await readQuestion(c.req.raw, service, forecastMembers, unit);
     const question = parseQuestion({ ...members, levels: members.level });
-    return c.json(await service.forecastOnce(segment, settingsOf(members), question), 200);
+    return c.json(await service.forecastOnce(segment, settingsOf(members, segment), question), 200);
   });
   routes.openapi(detectRoute, async (c) => {
     const unit = c.req.valid("query").precision;
     const { segment, members } = await readQuestion(c.req.raw, service, detectMembers, unit);
-    return c.json(await service.detectOnce(segment, settingsOf(members)), 200);
+    return c.json(await service.detectOnce(segment, settingsOf(members, segment)), 200);
   });
   return routes;
 }

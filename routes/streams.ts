@@ -21,7 +21,11 @@ export const SETTINGS_BYTES_MAX = 256 * 1024;
 /** Streams of one page unless told otherwise. */
 const PAGE_DEFAULT = 100;
 
-const rangeSchema = z.strictObject({ lower: z.number().optional(), upper: z.number().optional() });
+/** Bounds of a channel's values. */
+export const rangeSchema = z.strictObject({
+  lower: z.number().optional(),
+  upper: z.number().optional(),
+});
 
 const flagsSchema = z.strictObject({
   falseAlarmRate: z.number().optional()

@@ -68,6 +68,7 @@ export const detectCommand: Command = {
       output: path,
       ...csvChoice(input),
       flags: flagChoice(input),
+      note: output.note,
       onProgress: (done, total) => progress.update(done, total),
     });
     progress.stop();

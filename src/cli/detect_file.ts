@@ -5,7 +5,7 @@ import { multiscale } from "../detectors/multiscale.ts";
 import { csv } from "../protocols/csv.ts";
 import { type Segment, sliceSegment, timesS } from "../signal/segment.ts";
 import { formatTimestamp, type TimestampPrecision } from "../signal/timestamp.ts";
-import { decodeFile } from "./series_file.ts";
+import { decodeFile, noteDoubtfulTimes } from "./series_file.ts";
 
 /** What to detect in which file. */
 export interface DetectFileOptions {
@@ -20,6 +20,8 @@ export interface DetectFileOptions {
   readonly precision?: TimestampPrecision | undefined;
   /** How alarms are told; what is absent is as by default. */
   readonly flags?: Partial<FlagOptions> | undefined;
+  /** Told of times that are likely not what was meant; default: nobody is. */
+  readonly note?: ((line: string) => void) | undefined;
   /** Called after each block of samples. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
@@ -54,16 +56,41 @@ function formatScore(score: number): string {
   return String(Math.round(score * 1e6) / 1e6);
 }
 
+/** Tells of rows whose time is not after that of the row before. */
+function noteStandingTimes({ timestampsNs }: Segment, note: (line: string) => void): void {
+  let repeated = 0;
+  let back = 0;
+  let first: bigint | undefined;
+  for (let row = 1; row < timestampsNs.length; row++) {
+    const stepNs = timestampsNs[row]! - timestampsNs[row - 1]!;
+    if (stepNs > 0n) continue;
+    if (stepNs === 0n) repeated++;
+    else back++;
+    first ??= timestampsNs[row]!;
+  }
+  if (first === undefined) return;
+  const rows = repeated + back === 1 ? "1 row is" : `${repeated + back} rows are`;
+  note(
+    `${rows} not after the row before (${repeated} repeat its time, ${back} go back), first ` +
+      `${formatTimestamp(first)}: rows are scored in the file's order, each of these as one ` +
+      "sampling period later",
+  );
+}
+
 /**
  * Scores a file as a stream would be: each sample by itself and those before it, in the file's
  * order. Writes `timestamp,anomaly_score,flag_score,anomaly,reason`, a row a sample; `flag_score`
  * is −log10 of the chance of such an event where one opens or rises, else 0; `anomaly` is 1 where
  * an alarm opens (that chance is at most the rate of false alarms, 1e-4 unless told otherwise).
+ * `note` is told of rows whose time does not advance, and of times likely meant in another unit.
  *
  * @throws {ProtocolError | LimitError} the input is no such CSV or too large
  */
 export async function detectFile(options: DetectFileOptions): Promise<DetectFileSummary> {
   const segment = await readSegment(options);
+  const note = options.note ?? (() => {});
+  noteStandingTimes(segment, note);
+  noteDoubtfulTimes(segment, options.precision, note);
   const total = segment.timestampsNs.length;
   const times = timesS(segment.timestampsNs, segment.timestampsNs[0]!);
   const state = multiscale.initialState({

@@ -4,6 +4,7 @@ import { DEFAULT_MODEL, MODEL_NAMES, modelNames } from "../models/mod.ts";
 import { levelBounds, numberShape, quantileKey } from "../service/shapes.ts";
 import { answersShape } from "../service/answer_shapes.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
+import type { ChannelRange } from "../stores/store.ts";
 import { AGGREGATES, type DrawRequest } from "../streams/answers.ts";
 import { FORECAST_TIMES_MAX } from "../streams/engine.ts";
 import {
@@ -95,6 +96,19 @@ function drawsOf(input: CommandInput): DrawRequest | undefined {
   return window === undefined ? asked : { ...asked, window };
 }
 
+/** Bounds of the values. @throws {UsageError} no numbers, or nothing is between them */
+function rangeOf(input: CommandInput): ChannelRange {
+  const bound = (name: "lower" | "upper"): ChannelRange => {
+    const text = input.text(name);
+    return text === undefined ? {} : { [name]: finite(name, text) };
+  };
+  const range = { ...bound("lower"), ...bound("upper") };
+  if (range.lower !== undefined && range.upper !== undefined && range.lower >= range.upper) {
+    throw new UsageError(`--upper is "${range.upper}", expected more than --lower`);
+  }
+  return range;
+}
+
 /** The answers of draws as lines for people. */
 function answerLines({ timesNs, answers }: SeriesForecast): string[] {
   if (answers === undefined) return [];
@@ -127,10 +141,11 @@ async function forecastFile(input: CommandInput, output: CommandOutput): Promise
   // One sample tells no period, and so no next times.
   if (length < 2) throw new InvalidValueError("samples", length, "at least 2 of them");
   const draws = drawsOf(input);
+  const range = rangeOf(input);
   const forecasts: Forecasts = {};
   for (const name of segment.channels) {
     forecasts[name] = forecastSeries(segment, name, {
-      ...{ model, horizon, quantiles: QUANTILES },
+      ...{ model, horizon, quantiles: QUANTILES, range },
       ...(draws === undefined ? {} : { draws }),
     });
   }
@@ -222,6 +237,8 @@ export const forecastCommand: Command = {
       value: "X",
       help: "Tell when this value is crossed",
     },
+    lower: { type: "string", value: "X", help: "No value is below: forecasts stay inside" },
+    upper: { type: "string", value: "X", help: "No value is above" },
     output: { type: "string", value: "OUT", help: "File to write (CSV; JSON lines for windows)" },
     windows: { type: "string", value: "IN.jsonl", help: "Forecast each line's context" },
     jobs: { type: "string", value: "N", help: "Windows: Workers side by side" },

@@ -9,6 +9,7 @@ import {
   checkDraws,
   type DrawRequest,
 } from "../streams/answers.ts";
+import type { ChannelRange } from "../stores/store.ts";
 import { nextTimes } from "../streams/calendar.ts";
 
 /** How a series is forecast. */
@@ -21,6 +22,8 @@ export interface SeriesQuestion {
   readonly timesNs?: BigInt64Array;
   /** What is asked beyond quantiles at single times. */
   readonly draws?: DrawRequest;
+  /** Bounds of the values: forecasts stay inside. */
+  readonly range?: ChannelRange;
 }
 
 /** A forecast of one channel. */
@@ -55,8 +58,8 @@ export function forecastSeries(
   const config = {
     epochNs,
     horizon: question.horizon,
-    lower: null,
-    upper: null,
+    lower: question.range?.lower ?? null,
+    upper: question.range?.upper ?? null,
     seed: fnv1a32(`${segment.streamId}/${channel}`),
     seasonsS: [],
   };

@@ -101,9 +101,13 @@ export async function decodeFile(path: string, decoder: Decoder): Promise<Decode
 const DOUBTFUL_NS_MAX = 10_000_000_000n * 1_000_000n;
 
 /** Tells where integer times were likely meant in another unit. */
-function noteDoubtfulTimes({ timestampsNs }: Segment, choice: CsvChoice, note: Note): void {
+export function noteDoubtfulTimes(
+  { timestampsNs }: Segment,
+  precision: TimestampPrecision | undefined,
+  note: Note,
+): void {
   const [first, last] = [timestampsNs[0]!, timestampsNs.at(-1)!];
-  if (choice.precision !== undefined || first < 0n || last >= DOUBTFUL_NS_MAX) return;
+  if (precision !== undefined || first < 0n || last >= DOUBTFUL_NS_MAX) return;
   const range = `${formatTimestamp(first)} to ${formatTimestamp(last)}`;
   note(`Times are ${range}: integers are read as ms unless --precision says ns, us or s`);
 }
@@ -145,6 +149,6 @@ export async function readSeries(path: string, choice: CsvChoice, note: Note): P
   const [segment] = (await decodeFile(path, decoder)).segments;
   if (segment === undefined) throw new InvalidValueError("file", path, "samples");
   const series = keepFirstRows(mergeRows(segment), note);
-  noteDoubtfulTimes(series, choice, note);
+  noteDoubtfulTimes(series, choice.precision, note);
   return series;
 }

@@ -25,7 +25,7 @@ import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
 import { latentPaths } from "./paths.ts";
 import { refit } from "./refit.ts";
 import { FIRST_FIT_SAMPLES, REFIT_GROWTH, showsNewSeason } from "./refit_schedule.ts";
-import type { FitRecord } from "./refit_setting.ts";
+import { type FitRecord, isConstantFit } from "./refit_setting.ts";
 import {
   BUFFER_SAMPLES_MAX,
   emptyBuffer,
@@ -382,13 +382,15 @@ function expectInto(
 
 function summaryOf(state: ForecasterState): ModelSummary {
   const { ensemble, adaptive } = state;
+  const deviation = ensemble === null || isConstantFit(ensemble) ? NaN : ensemble.scale;
   return {
     periodS: ensemble?.clock.periodS ?? null,
     seasonsS: ensemble?.seasons.map((season) => season.length * ensemble.clock.periodS) ?? [],
     coverage: WATCHED_LEVELS.map((level, k) => {
       const count = adaptive.seen[k]!;
       const value = count > 0 ? adaptive.inside[k]! / count : NaN;
-      return { level, value, count, width: adaptive.width[k]! };
+      const width = adaptive.width[k]!;
+      return { level, value, count, width, relativeWidth: width / deviation };
     }),
     weights: ensemble === null ? {} : memberShares(openRuns.of(ensemble)),
   };

@@ -46,6 +46,11 @@ export interface ModelSummary {
     readonly count: number;
     /** Mean width of the newest intervals, in the values' units; NaN before the first. */
     readonly width: number;
+    /**
+     * `width` in standard deviations of the values as of the last fit, which streams of any unit
+     * can be compared by; NaN before the first interval, and where no value differed.
+     */
+    readonly relativeWidth: number;
   }[];
   /** Present weights of a committee's members. */
   readonly weights: Readonly<Record<string, number>>;

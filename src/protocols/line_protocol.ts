@@ -4,7 +4,9 @@ import {
   BODY_STREAMS_MAX,
   CHANNEL_COUNT_MAX,
   isStreamId,
+  STREAM_ID_CHARACTERS,
   STREAM_ID_LENGTH_MAX,
+  STREAM_ID_STARTS,
 } from "../signal/segment.ts";
 import { readTimestamp, type TimestampParts } from "../signal/timestamp.ts";
 import { parseNumber } from "./_helpers/number_bytes.ts";
@@ -30,6 +32,9 @@ const SPELLINGS_MAX = 2 * BODY_STREAMS_MAX;
 
 const encoder = new TextEncoder();
 
+const ESCAPED = new RegExp(`[^${STREAM_ID_CHARACTERS}]`, "gu");
+const ESCAPED_START = new RegExp(`^[^${STREAM_ID_STARTS}]`, "u");
+
 /** A character as %XX of its UTF-8 bytes. */
 function percentEncode(character: string): string {
   const bytes = [...encoder.encode(character)];
@@ -38,7 +43,7 @@ function percentEncode(character: string): string {
 
 /** A name in which characters that a stream's name cannot hold, and `, = %`, are encoded. */
 function escapeName(name: string): string {
-  return name.replace(/[^\p{L}\p{N}\p{M}_$.:@+~#()/\- ]/gu, percentEncode);
+  return name.replace(ESCAPED, percentEncode);
 }
 
 /** Measurement and sorted tags as one name, different for different series: `cpu,host=a`. */
@@ -47,7 +52,7 @@ function seriesName(measurement: string, tags: ReadonlyMap<string, string>): str
     return `${escapeName(key)}=${escapeName(tags.get(key)!)}`;
   });
   return [escapeName(measurement), ...pairs].join(",")
-    .replace(/^[^\p{L}\p{N}_$%]/u, percentEncode)
+    .replace(ESCAPED_START, percentEncode)
     .replace(/ $/, "%20");
 }
 

@@ -469,7 +469,8 @@ function coverageGauges(coverage: EngineStats["coverage"]): string {
     `# TYPE ${name} gauge\n` +
     coverage.map((one) => `${name}{level="${one.level}"} ${of(one)}\n`).join("");
   return lines("driftline_interval_coverage", ({ value }) => value) +
-    lines("driftline_interval_targets", ({ count }) => count);
+    lines("driftline_interval_targets", ({ count }) => count) +
+    lines("driftline_interval_relative_width", ({ relativeWidth }) => relativeWidth);
 }
 
 function gauges(prefix: string, values: Readonly<Record<string, number>>): string {

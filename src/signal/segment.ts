@@ -43,13 +43,26 @@ export const STREAM_ID_LENGTH_MAX = 200;
 export const CHANNEL_NAME_LENGTH_MAX = 200;
 
 /** What a stream's name may look like, in words; used in error texts. */
-export const STREAM_ID_RULE =
-  "a letter, digit, _, $ or % first, then also . : , = @ + % ~ # ( ) / - " +
+export const STREAM_ID_RULE = "a letter, digit, symbol such as ° or an emoji, _, $ or % first, " +
+  "then also . : , = @ + % ~ # ( ) / - " +
   `and blanks inside, at most ${STREAM_ID_LENGTH_MAX} characters`;
 
-// Letters and digits of any script. A name never begins with "." or "/", so that it can stand in a
-// URL or file name without meaning another place, and holds no control character or quote.
-const STREAM_ID_PATTERN = /^[\p{L}\p{N}_$%][\p{L}\p{N}\p{M}_$.:,=@+%~#()/\- ]*$/u;
+// Letters, digits and symbols of any script. A name never begins with "." or "/", so that it can
+// stand in a URL or file name without meaning another place, and holds no control character or
+// quote.
+const SYMBOLS = String.raw`\p{So}\p{Sc}`;
+
+/** What a stream's name may begin with, as the inside of a class of a `u` pattern. */
+export const STREAM_ID_STARTS = String.raw`\p{L}\p{N}${SYMBOLS}_$%`;
+
+/**
+ * What a stream's name may hold beside `, = %`, as the inside of a class of a `u` pattern. Emoji
+ * are symbols, their colours of skin, and U+200D that joins them.
+ */
+export const STREAM_ID_CHARACTERS = String
+  .raw`\p{L}\p{N}\p{M}${SYMBOLS}\p{Emoji_Modifier}\u200d_$.:@+~#()/\- `;
+
+const STREAM_ID_PATTERN = new RegExp(`^[${STREAM_ID_STARTS}][${STREAM_ID_CHARACTERS},=%]*$`, "u");
 // deno-lint-ignore no-control-regex
 const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 

@@ -464,7 +464,7 @@ function validateSettings(settings: StreamSettings): void {
   if (ranges.length > CHANNEL_COUNT_MAX) {
     throw new LimitError("CHANNEL_COUNT_MAX", CHANNEL_COUNT_MAX, ranges.length, "channels");
   }
-  for (const [name, range] of ranges) validateRange(name, range);
+  for (const [name, range] of ranges) validateRange(`channels.${name}`, range);
 }
 
 function validateLabels(labels: Readonly<Record<string, string>>): void {
@@ -479,14 +479,15 @@ function validateLabels(labels: Readonly<Record<string, string>>): void {
   }
 }
 
-function validateRange(name: string, range: ChannelRange): void {
+/** @throws {InvalidValueError} a bound that is no number, or nothing between two */
+export function validateRange(field: string, range: ChannelRange): void {
   for (const bound of ["lower", "upper"] as const) {
     const value = range[bound];
     if (value !== undefined && !Number.isFinite(value)) {
-      throw new InvalidValueError(`channels.${name}.${bound}`, value, "a finite number");
+      throw new InvalidValueError(`${field}.${bound}`, value, "a finite number");
     }
   }
   if (range.lower !== undefined && range.upper !== undefined && range.lower >= range.upper) {
-    throw new InvalidValueError(`channels.${name}.upper`, range.upper, `more than ${range.lower}`);
+    throw new InvalidValueError(`${field}.upper`, range.upper, `more than ${range.lower}`);
   }
 }

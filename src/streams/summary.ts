@@ -17,20 +17,34 @@ export function summarize(
   };
 }
 
-/** Shares by level, each part weighted by how much it has counted. */
+/**
+ * Shares by level, each part weighted by how much it has counted, and so the relative widths: their
+ * geometric mean, which one odd stream does not move far.
+ */
 export function poolCoverage(parts: Iterable<{ readonly coverage: Coverage }>): Coverage {
-  const pooled = new Map<number, { inside: number; count: number }>();
-  for (const { level, value, count } of [...parts].flatMap(({ coverage }) => coverage)) {
-    const sum = pooled.get(level) ?? { inside: 0, count: 0 };
+  const pooled = new Map<
+    number,
+    { inside: number; count: number; logWidth: number; wide: number }
+  >();
+  for (const one of [...parts].flatMap(({ coverage }) => coverage)) {
+    const { level, value, count, relativeWidth } = one;
+    const sum = pooled.get(level) ?? { inside: 0, count: 0, logWidth: 0, wide: 0 };
     // A share of nothing is NaN; it weighs nothing.
     if (count > 0) sum.inside += value * count;
     sum.count += count;
+    if (relativeWidth > 0) {
+      sum.logWidth += Math.log(relativeWidth) * count;
+      sum.wide += count;
+    }
     pooled.set(level, sum);
   }
-  return [...pooled].sort(([a], [b]) => a - b).map(([level, { inside, count }]) => ({
+  return [...pooled].sort(([a], [b]) => a - b).map((
+    [level, { inside, count, logWidth, wide }],
+  ) => ({
     level,
     // NaN of nothing, as in one channel: null on the wire.
     value: inside / count,
     count,
+    relativeWidth: wide > 0 ? Math.exp(logWidth / wide) : NaN,
   }));
 }

@@ -72,3 +72,32 @@ Deno.test("detectFile() refuses an unknown column and a broken cell before it wr
     await assert.rejects(detectFile({ input: `${folder}/no`, output }), Deno.errors.NotFound);
   });
 });
+
+Deno.test("detectFile() tells of rows that repeat a time or go back, and scores each of them", async () => {
+  await withFolder(async (folder) => {
+    const [input, output] = [`${folder}/in.csv`, `${folder}/out.csv`];
+    const noted = async (text: string, precision?: "s") => {
+      const notes: string[] = [];
+      await Deno.writeTextFile(input, text);
+      await detectFile({ input, output, precision, note: (line) => notes.push(line) });
+      return notes;
+    };
+    assert.deepEqual(await noted(body()), []);
+    const rows = body().trimEnd().split("\n");
+    const [header, ...samples] = rows;
+    const moved = [...samples.slice(0, 10), samples[9]!, samples[3]!, ...samples.slice(10)];
+    const notes = await noted([header, ...moved].join("\n"));
+    assert.equal(notes.length, 1);
+    assert.match(
+      notes[0]!,
+      /^2 rows are not after the row before \(1 repeat its time, 1 go back\)/,
+    );
+    assert.match(notes[0]!, /first 2024-01-01T09:00:00Z/);
+    const written = (await Deno.readTextFile(output)).trimEnd().split("\n");
+    assert.equal(written.length, 1 + moved.length);
+    const seconds = "t,v\n1700000000,1\n1700000060,2\n1700000060,2\n";
+    assert.match((await noted(seconds))[0]!, /^1 row is not after/);
+    assert.match((await noted(seconds))[1]!, /integers are read as ms unless/);
+    assert.equal((await noted(seconds, "s")).length, 1);
+  });
+});

@@ -31,6 +31,26 @@ Deno.test("forecast prints the next values with their intervals", async () => {
   });
 });
 
+Deno.test("forecast keeps its values within --lower and --upper", async () => {
+  await withSeries(async (path) => {
+    const asked = ["--horizon", "24", "--column", "wave", "--model", "mean", "--json"];
+    const bounds = async (...more: string[]) => {
+      const ran = await run(forecastCommand, path, ...asked, ...more);
+      assert.equal(ran.code, 0, ran.error);
+      const points = JSON.parse(ran.out).channels.wave.forecast;
+      const all = points.flatMap((point: any) => Object.values<number>(point.quantiles));
+      return [Math.min(...all), Math.max(...all)];
+    };
+    const [least, most] = await bounds();
+    assert.ok(least! < 5 && most! > 12, `${least} to ${most}`);
+    assert.deepEqual(await bounds("--lower", "5", "--upper", "12"), [5, 12]);
+    assert.equal((await run(forecastCommand, path, "--lower", "low")).code, 2);
+    const twisted = await run(forecastCommand, path, "--lower", "2", "--upper", "1");
+    assert.equal(twisted.code, 2);
+    assert.match(twisted.error, /--upper is "1", expected more than --lower/);
+  });
+});
+
 Deno.test("forecast prints a table for people and writes CSV", async () => {
   await withSeries(async (path, folder) => {
     const table = await run(forecastCommand, path, "--horizon", "2", "--model", "seasonal_naive");

@@ -125,6 +125,15 @@ Deno.test("summary() tells period, seasons, coverage and weights", () => {
   assert.deepEqual(summary.seasonsS, [24 * HOUR_S]);
   assert.deepEqual(Object.keys(summary.weights), ["seasonal_naive", "structural"]);
   assert.deepEqual(summary.coverage.map(({ level }) => level), [0.8, 0.95]);
+  const grams = model.initialState(channel());
+  model.absorb(grams, hours(300), seasonalWalk(300, 4).map((value) => 1_000 * value));
+  const [own, same] = [summary, model.summary(grams)].map(({ coverage }) => coverage[0]!);
+  assert.ok(own!.width > 0 && same!.width > 100 * own!.width);
+  // What is fitted is the same but for rounding.
+  assert.ok(Math.abs(same!.relativeWidth / own!.relativeWidth - 1) < 1e-3);
+  const still = model.initialState(channel());
+  model.absorb(still, hours(300), new Float64Array(300).fill(7));
+  assert.ok(Number.isNaN(model.summary(still).coverage[0]!.relativeWidth));
 });
 
 Deno.test("initialState() and forecast() refuse wrong settings by name", () => {

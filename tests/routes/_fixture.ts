@@ -23,7 +23,13 @@ import { Service } from "../../src/service/service.ts";
 import { silentLog, Telemetry } from "../../src/service/telemetry.ts";
 import type { Segment } from "../../src/signal/segment.ts";
 import { openMemoryStore } from "../../src/stores/mod.ts";
-import type { AlarmEvent, IssuedForecast, Store, StreamRecord } from "../../src/stores/store.ts";
+import type {
+  AlarmEvent,
+  IssuedForecast,
+  Store,
+  StreamRecord,
+  StreamSettings,
+} from "../../src/stores/store.ts";
 import type {
   Applied,
   ComponentsResult,
@@ -58,6 +64,8 @@ export class LastValueEngine implements Engine {
   dropped: string[] = [];
   /** What was said; only alarm 0 is known. */
   readonly feedback: Feedback[] = [];
+  /** Of the last forecast of samples that were sent along. */
+  onceSettings: Partial<StreamSettings> | null = null;
   /** Files of trained models by name. */
   readonly models = new Map<string, Uint8Array>();
 
@@ -112,11 +120,12 @@ export class LastValueEngine implements Engine {
     const summary = {
       periodS: 60,
       seasonsS: [3600],
-      coverage: [{ level: 0.8, value: 0.79, count: 10, width: 2 }, {
+      coverage: [{ level: 0.8, value: 0.79, count: 10, width: 2, relativeWidth: 0.5 }, {
         level: 0.95,
         value: NaN,
         count: 0,
         width: NaN,
+        relativeWidth: NaN,
       }],
       weights: { lastValue: 1 },
     };
@@ -159,7 +168,12 @@ export class LastValueEngine implements Engine {
     if (await this.#store.getStream(id) === null) throw new NotFoundError("stream", id);
   }
 
-  forecastOnce(segment: Segment, _: unknown, request: ForecastRequest): Promise<ForecastResult> {
+  forecastOnce(
+    segment: Segment,
+    settings: Partial<StreamSettings>,
+    request: ForecastRequest,
+  ): Promise<ForecastResult> {
+    this.onceSettings = settings;
     return Promise.resolve(forecastOf(segment, request));
   }
 
@@ -209,7 +223,7 @@ export class LastValueEngine implements Engine {
       queuedSamples: 0,
       absorbedSamples: 0,
       failedStreams: 0,
-      coverage: [{ level: 0.8, value: 0.79, count: 10 }],
+      coverage: [{ level: 0.8, value: 0.79, count: 10, relativeWidth: 0.5 }],
     };
   }
 

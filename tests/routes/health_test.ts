@@ -26,6 +26,7 @@ Deno.test("/metrics counts samples and requests in Prometheus text format", asyn
       "driftline_engine_states 1",
       'driftline_interval_coverage{level="0.8"} 0.79',
       'driftline_interval_targets{level="0.8"} 10',
+      'driftline_interval_relative_width{level="0.8"} 0.5',
       "driftline_unapplied_samples 0",
     ]
   ) {

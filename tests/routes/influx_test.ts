@@ -19,6 +19,20 @@ for (const path of ["/write?db=d&rp=r", "/api/v2/write?org=o&bucket=b"]) {
   });
 }
 
+Deno.test("POST /write gives a series the name that the other protocols know it by", async () => {
+  const { app, send } = openFixture();
+  const lines = "oven🔥,site=21\\ °C v=1 1\nbad<>,site=a v=1 1\n";
+  assert.equal((await app.request("/write", { method: "POST", body: lines })).status, 204);
+  const { body } = await send("GET", "/v1/streams");
+  // A name has symbols and emoji; of what it cannot hold the bytes are written out.
+  const named = body.streams.map(({ id }: { id: string }) => id);
+  assert.deepEqual(named, ["bad%3C%3E,site=a", "oven🔥,site=21 °C"]);
+  const path = `/v1/streams/${encodeURIComponent(named[1]!)}/observations`;
+  const more = await send("POST", path, { timestamps: [1], channels: { v: [2] } });
+  assert.equal(more.status, 200, JSON.stringify(more.body));
+  assert.equal((await send("GET", path)).body.count, 2);
+});
+
 Deno.test("POST /write names a bad field's line and stores nothing", async () => {
   const { app, send } = openFixture();
   const response = await app.request("/write", { method: "POST", body: "m a=1 1\nm a=x 2\n" });

@@ -32,6 +32,14 @@ Deno.test("POST /v1/forecast takes channels, rows, times and quantiles", async (
   assert.equal(rows.body.forecast[0].median, 4);
 });
 
+Deno.test("POST /v1/forecast hands on the bounds of the channels that are sent", async () => {
+  const { send, engine } = openFixture();
+  const ranges = { value: { lower: 0, upper: 12 } };
+  const { status, body } = await send("POST", "/v1/forecast", { ...SAMPLES, ranges });
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.deepEqual(engine.onceSettings, { channels: ranges });
+});
+
 Deno.test("POST /v1/detect scores each sample and names the alarms", async () => {
   const { send } = openFixture();
   const { status, body } = await send("POST", "/v1/detect", {
@@ -49,6 +57,8 @@ Deno.test("POST /v1/detect scores each sample and names the alarms", async () =>
   assert.equal(body.anomalies[0].timestamp, "1970-01-01T00:02:00Z");
 });
 
+const UPPER = "ranges.value.upper";
+
 const BAD: readonly [string, unknown, number, string | undefined][] = [
   ["/v1/forecast", { ...SAMPLES, horizon: "two" }, 422, "horizon"],
   ["/v1/forecast", { ...SAMPLES, horizon: 0 }, 422, "horizon"],
@@ -60,6 +70,11 @@ const BAD: readonly [string, unknown, number, string | undefined][] = [
   ["/v1/forecast", '{"timestamps":[1],"horizon":2,"values":[1e999]}', 400, "values[0]"],
   ["/v1/forecast", '{"timestamps":[1],"values":[1],"horizon":2,}', 400, undefined],
   ["/v1/forecast", "nonsense", 400, undefined],
+  ["/v1/forecast", { ...SAMPLES, ranges: { load: { lower: 0 } } }, 422, "ranges"],
+  ["/v1/forecast", { ...SAMPLES, ranges: { value: { lower: 2, upper: 2 } } }, 422, UPPER],
+  ["/v1/forecast", { ...SAMPLES, ranges: { value: { least: 0 } } }, 422, "ranges.value.least"],
+  ["/v1/forecast", { ...SAMPLES, ranges: { value: { lower: "0" } } }, 422, "ranges.value.lower"],
+  ["/v1/detect", { ...SAMPLES, ranges: {} }, 400, "ranges"],
   ["/v1/detect", { ...SAMPLES, horizon: 2 }, 400, "horizon"],
   ["/v1/detect?precision=h", SAMPLES, 400, "precision"],
 ];

@@ -31,8 +31,10 @@ function segmentOf(timestamps: readonly number[], values: readonly number[]): Se
 
 Deno.test("isStreamId() allows names of series and refuses what could mislead", () => {
   const good = ["a", "cpu,host=a", "région/1", "m v", "$x", "50%", "a".repeat(200), "温度"];
+  good.push("🔥", "oven 🔥/1", "👩🏽‍🔧", "🇩🇪", "21 °C", "price €");
   for (const name of good) assert.ok(isStreamId(name), name);
   const bad = ["", ".", "..", "/a", "a ", " a", "a\n", 'a"', "a\\b", "a\u0000", "a".repeat(201)];
+  bad.push("\u200da", "a<b", "\ud83d", "a\u202e");
   for (const name of bad) assert.ok(!isStreamId(name), name);
   assert.equal(STREAM_ID_LENGTH_MAX, 200);
   assert.throws(() => validateStreamId("../x"), InvalidValueError);

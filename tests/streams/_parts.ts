@@ -61,7 +61,13 @@ export const lastValue: Model<LastState> = {
     return {
       periodS: Number.isNaN(periodS) ? null : periodS,
       seasonsS: [],
-      coverage: [{ level: 0.8, value: 0.5, count: state.moments[2]!, width: 3 }],
+      coverage: [{
+        level: 0.8,
+        value: 0.5,
+        count: state.moments[2]!,
+        width: 3,
+        relativeWidth: 1.5,
+      }],
       weights: { last_value: 1 },
     };
   },

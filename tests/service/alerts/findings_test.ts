@@ -135,8 +135,8 @@ Deno.test("coverageFinding() names the worst channel that has counted enough", (
     seasonsS: [],
     weights: {},
     coverage: [
-      { level: 0.8, value, count, width: 1 },
-      { level: 0.95, value: 0, count: 1_000, width: 1 },
+      { level: 0.8, value, count, width: 1, relativeWidth: 1 },
+      { level: 0.95, value: 0, count: 1_000, width: 1, relativeWidth: 1 },
     ],
   });
   const perChannel = { a: summary(0.6, 200), b: summary(0.99, 200), c: summary(0, 99) };
