@@ -3,8 +3,8 @@
  * hours later.
  *
  * A covariate always counts with its newest values. The delay beyond them is where the
- * cross-correlation of its innovations with what the newest values leave of the channel's is largest
- * (Box and Jenkins 1970, chapter 11), if it is larger than chance makes it.
+ * cross-correlation of its innovations with what the newest values leave of the channel's is
+ * largest (Box and Jenkins 1970, chapter 11), if it is larger than chance makes it.
  */
 import { usualSize } from "./components.ts";
 
