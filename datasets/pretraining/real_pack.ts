@@ -47,8 +47,8 @@ const HEADER_AT = 12;
 export const PACK_BYTES_MAX = 1 << 28;
 
 /**
- * Factors on the chances: sources of which much is alike (leads of one head or heart, made-up
- * files) weigh less.
+ * Factors on the chances: sources of which much is alike (leads of one head or heart, neighbours on
+ * a map, made-up files) weigh less.
  */
 const FACTORS: Readonly<Record<string, number>> = {
   eeg_motor: 0.25,
@@ -59,6 +59,12 @@ const FACTORS: Readonly<Record<string, number>> = {
   icu_irregular: 0.4,
   mote_sensors: 0.5,
   exchange_rates: 0.6,
+  mote_network: 0.5,
+  climate_divisions: 0.4,
+  marine_winds: 0.4,
+  earth_rotation: 0.5,
+  storms: 0.5,
+  wage_rigidity: 0.5,
 };
 
 /**

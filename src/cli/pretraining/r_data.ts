@@ -5,6 +5,7 @@
 import { InvalidValueError } from "../../base/errors.ts";
 import { inflated } from "./archive.ts";
 import { unpackLzma2 } from "./xz.ts";
+import type { RowsOf } from "./sources.ts";
 import type { RealTable } from "./tables.ts";
 
 /** What a value of R is here; symbols and what tables don't need are null. */
@@ -189,13 +190,41 @@ export async function readRObject(
   return parseRObject(await unpackLzma2(bytes.subarray(5), unpackedSize));
 }
 
+/** One object in a file of R, `saveRDS()`; packed by gzip or not at all. */
+export async function readRFile(bytes: Uint8Array<ArrayBuffer>): Promise<RValue> {
+  const isPacked = bytes[0] === 0x1f && bytes[1] === 0x8b;
+  return parseRObject(isPacked ? await inflated(bytes, "gzip") : bytes);
+}
+
+/** What of a data frame makes series. */
+export interface FrameChoice {
+  /** Columns to take; absent = all but the clock. */
+  readonly columns?: readonly string[];
+  /** Columns whose values part the rows into tables. */
+  readonly group?: readonly string[];
+  /** Column of dates, in days since 1970. */
+  readonly clock?: string;
+  readonly rows?: RowsOf;
+}
+
+const DAY_MS = 86_400_000;
+
+/** Values of a column as texts, those of a factor by its levels. */
+function textsOf({ values, attributes }: RValue): string[] {
+  const levels = attributes.get("levels")?.values;
+  return [...values].map((value) =>
+    String(levels === undefined ? value : levels[Number(value) - 1])
+  );
+}
+
 /**
  * Columns of numbers of a data frame; where `group` is given, a table for each of its values.
  *
  * @throws {InvalidValueError} a column is not there, or not of numbers
  */
-export function rTables(frame: RValue, only: readonly string[], group?: string): RealTable[] {
+export function rTables(frame: RValue, choice: FrameChoice): RealTable[] {
   const named = namedValues(frame);
+  const { clock, rows, group = [] } = choice;
   const numbers = (name: string): Float64Array => {
     const values = named.get(name)?.values;
     if (!(values instanceof Float64Array)) {
@@ -203,14 +232,30 @@ export function rTables(frame: RValue, only: readonly string[], group?: string):
     }
     return values;
   };
-  const columns = new Map(only.map((name) => [name, numbers(name)]));
-  if (group === undefined) return [{ name: "", timesMs: null, columns }];
-  const keys = [...named.get(group)?.values ?? []].map(String);
-  return [...new Set(keys)].map((name) => ({
-    name,
-    timesMs: null,
-    columns: new Map(
-      [...columns].map(([key, all]) => [key, all.filter((_, i) => keys[i] === name)]),
-    ),
-  }));
+  const only = choice.columns ?? [...named.keys()].filter((name) => name !== clock);
+  const judged = rows === undefined ? null : numbers(rows.column);
+  const isIn = (i: number) => rows?.among === undefined || rows.among.includes(judged![i]!);
+  const isKnown = (i: number) => rows?.least === undefined || judged![i]! >= rows.least;
+  const columns = new Map(
+    only.map((name) => [name, numbers(name).map((x, i) => isKnown(i) ? x : NaN)]),
+  );
+  const times = clock === undefined ? null : numbers(clock).map((day) => day * DAY_MS);
+  const labels = group.map((name) => textsOf(named.get(name) ?? NOTHING));
+  const keys = new Map<string, number[]>();
+  const count = [...columns.values()][0]?.length ?? 0;
+  for (let i = 0; i < count; i++) {
+    if (!isIn(i)) continue;
+    const key = labels.map((texts) => texts[i]).join("/");
+    const own = keys.get(key);
+    if (own === undefined) keys.set(key, [i]);
+    else own.push(i);
+  }
+  return [...keys].map(([name, own]) => {
+    const part = (all: Float64Array) => Float64Array.from(own, (i) => all[i]!);
+    return {
+      name,
+      timesMs: times === null ? null : part(times),
+      columns: new Map([...columns].map(([key, all]) => [key, part(all)])),
+    };
+  });
 }

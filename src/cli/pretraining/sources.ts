@@ -35,17 +35,45 @@ export interface Outside {
   readonly task: string;
 }
 
+/** Rows that count, by a column of numbers. */
+export interface RowsOf {
+  readonly column: string;
+  /** Rows with other values in the column are left out. */
+  readonly among?: readonly number[];
+  /** Rows with less in the column stay, but their values are missing. */
+  readonly least?: number;
+}
+
 /** One table, or all tables whose path matches. */
 export interface TableFile {
   /** The package that has the file; absent = it lies in the source's folder. */
   readonly package?: DataPackage;
   /** Path below the folder, or a pattern of it; in a package the whole path. */
   readonly path: string | RegExp;
-  readonly format: "csv" | "edf" | "wfdb" | "charts" | "r" | "years" | "days";
+  readonly format:
+    | "csv"
+    | "edf"
+    | "wfdb"
+    | "charts"
+    | "r"
+    | "rds"
+    | "years"
+    | "days"
+    | "lines"
+    | "spaced"
+    | "netcdf";
   /** Object of an R package's database, for `r`. */
   readonly object?: string;
-  /** Column whose values part the rows into tables; absent = `series`, where there is one. */
-  readonly group?: string;
+  /** Columns whose values part the rows into tables; absent = `series`, where there is one. */
+  readonly group?: readonly string[];
+  /** Column of R's dates, for `rds`. */
+  readonly clock?: string;
+  /** Rows that count, for `r`. */
+  readonly rows?: RowsOf;
+  /** Names of the fields of a line, for `spaced`. */
+  readonly fields?: readonly string[];
+  /** Every how many rows and columns of the grid a series is taken, for `netcdf`. */
+  readonly every?: readonly [number, number];
   readonly outside?: Outside;
   /** Columns to take; absent = every column of numbers but labels and clocks. */
   readonly columns?: readonly string[];

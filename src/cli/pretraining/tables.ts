@@ -25,19 +25,29 @@ function timeOf(field: string): number {
   return ms;
 }
 
+/** Fields of each line of a comma-separated table, and its headings without their quotes. */
+function csvRows(text: string): { readonly headings: string[]; readonly rows: string[][] } {
+  const rows = text.trimEnd().split("\n").map((line) => line.trimEnd().split(","));
+  const headings = (rows.shift() ?? []).map((heading) => heading.replace(/^"(.*)"$/, "$1"));
+  return { headings, rows };
+}
+
 /**
- * A comma-separated table with a heading; where it has a column `group`, a table for each of that
- * column's values.
+ * A comma-separated table with a heading; where it has columns `group`, a table for each of their
+ * values.
  *
  * @throws {InvalidValueError} a timestamp is none
  */
-export function csvTables(text: string, only?: readonly string[], group = "series"): RealTable[] {
-  const rows = text.trimEnd().split("\n").map((line) => line.trimEnd().split(","));
-  const headings = (rows.shift() ?? []).map((heading) => heading.replace(/^"(.*)"$/, "$1"));
+export function csvTables(
+  text: string,
+  only?: readonly string[],
+  group: readonly string[] = ["series"],
+): RealTable[] {
+  const { headings, rows } = csvRows(text);
   const groups = new Map<string, string[][]>();
-  const key = headings.indexOf(group);
+  const keys = group.map((name) => headings.indexOf(name)).filter((key) => key >= 0);
   for (const row of rows) {
-    const name = key < 0 ? "" : row[key]!;
+    const name = keys.map((key) => row[key]!).join("/");
     const own = groups.get(name);
     if (own === undefined) groups.set(name, [row]);
     else own.push(row);
@@ -61,6 +71,40 @@ export function yearsTable(text: string): RealTable {
   const rows = text.trimEnd().split("\n").slice(1).map((line) => line.trimEnd().split(","));
   const values = Float64Array.from(rows.flatMap(([, ...months]) => months.map(numberOf)));
   return { name: "", timesMs: null, columns: new Map([["value", values]]) };
+}
+
+/** A table with a line a series: a table for each, of the columns that are headed by a year. */
+export function lineTables(text: string, label: string): RealTable[] {
+  const { headings, rows } = csvRows(text);
+  const key = headings.indexOf(label);
+  const years = [...headings.keys()].filter((k) => /^\d{4}$/.test(headings[k]!));
+  return rows.map((row) => ({
+    name: (row[key] ?? "").replace(/^"(.*)"$/, "$1"),
+    timesMs: null,
+    columns: new Map([["value", Float64Array.from(years, (k) => numberOf(row[k]))]]),
+  }));
+}
+
+/**
+ * Numbers parted by spaces below a heading of any form.
+ *
+ * @param fields names of the fields of a line; lines with fewer numbers are no rows
+ * @throws {InvalidValueError} a column is none of the fields
+ */
+export function spacedTable(
+  text: string,
+  fields: readonly string[],
+  only: readonly string[],
+): RealTable {
+  const rows = text.split("\n")
+    .map((line) => line.trim().split(/\s+/).map(numberOf))
+    .filter((row) => row.length >= fields.length && row.every((x) => !Number.isNaN(x)));
+  const column = (name: string): [string, Float64Array] => {
+    const at = fields.indexOf(name);
+    if (at < 0) throw new InvalidValueError("column", name, `one of ${fields}`);
+    return [name, Float64Array.from(rows, (row) => row[at]!)];
+  };
+  return { name: "", timesMs: null, columns: new Map(only.map(column)) };
 }
 
 /**

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { parsePack } from "../../../datasets/pretraining/mod.ts";
 import { findContext } from "../../../src/cli/pretraining/cut.ts";
+import { secondSet } from "../../../src/cli/evaluate/second_set.ts";
 import { packSources, readWindows } from "../../../src/cli/pretraining/pack.ts";
 import { PackageFolder } from "../../../src/cli/pretraining/package_folder.ts";
 import { PACKAGE_SOURCES } from "../../../src/cli/pretraining/package_sources.ts";
@@ -136,6 +137,7 @@ Deno.test({
   ignore: !isThere(DATA),
   async fn() {
     const windows = await readWindows(`${DATA}/../eval/windows.dev.jsonl.gz`);
+    const judged = [...windows, ...await secondSet(`${DATA}/..`)];
     const sources = PACKAGES === undefined ? REAL_SOURCES : [...REAL_SOURCES, ...PACKAGE_SOURCES];
     const packages = PACKAGES === undefined ? null : new PackageFolder(PACKAGES);
     const { bytes, rows } = await packSources(DATA, windows, sources, packages);
@@ -148,7 +150,7 @@ Deno.test({
         pack.values.subarray(pack.offsets[k]!, pack.offsets[k]! + pack.series[k]!.count),
       );
     const columns = pack.series.map((_, k) => column(k));
-    for (const { id, context } of windows) {
+    for (const { id, context } of judged) {
       // Neither a whole context nor its first two dozen samples are in any packed series.
       const head = context.slice(0, 24);
       if (new Set(head.filter((x) => x !== null)).size < 12) continue;

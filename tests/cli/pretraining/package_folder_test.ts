@@ -46,15 +46,25 @@ Deno.test("fetchCommand() names a version, packagesOf() each package once", () =
 });
 
 Deno.test("PACKAGE_SOURCES states a licence that allows to ship, and no evaluation table", () => {
-  const allowed = /CC0|PDDL|MIT|BSD|public domain/;
+  const allowed = /CC0|CC-BY-4\.0|PDDL|MIT|BSD|public domain/;
   for (const { folder, licence, files } of PACKAGE_SOURCES) {
     assert.match(licence, allowed, folder);
-    assert.doesNotMatch(licence, /GPL|-NC|-ND|-SA/, folder);
+    assert.doesNotMatch(licence, /GPL|-NC|-ND|-SA|ODbL/, folder);
     for (const { package: from, path, columns } of files) {
       assert.doesNotMatch(`${from!.name} ${path}`, /vega|co2|sunspots|nile/, folder);
       for (const column of ["PAYEMS", "UNRATE", "unemp", "unemploy", "uempmed"]) {
         assert.ok(columns?.includes(column) !== true, `${column} of ${folder}`);
       }
     }
+  }
+});
+
+Deno.test("PACKAGE_SOURCES has no weather of the years and country of the second set's", () => {
+  const weather = PACKAGE_SOURCES.find(({ folder }) => folder === "climate_divisions")!;
+  for (const { outside, clock } of weather.files) {
+    // Its daily weather of Seattle and New York goes from 2012 to 2015.
+    assert.ok(Date.parse(outside!.from) <= Date.UTC(2012, 0, 1));
+    assert.ok(Date.parse(outside!.until) >= Date.UTC(2016, 0, 1));
+    assert.equal(clock, "date");
   }
 });

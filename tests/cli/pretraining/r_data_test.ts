@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { parseRObject, readRObject, rTables } from "../../../src/cli/pretraining/r_data.ts";
+import {
+  parseRObject,
+  readRFile,
+  readRObject,
+  rTables,
+} from "../../../src/cli/pretraining/r_data.ts";
 import { zipped } from "./_tar.ts";
 
 /** Writes what R's `serialize()` would, in XDR: big-endian words. */
@@ -56,7 +61,9 @@ function frame(): Writer {
 
 Deno.test("parseRObject() reads a data frame of versions 2 and 3, NA as NaN", () => {
   for (const version of [2, 3]) {
-    const [table] = rTables(parseRObject(frame().bytes(version)), ["real", "whole", "range"]);
+    const [table] = rTables(parseRObject(frame().bytes(version)), {
+      columns: ["real", "whole", "range"],
+    });
     assert.deepEqual([...table!.columns.get("real")!], [1.5, NaN, 3]);
     assert.deepEqual([...table!.columns.get("whole")!], [7, NaN, 9]);
     assert.deepEqual([...table!.columns.get("range")!], [10, 11, 12]);
@@ -65,12 +72,57 @@ Deno.test("parseRObject() reads a data frame of versions 2 and 3, NA as NaN", ()
 
 Deno.test("rTables() parts a frame by a column and says which columns there are", () => {
   const value = parseRObject(frame().bytes());
-  const tables = rTables(value, ["range"], "city");
+  const tables = rTables(value, { columns: ["range"], group: ["city"] });
   assert.deepEqual(
     tables.map(({ name, columns }) => [name, [...columns.get("range")!]]),
     [["a", [10, 12]], ["b", [11]]],
   );
-  assert.throws(() => rTables(value, ["city"]), /column is "city".*city,real,whole,range/);
+  assert.throws(
+    () => rTables(value, { columns: ["city"] }),
+    /column is "city".*city,real,whole,range/,
+  );
+});
+
+const DAY_MS = 86_400_000;
+
+/** A factor, numbers and dates: what `saveRDS()` writes of a data frame. */
+function file(): Uint8Array<ArrayBuffer> {
+  const out = new Writer().word(19 | 0x200, 4);
+  out.word(13 | 0x200, 4).word(2, 1, 2, 2);
+  out.word(0x402, 1).text("levels").texts(0, ["Ohio", "Utah"]).word(254);
+  out.word(13, 4).word(1, 2, 1, 1);
+  out.word(14, 4).real(10, 20, 30, 40);
+  out.word(14, 4).real(-1, 0, 1, 2);
+  return out.names(["state", "hour", "rain", "day"]).bytes();
+}
+
+Deno.test("readRFile() reads an object with and without gzip; rTables() its factors and dates", async () => {
+  for (const bytes of [file(), await zipped(file())]) {
+    const frame = await readRFile(bytes);
+    const choice = { columns: ["rain"], clock: "day" };
+    const [table] = rTables(frame, choice);
+    assert.deepEqual([...table!.timesMs!], [-DAY_MS, 0, DAY_MS, 2 * DAY_MS]);
+    const parts = rTables(frame, { ...choice, group: ["state", "hour"] });
+    assert.deepEqual(
+      parts.map(({ name, timesMs, columns }) => [name, timesMs![0], ...columns.get("rain")!]),
+      [["Utah/1", -DAY_MS, 10, 30, 40], ["Ohio/2", 0, 20]],
+    );
+    assert.deepEqual([...rTables(frame, { clock: "day" })[0]!.columns.keys()], [
+      "state",
+      "hour",
+      "rain",
+    ]);
+  }
+});
+
+Deno.test("rTables() leaves rows out, or keeps them without values", async () => {
+  const frame = await readRFile(file());
+  const values = (rows: { column: string; among?: number[]; least?: number }) =>
+    rTables(frame, { columns: ["rain"], rows }).map(({ columns }) => [...columns.get("rain")!]);
+  assert.deepEqual(values({ column: "hour", among: [1] }), [[10, 30, 40]]);
+  assert.deepEqual(values({ column: "hour", least: 2 }), [[NaN, 20, NaN, NaN]]);
+  assert.deepEqual(values({ column: "hour", among: [9] }), []);
+  assert.throws(() => values({ column: "state of", least: 2 }), /column is "state of"/);
 });
 
 Deno.test("parseRObject() refuses what is no vector and what is no serialization", () => {
@@ -86,6 +138,6 @@ Deno.test("readRObject() finds an object in its database", async () => {
   index.word(10, 1).word(1).names(["variables", "compressed"]);
   const packedIndex = await zipped(index.bytes());
   const found = await readRObject(packedIndex, database, "weather");
-  assert.deepEqual([...rTables(found, ["whole"])[0]!.columns.keys()], ["whole"]);
+  assert.deepEqual([...rTables(found, { columns: ["whole"] })[0]!.columns.keys()], ["whole"]);
   await assert.rejects(readRObject(packedIndex, database, "wind"), /R object is "wind"/);
 });

@@ -4,6 +4,8 @@ import {
   csvTables,
   daysTable,
   edfTable,
+  lineTables,
+  spacedTable,
   wfdbTable,
   withoutSpan,
   yearsTable,
@@ -29,12 +31,36 @@ Deno.test("csvTables() takes quoted headings and parts by another column", () =>
   const tables = csvTables(
     '"firm","year","invest"\nGM,1935,3\nUS Steel,1935,5\n',
     ["invest"],
-    "firm",
+    ["firm"],
   );
   assert.deepEqual(
     tables.map(({ name, columns }) => [name, [...columns.get("invest")!]]),
     [["GM", [3]], ["US Steel", [5]]],
   );
+});
+
+Deno.test("csvTables() parts by two columns", () => {
+  const tables = csvTables("a,b,x\n1,2,5\n1,3,6\n1,2,7\n", ["x"], ["a", "b"]);
+  assert.deepEqual(
+    tables.map(({ name, columns }) => [name, ...columns.get("x")!]),
+    [["1/2", 5, 7], ["1/3", 6]],
+  );
+});
+
+Deno.test("lineTables() makes a series of each line, of the columns headed by a year", () => {
+  const tables = lineTables('"Name","FIPS",1929,1930\n"Ohio",39,5,6\n"Utah",49,,8\n', "Name");
+  assert.deepEqual(
+    tables.map(({ name, columns }) => [name, ...columns.get("value")!]),
+    [["Ohio", 5, 6], ["Utah", NaN, 8]],
+  );
+});
+
+Deno.test("spacedTable() reads lines of numbers below any heading", () => {
+  const text =
+    "     SERIES 14\n  Date  x\n       (0h)\n\n1962   1  -0.5\n1962   2   0.25  \n1963\n";
+  const fields = ["year", "month", "x"];
+  assert.deepEqual([...spacedTable(text, fields, ["x"]).columns.get("x")!], [-0.5, 0.25]);
+  assert.throws(() => spacedTable(text, fields, ["z"]), /column is "z".*year,month,x/);
 });
 
 Deno.test("yearsTable() lays months one after another", () => {
