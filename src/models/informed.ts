@@ -2,13 +2,23 @@
  * A channel's state beside covariates: what they say is taken out of each sample as it comes, the
  * model lives on what is left, and forecasts get back what the covariates' futures say.
  *
- *   r_t = y_t − effect(z_t),      z_t = (x_t, x_{t−1}, x_{t−2}) of each covariate x
+ *   r_t = y_t − effect(z_t),      z_t = (x_{t−l}) for each lag l of each covariate x
  *
- * The effect is the linear regression of `regression.ts`. Like every other parameter it is learned
+ * The lags are 0, 1, 2 and those about the covariate's delay, where it has one (`delays.ts`). The
+ * effect is the linear regression of `regression.ts`. Like every other parameter it is learned
  * again when the model is fitted again, from the newest 2,000 samples, and stays as it is between:
  * a sample costs a dot product beside the model, a forecast too. All that has come out, weights of
  * members, errors and live coverage, is that of forecasts that knew the covariates.
  */
+import {
+  covariateTail,
+  type CovariateWindow,
+  emptyHistory,
+  HISTORY_ROOM_MAX,
+  pushHistory,
+  regressorsInto,
+} from "./covariate_history.ts";
+import { lagsOf } from "./delays.ts";
 import type { ForecasterModel, ForecasterState } from "./forecaster.ts";
 import type { ChannelConfig, OneStep } from "./model.ts";
 import {
@@ -20,13 +30,13 @@ import {
 } from "./regression.ts";
 import { BUFFER_ROOM_MAX, BUFFER_SAMPLES_MAX, sampleTime } from "./sample_buffer.ts";
 
-/** A covariate counts with its own value and those of this many samples before. */
-export const COVARIATE_LAGS = 2;
+/** Version of states beside covariates: another one is another state for the same samples. */
+export const INFORMED_VERSION = 2;
 
 /** Bytes that a covariate adds to a channel's state at most. */
-export const COVARIATE_BYTES_MAX = BUFFER_ROOM_MAX * (COVARIATE_LAGS + 1) * 4 + 4096;
+export const COVARIATE_BYTES_MAX = 4 * HISTORY_ROOM_MAX + 8 * BUFFER_ROOM_MAX + 4096;
 
-/** Samples whose regressors are laid out at a time. */
+/** Samples whose effects are computed at a time. */
 const BATCH = 256;
 
 /** Share of what is carried that a sample leaves. */
@@ -36,11 +46,14 @@ const CARRIED_KEPT = Math.exp(-1 / 64);
 export type InformedState = {
   /** The model's state of what the covariates leave; its bounds are those of the whole. */
   base: ForecasterState;
-  /** Regressors of the samples in the model's buffer, the oldest first.        [row, regressor] */
-  rows: Float32Array;
+  /** The newest values of the covariates, of samples without a value of the channel, too. */
+  history: CovariateWindow;
+  /** Of the samples in the model's buffer, the oldest first: numbers, what was taken out.  [row] */
+  numbers: Uint32Array;
+  taken: Float32Array;
   rowCount: number;
-  /** The newest values of each covariate, the newest first.                    [covariate, lag] */
-  newest: Float64Array;
+  /** In samples; 0 = none.                                                       [covariate] */
+  delays: Uint8Array;
   learned: Learned | null;
   /** What {@linkcode informedAbsorb} tells less than the effect, so that it does not jump. */
   carried: number;
@@ -52,95 +65,109 @@ export function informedStart(
   config: ChannelConfig,
   covariates: number,
 ): InformedState {
-  const width = covariates * (COVARIATE_LAGS + 1);
   return {
     base: model.initialState(config),
-    rows: new Float32Array(16 * width),
+    history: emptyHistory(covariates),
+    numbers: new Uint32Array(16),
+    taken: new Float32Array(16),
     rowCount: 0,
-    newest: new Float64Array(width).fill(NaN),
+    delays: new Uint8Array(covariates),
     learned: null,
     carried: 0,
   };
 }
 
-/** Moves the newest values on by one sample: a row of regressors.                   [regressor] */
-function moveOn(newest: Float64Array, values: (covariate: number) => number): void {
-  const width = COVARIATE_LAGS + 1;
-  for (let k = 0; k < newest.length; k += width) {
-    newest.copyWithin(k + 1, k, k + width - 1);
-    newest[k] = values(k / width);
-  }
-}
-
-/** Keeps the regressors of a sample; rows beyond the model's buffer go as its samples do. */
-function pushRow(state: InformedState, row: Float32Array): void {
-  const width = row.length;
+/** Keeps what was taken out of a sample; rows beyond the model's buffer go as its samples do. */
+function pushRow(state: InformedState, number: number, effect: number): void {
   const kept = state.base.buffer.length - 1;
   if (state.rowCount > kept) {
-    state.rows.copyWithin(0, (state.rowCount - kept) * width, state.rowCount * width);
+    state.numbers.copyWithin(0, state.rowCount - kept, state.rowCount);
+    state.taken.copyWithin(0, state.rowCount - kept, state.rowCount);
     state.rowCount = kept;
   }
-  if ((state.rowCount + 1) * width > state.rows.length) {
-    const room = Math.min(2 * state.rowCount + 1, BUFFER_ROOM_MAX);
-    const grown = new Float32Array(room * width);
-    grown.set(state.rows);
-    state.rows = grown;
+  if (state.rowCount === state.taken.length) {
+    const room = Math.min(2 * state.rowCount, BUFFER_ROOM_MAX);
+    const [numbers, taken] = [new Uint32Array(room), new Float32Array(room)];
+    numbers.set(state.numbers);
+    taken.set(state.taken);
+    Object.assign(state, { numbers, taken });
   }
-  state.rows.set(row, state.rowCount * width);
+  state.numbers[state.rowCount] = number;
+  state.taken[state.rowCount] = effect;
   state.rowCount++;
+}
+
+/** Lags of all regressors.                                                  [covariate][lag] */
+function lagsIn({ delays }: Pick<InformedState, "delays">): readonly (readonly number[])[] {
+  return Array.from(delays, lagsOf);
+}
+
+/** The effect at one sample of a window, as it is kept: in f32. */
+function effectAt(
+  { learned, delays }: Pick<InformedState, "learned" | "delays">,
+  window: CovariateWindow,
+): (number: number) => number {
+  if (learned === null) return () => 0;
+  const lags = lagsIn({ delays });
+  const row = new Float64Array(learned.weights.length);
+  return (number) => {
+    regressorsInto(window, lags, number, row);
+    return Math.fround(effectOfRow(learned, row));
+  };
+}
+
+/** Rows from here on have their covariates in the history. */
+function firstKnownRow({ numbers, rowCount, history }: InformedState): number {
+  let row = 0;
+  while (row < rowCount && numbers[row]! < history.first) row++;
+  return row;
+}
+
+/** What the samples of some rows are learned from at some delays.           [regressor][row] */
+function regressorsOfRows({ history, numbers, rowCount }: InformedState, from: number) {
+  return (delays: Uint8Array) => {
+    const lags = lagsIn({ delays });
+    const width = lags.reduce((sum, own) => sum + own.length, 0);
+    const past = Array.from({ length: width }, () => new Float64Array(rowCount - from));
+    const row = new Float64Array(width);
+    for (let i = from; i < rowCount; i++) {
+      regressorsInto(history, lags, numbers[i]!, row);
+      for (let k = 0; k < width; k++) past[k]![i - from] = row[k]!;
+    }
+    return { past, knownLeads: past.map(() => Infinity) };
+  };
 }
 
 /** Learns the effect anew, and puts it in place of the old one in the model's samples. */
 function learnAnew(model: ForecasterModel, state: InformedState): void {
-  const { base, rows, rowCount } = state;
+  const { base, history, numbers, taken, rowCount } = state;
   const { values } = base.buffer;
-  const width = state.newest.length;
-  const rowOf = (i: number) => rows.subarray(i * width, (i + 1) * width);
-  const newest = Float32Array.from(state.newest);
-  const effectNow = () => state.learned === null ? 0 : effectOfRow(state.learned, newest);
-  const before = effectNow();
-  for (let i = 0; i < rowCount && state.learned !== null; i++) {
-    values[i] = values[i]! + effectOfRow(state.learned, rowOf(i));
-  }
-  const from = Math.max(0, rowCount - BUFFER_SAMPLES_MAX);
-  const count = rowCount - from;
-  const past = Array.from(
-    { length: width },
-    (_, k) => Float64Array.from({ length: count }, (_, i) => rows[(from + i) * width + k]!),
-  );
-  const times = Float64Array.from({ length: count }, (_, i) => sampleTime(base.buffer, from + i));
-  state.learned = learnRegression(
+  const newest = history.first + history.count - 1;
+  const before = effectAt(state, history)(newest);
+  // What is older keeps what was taken out of it: its covariates are not known any more.
+  const known = firstKnownRow(state);
+  for (let i = known; i < rowCount; i++) values[i] = values[i]! + taken[i]!;
+  const from = Math.max(known, rowCount - BUFFER_SAMPLES_MAX);
+  const found = learnRegression(
     base,
-    times,
+    Float64Array.from({ length: rowCount - from }, (_, i) => sampleTime(base.buffer, from + i)),
     values.slice(from, rowCount),
-    { past, knownLeads: past.map(() => Infinity) },
+    {
+      covariates: state.delays.length,
+      regressorsAt: regressorsOfRows(state, from),
+      numbers: numbers.subarray(from, rowCount),
+    },
     base.config.horizon,
   );
-  for (let i = 0; i < rowCount && state.learned !== null; i++) {
-    values[i] = values[i]! - effectOfRow(state.learned, rowOf(i));
+  state.learned = found?.learned ?? null;
+  state.delays = found?.delays ?? new Uint8Array(state.delays.length);
+  const effect = effectAt(state, history);
+  for (let i = known; i < rowCount; i++) {
+    taken[i] = effect(numbers[i]!);
+    values[i] = values[i]! - taken[i]!;
   }
-  state.carried += effectNow() - before;
+  state.carried += effect(newest) - before;
   model.refit(base);
-}
-
-/** Regressors of samples and their effect under the weights that are known.   [row], [sample] */
-function regressorsOf(
-  { newest, learned }: Pick<InformedState, "newest" | "learned">,
-  covariates: readonly Float64Array[],
-  from: number,
-  count: number,
-): { rows: Float32Array; effects: Float64Array } {
-  const width = newest.length;
-  const moving = newest.slice();
-  const rows = new Float32Array(count * width);
-  const effects = new Float64Array(count);
-  for (let i = 0; i < count; i++) {
-    moveOn(moving, (k) => covariates[k]![from + i]!);
-    rows.set(moving, i * width);
-    if (learned === null) continue;
-    effects[i] = effectOfRow(learned, rows.subarray(i * width, (i + 1) * width));
-  }
-  return { rows, effects };
 }
 
 /**
@@ -150,12 +177,12 @@ function regressorsOf(
  *                                                                         [covariate][length]
  */
 export function informedPast(
-  { newest, learned }: InformedState,
+  state: InformedState,
   covariates: readonly Float64Array[],
   count: number,
 ): Float64Array {
-  const unknown = newest.map(() => NaN);
-  return regressorsOf({ newest: unknown, learned }, covariates, 0, count).effects;
+  const effect = effectAt(state, covariateTail(null, covariates, 0, count));
+  return Float64Array.from({ length: count }, (_, i) => effect(i));
 }
 
 /** What the covariates explained of each sample; where the effect is learned anew it fades over. */
@@ -180,14 +207,16 @@ export function informedAbsorb(
   covariates: readonly Float64Array[],
   oneStep?: OneStep,
 ): Float64Array {
-  const { base } = state;
-  const width = state.newest.length;
+  const { base, history } = state;
   const explained = new Float64Array(timesS.length);
   let from = 0;
   while (from < timesS.length) {
     const laid = Math.min(BATCH, timesS.length - from);
-    const { rows, effects } = regressorsOf(state, covariates, from, laid);
-    const left = effects.map((effect, i) => values[from + i]! - effect);
+    const start = history.first + history.count;
+    const window = covariateTail(history, covariates, from, laid);
+    const effect = effectAt(state, window);
+    const effects = Float64Array.from({ length: laid }, (_, i) => effect(start + i));
+    const left = effects.map((own, i) => values[from + i]! - own);
     const told = oneStep === undefined ? undefined : {
       expected: oneStep.expected.subarray(from, from + laid),
       scale: oneStep.scale.subarray(from, from + laid),
@@ -198,10 +227,10 @@ export function informedAbsorb(
       times,
       left,
       told,
-      (i) => pushRow(state, rows.subarray(i * width, (i + 1) * width)),
+      (i) => pushRow(state, start + i, effects[i]!),
     );
     for (let i = 0; i < count; i++) {
-      moveOn(state.newest, (k) => covariates[k]![from + i]!);
+      pushHistory(history, covariates, from + i);
       if (told !== undefined) told.expected[i] = told.expected[i]! + effects[i]!;
     }
     explain(state, effects, explained.subarray(from, from + count));
@@ -226,7 +255,7 @@ export interface CovariateFuture {
  *   are taken to be like those at them
  */
 export function informedEffect(
-  { learned, newest }: InformedState,
+  { learned, history, delays }: InformedState,
   futures: readonly CovariateFuture[],
   count: number,
   isNext: boolean,
@@ -235,26 +264,44 @@ export function informedEffect(
   const deviation = new Float64Array(count);
   const past = new Float64Array(0);
   if (learned === null) return { past, future, deviation, share: 0 };
-  const row = newest.slice();
-  const width = COVARIATE_LAGS + 1;
+  const lags = lagsIn({ delays });
+  const row = new Float64Array(learned.weights.length);
+  const ahead = covariateTail(history, futures.map(({ values }) => values), 0, count);
+  const start = history.first + history.count;
   for (let t = 0; t < count; t++) {
-    moveOn(row, (k) => futures[k]!.values[t]!);
-    if (!isNext) { for (let k = 0; k < row.length; k++) row[k] = row[k - k % width]!; }
-    let variance = effectVariance(learned, row);
-    futures.forEach(({ deviations }, k) => {
-      if (deviations === null) return;
-      // What is unknown of a covariate is much the same at neighbouring times: weights add up.
-      let weight = 0;
-      for (let lag = 0; lag < width; lag++) {
-        const at = k * width + lag;
-        if (learned.deviations[at]! > 0) weight += learned.weights[at]! / learned.deviations[at]!;
-      }
-      variance += (weight * deviations[t]!) ** 2;
-    });
+    if (isNext) regressorsInto(ahead, lags, start + t, row);
+    else row.set(lags.flatMap((own, k) => own.map(() => futures[k]!.values[t]!)));
     future[t] = effectOfRow(learned, row);
-    deviation[t] = Math.sqrt(variance);
+    const unknown = unknownVariance(learned, lags, futures, t, isNext);
+    deviation[t] = Math.sqrt(effectVariance(learned, row) + unknown);
   }
   const isFinite = [future, deviation].every((column) => column.every(Number.isFinite));
   if (!isFinite) return { past, future: future.fill(0), deviation: deviation.fill(0), share: 0 };
   return { past, future, deviation, share: learned.share };
+}
+
+/** Variance of the effect at a future time, from what is not known of the covariates. */
+function unknownVariance(
+  learned: Learned,
+  lags: readonly (readonly number[])[],
+  futures: readonly CovariateFuture[],
+  t: number,
+  isNext: boolean,
+): number {
+  let [variance, at] = [0, 0];
+  futures.forEach(({ deviations }, k) => {
+    // What is unknown of a covariate is much the same at neighbouring times: weights add up. A
+    // value that came already is known.
+    let sum = 0;
+    for (const lag of lags[k]!) {
+      const size = learned.deviations[at]!;
+      const then = isNext ? t - lag : t;
+      if (size > 0 && then >= 0 && deviations !== null) {
+        sum += learned.weights[at]! / size * deviations[then]!;
+      }
+      at++;
+    }
+    variance += sum ** 2;
+  });
+  return variance;
 }

@@ -1,4 +1,5 @@
 import { fittedStretch, type Stretch, usualSize } from "./components.ts";
+import { delayOf, NEAR_LAGS } from "./delays.ts";
 import type { ForecasterModel, ForecasterState } from "./forecaster.ts";
 import { normalQuantile } from "./normal.ts";
 import { PLAIN_PACKED, plainWork } from "./packed_cov.ts";
@@ -36,6 +37,17 @@ export interface Regressors {
   readonly future: readonly Float64Array[];
   /** Leads for which a regressor is known at an origin; Infinity = all.            [regressor] */
   readonly knownLeads: readonly number[];
+}
+
+/** Covariates and other regressors, at whatever delays the covariates count. */
+export interface DelayedRegressors {
+  /** How many covariates there are; 0 = no delay is sought. */
+  readonly covariates: number;
+  /**
+   * The columns of each covariate at `lagsOf()` its delay, one covariate after the other, then
+   * others.
+   */
+  regressorsAt(delays: Uint8Array): Regressors;
 }
 
 /** What a regression takes out of the past and adds to the future. */
@@ -94,7 +106,7 @@ function windowStarts(rows: number, leads: number): Set<number> {
   return new Set(Array.from({ length: count }, (_, i) => rows - (i + 1) * leads));
 }
 
-/** Innovations over their deviations, [1 + regressor][…], and past forecasts. */
+/** Innovations over their deviations, [1 + regressor][…], their samples, and past forecasts. */
 function whitened(
   { model, us, values, level }: Stretch,
   columns: readonly Float64Array[],
@@ -108,6 +120,7 @@ function whitened(
   const means = [state.mean, ...columns.map(() => new Float64Array(n))];
   const series = [values, ...columns];
   const out: number[][] = series.map(() => []);
+  const samples: number[] = [];
   const { kernels, row, column } = plainWork(n);
   const phases = seasonPhases(layout);
   const ahead = seasonPhases(layout);
@@ -132,6 +145,7 @@ function whitened(
       state.u = us[t]!;
     }
     if (Number.isNaN(values[t]!)) continue;
+    samples.push(t);
     observationRowInto(layout, us[t]!, row, phases);
     kernels.covTimesRow(state.cov, row, column, n);
     let variance = 1;
@@ -145,7 +159,7 @@ function whitened(
     });
     kernels.subtractOuter(state.cov, column, 1 / variance, 1, n);
   }
-  return { innovations: out, windows };
+  return { innovations: out, samples, windows };
 }
 
 /** Mean |error| of a window without the regression less that with it; NaN where none is known. */
@@ -179,6 +193,8 @@ interface Fit {
   readonly cov: Float64Array;
   readonly noise: number;
   readonly share: number;
+  /** Mean |error| with the effect over that without it, where it was not learned from yet. */
+  readonly ratio: number;
 }
 
 function fitOf(
@@ -221,8 +237,9 @@ function fitOf(
     for (let k = 0; k < size; k++) weights[k] = weights[k]! + gain[k]! * rest;
   });
   const hasGained = judged >= JUDGED_MIN && plain > 0;
-  const oneStep = hasGained ? Math.max(0, 1 - (withEffect / plain) ** SHARE_POWER) : 0;
-  return { weights, cov, noise, share: Math.max(oneStep, shareOfGains(gains)) };
+  const ratio = hasGained ? withEffect / plain : 1;
+  const oneStep = Math.max(0, 1 - ratio ** SHARE_POWER);
+  return { weights, cov, noise, share: Math.max(oneStep, shareOfGains(gains)), ratio };
 }
 
 /** What regressors say of a channel: plain data, a part of a stream's state where it is kept. */
@@ -238,8 +255,53 @@ export type Learned = {
   share: number;
 };
 
+/** A fit, and what it was made from. */
+interface Fitted {
+  readonly fit: Fit;
+  readonly units: readonly { readonly mean: number; readonly deviation: number }[];
+  readonly white: ReturnType<typeof whitened>;
+}
+
+function fitted(
+  stretch: Stretch,
+  { past, knownLeads }: Pick<Regressors, "past" | "knownLeads">,
+  leads: number,
+): Fitted {
+  const units = past.map(unitOf);
+  const columns = past.map((own, k) => {
+    const { mean, deviation } = units[k]!;
+    return own.map((value) => standardised(value, mean, deviation));
+  });
+  const white = whitened(stretch, columns, leads);
+  return { fit: fitOf(white, knownLeads), units, white };
+}
+
+/** Delays at which the covariates say what their newest values do not; 0 = none.  [covariate] */
+function delaysIn(
+  { fit: { weights }, white: { innovations, samples } }: Fitted,
+  covariates: number,
+  numberOf: (row: number) => number,
+): Uint8Array<ArrayBuffer> {
+  const [errors, ...columns] = innovations as [number[], ...number[][]];
+  const places = samples.map((row) => numberOf(row) - numberOf(0));
+  const length = (places.at(-1) ?? -1) + 1;
+  const rest = new Float64Array(length);
+  places.forEach((place, i) => {
+    let expected = 0;
+    for (let k = 0; k < weights.length; k++) expected += weights[k]! * columns[k]![i]!;
+    rest[place] = errors[i]! - expected;
+  });
+  return Uint8Array.from({ length: covariates }, (_, k) => {
+    const own = new Float64Array(length);
+    const column = columns[(NEAR_LAGS + 1) * k]!;
+    places.forEach((place, i) => own[place] = column[i]!);
+    return delayOf(rest, own);
+  });
+}
+
 /**
- * Learns what regressors say of a channel.
+ * Learns what regressors say of a channel. Where a covariate's innovations tell of a delay and the
+ * regression with it errs less where it was not learned from, the delay is kept.
  *
  * @param state   the channel's state at the end of the past
  * @param values  NaN is a missing value                                            [past time]
@@ -250,20 +312,34 @@ export function learnRegression(
   state: ForecasterState,
   timesS: Float64Array,
   values: Float64Array,
-  { past, knownLeads }: Pick<Regressors, "past" | "knownLeads">,
+  { covariates, regressorsAt, numbers }: {
+    readonly covariates: number;
+    regressorsAt(delays: Uint8Array): Pick<Regressors, "past" | "knownLeads">;
+    /** Numbers of the samples, where some are missing between them.            [past time] */
+    readonly numbers?: Uint32Array;
+  },
   leads: number,
-): Learned | null {
+): { readonly learned: Learned; readonly delays: Uint8Array } | null {
   const { ensemble } = state;
   const stretch = ensemble === null ? null : fittedStretch(ensemble, timesS, values);
-  if (ensemble === null || stretch === null || past.length === 0) return null;
-  const units = past.map(unitOf);
-  const columns = past.map((own, k) => {
-    const { mean, deviation } = units[k]!;
-    return own.map((value) => standardised(value, mean, deviation));
-  });
+  let delays = new Uint8Array(covariates);
+  const near = regressorsAt(delays);
+  if (ensemble === null || stretch === null || near.past.length === 0) return null;
   const judgedLeads = Math.max(1, Math.min(leads, LEADS_MAX, Math.floor(timesS.length / 10)));
-  const { weights, cov, noise, share } = fitOf(whitened(stretch, columns, judgedLeads), knownLeads);
-  const unit = share * ensemble.scale;
+  let chosen = fitted(stretch, near, judgedLeads);
+  const found = delaysIn(chosen, covariates, (row) => numbers?.[row] ?? row);
+  if (found.some((delay) => delay > 0)) {
+    const far = fitted(stretch, regressorsAt(found), judgedLeads);
+    if (far.fit.ratio < chosen.fit.ratio) [chosen, delays] = [far, found];
+  }
+  const learned = learnedOf(chosen, ensemble.scale);
+  return learned === null ? null : { learned, delays };
+}
+
+/** In the values' units; null where values near the largest double have squares that are none. */
+function learnedOf({ fit, units }: Fitted, scale: number): Learned | null {
+  const { weights, cov, noise, share } = fit;
+  const unit = share * scale;
   const learned = {
     means: Float64Array.from(units, ({ mean }) => mean),
     deviations: Float64Array.from(units, ({ deviation }) => deviation),
@@ -271,7 +347,6 @@ export function learnRegression(
     cov: cov.map((value) => (unit * noise) ** 2 * value),
     share,
   };
-  // Values near the largest double have squares that are none.
   const parts = [learned.means, learned.deviations, learned.weights, learned.cov];
   return parts.every((part) => part.every(Number.isFinite)) ? learned : null;
 }
@@ -315,12 +390,13 @@ export function regressionEffect(
   state: ForecasterState,
   timesS: Float64Array,
   values: Float64Array,
-  regressors: Regressors,
+  regressors: DelayedRegressors,
   futureCount: number,
 ): Effect {
-  const learned = learnRegression(state, timesS, values, regressors, futureCount);
-  if (learned === null) return noEffect(timesS.length, futureCount);
-  const { past, future } = regressors;
+  const known = learnRegression(state, timesS, values, regressors, futureCount);
+  if (known === null) return noEffect(timesS.length, futureCount);
+  const { learned, delays } = known;
+  const { past, future } = regressors.regressorsAt(delays);
   const effect = {
     past: timesS.map((_, t) => effectOfRow(learned, rowAt(past, t))),
     future: Float64Array.from(

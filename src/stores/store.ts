@@ -44,7 +44,7 @@ export interface FlagSettings {
   readonly coolDownS?: number;
 }
 
-/** Channels that a stream may declare as covariates: each adds 25 kB to the others' states. */
+/** Channels that a stream may declare as covariates: the first adds 25 kB to others' states. */
 export const STREAM_COVARIATES_MAX = 4;
 
 /** Smallest rate of false alarms that a stream may ask for. */

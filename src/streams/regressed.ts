@@ -1,7 +1,9 @@
 import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
 import { type CalendarChoice, calendarRegressors } from "../models/calendar_regressors.ts";
 import type { ForecasterModel, ForecasterState } from "../models/forecaster.ts";
+import { lagsOf } from "../models/delays.ts";
 import {
+  type DelayedRegressors,
   type Effect,
   regressionEffect,
   type Regressors,
@@ -48,9 +50,6 @@ export const REGRESSED_CHANNELS_MAX = 4;
 export const REGRESSED_FITS_KEPT_MAX = 32;
 
 const kept = new KeptContexts(REGRESSED_FITS_KEPT_MAX);
-
-/** A covariate counts with its own value and those of this many samples before. */
-const LAGS = 2;
 
 const UNKNOWN = Float64Array.of(0.5);
 
@@ -120,19 +119,16 @@ function contextModel({ model }: ProcessorConfig): ForecasterModel {
 function lagged(
   past: Float64Array,
   future: Float64Array,
-  { lags, isKnown }: { readonly lags: number; readonly isKnown: boolean },
+  { lags, isKnown }: { readonly lags: readonly number[]; readonly isKnown: boolean },
 ): Regressors {
   const whole = new Float64Array(past.length + future.length);
   whole.set(past);
   whole.set(future, past.length);
-  const columns = Array.from(
-    { length: lags + 1 },
-    (_, lag) => whole.map((_, t) => t < lag ? NaN : whole[t - lag]!),
-  );
+  const columns = lags.map((lag) => whole.map((_, t) => t < lag ? NaN : whole[t - lag]!));
   return {
     past: columns.map((column) => column.subarray(0, past.length)),
     future: columns.map((column) => column.subarray(past.length)),
-    knownLeads: columns.map((_, lag) => isKnown ? Infinity : lag),
+    knownLeads: lags.map((lag) => isKnown ? Infinity : lag),
   };
 }
 
@@ -162,28 +158,35 @@ function regressorsOf(
   segment: Segment,
   request: RegressorRequest,
   { timesNs, periodS, isEven }: { timesNs: BigInt64Array; periodS: number; isEven: boolean },
-): Regressors {
-  const parts = Object.entries(request.covariates).map(([name, given]) =>
-    lagged(
-      columnOf(segment, name),
-      futureOf(config, segment, name, given, timesNs),
-      // The sample before is one period before only where the times follow each other.
-      { lags: isEven ? LAGS : 0, isKnown: given !== null },
-    )
-  );
+): DelayedRegressors {
+  const covariates = Object.entries(request.covariates).map(([name, given]) => ({
+    past: columnOf(segment, name),
+    future: futureOf(config, segment, name, given, timesNs),
+    isKnown: given !== null,
+  }));
+  const others: Regressors[] = [];
   const { calendar } = request;
   if (calendar !== null) {
     const future = calendarRegressors(seconds(timesNs), periodS, calendar);
-    parts.push({
+    others.push({
       past: calendarRegressors(seconds(segment.timestampsNs), periodS, calendar),
       future,
       knownLeads: future.map(() => Infinity),
     });
   }
   return {
-    past: parts.flatMap(({ past }) => past),
-    future: parts.flatMap(({ future }) => future),
-    knownLeads: parts.flatMap(({ knownLeads }) => knownLeads),
+    // The sample before is one period before only where the times follow each other.
+    covariates: isEven ? covariates.length : 0,
+    regressorsAt(delays) {
+      const parts = covariates.map(({ past, future, isKnown }, k) =>
+        lagged(past, future, { lags: isEven ? lagsOf(delays[k]!) : [0], isKnown })
+      ).concat(others);
+      return {
+        past: parts.flatMap(({ past }) => past),
+        future: parts.flatMap(({ future }) => future),
+        knownLeads: parts.flatMap(({ knownLeads }) => knownLeads),
+      };
+    },
   };
 }
 
@@ -192,7 +195,7 @@ function effectOn(
   base: StreamProcessor,
   segment: Segment,
   name: string,
-  regressors: Regressors,
+  { covariates, regressorsAt }: DelayedRegressors,
   count: number,
 ): Effect {
   const { epochNs, state } = base.channelState(name);
@@ -201,7 +204,13 @@ function effectOn(
     state as ForecasterState,
     timesS(segment.timestampsNs.subarray(from), epochNs),
     columnOf(segment, name).subarray(from),
-    { ...regressors, past: regressors.past.map((own) => own.subarray(from)) },
+    {
+      covariates,
+      regressorsAt(delays) {
+        const all = regressorsAt(delays);
+        return { ...all, past: all.past.map((own) => own.subarray(from)) };
+      },
+    },
     count,
   );
 }

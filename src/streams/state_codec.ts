@@ -1,6 +1,7 @@
 import { StateMismatchError } from "../base/errors.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { packTree, type Tree, unpackTree } from "../base/tree.ts";
+import { INFORMED_VERSION } from "../models/informed.ts";
 import type { FlagSettings, StreamSettings } from "../stores/store.ts";
 import { type FeedbackState, initialFeedback } from "./feedback.ts";
 
@@ -99,7 +100,9 @@ export function modelHashOf(
     horizon: settings.horizon,
     seasonsS: settings.seasonsS,
     ...(settings.flags === undefined ? {} : { flags: flagsTree(settings.flags) }),
-    ...(settings.covariates === undefined ? {} : { covariates: settings.covariates }),
+    ...(settings.covariates === undefined
+      ? {}
+      : { covariates: settings.covariates, informed: INFORMED_VERSION }),
     ranges,
   }));
 }

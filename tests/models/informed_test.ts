@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { packTree, type Tree, unpackTree } from "../../src/base/tree.ts";
 import {
   COVARIATE_BYTES_MAX,
-  COVARIATE_LAGS,
   informedAbsorb,
   informedEffect,
   informedStart,
   type InformedState,
 } from "../../src/models/informed.ts";
+import { HISTORY_ROOM_MAX } from "../../src/models/covariate_history.ts";
+import { LAG_MAX, NEAR_LAGS } from "../../src/models/delays.ts";
 import { modelNamed } from "../../src/models/mod.ts";
 import { withEffect } from "../../src/models/regression.ts";
 import { BUFFER_ROOM_MAX } from "../../src/models/sample_buffer.ts";
@@ -99,8 +100,10 @@ Deno.test("informedEffect() widens by what is not known of a future, and takes g
   const deviations = new Float64Array(HORIZON).fill(2);
   const own = informedEffect(state, [{ values: future, deviations }], HORIZON, true);
   assert.deepEqual(own.future, told.future);
-  own.deviation.forEach((deviation, t) => {
-    assert.ok(deviation > told.deviation[t]! + 3 && deviation < 8, `${deviation}`);
+  // What follows by an hour is known of the next hour already.
+  assert.ok(own.deviation[0]! < told.deviation[0]! + 0.5, `${own.deviation[0]}`);
+  own.deviation.subarray(1).forEach((deviation, t) => {
+    assert.ok(deviation > told.deviation[1 + t]! + 3 && deviation < 8, `${deviation}`);
   });
   const lost = informedEffect(state, known(new Float64Array(HORIZON).fill(NaN)), HORIZON, false);
   assert.ok(lost.future.every((value) => value === 0));
@@ -119,7 +122,7 @@ Deno.test("informedAbsorb() takes missing values of both, and no value of a cova
     true,
   );
   assert.ok(effect.future.every(Number.isFinite));
-  assert.equal(state.learned!.weights[COVARIATE_LAGS + 1], 0);
+  assert.equal(state.learned!.weights[NEAR_LAGS + 1], 0);
   assert.equal(state.rowCount, state.base.buffer.length);
 });
 
@@ -130,11 +133,13 @@ Deno.test("informedAbsorb() keeps rows for the samples of a full buffer, and no 
   const state = informedStart(mean, channel(), 1);
   informedAbsorb(mean, state, hours(length), y, [x]);
   assert.equal(state.rowCount, state.base.buffer.length);
-  const width = COVARIATE_LAGS + 1;
-  const last = state.rows.subarray((state.rowCount - 1) * width, state.rowCount * width);
-  assert.deepEqual(last, Float32Array.from([length - 1, length - 2, length - 3], (i) => x[i]!));
-  const first = state.base.buffer.firstS / HOUR_S;
-  assert.equal(state.rows[0], Math.fround(x[first]!));
+  const { history, numbers } = state;
+  assert.equal(numbers[state.rowCount - 1], length - 1);
+  assert.equal(numbers[0], state.base.buffer.firstS / HOUR_S);
+  assert.equal(history.first + history.count, length);
+  assert.ok(history.first <= numbers[0]! - LAG_MAX && history.count <= HISTORY_ROOM_MAX);
+  const last = history.values[history.count - 1]!;
+  assert.equal(last, Math.fround(x[length - 1]!));
   assert.ok(packTree(state as Tree).length < mean.stateBytesMax + COVARIATE_BYTES_MAX);
 });
 
@@ -161,4 +166,75 @@ Deno.test("informedAbsorb() tells what covariates explain, with no jump where th
     all += (y[i]! - 50) ** 2;
   }
   assert.ok(left < 0.2 * all, `${left} of ${all}`);
+});
+
+/** A day's season, and an AR(1) that comes `delay` hours later. */
+function delayed(length: number, delay: number, seed: number) {
+  const [steps, errors] = [noise(length, seed), noise(length, seed + 1)];
+  let level = 0;
+  const x = steps.map((step) => level = 0.8 * level + step);
+  const y = errors.map((error, i) =>
+    50 + 4 * Math.sin(Math.PI * i / 12) + 3 * (i >= delay ? x[i - delay]! : 0) + 0.5 * error
+  );
+  return { x, y };
+}
+
+Deno.test("informedAbsorb() finds at which delay a covariate counts, among gaps too", () => {
+  for (const [delay, isGappy] of [[6, false], [6, true], [31, false]] as const) {
+    const length = 900;
+    const { x, y } = delayed(length + HORIZON, delay, 11);
+    const values = isGappy ? y.map((value, i) => i % 5 === 2 ? NaN : value) : y;
+    const state = informedStart(model, channel(), 2);
+    const other = noise(length + HORIZON, 77);
+    const columns = [other.subarray(0, length), x.subarray(0, length)];
+    informedAbsorb(model, state, hours(length), values.subarray(0, length), columns);
+    assert.deepEqual([...state.delays], [0, delay]);
+    // The covariates' futures are not known; what comes within the delay is.
+    const unknown = new Float64Array(HORIZON).fill(NaN);
+    const deviations = new Float64Array(HORIZON).fill(2);
+    const futures = [{ values: unknown, deviations }, { values: unknown, deviations }];
+    const effect = informedEffect(state, futures, HORIZON, true);
+    const rows = withEffect(model, effect).forecast(state.base, hours(HORIZON, length), MEDIAN);
+    const miss = (from: number, to: number) => {
+      let sum = 0;
+      for (let l = from; l < to; l++) sum += Math.abs(y[length + l]! - rows[l]!) / (to - from);
+      return sum;
+    };
+    const within = Math.min(delay, HORIZON);
+    assert.ok(miss(0, within) < 1, `${delay}: ${miss(0, within)}`);
+    if (delay < HORIZON) assert.ok(effect.deviation[delay]! > effect.deviation[0]! + 1);
+  }
+});
+
+Deno.test("informedAbsorb() of a delayed covariate does not tell how samples were cut", () => {
+  const { x, y } = delayed(620, 6, 5);
+  const packed = [[620], [1, 130, 512, 620], Array.from({ length: 620 }, (_, i) => i + 1)]
+    .map((cuts) => {
+      const state = informedStart(model, channel(), 1);
+      let from = 0;
+      for (const to of cuts) {
+        const part = [x.subarray(from, to)];
+        informedAbsorb(model, state, hours(to - from, from), y.subarray(from, to), part);
+        from = to;
+      }
+      assert.equal(state.delays[0], 6);
+      return packTree(state as Tree);
+    });
+  assert.deepEqual(packed[1], packed[0]);
+  assert.deepEqual(packed[2], packed[0]);
+});
+
+Deno.test("informedAbsorb() keeps what it took out of samples whose covariates are gone", () => {
+  const length = 5_000;
+  const { x, y } = delayed(length, 6, 21);
+  const values = y.map((value, i) => i % 2 === 1 ? NaN : value);
+  const structural = modelNamed("structural");
+  const state = informedStart(structural, channel(), 1);
+  informedAbsorb(structural, state, hours(length), values, [x]);
+  const { base, numbers, taken, history } = state;
+  assert.ok(numbers[0]! < history.first, "rows reach further back than the covariates");
+  for (let row = 0; row < state.rowCount; row++) {
+    const whole = base.buffer.values[row]! + taken[row]!;
+    assert.ok(Math.abs(whole - values[numbers[row]!]!) < 1e-9, `${row}`);
+  }
 });

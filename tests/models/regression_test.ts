@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { modelNamed } from "../../src/models/mod.ts";
-import { regressionEffect, withEffect } from "../../src/models/regression.ts";
+import {
+  type DelayedRegressors,
+  regressionEffect,
+  type Regressors,
+  withEffect,
+} from "../../src/models/regression.ts";
 import { channel, hours, noise } from "./_series.ts";
 
 const PAST = 500;
@@ -23,13 +28,19 @@ function seriesWith(weight: number, seed: number) {
   return { x, y };
 }
 
+/** Regressors as they are: no delay is sought. */
+const only = (regressors: Regressors): DelayedRegressors => ({
+  covariates: 0,
+  regressorsAt: () => regressors,
+});
+
 /** Mean absolute errors without and with the regressor, and the share used. */
 function errorsOf(weight: number, seed: number) {
   const { x, y } = seriesWith(weight, seed);
   const [past, future] = [y.subarray(0, PAST), y.subarray(PAST)];
   const state = model.stateOfContext(channel(), hours(PAST), past);
   const regressors = { past: [x.subarray(0, PAST)], future: [x.subarray(PAST)], ...KNOWN };
-  const effect = regressionEffect(state, hours(PAST), past, regressors, FUTURE);
+  const effect = regressionEffect(state, hours(PAST), past, only(regressors), FUTURE);
   const informed = withEffect(model, effect);
   const own = informed.stateOfContext(channel(), hours(PAST), past);
   const asked = hours(FUTURE, PAST);
@@ -77,7 +88,7 @@ Deno.test("regressionEffect() is nothing without regressors, values or change", 
     state,
     hours(PAST),
     past,
-    { past: [], future: [], knownLeads: [] },
+    only({ past: [], future: [], knownLeads: [] }),
     FUTURE,
   );
   assert.deepEqual([none.share, none.future.length], [0, FUTURE]);
@@ -86,23 +97,23 @@ Deno.test("regressionEffect() is nothing without regressors, values or change", 
     future: [new Float64Array(FUTURE)],
     ...KNOWN,
   };
-  const still = regressionEffect(state, hours(PAST), past, flat, FUTURE);
+  const still = regressionEffect(state, hours(PAST), past, only(flat), FUTURE);
   assert.ok(still.future.every((value) => value === 0));
   const gaps = {
     past: [new Float64Array(PAST).fill(NaN)],
     future: [new Float64Array(FUTURE)],
     ...KNOWN,
   };
-  const unknown = regressionEffect(state, hours(PAST), past, gaps, FUTURE);
+  const unknown = regressionEffect(state, hours(PAST), past, only(gaps), FUTURE);
   assert.ok(unknown.past.every((value) => value === 0));
   const huge = past.map((value) => value * 1e300);
   const extreme = model.stateOfContext(channel(), hours(PAST), huge);
   const change = { past: [past], future: [new Float64Array(FUTURE)], ...KNOWN };
-  const wild = regressionEffect(extreme, hours(PAST), huge, change, FUTURE);
+  const wild = regressionEffect(extreme, hours(PAST), huge, only(change), FUTURE);
   assert.ok(wild.past.every(Number.isFinite) && wild.deviation.every(Number.isFinite));
   const cold = model.initialState(channel());
   model.absorb(cold, hours(3), past.subarray(0, 3));
-  const early = regressionEffect(cold, hours(3), past.subarray(0, 3), flat, FUTURE);
+  const early = regressionEffect(cold, hours(3), past.subarray(0, 3), only(flat), FUTURE);
   assert.equal(early.share, 0);
 });
 
@@ -112,7 +123,7 @@ Deno.test("withEffect() keeps to the bounds of the whole", () => {
   const config = channel({ lower: 25, upper: 31 });
   const state = model.stateOfContext(config, hours(PAST), past);
   const regressors = { past: [x.subarray(0, PAST)], future: [x.subarray(PAST)], ...KNOWN };
-  const effect = regressionEffect(state, hours(PAST), past, regressors, FUTURE);
+  const effect = regressionEffect(state, hours(PAST), past, only(regressors), FUTURE);
   const informed = withEffect(model, effect);
   const own = informed.stateOfContext(config, hours(PAST), past);
   const rows = informed.forecast(own, hours(FUTURE, PAST), Float64Array.of(0.025, 0.5, 0.975));

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { sha256Hex } from "../../src/base/hash.ts";
 import type { Tree } from "../../src/base/tree.ts";
 import { detectors } from "../../src/detectors/mod.ts";
-import { informedAbsorb, informedStart } from "../../src/models/informed.ts";
+import { INFORMED_VERSION, informedAbsorb, informedStart } from "../../src/models/informed.ts";
 import { MODEL_NAMES, modelNamed } from "../../src/models/mod.ts";
 
 const PINNED = new URL("../testdata/state_layouts.json", import.meta.url);
@@ -57,7 +57,10 @@ function detected(index: number): Tree {
 
 function layouts(): Record<string, string> {
   const models = MODEL_NAMES.map((name) => [modelNamed(name).name, absorbed(name)] as const);
-  const beside = [`${modelNamed("structural").name} beside covariates`, informed()] as const;
+  const beside = [
+    `${modelNamed("structural").name} beside covariates/${INFORMED_VERSION}`,
+    informed(),
+  ] as const;
   const all = [...models, beside, ...detectors.map(({ name }, i) => [name, detected(i)] as const)];
   return Object.fromEntries(
     all.map(([name, state]) => [name, sha256Hex(layoutOf(state)).slice(0, 16)]),
