@@ -62,6 +62,7 @@ const FACTORS: Readonly<Record<string, number>> = {
   mote_network: 0.5,
   climate_divisions: 0.4,
   marine_winds: 0.4,
+  satellite_months: 0.4,
   earth_rotation: 0.5,
   storms: 0.5,
   wage_rigidity: 0.5,

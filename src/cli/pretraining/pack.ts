@@ -4,7 +4,7 @@ import { openFile } from "../series_file.ts";
 import { type Cut, earliestCut, type EvaluationWindow, rowsAllowed } from "./cut.ts";
 import { gridTable } from "./netcdf.ts";
 import type { PackageFolder } from "./package_folder.ts";
-import { readRFile, readRObject, rTables } from "./r_data.ts";
+import { cubeTable, readRFile, readRObject, rTables } from "./r_data.ts";
 import type { RealSource, TableFile } from "./sources.ts";
 import {
   chartTables,
@@ -65,10 +65,13 @@ async function readTables(open: Open, path: string, file: TableFile): Promise<Re
       return [yearsTable(text())];
     case "days":
       return [daysTable(text(), file.columns)];
-    case "r": {
+    case "r":
+    case "cube": {
       const index = await open(path.replace(/b$/, "x"));
-      const frame = await readRObject(index, bytes, file.object ?? "");
-      return rTables(frame, file);
+      const object = await readRObject(index, bytes, file.object ?? "");
+      return file.format === "r"
+        ? rTables(object, file)
+        : [cubeTable(object, file.columns ?? [], file.every ?? [1, 1])];
     }
     case "rds":
       return rTables(await readRFile(bytes), file);

@@ -2,6 +2,7 @@
 import {
   ASTROPY,
   BIRTHS,
+  CUBELYR,
   DPLYR,
   DSLABS,
   FERRET,
@@ -351,6 +352,28 @@ export const PACKAGE_SOURCES: readonly RealSource[] = [
       format: "netcdf",
       columns: ["UWND", "VWND"],
       every: [4, 6],
+      seasons: [12, 0],
+    }],
+  },
+  {
+    folder: "satellite_months",
+    licence: "MIT; NASA, public domain",
+    note: "clouds, ozone and temperature of a month, 1995 to 2000, at every third point " +
+      "of a grid over Central America. Debian's copyright file says of them: public domain.",
+    files: [{
+      package: CUBELYR,
+      path: `${R_LIBRARY}/cubelyr/data/Rdata.rdb`,
+      object: "nasa",
+      format: "cube",
+      columns: [
+        "cloudhigh",
+        "cloudlow",
+        "cloudmid",
+        "ozone",
+        "surftemp",
+        "temperature",
+      ],
+      every: [3, 3],
       seasons: [12, 0],
     }],
   },

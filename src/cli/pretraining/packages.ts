@@ -134,3 +134,10 @@ export const DSLABS = debian(
   "0.7.4-1",
   "c3f93382c44d4581de9561792a87b110cb239c70771cac5ad63fa0a259e71ef3",
 );
+
+/** A cube of the air over Central America. */
+export const CUBELYR = debian(
+  "r-cran-cubelyr",
+  "1.0.2-1",
+  "8be0cf5abf06b8eb19088f00d1f0cca8b403fd658b69b15d16a4a567b6906e57",
+);

@@ -259,3 +259,43 @@ export function rTables(frame: RValue, choice: FrameChoice): RealTable[] {
     };
   });
 }
+
+/**
+ * A column `array/row/column` for each point of a coarser grid: of a list `mets` of arrays over
+ * rows, columns and times, R's order, the first index running fastest.
+ *
+ * @param only  arrays to take
+ * @param every step in rows and in columns; half of a step stays free at the grid's edges
+ * @throws {InvalidValueError} no such array of numbers over three dimensions or more
+ */
+export function cubeTable(
+  cube: RValue,
+  only: readonly string[],
+  every: readonly [number, number],
+): RealTable {
+  const arrays = namedValues(namedValues(cube).get("mets") ?? NOTHING);
+  const columns = new Map<string, Float64Array>();
+  for (const wanted of only) {
+    const { values, attributes } = arrays.get(wanted) ?? NOTHING;
+    const [rows, width, ...times] = [...attributes.get("dim")?.values ?? []].map(Number);
+    if (!(values instanceof Float64Array) || times.length === 0) {
+      throw new InvalidValueError(
+        "array",
+        wanted,
+        `one over a grid and times: ${[...arrays.keys()]}`,
+      );
+    }
+    const points = rows! * width!;
+    for (let row = every[0] >> 1; row < rows!; row += every[0]) {
+      for (let column = every[1] >> 1; column < width!; column += every[1]) {
+        const at = row + rows! * column;
+        const count = values.length / points;
+        columns.set(
+          `${wanted}/${row}/${column}`,
+          Float64Array.from({ length: count }, (_, i) => values[at + i * points]!),
+        );
+      }
+    }
+  }
+  return { name: "", timesMs: null, columns };
+}

@@ -57,12 +57,13 @@ export interface TableFile {
     | "charts"
     | "r"
     | "rds"
+    | "cube"
     | "years"
     | "days"
     | "lines"
     | "spaced"
     | "netcdf";
-  /** Object of an R package's database, for `r`. */
+  /** Object of an R package's database, for `r` and `cube`. */
   readonly object?: string;
   /** Columns whose values part the rows into tables; absent = `series`, where there is one. */
   readonly group?: readonly string[];
@@ -72,7 +73,7 @@ export interface TableFile {
   readonly rows?: RowsOf;
   /** Names of the fields of a line, for `spaced`. */
   readonly fields?: readonly string[];
-  /** Every how many rows and columns of the grid a series is taken, for `netcdf`. */
+  /** Every how many rows and columns of the grid a series is taken, for `netcdf` and `cube`. */
   readonly every?: readonly [number, number];
   readonly outside?: Outside;
   /** Columns to take; absent = every column of numbers but labels and clocks. */

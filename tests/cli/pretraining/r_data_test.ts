@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  cubeTable,
   parseRObject,
   readRFile,
   readRObject,
@@ -123,6 +124,27 @@ Deno.test("rTables() leaves rows out, or keeps them without values", async () =>
   assert.deepEqual(values({ column: "hour", least: 2 }), [[NaN, 20, NaN, NaN]]);
   assert.deepEqual(values({ column: "hour", among: [9] }), []);
   assert.throws(() => values({ column: "state of", least: 2 }), /column is "state of"/);
+});
+
+/** A list `mets` of one array over 3 rows, 2 columns, 2 months and 2 years: its index as value. */
+function cube(): Uint8Array<ArrayBuffer> {
+  const out = new Writer().word(19 | 0x200, 1).word(19 | 0x200, 2);
+  out.word(14 | 0x200, 24).real(...Array.from({ length: 24 }, (_, i) => i));
+  out.word(0x402, 1).text("dim").word(13, 4).word(3, 2, 2, 2).word(254);
+  out.word(14, 1).real(5);
+  return out.names(["ozone", "flat"]).names(["mets"]).bytes();
+}
+
+Deno.test("cubeTable() gives a series for each point of a coarser grid", () => {
+  const value = parseRObject(cube());
+  const { columns } = cubeTable(value, ["ozone"], [2, 1]);
+  assert.deepEqual([...columns.keys()], ["ozone/1/0", "ozone/1/1"]);
+  assert.deepEqual([...columns.get("ozone/1/0")!], [1, 7, 13, 19]);
+  assert.deepEqual([...columns.get("ozone/1/1")!], [4, 10, 16, 22]);
+  assert.equal(cubeTable(value, ["ozone"], [1, 1]).columns.size, 6);
+  for (const name of ["flat", "clouds"]) {
+    assert.throws(() => cubeTable(value, [name], [1, 1]), /a grid and times: ozone,flat/);
+  }
 });
 
 Deno.test("parseRObject() refuses what is no vector and what is no serialization", () => {
