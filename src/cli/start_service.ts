@@ -60,12 +60,18 @@ export interface RunningService {
   close(): Promise<void>;
 }
 
-function openStore(config: ServiceConfig): Promise<Store> {
+function openStore(config: ServiceConfig, log: Log): Promise<Store> {
   switch (config.store) {
     case "memory":
       return Promise.resolve(openMemoryStore({ clock: systemClock }));
     case "sqlite":
-      return openSqliteStore({ folder: config.data, clock: systemClock });
+      return openSqliteStore({
+        folder: config.data,
+        clock: systemClock,
+        onFaults: (faults) => {
+          for (const fault of faults) log.error("Damaged database: {fault}", { fault });
+        },
+      });
     default:
       return config.store satisfies never;
   }
@@ -119,7 +125,7 @@ async function openServing(
 
 /** Opens store and engine and serves the whole HTTP interface. */
 export async function startService(config: ServiceConfig, log: Log): Promise<RunningService> {
-  const store = await openStore(config);
+  const store = await openStore(config, log);
   const { folder, remove } = await openFolder(config);
   const { engine, models } = await openServing(store, folder, config, log);
   const telemetry = new Telemetry({ processMetrics: true });

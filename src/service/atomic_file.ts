@@ -1,7 +1,11 @@
+import { StorageFullError } from "../base/errors.ts";
+
 /**
  * Replaces a file as a whole: a reader, and a power cut, finds the old one or the new one.
  *
  * The bytes are synced to disk under another name in the same folder, and that file is renamed.
+ *
+ * @throws {StorageFullError} there is no room
  */
 export async function writeAtomic(path: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${path}.partial`;
@@ -17,7 +21,9 @@ export async function writeAtomic(path: string, bytes: Uint8Array): Promise<void
   } catch (error) {
     // The fault to tell is the first one, whether or not there is something to remove.
     await Deno.remove(temporary).catch(() => {});
-    throw error;
+    const isFull = error instanceof Error && "code" in error && error.code === "ENOSPC";
+    if (!isFull) throw error;
+    throw new StorageFullError("The disk that holds the data folder is full", { cause: error });
   }
 }
 

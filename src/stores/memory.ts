@@ -11,6 +11,7 @@ import {
   type AlarmEvent,
   type AppendOptions,
   type AppendResult,
+  type BehindStream,
   type Commit,
   DEFAULT_SETTINGS,
   FEED_MAX,
@@ -138,16 +139,16 @@ class MemoryStore implements Store {
   }
 
   // deno-lint-ignore require-await
-  async listBehind(options: { after?: string; limit: number }): Promise<string[]> {
+  async listBehind(options: { after?: string; limit: number }): Promise<BehindStream[]> {
     checkLimit(options.limit, PAGE_MAX);
     const after = options.after ?? "";
     return [...this.#streams.values()]
-      .filter(({ snapshots, inOrderCount }) =>
-        inOrderCount > (snapshots.at(-1)?.appliedOffset ?? 0)
-      )
-      .map(({ id }) => id)
-      .filter((id) => compareCodePoints(id, after) > 0)
-      .sort(compareCodePoints)
+      .map(({ id, snapshots, inOrderCount }) => ({
+        id,
+        samples: inOrderCount - (snapshots.at(-1)?.appliedOffset ?? 0),
+      }))
+      .filter(({ id, samples }) => samples > 0 && compareCodePoints(id, after) > 0)
+      .sort((a, b) => compareCodePoints(a.id, b.id))
       .slice(0, options.limit);
   }
 

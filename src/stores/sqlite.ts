@@ -16,6 +16,7 @@ import {
   APPEND_QUEUE_BYTES_MAX,
   type AppendOptions,
   type AppendResult,
+  type BehindStream,
   type Commit,
   CorruptChunkError,
   type FeedEntry,
@@ -45,6 +46,8 @@ export interface SqliteStoreOptions {
   /** Data folder; made when it is missing. */
   readonly folder: string;
   readonly clock: Clock;
+  /** Told what is wrong with the file's pages, where something is. */
+  readonly onFaults?: (faults: readonly string[]) => void;
   /** Bytes that may wait; default APPEND_QUEUE_BYTES_MAX. */
   readonly queueBytesMax?: number;
 }
@@ -53,7 +56,8 @@ export interface SqliteStoreOptions {
  * Opens the store of one machine: SQLite in write-ahead mode with fsync at every commit, in a
  * worker of its own. Requests that arrive while a transaction runs share the next one.
  *
- * @throws {Error} the file is in use by another process, another program's or a newer version's
+ * @throws {Error} the file is in use by another process, another program's or a newer version's, or
+ *   damaged beyond reading
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   Deno.mkdirSync(options.folder, { recursive: true });
@@ -66,7 +70,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   });
   const path = `${options.folder}/${DATABASE_FILE}`;
   try {
-    await port.call("open", path);
+    const faults = await port.call<readonly string[]>("open", path);
+    if (faults.length > 0) options.onFaults?.(faults);
   } catch (error) {
     worker.terminate();
     throw error;
@@ -167,7 +172,7 @@ class SqliteStore implements Store {
     });
   }
 
-  async listBehind(options: { after?: string; limit: number }): Promise<string[]> {
+  async listBehind(options: { after?: string; limit: number }): Promise<BehindStream[]> {
     checkLimit(options.limit, PAGE_MAX);
     return await this.#port.call("listBehind", {
       after: options.after ?? "",

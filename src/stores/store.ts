@@ -62,6 +62,12 @@ export interface ChannelRange {
   readonly upper?: number;
 }
 
+/** A stream with in-order samples that its newest snapshot has not absorbed, and how many. */
+export interface BehindStream {
+  readonly id: string;
+  readonly samples: number;
+}
+
 /** What a stream has that was never configured. */
 export const DEFAULT_SETTINGS: StreamSettings = {
   model: "committee",
@@ -324,11 +330,8 @@ export interface Store {
   /** Streams in the order of their ids (by code point), after `after`; at most PAGE_MAX. */
   listStreams(options: { after?: string; limit: number }): Promise<StreamRecord[]>;
 
-  /**
-   * Ids of streams with in-order samples that their newest snapshot has not absorbed, in the order
-   * of their ids, after `after`; at most PAGE_MAX.
-   */
-  listBehind(options: { after?: string; limit: number }): Promise<string[]>;
+  /** Streams behind their logs in the order of their ids, after `after`; at most PAGE_MAX. */
+  listBehind(options: { after?: string; limit: number }): Promise<BehindStream[]>;
 
   /** Removes the stream and all that belongs to it; false when there was none. */
   deleteStream(id: string): Promise<boolean>;

@@ -1,5 +1,10 @@
 import type { Clock } from "../base/clock.ts";
-import { NotFoundError, OverloadError, StateMismatchError } from "../base/errors.ts";
+import {
+  NotFoundError,
+  OverloadError,
+  StateMismatchError,
+  StorageFullError,
+} from "../base/errors.ts";
 import { sliceSegment } from "../signal/segment.ts";
 import type { IssuedForecast, Snapshot, Store } from "../stores/store.ts";
 import { CommitQueue } from "./commit_queue.ts";
@@ -8,7 +13,7 @@ import type { Feedback, ToldAlarm } from "./feedback.ts";
 import { appendFeedback, readFeedback } from "./feedback_log.ts";
 import { AppliedPart, joined, type Piece, type Run } from "./pieces.ts";
 import type { AbsorbAnswer, LoadAnswer, ShardCommit } from "./shard.ts";
-import { REPLAY_SNAPSHOT_SAMPLES, samplesBeforeCommit } from "./snapshots.ts";
+import { COMMIT_RETRY_MS, REPLAY_SNAPSHOT_SAMPLES, samplesBeforeCommit } from "./snapshots.ts";
 import type { ShardPort } from "./shard_port.ts";
 import type { Pending, Track } from "./track.ts";
 import { Turns } from "./turns.ts";
@@ -73,6 +78,9 @@ export class Advancer {
   async advance(track: Track, target: number): Promise<void> {
     try {
       if (track.failed !== null) throw new StreamFailedError(track.id, track.failed);
+      if (track.retryMs !== null && this.#clock.monotonicMs() >= track.retryMs) {
+        await this.#giveUp(track);
+      }
       if (!track.isLoaded) await this.#load(track);
       await this.#takeFeedback(track);
       while (track.applied < target || track.pending.length > 0) {
@@ -114,6 +122,7 @@ export class Advancer {
     track.feedback = (await readFeedback(this.#store, { id: streamId, createdNs }))
       .slice(feedbackCount);
     track.uncommitted = null;
+    track.retryMs = null;
     track.silentBelow = track.pending[0]?.start ?? track.target;
     track.isLoaded = true;
   }
@@ -276,18 +285,28 @@ export class Advancer {
 
   /** Commits a changed state; call it only inside `track.exclusive`. */
   async commit(track: Track): Promise<void> {
-    if (!track.isLoaded || track.uncommitted === null) return;
+    if (!track.isLoaded || track.uncommitted === null || track.retryMs !== null) return;
     await this.#put(track, await track.port.call<ShardCommit>("commit", { streamId: track.id }));
   }
 
+  /** Forgets the state in memory: the next touch begins again at the last commit. */
+  async #giveUp(track: Track): Promise<void> {
+    track.isLoaded = false;
+    await track.port.call("drop", { streamId: track.id });
+  }
+
   async #put(track: Track, commit: ShardCommit): Promise<void> {
+    if (track.retryMs !== null) return;
     try {
       await this.#commits.put(commit);
     } catch (error) {
+      if (error instanceof StorageFullError) {
+        track.retryMs = this.#clock.monotonicMs() + COMMIT_RETRY_MS;
+        return;
+      }
       // The state in memory is ahead of what could be stored, alarms included: begin again from
       // the last commit, so that the replay raises them once more.
-      track.isLoaded = false;
-      await track.port.call("drop", { streamId: track.id });
+      await this.#giveUp(track);
       throw error;
     }
     track.stateBytes = commit.snapshot.bytes.length;

@@ -120,6 +120,8 @@ export interface EngineStats {
   readonly stateBytes: number;
   /** Samples submitted and not yet absorbed. */
   readonly queuedSamples: number;
+  /** Samples that the log held at the start and no state has absorbed yet. */
+  readonly catchUpSamples: number;
   /** Samples absorbed since opening, replays included. */
   readonly absorbedSamples: number;
   readonly failedStreams: number;

@@ -2,7 +2,13 @@ import type { Clock } from "../base/clock.ts";
 import { LimitError, NotFoundError, OverloadError } from "../base/errors.ts";
 import { fnv1a32 } from "../base/hash.ts";
 import type { Segment } from "../signal/segment.ts";
-import type { IssuedForecast, Store, StreamRecord, StreamSettings } from "../stores/store.ts";
+import type {
+  BehindStream,
+  IssuedForecast,
+  Store,
+  StreamRecord,
+  StreamSettings,
+} from "../stores/store.ts";
 import { Advancer } from "./advance.ts";
 import { detectInParts } from "./detect_once.ts";
 import {
@@ -85,6 +91,8 @@ export class StreamEngine implements Engine {
   #timer: ReturnType<typeof setInterval> | undefined;
   #ticking: Promise<void> | null = null;
   #catchingUp: Promise<void> | null = null;
+  /** Samples between log and state at the start, of the streams that are yet to be caught up. */
+  readonly #behind = new Map<string, number>();
   #detectionCount = 0;
   #isClosing = false;
 
@@ -115,17 +123,29 @@ export class StreamEngine implements Engine {
    * without waiting for somebody to ask. Runs by itself after the start.
    */
   async catchUp(): Promise<void> {
-    let ids: string[];
+    let page: BehindStream[];
     let after = "";
     do {
-      ids = await this.#store.listBehind({ after, limit: CATCH_UP_PAGE });
-      for (const id of ids) {
-        if (this.#isClosing) return;
-        // A stream that fails says so itself when it is asked for.
-        await this.reach(id).catch(() => {});
-      }
-      after = ids.at(-1) ?? after;
-    } while (ids.length === CATCH_UP_PAGE);
+      page = await this.#store.listBehind({ after, limit: CATCH_UP_PAGE });
+      for (const { id, samples } of page) this.#behind.set(id, samples);
+      after = page.at(-1)?.id ?? after;
+    } while (page.length === CATCH_UP_PAGE);
+    for (const id of this.#behind.keys()) {
+      if (this.#isClosing) return;
+      // A stream that fails says so itself when it is asked for.
+      await this.reach(id).catch(() => {});
+      this.#behind.delete(id);
+    }
+  }
+
+  /** Samples that no state had absorbed at the start, and none has by now. */
+  #catchUpSamples(): number {
+    let sum = 0;
+    for (const [id, samples] of this.#behind) {
+      const track = this.#tracks.get(id);
+      sum += track?.isLoaded ? Math.min(samples, track.target - track.applied) : samples;
+    }
+    return sum;
   }
 
   /** All calls are on their way before any later one can be. */
@@ -352,7 +372,10 @@ export class StreamEngine implements Engine {
       if (due.length === COMMITS_PER_TICK_MAX) break;
       if (track.workCount > 0 || track.failed !== null) continue;
       const isBehind = track.isLoaded && track.applied < track.target;
-      if (isBehind || isCommitDue(track.uncommitted, nowMs)) due.push(track);
+      const isDue = track.retryMs === null
+        ? isCommitDue(track.uncommitted, nowMs)
+        : nowMs >= track.retryMs;
+      if (isBehind || isDue) due.push(track);
     }
     await Promise.all(due.map((track) => this.#bringHome(track)));
     await this.#evict();
@@ -427,6 +450,7 @@ export class StreamEngine implements Engine {
       states,
       stateBytes,
       queuedSamples: this.#queuedSamples,
+      catchUpSamples: this.#catchUpSamples(),
       absorbedSamples: this.#advancer.absorbedSamples,
       failedStreams,
       coverage: poolCoverage([...this.#tracks.values()].filter(({ isLoaded }) => isLoaded)),

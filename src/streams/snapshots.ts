@@ -37,6 +37,9 @@ export const STATE_CACHE_BYTES_MAX = 256 * 1024 * 1024;
 /** States in memory over all workers. */
 export const STATE_CACHE_COUNT_MAX = 10_000;
 
+/** Milliseconds after which a commit is tried again that found the disk full. */
+export const COMMIT_RETRY_MS = 10_000;
+
 /** How far a state has moved away from its last commit. */
 export interface Uncommitted {
   readonly samples: number;

@@ -37,6 +37,13 @@ export class Track {
   uncommitted: Uncommitted | null = null;
   /** Feedback that the state has not taken yet, by its place in the log. */
   feedback: readonly PlacedFeedback[] = [];
+  /**
+   * From when on a commit may be tried again, in monotonic milliseconds, where the disk was too
+   * full for the last one. Until then the state in memory answers and is not committed, since
+   * alarms that it has raised are not stored; then it begins again at the last commit, and raises
+   * them anew.
+   */
+  retryMs: number | null = null;
   stateBytes = 0;
   /** As of the last commit. */
   coverage: Coverage = [];

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { StorageFullError } from "../../src/base/errors.ts";
 import { readIfThere, removeIfThere, writeAtomic } from "../../src/service/atomic_file.ts";
 
 Deno.test("writeAtomic() replaces a file as a whole and leaves nothing beside it", async () => {
@@ -16,4 +17,20 @@ Deno.test("writeAtomic() replaces a file as a whole and leaves nothing beside it
   await removeIfThere(path);
   await removeIfThere(path);
   await removeIfThere(folder);
+});
+
+Deno.test({
+  name: "writeAtomic() says that the disk is full",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      // What is written there never finds room.
+      await Deno.symlink("/dev/full", `${folder}/a.partial`);
+      await assert.rejects(writeAtomic(`${folder}/a`, Uint8Array.of(1)), StorageFullError);
+      assert.deepEqual([...Deno.readDirSync(folder)], []);
+    } finally {
+      await removeIfThere(folder);
+    }
+  },
 });

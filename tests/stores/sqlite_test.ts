@@ -50,6 +50,38 @@ Deno.test("openSqliteStore() reports a damaged chunk instead of reading round it
     await store.close();
   }));
 
+Deno.test("openSqliteStore() tells of damaged pages, and names a file beyond reading", () =>
+  withFolder(async (folder) => {
+    let store = await openSqliteStore({ folder, clock });
+    await store.append([points("a", [[10, 1], [20, 2]])]);
+    await store.close();
+    const told: string[] = [];
+    const onFaults = (faults: readonly string[]) => told.push(...faults);
+    await (await openSqliteStore({ folder, clock, onFaults })).close();
+    assert.deepEqual(told, []);
+    const page = openFile(folder, (database) => {
+      const found = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'forecast'");
+      return found.get()!["rootpage"] as number;
+    });
+    const spoil = (offset: number) => {
+      const file = Deno.openSync(`${folder}/${DATABASE_FILE}`, { write: true });
+      file.seekSync(offset, Deno.SeekMode.Start);
+      file.writeSync(new Uint8Array(4_096).fill(0xa5));
+      file.close();
+    };
+    spoil((page - 1) * 4_096);
+    store = await openSqliteStore({ folder, clock, onFaults });
+    assert.match(told.join("\n"), /page|malformed/i);
+    // What does not lie there is served.
+    assert.equal((await observations(store, "a")).length, 2);
+    await store.close();
+    spoil(0);
+    await assert.rejects(
+      openSqliteStore({ folder, clock }),
+      /driftline.sqlite" is damaged: file is/,
+    );
+  }));
+
 Deno.test("openSqliteStore() passes over a damaged snapshot", () =>
   withFolder(async (folder) => {
     let store = await openSqliteStore({ folder, clock });

@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
 import { ManualClock } from "../../src/base/clock.ts";
-import { InvalidValueError, NotFoundError, OverloadError } from "../../src/base/errors.ts";
+import {
+  InvalidValueError,
+  NotFoundError,
+  OverloadError,
+  StorageFullError,
+} from "../../src/base/errors.ts";
 import { type Segment, sliceSegment } from "../../src/signal/segment.ts";
 import { type AppendResult, type IssuedForecast, openMemoryStore } from "../../src/stores/mod.ts";
 import { type Applied, StreamFailedError } from "../../src/streams/engine.ts";
 import {
+  COMMIT_RETRY_MS,
+  SNAPSHOT_AGE_ANY_MS_MAX,
   SNAPSHOT_IDLE_MS,
   SNAPSHOT_SAMPLES,
   SNAPSHOT_SAMPLES_MIN,
@@ -86,7 +93,16 @@ Deno.test("StreamEngine opens the alarms that a crash left in the log, unasked",
       await store.append([segment]);
     }
     const engine = await restart();
+    assert.equal(engine.stats().catchUpSamples, 0, "not looked at yet");
+    const left: number[] = [];
+    const read = store.readInOrder.bind(store);
+    store.readInOrder = (...asked) => {
+      left.push(engine.stats().catchUpSamples);
+      return read(...asked);
+    };
     await engine.catchUp();
+    assert.deepEqual(left, Array.from({ length: 150 }, (_, i) => 12 * (150 - i)));
+    assert.equal(engine.stats().catchUpSamples, 0);
     const alarms = await store.countEvents(["s007", "s008", "s057", "s107"], 0n);
     assert.deepEqual(alarms, [1, 0, 1, 1]);
     assert.equal(engine.stats().absorbedSamples, 150 * 12);
@@ -142,13 +158,52 @@ Deno.test("StreamEngine commits a state that has been idle, and only then", () =
     await engine.tick();
     assert.equal((await store.latestSnapshot("s"))!.appliedOffset, SNAPSHOT_SAMPLES_MIN);
     // The test model counts every sample.
-    const coverage = [{ level: 0.8, value: 0.5, count: SNAPSHOT_SAMPLES_MIN }];
+    const count = SNAPSHOT_SAMPLES_MIN;
+    const coverage = [{ level: 0.8, value: 0.5, count, relativeWidth: 1.5 }];
     assert.deepEqual(engine.stats().coverage, coverage);
     const { transactions } = await store.stats();
     clock.advanceMs(SNAPSHOT_IDLE_MS);
     await engine.tick();
     assert.equal((await store.stats()).transactions, transactions, "nothing new to commit");
   }));
+
+Deno.test("StreamEngine answers while no commit finds room, and makes good what was not stored", () => {
+  const clock = new ManualClock();
+  const store = openMemoryStore({ clock });
+  let isFull = false;
+  const commit = store.commit.bind(store);
+  store.commit = (commits) =>
+    isFull ? Promise.reject(new StorageFullError("The disk is full")) : commit(commits);
+  return withEngine(async ({ engine, ingest }) => {
+    await ingest(walk("s", 20, ["a"]));
+    await engine.drain();
+    const committed = await store.latestSnapshot("s");
+    assert.equal(committed!.appliedOffset, 20);
+    isFull = true;
+    const told = await ingest(one("s", 20, 5_000));
+    assert.equal(told!.alarms.length, 1);
+    await ingest(one("s", 21, 1));
+    const { appliedOffset, stateHash } = await engine.describe("s");
+    assert.equal(appliedOffset, 22);
+    await engine.forecast("s", { quantiles: QUANTILES });
+    clock.advanceMs(COMMIT_RETRY_MS);
+    // There is no room yet: the state begins again at the commit, and answers the same.
+    await engine.tick();
+    assert.equal((await engine.describe("s")).stateHash, stateHash);
+    assert.equal((await store.readEvents("s", 0n, 2n ** 62n, 10)).length, 0);
+    isFull = false;
+    await engine.drain();
+    assert.equal((await store.latestSnapshot("s"))!.appliedOffset, 20, "alarms would be lost");
+    clock.advanceMs(COMMIT_RETRY_MS);
+    await engine.tick();
+    const events = await store.readEvents("s", 0n, 2n ** 62n, 10);
+    assert.deepEqual(events.map(({ timestampNs }) => timestampNs), [told!.alarms[0]!.timestampNs]);
+    clock.advanceMs(SNAPSHOT_AGE_ANY_MS_MAX);
+    await engine.tick();
+    const snapshot = await store.latestSnapshot("s");
+    assert.deepEqual([snapshot!.appliedOffset, snapshot!.stateHash], [22, stateHash]);
+  }, { store, clock });
+});
 
 Deno.test("StreamEngine puts states away when they are too many, and brings them back", () =>
   withEngine(async ({ engine, ingest }) => {

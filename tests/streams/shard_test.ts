@@ -21,7 +21,9 @@ Deno.test("Shard commits after so many samples, and proves what it commits", () 
   const { commit } = absorb(15, 25);
   assert.equal(commit!.snapshot.appliedOffset, 25);
   assert.equal(commit!.streamCreatedNs, 5n);
-  assert.deepEqual(commit!.coverage, [{ level: 0.8, value: 0.5, count: 25 }]);
+  assert.deepEqual(commit!.coverage, [
+    { level: 0.8, value: 0.5, count: 25, relativeWidth: 1.5 },
+  ]);
   assert.equal(commit!.forecast!.stateHash, commit!.snapshot.stateHash);
   assert.equal(absorb(25, 30).commit, null);
 });

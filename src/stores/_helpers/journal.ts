@@ -1,7 +1,8 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { crc32c } from "../../base/hash.ts";
-import { concatSegments, type Segment } from "../../signal/segment.ts";
+import { concatSegments, type Segment, sliceSegment } from "../../signal/segment.ts";
 import { CorruptChunkError } from "../store.ts";
+import { clipSegment } from "./rows.ts";
 import type { StreamHead } from "./stream_table.ts";
 
 /**
@@ -85,6 +86,33 @@ export class Journal {
   /** The head of a stream of which something waits: newer than its row. */
   headOf(id: string): StreamHead | undefined {
     return this.#waiting.get(id)?.head;
+  }
+
+  /** In-order samples of a stream that are packed: what waits stands behind them. */
+  packedCount(head: StreamHead): number {
+    return head.inOrder.count - (this.#waiting.get(head.id)?.samples ?? 0);
+  }
+
+  /** What waits of a stream from one in-order offset up to another, as views. */
+  readFrom(head: StreamHead, offset: number, end: number): Segment[] {
+    const pieces: Segment[] = [];
+    let start = this.packedCount(head);
+    for (const segment of this.#waiting.get(head.id)?.segments ?? []) {
+      if (start >= end) break;
+      const next = start + segment.timestampsNs.length;
+      if (next > offset) {
+        pieces.push(sliceSegment(segment, Math.max(0, offset - start), end - start));
+      }
+      start = next;
+    }
+    return pieces;
+  }
+
+  /** What waits of a stream with fromNs <= t <= toNs, as views. */
+  readBetween(head: StreamHead, fromNs: bigint, toNs: bigint): Segment[] {
+    const segments = this.#waiting.get(head.id)?.segments ?? [];
+    return segments.map((segment) => clipSegment(segment, fromNs, toNs))
+      .filter(({ timestampsNs }) => timestampsNs.length > 0);
   }
 
   /** Takes samples newer than all before, of channels that the stream has; moves its head on. */

@@ -1,9 +1,10 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { Segment } from "../../signal/segment.ts";
+import { concatSegments, type Segment } from "../../signal/segment.ts";
 import {
   type AlarmEvent,
   type AppendOptions,
   type AppendResult,
+  type BehindStream,
   type Commit,
   DEFAULT_SETTINGS,
   type FeedEntry,
@@ -21,7 +22,9 @@ import { FeedTable } from "./feed_table.ts";
 import { Journal, JOURNAL_PIECE_VALUES_MAX, journalValues } from "./journal.ts";
 import { LedgerTable } from "./ledger_table.ts";
 import { emptySegment, mergeRows } from "./rows.ts";
-import { storeErrorOf } from "./sqlite_error.ts";
+import { StorageFullError } from "../../base/errors.ts";
+import { pageFaults } from "./page_check.ts";
+import { openingErrorOf, storeErrorOf } from "./sqlite_error.ts";
 import { openDatabase } from "./sqlite_schema.ts";
 import type { StoredRows } from "./stored_rows.ts";
 import { StateTable } from "./state_table.ts";
@@ -46,6 +49,8 @@ export type AppendOutcome =
  * that writes is one transaction, durable when it returns.
  */
 export class SqliteCore {
+  /** What is wrong with the file's pages as of its opening; none where all is well. */
+  readonly faults: readonly string[];
   readonly #database: DatabaseSync;
   readonly #streams: StreamTable;
   readonly #chunks: ChunkTable;
@@ -62,23 +67,25 @@ export class SqliteCore {
   /** A part of the running transaction could not be done whole: nothing of it may stand. */
   #isSpoiled = false;
 
+  /** @throws {Error} the file is in use, another program's, or damaged beyond reading */
   constructor(path: string) {
     this.#database = openDatabase(path);
-    this.#streams = new StreamTable(this.#database);
-    this.#chunks = new ChunkTable(this.#database);
-    this.#states = new StateTable(this.#database);
-    this.#answers = new AnswerTable(this.#database);
-    this.#feed = new FeedTable(this.#database);
-    this.#ledgers = new LedgerTable(this.#database);
-    this.#savepoint = this.#database.prepare("SAVEPOINT request");
-    this.#release = this.#database.prepare("RELEASE request");
-    this.#journal = new Journal(this.#database);
     try {
+      this.faults = pageFaults(this.#database);
+      this.#streams = new StreamTable(this.#database);
+      this.#chunks = new ChunkTable(this.#database);
+      this.#states = new StateTable(this.#database);
+      this.#answers = new AnswerTable(this.#database);
+      this.#feed = new FeedTable(this.#database);
+      this.#ledgers = new LedgerTable(this.#database);
+      this.#savepoint = this.#database.prepare("SAVEPOINT request");
+      this.#release = this.#database.prepare("RELEASE request");
+      this.#journal = new Journal(this.#database);
       this.#recover();
-      this.#settle();
+      this.#settleIfRoom();
     } catch (error) {
       this.#database.close();
-      throw error;
+      throw openingErrorOf(error, path);
     }
   }
 
@@ -133,10 +140,13 @@ export class SqliteCore {
     if (this.#journal.ids.length > 0) this.#transact((touched) => this.#packAll(touched));
   }
 
-  /** A stream's head, once all of its samples are in the tables. */
-  #packedHead(id: string): StreamHead | null {
-    if (this.#journal.headOf(id) !== undefined) this.#settle();
-    return this.#streams.get(id);
+  /** On a full disk what waits stays where it is: it is read from there. */
+  #settleIfRoom(): void {
+    try {
+      this.#settle();
+    } catch (error) {
+      if (!(error instanceof StorageFullError)) throw error;
+    }
   }
 
   #forget(touched: ReadonlySet<string>): void {
@@ -167,7 +177,7 @@ export class SqliteCore {
       .map((head) => recordOf(this.#journal.headOf(head.id) ?? head));
   }
 
-  listBehind(after: string, limit: number): string[] {
+  listBehind(after: string, limit: number): BehindStream[] {
     this.#settle();
     return this.#streams.listBehind(after, limit);
   }
@@ -330,25 +340,39 @@ export class SqliteCore {
     };
   }
 
+  /** Packed samples, then those that wait: a read writes nothing, so it needs no room on disk. */
+  #readFrom(head: StreamHead, offset: number, limit: number): Segment | null {
+    const end = Math.min(head.inOrder.count, offset + limit);
+    const packed = this.#journal.packedCount(head);
+    const stored = offset < packed
+      ? this.#chunks.readFrom(head, offset, Math.min(end, packed) - offset)
+      : null;
+    const pieces = this.#journal.readFrom(head, offset, end);
+    if (stored !== null) pieces.unshift(stored);
+    if (pieces.length <= 1) return pieces[0] ?? null;
+    return concatSegments(pieces);
+  }
+
   readInOrder(id: string, fromOffset: number, limit: number): Segment | null {
-    const head = this.#packedHead(id);
-    return head === null ? null : this.#chunks.readFrom(head, fromOffset, limit);
+    const head = this.#head(id);
+    return head === null ? null : this.#readFrom(head, fromOffset, limit);
   }
 
   readObservations(id: string, fromNs: bigint, toNs: bigint, limit: number): Segment {
-    const head = this.#packedHead(id);
+    const head = this.#head(id);
     if (head === null) return emptySegment(id);
     const range = { fromNs, toNs, limit };
-    const parts = [LogKind.InOrder, LogKind.Late].flatMap((kind) =>
+    const packed = [LogKind.InOrder, LogKind.Late].flatMap((kind) =>
       this.#chunks.readBetween(head, kind, range)
     );
+    const parts = [...packed, ...this.#journal.readBetween(head, fromNs, toNs)];
     return mergeRows(id, head.channels, parts, limit);
   }
 
   readTail(id: string, count: number): Segment | null {
-    const head = this.#packedHead(id);
+    const head = this.#head(id);
     if (head === null) return null;
-    return this.#chunks.readFrom(head, Math.max(0, head.inOrder.count - count), count);
+    return this.#readFrom(head, Math.max(0, head.inOrder.count - count), count);
   }
 
   latestSnapshot(id: string, modelHash: string | undefined): Snapshot | null {
@@ -415,7 +439,7 @@ export class SqliteCore {
   /** Packs what waits, copies the write-ahead log back into the file and lets go of both. */
   close(): void {
     try {
-      this.#settle();
+      this.#settleIfRoom();
       this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     } finally {
       this.#database.close();

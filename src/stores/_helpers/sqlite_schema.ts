@@ -1,4 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
+import { openingErrorOf } from "./sqlite_error.ts";
 
 /** "DRFT" as a number: SQLite's application id of a Driftline file. */
 const APPLICATION_ID = 0x44524654;
@@ -117,10 +118,7 @@ export function openDatabase(path: string): DatabaseSync {
     migrate(database, path);
   } catch (error) {
     database.close();
-    if (error instanceof Error && /database is locked/.test(error.message)) {
-      throw new Error(`"${path}" is in use by another process`);
-    }
-    throw error;
+    throw openingErrorOf(error, path);
   }
   return database;
 }
@@ -141,9 +139,12 @@ function migrate(database: DatabaseSync, path: string): void {
     if (version > 0 && application !== APPLICATION_ID) {
       throw new Error(`"${path}" is a database of another program`);
     }
-    for (const migration of MIGRATIONS.slice(version)) database.exec(migration);
-    database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
-    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    // Nothing is written to a database that is current: it opens on a full disk, too.
+    if (version < SCHEMA_VERSION) {
+      for (const migration of MIGRATIONS.slice(version)) database.exec(migration);
+      database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+      database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    }
     database.exec("COMMIT");
   } catch (error) {
     if (database.isTransaction) database.exec("ROLLBACK");

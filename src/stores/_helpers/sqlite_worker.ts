@@ -80,6 +80,7 @@ registerErrorClass(CorruptChunkError);
 serveMethods(self as unknown as PortLike, {
   open: (path: string) => {
     core = new SqliteCore(path);
+    return core.faults;
   },
   append,
   putStream: (given: { id: string; settings: Partial<StreamSettings>; nowNs: bigint }) =>

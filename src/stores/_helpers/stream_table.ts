@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import {
+  type BehindStream,
   DEFAULT_SETTINGS,
   mergeSettings,
   type StreamRecord,
@@ -67,8 +68,9 @@ export class StreamTable {
     );
     this.#list = prepare("SELECT * FROM stream WHERE id > ? ORDER BY id LIMIT ?");
     this.#behind = prepare(
-      "SELECT id FROM stream WHERE id > ? AND in_order > coalesce((SELECT applied_offset" +
-        " FROM snapshot WHERE snapshot.stream = stream.key ORDER BY sequence DESC LIMIT 1), 0)" +
+      "SELECT id, in_order - applied AS samples FROM (SELECT id, in_order, coalesce((SELECT" +
+        " applied_offset FROM snapshot WHERE snapshot.stream = stream.key ORDER BY sequence DESC" +
+        " LIMIT 1), 0) AS applied FROM stream WHERE id > ?) WHERE in_order > applied" +
         " ORDER BY id LIMIT ?",
     );
     this.#remove = prepare("DELETE FROM stream WHERE key = ?");
@@ -157,8 +159,9 @@ export class StreamTable {
   }
 
   /** Streams whose newest snapshot has not absorbed all in-order samples. */
-  listBehind(after: string, limit: number): string[] {
-    return (this.#behind.all(after, limit) as Row[]).map((row) => row.id as string);
+  listBehind(after: string, limit: number): BehindStream[] {
+    const rows = this.#behind.all(after, limit) as Row[];
+    return rows.map(({ id, samples }) => ({ id: id as string, samples: Number(samples) }));
   }
 
   remove(head: StreamHead): void {
