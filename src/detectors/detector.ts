@@ -113,8 +113,8 @@ export interface Detector<S extends Tree = Tree> {
   addChannels(state: S, config: DetectorConfig): S;
 
   /**
-   * Forgets how far a channel used to be off, as its values are another series from here on: chances
-   * are learned anew, what the values are like is kept.
+   * Forgets how far a channel used to be off, as its values are another series from here on:
+   * chances are learned anew, what the values are like is kept.
    */
   forgetTails(state: S, channel: number): void;
 
