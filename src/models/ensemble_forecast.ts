@@ -40,6 +40,7 @@ import {
   type NeuralRun,
 } from "./neural_track.ts";
 import { ADAPT_INPUTS, LESSON_NUMBERS } from "./neural_adapt.ts";
+import { pastMoves } from "./past_moves.ts";
 import { leadGroups } from "./readout.ts";
 import { isConstantFit } from "./refit_setting.ts";
 
@@ -367,10 +368,12 @@ export function ensembleQuantiles(
   const last = state.grid.values[state.grid.length - 1]!;
   const point = Float64Array.from(now.point);
   const beyond = pointsBeyond(run, point, slot, us);
+  const growth = growthBeyond(run, scales, us, exponent);
   for (let t = 0; t < us.length; t++) {
     const lead = Math.max(0, us[t]! - slot);
     const z = lead > horizon ? beyond[t]! : pointWithin(run, point, last, slot, lead);
-    const scale = scaleAt(scales, exponent, lead);
+    const grown = lead > horizon ? growth(lead) : 1;
+    const scale = grown * scaleAt(scales, lead);
     const bucket = run.bucket[Math.min(horizon, Math.max(1, Math.ceil(lead))) - 1]!;
     const rest = 1 - fanShare(run, bucket);
     if (scale < STILL_SCALE && isConstantFit(state)) {
@@ -379,12 +382,35 @@ export function ensembleQuantiles(
     }
     for (let q = 0; q < quantiles.length; q++) {
       const live = recency * widthFactor(adaptive, bucket, quantiles[q]!);
-      const fan = live * fanBetween(run, exponent, lead, quantiles[q]!);
+      const fan = live * grown * fanBetween(run, lead, quantiles[q]!);
       const width = shape[q]! * live * scale * rest + fan;
       out[t * quantiles.length + q] = denormalised(state, z + width);
     }
   }
   return out;
+}
+
+/**
+ * How many times as wide as at the horizon a lead beyond it is: as the errors grew with the lead
+ * up to there, or as much as the values moved more over such a lag in the past, where that is more.
+ */
+function growthBeyond(
+  { state }: EnsembleRun,
+  scales: Float64Array,
+  us: Float64Array,
+  exponent: number,
+): (lead: number) => number {
+  const { horizon, grid } = state;
+  const power = (ratio: number) => Math.max(1, ratio) ** exponent;
+  const wanted = us.reduce((most, u) => Math.max(most, u - newestSlot(state)), 0);
+  const scale = scales[horizon - 1]!;
+  if (!(wanted > horizon) || !(scale > STILL_SCALE)) return (lead) => power(lead / horizon);
+  const seasons = state.seasons.map(({ slots }) => slots);
+  const past = pastMoves(grid.values, grid.length, { seasons, horizon, wanted });
+  return (lead) => {
+    const moved = Math.sqrt(1 + past.moveOf(lead) / (scale * scale));
+    return Math.max(power(lead / horizon), moved * power(lead / past.farthest));
+  };
 }
 
 /** Share of the fan that is the networks' own: their weights. */
@@ -409,11 +435,11 @@ function fanAt(run: EnsembleRun, lead: number, quantile: number): number {
   return sum;
 }
 
-/** Quantile functions are averaged (Vincentisation): beyond the horizon the last one grows on. */
-function fanBetween(run: EnsembleRun, exponent: number, lead: number, quantile: number): number {
+/** Quantile functions are averaged (Vincentisation); beyond the horizon stands the last one. */
+function fanBetween(run: EnsembleRun, lead: number, quantile: number): number {
   if (run.neural.length === 0) return 0;
   const { horizon } = run.state;
-  if (lead >= horizon) return fanAt(run, horizon - 1, quantile) * (lead / horizon) ** exponent;
+  if (lead >= horizon) return fanAt(run, horizon - 1, quantile);
   const low = Math.max(1, Math.floor(lead));
   const share = Math.max(0, lead - low);
   const before = fanAt(run, low - 1, quantile);
@@ -464,9 +490,9 @@ function medianOf(neural: NeuralRun, lead: number): number {
   return neural.outlook.quantiles[lead * LEVELS.length + MEDIAN]!;
 }
 
-function scaleAt(scales: Float64Array, exponent: number, lead: number): number {
+function scaleAt(scales: Float64Array, lead: number): number {
   const horizon = scales.length;
-  if (lead >= horizon) return scales[horizon - 1]! * (lead / horizon) ** exponent;
+  if (lead >= horizon) return scales[horizon - 1]!;
   return interpolated(scales, scales[0]!, Math.max(1, lead));
 }
 
