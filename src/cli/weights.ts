@@ -7,10 +7,10 @@ import {
   manifestText,
   readManifest,
   readWeights,
-  WEIGHTS_FOLDER,
   WEIGHTS_VARIABLE,
   type WeightsEntry,
   weightsEntry,
+  weightsFolder,
 } from "../service/weights.ts";
 import { type Command, type CommandOutput, EXIT_OK, UsageError } from "./command.ts";
 import { formatTable } from "./table.ts";
@@ -67,7 +67,7 @@ export const weightsCommand: Command = {
     "32 bits); one with another configuration or version is refused by the field.\n" +
     `${WEIGHTS_VARIABLE} names the folder that serves; "none" = no networks.`,
   options: {
-    folder: { type: "string", value: "FOLDER", help: "Default: the program's own, weights/" },
+    folder: { type: "string", value: "FOLDER", help: "Default: what serves, else weights/" },
     add: { type: "string", value: "FILE", help: "File of weights, 16 or 32 bits" },
     name: { type: "string", value: "NAME", help: "Its name: what streams ask for as a model" },
     average: {
@@ -80,7 +80,7 @@ export const weightsCommand: Command = {
   },
   takesPositionals: true,
   async run(input, output) {
-    const folder = input.text("folder") ?? WEIGHTS_FOLDER;
+    const folder = input.text("folder") ?? weightsFolder();
     const averaged = [...input.texts("average"), ...input.positionals];
     const to = input.text("output");
     if (input.texts("average").length === 0 && input.positionals.length > 0) {

@@ -113,6 +113,12 @@ export interface Detector<S extends Tree = Tree> {
   addChannels(state: S, config: DetectorConfig): S;
 
   /**
+   * Forgets how far a channel used to be off, as its values are another series from here on:
+   * chances are learned anew, what the values are like is kept.
+   */
+  forgetTails(state: S, channel: number): void;
+
+  /**
    * Advances `state` over samples in time order. A sample whose time does not advance counts as one
    * sampling period later.
    *

@@ -3,6 +3,7 @@ import {
   type ChannelEvidence,
   type ChannelState,
   FLAG_PARTS,
+  forgetTails,
   GRACE_PERIOD,
   independentShape,
   initialChannels,
@@ -180,15 +181,16 @@ function speakingChannels(count: number): number[] {
 const FAR_EFFECT = 3;
 
 /**
- * The heaviest tail of all channels: that of the largest evidence. Spikes are held against the
- * jumps of the channels as well, which tell how high a chance goes where samples are dependent.
+ * The heaviest tail of the channels that speak: a channel that says nothing does not vouch for
+ * another's chances. Spikes are held against the jumps of the channels as well, which tell how high
+ * a chance goes where samples are dependent.
  */
 function heaviestShape(channels: readonly ChannelState[], known: number): number {
   const correction = Math.log10(known);
   const isSpike = spikeEvidence(flagParts, correction) > meanEvidence(flagParts, correction);
-  return channels.reduce((most, channel) => {
-    const shape = independentShape(channel);
-    return Math.max(most, isSpike ? Math.max(shape, jumpShape(channel)) : shape);
+  return speakingChannels(channels.length).reduce((most, c) => {
+    const shape = independentShape(channels[c]!);
+    return Math.max(most, isSpike ? Math.max(shape, jumpShape(channels[c]!)) : shape);
   }, 0);
 }
 
@@ -351,7 +353,7 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
  * most of it past patterns and the ring in which the season is searched.
  */
 export const multiscale: Detector<MultiscaleState> = {
-  name: "multiscale/6",
+  name: "multiscale/7",
   gracePeriod: GRACE_PERIOD,
   stateBytesMax: (channels) => STREAM_BYTES_MAX + channels * CHANNEL_BYTES_MAX,
 
@@ -373,6 +375,8 @@ export const multiscale: Detector<MultiscaleState> = {
       ...initialChannels(state.channels.length, channels, seed),
     ],
   }),
+
+  forgetTails: (state, channel) => forgetTails(state.channels[channel]!),
 
   absorb(state, timesS, values, out) {
     for (let i = 0; i < timesS.length; i++) {

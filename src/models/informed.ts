@@ -138,8 +138,26 @@ function regressorsOfRows({ history, numbers, rowCount }: InformedState, from: n
   };
 }
 
-/** Learns the effect anew, and puts it in place of the old one in the model's samples. */
-function learnAnew(model: ForecasterModel, state: InformedState): void {
+/** What is taken out has changed much where it did by this share of the spread of what is left. */
+const CHANGE_MIN = 0.5;
+
+/** Standard deviation of `count` values from a row on. */
+function deviationOf(valueAt: (row: number) => number, from: number, count: number): number {
+  let [mean, squares] = [0, 0];
+  for (let i = 0; i < count; i++) {
+    const off = valueAt(from + i) - mean;
+    mean += off / (i + 1);
+    squares += off * (valueAt(from + i) - mean);
+  }
+  return Math.sqrt(squares / Math.max(1, count));
+}
+
+/**
+ * Learns the effect anew, and puts it in place of the old one in the model's samples.
+ *
+ * @returns whether what is left of the samples is another series than before
+ */
+function learnAnew(model: ForecasterModel, state: InformedState): boolean {
   const { base, history, numbers, taken, rowCount } = state;
   const { values } = base.buffer;
   const newest = history.first + history.count - 1;
@@ -162,12 +180,17 @@ function learnAnew(model: ForecasterModel, state: InformedState): void {
   state.learned = found?.learned ?? null;
   state.delays = found?.delays ?? new Uint8Array(state.delays.length);
   const effect = effectAt(state, history);
+  const earlier = taken.slice(known, rowCount);
   for (let i = known; i < rowCount; i++) {
     taken[i] = effect(numbers[i]!);
     values[i] = values[i]! - taken[i]!;
   }
+  const count = rowCount - known;
+  const changed = deviationOf((i) => taken[i]! - earlier[i - known]!, known, count);
+  const left = deviationOf((i) => values[i]!, known, count);
   state.carried += effect(newest) - before;
   model.refit(base);
+  return changed > CHANGE_MIN * left;
 }
 
 /**
@@ -193,11 +216,18 @@ function explain(state: InformedState, effects: Float64Array, out: Float64Array)
   }
 }
 
+/** What covariates explain of samples. */
+export interface Explained {
+  /** Of each sample.                                                                  [length] */
+  readonly effects: Float64Array;
+  /** Samples before which the effect became another: what they leave is another series then. */
+  readonly changes: readonly number[];
+}
+
 /**
  * Advances the state over samples in time order.
  *
  * @param covariates  NaN is a missing value: the usual one is taken          [covariate][length]
- * @returns what the covariates explain of each sample                                 [length]
  */
 export function informedAbsorb(
   model: ForecasterModel,
@@ -206,9 +236,10 @@ export function informedAbsorb(
   values: Float64Array,
   covariates: readonly Float64Array[],
   oneStep?: OneStep,
-): Float64Array {
+): Explained {
   const { base, history } = state;
   const explained = new Float64Array(timesS.length);
+  const changes: number[] = [];
   let from = 0;
   while (from < timesS.length) {
     const laid = Math.min(BATCH, timesS.length - from);
@@ -235,10 +266,11 @@ export function informedAbsorb(
     }
     explain(state, effects, explained.subarray(from, from + count));
     // The model is not fitted before the effect is learned anew.
-    if (isFitDue) learnAnew(model, state);
+    const isChanged = isFitDue && learnAnew(model, state);
     from += count;
+    if (isChanged) changes.push(from);
   }
-  return explained;
+  return { effects: explained, changes };
 }
 
 /** Futures of a covariate: values, and what is not known of them (standard deviations).   [time] */

@@ -133,13 +133,17 @@ export class ModelService {
     return await jobs.submit({ model: name, base, recipe, source }, file, read);
   }
 
-  /** @throws {InvalidValueError} no such model, or one that has no weights */
+  /** @throws {InvalidValueError} no such network; the message lists those there are */
   async #baseFile(base: string): Promise<Uint8Array> {
     const { models, shipped } = this.#parts;
-    models.require(base, "base");
     const file = await models.file(base) ?? shipped.get(base);
-    if (file === undefined) throw new InvalidValueError("base", base, "a model with weights");
-    return file;
+    if (file !== undefined) return file;
+    const trained = models.list().filter(({ origin }) => origin === "trained");
+    const networks = [...shipped.keys(), ...trained.map(({ name }) => name)];
+    const known = networks.length > 0
+      ? `one of ${networks.join(", ")}`
+      : "a network; there is none";
+    throw new InvalidValueError("base", base, known);
   }
 
   /**

@@ -140,6 +140,12 @@ export function shippedWeights(
   return folder === "none" ? new Map() : readWeights(folder || WEIGHTS_FOLDER);
 }
 
+/** The folder that the environment names; the program's own where it names none. */
+export function weightsFolder(): string {
+  const named = Deno.env.get(WEIGHTS_VARIABLE) ?? "";
+  return named === "" || named === "none" ? WEIGHTS_FOLDER : named;
+}
+
 let isServing = false;
 
 /** Serves the networks that the environment names in this thread, once. Throws as they do. */

@@ -3,6 +3,7 @@ import type { Tree } from "../base/tree.ts";
 import type { ForecasterModel } from "../models/forecaster.ts";
 import {
   type CovariateFuture,
+  type Explained,
   informedAbsorb,
   informedEffect,
   informedPast,
@@ -64,14 +65,14 @@ export class StreamCovariates {
    * Advances a channel over the samples of a segment from a row on.
    *
    * @param values  of that channel                                                    [length]
-   * @returns what the covariates explain of each sample from there on; null without any  [length]
+   * @returns what the covariates explain of the samples from there on; null without any
    */
   absorb(
     channel: ChannelState,
     { segment, from }: { readonly segment: Segment; readonly from: number },
     values: Float64Array,
     oneStep?: OneStep,
-  ): Float64Array | null {
+  ): Explained | null {
     const times = timesS(segment.timestampsNs.subarray(from), channel.epochNs);
     if (!this.isInformed(channel.name)) {
       this.#model.absorb(channel.state, times, values, oneStep);

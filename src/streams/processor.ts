@@ -37,6 +37,7 @@ import {
   type ToldAlarm,
 } from "./feedback.ts";
 import { checkQuantiles, checkTimes } from "./forecast_request.ts";
+import { type ChannelChange, type Cut, cutsOf } from "./cuts.ts";
 import type { RegressionAnswer } from "./regressed.ts";
 import {
   type ChannelState,
@@ -142,9 +143,9 @@ export class StreamProcessor {
     for (const { index, names } of growth) {
       for (const name of names) this.#openChannel(name, segment.timestampsNs[index]!);
     }
-    const left = this.#absorbChannels(segment, { expected, scale });
+    const { left, changes } = this.#absorbChannels(segment, { expected, scale });
     const events: FlagEvent[] = [];
-    this.#detect(left, growth, { score, flag, events });
+    this.#detect(left, cutsOf(growth, changes, length), { score, flag, events });
     this.#advance(segment);
     const appliedOffset = this.#envelope.sampleCount;
     const absorbed = { segment, start, appliedOffset, expected, scale, score, flag };
@@ -192,18 +193,19 @@ export class StreamProcessor {
   /**
    * Every known channel sees every sample from its first value on, missing ones as NaN.
    *
-   * @returns the segment without what covariates explain of it
+   * @returns the segment without what covariates explain of it, and where that became another
    */
   #absorbChannels(
     segment: Segment,
     out: { readonly expected: Float64Array[]; readonly scale: Float64Array[] },
-  ): Segment {
+  ): { readonly left: Segment; readonly changes: readonly ChannelChange[] } {
     const { timestampsNs } = segment;
     const left = [...segment.values];
+    const changes: ChannelChange[] = [];
     const length = timestampsNs.length;
     const columns = new Map(segment.channels.map((name, c) => [name, c]));
     let missing: Float64Array | undefined;
-    for (const channel of this.#envelope.channels) {
+    for (const [k, channel] of this.#envelope.channels.entries()) {
       const c = columns.get(channel.name);
       const from = firstFrom(timestampsNs, channel.epochNs);
       const samples = { segment, from };
@@ -217,30 +219,33 @@ export class StreamProcessor {
           scale: out.scale[c]!.subarray(from),
         });
         if (explained === null) continue;
-        left[c] = values.map((value, i) => i < from ? value : value - explained[i - from]!);
+        const { effects } = explained;
+        left[c] = values.map((value, i) => i < from ? value : value - effects[i - from]!);
+        changes.push(...explained.changes.map((at) => ({ index: from + at, channel: k })));
       }
     }
-    return { ...segment, values: left };
+    return { left: { ...segment, values: left }, changes };
   }
 
   /**
    * The detector sees what covariates leave: what they explain is no anomaly. It sees a fixed set
-   * of channels, so the samples are cut where a new one begins.
+   * of channels, so the samples are cut where a new one begins. Where the effect of covariates
+   * became another, what is left of a channel is another series: how far it used to be off does not
+   * count any more.
    */
-  #detect(
-    segment: Segment,
-    growth: readonly { index: number; names: string[] }[],
-    out: Detection,
-  ): void {
+  #detect(segment: Segment, cuts: readonly Cut[], out: Detection): void {
     if (this.config.detector === null) return;
-    const ends = [...growth.map(({ index }) => index), segment.timestampsNs.length];
     let count = this.#envelope.channels.length -
-      growth.reduce((sum, { names }) => sum + names.length, 0);
+      cuts.reduce((sum, { begun }) => sum + begun, 0);
     let from = 0;
-    for (const [part, end] of ends.entries()) {
-      if (count > 0 && end > from) this.#detectRun(segment, { from, end, count }, out);
-      count += growth[part]?.names.length ?? 0;
-      from = end;
+    for (const { index, begun, changed } of cuts) {
+      if (count > 0 && index > from) {
+        this.#detectRun(segment, { from, end: index, count }, out);
+        const { state } = this.#envelope.detector!;
+        for (const channel of changed) this.config.detector.forgetTails(state, channel);
+      }
+      count += begun;
+      from = index;
     }
   }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { addWeights, weightsCommand } from "../../src/cli/weights.ts";
-import { readManifest, readWeights } from "../../src/service/weights.ts";
+import { readManifest, readWeights, WEIGHTS_VARIABLE } from "../../src/service/weights.ts";
 import { sha256Hex } from "../../src/base/hash.ts";
 import { averageWeights } from "../../src/models/neural/average.ts";
 import { decodeWeights } from "../../src/models/neural/weights.ts";
@@ -23,6 +23,14 @@ Deno.test("addWeights() puts a network into folder and manifest, in place of its
   assert.notEqual(refused.code, 0);
   const half = await run(weightsCommand, "--add", file);
   assert.equal(half.code, 2);
+  const before = Deno.env.get(WEIGHTS_VARIABLE);
+  try {
+    Deno.env.set(WEIGHTS_VARIABLE, `${folder}/weights`);
+    assert.equal(JSON.parse((await run(weightsCommand, "--json")).out).folder, `${folder}/weights`);
+  } finally {
+    if (before === undefined) Deno.env.delete(WEIGHTS_VARIABLE);
+    else Deno.env.set(WEIGHTS_VARIABLE, before);
+  }
   const none = await run(weightsCommand, "--folder", folder);
   assert.match(none.out, /No networks in/);
   await Deno.remove(folder, { recursive: true });

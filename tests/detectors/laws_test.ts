@@ -356,6 +356,32 @@ for (const detector of detectors) {
     assert.deepEqual(packTree(grown), packTree(whole.state));
   });
 
+  law("tells a spike sooner where how far values used to be off is forgotten", () => {
+    const length = 2500;
+    const random = seedRandom(71);
+    // Jumps of 25 that end half-way, and a spike of 15 long after that.
+    const values = Float64Array.from({ length }, (_, i) => {
+      const isHigh = i < 600 && i % 100 < 8;
+      return nextNormal(random) + (isHigh ? 25 : 0) + (i === 2400 ? 15 : 0);
+    });
+    const flags = [false, true].map((isForgotten) => {
+      const out = empty(length);
+      const state = detector.initialState({ channels: 1, seed: 7 });
+      const times = regularTimes(length);
+      for (const [from, to] of [[0, 600], [600, length]] as const) {
+        detector.absorb(state, times.subarray(from, to), [values.subarray(from, to)], {
+          score: out.score.subarray(from, to),
+          flag: out.flag.subarray(from, to),
+          events: [],
+        });
+        if (isForgotten && from === 0) detector.forgetTails(state, 0);
+      }
+      assert.ok(out.flag.every(Number.isFinite));
+      return Math.max(...out.flag.subarray(2400, 2403));
+    });
+    assert.ok(flags[1]! > flags[0]! + 0.5, `${flags}`);
+  });
+
   law("keeps its state within its bound, from the first sample on", () => {
     for (const channels of [1, 3]) {
       const bound = detector.stateBytesMax(channels);

@@ -154,7 +154,9 @@ Deno.test("informedAbsorb() tells what covariates explain, with no jump where th
   });
   const y = noise(length, 5).map((error, i) => 50 + 3 * x[i]! + error);
   const state = informedStart(model, channel(), 1);
-  const explained = informedAbsorb(model, state, hours(length), y, [x]);
+  const { effects: explained, changes } = informedAbsorb(model, state, hours(length), y, [x]);
+  // Early fits make it another one, late ones do not.
+  assert.ok(changes[0] === 16 && changes.every((at) => at <= 256), `${changes}`);
   for (const fitted of [64, 128, 256, 512]) {
     const step = explained[fitted]! - explained[fitted - 1]!;
     assert.ok(Math.abs(step) < 0.3, `${fitted}: ${step}`);

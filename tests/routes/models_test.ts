@@ -124,6 +124,14 @@ Deno.test("POST /v1/models tunes on a file that is a part of a form", async () =
   });
 });
 
+Deno.test("POST /v1/models lists the networks that can be tuned, and no other model", async () => {
+  await inFixture(async ({ send }) => {
+    const question = { name: "mine", stream: "pump", ...QUICK, base: "committee" };
+    const { body } = await send("POST", "/v1/models", question);
+    assert.equal(body.detail, 'base is "committee", expected one of neural');
+  });
+});
+
 for (
   const [change, status, named] of [
     [{ name: "Mine" }, 422, { field: "name", value: "Mine" }],

@@ -81,6 +81,7 @@ export const spikes: Detector<SpikeState> = {
   gracePeriod: 0,
   stateBytesMax: () => 1_024,
   initialState: ({ channels, seed }) => ({ seen: Float64Array.from([channels, seed, 0, 0]) }),
+  forgetTails: () => {},
   addChannels: ({ seen }, { channels }) => ({ seen: seen.with(0, channels) }),
   absorb(state, timesS, values, out) {
     for (let i = 0; i < timesS.length; i++) {

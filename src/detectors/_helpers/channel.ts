@@ -101,8 +101,15 @@ export type ChannelState = {
    * Of distance, its average and slow level; of subspace and its remainder, level, patterns, level
    * of the remainder, slow change; of distance for the flags; of jumps.
    */
-  readonly tails: readonly TailState[];
+  tails: readonly TailState[];
 };
+
+function initialTails(): TailState[] {
+  return Array.from(
+    { length: TAIL_COUNT },
+    (_, i) => initialTail(i < SCORE_PARTS ? SCORE_RULE : FLAG_RULE),
+  );
+}
 
 function initialChannel(random: RandomState): ChannelState {
   return {
@@ -129,11 +136,13 @@ function initialChannel(random: RandomState): ChannelState {
     seasonChange: initialSeasonChange(),
     spectrum: null,
     patterns: initialPatterns(),
-    tails: Array.from(
-      { length: TAIL_COUNT },
-      (_, i) => initialTail(i < SCORE_PARTS ? SCORE_RULE : FLAG_RULE),
-    ),
+    tails: initialTails(),
   };
+}
+
+/** Begins a channel's histograms anew: its distances are those of another series from here on. */
+export function forgetTails(channel: ChannelState): void {
+  channel.tails = initialTails();
 }
 
 /**
