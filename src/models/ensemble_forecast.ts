@@ -2,7 +2,7 @@ import { invariant } from "../base/invariant.ts";
 import { type AdaptiveState, WATCHED_LEVELS, widthFactor } from "./adaptive_coverage.ts";
 import { analogForecastInto, analogShapeOf } from "./analog.ts";
 import { arForecastInto } from "./ar_differences.ts";
-import { pointsBeyond } from "./beyond_horizon.ts";
+import { growthBeyond, pointsBeyond } from "./beyond_horizon.ts";
 import {
   conditionsInto,
   growthExponent,
@@ -40,7 +40,6 @@ import {
   type NeuralRun,
 } from "./neural_track.ts";
 import { ADAPT_INPUTS, LESSON_NUMBERS } from "./neural_adapt.ts";
-import { pastMoves } from "./past_moves.ts";
 import { leadGroups } from "./readout.ts";
 import { isConstantFit } from "./refit_setting.ts";
 
@@ -368,7 +367,7 @@ export function ensembleQuantiles(
   const last = state.grid.values[state.grid.length - 1]!;
   const point = Float64Array.from(now.point);
   const beyond = pointsBeyond(run, point, slot, us);
-  const growth = growthBeyond(run, scales, us, exponent);
+  const growth = growthBeyond(run, us, { scale: scales[horizon - 1]!, exponent });
   for (let t = 0; t < us.length; t++) {
     const lead = Math.max(0, us[t]! - slot);
     const z = lead > horizon ? beyond[t]! : pointWithin(run, point, last, slot, lead);
@@ -388,29 +387,6 @@ export function ensembleQuantiles(
     }
   }
   return out;
-}
-
-/**
- * How many times as wide as at the horizon a lead beyond it is: as the errors grew with the lead
- * up to there, or as much as the values moved more over such a lag in the past, where that is more.
- */
-function growthBeyond(
-  { state }: EnsembleRun,
-  scales: Float64Array,
-  us: Float64Array,
-  exponent: number,
-): (lead: number) => number {
-  const { horizon, grid } = state;
-  const power = (ratio: number) => Math.max(1, ratio) ** exponent;
-  const wanted = us.reduce((most, u) => Math.max(most, u - newestSlot(state)), 0);
-  const scale = scales[horizon - 1]!;
-  if (!(wanted > horizon) || !(scale > STILL_SCALE)) return (lead) => power(lead / horizon);
-  const seasons = state.seasons.map(({ slots }) => slots);
-  const past = pastMoves(grid.values, grid.length, { seasons, horizon, wanted });
-  return (lead) => {
-    const moved = Math.sqrt(1 + past.moveOf(lead) / (scale * scale));
-    return Math.max(power(lead / horizon), moved * power(lead / past.farthest));
-  };
 }
 
 /** Share of the fan that is the networks' own: their weights. */

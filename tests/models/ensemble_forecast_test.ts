@@ -8,7 +8,7 @@ import {
 } from "../../src/models/ensemble_forecast.ts";
 import type { MemberName } from "../../src/models/members.ts";
 import { fittedRun } from "./_ensembles.ts";
-import { seasonalWalk } from "./_series.ts";
+import { noise, seasonalWalk } from "./_series.ts";
 
 const LENGTH = 240;
 const HORIZON = 12;
@@ -42,12 +42,19 @@ Deno.test("ensembleQuantiles() between slots follows the season's curve, not a s
 });
 
 Deno.test("ensembleQuantiles() widens on beyond the horizon, as a power of the lead", () => {
-  const run = runOf(["structural"]);
-  const width = (lead: number) => at(run, [lead], 0.9)[0]! - at(run, [lead], 0.5)[0]!;
+  const widthsOf = (values: Float64Array) => {
+    const run = runOf(["structural"], values);
+    return (lead: number) => at(run, [lead], 0.9)[0]! - at(run, [lead], 0.5)[0]!;
+  };
+  const errors = noise(LENGTH, 7);
+  const width = widthsOf(errors.map((error, i) => error + 8 * Math.sin(2 * Math.PI * i / 24)));
   const growth = Math.log2(width(2 * HORIZON) / width(HORIZON));
   assert.ok(growth >= 0.1 - 1e-9 && growth <= 0.75 + 1e-9, `${growth}`);
   assert.ok(Math.abs(Math.log2(width(4 * HORIZON) / width(HORIZON)) - 2 * growth) < 1e-6);
   assert.ok(width(HORIZON) > width(1));
+  // A level that wanders moves farther over long lags: by the root of the lead, and no less.
+  const wandering = widthsOf(seasonalWalk(LENGTH, 5));
+  assert.ok(wandering(4 * HORIZON) > 1.5 * wandering(HORIZON));
 });
 
 Deno.test("issueWhenDue() issues every stride and lets coverage be kept", () => {
