@@ -64,7 +64,7 @@ export const NEURAL_MODEL = "neural";
 export const COMMITTEE_NETWORKS: readonly string[] = ["neural_small"];
 
 /** Version of how networks serve. */
-const NEURAL_VERSION = 3;
+const NEURAL_VERSION = 4;
 
 /** Models with networks, by their names: another file is another model. */
 const made = new Map<string, ForecasterModel>();
