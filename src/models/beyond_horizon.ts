@@ -10,6 +10,7 @@ import {
 } from "./ensemble.ts";
 import { forecastMeanAt } from "./structural_forecast.ts";
 import { neuralMediansAt } from "./neural_track.ts";
+import { pastMoves } from "./past_moves.ts";
 
 /**
  * What the members expect at slot times beyond the horizon, normalised:
@@ -116,4 +117,30 @@ export function pointsBeyond(
     next++;
   }
   return out;
+}
+
+/**
+ * How many times as wide as at the horizon a lead beyond it is: as the errors grew with the lead up
+ * to there, or as much as the values moved more over such a lag in the past, where that is more.
+ *
+ * @param us        slot times that are asked for
+ * @param scale     of the errors at the horizon, normalised
+ * @param exponent  power of the lead that the errors grow with
+ * @returns         the factor of a lead, in slots
+ */
+export function growthBeyond(
+  { state }: EnsembleRun,
+  us: Float64Array,
+  { scale, exponent }: { readonly scale: number; readonly exponent: number },
+): (lead: number) => number {
+  const { horizon, grid } = state;
+  const power = (ratio: number) => Math.max(1, ratio) ** exponent;
+  const wanted = us.reduce((most, u) => Math.max(most, u - newestSlot(state)), 0);
+  if (!(wanted > horizon) || !(scale > 0)) return (lead) => power(lead / horizon);
+  const seasons = state.seasons.map(({ slots }) => slots);
+  const past = pastMoves(grid.values, grid.length, { seasons, horizon, wanted });
+  return (lead) => {
+    const moved = Math.sqrt(1 + past.moveOf(lead) / (scale * scale));
+    return Math.max(power(lead / horizon), moved * power(lead / past.farthest));
+  };
 }

@@ -2,7 +2,7 @@ import { invariant } from "../base/invariant.ts";
 import { type AdaptiveState, WATCHED_LEVELS, widthFactor } from "./adaptive_coverage.ts";
 import { analogForecastInto, analogShapeOf } from "./analog.ts";
 import { arForecastInto } from "./ar_differences.ts";
-import { pointsBeyond } from "./beyond_horizon.ts";
+import { growthBeyond, pointsBeyond } from "./beyond_horizon.ts";
 import {
   conditionsInto,
   growthExponent,
@@ -367,10 +367,12 @@ export function ensembleQuantiles(
   const last = state.grid.values[state.grid.length - 1]!;
   const point = Float64Array.from(now.point);
   const beyond = pointsBeyond(run, point, slot, us);
+  const growth = growthBeyond(run, us, { scale: scales[horizon - 1]!, exponent });
   for (let t = 0; t < us.length; t++) {
     const lead = Math.max(0, us[t]! - slot);
     const z = lead > horizon ? beyond[t]! : pointWithin(run, point, last, slot, lead);
-    const scale = scaleAt(scales, exponent, lead);
+    const grown = lead > horizon ? growth(lead) : 1;
+    const scale = grown * scaleAt(scales, lead);
     const bucket = run.bucket[Math.min(horizon, Math.max(1, Math.ceil(lead))) - 1]!;
     const rest = 1 - fanShare(run, bucket);
     if (scale < STILL_SCALE && isConstantFit(state)) {
@@ -379,7 +381,7 @@ export function ensembleQuantiles(
     }
     for (let q = 0; q < quantiles.length; q++) {
       const live = recency * widthFactor(adaptive, bucket, quantiles[q]!);
-      const fan = live * fanBetween(run, exponent, lead, quantiles[q]!);
+      const fan = live * grown * fanBetween(run, lead, quantiles[q]!);
       const width = shape[q]! * live * scale * rest + fan;
       out[t * quantiles.length + q] = denormalised(state, z + width);
     }
@@ -409,11 +411,11 @@ function fanAt(run: EnsembleRun, lead: number, quantile: number): number {
   return sum;
 }
 
-/** Quantile functions are averaged (Vincentisation): beyond the horizon the last one grows on. */
-function fanBetween(run: EnsembleRun, exponent: number, lead: number, quantile: number): number {
+/** Quantile functions are averaged (Vincentisation); beyond the horizon stands the last one. */
+function fanBetween(run: EnsembleRun, lead: number, quantile: number): number {
   if (run.neural.length === 0) return 0;
   const { horizon } = run.state;
-  if (lead >= horizon) return fanAt(run, horizon - 1, quantile) * (lead / horizon) ** exponent;
+  if (lead >= horizon) return fanAt(run, horizon - 1, quantile);
   const low = Math.max(1, Math.floor(lead));
   const share = Math.max(0, lead - low);
   const before = fanAt(run, low - 1, quantile);
@@ -464,9 +466,9 @@ function medianOf(neural: NeuralRun, lead: number): number {
   return neural.outlook.quantiles[lead * LEVELS.length + MEDIAN]!;
 }
 
-function scaleAt(scales: Float64Array, exponent: number, lead: number): number {
+function scaleAt(scales: Float64Array, lead: number): number {
   const horizon = scales.length;
-  if (lead >= horizon) return scales[horizon - 1]! * (lead / horizon) ** exponent;
+  if (lead >= horizon) return scales[horizon - 1]!;
   return interpolated(scales, scales[0]!, Math.max(1, lead));
 }
 

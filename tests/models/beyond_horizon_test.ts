@@ -5,7 +5,7 @@ import { type EnsembleRun, referenceAt } from "../../src/models/ensemble.ts";
 import { ensembleQuantiles } from "../../src/models/ensemble_forecast.ts";
 import type { MemberName } from "../../src/models/members.ts";
 import { fittedRun } from "./_ensembles.ts";
-import { seasonalWalk } from "./_series.ts";
+import { noise, seasonalWalk } from "./_series.ts";
 
 const LENGTH = 400;
 const HORIZON = 8;
@@ -53,4 +53,19 @@ Deno.test("ensembleQuantiles() beyond the horizon believes the member that has b
   const alone = errorOf(runOf(["structural"], values));
   const together = errorOf(runOf(["structural", "seasonal_naive"], values));
   assert.ok(together < 0.4 * alone, `${together} beside ${alone}`);
+});
+
+Deno.test("ensembleQuantiles() beyond the horizon hold a trend that no member follows so far", () => {
+  const errors = noise(LENGTH + 160, 2);
+  const rising = errors.map((error, i) => 0.1 * i + 4 * Math.sin(2 * Math.PI * i / 24) + error);
+  const run = runOf(["seasonal_naive", "structural"], rising.slice(0, LENGTH));
+  const us = Float64Array.from({ length: 150 }, (_, i) => LENGTH + HORIZON + 1 + i);
+  const rows = ensembleQuantiles(run, us, Float64Array.of(0.1, 0.9), adaptiveStart());
+  const inside = us.filter((u, t) => rows[2 * t]! < rising[u]! && rising[u]! < rows[2 * t + 1]!);
+  assert.ok(inside.length > 0.7 * us.length, `${inside.length} of ${us.length}`);
+  // A stationary series is held by intervals that stay as they are.
+  const steady = runOf(["seasonal_naive"], errors.slice(0, LENGTH));
+  const widths = ensembleQuantiles(steady, us, Float64Array.of(0.1, 0.9), adaptiveStart());
+  const [first, last] = [0, us.length - 1].map((t) => widths[2 * t + 1]! - widths[2 * t]!);
+  assert.ok(last! < 1.7 * first!, `${last} beside ${first}`);
 });

@@ -8,7 +8,7 @@ import {
 } from "../../src/models/ensemble_forecast.ts";
 import type { MemberName } from "../../src/models/members.ts";
 import { fittedRun } from "./_ensembles.ts";
-import { seasonalWalk } from "./_series.ts";
+import { noise, seasonalWalk } from "./_series.ts";
 
 const LENGTH = 240;
 const HORIZON = 12;
@@ -42,12 +42,20 @@ Deno.test("ensembleQuantiles() between slots follows the season's curve, not a s
 });
 
 Deno.test("ensembleQuantiles() widens on beyond the horizon, as a power of the lead", () => {
-  const run = runOf(["structural"]);
-  const width = (lead: number) => at(run, [lead], 0.9)[0]! - at(run, [lead], 0.5)[0]!;
+  const widthsOf = (values: Float64Array) => {
+    const run = runOf(["structural"], values);
+    return (lead: number) => at(run, [lead], 0.9)[0]! - at(run, [lead], 0.5)[0]!;
+  };
+  const errors = noise(LENGTH, 7);
+  const width = widthsOf(errors.map((error, i) => error + 8 * Math.sin(2 * Math.PI * i / 24)));
   const growth = Math.log2(width(2 * HORIZON) / width(HORIZON));
   assert.ok(growth >= 0.1 - 1e-9 && growth <= 0.75 + 1e-9, `${growth}`);
   assert.ok(Math.abs(Math.log2(width(4 * HORIZON) / width(HORIZON)) - 2 * growth) < 1e-6);
-  assert.ok(width(HORIZON) > width(1));
+  const wandering = widthsOf(seasonalWalk(LENGTH, 5));
+  assert.ok(wandering(HORIZON) > wandering(1));
+  // What rises steadily moves farther over long lags, whatever the errors were up to the horizon.
+  const rising = widthsOf(errors.map((error, i) => error + 0.2 * i));
+  assert.ok(rising(4 * HORIZON) > 2 ** 1.5 * rising(HORIZON));
 });
 
 Deno.test("issueWhenDue() issues every stride and lets coverage be kept", () => {
