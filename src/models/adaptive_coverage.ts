@@ -7,9 +7,10 @@
  * quantiles stay finite and ordered. It keeps the long-run share of misses of each side at half of
  * what the level leaves for any sequence of errors, with one exception: a level shift, which every
  * open forecast misses by far, would be repaid with fans far too wide for ten times as long. Misses
- * by more than {@linkcode FAR} half widths raise a factor by {@linkcode FAR_RISE_MAX} at most; room
- * for others comes back with all other targets, three times as fast as those inside lower the
- * factor. Only forecasts that were really issued count, never those of a refit's replay.
+ * by more than {@linkcode FAR} half widths raise a factor by {@linkcode FAR_RISE_MAX} at most, or
+ * by as much of it as a target counts; room for others comes back with all other targets, three
+ * times as fast as those inside lower the factor. Only forecasts that were really issued count,
+ * never those of a refit's replay.
  *
  * It starts from what series before this one asked for (docs/models_that_serve.md): of a stream,
  * errors to come are larger than those that a fan was fitted to, and more so far out; a committee
@@ -46,7 +47,7 @@ export const LOG_FACTOR_AT_ONCE = [0, 0.07] as const;
 const LEARNING_RATE = 0.02;
 /** Half widths beyond which a miss is far. */
 const FAR = 3;
-/** Most that far misses add to a factor's logarithm before others make room. */
+/** Most that far misses that count whole add to a factor's logarithm until others make room. */
 export const FAR_RISE_MAX = 0.1;
 const FAR_RETURN = 3;
 /** Intervals over which their width is averaged. */
@@ -81,7 +82,7 @@ export function adaptiveStart(
 export const TARGET = {
   /** Distance from the centre in half widths of its side: inside from −1 to 1. */
   position: 0,
-  /** What one target counts: neighbouring leads of one origin err together. */
+  /** What one target counts, 1 at most: neighbouring leads of one origin err together. */
   share: 1,
   /** Width of the interval, in the values' units. */
   width: 2,
@@ -137,7 +138,8 @@ function observeSide(
   let step = -fall;
   const risen = farRise[at]!;
   if (beyond > FAR) {
-    step = Math.min(rate * (1 - expected), FAR_RISE_MAX - risen);
+    const room = FAR_RISE_MAX * target[TARGET.share]! - risen;
+    step = Math.min(rate * (1 - expected), Math.max(0, room));
     farRise[at] = risen + step;
   } else {
     if (beyond > 1) step = rate * (1 - expected);
