@@ -44,11 +44,11 @@ const LOG_FACTOR_START = [0.03, 0.09] as const;
 /** The same for a committee at the end of a context that it was put to at once.         [level] */
 export const LOG_FACTOR_AT_ONCE = [0, 0.07] as const;
 
-const LEARNING_RATE = 0.02;
+const LEARNING_RATE = 0.03;
 /** Standard errors from which the share of misses so far is no chance. */
-const HASTE_ERRORS = Number(Deno.env.get('HE')??4);
-/** Where it is none: how far the share of misses is off its own size for targets to count double. */
-const HASTE_UNIT = Number(Deno.env.get('HU')??0.08);
+const HASTE_ERRORS = 5;
+/** How far that share is off, by what it should be, where it is none and targets count once. */
+const HASTE_UNIT = 0.05;
 /** Half widths beyond which a miss is far. */
 const FAR = 3;
 /** Most that far misses that count whole add to a factor's logarithm until others make room. */
@@ -97,7 +97,7 @@ export const TARGET = {
  * What a target counts. More where intervals have held far too many or too few so far, and not by
  * chance: with n targets that count s each, of which a share m missed where q should have,
  *
- *   s · max(1, |m/q − 1| / 0.15)   where (m − q)² > 3² q (1 − q)/(n s),   else s;   1 at most
+ *   min(1, s · max(1, |m/q − 1| / 0.05))   where (m − q)² > 5² q (1 − q)/(n s),   else s
  */
 function countOf({ inside, seen }: AdaptiveState, levelIndex: number, share: number): number {
   const count = seen[levelIndex]!;
