@@ -7,9 +7,10 @@
  * quantiles stay finite and ordered. It keeps the long-run share of misses of each side at half of
  * what the level leaves for any sequence of errors, with one exception: a level shift, which every
  * open forecast misses by far, would be repaid with fans far too wide for ten times as long. Misses
- * by more than {@linkcode FAR} half widths raise a factor by {@linkcode FAR_RISE_MAX} at most; room
- * for others comes back with all other targets, three times as fast as those inside lower the
- * factor. Only forecasts that were really issued count, never those of a refit's replay.
+ * by more than {@linkcode FAR} half widths raise a factor by {@linkcode FAR_RISE_MAX} at most, or
+ * by as much of it as a target counts; room for others comes back with all other targets, three
+ * times as fast as those inside lower the factor. Only forecasts that were really issued count,
+ * never those of a refit's replay.
  *
  * It starts from what series before this one asked for (docs/models_that_serve.md): of a stream,
  * errors to come are larger than those that a fan was fitted to, and more so far out; a committee
@@ -43,10 +44,14 @@ const LOG_FACTOR_START = [0.03, 0.09] as const;
 /** The same for a committee at the end of a context that it was put to at once.         [level] */
 export const LOG_FACTOR_AT_ONCE = [0, 0.07] as const;
 
-const LEARNING_RATE = 0.02;
+const LEARNING_RATE = 0.03;
+/** Standard errors from which the share of misses so far is no chance. */
+const HASTE_ERRORS = 5;
+/** How far that share is off, by what it should be, where it is none and targets count once. */
+const HASTE_UNIT = 0.05;
 /** Half widths beyond which a miss is far. */
 const FAR = 3;
-/** Most that far misses add to a factor's logarithm before others make room. */
+/** Most that far misses that count whole add to a factor's logarithm until others make room. */
 export const FAR_RISE_MAX = 0.1;
 const FAR_RETURN = 3;
 /** Intervals over which their width is averaged. */
@@ -81,12 +86,26 @@ export function adaptiveStart(
 export const TARGET = {
   /** Distance from the centre in half widths of its side: inside from −1 to 1. */
   position: 0,
-  /** What one target counts: neighbouring leads of one origin err together. */
+  /** What one target counts, 1 at most: neighbouring leads of one origin err together. */
   share: 1,
   /** Width of the interval, in the values' units. */
   width: 2,
   size: 3,
 } as const satisfies Record<string, number>;
+
+/**
+ * What a target counts. More where intervals have held far too many or too few so far, and not by
+ * chance: with n targets that count s each, of which a share m missed where q should have,
+ *
+ *   min(1, s · max(1, |m/q − 1| / 0.05))   where (m − q)² > 5² q (1 − q)/(n s),   else s
+ */
+function countOf({ inside, seen }: AdaptiveState, levelIndex: number, share: number): number {
+  const count = seen[levelIndex]!;
+  const wanted = 2 * SIDE_MISSES[levelIndex]!;
+  const off = 1 - inside[levelIndex]! / count - wanted;
+  const isChance = count * share * off * off <= HASTE_ERRORS ** 2 * wanted * (1 - wanted);
+  return isChance ? share : Math.min(1, share * Math.max(1, Math.abs(off) / wanted / HASTE_UNIT));
+}
 
 /** Learns where a target fell beside the interval of a level, and how wide that was. */
 export function adaptiveObserve(
@@ -98,19 +117,21 @@ export function adaptiveObserve(
   const below = levelIndex * SIDES * BUCKETS + bucket;
   const above = below + BUCKETS;
   const { logFactor, farRise, seen, inside, width } = state;
-  const position = target[TARGET.position]!;
   const count = seen[levelIndex]! + 1;
   seen[levelIndex] = count;
-  const isInside = Math.abs(position) <= 1;
+  const isInside = Math.abs(target[TARGET.position]!) <= 1;
   if (isInside) inside[levelIndex] = inside[levelIndex]! + 1;
+  const counts = countOf(state, levelIndex, target[TARGET.share]!);
   if (isInside && farRise[below] === 0 && farRise[above] === 0) {
     // What nearly every target does: both sides fall a little.
-    const fall = LEARNING_RATE * target[TARGET.share]! * SIDE_MISSES[levelIndex]!;
+    const fall = LEARNING_RATE * counts * SIDE_MISSES[levelIndex]!;
     logFactor[below] = heldFactor(logFactor[below]! - fall);
     logFactor[above] = heldFactor(logFactor[above]! - fall);
   } else {
-    observeSide(state, levelIndex, below, -1, target);
-    observeSide(state, levelIndex, above, 1, target);
+    const position = target[TARGET.position]!;
+    const said = { counts, share: target[TARGET.share]! };
+    observeSide(state, levelIndex, below, -position, said);
+    observeSide(state, levelIndex, above, position, said);
   }
   const before = width[levelIndex]!;
   const now = target[TARGET.width]!;
@@ -122,22 +143,22 @@ function heldFactor(log: number): number {
   return log > LOG_FACTOR_MAX ? LOG_FACTOR_MAX : log < LOG_FACTOR_MIN ? LOG_FACTOR_MIN : log;
 }
 
-/** One side of {@linkcode adaptiveObserve}: −1 below the centre, 1 above. */
+/** One side of {@linkcode adaptiveObserve}: how far beyond the centre on it, what that counts. */
 function observeSide(
   { logFactor, farRise }: AdaptiveState,
   levelIndex: number,
   at: number,
-  side: number,
-  target: Float64Array,
+  beyond: number,
+  { counts, share }: { readonly counts: number; readonly share: number },
 ): void {
   const expected = SIDE_MISSES[levelIndex]!;
-  const rate = LEARNING_RATE * target[TARGET.share]!;
+  const rate = LEARNING_RATE * counts;
   const fall = rate * expected;
-  const beyond = side * target[TARGET.position]!;
   let step = -fall;
   const risen = farRise[at]!;
   if (beyond > FAR) {
-    step = Math.min(rate * (1 - expected), FAR_RISE_MAX - risen);
+    const room = FAR_RISE_MAX * share - risen;
+    step = Math.min(LEARNING_RATE * share * (1 - expected), Math.max(0, room));
     farRise[at] = risen + step;
   } else {
     if (beyond > 1) step = rate * (1 - expected);

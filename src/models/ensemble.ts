@@ -155,7 +155,7 @@ export type EnsembleRun = {
   readonly lossWeights: Float64Array;
   /** What is left of a loss after a slot. */
   readonly lossKept: number;
-  /** What a judged target counts: a bucket sees one origin's worth every stride.       [bucket] */
+  /** What a judged target counts: {@linkcode judgedShare}.                              [bucket] */
   readonly judgedShares: Float64Array;
   /** What is told of a target that has come: TARGET.                              [TARGET.size] */
   readonly target: Float64Array;
@@ -219,10 +219,7 @@ export function openEnsemble(state: EnsembleState): EnsembleRun {
       (_, lead) => Math.exp(-(lead + 1) / state.lossHalf),
     ),
     lossKept: lossKept(1, state.lossHalf),
-    judgedShares: Float64Array.from(
-      buckets,
-      ([from, to]) => Math.min(1, liveStride(horizon) / (to - from)),
-    ),
+    judgedShares: Float64Array.from(buckets, ([from, to]) => judgedShare(to - from, horizon)),
     target: new Float64Array(TARGET.size),
     expected: { mean: NaN, deviation: NaN },
     takesSlots: tracks.length > 0 && neural.length === 0 && state.ar === null &&
@@ -461,6 +458,21 @@ function inValueUnits(
   return units.transform === "none"
     ? state.scale * deviation
     : fromTrackUnits(units, toTrackUnits(units, mean) + deviation) - mean;
+}
+
+/**
+ * What a judged target counts in the live correction of its bucket.
+ *
+ *   min(1, stride / leads) / √leads
+ *
+ * A bucket sees one origin's worth every stride. Neighbouring leads of one origin err together, so
+ * that many of them say little more than one: without the root, the far factors of random walks of
+ * 600 values wander by 0.4 of their logarithm at horizon 48, and with it by 0.1.
+ *
+ * @param leads  of the bucket
+ */
+export function judgedShare(leads: number, horizon: number): number {
+  return Math.min(1, liveStride(horizon) / leads) / Math.sqrt(leads);
 }
 
 /** Slots between live origins. */

@@ -15,7 +15,7 @@ import {
 import { stateBytesMax } from "./state_bytes.ts";
 
 /** Version of the members' behaviour; it goes into every model's name and hash. */
-const VERSION = 7;
+const VERSION = 8;
 
 /** The members of the committee, in the order in which ties are broken. */
 const COMMITTEE: readonly MemberName[] = [
@@ -64,7 +64,7 @@ export const NEURAL_MODEL = "neural";
 export const COMMITTEE_NETWORKS: readonly string[] = ["neural_small"];
 
 /** Version of how networks serve. */
-const NEURAL_VERSION = 3;
+const NEURAL_VERSION = 4;
 
 /** Models with networks, by their names: another file is another model. */
 const made = new Map<string, ForecasterModel>();

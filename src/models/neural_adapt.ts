@@ -11,7 +11,10 @@
  * the correction counts, by the running sizes of the errors with it and without it, each taken
  * before its target was learned from:
  *
- *   share = 1 / (1 + (size with / size without)^40)
+ *   share = min(1, seen / 50) · min(1, max(0, 1 − size with / size without) / 0.05)
+ *
+ * So a correction that has not helped yet changes nothing, and one that took a twentieth off the
+ * errors counts in full.
  */
 import { packedDiagonal, rlsStep } from "./packed_rls.ts";
 import { leadGroups } from "./readout.ts";
@@ -49,7 +52,10 @@ const WIND_UP_MAX = 4;
 const CLIP_SIZES = 3;
 const CLIP_WARM_UP = 20;
 const SIZE_MEMORY = 0.998;
-const TRUST_POWER = 40;
+/** Errors from which the sizes are known well enough to go by them. */
+const TRUST_COUNT = 50;
+/** Share of the errors' size that a correction which counts in full took off. */
+const TRUST_GAIN = 0.05;
 
 const PACKED = ADAPT_INPUTS * (ADAPT_INPUTS + 1) / 2;
 
@@ -115,7 +121,8 @@ function product(state: AdaptState, group: number, inputs: ArrayLike<number>, at
 /** How much of the correction is used: more, the more it would have helped so far. */
 function trustOf({ size, plain, seen }: AdaptState, group: number): number {
   if (!(seen[group]! > 0 && plain[group]! > 0)) return 0;
-  return 1 / (1 + (size[group]! / plain[group]!) ** TRUST_POWER);
+  const gain = Math.max(0, 1 - size[group]! / plain[group]!);
+  return Math.min(1, seen[group]! / TRUST_COUNT) * Math.min(1, gain / TRUST_GAIN);
 }
 
 /** The correction at x, in units of the row. */

@@ -9,6 +9,7 @@ import {
   WATCHED_LEVELS,
   widthFactor,
 } from "../../src/models/adaptive_coverage.ts";
+import { bucketOfLead } from "../../src/models/losses.ts";
 import { modelNamed } from "../../src/models/mod.ts";
 import { channel, HOUR_S, noise } from "./_series.ts";
 
@@ -20,17 +21,18 @@ function positionOf(draw: number, lower: number, upper: number): number {
   return draw < 0 ? -draw / lower : draw / upper;
 }
 
-/** {@linkcode adaptiveObserve} of a target that counts whole. */
+/** {@linkcode adaptiveObserve} of a target that counts whole, or its share. */
 function observe(
   state: AdaptiveState,
   levelIndex: number,
   bucket: number,
   position: number,
   width = 1,
+  share = 1,
 ): void {
   const target = new Float64Array(TARGET.size);
   target[TARGET.position] = position;
-  target[TARGET.share] = 1;
+  target[TARGET.share] = share;
   target[TARGET.width] = width;
   adaptiveObserve(state, levelIndex, bucket, target);
 }
@@ -95,14 +97,18 @@ Deno.test("adaptiveObserve() takes the far misses of one event for one", () => {
   const state = adaptiveStart();
   for (let i = 0; i < 100; i++) observe(state, 0, 0, 8);
   assert.ok(Math.abs(grown(state) - FAR_RISE_MAX) < 1e-12, `${grown(state)}`);
-  // 40 targets inside lower the factor by 0.08 and make room for another event.
+  // 40 targets inside lower the factor by 0.12 and make room for another event.
   for (let i = 0; i < 40; i++) observe(state, 0, 0, 0.5);
   for (let i = 0; i < 100; i++) observe(state, 0, 0, Infinity);
-  assert.ok(Math.abs(grown(state) - (2 * FAR_RISE_MAX - 0.08)) < 1e-12, `${grown(state)}`);
+  assert.ok(Math.abs(grown(state) - (2 * FAR_RISE_MAX - 0.12)) < 1e-12, `${grown(state)}`);
+  // Those that count less leave a smaller trace, and never more room than there is.
+  const partly = adaptiveStart();
+  for (let i = 0; i < 100; i++) observe(partly, 0, 0, 8, 1, 0.25);
+  assert.ok(Math.abs(grown(partly) - FAR_RISE_MAX / 4) < 1e-12, `${grown(partly)}`);
   // Near misses count one by one.
   const near = adaptiveStart();
   for (let i = 0; i < 40; i++) observe(near, 0, 0, 2);
-  assert.ok(Math.abs(grown(near) - 40 * 0.018) < 1e-12, `${grown(near)}`);
+  assert.ok(Math.abs(grown(near) - 40 * 0.027) < 1e-12, `${grown(near)}`);
 });
 
 Deno.test("adaptiveObserve() keeps the mean of the first widths, and forgets old ones", () => {
@@ -129,6 +135,45 @@ Deno.test("widthFactor() keeps sides, buckets and levels apart, and interpolates
   assert.equal(moved(0, 0.1), 1);
   const between = moved(1, 0.5 - 0.875 / 2);
   assert.ok(between > 1 && between < moved(1, 0.1));
+});
+
+/** Standard deviation of the live factors' logarithms at the far leads over random walks.     [side] */
+function wanderOf(walks: number, length: number, horizon: number): number[] {
+  const model = modelNamed("structural");
+  const far = horizon - 1;
+  const times = Float64Array.from({ length }, (_, i) => i * HOUR_S);
+  const squares = [0, 0];
+  const bucket = bucketOfLead(horizon)[far]!;
+  for (let walk = 0; walk < walks; walk++) {
+    let level = 0;
+    const values = noise(length, 50 + walk).map((step) => level += step);
+    const state = model.initialState(channel({ horizon }));
+    model.absorb(state, times, values);
+    [0.1, 0.9].forEach((quantile, side) => {
+      const start = widthFactor(adaptiveStart(), bucket, quantile);
+      const moved = Math.log(widthFactor(state.adaptive, bucket, quantile) / start);
+      squares[side] = squares[side]! + moved * moved / walks;
+    });
+  }
+  return squares.map(Math.sqrt);
+}
+
+Deno.test("adaptiveObserve() hastens where intervals have held too few, and not by chance", () => {
+  // Every second target misses on one side, where every tenth should: each counts an eighth.
+  const state = adaptiveStart([-0.6, -0.6]);
+  const grown = [0, 0].map(() => {
+    const before = Math.log(widthFactor(state, 0, 0.9));
+    for (let i = 0; i < 300; i++) observe(state, 0, 0, i % 2 === 0 ? 2 : 0, 1, 1 / 8);
+    return Math.log(widthFactor(state, 0, 0.9)) - before;
+  });
+  const usual = 300 * 0.03 / 8 * (0.5 - 0.1);
+  assert.ok(Math.abs(grown[0]! - usual) < 1e-9, `${grown} ${usual}`);
+  assert.ok(grown[1]! > 3 * usual, `${grown} ${usual}`);
+});
+
+Deno.test("live factors at far leads do not follow the luck of a few origins", () => {
+  // Of 600 values there are 12 horizons: counted whole, their leads move the factors by 0.4.
+  for (const wander of wanderOf(12, 600, 48)) assert.ok(wander > 0 && wander < 0.2, `${wander}`);
 });
 
 const DAY = 24;

@@ -5,6 +5,7 @@ import {
   ensembleObserveSlots,
   type EnsembleRun,
   expectation,
+  judgedShare,
   newestSlot,
 } from "../../src/models/ensemble.ts";
 import { forecastFromNewest, issueWhenDue } from "../../src/models/ensemble_forecast.ts";
@@ -128,4 +129,11 @@ Deno.test("expectation() is the reference's one-step forecast, with a scale", ()
     assert.ok(Math.abs(mean - (run.state.location + run.state.scale * point)) < 1e-5);
     assert.ok(deviation > 0 && deviation < 30);
   }
+});
+
+Deno.test("judgedShare() gives a bucket one origin's worth a stride, by the root of its leads", () => {
+  assert.equal(judgedShare(1, 1), 1);
+  // A near bucket is told less than one origin a stride, a far one more.
+  assert.equal(judgedShare(4, 48), 1 / 2);
+  assert.equal(judgedShare(36, 48), 12 / 36 / 6);
 });

@@ -35,7 +35,13 @@ Deno.test("adaptLearn() learns which candidate a stream follows, in the group of
 });
 
 Deno.test("a correction that does not help counts for little, and one from few targets too", () => {
-  assert.ok(Math.abs(adaptCorrection(learned(0, 3000), 1, PROBE, 0)) < 0.03);
+  assert.ok(Math.abs(adaptCorrection(learned(0, 3000), 1, PROBE, 0)) < 0.01);
+  const state = learned(0.6, 500);
+  const earned = adaptCorrection(state, 1, PROBE, 0);
+  state.size[1] = 0.975 * state.plain[1]!;
+  assert.ok(Math.abs(adaptCorrection(state, 1, PROBE, 0) / earned - 0.5) < 1e-9);
+  state.size[1] = state.plain[1]!;
+  assert.equal(adaptCorrection(state, 1, PROBE, 0), 0);
   assert.ok(Math.abs(adaptCorrection(learned(0.6, 20), 1, PROBE, 0)) < 0.05);
 });
 
