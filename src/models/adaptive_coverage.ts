@@ -90,7 +90,9 @@ export const TARGET = {
   share: 1,
   /** Width of the interval, in the values' units. */
   width: 2,
-  size: 3,
+  /** What it counts after all: written by {@linkcode adaptiveObserve}. */
+  counts: 3,
+  size: 4,
 } as const satisfies Record<string, number>;
 
 /**
@@ -122,16 +124,15 @@ export function adaptiveObserve(
   const isInside = Math.abs(target[TARGET.position]!) <= 1;
   if (isInside) inside[levelIndex] = inside[levelIndex]! + 1;
   const counts = countOf(state, levelIndex, target[TARGET.share]!);
+  target[TARGET.counts] = counts;
   if (isInside && farRise[below] === 0 && farRise[above] === 0) {
     // What nearly every target does: both sides fall a little.
     const fall = LEARNING_RATE * counts * SIDE_MISSES[levelIndex]!;
     logFactor[below] = heldFactor(logFactor[below]! - fall);
     logFactor[above] = heldFactor(logFactor[above]! - fall);
   } else {
-    const position = target[TARGET.position]!;
-    const said = { counts, share: target[TARGET.share]! };
-    observeSide(state, levelIndex, below, -position, said);
-    observeSide(state, levelIndex, above, position, said);
+    observeSide(state, levelIndex, below, -1, target);
+    observeSide(state, levelIndex, above, 1, target);
   }
   const before = width[levelIndex]!;
   const now = target[TARGET.width]!;
@@ -143,17 +144,19 @@ function heldFactor(log: number): number {
   return log > LOG_FACTOR_MAX ? LOG_FACTOR_MAX : log < LOG_FACTOR_MIN ? LOG_FACTOR_MIN : log;
 }
 
-/** One side of {@linkcode adaptiveObserve}: how far beyond the centre on it, what that counts. */
+/** One side of {@linkcode adaptiveObserve}: −1 below the centre, 1 above. */
 function observeSide(
   { logFactor, farRise }: AdaptiveState,
   levelIndex: number,
   at: number,
-  beyond: number,
-  { counts, share }: { readonly counts: number; readonly share: number },
+  side: number,
+  target: Float64Array,
 ): void {
   const expected = SIDE_MISSES[levelIndex]!;
-  const rate = LEARNING_RATE * counts;
+  const share = target[TARGET.share]!;
+  const rate = LEARNING_RATE * target[TARGET.counts]!;
   const fall = rate * expected;
+  const beyond = side * target[TARGET.position]!;
   let step = -fall;
   const risen = farRise[at]!;
   if (beyond > FAR) {
