@@ -467,7 +467,7 @@ function inValueUnits(
  *
  * A bucket sees one origin's worth every stride. Neighbouring leads of one origin err together, so
  * that many of them say little more than one: without the root, the far factors of random walks of
- * 600 values wander by 0.4 of their logarithm at horizon 48, and with it by 0.1.
+ * 600 values wander by 0.4 of their logarithm at horizon 48, and with it by less than 0.2.
  *
  * @param leads  of the bucket
  */
