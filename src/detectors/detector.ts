@@ -56,12 +56,13 @@ export const REASONS = [
 /** One of {@linkcode REASONS}. */
 export type Reason = typeof REASONS[number];
 
-/** What is known of an event when its alarm opens, and when it is over. */
+/** What is known of an event when its alarm opens, is revised, and when it is over. */
 export interface FlagEvent {
   /** Sample of the call at which this is said. */
   readonly index: number;
-  readonly phase: "open" | "end";
-  /** Counts the alarms of a stream from 0; the end has the number of its opening. */
+  /** An alarm is revised where its reason turns out to be another one. */
+  readonly phase: "open" | "revised" | "end";
+  /** Counts the alarms of a stream from 0; the others have the number of their opening. */
   readonly number: number;
   /** When the alarm opened, in seconds since the stream's epoch. */
   readonly openedS: number;

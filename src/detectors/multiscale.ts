@@ -20,6 +20,7 @@ import {
   type Moment,
   openTrack,
   raiseTrack,
+  reviseTrack,
 } from "./_helpers/event_track.ts";
 import {
   endFaults,
@@ -50,7 +51,15 @@ import {
   initialHidden,
   revealHidden,
 } from "./_helpers/hidden_event.ts";
-import { finalReason, reasonOf } from "./_helpers/reason.ts";
+import { reasonOf } from "./_helpers/reason.ts";
+import {
+  type ChangeWatch,
+  initialWatch,
+  isEcho,
+  openWatch,
+  reviewAlarm,
+} from "./_helpers/change_watch.ts";
+import { isSeasonGateOpen, type SeasonState } from "./_helpers/season.ts";
 import {
   initialPeriod,
   isPeriodSettled,
@@ -63,6 +72,7 @@ import {
   type Detector,
   type FlagEvent,
   type FlagOptions,
+  type Reason,
 } from "./detector.ts";
 
 /** Packed bytes of one channel and of the rest, with room for names; a law holds them. */
@@ -75,6 +85,7 @@ export type MultiscaleState = {
   readonly period: PeriodState;
   readonly flag: FlagState;
   readonly track: EventTrack;
+  readonly watch: ChangeWatch;
   readonly hidden: HiddenEvent;
   readonly faults: FaultState;
   /** Alarms so far. */
@@ -214,6 +225,7 @@ function followHidden(state: MultiscaleState, moment: Moment, events: FlagEvent[
   holdFlag(state.flag);
   const opening = { surprise, score, reason: "level" as const, channels: [channel] };
   events.push(openTrack(track, opening, moment, state.counter));
+  watchAlarm(state);
   return surprise;
 }
 
@@ -235,10 +247,7 @@ function followAlarm(
   // Where each repetition is to be told, it is not to make its own tail heavy either.
   const shape = isLearned && isRise(stage, fused) ? heaviestShape(state.channels, known) : 0;
   stepFlag(stage, fused, { threshold, isLearned, shape }, step);
-  if (step.ended && track.isOpen) {
-    track.reason = finalReason(track.reason, track);
-    events.push(endTrack(track, moment.index));
-  }
+  followOpen(state, step.ended, moment, events);
   if (track.isOpen) {
     track.score = Math.max(track.score, score);
     track.samples++;
@@ -253,18 +262,61 @@ function followAlarm(
   if (loudest === undefined) return 0;
   const reason = reasonOf(evidence[loudest]!);
   const isShown = !isTold(state.faults, loudest, reason) &&
+    !isEchoed(state, loudest, reason) &&
     Math.abs(evidence[loudest]!.effect) >= options.effectMin &&
     isCool(track, moment.timeS, options);
   // The stage has told its event all the same, so that it does not open later in its fall.
   if (!isShown) {
+    if (track.isOpen) raiseTrack(track, step.flag, moment.timeS);
     if (isFaulty(state.faults, loudest)) {
       hideEvent(state.hidden, { channel: loudest, surprise: step.flag, score });
     }
     return 0;
   }
   const opening = { surprise: step.flag, score, reason, channels };
+  // An alarm that is held only because its change goes on gives way to what is more than that.
+  if (track.isOpen) events.push(endTrack(track, moment.index));
   events.push(openTrack(track, opening, moment, state.counter));
+  watchAlarm(state);
   return step.flag;
+}
+
+/** Watches the alarm that has just opened. */
+function watchAlarm({ watch, track, channels }: MultiscaleState): void {
+  const [channel] = track.channels;
+  const { season } = channels[channel!]!;
+  const length = isSeasonGateOpen(season) ? season.length : 0;
+  openWatch(watch, { channel: channel!, tick: season.tick, length, reason: track.reason });
+}
+
+/** The channel of the watched alarm; null where it has no sample. */
+function watched({ watch, channels }: MultiscaleState): SeasonState | null {
+  if (watch.channel < 0 || !evidence[watch.channel]!.isPresent) return null;
+  const { season, faults } = channels[watch.channel]!;
+  // What a value that stands still does is no change of the level or the season.
+  if (faults.isStuck) watch.channel = -1;
+  return faults.isStuck ? null : season;
+}
+
+/** Revises the open alarm, and ends it where it is over. */
+function followOpen(
+  state: MultiscaleState,
+  isQuiet: boolean,
+  { index }: Moment,
+  events: FlagEvent[],
+): void {
+  const { watch, track } = state;
+  if (!track.isOpen) return;
+  const { reason } = track;
+  const isOver = reviewAlarm(watch, track, watched(state), isQuiet);
+  if (isOver) events.push(endTrack(track, index));
+  else if (track.reason !== reason) events.push(reviseTrack(track, index));
+}
+
+/** True where an alarm would only tell what a change before has left behind. */
+function isEchoed(state: MultiscaleState, channel: number, reason: Reason): boolean {
+  const season = watched(state);
+  return season !== null && state.watch.channel === channel && isEcho(state.watch, season, reason);
 }
 
 const fault: FaultStep = { stuck: 0, silent: 0, quiet: 0 };
@@ -330,8 +382,11 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
     });
     const surprise = Math.max(...surprises);
     if (!(surprise >= threshold)) continue;
-    const begun = [...surprises.keys()].filter((c) => surprises[c]! >= threshold)
+    const begun = [...surprises.keys()].filter((c) =>
+      surprises[c]! >= threshold && !(kind === "season" && isEchoed(state, c, kind))
+    )
       .sort((a, b) => surprises[b]! - surprises[a]! || a - b);
+    if (begun.length === 0) continue;
     const { spectrum } = channels[begun[0]!]!;
     const bandHz = kind === "spectrum" ? oddBandHz(spectrum!, period.periodS) : undefined;
     const begins = { kind, surprise, channels: begun, bandHz };
@@ -353,7 +408,7 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
  * most of it past patterns and the ring in which the season is searched.
  */
 export const multiscale: Detector<MultiscaleState> = {
-  name: "multiscale/7",
+  name: "multiscale/8",
   gracePeriod: GRACE_PERIOD,
   stateBytesMax: (channels) => STREAM_BYTES_MAX + channels * CHANNEL_BYTES_MAX,
 
@@ -362,6 +417,7 @@ export const multiscale: Detector<MultiscaleState> = {
     period: initialPeriod(),
     flag: initialFlag(),
     track: initialTrack(),
+    watch: initialWatch(),
     hidden: initialHidden(),
     faults: initialFaults(),
     counter: { events: 0 },

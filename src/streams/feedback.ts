@@ -3,7 +3,9 @@ import type { FlagEvent } from "../detectors/detector.ts";
 /**
  * What people said of a stream's alarms, and what follows from it. A kind of event that was fine
  * (the same reason, the same loudest channel) opens no alarm any more, unless it is ten times rarer
- * than the rarest that was fine: where that shows only after it opened, it is told when it ends.
+ * than the rarest that was fine: where that shows only after it opened, it is told when it ends. An
+ * alarm whose reason was revised is of both kinds; an event that is muted is told where its reason
+ * turns out to be another one that was not fine.
  *
  * What is told is a pure function of the samples in order and of the feedback at its place among
  * them.
@@ -22,7 +24,9 @@ const RARER = 0.1;
 /** What is remembered of an alarm. */
 export type ToldAlarm = {
   readonly number: number;
+  /** With which it opened, and with which it was told last. */
   readonly reason: string;
+  lastReason: string;
   /** Name of the loudest channel; empty where all spoke. */
   readonly channel: string;
   /** Smallest chance so far. */
@@ -54,7 +58,7 @@ export function initialFeedback(): FeedbackState {
   return { count: 0, told: [], fine: [], muted: [] };
 }
 
-const isOfKind = (kind: FineKind, { reason, channel }: FineKind | ToldAlarm) =>
+const isOfKind = (kind: FineKind, reason: string, channel: string) =>
   kind.reason === reason && kind.channel === channel;
 
 /**
@@ -65,12 +69,14 @@ export function takeFeedback(state: FeedbackState, { number, isFine }: Feedback)
   state.count++;
   const alarm = state.told.find((told) => told.number === number);
   if (alarm === undefined) return;
-  const known = state.fine.find((kind) => isOfKind(kind, alarm));
-  state.fine = state.fine.filter((kind) => kind !== known);
-  if (!isFine) return;
-  const p = Math.min(alarm.p, known?.p ?? 1);
-  state.fine.push({ reason: alarm.reason, channel: alarm.channel, p });
-  if (state.fine.length > FINE_KINDS_MAX) state.fine.shift();
+  for (const reason of new Set([alarm.reason, alarm.lastReason])) {
+    const known = state.fine.find((kind) => isOfKind(kind, reason, alarm.channel));
+    state.fine = state.fine.filter((kind) => kind !== known);
+    if (!isFine) continue;
+    const p = Math.min(alarm.p, known?.p ?? 1);
+    state.fine.push({ reason, channel: alarm.channel, p });
+    if (state.fine.length > FINE_KINDS_MAX) state.fine.shift();
+  }
 }
 
 /** The alarm of a number, while it is remembered. */
@@ -93,23 +99,31 @@ export function tellEvents(
     const { number, p, reason, phase } = event;
     if (phase === "open") {
       const channel = channels[event.channels[0] ?? -1] ?? "";
-      const alarm = { number, reason, channel, p };
-      const isMuted = state.fine.some((kind) => isOfKind(kind, alarm) && p > RARER * kind.p);
+      const alarm = { number, reason, lastReason: reason, channel, p };
+      const isMuted = isFine(state, alarm);
       remember(isMuted ? state.muted : state.told, alarm);
       return isMuted ? [] : [event];
     }
     const muted = state.muted.find((alarm) => alarm.number === number);
     if (muted === undefined) {
       const told = recallAlarm(state, number);
-      if (told !== null) told.p = Math.min(told.p, p);
+      if (told !== null) Object.assign(told, { p: Math.min(told.p, p), lastReason: reason });
       return [event];
     }
-    state.muted = state.muted.filter((alarm) => alarm !== muted);
-    const fine = state.fine.find((kind) => isOfKind(kind, muted));
-    if (fine !== undefined && p > RARER * fine.p) return [];
-    remember(state.told, { ...muted, p });
-    return [{ ...event, phase: "open" as const }, event];
+    const isEnd = phase === "end";
+    const now = { ...muted, lastReason: reason, p };
+    const isStillFine = isFine(state, now);
+    if (isEnd || !isStillFine) state.muted = state.muted.filter((alarm) => alarm !== muted);
+    if (isStillFine) return [];
+    remember(state.told, now);
+    const opening = { ...event, phase: "open" as const };
+    return isEnd ? [opening, event] : [opening];
   });
+}
+
+/** True where an alarm is of a kind that was fine, and not much rarer. */
+function isFine({ fine }: FeedbackState, { lastReason, channel, p }: ToldAlarm): boolean {
+  return fine.some((kind) => isOfKind(kind, lastReason, channel) && p > RARER * kind.p);
 }
 
 function remember(alarms: ToldAlarm[], alarm: ToldAlarm): void {

@@ -185,11 +185,11 @@ for (const detector of detectors) {
       const wave = (i: number) => Math.sin(2 * Math.PI * i / 96);
       const changed = clean.map((x, i) => (i < 4000 ? x : x + 8 * wave(i)));
       const [before, after] = [clean, changed].map((values) =>
-        openings(detect(detector, [noise(6000, seed + 50), values]).events)
+        detect(detector, [noise(6000, seed + 50), values]).events
           .filter(({ reason }) => reason === "season")
       );
       assert.deepEqual(before, []);
-      assert.equal(after!.length, 1, `seed ${seed}`);
+      assert.equal(new Set(after!.map(({ number }) => number)).size, 1, `seed ${seed}`);
       const [{ index, channels }] = after as [FlagEvent];
       assert.ok(index > 4000 && index <= 4000 + 5 * 96);
       assert.deepEqual(channels, [1]);

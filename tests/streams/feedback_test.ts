@@ -82,3 +82,32 @@ Deno.test("recallAlarm() knows the last alarms", () => {
   assert.equal(recallAlarm(state, 0), null);
   assert.equal(recallAlarm(state, 1)!.channel, "a");
 });
+
+Deno.test("tellEvents() tells a muted event whose reason turns out to be one that was not fine", () => {
+  const state = withFine();
+  assert.deepEqual(phases(state, event(1), event(1, { phase: "revised", reason: "season" })), [
+    "open",
+  ]);
+  assert.deepEqual(phases(state, event(1, { phase: "end", reason: "season" })), ["end"]);
+  assert.equal(recallAlarm(state, 1)!.lastReason, "season");
+  assert.deepEqual(phases(state, event(2), event(2, { phase: "end", reason: "season" })), [
+    "open",
+    "end",
+  ]);
+});
+
+Deno.test("takeFeedback() means the reason that an alarm opened with, and the revised one", () => {
+  const state = initialFeedback();
+  const revised = { phase: "revised", reason: "level" } as const;
+  assert.deepEqual(phases(state, event(0, { reason: "spike" }), event(0, revised)), [
+    "open",
+    "revised",
+  ]);
+  takeFeedback(state, { number: 0, isFine: true });
+  assert.deepEqual(state.fine.map(({ reason }) => reason), ["spike", "level"]);
+  const again = [event(1, { reason: "spike" }), event(1, revised), event(1, { phase: "end" })];
+  assert.deepEqual(phases(state, ...again), []);
+  assert.deepEqual(state.muted, []);
+  takeFeedback(state, { number: 0, isFine: false });
+  assert.deepEqual(state.fine, []);
+});

@@ -98,6 +98,11 @@ export function endTrack(track: EventTrack, index: number): FlagEvent {
   return eventOf(track, "end", index);
 }
 
+/** Tells that an open alarm has another reason than it was told with. */
+export function reviseTrack(track: EventTrack, index: number): FlagEvent {
+  return eventOf(track, "revised", index);
+}
+
 function eventOf(track: EventTrack, phase: FlagEvent["phase"], index: number): FlagEvent {
   const { number, openedS, peakS, peak, score, reason, channels, bandHz } = track;
   return {

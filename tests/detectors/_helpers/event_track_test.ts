@@ -5,6 +5,7 @@ import {
   isCool,
   openTrack,
   raiseTrack,
+  reviseTrack,
 } from "../../../src/detectors/_helpers/event_track.ts";
 import { DEFAULT_FLAG_OPTIONS } from "../../../src/detectors/detector.ts";
 
@@ -30,4 +31,13 @@ Deno.test("isCool() holds back what comes soon after an alarm", () => {
   assert.ok(!isCool(track, 159, options));
   assert.ok(isCool(track, 160, options));
   assert.ok(isCool(track, 101, DEFAULT_FLAG_OPTIONS));
+});
+
+Deno.test("reviseTrack() tells an open alarm under its number with its reason of now", () => {
+  const track = initialTrack();
+  openTrack(track, OPENING, { index: 0, timeS: 100 }, { events: 7 });
+  track.reason = "level";
+  const { phase, number, index, reason, openedS } = reviseTrack(track, 4);
+  assert.deepEqual([phase, number, index, reason, openedS], ["revised", 7, 4, "level", 100]);
+  assert.ok(track.isOpen);
 });

@@ -3,12 +3,15 @@ import { cpus } from "node:os";
 import { writeAtomic } from "../../../service/atomic_file.ts";
 import { codeHash } from "../code_hash.ts";
 import { textOf } from "../store.ts";
+import { measureChanges } from "./changes.ts";
 import { ONLINE_DETECTORS } from "./detectors.ts";
 import { type LabelledSeries, labelledSeries } from "./labelled.ts";
 import { measureDetector } from "./measure.ts";
 import type { DetectionRecord } from "./page.ts";
 
 const HASH_DIGITS = 16;
+/** Streams of each kind that changes. */
+const CHANGED_STREAMS = 8;
 
 function pathOf(results: string): string {
   return `${results}/detection.json`;
@@ -40,13 +43,16 @@ export async function measureDetection(given: {
     given.onProgress(i + 1);
     return figures;
   });
-  const code = await codeHash([new URL("./measure.ts", import.meta.url)]);
+  const code = await codeHash(
+    ["./measure.ts", "./changes.ts"].map((file) => new URL(file, import.meta.url)),
+  );
   const record: DetectionRecord = {
     code: code.slice(0, HASH_DIGITS),
     commit: given.commit,
     machine: `${cpus()[0]?.model ?? "unknown"} x${cpus().length}`,
     date: new Date().toISOString(),
     detectors,
+    changes: measureChanges(CHANGED_STREAMS),
   };
   await Deno.mkdir(given.results, { recursive: true });
   const text = `${JSON.stringify(record, null, 1)}\n`;

@@ -64,6 +64,36 @@ Deno.test("detectionPage() says goals, totals, sets, alarms and false alarms", (
   assert.match(text, /\| kpi \| 3 of 4 \/ 0\.50 \/ 2\.50 \/ 4 \|/);
 });
 
+Deno.test("detectionPage() pools changes over the streams with a season, and those without", () => {
+  const change = {
+    base: "noise",
+    hasSeason: false,
+    change: "shift",
+    streams: 8,
+    right: 6,
+    alarms: 9,
+    reasons: { level: 6, drift: 1 },
+    delays: [0, 1, 2, 3, 4, 5, 6],
+    rightDelays: [4, 5, 6, 7, 8, 9],
+  };
+  const record = { code: "c", commit: "abc", machine: "box", date: "2026-01-02T00:00:00Z" };
+  const text = detectionPage({
+    ...record,
+    detectors: [figures],
+    changes: [
+      change,
+      { ...change, base: "walk", delays: [9], rightDelays: [] },
+      { ...change, change: "other season", hasSeason: true, delays: [], rightDelays: [], right: 0 },
+    ],
+  });
+  const rows = [
+    "| shift | 8 of 16 / 12 / 18 / 4 / 7 | – |",
+    "| other season | – | 0 of 8 / 0 / 9 / – / – |",
+  ];
+  for (const row of rows) assert.ok(text.includes(row), `${row}\n${text}`);
+  assert.ok(!detectionPage({ ...record, detectors: [figures] }).includes("Changes that last"));
+});
+
 Deno.test("detectionPage() says where nothing was measured", () => {
   assert.ok(detectionPage(null).endsWith("_Nothing is measured._\n"));
 });
