@@ -8,10 +8,10 @@ import type { Season } from "./season.ts";
  *   x(u + dt) = exp(lambda·dt)·x(u) + g·z,   lambda = −1/tau + i·omega
  *
  * Real modes are exponentially weighted means, g = 1 − exp(−dt/tau); damped harmonics of the
- * season have tau = 2 seasons and g = 2 (1 − exp(−dt/tau)). Any dt is exact. An innovation is that of
- * one slot, and those of slots without a sample are expected to be 0: its dt in g is 1 at most, or
- * the one after a gap would stand for all of the gap. Beside them stands a
- * short LegT window (`delay_memory.ts`), from which the newest delays can be read.
+ * season have tau = 2 seasons and g = 2 (1 − exp(−dt/tau)). Any dt is exact. An innovation is that
+ * of one slot, and those of slots without a sample are expected to be 0: its dt in g is 1 at most,
+ * or the one after a gap would stand for all of the gap. Beside them stands a short LegT window
+ * (`delay_memory.ts`), from which the newest delays can be read.
  */
 export type BankState = {
   /** Means of the innovations.                                                  [innovation tau] */
