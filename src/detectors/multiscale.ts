@@ -262,7 +262,7 @@ function followAlarm(
   if (loudest === undefined) return 0;
   const reason = reasonOf(evidence[loudest]!);
   const isShown = !isTold(state.faults, loudest, reason) &&
-    !isEchoed(state, loudest, reason) &&
+    !isEchoed(state, loudest) &&
     Math.abs(evidence[loudest]!.effect) >= options.effectMin &&
     isCool(track, moment.timeS, options);
   // The stage has told its event all the same, so that it does not open later in its fall.
@@ -314,9 +314,9 @@ function followOpen(
 }
 
 /** True where an alarm would only tell what a change before has left behind. */
-function isEchoed(state: MultiscaleState, channel: number, reason: Reason): boolean {
+function isEchoed(state: MultiscaleState, channel: number): boolean {
   const season = watched(state);
-  return season !== null && state.watch.channel === channel && isEcho(state.watch, season, reason);
+  return season !== null && state.watch.channel === channel && isEcho(state.watch, season);
 }
 
 const fault: FaultStep = { stuck: 0, silent: 0, quiet: 0 };
@@ -383,7 +383,7 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
     const surprise = Math.max(...surprises);
     if (!(surprise >= threshold)) continue;
     const begun = [...surprises.keys()].filter((c) =>
-      surprises[c]! >= threshold && !(kind === "season" && isEchoed(state, c, kind))
+      surprises[c]! >= threshold && !(kind === "season" && isEchoed(state, c))
     )
       .sort((a, b) => surprises[b]! - surprises[a]! || a - b);
     if (begun.length === 0) continue;

@@ -20,6 +20,8 @@ const SEASON_MIN = 12;
 const LENGTH_SLIP = 2;
 const CORRELATION_MAX = 0.95;
 const CUT = 5;
+/** Deviations from which a sample is far away. */
+const FAR = 1.5;
 /** A normal distribution's standard deviation is so many times its mean deviation. */
 const MEAN_DEVIATION_TO_SD = 1.2533;
 
@@ -146,4 +148,30 @@ export function changeSize(ring: Float32Array, place: ChangePlace, from: number)
   let sum = 0;
   for (let at = from; at <= place.tick; at++) sum += residualAt(ring, at) ** 2;
   return Math.sqrt(sum / (place.tick - from + 1));
+}
+
+/** Standard deviation of what the past leaves of its cycles. */
+function pastDeviation(): number {
+  return Math.sqrt(past.variance / (1 - past.rho * past.rho));
+}
+
+/**
+ * Share of the samples `[from, tick]` that are further than 1.5 deviations from those before the
+ * change; 0 where too little is known of these.
+ */
+export function farShare(ring: Float32Array, place: ChangePlace, from: number): number {
+  if (findPast(ring, place) === 0) return 0;
+  const far = FAR * pastDeviation();
+  let count = 0;
+  for (let at = from; at <= place.tick; at++) if (Math.abs(residualAt(ring, at)) > far) count++;
+  return count / (place.tick - from + 1);
+}
+
+/** True where the last sample is further than 5 deviations from the mean of so many before it. */
+export function isFresh(ring: Float32Array, place: ChangePlace, window: number): boolean {
+  if (findPast(ring, place) === 0) return true;
+  const { tick } = place;
+  let mean = 0;
+  for (let at = tick - window; at < tick; at++) mean += residualAt(ring, at) / window;
+  return Math.abs(residualAt(ring, tick) - mean) > CUT * pastDeviation();
 }
