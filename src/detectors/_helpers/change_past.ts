@@ -22,6 +22,9 @@ const CORRELATION_MAX = 0.95;
 const CUT = 5;
 /** Deviations from which a sample is far away. */
 const FAR = 1.5;
+/** Least shift of a level in deviations, and largest correlation of neighbours. */
+const SHIFT_MIN = 3;
+const SHIFT_RHO_MAX = 0.9;
 /** A normal distribution's standard deviation is so many times its mean deviation. */
 const MEAN_DEVIATION_TO_SD = 1.2533;
 
@@ -174,4 +177,19 @@ export function isFresh(ring: Float32Array, place: ChangePlace, window: number):
   let mean = 0;
   for (let at = tick - window; at < tick; at++) mean += residualAt(ring, at) / window;
   return Math.abs(residualAt(ring, tick) - mean) > CUT * pastDeviation();
+}
+
+/**
+ * How far the level is from that before the change: the median of the second half of the samples
+ * since the alarm. 0 where that is less than 3 deviations or too little is known, and where
+ * neighbours go together so closely that no level is for good.
+ */
+export function levelShift(ring: Float32Array, place: ChangePlace): number {
+  const { since, tick } = place;
+  if (findPast(ring, place) === 0 || past.rho > SHIFT_RHO_MAX) return 0;
+  const from = Math.max(since, tick - PAST_MAX + 1, since + ((tick - since) >> 1));
+  const last = sorted.subarray(0, tick - from + 1);
+  for (let i = 0; i < last.length; i++) last[i] = residualAt(ring, from + i);
+  const shift = last.sort()[last.length >> 1]!;
+  return Math.abs(shift) < SHIFT_MIN * pastDeviation() ? 0 : shift;
 }
