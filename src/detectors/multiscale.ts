@@ -41,6 +41,7 @@ import {
   holdFlag,
   initialFlag,
   isRise,
+  settleFlag,
   stepFlag,
   surpriseOf,
 } from "./_helpers/flag_stage.ts";
@@ -52,6 +53,7 @@ import {
   revealHidden,
 } from "./_helpers/hidden_event.ts";
 import { reasonOf } from "./_helpers/reason.ts";
+import { keepChannel, type KeptChannel, rebaseChannel } from "./_helpers/rebase.ts";
 import {
   type ChangeWatch,
   initialWatch,
@@ -72,12 +74,11 @@ import {
   type Detector,
   type FlagEvent,
   type FlagOptions,
-  type Reason,
 } from "./detector.ts";
 
 /** Packed bytes of one channel and of the rest, with room for names; a law holds them. */
 const CHANNEL_BYTES_MAX = 36_000;
-const STREAM_BYTES_MAX = 4_000;
+const STREAM_BYTES_MAX = 16_000;
 
 /** State of the multi-scale detector. */
 export type MultiscaleState = {
@@ -86,6 +87,8 @@ export type MultiscaleState = {
   readonly flag: FlagState;
   readonly track: EventTrack;
   readonly watch: ChangeWatch;
+  /** The watched channel as it was when its alarm opened; null while none is open. */
+  kept: KeptChannel | null;
   readonly hidden: HiddenEvent;
   readonly faults: FaultState;
   /** Alarms so far. */
@@ -262,7 +265,7 @@ function followAlarm(
   if (loudest === undefined) return 0;
   const reason = reasonOf(evidence[loudest]!);
   const isShown = !isTold(state.faults, loudest, reason) &&
-    !isEchoed(state, loudest, reason) &&
+    !isEchoed(state, loudest) &&
     Math.abs(evidence[loudest]!.effect) >= options.effectMin &&
     isCool(track, moment.timeS, options);
   // The stage has told its event all the same, so that it does not open later in its fall.
@@ -282,8 +285,10 @@ function followAlarm(
 }
 
 /** Watches the alarm that has just opened. */
-function watchAlarm({ watch, track, channels }: MultiscaleState): void {
+function watchAlarm(state: MultiscaleState): void {
+  const { watch, track, channels } = state;
   const [channel] = track.channels;
+  state.kept = keepChannel(channels[channel!]!);
   const { season } = channels[channel!]!;
   const length = isSeasonGateOpen(season) ? season.length : 0;
   openWatch(watch, { channel: channel!, tick: season.tick, length, reason: track.reason });
@@ -309,14 +314,28 @@ function followOpen(
   if (!track.isOpen) return;
   const { reason } = track;
   const isOver = reviewAlarm(watch, track, watched(state), isQuiet);
+  if (isOver) settleLevel(state);
   if (isOver) events.push(endTrack(track, index));
   else if (track.reason !== reason) events.push(reviseTrack(track, index));
 }
 
+/** Looks at the channel from its new level, where the alarm that is over was one of that. */
+function settleLevel(state: MultiscaleState): void {
+  const { watch, kept, channels, track, flag } = state;
+  state.kept = null;
+  // It goes on where it echoes.
+  if (kept === null || track.reason !== "level" || watch.until === 0 || watch.channel < 0) return;
+  const channel = channels[watch.channel]!;
+  const { tick } = channel.season;
+  if (!rebaseChannel(channel, kept, { since: watch.since, tick, length: watch.length })) return;
+  settleFlag(flag);
+  Object.assign(watch, initialWatch());
+}
+
 /** True where an alarm would only tell what a change before has left behind. */
-function isEchoed(state: MultiscaleState, channel: number, reason: Reason): boolean {
+function isEchoed(state: MultiscaleState, channel: number): boolean {
   const season = watched(state);
-  return season !== null && state.watch.channel === channel && isEcho(state.watch, season, reason);
+  return season !== null && state.watch.channel === channel && isEcho(state.watch, season);
 }
 
 const fault: FaultStep = { stuck: 0, silent: 0, quiet: 0 };
@@ -383,7 +402,7 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
     const surprise = Math.max(...surprises);
     if (!(surprise >= threshold)) continue;
     const begun = [...surprises.keys()].filter((c) =>
-      surprises[c]! >= threshold && !(kind === "season" && isEchoed(state, c, kind))
+      surprises[c]! >= threshold && !(kind === "season" && isEchoed(state, c))
     )
       .sort((a, b) => surprises[b]! - surprises[a]! || a - b);
     if (begun.length === 0) continue;
@@ -405,7 +424,8 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
  *              or 0.3 (u_level + u_distance)
  *
  * Over several channels the largest u counts, part by part. The state keeps about 31 KB a channel,
- * most of it past patterns and the ring in which the season is searched.
+ * most of it past patterns and the ring in which the season is searched, and 9 KB more a stream
+ * while an alarm is open.
  */
 export const multiscale: Detector<MultiscaleState> = {
   name: "multiscale/8",
@@ -418,6 +438,7 @@ export const multiscale: Detector<MultiscaleState> = {
     flag: initialFlag(),
     track: initialTrack(),
     watch: initialWatch(),
+    kept: null,
     hidden: initialHidden(),
     faults: initialFaults(),
     counter: { events: 0 },
@@ -432,7 +453,10 @@ export const multiscale: Detector<MultiscaleState> = {
     ],
   }),
 
-  forgetTails: (state, channel) => forgetTails(state.channels[channel]!),
+  forgetTails(state, channel) {
+    forgetTails(state.channels[channel]!);
+    if (state.watch.channel === channel) state.kept = null;
+  },
 
   absorb(state, timesS, values, out) {
     for (let i = 0; i < timesS.length; i++) {

@@ -59,12 +59,6 @@ const FEWER: Record<string, Record<string, number>> = {
   "two spikes long before": { "a variance four times the usual deviation": 5, "a drift": 5 },
   // It is the same dropout still.
   "a dropout until the fault": { "a dropout": 0 },
-  // What a stream did once, by itself, it may do again: its past holds a larger shift.
-  "another shift, 300 before": {
-    "a shift of 5": 0,
-    "a variance four times the usual deviation": 4,
-    "a drift": 0,
-  },
 };
 
 const detector = detectors[0]!;

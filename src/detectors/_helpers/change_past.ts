@@ -20,6 +20,11 @@ const SEASON_MIN = 12;
 const LENGTH_SLIP = 2;
 const CORRELATION_MAX = 0.95;
 const CUT = 5;
+/** Deviations from which a sample is far away. */
+const FAR = 1.5;
+/** Least shift of a level in deviations, and largest correlation of neighbours. */
+const SHIFT_MIN = 3;
+const SHIFT_RHO_MAX = 0.9;
 /** A normal distribution's standard deviation is so many times its mean deviation. */
 const MEAN_DEVIATION_TO_SD = 1.2533;
 
@@ -146,4 +151,45 @@ export function changeSize(ring: Float32Array, place: ChangePlace, from: number)
   let sum = 0;
   for (let at = from; at <= place.tick; at++) sum += residualAt(ring, at) ** 2;
   return Math.sqrt(sum / (place.tick - from + 1));
+}
+
+/** Standard deviation of what the past leaves of its cycles. */
+function pastDeviation(): number {
+  return Math.sqrt(past.variance / (1 - past.rho * past.rho));
+}
+
+/**
+ * Share of the samples `[from, tick]` that are further than 1.5 deviations from those before the
+ * change; 0 where too little is known of these.
+ */
+export function farShare(ring: Float32Array, place: ChangePlace, from: number): number {
+  if (findPast(ring, place) === 0) return 0;
+  const far = FAR * pastDeviation();
+  let count = 0;
+  for (let at = from; at <= place.tick; at++) if (Math.abs(residualAt(ring, at)) > far) count++;
+  return count / (place.tick - from + 1);
+}
+
+/** True where the last sample is further than 5 deviations from the mean of so many before it. */
+export function isFresh(ring: Float32Array, place: ChangePlace, window: number): boolean {
+  if (findPast(ring, place) === 0) return true;
+  const { tick } = place;
+  let mean = 0;
+  for (let at = tick - window; at < tick; at++) mean += residualAt(ring, at) / window;
+  return Math.abs(residualAt(ring, tick) - mean) > CUT * pastDeviation();
+}
+
+/**
+ * How far the level is from that before the change: the median of the second half of the samples
+ * since the alarm. 0 where that is less than 3 deviations or too little is known, and where
+ * neighbours go together so closely that no level is for good.
+ */
+export function levelShift(ring: Float32Array, place: ChangePlace): number {
+  const { since, tick } = place;
+  if (findPast(ring, place) === 0 || past.rho > SHIFT_RHO_MAX) return 0;
+  const from = Math.max(since, tick - PAST_MAX + 1, since + ((tick - since) >> 1));
+  const last = sorted.subarray(0, tick - from + 1);
+  for (let i = 0; i < last.length; i++) last[i] = residualAt(ring, from + i);
+  const shift = last.sort()[last.length >> 1]!;
+  return Math.abs(shift) < SHIFT_MIN * pastDeviation() ? 0 : shift;
 }

@@ -1,6 +1,6 @@
 import type { Reason } from "../detector.ts";
 import { CHANGE_SAMPLES_MAX, changeKind } from "./change_kind.ts";
-import { changeSize } from "./change_past.ts";
+import { changeSize, farShare, isFresh } from "./change_past.ts";
 import type { EventTrack } from "./event_track.ts";
 import { finalReason } from "./reason.ts";
 
@@ -63,7 +63,9 @@ const ECHO_SIZE_DRIFT = 4;
 const LAST_SAMPLES = 16;
 const LAST_SHARE = 0.5;
 /** It does where they are at least so much of its size. */
-const LASTING_SIZE = 0.5;
+const LASTING_SIZE = 0.35;
+/** It does as well, whatever it is, where so many of them are far from the time before. */
+const FAR_SHARE = 0.5;
 
 /** Begins to watch the alarm that opened at this tick of its loudest channel. */
 export function openWatch(
@@ -106,27 +108,36 @@ function lookAgain(
   }
   const kind = changeKind(ring, { since, tick, length });
   if (kind === null) return reason;
-  const isEarly = samples < (length > 0 ? length : LATE_LOOK);
+  const isEarly = samples < (length > 0 ? length : LATE_LOOK) && kind !== "season";
   if (isEarly && !(reason === "spike" && kind === "level")) return reason;
   watch.reason = kind;
   return kind;
+}
+
+/** First of the last samples of an alarm, by which is told whether its change goes on. */
+function lastSamples({ since, length }: ChangeWatch, tick: number): number {
+  const last = Math.max(LAST_SAMPLES, Math.round(LAST_SHARE * length));
+  return Math.max(since, tick - last + 1);
 }
 
 /** True where the change of an alarm goes on; writes its size. */
 function isLasting(watch: ChangeWatch, { ring, tick }: Watched): boolean {
   const { since, length } = watch;
   const place = { since, tick, length };
-  const last = Math.max(LAST_SAMPLES, Math.round(LAST_SHARE * length));
   watch.size = changeSize(ring, place, since);
-  return changeSize(ring, place, Math.max(since, tick - last + 1)) > LASTING_SIZE * watch.size;
+  return changeSize(ring, place, lastSamples(watch, tick)) > LASTING_SIZE * watch.size;
 }
 
 /** Holds an alarm open whose change goes on before a whole cycle was seen; true where it does. */
-function holdWatch(watch: ChangeWatch, { ring, tick }: Watched): boolean {
+function holdWatch(watch: ChangeWatch, watched: Watched): boolean {
   const { channel, since, length } = watch;
+  const { ring, tick } = watched;
   if (channel < 0 || tick - since + 1 >= length || length > CHANGE_SAMPLES_MAX) return false;
-  const kind = changeKind(ring, { since, tick, length });
-  if (kind === null || kind === "spike" || !isLasting(watch, { ring, tick })) return false;
+  const place = { since, tick, length };
+  const kind = changeKind(ring, place);
+  const isKnown = kind !== null && kind !== "spike";
+  const isFar = farShare(ring, place, lastSamples(watch, tick)) >= FAR_SHARE;
+  if (!(isLasting(watch, watched) && isKnown) && !isFar) return false;
   watch.heldUntil = since + length - 1;
   watch.until = watch.heldUntil;
   return true;
@@ -176,11 +187,12 @@ export function reviewAlarm(
   return true;
 }
 
-/** True where an alarm of this reason is only what the change before has left behind. */
-export function isEcho(watch: ChangeWatch, { ring, tick }: Watched, reason: Reason): boolean {
+/** True where an alarm is only what the change before has left behind. */
+export function isEcho(watch: ChangeWatch, { ring, tick }: Watched): boolean {
   const { channel, since, length, until, size } = watch;
   if (channel < 0 || tick > until) return false;
-  if (reason === "spike" && watch.reason !== "season") return false;
-  const now = changeSize(ring, { since, tick, length }, tick - ECHO_WINDOW + 1);
+  const place = { since, tick, length };
+  if (watch.reason !== "season" && isFresh(ring, place, ECHO_WINDOW)) return false;
+  const now = changeSize(ring, place, tick - ECHO_WINDOW + 1);
   return now <= (watch.reason === "drift" ? ECHO_SIZE_DRIFT : ECHO_SIZE) * size;
 }

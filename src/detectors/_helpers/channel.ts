@@ -79,6 +79,8 @@ export type ChannelState = {
   patternScale: number;
   /** The last value, or what the season left of it. */
   before: number;
+  /** Level that the flags are looked at from. */
+  base: number;
   readonly faults: ChannelFaults;
   readonly random: RandomState;
   readonly bank: BankState;
@@ -121,6 +123,7 @@ function initialChannel(random: RandomState): ChannelState {
     slow: 0,
     patternScale: 0,
     before: 0,
+    base: 0,
     faults: initialChannelFaults(),
     random,
     bank: initialBank(),
@@ -229,13 +232,17 @@ function slowChange(features: Float64Array): number {
 /** Values from which the mean difference is known well enough to hold a jump against it. */
 const JUMP_COUNT_MIN = 8;
 
-/** Learns how far a value, or what the season leaves of it, is from the one before. */
-function learnJump(channel: ChannelState, value: number): void {
+/**
+ * Learns how far a value, or what the season leaves of it, is from the one before.
+ *
+ * @returns −log10 p of such a jump
+ */
+function learnJump(channel: ChannelState, value: number): number {
   const { meanDifference } = channel.bank;
   const jump = Math.abs(value - channel.before);
   channel.before = value;
-  if (channel.count <= JUMP_COUNT_MIN || meanDifference === 0) return;
-  stepTail(channel.tails[10]!, jump / meanDifference, FLAG_RULE);
+  if (channel.count <= JUMP_COUNT_MIN || meanDifference === 0) return 0;
+  return stepTail(channel.tails[10]!, jump / meanDifference, FLAG_RULE);
 }
 
 /** How far from its middle a value is remembered as it is. */
@@ -253,7 +260,7 @@ export interface ChannelTime {
 }
 
 /** Writes a channel's flag evidence but that of the distance, which is there. */
-function gatherEvidence(
+export function gatherEvidence(
   channel: ChannelState,
   x: number,
   { dt, rates, isFast }: ChannelTime,
@@ -283,7 +290,7 @@ function gatherEvidence(
   const unit = { median: level.median, scale: channel.patternScale, count: channel.count };
   const pattern = stepPatterns(channel.patterns, season.ring, season.tick, unit, channel.random);
   const change = stepTail(tails[8]!, slowChange(out.deviations), FLAG_RULE);
-  learnJump(channel, isGateOpen ? remainder : x);
+  const jump = learnJump(channel, isGateOpen ? remainder : x);
   // A young channel cannot know how rare a sample is.
   const cap = 0.5 + Math.log10(channel.count + 2);
   const { parts } = out;
@@ -293,7 +300,8 @@ function gatherEvidence(
   parts[1] = Math.min(isGateOpen ? Math.max(far, farFromSeason) : far, cap);
   parts[2] = Math.min(stepTail(tails[6]!, pattern, FLAG_RULE), cap);
   parts[3] = Math.min(change, cap);
-  parts[4] = Math.min(parts[4]!, cap);
+  // From another level than the first one all distances are large, but jumps are as they were.
+  parts[4] = Math.min(channel.base === 0 ? parts[4]! : Math.max(parts[4]!, jump), cap);
   out.isPresent = true;
   out.effect = isGateOpen
     ? remainderDistance * Math.sign(remainder - channel.remainderLevel.median)
@@ -315,7 +323,7 @@ export function stepChannel(
   const x = Math.min(VALUE_MAX, Math.max(-VALUE_MAX, value - channel.offset));
   out.parts[4] = scoreChannel(channel, x, elapsed, rates, scoreParts);
   const time = { dt: channel.count === 0 ? 0 : elapsed, rates, isFast };
-  gatherEvidence(channel, x, time, out);
+  gatherEvidence(channel, x - channel.base, time, out);
   channel.count++;
 }
 

@@ -159,6 +159,17 @@ export function holdFlag(state: FlagState): void {
   state.lastRise = state.count;
 }
 
+/** Most that is left of the maximum where the evidence before no longer counts. */
+const SETTLED_MAXIMUM = 1;
+
+/** Forgets the evidence before: the channel is looked at in another way from here on. */
+export function settleFlag(state: FlagState): void {
+  state.maximum = Math.min(state.maximum, SETTLED_MAXIMUM);
+  state.peak = 0;
+  state.said = 0;
+  state.told = false;
+}
+
 function closeEvent(state: FlagState, { isLearned }: FlagRule): void {
   const bin = Math.min(Math.floor(state.peak * BINS_PER_UNIT), BIN_COUNT - 1);
   if (state.told) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { nextNormal, seedRandom } from "../../../src/base/random.ts";
 import { changeKind } from "../../../src/detectors/_helpers/change_kind.ts";
-import { changeSize } from "../../../src/detectors/_helpers/change_past.ts";
+import { changeSize, levelShift } from "../../../src/detectors/_helpers/change_past.ts";
 import { RING_SIZE } from "../../../src/detectors/_helpers/season.ts";
 import type { Reason } from "../../../src/detectors/detector.ts";
 
@@ -130,4 +130,17 @@ Deno.test("changeSize() is the distance from what was before, season or not", ()
   const last = changeSize(inSeason.ring, inSeason.place, inSeason.place.tick - 15);
   assert.ok(Math.abs(last - 6) < 1, `${last}`);
   assert.equal(changeSize(plain.ring, { ...plain.place, since: 0 }, 0), Infinity);
+});
+
+Deno.test("levelShift() is that of a clear level, and 0 of noise and of what wanders", () => {
+  for (const seed of SEEDS) {
+    const clear = changed(step, seed, {});
+    const shift = levelShift(clear.ring, clear.place);
+    assert.ok(Math.abs(shift - 6) < 1, `${shift}`);
+    const noise = changed((_, e) => e, seed, {});
+    assert.equal(levelShift(noise.ring, noise.place), 0);
+    const walk = changed(step, seed, { rho: 0.99 });
+    assert.equal(levelShift(walk.ring, walk.place), 0);
+    assert.equal(levelShift(clear.ring, { ...clear.place, since: 20 }), 0);
+  }
 });

@@ -4,6 +4,7 @@ import {
   type FlagRule,
   holdFlag,
   initialFlag,
+  settleFlag,
   stepFlag,
   surpriseOf,
 } from "../../../src/detectors/_helpers/flag_stage.ts";
@@ -139,4 +140,21 @@ Deno.test("surpriseOf() trusts a stream's own tail the more, the longer its past
   // The slope of −ln p is the inverse of the mean excess: nearer to 1/0.6 with a longer past.
   const [young, old] = [lightness(50), lightness(400)];
   assert.ok(old < young && old > 1 && old < 2.5, `${young}, ${old}`);
+});
+
+Deno.test("settleFlag() drops the open event, so that a smaller one opens at once", () => {
+  const evidence = (i: number) => i === 1_000 ? 3.4 : i === 1_010 ? 3 : 0;
+  const step = { flag: 0, rose: false, ended: false };
+  const opens = (isSettled: boolean) => {
+    const { state } = run(evidence, 1_005);
+    assert.ok(state.told && state.maximum > 3);
+    if (isSettled) settleFlag(state);
+    stepFlag(state, evidence(1_010), LEARN, step);
+    return step.flag >= THRESHOLD;
+  };
+  assert.deepEqual([opens(false), opens(true)], [false, true]);
+  const { state } = run(() => 0, 1_000);
+  const before = structuredClone(state);
+  settleFlag(state);
+  assert.deepEqual(state, before);
 });
