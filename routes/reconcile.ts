@@ -50,7 +50,7 @@ const postRoute = createRoute({
             isStream: z.boolean(),
             base: z.array(numberOrNull).nullable().openapi({ description: "Medians before" }),
             forecast: z.array(forecastPointSchema),
-            provenance: provenanceSchema.nullable(),
+            provenance: z.union([provenanceSchema, z.null()]),
           }),
         ),
       }).openapi("Reconciled"),

@@ -5,7 +5,8 @@ import { BODY_BYTES_MAX, decodeBody } from "../src/protocols/protocol.ts";
 import { protocolOfName } from "../src/protocols/mod.ts";
 import type { Service } from "../src/service/service.ts";
 import { concatSegments, type Segment } from "../src/signal/segment.ts";
-import { type ChannelRange, type StreamSettings, validateRange } from "../src/stores/store.ts";
+import { type ChannelRange, validateRange } from "../src/stores/channel_range.ts";
+import type { StreamSettings } from "../src/stores/store.ts";
 import { FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
 import { answeredForecastSchema, drawMembers, regressorMembers } from "./_answers.ts";
 import { parseJson, readBody } from "./_body.ts";
@@ -45,7 +46,10 @@ const forecastMembers = z.strictObject({
   model: z.string().optional(),
   seasonsS: z.array(z.number()).optional(),
   ranges: z.record(z.string(), rangeSchema).optional()
-    .openapi({ description: "Bounds of the values, by channel: forecasts stay inside" }),
+    .openapi({
+      description: "By channel: bounds, inside of which forecasts stay, and values that " +
+        "stand for missing ones",
+    }),
   ...drawMembers,
   ...regressorMembers,
 });
@@ -133,7 +137,7 @@ interface GivenSettings {
 }
 
 /**
- * Bounds of channels that were sent along.
+ * Bounds and missing values of channels that were sent along.
  *
  * @throws {InvalidValueError} a channel without samples, or no such bounds
  */
@@ -142,7 +146,7 @@ function rangesOf(
   { channels }: Segment,
 ): Record<string, ChannelRange> {
   const ranges: Record<string, ChannelRange> = {};
-  for (const [name, { lower, upper }] of Object.entries(given)) {
+  for (const [name, { lower, upper, missing }] of Object.entries(given)) {
     if (!channels.includes(name)) {
       const known = channels.slice(0, CHANNELS_NAMED_MAX).join(", ");
       throw new InvalidValueError("ranges", name, `a channel of the body: ${known}`);
@@ -150,6 +154,7 @@ function rangesOf(
     const range = {
       ...(lower === undefined ? {} : { lower }),
       ...(upper === undefined ? {} : { upper }),
+      ...(missing === undefined ? {} : { missing }),
     };
     validateRange(`ranges.${name}`, range);
     ranges[name] = range;

@@ -2,6 +2,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { InvalidValueError } from "../src/base/errors.ts";
 import { parseBy } from "../src/base/parse.ts";
 import type { Service } from "../src/service/service.ts";
+import { MISSING_VALUES_MAX } from "../src/stores/channel_range.ts";
 import { PAGE_MAX, STREAM_COVARIATES_MAX, type StreamSettings } from "../src/stores/store.ts";
 import { parseJson, readBody } from "./_body.ts";
 import {
@@ -21,11 +22,14 @@ export const SETTINGS_BYTES_MAX = 256 * 1024;
 /** Streams of one page unless told otherwise. */
 const PAGE_DEFAULT = 100;
 
-/** Bounds of a channel's values. */
+/** What a channel's values can be. */
 export const rangeSchema = z.strictObject({
-  lower: z.number().optional(),
-  upper: z.number().optional(),
-});
+  lower: z.number().optional().openapi({ description: "Forecasts stay above" }),
+  upper: z.number().optional().openapi({ description: "Forecasts stay below" }),
+  missing: z.array(z.number()).optional().openapi({
+    description: `Values that stand for a missing one, at most ${MISSING_VALUES_MAX}`,
+  }),
+}).openapi("ChannelRange");
 
 const flagsSchema = z.strictObject({
   falseAlarmRate: z.number().optional()
@@ -43,7 +47,7 @@ const settingsSchema = z.strictObject({
   horizon: z.int().optional(),
   detect: z.boolean().optional(),
   channels: z.record(z.string(), rangeSchema).optional()
-    .openapi({ description: "Declared ranges of the values, by channel" }),
+    .openapi({ description: "By channel: bounds, and values that stand for missing ones" }),
   seasonsS: z.array(z.number()).optional()
     .openapi({ description: "Declared season lengths in seconds; none = found" }),
   flags: flagsSchema.optional(),
@@ -61,10 +65,7 @@ const streamSchema = z.object({
   channels: z.array(z.string()),
   ranges: z.record(
     z.string(),
-    z.object({
-      lower: z.number().optional(),
-      upper: z.number().optional(),
-    }),
+    rangeSchema,
   ),
   declaredSeasons: z.array(z.number()),
   flags: flagsSchema,

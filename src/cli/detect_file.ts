@@ -18,6 +18,8 @@ export interface DetectFileOptions {
   readonly timestampColumn?: string | undefined;
   /** Unit of integer timestamps; default ms. */
   readonly precision?: TimestampPrecision | undefined;
+  /** Values that stand for a missing one. */
+  readonly missing?: readonly number[] | undefined;
   /** How alarms are told; what is absent is as by default. */
   readonly flags?: Partial<FlagOptions> | undefined;
   /** Told of times that are likely not what was meant; default: nobody is. */
@@ -46,6 +48,7 @@ async function readSegment(options: DetectFileOptions): Promise<Segment> {
     precision: options.precision,
     timestampColumn: options.timestampColumn,
     valueColumns: options.columns,
+    missing: options.missing,
   });
   const [segment] = (await decodeFile(options.input, decoder)).segments;
   if (segment === undefined) throw new InvalidValueError("input", options.input, "samples");

@@ -4,7 +4,7 @@ import { DEFAULT_MODEL, MODEL_NAMES, modelNames } from "../models/mod.ts";
 import { levelBounds, numberShape, quantileKey } from "../service/shapes.ts";
 import { answersShape } from "../service/answer_shapes.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
-import type { ChannelRange } from "../stores/store.ts";
+import type { ChannelRange } from "../stores/channel_range.ts";
 import { AGGREGATES, type DrawRequest } from "../streams/answers.ts";
 import { FORECAST_TIMES_MAX } from "../streams/engine.ts";
 import {

@@ -9,7 +9,7 @@ import {
   checkDraws,
   type DrawRequest,
 } from "../streams/answers.ts";
-import type { ChannelRange } from "../stores/store.ts";
+import type { ChannelRange } from "../stores/channel_range.ts";
 import { nextTimes } from "../streams/calendar.ts";
 
 /** How a series is forecast. */

@@ -20,6 +20,12 @@ export const CSV_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   },
   "timestamp-column": { type: "string", value: "NAME", help: "Column of the timestamps" },
   precision: { type: "string", value: "ms", help: "Unit of integer timestamps: ns, us, ms, s" },
+  missing: {
+    type: "string",
+    isMultiple: true,
+    value: "X",
+    help: "Value that stands for a missing one; may be repeated: --missing=-999",
+  },
 };
 
 /** How a CSV file is to be read. */
@@ -27,9 +33,11 @@ export interface CsvChoice {
   readonly columns: readonly string[] | undefined;
   readonly timestampColumn: string | undefined;
   readonly precision: TimestampPrecision | undefined;
+  /** Values that stand for a missing one. */
+  readonly missing: readonly number[];
 }
 
-/** @throws {UsageError} an unknown precision */
+/** @throws {UsageError} an unknown precision, or a missing value that is no number */
 export function csvChoice(input: CommandInput): CsvChoice {
   const precision = input.text("precision");
   if (precision !== undefined && !TIMESTAMP_PRECISIONS.some((known) => known === precision)) {
@@ -40,6 +48,11 @@ export function csvChoice(input: CommandInput): CsvChoice {
     columns: columns.length === 0 ? undefined : columns,
     timestampColumn: input.text("timestamp-column"),
     precision: precision as TimestampPrecision | undefined,
+    missing: input.texts("missing").map((text) => {
+      const value = text.trim() === "" ? NaN : Number(text);
+      if (Number.isFinite(value)) return value;
+      throw new UsageError(`--missing is "${text}", expected a finite number`);
+    }),
   };
 }
 
@@ -145,6 +158,7 @@ export async function readSeries(path: string, choice: CsvChoice, note: Note): P
     precision: choice.precision,
     timestampColumn: choice.timestampColumn,
     valueColumns: choice.columns,
+    missing: choice.missing,
   });
   const [segment] = (await decodeFile(path, decoder)).segments;
   if (segment === undefined) throw new InvalidValueError("file", path, "samples");

@@ -148,6 +148,7 @@ class CsvReader {
     this.#names = names;
     this.#timestampColumn = this.#findTimestampColumn(place);
     this.#valueColumns = this.#findValueColumns(place);
+    this.#refuseSample(bytes, place);
     for (const column of this.#valueColumns) {
       const name = names[column]!;
       checkChannel(NAME, name, place.offset, `column ${column + 1}`);
@@ -156,6 +157,17 @@ class CsvReader {
         this.#fail(place, place.offset, `Column "${name.slice(0, 60)}" stands twice`, name);
       }
     }
+  }
+
+  /** A file without a header would lose its first sample, and have its numbers for names. */
+  #refuseSample(bytes: Uint8Array, place: RecordPlace): void {
+    const [from, to] = [this.#starts[this.#timestampColumn]!, this.#ends[this.#timestampColumn]!];
+    if (!readTimestamp(bytes, from, to, this.#options.precision ?? "ms", this.#parts)) return;
+    const isNumber = (column: number) =>
+      Number.isFinite(this.#readCell(bytes, this.#starts[column]!, this.#ends[column]!));
+    if (!this.#valueColumns.every(isNumber)) return;
+    const shown = quoteBytes(bytes, from, to);
+    this.#fail(place, place.offset, `Begins with ${shown}, a sample, expected a header of names`);
   }
 
   #find(place: RecordPlace, name: string): number {
@@ -226,7 +238,7 @@ class CsvReader {
           `cell for a missing value${choice}`;
         this.#fail(place, place.offset + cellStart - start, message, name);
       }
-      this.builder.set(i, value);
+      if (this.#options.missing?.includes(value) !== true) this.builder.set(i, value);
     }
   }
 
@@ -264,7 +276,8 @@ function countByte(bytes: Uint8Array, start: number, end: number, wanted: number
  * The timestamps stand in the column that the options name, else in one called timestamp, time,
  * _time, datetime, date or ts, else in the first. They are ISO 8601 or counts of the option's
  * precision (default ms). An empty cell, and NA, N/A, NaN, null or None in any case, is a missing
- * value; every other cell must be a finite number, between `;` also with a decimal comma (`1,5`).
+ * value, and so is each of the option's missing values; every other cell must be a finite number,
+ * between `;` also with a decimal comma (`1,5`). A first line that is a sample is refused.
  * Columns that are not asked for, and those without a name, are skipped unread.
  */
 export const csv: Protocol = {

@@ -21,6 +21,8 @@ export interface DecodeOptions {
   readonly timestampColumn?: string | undefined;
   /** Columns to read, in this order (CSV); default: all but the timestamps. */
   readonly valueColumns?: readonly string[] | undefined;
+  /** Values that stand for a missing one (CSV). */
+  readonly missing?: readonly number[] | undefined;
 }
 
 /** What a body held. */

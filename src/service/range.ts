@@ -1,6 +1,7 @@
 import { InvalidValueError } from "../base/errors.ts";
 import { concatSegments, type Segment } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
+import { withoutMissing } from "../stores/channel_range.ts";
 import type { Store } from "../stores/store.ts";
 import { mergeRows } from "./merge.ts";
 import { selectChannels } from "./observations.ts";
@@ -16,7 +17,7 @@ export interface StreamRange {
 }
 
 /**
- * Some channels of a range, read page by page.
+ * Some channels of a range, read page by page; what stands for a missing value is one.
  *
  * @param checkValues  told the values read so far; throws where they are too many
  * @throws {InvalidValueError} there is no sample
@@ -38,7 +39,9 @@ export async function readRange(
   while (nextNs <= endNs) {
     const page = await store.readObservations(id, nextNs, endNs, PAGE_ROWS);
     const length = page.timestampsNs.length;
-    if (length > 0) pages.push(selectChannels(page, channels));
+    if (length > 0) {
+      pages.push(withoutMissing(selectChannels(page, channels), record.settings.channels));
+    }
     values += length * channels.length;
     checkValues(values);
     if (length < PAGE_ROWS) break;

@@ -107,7 +107,7 @@ export interface StreamShape {
   horizon: number;
   detect: boolean;
   channels: string[];
-  ranges: Record<string, { lower?: number; upper?: number }>;
+  ranges: Record<string, { lower?: number; upper?: number; missing?: number[] }>;
   declaredSeasons: number[];
   flags: FlagSettings;
   covariates: string[];
@@ -275,7 +275,12 @@ export function streamShape(record: StreamRecord): StreamShape {
     horizon: settings.horizon,
     detect: settings.detect,
     channels: [...record.channels],
-    ranges: { ...settings.channels },
+    ranges: Object.fromEntries(
+      Object.entries(settings.channels).map(([name, { missing, ...bounds }]) => [
+        name,
+        missing === undefined ? bounds : { ...bounds, missing: [...missing] },
+      ]),
+    ),
     declaredSeasons: [...settings.seasonsS],
     flags: { ...settings.flags },
     covariates: [...settings.covariates ?? []],

@@ -1,6 +1,7 @@
 import { InvalidValueError, LimitError } from "../base/errors.ts";
 import type { Tree } from "../base/tree.ts";
 import { CHANNEL_COUNT_MAX, type Segment } from "../signal/segment.ts";
+import { type ChannelRange, validateRange } from "./channel_range.ts";
 
 /**
  * The contract of every store: what survives a restart. A stream's log of samples, snapshots of
@@ -20,7 +21,7 @@ export interface StreamSettings {
   readonly horizon: number;
   /** Whether a detector runs beside the model. */
   readonly detect: boolean;
-  /** Declared ranges of the values, by channel. */
+  /** Declared bounds of the values, and what stands for missing ones, by channel. */
   readonly channels: Readonly<Record<string, ChannelRange>>;
   /** Declared season lengths in seconds; empty = found. */
   readonly seasonsS: readonly number[];
@@ -55,12 +56,6 @@ export const FALSE_ALARM_RATE_MAX = 0.1;
 export const EFFECT_MAX = 1e6;
 /** Longest cool-down that a stream may ask for, in seconds. */
 export const COOL_DOWN_S_MAX = 1e9;
-
-/** Smallest and largest possible value of a channel, where declared. */
-export interface ChannelRange {
-  readonly lower?: number;
-  readonly upper?: number;
-}
 
 /** A stream with in-order samples that its newest snapshot has not absorbed, and how many. */
 export interface BehindStream {
@@ -481,18 +476,5 @@ function validateLabels(labels: Readonly<Record<string, string>>): void {
     if (name.length > LABEL_LENGTH_MAX || text.length > LABEL_LENGTH_MAX) {
       throw new InvalidValueError(`labels.${name}`, text, `at most ${LABEL_LENGTH_MAX} characters`);
     }
-  }
-}
-
-/** @throws {InvalidValueError} a bound that is no number, or nothing between two */
-export function validateRange(field: string, range: ChannelRange): void {
-  for (const bound of ["lower", "upper"] as const) {
-    const value = range[bound];
-    if (value !== undefined && !Number.isFinite(value)) {
-      throw new InvalidValueError(`${field}.${bound}`, value, "a finite number");
-    }
-  }
-  if (range.lower !== undefined && range.upper !== undefined && range.lower >= range.upper) {
-    throw new InvalidValueError(`${field}.upper`, range.upper, `more than ${range.lower}`);
   }
 }

@@ -6,6 +6,7 @@ import {
   StorageFullError,
 } from "../base/errors.ts";
 import { sliceSegment } from "../signal/segment.ts";
+import { withoutMissing } from "../stores/channel_range.ts";
 import type { IssuedForecast, Snapshot, Store } from "../stores/store.ts";
 import { CommitQueue } from "./commit_queue.ts";
 import { type Applied, StreamFailedError } from "./engine.ts";
@@ -228,7 +229,11 @@ export class Advancer {
   }
 
   async #absorb(track: Track, batch: readonly Piece[]): Promise<void> {
-    const runs = joined(batch);
+    const { channels } = track.settings;
+    const runs = joined(batch.map((piece) => {
+      const segment = withoutMissing(piece.segment, channels);
+      return segment === piece.segment ? piece : { ...piece, segment };
+    }));
     try {
       const answer = await this.#turnsOf(track.port).take(() => this.#send(track, runs, batch));
       if (answer.failed !== null) {

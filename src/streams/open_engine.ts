@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { LimitError, NotFoundError, OverloadError } from "../base/errors.ts";
 import { fnv1a32 } from "../base/hash.ts";
 import type { Segment } from "../signal/segment.ts";
+import { withoutMissing } from "../stores/channel_range.ts";
 import type {
   BehindStream,
   IssuedForecast,
@@ -317,8 +318,9 @@ export class StreamEngine implements Engine {
     request: ForecastRequest,
   ): Promise<ForecastResult> {
     checkOnce("FORECAST_ONCE_CHANNELS_MAX", FORECAST_ONCE_CHANNELS_MAX, segment.channels.length);
-    const argument = { segment, settings, request };
-    return await this.#queued(segment, () => this.#calmPort().call("forecastOnce", argument));
+    const known = withoutMissing(segment, settings.channels ?? {});
+    const argument = { segment: known, settings, request };
+    return await this.#queued(known, () => this.#calmPort().call("forecastOnce", argument));
   }
 
   async detectOnce(

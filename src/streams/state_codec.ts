@@ -90,8 +90,9 @@ export function modelHashOf(
   detectorName: string | null,
 ): string {
   const ranges = Object.keys(settings.channels).sort().map((name): Tree => {
-    const { lower, upper } = settings.channels[name]!;
-    return [name, lower ?? null, upper ?? null];
+    const { lower, upper, missing = [] } = settings.channels[name]!;
+    const bounds = [name, lower ?? null, upper ?? null];
+    return missing.length === 0 ? bounds : [...bounds, [...missing].sort((a, b) => a - b)];
   });
   return sha256Hex(packTree({
     version: STATE_VERSION,

@@ -32,6 +32,18 @@ Deno.test("readSeries() reads CSV, gzipped too, in time order", async () => {
   });
 });
 
+Deno.test("readSeries() takes the values of --missing for missing ones", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/a.csv`;
+    await Deno.writeTextFile(
+      path,
+      "t,x,y\n2026-01-01,-999,-999.0\n2026-01-02,10,9999\n2026-01-03,NA,5\n",
+    );
+    const series = await readSeries(path, choice("--missing=-999", "--missing", "9999"), noNote);
+    assert.deepEqual(series.values.map((column) => [...column]), [[NaN, 10, NaN], [NaN, NaN, 5]]);
+  });
+});
+
 Deno.test("readSeries() names an unknown column and a file without a header", async () => {
   await withFolder(async (folder) => {
     const path = `${folder}/a.csv`;
@@ -83,6 +95,9 @@ Deno.test("readSeries() doubts seconds that were read as milliseconds", async ()
 
 Deno.test("csvChoice() and onlyFile() refuse what they don't know", () => {
   assert.throws(() => choice("--precision", "h"), UsageError);
+  for (const text of ["x", "", "Infinity"]) {
+    assert.throws(() => choice("--missing", text), /--missing is ".*", expected a finite number/);
+  }
   assert.equal(onlyFile(readInput(verb, ["a.csv"])), "a.csv");
   assert.throws(() => onlyFile(readInput(verb, [])), /missing/);
   assert.throws(() => onlyFile(readInput(verb, ["a", "b"])), /"b" too/);

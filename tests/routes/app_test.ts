@@ -82,6 +82,11 @@ Deno.test("/openapi.json has no dangling reference, and every operation its answ
       }
     }
   }
+  // Null and an object at once is what nothing can be: such a member allows neither.
+  assert.doesNotMatch(
+    JSON.stringify(body),
+    /"allOf":\[\{"\$ref":"[^"]*"\},\{"type":\[[^\]]*"null"/,
+  );
   const post = body.paths["/v1/streams/{id}/observations"].post;
   assert.ok("text/csv" in post.requestBody.content);
   assert.ok("audio/wav" in post.requestBody.content);

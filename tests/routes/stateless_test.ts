@@ -34,7 +34,7 @@ Deno.test("POST /v1/forecast takes channels, rows, times and quantiles", async (
 
 Deno.test("POST /v1/forecast hands on the bounds of the channels that are sent", async () => {
   const { send, engine } = openFixture();
-  const ranges = { value: { lower: 0, upper: 12 } };
+  const ranges = { value: { lower: 0, upper: 12, missing: [-1] } };
   const { status, body } = await send("POST", "/v1/forecast", { ...SAMPLES, ranges });
   assert.equal(status, 200, JSON.stringify(body));
   assert.deepEqual(engine.onceSettings, { channels: ranges });

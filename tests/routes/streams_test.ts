@@ -19,6 +19,9 @@ Deno.test("PUT /v1/streams/{id} creates, then changes what is named", async () =
   assert.deepEqual(changed.body.labels, { site: "roof" });
   assert.deepEqual(changed.body.ranges, { value: { lower: 0 } });
   assert.deepEqual(engine.dropped, ["a"]);
+  const missing = { value: { lower: 0, missing: [-999, 65_535] } };
+  const declared = await send("PUT", "/v1/streams/a", { channels: missing });
+  assert.deepEqual(declared.body.ranges, missing);
   const empty = await send("PUT", "/v1/streams/b");
   assert.equal(empty.status, 201);
 });
@@ -32,6 +35,8 @@ Deno.test("PUT /v1/streams/{id} names the setting at fault", async () => {
     [{ colour: "red" }, 422, "colour"],
     [{ channels: { a: { lower: 2, upper: 1 } } }, 422, "channels.a.upper"],
     [{ channels: { a: { least: 2 } } }, 422, "channels.a.least"],
+    [{ channels: { a: { missing: ["-999"] } } }, 422, "channels.a.missing[0]"],
+    [{ channels: { a: { missing: Array(17).fill(1) } } }, 413, "channels.a.missing"],
     [{ seasonsS: [-1] }, 422, "seasonsS[0]"],
     [{ flags: { falseAlarmRate: 0.5 } }, 422, "flags.falseAlarmRate"],
     [{ flags: { effectMin: -1 } }, 422, "flags.effectMin"],

@@ -23,6 +23,9 @@ Deno.test("readRange() reads the named channels between two times, both included
       "1970-01-01T00:00:01Z to 1970-01-01T00:00:04Z",
   });
   await assert.rejects(readRange(store, { id: "none" }, ["a"], () => {}), InvalidValueError);
+  await send("PUT", "/v1/streams/s", { channels: { b: { missing: [6] } } });
+  const known = await readRange(store, range, ["a", "b"], () => {});
+  assert.deepEqual(known.values.map((column) => [...column]), [[2, 3], [NaN, 7]]);
 });
 
 Deno.test("onlySegment() merges the rows of one series, and refuses two", () => {

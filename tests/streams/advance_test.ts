@@ -118,6 +118,33 @@ Deno.test("Advancer sends neighbours as one segment, and tells each submission i
   }
 });
 
+Deno.test("Advancer sends and tells what stands for a missing value as one, replayed or live", async () => {
+  const store = openMemoryStore({ clock: new ManualClock() });
+  await store.putStream("s", { channels: { a: { missing: [3_000] } } });
+  const { advancer, track, segment, heard } = await open(store, 20);
+  const more = walk("s", 40, ["a"]);
+  more.values[0]!.fill(3_000, 25, 27);
+  const fresh = sliceSegment(more, 20, 40);
+  await store.append([fresh]);
+  const settled = Promise.withResolvers<Applied>();
+  track.enqueue({ segment: fresh, start: 20, settled });
+  await advancer.advance(track, 0);
+  const [live] = heard;
+  const wanted = fresh.values[0]!.map((value) => value === 3_000 ? NaN : value);
+  assert.deepEqual(live!.segment.values[0], wanted);
+  assert.equal((await settled.promise).segment.values[0]![6], NaN);
+  // A replay of the log comes to the same state, and the log has what was sent.
+  const { record } = (await store.putStream("s", {}))!;
+  const replayed = new Track(record, new LocalShardPort(testParts), Promise.resolve());
+  replayed.target = 40;
+  await advancer.advance(replayed, 40);
+  const hashOf = async ({ port }: Track) =>
+    (await port.call<{ stateHash: string }>("describe", { streamId: "s" })).stateHash;
+  assert.equal(await hashOf(replayed), await hashOf(track));
+  assert.equal(segment.timestampsNs.length, 20);
+  assert.equal((await store.readInOrder("s", 25, 1))!.values[0]![0], 3_000);
+});
+
 Deno.test("Advancer tells an alarm to the submission it is in", async () => {
   const store = openMemoryStore({ clock: new ManualClock() });
   const { advancer, track, segment } = await open(store, 60);

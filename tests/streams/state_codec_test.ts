@@ -42,6 +42,10 @@ Deno.test("modelHashOf() does not depend on the order in which ranges are declar
   );
   assert.notEqual(hash({ a: { lower: 0 } }), hash({ a: { upper: 0 } }));
   assert.notEqual(hash({}), modelHashOf(DEFAULT_SETTINGS, "m/2", null));
+  const missing = hash({ a: { missing: [-999, 0] } });
+  assert.equal(hash({ a: { missing: [0, -999] } }), missing);
+  assert.notEqual(hash({ a: { missing: [0] } }), missing);
+  assert.equal(hash({ a: { missing: [] } }), hash({ a: {} }));
   const flags = { coolDownS: 5, effectMin: 1 };
   const told = modelHashOf({ ...DEFAULT_SETTINGS, flags }, "m/1", null);
   assert.notEqual(hash({}), told);

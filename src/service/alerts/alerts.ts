@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import { ConflictError, NotFoundError } from "../../base/errors.ts";
+import { withoutMissing } from "../../stores/channel_range.ts";
 import { type FeedEntry, PAGE_MAX, type Store, type StreamRecord } from "../../stores/store.ts";
 import type { Applied, Engine } from "../../streams/engine.ts";
 import { EventHub } from "../events.ts";
@@ -316,12 +317,15 @@ export class Alerts {
     end: number,
   ): Promise<Watch> {
     let watch = from;
+    const record = await this.#parts.store.getStream(from.streamId);
+    const ranges = record?.settings.channels ?? {};
     for (;;) {
       const start = watch.offset;
       const limit = Math.min(READ_SAMPLES, end - start);
       if (limit <= 0) return watch;
-      const segment = await this.#parts.store.readInOrder(watch.streamId, start, limit);
-      if (segment === null) return watch;
+      const read = await this.#parts.store.readInOrder(watch.streamId, start, limit);
+      if (read === null) return watch;
+      const segment = withoutMissing(read, ranges);
       watch = watchValues(draft, rule, watch, { segment, start, predicted: null });
     }
   }

@@ -298,6 +298,23 @@ Deno.test("Alerts closes what is open of a rule or stream that goes", async () =
   assert.equal((await list()).length, 2);
 });
 
+Deno.test("Alerts reads from the log no value that stands for a missing one", async () => {
+  const { rule, post, list, send, engine, service, store, clock } = openAlerts();
+  await send("PUT", "/v1/streams/s", { channels: { value: { missing: [9_999] } } });
+  await rule({ condition: ABOVE });
+  await post([1]);
+  engine.failure = new Error("died");
+  await store.append([{
+    streamId: "s",
+    channels: ["value"],
+    timestampsNs: BigInt64Array.of(clock.nowNs(), clock.nowNs() + 1n),
+    values: [Float64Array.of(9_999, 13)],
+  }]);
+  await service.alerts.look();
+  await service.alerts.settled();
+  assert.deepEqual((await list()).map(({ values }) => values), [[13]]);
+});
+
 Deno.test("Alerts goes on after a restart: open alerts, messages, logs not yet read", () =>
   withFolder(async (folder) => {
     const clock = new ManualClock();
