@@ -8,8 +8,10 @@ import type { Season } from "./season.ts";
  *   x(u + dt) = exp(lambda·dt)·x(u) + g·z,   lambda = −1/tau + i·omega
  *
  * Real modes are exponentially weighted means, g = 1 − exp(−dt/tau); damped harmonics of the
- * season have tau = 2 seasons and g = 2 (1 − exp(−dt/tau)). Any dt is exact. Beside them stands a
- * short LegT window (`delay_memory.ts`), from which the newest delays can be read.
+ * season have tau = 2 seasons and g = 2 (1 − exp(−dt/tau)). Any dt is exact. An innovation is that
+ * of one slot, and those of slots without a sample are expected to be 0: its dt in g is 1 at most,
+ * or the one after a gap would stand for all of the gap. Beside them stands a short LegT window
+ * (`delay_memory.ts`), from which the newest delays can be read.
  */
 export type BankState = {
   /** Means of the innovations.                                                  [innovation tau] */
@@ -38,6 +40,8 @@ export type BankScales = {
 type BankStep = {
   dt: number;
   readonly innovations: Float64Array;
+  /** What a new innovation counts in each of their means. */
+  readonly gains: Float64Array;
   readonly values: Float64Array;
   harmonic: number;
   /** Cosine and sine of each harmonic's turn, times what is left of it. */
@@ -82,6 +86,7 @@ export function bankScales(length: number, seasons: readonly Season[]): BankScal
     step: {
       dt: NaN,
       innovations: new Float64Array(innovationTaus.length),
+      gains: new Float64Array(innovationTaus.length),
       values: new Float64Array(valueTaus.length),
       harmonic: 0,
       turns: new Float64Array(2 * omegas.length),
@@ -92,7 +97,11 @@ export function bankScales(length: number, seasons: readonly Season[]): BankScal
 function stepOf({ innovationTaus, valueTaus, harmonicTau, omegas, step }: BankScales, dt: number) {
   if (step.dt === dt) return step;
   step.dt = dt;
-  innovationTaus.forEach((tau, k) => step.innovations[k] = Math.exp(-dt / tau));
+  const one = Math.min(1, dt);
+  innovationTaus.forEach((tau, k) => {
+    step.innovations[k] = Math.exp(-dt / tau);
+    step.gains[k] = 1 - Math.exp(-one / tau);
+  });
   valueTaus.forEach((tau, k) => step.values[k] = Math.exp(-dt / tau));
   step.harmonic = Math.exp(-dt / harmonicTau);
   omegas.forEach((omega, k) => {
@@ -123,7 +132,7 @@ export function bankObserve(
   const step = stepOf(scales, dt);
   for (let k = 0; k < state.innovations.length; k++) {
     const decay = step.innovations[k]!;
-    state.innovations[k] = decay * state.innovations[k]! + (1 - decay) * innovation;
+    state.innovations[k] = decay * state.innovations[k]! + step.gains[k]! * innovation;
   }
   for (let k = 0; k < state.values.length; k++) {
     const decay = step.values[k]!;

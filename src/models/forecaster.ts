@@ -38,6 +38,7 @@ import { sampleSlotTime, slotTime } from "./slot_clock.ts";
 import { absorbSlots, slotsAhead } from "./slots_ahead.ts";
 import { dropStandstill, isWaking } from "./standstill.ts";
 import { LEARNED_LEADS_MAX, stateBytesMax } from "./state_bytes.ts";
+import { noRuns, runStep, type ValueRuns } from "./stuck_run.ts";
 import { SCALE_OF_MEAN_ABS } from "./structural.ts";
 
 /** The state of every model here: the newest samples, the fits, and the members at work. */
@@ -50,12 +51,14 @@ export type ForecasterState = {
     seasonsS: Float64Array;
     seed: number;
   };
-  /** Samples absorbed, and how many of them had a value. */
+  /** Samples absorbed, and how many of them had a value that was not stuck. */
   count: number;
   seen: number;
   lastTimeS: number;
   /** Count of values at which parameters are fitted again. */
   nextRefit: number;
+  /** What tells a value that is stuck, and counts as missing. */
+  runs: ValueRuns;
   buffer: SampleBuffer;
   records: FitRecord[];
   /** Null before the first fit. */
@@ -143,6 +146,7 @@ function emptyState(config: ChannelConfig): ForecasterState {
     seen: 0,
     lastTimeS: -Infinity,
     nextRefit: FIRST_FIT_SAMPLES,
+    runs: noRuns(),
     buffer: emptyBuffer(),
     records: [],
     ensemble: null,
@@ -167,12 +171,17 @@ function isBlurred(state: ForecasterState, timeS: number): boolean {
   return timeS === state.lastTimeS;
 }
 
-/** Takes a sample into counters and buffer; returns whether it has a value. */
+/** Whether a value is stuck. At a bound of its stream it may stay. */
+function isStuck({ config: { lower, upper }, runs, seen }: ForecasterState, value: number) {
+  return runStep(runs, value, seen) && value !== lower && value !== upper;
+}
+
+/** Takes a sample into counters and buffer; returns whether it has a value that is not stuck. */
 function takeSample(state: ForecasterState, timeS: number, value: number): boolean {
   checkSample(state, timeS, value);
   state.count++;
   state.lastTimeS = timeS;
-  if (Number.isNaN(value)) return false;
+  if (Number.isNaN(value) || isStuck(state, value)) return false;
   state.seen++;
   pushSample(state.buffer, timeS, value);
   return true;

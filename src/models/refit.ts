@@ -52,16 +52,25 @@ function fitAll(setting: Setting, count: number, warm: Float64Array | null): Flo
   return thetas;
 }
 
-/** The records of this refit: earlier ones that still fit, prefixes, then all samples. */
-function fitRecords(setting: Setting): FitRecord[] {
-  const { input, filters } = setting;
+/**
+ * The records of this refit: earlier ones that still fit, prefixes, then all samples.
+ *
+ * Parameters found without a season, or on little of one, make level and slope follow it, and from
+ * there a search does not find back. So where a series with seasons is laid out anew, the search
+ * starts anew, too; without seasons it goes on, since on few samples one that starts anew follows
+ * their chance.
+ */
+function fitRecords(setting: Setting, isCarried: boolean): FitRecord[] {
+  const { input, filters, seasons } = setting;
   const size = filters.length * THETA.size;
   const length = input.values.length;
   const records = input.records.filter((record) => record.thetas.length === size).slice();
+  let isAnew = !isCarried && seasons.length > 0;
   for (const share of [...input.prefixes, 1]) {
     const rounded = length > 30 || share === 1 ? Math.round(share * length) : length * share;
     const count = Math.min(length, Math.max(FIT_SAMPLES_MIN, Math.floor(rounded)));
-    const warm = records.at(-1)?.thetas ?? null;
+    const warm = isAnew ? null : records.at(-1)?.thetas ?? null;
+    isAnew = false;
     const thetas = fitAll(setting, count, warm);
     records.push({ count: input.seen - length + count, thetas });
   }
@@ -79,7 +88,7 @@ export function refit(input: RefitInput): { state: EnsembleState; records: FitRe
   const found = settingOf(input);
   const carried = input.before === null ? null : carriedSetting(found, input.before);
   const setting = carried ?? found;
-  const records = fitRecords(setting);
+  const records = fitRecords(setting, carried !== null);
   if (carried !== null) {
     return { state: carryOver(carried, input.before!, records.at(-1)!.thetas), records };
   }

@@ -15,10 +15,11 @@ import type { OneStep } from "./model.ts";
 import { isConstantFit } from "./refit_setting.ts";
 import { BUFFER_SAMPLES_MAX, pushSample } from "./sample_buffer.ts";
 import { sampleSlotTime } from "./slot_clock.ts";
+import { runStep, STUCK_RUN_MIN } from "./stuck_run.ts";
 
 /**
  * How many of the samples from `from` on may be absorbed together: they have values, one in each of
- * the slots after the newest, and nothing is due before the last of them.
+ * the slots after the newest, none can be stuck, and nothing is due before the last of them.
  */
 export function slotsAhead(
   state: ForecasterState,
@@ -38,9 +39,14 @@ export function slotsAhead(
     Math.max(1, ensemble.originSlot + liveStride(ensemble.horizon) - newest),
   );
   let lastS = state.lastTimeS;
+  let { value: last, length: inRow } = state.runs;
   for (let i = 0; i < most; i++) {
     const timeS = timesS[from + i]!;
-    const isNext = timeS > lastS && Number.isFinite(values[from + i]!) &&
+    const value = values[from + i]!;
+    inRow = value === last ? inRow + 1 : 1;
+    last = value;
+    if (inRow >= STUCK_RUN_MIN) return i;
+    const isNext = timeS > lastS && Number.isFinite(value) &&
       sampleSlotTime(ensemble.clock, timeS) === newest + 1 + i;
     if (!isNext) return i;
     lastS = timeS;
@@ -62,11 +68,11 @@ export function absorbSlots(
 ): void {
   const { timesS, values, from, to } = samples;
   for (let i = from; i < to; i++) {
+    runStep(state.runs, values[i]!, state.seen++);
     pushSample(state.buffer, timesS[i]!, values[i]!);
     onTaken?.(i);
   }
   state.count += to - from;
-  state.seen += to - from;
   state.lastTimeS = timesS[to - 1]!;
   const told = oneStep === undefined ? undefined : {
     expected: oneStep.expected.subarray(from, to),

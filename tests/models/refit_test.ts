@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { modelNamed } from "../../src/models/mod.ts";
 import { FIT_RECORDS_MAX, refit } from "../../src/models/refit.ts";
 import type { FitRecord, RefitInput } from "../../src/models/refit_setting.ts";
 import { refitInput } from "./_ensembles.ts";
-import { seasonalWalk } from "./_series.ts";
+import { THETA } from "../../src/models/structural_layout.ts";
+import { channel, hours, noise, seasonalWalk } from "./_series.ts";
 
 function inputOf(changes: Partial<RefitInput> = {}): RefitInput {
   return refitInput(["seasonal_naive", "structural"], seasonalWalk(120, 9), changes);
@@ -34,4 +36,24 @@ Deno.test("refit() keeps a bounded number of fits and counts from the stream's s
 Deno.test("refit() drops fits of other filters", () => {
   const odd = [{ count: 50, thetas: new Float64Array(3) }];
   assert.equal(refit(inputOf({ records: odd })).records.length, 1);
+});
+
+Deno.test("fits of a stream that was young without its season do not follow it with the level", () => {
+  for (const seed of [21, 22, 23, 24]) {
+    let error = 0;
+    const values = noise(1000, seed).map((draw, i) => {
+      error = 0.7 * error + draw;
+      return 30 + 8 * Math.sin(i * Math.PI / 12) + error;
+    });
+    const model = modelNamed("committee");
+    const state = model.initialState(channel({ horizon: 24 }));
+    for (let i = 0; i < 1000; i += 50) {
+      model.absorb(state, hours(50, i), values.subarray(i, i + 50));
+    }
+    assert.ok(state.ensemble!.seasons.length > 0);
+    for (const { kind, theta } of state.ensemble!.tracks) {
+      // Searches from the parameters before ended at the bound of 3: level noise of 1,000 times.
+      assert.ok(theta[THETA.level]! < 2.5, `${seed} ${kind} ${theta}`);
+    }
+  }
 });
