@@ -21,6 +21,7 @@ import type { MemberName } from "./members.ts";
 import { componentsOf } from "./components.ts";
 import { priorDependence } from "./dependence.ts";
 import { KeptRuns } from "./kept_runs.ts";
+import { noRange, rangeStep, type SeenRange } from "./lone_value.ts";
 import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
 import { latentPaths } from "./paths.ts";
 import { refit } from "./refit.ts";
@@ -51,14 +52,15 @@ export type ForecasterState = {
     seasonsS: Float64Array;
     seed: number;
   };
-  /** Samples absorbed, and how many of them had a value that was not stuck. */
+  /** Samples absorbed, and how many of them had a value of the series. */
   count: number;
   seen: number;
   lastTimeS: number;
   /** Count of values at which parameters are fitted again. */
   nextRefit: number;
-  /** What tells a value that is stuck, and counts as missing. */
+  /** What tells values that are stuck, and those that are far and alone: they count as missing. */
   runs: ValueRuns;
+  range: SeenRange;
   buffer: SampleBuffer;
   records: FitRecord[];
   /** Null before the first fit. */
@@ -147,6 +149,7 @@ function emptyState(config: ChannelConfig): ForecasterState {
     lastTimeS: -Infinity,
     nextRefit: FIRST_FIT_SAMPLES,
     runs: noRuns(),
+    range: noRange(),
     buffer: emptyBuffer(),
     records: [],
     ensemble: null,
@@ -171,17 +174,18 @@ function isBlurred(state: ForecasterState, timeS: number): boolean {
   return timeS === state.lastTimeS;
 }
 
-/** Whether a value is stuck. At a bound of its stream it may stay. */
-function isStuck({ config: { lower, upper }, runs, seen }: ForecasterState, value: number) {
-  return runStep(runs, value, seen) && value !== lower && value !== upper;
+/** Whether a value is none of the series. At a bound of its stream it may stay. */
+function isFault({ config: { lower, upper }, runs, range, seen }: ForecasterState, value: number) {
+  const isStuck = runStep(runs, value, seen) && value !== lower && value !== upper;
+  return isStuck || rangeStep(range, value, seen);
 }
 
-/** Takes a sample into counters and buffer; returns whether it has a value that is not stuck. */
+/** Takes a sample into counters and buffer; returns whether it has a value of the series. */
 function takeSample(state: ForecasterState, timeS: number, value: number): boolean {
   checkSample(state, timeS, value);
   state.count++;
   state.lastTimeS = timeS;
-  if (Number.isNaN(value) || isStuck(state, value)) return false;
+  if (Number.isNaN(value) || isFault(state, value)) return false;
   state.seen++;
   pushSample(state.buffer, timeS, value);
   return true;

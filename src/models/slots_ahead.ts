@@ -11,6 +11,7 @@ import {
 } from "./ensemble.ts";
 import { issueWhenDue } from "./ensemble_forecast.ts";
 import type { ForecasterState } from "./forecaster.ts";
+import { farSideOf, rangeStep } from "./lone_value.ts";
 import type { OneStep } from "./model.ts";
 import { isConstantFit } from "./refit_setting.ts";
 import { BUFFER_SAMPLES_MAX, pushSample } from "./sample_buffer.ts";
@@ -19,7 +20,7 @@ import { runStep, STUCK_RUN_MIN } from "./stuck_run.ts";
 
 /**
  * How many of the samples from `from` on may be absorbed together: they have values, one in each of
- * the slots after the newest, none can be stuck, and nothing is due before the last of them.
+ * the slots after the newest, none can be a fault, and nothing is due before the last of them.
  */
 export function slotsAhead(
   state: ForecasterState,
@@ -45,7 +46,7 @@ export function slotsAhead(
     const value = values[from + i]!;
     inRow = value === last ? inRow + 1 : 1;
     last = value;
-    if (inRow >= STUCK_RUN_MIN) return i;
+    if (inRow >= STUCK_RUN_MIN || farSideOf(state.range, value, state.seen) !== 0) return i;
     const isNext = timeS > lastS && Number.isFinite(value) &&
       sampleSlotTime(ensemble.clock, timeS) === newest + 1 + i;
     if (!isNext) return i;
@@ -68,7 +69,8 @@ export function absorbSlots(
 ): void {
   const { timesS, values, from, to } = samples;
   for (let i = from; i < to; i++) {
-    runStep(state.runs, values[i]!, state.seen++);
+    runStep(state.runs, values[i]!, state.seen);
+    rangeStep(state.range, values[i]!, state.seen++);
     pushSample(state.buffer, timesS[i]!, values[i]!);
     onTaken?.(i);
   }
