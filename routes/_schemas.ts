@@ -77,6 +77,12 @@ export function wholeNumber(least: number, most: number) {
     .openapi({ type: "integer", minimum: least, maximum: most });
 }
 
+/** A number in a query. */
+export const numberText = z.string()
+  .regex(/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i, "a finite number")
+  .transform(Number).pipe(z.number("a finite number"))
+  .openapi({ type: "number" });
+
 /** A time in a query: ISO 8601, or an integer of milliseconds. */
 export const instant = z.string().transform((text, context) => {
   try {

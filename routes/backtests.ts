@@ -11,7 +11,9 @@ import {
   BACKTEST_ORIGINS_MAX,
 } from "../src/service/backtest_question.ts";
 import { BACKTEST_STATES, type BacktestShape } from "../src/service/backtests.ts";
+import type { GivenRange } from "../src/service/given_ranges.ts";
 import type { Service } from "../src/service/service.ts";
+import type { Segment } from "../src/signal/segment.ts";
 import { parseTimestamp } from "../src/signal/timestamp.ts";
 import { decodeRequest, parseJson, readBody } from "./_body.ts";
 import { splitMembers } from "./_members.ts";
@@ -23,11 +25,13 @@ import {
   list,
   newRoutes,
   numberOrNull,
+  numberText,
   precision,
   problems,
   query,
   wholeNumber,
 } from "./_schemas.ts";
+import { rangeSchema } from "./streams.ts";
 
 /** Name of the stream in answers about samples that are sent along. */
 const ANONYMOUS = "request";
@@ -44,6 +48,8 @@ const TOLD = {
     "most a quarter of the series",
   origins: `Windows, to ${BACKTEST_ORIGINS_MAX}; default ${BACKTEST_ORIGINS_DEFAULT}`,
   models: "Names of models; default: those of the program. Peers are always there",
+  ranges: "By channel: bounds, inside of which the models' forecasts stay, and values that stand " +
+    "for missing ones; they take the place of those that a stream has for the channel",
 };
 
 const instantText = z.union([z.string(), z.int()]);
@@ -57,6 +63,7 @@ const bodyMembers = z.strictObject({
   horizon: z.number().optional().openapi({ description: TOLD.horizon }),
   origins: z.number().optional().openapi({ description: TOLD.origins }),
   models: z.array(z.string()).optional().openapi({ description: TOLD.models }),
+  ranges: z.record(z.string(), rangeSchema).optional().openapi({ description: TOLD.ranges }),
 });
 
 const questionSchema = bodyMembers.extend({
@@ -72,6 +79,8 @@ const postQuery = query({
     description: TOLD.origins,
   }),
   models: list.optional().openapi({ description: TOLD.models }),
+  lower: numberText.optional().openapi({ description: "No value of any column is below" }),
+  upper: numberText.optional().openapi({ description: "No value of any column is above" }),
   columns: list.optional().openapi({ description: "Columns of a CSV file" }),
   timestampColumn: z.string().optional(),
   precision,
@@ -118,6 +127,10 @@ const backtestSchema = z.object({
   horizon: z.int(),
   origins: z.int(),
   models: z.array(z.string()),
+  ranges: z.record(
+    z.string(),
+    z.object({ lower: z.number().optional(), upper: z.number().optional() }),
+  ).openapi({ description: "Bounds of the channels that have some" }),
   progress: z.object({ done: z.int(), total: z.int() }),
   createdAt: z.string(),
   startedAt: z.string().nullable(),
@@ -204,12 +217,12 @@ const pictureRoute = createRoute({
 /** A JSON body: a stream's name, or samples. */
 async function askInJson(service: Service, request: Request): Promise<BacktestShape> {
   const bytes = await readBody(request, "BODY_BYTES_MAX", BODY_BYTES_MAX, service);
-  const names = ["stream", "from", "to", "horizon", "origins", "models"];
+  const names = ["stream", "from", "to", "horizon", "origins", "models", "ranges"];
   const parts = splitMembers(bytes, names);
   // No object: rows, or no JSON at all, which is then said here.
   if (parts === null) parseJson(bytes);
   const asked = parseBy(bodyMembers, parseJson(parts?.question ?? NO_MEMBERS));
-  const { horizon, origins, models } = asked;
+  const { horizon, origins, models, ranges } = asked;
   if (asked.stream !== undefined) {
     const { channels, from, to, stream } = parseBy(bodyMembers, parseJson(bytes));
     if (channels !== undefined && !Array.isArray(channels)) {
@@ -217,7 +230,7 @@ async function askInJson(service: Service, request: Request): Promise<BacktestSh
     }
     const instant = (given: string | number | undefined, field: string) =>
       given === undefined ? undefined : parseTimestamp(given, "ms", field);
-    return await service.backtests.onStream({ horizon, origins, models, channels }, {
+    return await service.backtests.onStream({ horizon, origins, models, ranges, channels }, {
       id: stream!,
       fromNs: instant(from, "from"),
       toNs: instant(to, "to"),
@@ -228,8 +241,25 @@ async function askInJson(service: Service, request: Request): Promise<BacktestSh
     throw new InvalidValueError(field, asked[field], "a stream too");
   }
   const { segments } = decodeBody(json, parts?.samples ?? bytes, { streamId: ANONYMOUS });
-  const question = { horizon, origins, models };
+  const question = { horizon, origins, models, ranges };
   return await service.backtests.onSegments(question, segments, json.mediaTypes[0]!);
+}
+
+/**
+ * The bounds of a query, which are those of every column.
+ *
+ * @throws {InvalidValueError} nothing is between them
+ */
+function boundsOf(
+  { lower, upper }: { lower?: number | undefined; upper?: number | undefined },
+  segments: readonly Segment[],
+): Record<string, GivenRange> {
+  if (lower === undefined && upper === undefined) return {};
+  if (lower !== undefined && upper !== undefined && lower >= upper) {
+    throw new InvalidValueError("upper", upper, `more than ${lower}, which is lower`);
+  }
+  const columns = segments.flatMap(({ channels }) => channels);
+  return Object.fromEntries(columns.map((name) => [name, { lower, upper }]));
 }
 
 /** Backtests and what they found. */
@@ -247,7 +277,9 @@ export function backtestRoutes(service: Service): OpenAPIHono {
   routes.openapi(postRoute, async (c) => {
     const type = (c.req.header("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
     const request = c.req.raw;
-    const { columns, timestampColumn, precision: unit, ...question } = c.req.valid("query");
+    const { columns, timestampColumn, precision: unit, lower, upper, ...question } = c.req.valid(
+      "query",
+    );
     let asked: BacktestShape;
     if (type === "application/json") {
       const [field] = Object.entries(c.req.valid("query")).find(([, value]) =>
@@ -268,7 +300,9 @@ export function backtestRoutes(service: Service): OpenAPIHono {
         startNs: 0n,
         isHashed: false,
       }, service);
-      asked = await tests().onSegments(question, segments, protocol.mediaTypes[0]!);
+      const ranges = boundsOf({ lower, upper }, segments);
+      const [mediaType] = protocol.mediaTypes;
+      asked = await tests().onSegments({ ...question, ranges }, segments, mediaType!);
     }
     return c.json(asked, 202, { Location: `/v1/backtests/${asked.id}` });
   });

@@ -3,9 +3,9 @@ import { InvalidValueError } from "../src/base/errors.ts";
 import { parseBy } from "../src/base/parse.ts";
 import { BODY_BYTES_MAX, decodeBody } from "../src/protocols/protocol.ts";
 import { protocolOfName } from "../src/protocols/mod.ts";
+import { type GivenRange, givenRanges } from "../src/service/given_ranges.ts";
 import type { Service } from "../src/service/service.ts";
 import { concatSegments, type Segment } from "../src/signal/segment.ts";
-import { type ChannelRange, validateRange } from "../src/stores/channel_range.ts";
 import type { StreamSettings } from "../src/stores/store.ts";
 import { FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
 import { answeredForecastSchema, drawMembers, regressorMembers } from "./_answers.ts";
@@ -28,9 +28,6 @@ import {
 
 /** Name of the stream in answers about samples that are sent along. */
 const ANONYMOUS = "request";
-
-/** Channels that an error names at most. */
-const CHANNELS_NAMED_MAX = 20;
 
 const NO_MEMBERS = new TextEncoder().encode("{}");
 
@@ -133,39 +130,15 @@ async function readQuestion<T extends z.ZodRawShape>(
 interface GivenSettings {
   readonly model?: string | undefined;
   readonly seasonsS?: number[] | undefined;
-  readonly ranges?: Readonly<Record<string, z.infer<typeof rangeSchema>>> | undefined;
-}
-
-/**
- * Bounds and missing values of channels that were sent along.
- *
- * @throws {InvalidValueError} a channel without samples, or no such bounds
- */
-function rangesOf(
-  given: NonNullable<GivenSettings["ranges"]>,
-  { channels }: Segment,
-): Record<string, ChannelRange> {
-  const ranges: Record<string, ChannelRange> = {};
-  for (const [name, { lower, upper, missing }] of Object.entries(given)) {
-    if (!channels.includes(name)) {
-      const known = channels.slice(0, CHANNELS_NAMED_MAX).join(", ");
-      throw new InvalidValueError("ranges", name, `a channel of the body: ${known}`);
-    }
-    const range = {
-      ...(lower === undefined ? {} : { lower }),
-      ...(upper === undefined ? {} : { upper }),
-      ...(missing === undefined ? {} : { missing }),
-    };
-    validateRange(`ranges.${name}`, range);
-    ranges[name] = range;
-  }
-  return ranges;
+  readonly ranges?: Readonly<Record<string, GivenRange>> | undefined;
 }
 
 /** Only the settings that were given. */
 function settingsOf(given: GivenSettings, segment: Segment): Partial<StreamSettings> {
   return {
-    ...(given.ranges === undefined ? {} : { channels: rangesOf(given.ranges, segment) }),
+    ...(given.ranges === undefined
+      ? {}
+      : { channels: givenRanges(given.ranges, segment.channels) }),
     ...(given.model === undefined ? {} : { model: given.model }),
     ...(given.seasonsS === undefined ? {} : { seasonsS: given.seasonsS }),
   };

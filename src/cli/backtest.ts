@@ -14,6 +14,7 @@ import {
 import { type Command, type CommandInput, EXIT_OK, oneOf, UsageError } from "./command.ts";
 import { BASELINE, openableNames } from "./evaluate/subject.ts";
 import { openProgress } from "./progress.ts";
+import { RANGE_OPTIONS, rangeOf } from "./range_options.ts";
 import { CSV_OPTIONS, csvChoice, onlyFile, readSeries } from "./series_file.ts";
 import { formatTable } from "./table.ts";
 
@@ -52,8 +53,8 @@ async function writePictures(
 export const backtestCommand: Command = {
   name: "backtest",
   summary: "Forecast a CSV file from past origins, beside naive forecasts and peers",
-  usage:
-    "FILE.csv[.gz] [--horizon N] [--origins K] [--model NAME]… [--html PAGE.html] [--svg FOLDER]",
+  usage: "FILE.csv[.gz] [--horizon N] [--origins K] [--model NAME]… [--lower X] [--upper X] " +
+    "[--html PAGE.html] [--svg FOLDER]",
   description:
     "From each of K origins in the last half of the series the next N samples are forecast with\n" +
     "only what was known there: by the committee and its members, by the last value, by the\n" +
@@ -70,6 +71,7 @@ export const backtestCommand: Command = {
     },
     origins: { type: "string", value: "K", help: `Origins (default ${ORIGINS_DEFAULT})` },
     model: { type: "string", isMultiple: true, value: "NAME", help: "Model (default: all)" },
+    ...RANGE_OPTIONS,
     html: { type: "string", value: "FILE", help: "Write tables and pictures as a page" },
     svg: { type: "string", value: "FOLDER", help: "Write each picture as a file there" },
   },
@@ -77,7 +79,9 @@ export const backtestCommand: Command = {
     const file = onlyFile(input);
     const models = input.texts("model").map((name) => oneOf("model", name, openableNames()));
     const segment = await readSeries(file, csvChoice(input), output.note);
-    const plan = planFrom(segment.timestampsNs.length, input);
+    const range = rangeOf(input);
+    const bounds = Object.fromEntries(segment.channels.map((name) => [name, range]));
+    const plan = { ...planFrom(segment.timestampsNs.length, input), bounds };
     const subjects = await subjectsOf(models);
     const progress = await openProgress("Backtest", output.isProgressShown);
     const channels = runBacktest(

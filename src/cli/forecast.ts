@@ -4,7 +4,6 @@ import { DEFAULT_MODEL, MODEL_NAMES, modelNames } from "../models/mod.ts";
 import { levelBounds, numberShape, quantileKey } from "../service/shapes.ts";
 import { answersShape } from "../service/answer_shapes.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
-import type { ChannelRange } from "../stores/channel_range.ts";
 import { AGGREGATES, type DrawRequest } from "../streams/answers.ts";
 import { FORECAST_TIMES_MAX } from "../streams/engine.ts";
 import {
@@ -19,6 +18,7 @@ import {
 import { forecastSeries, type SeriesForecast } from "./forecast_series.ts";
 import { forecastWindows } from "./forecast_windows.ts";
 import { openProgress } from "./progress.ts";
+import { finiteOption, RANGE_OPTIONS, rangeOf } from "./range_options.ts";
 import { CSV_OPTIONS, csvChoice, onlyFile, readSeries } from "./series_file.ts";
 import { formatDuration, formatNumber, formatTable } from "./table.ts";
 import { JOBS_MAX } from "./work_pool.ts";
@@ -75,18 +75,11 @@ async function writeCsv(path: string, forecasts: Forecasts): Promise<void> {
   await Deno.writeTextFile(path, `${lines.join("\n")}\n`);
 }
 
-/** A number of an option. @throws {UsageError} it is none */
-function finite(name: string, text: string): number {
-  const value = Number(text);
-  if (text.trim() !== "" && Number.isFinite(value)) return value;
-  throw new UsageError(`--${name} is "${text}", expected a number`);
-}
-
 /** What is asked of draws; undefined where nothing is. */
 function drawsOf(input: CommandInput): DrawRequest | undefined {
   const aggregates = input.texts("aggregate")
     .map((given) => oneOf("aggregate", given, AGGREGATES));
-  const thresholds = input.texts("threshold").map((text) => finite("threshold", text));
+  const thresholds = input.texts("threshold").map((text) => finiteOption("threshold", text));
   const window = input.wholeNumber("window", { least: 1, most: FORECAST_TIMES_MAX });
   if (window !== undefined && aggregates.length === 0) {
     throw new UsageError("--window is of --aggregate, which is missing");
@@ -94,19 +87,6 @@ function drawsOf(input: CommandInput): DrawRequest | undefined {
   if (aggregates.length === 0 && thresholds.length === 0) return undefined;
   const asked = { paths: 0, seed: 0, aggregates, thresholds };
   return window === undefined ? asked : { ...asked, window };
-}
-
-/** Bounds of the values. @throws {UsageError} no numbers, or nothing is between them */
-function rangeOf(input: CommandInput): ChannelRange {
-  const bound = (name: "lower" | "upper"): ChannelRange => {
-    const text = input.text(name);
-    return text === undefined ? {} : { [name]: finite(name, text) };
-  };
-  const range = { ...bound("lower"), ...bound("upper") };
-  if (range.lower !== undefined && range.upper !== undefined && range.lower >= range.upper) {
-    throw new UsageError(`--upper is "${range.upper}", expected more than --lower`);
-  }
-  return range;
 }
 
 /** The answers of draws as lines for people. */
@@ -237,8 +217,7 @@ export const forecastCommand: Command = {
       value: "X",
       help: "Tell when this value is crossed",
     },
-    lower: { type: "string", value: "X", help: "No value is below: forecasts stay inside" },
-    upper: { type: "string", value: "X", help: "No value is above" },
+    ...RANGE_OPTIONS,
     output: { type: "string", value: "OUT", help: "File to write (CSV; JSON lines for windows)" },
     windows: { type: "string", value: "IN.jsonl", help: "Forecast each line's context" },
     jobs: { type: "string", value: "N", help: "Windows: Workers side by side" },

@@ -5,9 +5,9 @@ import {
   FLAG_PARTS,
   forgetTails,
   GRACE_PERIOD,
-  independentShape,
   initialChannels,
   initialEvidence,
+  isIndependent,
   jumpShape,
   SCORE_PARTS,
   stepChannel,
@@ -41,9 +41,11 @@ import {
   holdFlag,
   initialFlag,
   isRise,
+  LIGHT_TAIL,
   settleFlag,
   stepFlag,
   surpriseOf,
+  type TailShape,
 } from "./_helpers/flag_stage.ts";
 import {
   countHidden,
@@ -199,13 +201,16 @@ const FAR_EFFECT = 3;
  * another's chances. Spikes are held against the jumps of the channels as well, which tell how high
  * a chance goes where samples are dependent.
  */
-function heaviestShape(channels: readonly ChannelState[], known: number): number {
+function heaviestShape(channels: readonly ChannelState[], known: number): TailShape {
   const correction = Math.log10(known);
   const isSpike = spikeEvidence(flagParts, correction) > meanEvidence(flagParts, correction);
-  return speakingChannels(channels.length).reduce((most, c) => {
-    const shape = independentShape(channels[c]!);
-    return Math.max(most, isSpike ? Math.max(shape, jumpShape(channels[c]!)) : shape);
-  }, 0);
+  const shape = { jumps: 0, single: 0 };
+  for (const c of speakingChannels(channels.length)) {
+    const jumps = jumpShape(channels[c]!);
+    shape.jumps = Math.max(shape.jumps, jumps);
+    if (isSpike || isIndependent(channels[c]!)) shape.single = Math.max(shape.single, jumps);
+  }
+  return shape;
 }
 
 /** 1 where a channel's value is far above its usual level, −1 far below, else 0. */
@@ -248,7 +253,8 @@ function followAlarm(
   const threshold = -Math.log10(options.falseAlarmRate);
   const isLearned = options.repeats === "learn";
   // Where each repetition is to be told, it is not to make its own tail heavy either.
-  const shape = isLearned && isRise(stage, fused) ? heaviestShape(state.channels, known) : 0;
+  const isShaped = isLearned && isRise(stage, fused);
+  const shape = isShaped ? heaviestShape(state.channels, known) : LIGHT_TAIL;
   stepFlag(stage, fused, { threshold, isLearned, shape }, step);
   followOpen(state, step.ended, moment, events);
   if (track.isOpen) {

@@ -1,11 +1,11 @@
 /**
  * A value far beyond all that a series has seen, alone: 9999 for a reading that failed, a glitch of
- * a wire. No scale, weight or fan forgets one in thousands of samples, so it counts as missing until
- * the next value says that the series is there now.
+ * a wire. No scale, weight or fan forgets one in thousands of samples, so it counts as missing
+ * until the next value says that the series is there now.
  *
  * Far is what lies more than {@linkcode FAR_RANGES} ranges outside of the smallest and the largest
- * value so far. A second far value on the same side is a sample again, and is part of the range from
- * then on: of a level shift one sample is lost, of a burst that comes for the first time its first.
+ * value so far. A second far value on the same side is a sample again, and is part of the range
+ * from then on: of a level shift one sample is lost, of the first burst its first.
  */
 export type SeenRange = {
   /** Smallest and largest value of the series. */

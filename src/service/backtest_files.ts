@@ -33,6 +33,11 @@ const recordSchema = z.strictObject({
   horizon: z.int().min(1),
   origins: z.int().min(1),
   models: z.array(z.string()),
+  /** Bounds of the channels that have some; records of before had none. */
+  ranges: z.record(
+    z.string(),
+    z.strictObject({ lower: z.number().optional(), upper: z.number().optional() }),
+  ).default({}),
   createdAt: z.string(),
   startedAt: z.string().nullable(),
   endedAt: z.string().nullable(),

@@ -1,5 +1,6 @@
 import { decodeError, encodeError } from "../base/remote_port.ts";
 import type { Segment } from "../signal/segment.ts";
+import type { BoundsByChannel } from "../stores/channel_range.ts";
 
 /** How well one forecaster did, as it is told. */
 export interface ForecasterReport {
@@ -55,6 +56,8 @@ export interface BacktestTask {
   readonly horizon: number;
   readonly origins: number;
   readonly models: readonly string[];
+  /** Bounds that models are told; peers know none. */
+  readonly bounds: BoundsByChannel;
   /** Files of the networks that are there, by name. */
   readonly files: ReadonlyMap<string, Uint8Array>;
 }

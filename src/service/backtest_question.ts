@@ -1,6 +1,8 @@
 import { InvalidValueError, LimitError } from "../base/errors.ts";
 import type { Segment } from "../signal/segment.ts";
+import { type BoundsByChannel, withoutMissing } from "../stores/channel_range.ts";
 import { checkBacktestLength, checkBacktestValues, originsOf } from "./backtest_origins.ts";
+import type { GivenRange } from "./given_ranges.ts";
 import type { ModelService } from "./model_service.ts";
 
 /** Values of one backtest's samples, rows · channels. */
@@ -26,6 +28,8 @@ export interface BacktestQuestion {
   /** Names of models; default: those of the program. Peers are always there. */
   readonly models?: readonly string[] | undefined;
   readonly channels?: readonly string[] | undefined;
+  /** Bounds and missing values by channel; those of a stream count where none are given. */
+  readonly ranges?: Readonly<Record<string, GivenRange>> | undefined;
 }
 
 /** A question whose defaults are filled in, and a copy of the samples that it is about. */
@@ -35,6 +39,8 @@ export interface BacktestPlan {
   /** Each name once. */
   readonly models: string[];
   readonly segment: Segment;
+  /** Bounds of the channels that have some. */
+  readonly bounds: BoundsByChannel;
 }
 
 function limit(name: string, most: number, actual: number, field: string): void {
@@ -77,9 +83,26 @@ function modelsOf(
   return models;
 }
 
+function boundsOf(
+  ranges: Readonly<Record<string, GivenRange>>,
+  channels: readonly string[],
+): BoundsByChannel {
+  return Object.fromEntries(
+    channels.flatMap((name) => {
+      const { lower, upper } = Object.hasOwn(ranges, name) ? ranges[name]! : {};
+      const bounds = {
+        ...(lower === undefined ? {} : { lower }),
+        ...(upper === undefined ? {} : { upper }),
+      };
+      return Object.keys(bounds).length === 0 ? [] : [[name, bounds]];
+    }),
+  );
+}
+
 /**
  * What is to be done for a question.
  *
+ * @param question  its ranges are checked
  * @param given  the samples; a channel that they lack has no values
  * @param known  the models that there are
  * @throws {InvalidValueError | LimitError} what cannot be answered, by its field
@@ -102,14 +125,15 @@ export function backtestPlan(
   const fits = origins * models.length * channels.length;
   limit("BACKTEST_FITS_MAX", BACKTEST_FITS_MAX, fits, "origins");
   checkBacktestLength(rows, horizon);
-  const segment = {
+  const { ranges = {} } = question;
+  const segment = withoutMissing({
     streamId: given.streamId,
     channels,
     timestampsNs: given.timestampsNs.slice(),
     values: channels.map((name) =>
       given.values[given.channels.indexOf(name)]?.slice() ?? new Float64Array(rows).fill(NaN)
     ),
-  };
+  }, ranges);
   checkBacktestValues(segment, horizon, originsOf(rows, horizon, origins));
-  return { horizon, origins, models, segment };
+  return { horizon, origins, models, segment, bounds: boundsOf(ranges, channels) };
 }

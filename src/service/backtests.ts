@@ -11,6 +11,7 @@ import {
   checkBacktestSize,
   requireChannels,
 } from "./backtest_question.ts";
+import { givenRanges } from "./given_ranges.ts";
 import type { ModelService } from "./model_service.ts";
 import { onlySegment, readRange, type StreamRange } from "./range.ts";
 import type { Log } from "./telemetry.ts";
@@ -162,7 +163,9 @@ export class Backtests {
     const timeOf = (timeNs: bigint | undefined) =>
       timeNs === undefined ? null : formatTimestamp(timeNs);
     const source: SampleSource = { kind: "stream", id, from: timeOf(fromNs), to: timeOf(toNs) };
-    return await this.#submit(question, segment, source);
+    const given = givenRanges(question.ranges ?? {}, record.channels);
+    const ranges = { ...record.settings.channels, ...given };
+    return await this.#submit({ ...question, ranges }, segment, source);
   }
 
   /** Asks for a backtest on samples that are sent along; as {@linkcode onStream}. */
@@ -174,7 +177,8 @@ export class Backtests {
     this.#checkRoom();
     const segment = onlySegment(segments);
     requireChannels(question.channels, segment.channels);
-    return await this.#submit(question, segment, { kind: "upload", mediaType });
+    const ranges = givenRanges(question.ranges ?? {}, segment.channels);
+    return await this.#submit({ ...question, ranges }, segment, { kind: "upload", mediaType });
   }
 
   /** @throws {OverloadError} {@linkcode BACKTEST_QUEUE_MAX} wait already */
@@ -191,13 +195,14 @@ export class Backtests {
     given: Segment,
     source: SampleSource,
   ): Promise<BacktestShape> {
-    const { segment, horizon, origins, models } = backtestPlan(question, given, this.#parts.models);
+    const plan = backtestPlan(question, given, this.#parts.models);
+    const { segment, horizon, origins, models, bounds } = plan;
     const { channels, timestampsNs: { length: rows } } = segment;
     const record: BacktestRecord = {
       id: newId(),
       order: ++this.#newest,
       ...{ attempts: 0, state: "queued", source, channels: [...channels], rows },
-      ...{ horizon, origins, models },
+      ...{ horizon, origins, models, ranges: { ...bounds } },
       createdAt: this.#now(),
       ...{ startedAt: null, endedAt: null, error: null },
     };
@@ -287,13 +292,13 @@ export class Backtests {
   }
 
   async #forecast(backtest: Backtest): Promise<BacktestOutcome> {
-    const { source, horizon, origins, models } = backtest.record;
+    const { source, horizon, origins, models, ranges: bounds } = backtest.record;
     const files = await this.#parts.models.files(models);
     // It may have been ended before it came this far.
     backtest.ending.signal.throwIfAborted();
     const title = source.kind === "stream" ? source.id : "Samples that were sent";
     return await this.#parts.port.run(
-      { ...{ title, segment: backtest.segment!, horizon, origins, models, files } },
+      { ...{ title, segment: backtest.segment!, horizon, origins, models, bounds, files } },
       (done, total) => backtest.progress = { done, total },
       backtest.ending.signal,
     );

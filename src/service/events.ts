@@ -11,6 +11,7 @@ export interface StreamEvent {
   readonly kind:
     | "sample"
     | "anomaly"
+    | "revision"
     | "forecast"
     | "dropped"
     | "metrics"

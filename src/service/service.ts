@@ -36,6 +36,7 @@ import {
   forecastShape,
   type IngestShape,
   ingestShape,
+  revisionShape,
   type SampleShape,
   sampleShape,
   type StreamShape,
@@ -191,6 +192,9 @@ export class Service {
     const { streamId } = applied.segment;
     if (this.events.hasSubscribers(streamId)) this.#publishSamples(applied);
     this.#publishAlarms(streamId, applied.alarms);
+    for (const ended of applied.ended) {
+      this.events.publish(streamId, { kind: "revision", data: { ...revisionShape(ended) } });
+    }
   }
 
   #publishSamples(applied: Applied): void {

@@ -1,6 +1,7 @@
 import { formatTimestamp } from "../signal/timestamp.ts";
 import type { Segment } from "../signal/segment.ts";
 import type {
+  AlarmEnd,
   AlarmEvent,
   AppendResult,
   FlagSettings,
@@ -203,6 +204,23 @@ export function forecastShape(
       origin,
     },
   };
+}
+
+/** What is known of an alarm after it opened, as subscribers hear it. */
+export interface RevisionShape {
+  /** Of the alarm, which keeps it. */
+  number: number;
+  /** What it turned out to be. */
+  reason: string;
+  /** Smallest chance so far. */
+  p: number;
+  /** False where it is over. */
+  isOpen: boolean;
+}
+
+/** An alarm that ended or was revised, as it is told. */
+export function revisionShape({ number, reason, p, isOpen = false }: AlarmEnd): RevisionShape {
+  return { number, reason, p, isOpen };
 }
 
 /** An alarm as it is answered. */

@@ -17,6 +17,11 @@ export interface ChannelRange {
   readonly missing?: readonly number[];
 }
 
+/** Bounds alone, by channel. */
+export type BoundsByChannel = Readonly<
+  Record<string, { readonly lower?: number | undefined; readonly upper?: number | undefined }>
+>;
+
 /**
  * @throws {InvalidValueError} a number that is none, or nothing between two bounds
  * @throws {LimitError} MISSING_VALUES_MAX
@@ -49,7 +54,7 @@ export function validateRange(field: string, range: ChannelRange): void {
  */
 export function withoutMissing(
   segment: Segment,
-  ranges: Readonly<Record<string, ChannelRange>>,
+  ranges: Readonly<Record<string, { readonly missing?: readonly number[] | undefined }>>,
 ): Segment {
   let values: Float64Array[] | undefined;
   for (const name in ranges) {

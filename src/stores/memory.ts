@@ -5,7 +5,7 @@ import { expiryNs, firstAnswer, isStanding, refuseOtherRequest } from "./_helper
 import { checkAppendOptions, checkLimit, checkOffset } from "./_helpers/check.ts";
 import { classify } from "./_helpers/classify.ts";
 import { clipSegment, emptySegment, mergeRows } from "./_helpers/rows.ts";
-import { eventChannels } from "./_helpers/state_table.ts";
+import { eventChannels, isRevised, openingSpan } from "./_helpers/state_table.ts";
 import {
   type AlarmEnd,
   type AlarmEvent,
@@ -288,7 +288,16 @@ class MemoryStore implements Store {
         if (!stream.events.has(key)) this.#tell({ opened: event });
         stream.events.set(key, event);
       }
-      for (const ended of ends) this.#tell({ ended });
+      for (const ended of ends) {
+        const [fromNs, toNs] = openingSpan(ended);
+        for (const [key, event] of stream.events) {
+          const isNear = event.timestampNs >= fromNs && event.timestampNs <= toNs;
+          if (isNear && isRevised(event, ended)) {
+            stream.events.set(key, { ...event, reason: ended.reason });
+          }
+        }
+        this.#tell({ ended });
+      }
     }
     this.#transactions++;
   }

@@ -179,7 +179,7 @@ export interface AlarmEvent {
   readonly stateHash: string;
 }
 
-/** An alarm that is over. */
+/** An alarm that is over, or whose reason turned out to be another one. */
 export interface AlarmEnd {
   readonly streamId: string;
   /** The number that the alarm had when it opened. */
@@ -187,7 +187,7 @@ export interface AlarmEnd {
   /** To the microsecond, as is `peakNs`. */
   readonly openedNs: bigint;
   readonly peakNs: bigint;
-  /** Time of the sample at which it was known to be over. */
+  /** Time of the sample at which this was known. */
   readonly endedNs: bigint;
   /** Highest score of its samples. */
   readonly score: number;
@@ -199,6 +199,8 @@ export interface AlarmEnd {
   readonly channels: readonly string[];
   /** As that of the alarm. */
   readonly bandHz?: readonly [number, number];
+  /** True of one that goes on; absent of one that is over. */
+  readonly isOpen?: boolean;
 }
 
 /**
@@ -248,7 +250,7 @@ export interface Commit {
   readonly streamCreatedNs: bigint;
   readonly snapshot: Snapshot;
   readonly events: readonly AlarmEvent[];
-  /** Alarms that ended; absent = none. */
+  /** Alarms that ended or were revised, whose events take on their reason; absent = none. */
   readonly ends?: readonly AlarmEnd[];
   readonly forecast: IssuedForecast | null;
 }

@@ -46,9 +46,9 @@ export function openedAlarms(absorbed: Absorbed, { events, channels }: Told): Op
   });
 }
 
-/** The alarms that ended in a segment. */
+/** The alarms that ended in a segment, or whose reason turned out to be another one. */
 export function endedAlarms({ segment }: Absorbed, told: Told): AlarmEnd[] {
-  return told.events.filter(({ phase }) => phase === "end").map((event) => ({
+  return told.events.filter(({ phase }) => phase !== "open").map((event) => ({
     streamId: segment.streamId,
     number: event.number,
     openedNs: instant(told.epochNs, event.openedS),
@@ -59,6 +59,7 @@ export function endedAlarms({ segment }: Absorbed, told: Told): AlarmEnd[] {
     reason: event.reason,
     channels: event.channels.map((c) => told.channels[c]!),
     ...(event.bandHz === undefined ? {} : { bandHz: event.bandHz }),
+    ...(event.phase === "end" ? {} : { isOpen: true }),
   }));
 }
 

@@ -66,19 +66,28 @@ Deno.test("backtest forecasts what `forecast` does from the same samples", async
     const lines = hourlyCsv(126).trim().split("\n");
     await Deno.writeTextFile(`${folder}/all.csv`, lines.join("\n"));
     await Deno.writeTextFile(`${folder}/known.csv`, lines.slice(0, 121).join("\n"));
-    const options = ["--column", "wave", "--horizon", "6", "--model", "ar_differences", "--json"];
-    const tested = await run(backtestCommand, `${folder}/all.csv`, "--origins", "1", ...options);
-    const forecast = await run(forecastCommand, `${folder}/known.csv`, ...options);
+    const asked = ["--column", "wave", "--horizon", "6", "--model", "ar_differences", "--json"];
     const truth = lines.slice(121).map((line) => Number(line.split(",")[1]));
-    const rows = JSON.parse(forecast.out).channels.wave.forecast;
-    const error = rows.reduce(
-      (sum: number, { quantiles }: { quantiles: Record<string, number> }, i: number) =>
-        sum + Math.abs(quantiles["0.5"]! - truth[i]!) / 6,
-      0,
-    );
-    const [own] = JSON.parse(tested.out).channels[0].forecasters
-      .filter(({ name }: { name: string }) => name === "ar_differences");
-    // Times are rounded to whole nanoseconds on one way and not on the other.
-    assert.ok(Math.abs(own.mae - error) < 1e-6 * Math.max(1, error), `${own.mae} ${error}`);
+    const errors: number[] = [];
+    // What comes lies between 10 and 15: a bound inside of that shows in the errors.
+    for (const options of [asked, [...asked, "--lower", "0", "--upper", "12"]]) {
+      const tested = await run(backtestCommand, `${folder}/all.csv`, "--origins", "1", ...options);
+      const forecast = await run(forecastCommand, `${folder}/known.csv`, ...options);
+      const rows = JSON.parse(forecast.out).channels.wave.forecast;
+      const error = rows.reduce(
+        (sum: number, { quantiles }: { quantiles: Record<string, number> }, i: number) =>
+          sum + Math.abs(quantiles["0.5"]! - truth[i]!) / 6,
+        0,
+      );
+      const [own] = JSON.parse(tested.out).channels[0].forecasters
+        .filter(({ name }: { name: string }) => name === "ar_differences");
+      // Times are rounded to whole nanoseconds on one way and not on the other.
+      assert.ok(Math.abs(own.mae - error) < 1e-6 * Math.max(1, error), `${own.mae} ${error}`);
+      errors.push(error);
+    }
+    assert.ok(errors[1]! > 2 * errors[0]! && errors[1]! > 1, String(errors));
+    const twisted = await run(backtestCommand, `${folder}/all.csv`, "--lower", "1", "--upper", "1");
+    assert.equal(twisted.code, 2);
+    assert.match(twisted.error, /--upper is "1", expected more than --lower/);
   });
 });

@@ -65,6 +65,32 @@ Deno.test("POST /v1/backtest takes a stream, and a file with the question in the
   held[1]!.finish();
 });
 
+Deno.test("POST /v1/backtest takes bounds by channel, and in a query those of all columns", async () => {
+  const { app, send } = openFixture();
+  const question = { ...SAMPLES, models: ["mean"], ranges: { value: { lower: 0, missing: [4] } } };
+  const asked = await send("POST", "/v1/backtest", question);
+  assert.equal(asked.status, 202, JSON.stringify(asked.body));
+  assert.deepEqual(asked.body.ranges, { value: { lower: 0 } });
+  const post = async (query: string) => {
+    const lines = SAMPLES.timestamps.map((time, i) => `${time},${i},${i % 3}`);
+    const answer = await app.request(`/v1/backtest?models=mean&${query}`, {
+      method: "POST",
+      headers: { "Content-Type": "text/csv" },
+      body: `time,a,b\n${lines.join("\n")}\n`,
+    });
+    return { status: answer.status, body: await answer.json() };
+  };
+  const { body } = await post("lower=-1.5&upper=1e3");
+  const bounds = { lower: -1.5, upper: 1000 };
+  assert.deepEqual(body.ranges, { a: bounds, b: bounds });
+  for (const [query, field] of [["lower=low", "lower"], ["upper=1e999", "upper"]] as const) {
+    const refused = await post(query);
+    assert.deepEqual([refused.status, refused.body.field], [400, field]);
+  }
+  const twisted = await post("lower=2&upper=2");
+  assert.deepEqual([twisted.status, twisted.body.field], [422, "upper"]);
+});
+
 const BAD: readonly [string, unknown, number, string | undefined][] = [
   ["no samples", { horizon: 3 }, 400, undefined],
   ["a horizon that is too long", { ...SAMPLES, horizon: 30 }, 422, "horizon"],
@@ -76,6 +102,13 @@ const BAD: readonly [string, unknown, number, string | undefined][] = [
   ["a model of no name", { ...SAMPLES, models: ["oracle"] }, 422, "models[0]"],
   ["a range without a stream", { ...SAMPLES, from: 0 }, 422, "from"],
   ["a stream and samples", { stream: "s", ...SAMPLES }, 422, "timestamps"],
+  ["bounds of no channel", { ...SAMPLES, ranges: { z: { lower: 0 } } }, 422, "ranges"],
+  [
+    "nothing between bounds",
+    { ...SAMPLES, ranges: { value: { lower: 1, upper: 1 } } },
+    422,
+    "ranges.value.upper",
+  ],
   ["no such stream", { stream: "s" }, 404, undefined],
   ["no JSON", "{", 400, undefined],
 ];

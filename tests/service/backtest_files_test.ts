@@ -15,6 +15,7 @@ const RECORD: BacktestRecord = {
   state: "queued",
   source: { kind: "upload", mediaType: "text/csv" },
   ...{ channels: ["a", "b"], rows: 3, horizon: 1, origins: 1, models: ["mean"] },
+  ranges: { a: { lower: 0 } },
   createdAt: "2026-01-01T00:00:00Z",
   ...{ startedAt: null, endedAt: null, error: null },
 };
@@ -38,6 +39,7 @@ Deno.test("BacktestFolder keeps record, samples and outcome", async () => {
     assert.deepEqual(await folder.readSamples(), SEGMENT);
     const task = {
       ...{ title: "t", segment: SEGMENT, horizon: 1, origins: 1, models: [], files: new Map() },
+      bounds: {},
     };
     await folder.saveOutcome(outcomeOf(task));
     assert.deepEqual(await folder.readOutcome(), outcomeOf(task));
@@ -46,6 +48,15 @@ Deno.test("BacktestFolder keeps record, samples and outcome", async () => {
     await assert.rejects(folder.readSamples(), Deno.errors.NotFound);
     await folder.remove();
     assert.equal(await folder.readRecord(), null);
+  });
+});
+
+Deno.test("BacktestFolder reads records of before there were bounds", async () => {
+  await inFolder(async (folder) => {
+    await folder.create(RECORD, SEGMENT);
+    const { ranges: _, ...old } = RECORD;
+    await Deno.writeTextFile(`${folder.path}/${BACKTEST_FILES.record}`, JSON.stringify(old));
+    assert.deepEqual(await folder.readRecord(), { ...RECORD, ranges: {} });
   });
 });
 

@@ -9,6 +9,7 @@ import {
 import { outcomeOf } from "./_backtests.ts";
 
 const TASK: BacktestTask = {
+  bounds: {},
   title: "t",
   segment: {
     streamId: "s",

@@ -49,6 +49,17 @@ Deno.test("backtestPlan() takes each model once, and the channels in the order a
   assert.deepEqual(plan.segment.values.map((column) => column[0]), [1, 0]);
 });
 
+Deno.test("backtestPlan() keeps bounds of the channels asked, and drops what stands for none", () => {
+  const ranges = { a: { lower: 0 }, b: { missing: [3] }, c: { upper: 9 } };
+  const question = { models: ["mean"], channels: ["b", "a"], ranges };
+  const { bounds, segment } = backtestPlan(question, series(40, ["a", "b", "c"]), models);
+  assert.deepEqual(bounds, { a: { lower: 0 } });
+  // The values of b are 1 to 7, those of a 0 to 6.
+  const counts = segment.values.map((column) => column.filter((value) => value === 3).length);
+  assert.deepEqual(counts, [0, 6]);
+  assert.equal(segment.values[0]!.filter(Number.isNaN).length, 6);
+});
+
 Deno.test("backtestPlan() names the field that cannot be answered", () => {
   const plan = (question: object, given = series(100)) => () =>
     backtestPlan({ models: ["mean"], ...question }, given, models);

@@ -157,6 +157,34 @@ Deno.test("Backtests refuses what passes a limit or cannot be, and names it", as
   }
 });
 
+Deno.test("Backtests takes a stream's bounds, and those of the question in their place", async () => {
+  const { service, backtestPort: { held } } = openFixture();
+  const { backtests } = service;
+  await service.putStream("s", { channels: { a: { lower: 0, missing: [3] }, b: { upper: 8 } } });
+  await service.ingest([{ ...series(60, ["a", "b"]), streamId: "s" }], {
+    ...{ isAppliedAwaited: false, ignoredCount: 0 },
+  });
+  const own = await backtests.onStream(ONE, { id: "s" });
+  assert.deepEqual(own.ranges, { a: { lower: 0 }, b: { upper: 8 } });
+  const other = await backtests.onStream({ ...ONE, ranges: { a: {} } }, { id: "s" });
+  assert.deepEqual(other.ranges, { b: { upper: 8 } });
+  await turns();
+  held[0]!.finish();
+  await turns();
+  for (const [i, { ranges }] of [own, other].entries()) {
+    const { bounds, segment } = held[i]!.task;
+    assert.deepEqual(bounds, ranges);
+    // What stands for a missing value is one whatever is asked.
+    assert.deepEqual(segment.values.map((column) => column.includes(3)), [false, true]);
+  }
+  held[1]!.finish();
+  const stranger = { ...ONE, ranges: { z: { lower: 0 } } };
+  await assert.rejects(
+    () => backtests.onStream(stranger, { id: "s" }),
+    (error: unknown) => error instanceof InvalidValueError && error.field === "ranges",
+  );
+});
+
 Deno.test("Backtests lets few wait and keeps few that are over", async () => {
   const { service: { backtests }, backtestPort: { held } } = openFixture();
   const ask = async () => (await backtests.onSegments(ONE, [series(40)], "x")).id;

@@ -417,6 +417,32 @@ law("feeds alarms once, in the order of the commits, until they are settled", as
   ]);
 });
 
+law("gives the event of an alarm the reason that it has now", async ({ store }) => {
+  await store.append([points("a", [[1, 1], [2, 2], [3, 3]])]);
+  const { createdNs } = (await store.getStream("a"))!;
+  const commit = (events: AlarmEvent[], ends: AlarmEnd[]) =>
+    store.commit([{
+      ...{ streamCreatedNs: createdNs, snapshot: snapshotAt("a", 3), events, ends },
+      forecast: null,
+    }]);
+  const [first, second] = [2n, 3n].map((timestampNs, number) => ({
+    ...alarmAt("a", timestampNs),
+    ...{ reason: "spike", number },
+  }));
+  await commit([first!, second!], []);
+  const revised = { ...endAt("a", 1), openedNs: 0n, reason: "level", isOpen: true };
+  await commit([], [revised]);
+  const reasons = async () => (await store.readEvents("a", 0n, 99n, 9)).map(({ reason }) => reason);
+  assert.deepEqual(await reasons(), ["spike", "level"]);
+  const feed = await store.readFeed(0, 9);
+  assert.deepEqual(feed.map((entry) => "ended" in entry && entry.ended.isOpen), [
+    ...[false, false, true],
+  ]);
+  // Of another time it is another alarm, of a state before.
+  await commit([], [{ ...endAt("a", 0), openedNs: 5_000n, reason: "drift" }]);
+  assert.deepEqual(await reasons(), ["spike", "level"]);
+});
+
 law("forgets the oldest of a feed that nobody settles", async ({ store }) => {
   const [appended] = await store.append([points("a", [[1, 1]])]);
   const ends = Array.from({ length: FEED_MAX + 5 }, (_, number) => endAt("a", number));

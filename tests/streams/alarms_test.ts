@@ -54,6 +54,14 @@ Deno.test("openedAlarms() names the detector's channels with their values and ex
   });
 });
 
+Deno.test("endedAlarms() tells of a revised alarm that it goes on", () => {
+  const revised = event({ phase: "revised", reason: "season" });
+  const [alarm, over] = endedAlarms(absorbed, told(revised, event({ phase: "end" })));
+  assert.deepEqual([alarm!.isOpen, alarm!.reason, alarm!.endedNs], [true, "season", 9_000n]);
+  assert.deepEqual([over!.isOpen, over!.reason], [undefined, "level"]);
+  assert.deepEqual(openedAlarms(absorbed, told(revised)), []);
+});
+
 Deno.test("openedAlarms() gives null for a channel that the segment has not", () => {
   const [alarm] = openedAlarms(absorbed, told(event({ channels: [2] })));
   assert.deepEqual([alarm!.channels, alarm!.value, alarm!.expected], [["c"], [null], [null]]);

@@ -17,12 +17,20 @@ import type {
   AnomalyShape,
   ForecastPointShape,
   ForecastShape,
+  RevisionShape,
   SampleShape,
   StreamShape,
   StreamStateShape,
 } from "../../../src/service/shapes.ts";
 
-export type { AnomalyShape, ForecastPointShape, ForecastShape, SampleShape, StreamStateShape };
+export type {
+  AnomalyShape,
+  ForecastPointShape,
+  ForecastShape,
+  RevisionShape,
+  SampleShape,
+  StreamStateShape,
+};
 export type { AggregateShape, AnswersShape, ChannelComponentsShape, ThresholdShape };
 export type { AlertShape, DevicesShape, JobShape, RuleShape, ServingModel };
 

@@ -7,6 +7,7 @@ import {
   eventsUrl,
   readAnswers,
   readComponents,
+  type RevisionShape,
   type SampleShape,
 } from "./api.ts";
 import { showComponents } from "./components_panel.ts";
@@ -261,6 +262,10 @@ const feed = new EventFeed(eventsUrl(view.id), {
     anomaly(anomaly: AnomalyShape) {
       view.addAnomaly(anomaly);
       drawSoon();
+      drawText();
+    },
+    revision({ number, reason }: RevisionShape) {
+      view.reviseAnomaly(number, reason);
       drawText();
     },
     forecast: refreshSoon,

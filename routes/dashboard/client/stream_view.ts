@@ -171,6 +171,13 @@ export class StreamView {
     if (this.innovations.length > INNOVATIONS_MAX) this.innovations.shift();
   }
 
+  /** An alarm turned out to be of another reason. */
+  reviseAnomaly(number: number, reason: string): void {
+    // Numbers begin anew with the state, so that the newest of them is meant.
+    const meant = this.anomalies.findLast((anomaly) => anomaly.number === number);
+    this.anomalies = this.anomalies.map((one) => one === meant ? { ...one, reason } : one);
+  }
+
   addAnomaly(anomaly: AnomalyShape): void {
     if (this.anomalies.some(({ timestamp }) => timestamp === anomaly.timestamp)) return;
     this.anomalies = [...this.anomalies, anomaly];

@@ -12,6 +12,7 @@ import { numberShape } from "../../service/shapes.ts";
 import { serveShippedWeights } from "../../service/weights.ts";
 import type { Segment } from "../../signal/segment.ts";
 import { formatTimestamp } from "../../signal/timestamp.ts";
+import type { BoundsByChannel } from "../../stores/channel_range.ts";
 import { drawPicture } from "../evaluate/picture.ts";
 import { LEAD_GROUPS } from "../evaluate/score.ts";
 import { BASELINE, openSubject, PEER_NAMES, type Subject } from "../evaluate/subject.ts";
@@ -25,6 +26,8 @@ export interface BacktestPlan {
   readonly horizon: number;
   /** Counts of samples that are known. */
   readonly origins: readonly number[];
+  /** Bounds that models are told; default: none. */
+  readonly bounds?: BoundsByChannel;
 }
 
 /** The models that are asked for, every one where none is, and the peers that are installed. */
@@ -44,12 +47,14 @@ export function planOf(length: number, horizon: number, count: number): Backtest
 function backtestChannel(
   segment: Segment,
   name: string,
-  { horizon, origins }: BacktestPlan,
+  { horizon, origins, bounds = {} }: BacktestPlan,
   subjects: readonly Subject[],
   onOrigin: () => void,
 ): ChannelBacktest {
+  const range = Object.hasOwn(bounds, name) ? bounds[name]! : {};
   const trials = origins.map((origin) => trialAt(segment, name, { origin, horizon }))
     .filter((trial) => trial !== null)
+    .map((trial) => ({ ...trial, ...range }))
     .filter(({ target }) => !target.every(Number.isNaN));
   if (trials.length === 0) {
     throw new InvalidValueError("channels", name, "one with values before and after an origin");

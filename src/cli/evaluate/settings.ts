@@ -142,6 +142,9 @@ export interface Trial {
   /** Season length in samples of that grid; 1 = none. */
   readonly season: number;
   readonly hint: SeasonHint;
+  /** Bounds of the values that models are told; default: none. */
+  readonly lower?: number | undefined;
+  readonly upper?: number | undefined;
   /** Leads in samples of that grid, rounded up. */
   readonly horizon: number;
   /** A slot in seconds, and the time of slot 0. */

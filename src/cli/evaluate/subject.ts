@@ -97,8 +97,8 @@ function modelSubject(name: string, model: Model, source = name, isLive = false)
       const config = {
         epochNs,
         horizon: trial.horizon,
-        lower: null,
-        upper: null,
+        lower: trial.lower ?? null,
+        upper: trial.upper ?? null,
         seed: fnv1a32(trial.id),
         seasonsS: seasonsOf(trial),
       };

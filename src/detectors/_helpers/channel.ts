@@ -345,10 +345,9 @@ export function jumpShape({ tails }: ChannelState): number {
 }
 
 /**
- * The same where samples are nearly independent, 0 elsewhere: there what is far from the past is no
- * chance of a single sample.
+ * True where samples are nearly independent: there what is far from the past is the chance of a
+ * single sample.
  */
-export function independentShape(channel: ChannelState): number {
-  const { bank, season } = channel;
-  return bank.meanDifference <= INDEPENDENCE_MIN * season.deviation ? 0 : jumpShape(channel);
+export function isIndependent({ bank, season }: ChannelState): boolean {
+  return bank.meanDifference > INDEPENDENCE_MIN * season.deviation;
 }

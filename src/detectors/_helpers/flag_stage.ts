@@ -7,19 +7,24 @@
  * an exponential tail above the level u of the highest quarter of them (at least ten; peaks over a
  * threshold, as SPOT does: Siffer et al. 2017), and that of other streams while there are few:
  *
- *   p(v) = b (N(v) + 500 p0(v)) / (t + 350)                  p0(v) = 1e-3 · exp(−(v − 1) / m0)
- *   b = 1.5 (1 + 1,500 / (1,500 + t))
+ *   p(v) = b (N(v) + 500 p0(v)) / (t + 350)              p0(v) = 1.5e-3 · exp(−(v − 1) / m0)
+ *   b = 2 (1 + 555 / (1,500 + t))
  *   N(v) = N(u) · exp(−(v − u) / m) for v >= u, else the peaks counted
  *   m = (sum of min(excess over u, 2.5 m) / (1 − exp(−2.5)) + w · m0) / (N(u) + w)
- *   m0 = max(0.2, 2 xi)                w = 15 while t <= 2,000, then 30,000 / t, at least 4
+ *   m0 = min(0.42, max(0.15, 3.1 g − 0.37, 1.1 xi) + 0.9 eta · 450 / (450 + t))
+ *   g = (t − 150 − 400 alarms + 360) / (N + 4) / 1,000
+ *                                      w = 15 while t <= 2,000, then 30,000 / t, at least 4
  *
  * m is the mean of an exponential whose values beyond 2.5 m are cut: a few events that were no
  * chance do not make the tail of the rest. What is known of other streams weighs w peaks: much in a
  * short past, in which one true anomaly is a large share of the peaks.
  *
- * xi is the shape of the tail that the evidence comes from, where samples are nearly independent,
- * and for spikes that of the jumps: those of heavy tails are higher before the stream has shown
- * many of them.
+ * What is known of them is how heavy their tails are by how seldom they have events, g thousand
+ * samples apart: high peaks keep M above the rest. Of 68 kinds of clean noise this leaves a fifth
+ * of the variance of the mean excess, where the shape of the jumps leaves nine tenths, and a few
+ * anomalies hardly change it, as the 400 samples that the maximum of an alarm hides are left out. A
+ * young stream has not shown its events yet: there the shape eta of the tail of its jumps counts as
+ * well. xi is the same where each sample is a chance of its own: in independent samples and spikes.
  *
  * What comes again and again is so told with less and less weight. The flag is −log10 p where an
  * event opens, where p has fallen by ten since it was last told, and where p falls to the rate of
@@ -36,9 +41,21 @@ const FIRST_BIN = EVIDENCE_MIN * BINS_PER_UNIT;
 const TAIL_SHARE = 0.25;
 const TAIL_EVENTS_MIN = 10;
 const PRIOR_SAMPLES = 500;
-const PRIOR_RATE = 1e-3;
-const PRIOR_EXCESS = 0.2;
-const PRIOR_EXCESS_A_SHAPE = 2;
+const PRIOR_RATE = 1.5e-3;
+const PRIOR_EXCESS_MIN = 0.15;
+const PRIOR_EXCESS_MAX = 0.42;
+/** Mean excess of other streams by the samples between their events, ... */
+const PRIOR_EXCESS_A_GAP = 0.0031;
+const PRIOR_EXCESS_AT_NO_GAP = -0.37;
+/** ... of which a stream without a past is taken to have had so many, ... */
+const GAP_PRIOR_EVENTS = 4;
+const GAP_PRIOR_SAMPLES = 360;
+/** Samples after an alarm in which its maximum hides what is usual. */
+const HIDDEN_SAMPLES = 400;
+/** ... by the shape of the tail where each sample is a chance of its own, and of a young stream. */
+const PRIOR_EXCESS_A_SHAPE = 1.1;
+const YOUNG_EXCESS_A_SHAPE = 0.9;
+const YOUNG_SAMPLES = 450;
 const PRIOR_EVENTS_MAX = 15;
 const PRIOR_EVENTS_MIN = 4;
 const PRIOR_EVENTS_TIMES_SAMPLES = 30_000;
@@ -52,7 +69,8 @@ const CUT_MEAN = 1 - Math.exp(-CUT);
  * and most so in a short past. With these, clean streams give about the wanted alarms at 1e-4
  * (`deno task evaluate:detection`).
  */
-const BIAS = 1.5;
+const BIAS = 2;
+const YOUNG_BIAS = 0.37;
 const BIAS_SAMPLES = 1_500;
 /** Rise of −log10 p within an event that is told before its alarm. */
 const RISE = 1;
@@ -106,9 +124,19 @@ export interface FlagRule {
   readonly threshold: number;
   /** Whether events that had an alarm count among the peaks, so that the like is told less. */
   readonly isLearned: boolean;
-  /** Shape of the tail of what the evidence is made from: the peaks of heavy tails are higher. */
-  readonly shape: number;
+  readonly shape: TailShape;
 }
+
+/** How heavy the tail is of what the evidence is made from: the peaks of heavy tails are higher. */
+export interface TailShape {
+  /** Of the jumps. */
+  readonly jumps: number;
+  /** The same where each sample is a chance of its own, else 0. */
+  readonly single: number;
+}
+
+/** No heavier than that of normal noise. */
+export const LIGHT_TAIL: TailShape = { jumps: 0, single: 0 };
 
 /** What one sample did to the events. */
 export interface FlagStep {
@@ -183,15 +211,32 @@ function closeEvent(state: FlagState, { isLearned }: FlagRule): void {
   state.told = false;
 }
 
+/** Mean excess of the peaks of other streams like this one. */
+function priorExcessOf(
+  { count, alarms }: Pick<FlagState, "count" | "alarms">,
+  events: number,
+  { jumps, single }: TailShape,
+): number {
+  const shown = Math.max(0, count - WARM_UP - HIDDEN_SAMPLES * alarms);
+  const gap = (shown + GAP_PRIOR_SAMPLES) / (events + GAP_PRIOR_EVENTS);
+  const excess = Math.max(
+    PRIOR_EXCESS_MIN,
+    PRIOR_EXCESS_A_GAP * gap + PRIOR_EXCESS_AT_NO_GAP,
+    PRIOR_EXCESS_A_SHAPE * single,
+  );
+  const youth = YOUNG_SAMPLES / (YOUNG_SAMPLES + count);
+  return Math.min(PRIOR_EXCESS_MAX, excess + YOUNG_EXCESS_A_SHAPE * youth * jumps);
+}
+
 /** −log10 of the chance a sample that an event reaches this evidence. */
 export function surpriseOf(
-  { peaks, count }: FlagState,
+  { peaks, count, alarms }: FlagState,
   evidence: number,
-  shape: number,
+  shape: TailShape,
 ): number {
-  const priorExcess = Math.max(PRIOR_EXCESS, PRIOR_EXCESS_A_SHAPE * shape);
   let events = 0;
   for (let bin = FIRST_BIN; bin < BIN_COUNT; bin++) events += peaks[bin]!;
+  const priorExcess = priorExcessOf({ count, alarms }, events, shape);
   const wanted = Math.min(events, Math.max(TAIL_EVENTS_MIN, TAIL_SHARE * events));
   let edge = BIN_COUNT;
   let mass = 0;
@@ -214,7 +259,7 @@ export function surpriseOf(
   }
   const prior = PRIOR_RATE * Math.exp(-(evidence - 1) / priorExcess);
   const samples = count - WARM_UP + PRIOR_SAMPLES;
-  const bias = BIAS * (1 + BIAS_SAMPLES / (BIAS_SAMPLES + count));
+  const bias = BIAS * (1 + YOUNG_BIAS * BIAS_SAMPLES / (BIAS_SAMPLES + count));
   return -Math.log10(Math.min(1, bias * (reached + PRIOR_SAMPLES * prior) / samples));
 }
 

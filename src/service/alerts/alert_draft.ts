@@ -7,6 +7,7 @@ import {
   OPEN_ALERTS_MAX,
 } from "./alert.ts";
 import { type AlertBook, alertId, pairKey } from "./alert_book.ts";
+import { anomalySummary } from "./findings.ts";
 import { isInMaintenance } from "./maintenance.ts";
 
 /** One finding of one rule. */
@@ -111,6 +112,13 @@ export class AlertDraft {
       ...(isRarer ? { p: end.p, peakNs: end.peakNs, reason: end.reason } : {}),
       score: Math.max(end.score, newest.score ?? 0),
     });
+  }
+
+  /** The flag behind an alert turned out to be of another reason. */
+  reviseFlag(rule: AlertRule, end: AlarmEnd): void {
+    const newest = this.newest(rule.id, end.streamId);
+    if (newest?.state !== "open" || newest.number !== end.number) return;
+    this.#put({ ...newest, reason: end.reason, summary: anomalySummary(end) });
   }
 
   /** Closes an alert for another reason than its condition. */

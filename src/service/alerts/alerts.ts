@@ -254,7 +254,8 @@ export class Alerts {
       if (late !== null && !isKnown && newest?.state !== "open") {
         draft.raise({ rule, streamId, finding: late, isBegin: true });
       }
-      draft.endFlag(rule, entry.ended);
+      if (entry.ended.isOpen === true) draft.reviseFlag(rule, entry.ended);
+      else draft.endFlag(rule, entry.ended);
     }
   }
 

@@ -48,15 +48,23 @@ function bandText(bandHz: readonly [number, number] | undefined): string {
   return bandHz === undefined ? "" : `, ${text(bandHz[0])} to ${text(bandHz[1])} Hz`;
 }
 
+/** A flag in words. */
+export function anomalySummary(
+  { reason = "", bandHz, channels, p }:
+    & Pick<AlarmEvent, "channels" | "bandHz">
+    & { readonly reason?: string | undefined; readonly p: number },
+): string {
+  const why = reason === "" ? "" : ` (${reason}${bandText(bandHz)})`;
+  const named = channels.length === 0 ? "" : ` in ${channels.slice(0, 5).join(", ")}`;
+  return `Anomaly${why}${named}, p ${p.toExponential(1)}`;
+}
+
 /** What a rule on flags makes of one that opened; null where it is none of its flags. */
 export function anomalyFinding(condition: AnomalyCondition, event: AlarmEvent): Finding | null {
   const { timestampNs, channels, value, expected, scale = [], score, reason = "" } = event;
   const p = event.p ?? 10 ** -event.flag;
   if (p > condition.pMax || !isReason(condition, reason) || !isLarge(condition, event)) return null;
-  const named = channels.length === 0 ? "" : ` in ${channels.slice(0, 5).join(", ")}`;
-  const band = bandText(event.bandHz);
-  const why = reason === "" ? "" : ` (${reason}${band})`;
-  const summary = `Anomaly${why}${named}, p ${p.toExponential(1)}`;
+  const summary = anomalySummary({ ...event, p });
   const number = event.number ?? null;
   return {
     timeNs: timestampNs,
@@ -73,14 +81,14 @@ export function anomalyFinding(condition: AnomalyCondition, event: AlarmEvent): 
 }
 
 /**
- * What a rule on flags makes of one that is over: a flag may have become rare enough only after it
- * opened. Its effect is not known any more.
+ * What a rule on flags makes of one that is over or was revised: a flag may have become rare enough
+ * only after it opened, or have a reason of the rule's only now. Its effect is not known any more.
  */
 export function endFinding(condition: AnomalyCondition, end: AlarmEnd): Finding | null {
   const { peakNs, p, score, reason, channels, number } = end;
   const { units, sigmas } = condition.effectMin;
   if (p > condition.pMax || !isReason(condition, reason) || units > 0 || sigmas > 0) return null;
-  const summary = `Anomaly (${reason}${bandText(end.bandHz)}), p ${p.toExponential(1)}`;
+  const summary = anomalySummary(end);
   const unknown = channels.map(() => null);
   return {
     timeNs: peakNs,

@@ -389,7 +389,10 @@ export class SqliteCore {
         for (const event of events) {
           if (this.#states.putEvent(head, event)) this.#feed.add(head, { opened: event });
         }
-        for (const ended of ends) this.#feed.add(head, { ended });
+        for (const ended of ends) {
+          this.#states.reviseEvent(head, ended);
+          this.#feed.add(head, { ended });
+        }
         if (forecast !== null) this.#states.putForecast(head, forecast);
       }
     });

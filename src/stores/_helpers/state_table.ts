@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { sha256Hex } from "../../base/hash.ts";
 import { packTree, type Tree, unpackTree } from "../../base/tree.ts";
 import {
+  type AlarmEnd,
   type AlarmEvent,
   FORECASTS_KEPT,
   type IssuedForecast,
@@ -119,6 +120,14 @@ export class StateTable {
     return isNew;
   }
 
+  /** Gives the event of an alarm the reason that it has now. */
+  reviseEvent(head: StreamHead, ended: AlarmEnd): void {
+    const [fromNs, toNs] = openingSpan(ended);
+    for (const event of this.readEvents(head, fromNs, toNs, REVISED_MAX)) {
+      if (isRevised(event, ended)) this.putEvent(head, { ...event, reason: ended.reason });
+    }
+  }
+
   readEvents(head: StreamHead, fromNs: bigint, toNs: bigint, limit: number): AlarmEvent[] {
     const rows = this.#eventsBetween.all(head.key, fromNs, toNs, limit) as unknown as BytesRow[];
     return rows.map((row) => unpackTree(row.bytes) as unknown as AlarmEvent);
@@ -131,6 +140,20 @@ export class StateTable {
   removeStream(head: StreamHead): void {
     for (const statement of this.#remove) statement.run(head.key);
   }
+}
+
+/** Alarms of one stream that are looked at within a microsecond. */
+const REVISED_MAX = 100;
+const MICROSECOND_NS = 1_000n;
+
+/** When an alarm opened, which its end knows to the microsecond. */
+export function openingSpan({ openedNs }: AlarmEnd): readonly [bigint, bigint] {
+  return [openedNs - MICROSECOND_NS, openedNs + MICROSECOND_NS];
+}
+
+/** True of the event of an alarm that has another reason now. */
+export function isRevised(event: AlarmEvent, { number, reason }: AlarmEnd): boolean {
+  return event.number === number && event.reason !== reason;
 }
 
 /** The channel set of an event as one text, whatever the order the channels are named in. */

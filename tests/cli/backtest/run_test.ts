@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { backtestOutcome, planOf, runBacktest, subjectsOf } from "../../../src/cli/backtest/run.ts";
 import { InvalidValueError } from "../../../src/base/errors.ts";
 import type { Segment } from "../../../src/signal/segment.ts";
+import type { BoundsByChannel } from "../../../src/stores/channel_range.ts";
 
 const HOUR_NS = 3_600_000_000_000n;
 
@@ -36,6 +37,26 @@ Deno.test("runBacktest() tells of every forecast, and the outcome of every windo
   assert.match(page, /Backtest of sawtooth|sawtooth/);
   assert.match(pictures.a!.windows, /<svg /);
   assert.match(pictures.a!.coverage, /80 % interval/);
+});
+
+Deno.test("runBacktest() keeps forecasts of models within bounds, and those of peers as they are", async () => {
+  // A day of rain of which two thirds are dry.
+  const segment = series(
+    Float64Array.from({ length: 150 }, (_, i) => Math.max(0, 7 * (i % 24) - 110)),
+  );
+  const subjects = await subjectsOf(["mean"]);
+  const rangeBy = (bounds: BoundsByChannel) => {
+    const channels = runBacktest(segment, { ...planOf(150, 12, 2), bounds }, subjects, () => {});
+    return Object.fromEntries(channels[0]!.forecasters.map(({ name, rows }) => {
+      const all = rows.flatMap((row) => [...row!]);
+      return [name, [Math.min(...all), Math.max(...all)]];
+    }));
+  };
+  const [free, bound] = [rangeBy({}), rangeBy({ a: { lower: 0, upper: 51 } })];
+  assert.ok(free.mean![0]! < 0 && free.mean![1]! > 51, String(free.mean));
+  assert.deepEqual(bound.mean, [0, 51]);
+  assert.deepEqual(bound.naive, free.naive);
+  assert.deepEqual(rangeBy({ other: { lower: 0 } }), free);
 });
 
 Deno.test("planOf() and runBacktest() refuse series that are too short or empty", async () => {

@@ -4,13 +4,14 @@ import {
   type FlagRule,
   holdFlag,
   initialFlag,
+  LIGHT_TAIL,
   settleFlag,
   stepFlag,
   surpriseOf,
 } from "../../../src/detectors/_helpers/flag_stage.ts";
 
 const THRESHOLD = 4;
-const LEARN: FlagRule = { threshold: THRESHOLD, isLearned: true, shape: 0 };
+const LEARN: FlagRule = { threshold: THRESHOLD, isLearned: true, shape: LIGHT_TAIL };
 
 function run(evidence: (i: number) => number, length: number, rule = LEARN) {
   const state = initialFlag();
@@ -101,19 +102,53 @@ Deno.test("surpriseOf() is the rate of past events that were as high, within a f
   }
   for (const height of [1.3, 1.6, 2, 2.5]) {
     const rate = 1e-3 * Math.exp(-(height - 1) / 0.3);
-    const ratio = 10 ** -surpriseOf(state, height, 0) / rate;
+    const ratio = 10 ** -surpriseOf(state, height, LIGHT_TAIL) / rate;
     assert.ok(ratio > 0.5 && ratio < 2, `${ratio} at ${height}`);
   }
 });
 
-Deno.test("surpriseOf() tells a young stream's spike less where its tails are heavy", () => {
-  const state = initialFlag();
-  for (let i = 0; i < 500; i++) {
-    stepFlag(state, 0, LEARN, { flag: 0, rose: false, ended: false });
-  }
-  const [light, heavy] = [0.1, 0.3].map((shape) => surpriseOf(state, 2.4, shape));
-  assert.equal(light, surpriseOf(state, 2.4, 0));
-  assert.ok(heavy! < light! - 1, `${heavy} against ${light}`);
+/** A stream of so many samples with an event of 0.8 to 1.2 each `every` samples. */
+function withEvents(every: number, length: number) {
+  const rule = { ...LEARN, threshold: Infinity };
+  return run((i) => (i % every === 0 ? 0.8 + ((i / every) % 5) / 10 : 0), length, rule).state;
+}
+
+Deno.test("surpriseOf() tells a young stream's event less where its tails are heavy", () => {
+  const young = withEvents(100, 500);
+  const old = withEvents(100, 20_000);
+  const heavy = { jumps: 0.3, single: 0 };
+  const fall = [young, old].map((state) =>
+    surpriseOf(state, 2.4, LIGHT_TAIL) - surpriseOf(state, 2.4, heavy)
+  );
+  assert.ok(fall[0]! > 0.5, `${fall[0]} while young`);
+  assert.ok(fall[1]! > 0 && fall[1]! < fall[0]! / 4, `${fall[1]} of ${fall[0]}`);
+  // Where each sample is a chance of its own, that stays.
+  const single = surpriseOf(young, 2.4, { jumps: 0.3, single: 0.3 });
+  assert.ok(single < surpriseOf(young, 2.4, heavy) - 0.2);
+  const mildest = { jumps: 0, single: 0.05 };
+  assert.equal(surpriseOf(young, 2.4, mildest), surpriseOf(young, 2.4, LIGHT_TAIL));
+});
+
+Deno.test("surpriseOf() takes few events for the sign of a heavy tail", () => {
+  // The same heights in either: what lies between is how often they come.
+  const slope = (every: number) => {
+    const state = withEvents(every, 10 * every + 160);
+    return surpriseOf(state, 3.4, LIGHT_TAIL) - surpriseOf(state, 3, LIGHT_TAIL);
+  };
+  assert.ok(slope(300) < 0.7 * slope(120), `${slope(300)} against ${slope(120)}`);
+  // No tail is taken to be heavier than the heaviest of other streams.
+  assert.ok(slope(20_000) > 0.9 * slope(2_000));
+});
+
+Deno.test("surpriseOf() leaves out what an alarm hides when it counts how often events come", () => {
+  // Events each 100 samples, none in the 500 after each of two alarms.
+  const hidden = (i: number) => [700, 1400].some((at) => i > at && i <= at + 500);
+  const usual = (i: number) => (i % 100 === 0 && !hidden(i) ? 0.8 + ((i / 100) % 5) / 10 : 0);
+  const { state, opened } = run((i) => (i === 700 || i === 1400 ? 5 : usual(i)), 2000);
+  assert.deepEqual(opened, [700, 1400]);
+  const forgotten = { ...state, alarms: 0 };
+  const [known, unknown] = [state, forgotten].map((one) => surpriseOf(one, 3, LIGHT_TAIL));
+  assert.ok(known! > unknown! + 0.3, `${known} against ${unknown}`);
 });
 
 Deno.test("surpriseOf() lets a few odd peaks not make the tail of the others", () => {
@@ -121,7 +156,7 @@ Deno.test("surpriseOf() lets a few odd peaks not make the tail of the others", (
   const after = (odd: number) => {
     const usual = (i: number) => i >= 200 && i % 180 === 0 ? 0.8 + ((i / 180) % 5) / 10 : 0;
     const { state } = run((i) => (i === 3_590 || i === 3_770 ? odd : usual(i)), 4_000);
-    return 10 ** -surpriseOf(state, 2.2, 0);
+    return 10 ** -surpriseOf(state, 2.2, LIGHT_TAIL);
   };
   // The rate of events is the same: it is the mean excess that could grow, and it is cut.
   assert.ok(after(4.5) < 1.5 * after(2.5), `${after(4.5)} against ${after(2.5)}`);
@@ -135,7 +170,8 @@ Deno.test("surpriseOf() trusts a stream's own tail the more, the longer its past
     const rule = { ...LEARN, threshold: Infinity };
     const at = (i: number) => i > 200 && i % every === 0 ? height(i / every) : 0;
     const { state } = run(at, 41 * every, rule);
-    return Math.log(10) * (surpriseOf(state, 3.4, 0) - surpriseOf(state, 3, 0)) / 0.4;
+    return Math.log(10) * (surpriseOf(state, 3.4, LIGHT_TAIL) - surpriseOf(state, 3, LIGHT_TAIL)) /
+      0.4;
   };
   // The slope of −ln p is the inverse of the mean excess: nearer to 1/0.6 with a longer past.
   const [young, old] = [lightness(50), lightness(400)];

@@ -98,3 +98,27 @@ Deno.test("AlertDraft holds what a person closed until its condition has rested"
   raise(7);
   assert.deepEqual(told(draft), [["closed", 1], ["open", 1]]);
 });
+
+Deno.test("AlertDraft gives an open alert the reason that its flag turned out to have", () => {
+  const rule = ruleOf({ condition: ANOMALY });
+  const draft = draftOf();
+  draft.raise({ rule, streamId: "s", finding: findingAt(10), isBegin: true });
+  const revised = {
+    streamId: "s",
+    number: 0,
+    openedNs: START_NS + 10n * S,
+    peakNs: START_NS + 10n * S,
+    endedNs: START_NS + 14n * S,
+    score: 9,
+    p: 1e-5,
+    reason: "level",
+    channels: ["a"],
+    isOpen: true,
+  };
+  draft.reviseFlag(rule, { ...revised, number: 1 });
+  assert.equal(draft.alerts[0]!.reason, "spike");
+  draft.reviseFlag(rule, revised);
+  const [{ state, reason, summary, eventCount }] = draft.alerts as [Alert];
+  assert.deepEqual([state, reason, eventCount], ["open", "level", 1]);
+  assert.equal(summary, "Anomaly (level) in a, p 1.0e-5");
+});

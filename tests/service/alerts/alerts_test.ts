@@ -5,6 +5,7 @@ import { ALERT_TOPIC } from "../../../src/service/alerts/alerts.ts";
 import { openSqliteStore } from "../../../src/stores/mod.ts";
 import { withFolder } from "../../stores/_stores.ts";
 import { openAlerts, SECRET } from "./_alerts.ts";
+import type { AlarmEnd, AlarmEvent } from "../../../src/stores/store.ts";
 
 const HOOK = { url: "https://hooks.example.com/a", secret: SECRET };
 const ABOVE = { kind: "value", above: 10 };
@@ -100,6 +101,48 @@ Deno.test("Alerts tells a flag once, and none that is not rare or large enough",
   ]);
   // It became rare enough for the second rule only after it opened.
   assert.deepEqual([late.rule.name, late.p, late.closedBy], ["rare", 1e-5, "itself"]);
+});
+
+Deno.test("Alerts takes on the reason that a flag turns out to have, and opens where it is a rule's", async () => {
+  const { rule, post, list, store, sent, clock } = openAlerts();
+  await rule({ name: "any", condition: { kind: "anomaly" }, webhook: HOOK });
+  await rule({ name: "levels", condition: { kind: "anomaly", reasons: ["level"] } });
+  await post([1]);
+  const { createdNs } = (await store.getStream("s"))!;
+  const openedNs = clock.nowNs();
+  const proof = { streamId: "s", appliedOffset: 1, modelHash: "m", stateHash: "h" };
+  const snapshot = { ...proof, bytes: new Uint8Array() };
+  const alarm = { ...proof, score: 12, p: 1e-3, number: 0, channels: ["value"] };
+  const commit = async (events: AlarmEvent[], ends: AlarmEnd[]) => {
+    await store.commit([{
+      ...{ streamCreatedNs: createdNs, snapshot, events, ends },
+      forecast: null,
+    }]);
+    await post([1]);
+  };
+  const values = { value: [9], expected: [1], scale: [1] };
+  const kind = "anomaly" as const;
+  const opening = { ...alarm, ...values, kind, timestampNs: openedNs, flag: 3, reason: "spike" };
+  await commit([opening], []);
+  assert.deepEqual((await list()).map(({ rule, reason }) => [rule.name, reason]), [
+    ["any", "spike"],
+  ]);
+  const times = { openedNs, peakNs: openedNs + 1_000n, endedNs: openedNs + 5_000n };
+  const tell = (isOpen: boolean) =>
+    commit([], [{ ...alarm, ...times, reason: "level", ...(isOpen ? { isOpen } : {}) }]);
+  await tell(true);
+  const open = await list();
+  assert.deepEqual(open.map(({ rule, state, reason }) => [rule.name, state, reason]).sort(), [
+    ["any", "open", "level"],
+    ["levels", "open", "level"],
+  ]);
+  await tell(false);
+  assert.deepEqual((await list("?state=closed")).map(({ rule }) => rule.name).sort(), [
+    "any",
+    "levels",
+  ]);
+  // Receivers are told of the opening and of the end, which has the reason.
+  assert.deepEqual(sent.map(({ body }) => JSON.parse(body).type), ["alert.opened", "alert.closed"]);
 });
 
 Deno.test("Alerts looks at forecasts, heartbeats and coverage", async () => {
