@@ -52,20 +52,26 @@ function fitAll(setting: Setting, count: number, warm: Float64Array | null): Flo
   return thetas;
 }
 
+/** Samples up to which a search over a series with seasons starts anew: it costs little. */
+const ANEW_SAMPLES_MAX = 300;
+
 /**
- * The records of this refit: earlier ones that still fit, prefixes, then all samples.
- *
- * Parameters found without a season, or on little of one, make level and slope follow it, and from
- * there a search does not find back. So where a series with seasons is laid out anew, the search
- * starts anew, too; without seasons it goes on, since on few samples one that starts anew follows
- * their chance.
+ * Whether the parameters so far are no place to start from. Those that were found without a season,
+ * or on little of one, make level and slope follow it, and from there a search does not find back.
+ * Without seasons a search goes on: on few samples one that starts anew follows their chance.
  */
+function startsAnew({ input: { before, values }, seasons }: Setting, isCarried: boolean): boolean {
+  if (isCarried || seasons.length === 0) return false;
+  return values.length <= ANEW_SAMPLES_MAX || before === null || before.seasons.length === 0;
+}
+
+/** The records of this refit: earlier ones that still fit, prefixes, then all samples. */
 function fitRecords(setting: Setting, isCarried: boolean): FitRecord[] {
-  const { input, filters, seasons } = setting;
+  const { input, filters } = setting;
   const size = filters.length * THETA.size;
   const length = input.values.length;
   const records = input.records.filter((record) => record.thetas.length === size).slice();
-  let isAnew = !isCarried && seasons.length > 0;
+  let isAnew = startsAnew(setting, isCarried);
   for (const share of [...input.prefixes, 1]) {
     const rounded = length > 30 || share === 1 ? Math.round(share * length) : length * share;
     const count = Math.min(length, Math.max(FIT_SAMPLES_MIN, Math.floor(rounded)));
