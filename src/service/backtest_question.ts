@@ -1,6 +1,6 @@
 import { InvalidValueError, LimitError } from "../base/errors.ts";
 import type { Segment } from "../signal/segment.ts";
-import { type BoundsByChannel, withoutMissing } from "../stores/channel_range.ts";
+import { type BoundsByChannel, boundsOf, withoutMissing } from "../stores/channel_range.ts";
 import { checkBacktestLength, checkBacktestValues, originsOf } from "./backtest_origins.ts";
 import type { GivenRange } from "./given_ranges.ts";
 import type { ModelService } from "./model_service.ts";
@@ -83,17 +83,13 @@ function modelsOf(
   return models;
 }
 
-function boundsOf(
+function boundsByChannel(
   ranges: Readonly<Record<string, GivenRange>>,
   channels: readonly string[],
 ): BoundsByChannel {
   return Object.fromEntries(
     channels.flatMap((name) => {
-      const { lower, upper } = Object.hasOwn(ranges, name) ? ranges[name]! : {};
-      const bounds = {
-        ...(lower === undefined ? {} : { lower }),
-        ...(upper === undefined ? {} : { upper }),
-      };
+      const bounds = Object.hasOwn(ranges, name) ? boundsOf(ranges[name]!) : {};
       return Object.keys(bounds).length === 0 ? [] : [[name, bounds]];
     }),
   );
@@ -135,5 +131,5 @@ export function backtestPlan(
     ),
   }, ranges);
   checkBacktestValues(segment, horizon, originsOf(rows, horizon, origins));
-  return { horizon, origins, models, segment, bounds: boundsOf(ranges, channels) };
+  return { horizon, origins, models, segment, bounds: boundsByChannel(ranges, channels) };
 }

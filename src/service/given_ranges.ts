@@ -1,5 +1,5 @@
 import { InvalidValueError } from "../base/errors.ts";
-import { type ChannelRange, validateRange } from "../stores/channel_range.ts";
+import { boundsOf, type ChannelRange, validateRange } from "../stores/channel_range.ts";
 
 /** Channels that an error names at most. */
 const CHANNELS_NAMED_MAX = 20;
@@ -23,14 +23,13 @@ export function givenRanges(
   known: readonly string[],
 ): Record<string, ChannelRange> {
   return Object.fromEntries(
-    Object.entries(given).map(([name, { lower, upper, missing }]) => {
+    Object.entries(given).map(([name, { missing, ...bounds }]) => {
       if (!known.includes(name)) {
         const named = known.slice(0, CHANNELS_NAMED_MAX).join(", ");
         throw new InvalidValueError("ranges", name, `a channel that has samples: ${named}`);
       }
       const range = {
-        ...(lower === undefined ? {} : { lower }),
-        ...(upper === undefined ? {} : { upper }),
+        ...boundsOf(bounds),
         ...(missing === undefined ? {} : { missing }),
       };
       validateRange(`ranges.${name}`, range);

@@ -22,6 +22,16 @@ export type BoundsByChannel = Readonly<
   Record<string, { readonly lower?: number | undefined; readonly upper?: number | undefined }>
 >;
 
+/** The bounds of a range that are there. */
+export function boundsOf(
+  { lower, upper }: { readonly lower?: number | undefined; readonly upper?: number | undefined },
+): { lower?: number; upper?: number } {
+  return {
+    ...(lower === undefined ? {} : { lower }),
+    ...(upper === undefined ? {} : { upper }),
+  };
+}
+
 /**
  * @throws {InvalidValueError} a number that is none, or nothing between two bounds
  * @throws {LimitError} MISSING_VALUES_MAX

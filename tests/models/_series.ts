@@ -34,3 +34,16 @@ export function seasonalWalk(length: number, seed: number): Float64Array {
 export function hours(length: number, first = 0): Float64Array {
   return Float64Array.from({ length }, (_, i) => (first + i) * HOUR_S);
 }
+
+/** Which of some values a step leaves out, that is told how many were taken before.     [value] */
+export function leftOut(
+  values: ArrayLike<number>,
+  step: (value: number, seen: number) => boolean,
+): boolean[] {
+  let seen = 0;
+  return Array.from(values, (value) => {
+    const isOut = step(value, seen);
+    if (!isOut) seen++;
+    return isOut;
+  });
+}

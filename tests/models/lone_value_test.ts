@@ -1,22 +1,13 @@
 import assert from "node:assert/strict";
-import {
-  FAR_RANGES,
-  noRange,
-  RANGE_SEEN_MIN,
-  rangeStep,
-  type SeenRange,
-} from "../../src/models/lone_value.ts";
+import { FAR_RANGES, noRange, RANGE_SEEN_MIN, rangeStep } from "../../src/models/lone_value.ts";
 import { modelNamed } from "../../src/models/mod.ts";
-import { channel, hours, noise, QUANTILES } from "./_series.ts";
+import { channel, hours, leftOut, noise, QUANTILES } from "./_series.ts";
 
 /** Which of some values are far and alone. */
-function aloneOf(values: ArrayLike<number>, range: SeenRange = noRange()): number[] {
-  let seen = 0;
-  return Array.from(values, (value, i) => {
-    if (rangeStep(range, value, seen)) return i;
-    seen++;
-    return -1;
-  }).filter((at) => at >= 0);
+function aloneOf(values: ArrayLike<number>): number[] {
+  const range = noRange();
+  const isAlone = leftOut(values, (value, seen) => rangeStep(range, value, seen));
+  return isAlone.flatMap((is, i) => is ? [i] : []);
 }
 
 Deno.test("rangeStep() leaves out what lies ten ranges away, as often as it comes alone", () => {

@@ -1,22 +1,12 @@
 import assert from "node:assert/strict";
 import { modelNamed } from "../../src/models/mod.ts";
-import {
-  noRuns,
-  runStep,
-  STUCK_RUN_MIN,
-  STUCK_SHARE_MAX,
-  type ValueRuns,
-} from "../../src/models/stuck_run.ts";
-import { channel, HOUR_S, hours, noise, QUANTILES } from "./_series.ts";
+import { noRuns, runStep, STUCK_RUN_MIN, STUCK_SHARE_MAX } from "../../src/models/stuck_run.ts";
+import { channel, HOUR_S, hours, leftOut, noise, QUANTILES } from "./_series.ts";
 
-/** Takes values; returns which of them were stuck. */
-function stuckOf(values: ArrayLike<number>, runs: ValueRuns = noRuns()): boolean[] {
-  let seen = 0;
-  return Array.from(values, (value) => {
-    const isStuck = runStep(runs, value, seen);
-    if (!isStuck) seen++;
-    return isStuck;
-  });
+/** Which of some values are stuck. */
+function stuckOf(values: ArrayLike<number>): boolean[] {
+  const runs = noRuns();
+  return leftOut(values, (value, seen) => runStep(runs, value, seen));
 }
 
 function countOf(flags: readonly boolean[]): number {
