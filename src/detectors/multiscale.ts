@@ -55,6 +55,7 @@ import {
   revealHidden,
 } from "./_helpers/hidden_event.ts";
 import { reasonOf } from "./_helpers/reason.ts";
+import { fuseScore, meanEvidence, spikeEvidence, weigh } from "./_helpers/weigh.ts";
 import { keepChannel, type KeptChannel, rebaseChannel } from "./_helpers/rebase.ts";
 import {
   type ChangeWatch,
@@ -71,6 +72,7 @@ import {
   stepPeriod,
 } from "./_helpers/sampling_period.ts";
 import { oddBandHz, SPECTRUM_PERIOD_S_MAX } from "./_helpers/spectrum.ts";
+import { tellSpreadChange } from "./_helpers/spread_change.ts";
 import {
   DEFAULT_FLAG_OPTIONS,
   type Detector,
@@ -97,39 +99,6 @@ export type MultiscaleState = {
   readonly counter: { events: number };
   readonly channels: readonly ChannelState[];
 };
-
-/** (mean of u^4)^(1/4): near the largest part, yet rewarding agreement. */
-function fuseScore(parts: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < SCORE_PARTS; i++) sum += parts[i]! ** 4;
-  return (sum / SCORE_PARTS) ** 0.25;
-}
-
-/** Weights of subspace, level, patterns and slow change. */
-const WEIGHTS = [2, 1, 1, 2] as const;
-const WEIGHT_SUM = 6;
-
-/** What level and distance weigh together: alone they say what no other part sees, a spike. */
-const SPIKE_WEIGHT = 0.3;
-
-/** What level and distance say together, of parts in −log10. */
-function spikeEvidence(parts: Float64Array, correction: number): number {
-  return SPIKE_WEIGHT * (Math.max(0, parts[1]! - correction) + Math.max(0, parts[4]! - correction));
-}
-
-/** Weighted mean of parts in −log10. Weights of half or twice as much do equally well. */
-function meanEvidence(parts: Float64Array, correction: number): number {
-  let sum = 0;
-  for (let i = 0; i < WEIGHTS.length; i++) {
-    sum += WEIGHTS[i]! * Math.max(0, parts[i]! - correction);
-  }
-  return sum / WEIGHT_SUM;
-}
-
-/** Evidence from parts: their weighted mean, or that of level and distance where it is more. */
-function weigh(parts: Float64Array, correction: number): number {
-  return Math.max(meanEvidence(parts, correction), spikeEvidence(parts, correction));
-}
 
 /** Scratch by channel, as many as any stream had. */
 const evidence: ChannelEvidence[] = [];
@@ -362,12 +331,13 @@ function followFaults(
     stuck: [],
     dropout: [],
     variance: [],
+    spread: [],
     clock: [],
     season: [],
     spectrum: [],
   };
   const clock = stepClock(faults, isClockFaulty);
-  const most = { stuck: 0, dropout: 0, variance: 0, clock, season: 0, spectrum: 0 };
+  const most = { stuck: 0, dropout: 0, variance: 0, spread: 0, clock, season: 0, spectrum: 0 };
   for (let c = 0; c < channels.length; c++) {
     const value = values[c]![moment.index]!;
     const isMissing = !Number.isFinite(value);
@@ -391,7 +361,34 @@ function followFaults(
   return flag;
 }
 
-/** Opens the alarms of changed seasons and spectra; −log10 p where one opens, else 0. */
+const CHANGES = ["season", "spectrum", "spread"] as const;
+
+/** −log10 p of a change that a channel shows, else 0. */
+function changeOf(kind: typeof CHANGES[number], own: ChannelEvidence): number {
+  if (!own.isPresent) return 0;
+  if (kind === "spread") return Math.abs(own.spreadChange);
+  return kind === "season" ? own.seasonChange : own.spectrum;
+}
+
+/** Samples after an alarm of a variance in which a changed spread is the same event. */
+const SAME_VARIANCE = 256;
+
+/** True where a change was told as something else, or is what another change left behind. */
+function isKnownChange(
+  state: MultiscaleState,
+  kind: typeof CHANGES[number],
+  channel: number,
+  timeS: number,
+): boolean {
+  if (kind === "spectrum") return false;
+  if (isEchoed(state, channel)) return true;
+  if (kind === "season") return false;
+  const { track, period } = state;
+  return track.reason === "variance" && track.channels.includes(channel) &&
+    timeS - track.lastOpenedS <= SAME_VARIANCE * period.periodS;
+}
+
+/** Opens the alarms of changed seasons, spectra and spreads; −log10 p where one opens, else 0. */
 function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent[]): number {
   const { faults, track, options, counter, channels, period } = state;
   const threshold = -Math.log10(options.falseAlarmRate);
@@ -399,17 +396,17 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
   // As with the evidence, the largest of so many is that many times likelier.
   const correction = Math.log10(channels.length);
   let flag = 0;
-  for (const kind of ["season", "spectrum"] as const) {
-    const surprises = channels.map((_, c) => {
-      const own = evidence[c]!;
-      const surprise = kind === "season" ? own.seasonChange : own.spectrum;
-      return own.isPresent ? surprise - correction : 0;
-    });
+  for (const kind of CHANGES) {
+    const surprises = channels.map((_, c) => changeOf(kind, evidence[c]!) - correction);
     const surprise = Math.max(...surprises);
     if (!(surprise >= threshold)) continue;
-    const begun = [...surprises.keys()].filter((c) =>
-      surprises[c]! >= threshold && !(kind === "season" && isEchoed(state, c))
-    )
+    const odd = [...surprises.keys()].filter((c) => surprises[c]! >= threshold);
+    if (kind === "spread") {
+      for (const c of odd) {
+        tellSpreadChange(channels[c]!.spreadChange, Math.sign(evidence[c]!.spreadChange));
+      }
+    }
+    const begun = odd.filter((c) => !isKnownChange(state, kind, c, moment.timeS))
       .sort((a, b) => surprises[b]! - surprises[a]! || a - b);
     if (begun.length === 0) continue;
     const { spectrum } = channels[begun[0]!]!;
@@ -434,7 +431,7 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
  * while an alarm is open.
  */
 export const multiscale: Detector<MultiscaleState> = {
-  name: "multiscale/8",
+  name: "multiscale/9",
   gracePeriod: GRACE_PERIOD,
   stateBytesMax: (channels) => STREAM_BYTES_MAX + channels * CHANNEL_BYTES_MAX,
 

@@ -147,12 +147,14 @@ function holdWatch(watch: ChangeWatch, watched: Watched): boolean {
 function endWatch(watch: ChangeWatch, watched: Watched, reason: Reason): void {
   const { channel, length } = watch;
   if (channel < 0) return;
-  const isChange = reason === "level" || reason === "drift" || reason === "season";
+  const isChange = reason !== "spike" && reason !== "shape";
   if (!isChange || !isLasting(watch, watched)) {
     watch.channel = -1;
     return;
   }
-  const echo = Math.min(ECHO_SAMPLES_MAX, Math.max(ECHO_SAMPLES, ECHO_CYCLES * length));
+  // Larger moves stay odd until the whole past holds as many of them.
+  const least = reason === "variance" ? ECHO_SAMPLES_MAX : ECHO_SAMPLES;
+  const echo = Math.min(ECHO_SAMPLES_MAX, Math.max(least, ECHO_CYCLES * length));
   watch.reason = reason;
   watch.heldUntil = 0;
   watch.until = watched.tick + echo;
@@ -192,7 +194,8 @@ export function isEcho(watch: ChangeWatch, { ring, tick }: Watched): boolean {
   const { channel, since, length, until, size } = watch;
   if (channel < 0 || tick > until) return false;
   const place = { since, tick, length };
-  if (watch.reason !== "season" && isFresh(ring, place, ECHO_WINDOW)) return false;
+  const isOfSizes = watch.reason === "season" || watch.reason === "variance";
+  if (!isOfSizes && isFresh(ring, place, ECHO_WINDOW)) return false;
   const now = changeSize(ring, place, tick - ECHO_WINDOW + 1);
   return now <= (watch.reason === "drift" ? ECHO_SIZE_DRIFT : ECHO_SIZE) * size;
 }

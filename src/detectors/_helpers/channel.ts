@@ -25,6 +25,7 @@ import {
 import { initialSeason, isSeasonGateOpen, type SeasonState, stepSeason } from "./season.ts";
 import { initialSeasonChange, type SeasonChangeState, stepSeasonChange } from "./season_change.ts";
 import { initialSpectrum, type SpectrumState, stepSpectrum } from "./spectrum.ts";
+import { initialSpreadChange, type SpreadChangeState, stepSpreadChange } from "./spread_change.ts";
 import { initialSubspace, stepSubspace, type SubspaceState, writeDeviations } from "./subspace.ts";
 import {
   initialTail,
@@ -96,6 +97,7 @@ export type ChannelState = {
   readonly remainderSubspace: SubspaceState;
   readonly season: SeasonState;
   readonly seasonChange: SeasonChangeState;
+  readonly spreadChange: SpreadChangeState;
   /** Null of a channel that was never fast enough. */
   spectrum: SpectrumState | null;
   readonly patterns: PatternState;
@@ -137,6 +139,7 @@ function initialChannel(random: RandomState): ChannelState {
     remainderSubspace: initialSubspace(FLAG_FEATURES),
     season: initialSeason(),
     seasonChange: initialSeasonChange(),
+    spreadChange: initialSpreadChange(),
     spectrum: null,
     patterns: initialPatterns(),
     tails: initialTails(),
@@ -199,6 +202,10 @@ export interface ChannelEvidence {
   isSeasonal: boolean;
   /** How far above the usual level or season, in robust standard deviations. */
   effect: number;
+  /** The value, or what the season left of it. */
+  remainder: number;
+  /** −log10 p where a change of the spread is known, below 0 where that falls, else 0. */
+  spreadChange: number;
   /** −log10 p where a change of the season, of the spectrum is known, else 0. */
   seasonChange: number;
   spectrum: number;
@@ -213,6 +220,8 @@ export function initialEvidence(): ChannelEvidence {
     deviations: new Float64Array(FLAG_FEATURES),
     isSeasonal: false,
     effect: 0,
+    remainder: 0,
+    spreadChange: 0,
     seasonChange: 0,
     spectrum: 0,
     isPresent: false,
@@ -270,6 +279,7 @@ export function gatherEvidence(
   channel.position += dt;
   const tick = Math.max(season.tick + 1, Math.round(channel.position));
   const remainder = stepSeason(season, x, tick - season.tick);
+  out.remainder = remainder;
   const isGateOpen = isSeasonGateOpen(season);
   out.seasonChange = stepSeasonChange(channel.seasonChange, x, season);
   if (isFast) channel.spectrum ??= initialSpectrum();
@@ -324,6 +334,8 @@ export function stepChannel(
   out.parts[4] = scoreChannel(channel, x, elapsed, rates, scoreParts);
   const time = { dt: channel.count === 0 ? 0 : elapsed, rates, isFast };
   gatherEvidence(channel, x - channel.base, time, out);
+  const step = { dt: time.dt, unit: channel.bank.meanDifference };
+  out.spreadChange = stepSpreadChange(channel.spreadChange, out.remainder, step);
   channel.count++;
 }
 

@@ -1,4 +1,5 @@
 import type { FlagEvent, FlagOptions, Reason } from "../detector.ts";
+import { isSpreadOdd, type SpreadChangeState } from "./spread_change.ts";
 import {
   endTrack,
   type EventTrack,
@@ -167,6 +168,8 @@ export type FaultState = {
   readonly stuck: FaultTrack;
   readonly dropout: FaultTrack;
   readonly variance: FaultTrack;
+  /** Of spreads that are others, larger or smaller: alarms of variance as well. */
+  readonly spread: FaultTrack;
   readonly clock: FaultTrack;
   readonly season: FaultTrack;
   readonly spectrum: FaultTrack;
@@ -181,6 +184,7 @@ export function initialFaults(): FaultState {
     stuck: none(),
     dropout: none(),
     variance: none(),
+    spread: none(),
     clock: none(),
     season: none(),
     spectrum: none(),
@@ -195,15 +199,26 @@ export function stepClock(state: FaultState, isFaulty: boolean): number {
   return samples < SAMPLES_MIN ? 0 : Math.max(0, -Math.log10(p));
 }
 
-/** The kinds of faults, each the reason of its alarms. */
+/** The kinds of faults, and the reason of their alarms. */
 export const FAULTS = [
   "stuck",
   "dropout",
   "variance",
+  "spread",
   "clock",
   "season",
   "spectrum",
-] as const satisfies Reason[];
+] as const;
+
+const REASONS: Readonly<Record<typeof FAULTS[number], Reason>> = {
+  stuck: "stuck",
+  dropout: "dropout",
+  variance: "variance",
+  spread: "variance",
+  clock: "clock",
+  season: "season",
+  spectrum: "spectrum",
+};
 
 /** A fault that begins at a sample. */
 export interface Fault {
@@ -245,14 +260,16 @@ export function tellFault(
   // A value that stands still hardly moves either.
   if (kind === "variance" && channels.every((c) => isFaulty(state, c))) return 0;
   if (evidence.isOpen && channels.some((c) => evidence.channels.includes(c))) {
+    // What is open looks at what it is of by itself, and a spread that differs is part of it.
+    if (kind === "spread") return 0;
     // A value that stands still hardly moves either, and is told by the first.
-    if (kind !== "variance" || evidence.reason !== "stuck") evidence.reason = kind;
+    if (kind !== "variance" || evidence.reason !== "stuck") evidence.reason = REASONS[kind];
     evidence.bandHz = bandHz ?? evidence.bandHz;
     raiseTrack(evidence, surprise, moment.timeS);
     return 0;
   }
   if (!isCool(own.track, moment.timeS, options)) return 0;
-  const opening = { surprise, score: 0, reason: kind, channels, bandHz };
+  const opening = { surprise, score: 0, reason: REASONS[kind], channels, bandHz };
   events.push(openTrack(own.track, opening, moment, counter));
   return surprise;
 }
@@ -263,6 +280,7 @@ export function endFaults(
   channels: readonly {
     readonly faults: ChannelFaults;
     readonly spectrum: { readonly isOdd: boolean } | null;
+    readonly spreadChange: SpreadChangeState;
   }[],
   { moment, events }: FaultTold,
 ): void {
@@ -270,9 +288,14 @@ export function endFaults(
     const own = state[kind];
     if (!own.track.isOpen) continue;
     const isFaulty = own.track.channels.some((c) => {
-      const { faults: { isStuck, isSilent, isQuiet }, spectrum } = channels[c]!;
-      const isOdd = spectrum?.isOdd ?? false;
-      const lasting = { stuck: isStuck, dropout: isSilent, variance: isQuiet, spectrum: isOdd };
+      const { faults: { isStuck, isSilent, isQuiet }, spectrum, spreadChange } = channels[c]!;
+      const lasting = {
+        stuck: isStuck,
+        dropout: isSilent,
+        variance: isQuiet,
+        spread: isSpreadOdd(spreadChange),
+        spectrum: spectrum?.isOdd ?? false,
+      };
       return kind === "clock" || kind === "season" ? false : lasting[kind];
     });
     own.idle = isFaulty ? 0 : own.idle + 1;
@@ -289,10 +312,12 @@ export function isFaulty({ stuck, dropout, variance }: FaultState, channel: numb
 
 /**
  * True where what is open already tells an event of this reason on this channel: a fault, or a
- * changed spectrum, which changes variances for as long as it lasts.
+ * changed spread or spectrum, which change variances for as long as they last.
  */
 export function isTold(state: FaultState, channel: number, reason: Reason): boolean {
-  const { track } = state.spectrum;
-  const isSpectral = reason === "variance" && track.isOpen && track.channels.includes(channel);
-  return isSpectral || isFaulty(state, channel);
+  const isVariance = reason === "variance" &&
+    [state.spectrum, state.spread].some(({ track }) =>
+      track.isOpen && track.channels.includes(channel)
+    );
+  return isVariance || isFaulty(state, channel);
 }

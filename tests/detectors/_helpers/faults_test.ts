@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { initialSpreadChange } from "../../../src/detectors/_helpers/spread_change.ts";
 import { nextNormal, nextUniform, seedRandom } from "../../../src/base/random.ts";
 import { initialTrack, openTrack } from "../../../src/detectors/_helpers/event_track.ts";
 import {
@@ -107,7 +108,11 @@ function tell(options = DEFAULT_FLAG_OPTIONS) {
 Deno.test("tellFault() opens one alarm a kind, which takes in channels and ends in time", () => {
   const state = initialFaults();
   const { events, told } = tell();
-  const channels = [0, 1].map(() => ({ faults: initialChannelFaults(), spectrum: null }));
+  const channels = [0, 1].map(() => ({
+    faults: initialChannelFaults(),
+    spectrum: null,
+    spreadChange: initialSpreadChange(),
+  }));
   channels[0]!.faults.isStuck = true;
   const fault = { kind: "stuck", surprise: 5, channels: [0] } as const;
   assert.equal(tellFault(state, fault, initialTrack(), told(10)), 5);
@@ -136,6 +141,20 @@ Deno.test("tellFault() gives its reason to an alarm that is open on the same cha
   assert.equal(tellFault(state, fault, evidence, told(5)), 0);
   assert.deepEqual([evidence.reason, evidence.peak, events.length], ["stuck", 6, 0]);
   assert.equal(tellFault(state, fault, open([1]), told(6)), 6);
+});
+
+Deno.test("tellFault() tells a changed spread as a variance, unless an alarm is open there", () => {
+  const state = initialFaults();
+  const { events, told } = tell();
+  const evidence = initialTrack();
+  const opening = { surprise: 4, score: 1, reason: "season", channels: [2] } as const;
+  openTrack(evidence, opening, { index: 0, timeS: 0 }, { events: 0 });
+  const fault = { kind: "spread", surprise: 6, channels: [2] } as const;
+  assert.equal(tellFault(state, fault, evidence, told(5)), 0);
+  assert.deepEqual([evidence.reason, evidence.peak, events.length], ["season", 4, 0]);
+  assert.equal(tellFault(state, { ...fault, channels: [1] }, evidence, told(6)), 6);
+  assert.deepEqual(events.map(({ reason, channels }) => [reason, channels]), [["variance", [1]]]);
+  assert.ok(isTold(state, 1, "variance") && !isTold(state, 1, "spike") && !isFaulty(state, 1));
 });
 
 Deno.test("isTold() is true of a fault's channels, and of variances while a spectrum is odd", () => {

@@ -88,6 +88,12 @@ function period(times: number): ChangeKind["value"] {
     seasonAt(base, cycles + since / (times * base.length)) + noise;
 }
 
+/** Noise that is larger or smaller. */
+function spread(times: number): ChangeKind["value"] {
+  const same = amplitude(1);
+  return ({ noise, ...rest }) => same({ ...rest, noise: times * noise });
+}
+
 /** What comes on top of a stream that goes on. */
 function added(what: (since: number) => number): ChangeKind["value"] {
   const same = amplitude(1);
@@ -112,12 +118,9 @@ export const CHANGE_KINDS: readonly ChangeKind[] = [
     isSeasonal: false,
     value: added((since) => 0.05 * since),
   },
-  {
-    name: "spread times 3",
-    reasons: ["variance"],
-    isSeasonal: false,
-    value: ({ noise, ...rest }) => amplitude(1)({ ...rest, noise: 3 * noise }),
-  },
+  { name: "spread times 3", reasons: ["variance"], isSeasonal: false, value: spread(3) },
+  { name: "spread times 2", reasons: ["variance"], isSeasonal: false, value: spread(2) },
+  { name: "spread times 0.4", reasons: ["variance"], isSeasonal: false, value: spread(0.4) },
   { name: "period times 3/4", reasons: ["season"], isSeasonal: true, value: period(0.75) },
   { name: "period times 1/2", reasons: ["season"], isSeasonal: true, value: period(0.5) },
   { name: "amplitude times 2", reasons: ["season"], isSeasonal: true, value: amplitude(2) },
