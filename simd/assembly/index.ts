@@ -21,7 +21,7 @@ export { selective_scan } from "./selective_scan";
 export { selective_scan_backward } from "./selective_scan_backward";
 export { ssd } from "./ssd";
 export { ssd_backward } from "./ssd_backward";
-export { cov_times_row, subtract_outer, subtract_outer_rounded } from "./packed";
+export { cov_times_row, narrow, subtract_outer, subtract_outer_rounded, widen } from "./packed";
 export { mamba_step } from "./mamba_step";
 export { selective_state_update } from "./selective_state_update";
 export { shared_scan } from "./shared_scan";

@@ -126,3 +126,23 @@ export function subtract_outer_rounded(p: usize, column: usize, factor: f64, siz
     p = entry(p, i + 1);
   }
 }
+
+/** Numbers of f32 at `from` into f64 at `to`. */
+export function widen(from: usize, to: usize, count: i32): void {
+  let i = 0;
+  for (; i + 2 <= count; i += 2) {
+    v128.store(entry(to, i), f64x2.promote_low_f32x4(v128.load64_zero(from + (<usize> i << 2))));
+  }
+  if (i < count) store<f64>(entry(to, i), <f64> load<f32>(from + (<usize> i << 2)));
+}
+
+/** Numbers of f64 at `from`, rounded, into f32 at `to`. */
+export function narrow(from: usize, to: usize, count: i32): void {
+  let i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const low = f32x4.demote_f64x2_zero(v128.load(entry(from, i)));
+    const high = f32x4.demote_f64x2_zero(v128.load(entry(from, i), 16));
+    v128.store(to + (<usize> i << 2), v128.shuffle<f32>(low, high, 0, 1, 4, 5));
+  }
+  for (; i < count; i++) store<f32>(to + (<usize> i << 2), <f32> load<f64>(entry(from, i)));
+}

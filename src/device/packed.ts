@@ -39,6 +39,8 @@ export interface PackedArea {
   readonly row: Float64Array;
   /** [size] */
   readonly column: Float64Array;
+  /** The matrices as their state keeps them in f32, where it was asked for; else empty. */
+  readonly narrow: Float32Array;
 }
 
 /** Areas that can be borrowed at once: the filters of a model at work, and one that is fitted. */
@@ -80,18 +82,21 @@ export class PackedUnit implements PackedKernels {
   /**
    * Borrows an area for `count` matrices of a size and two vectors; undefined where that is too
    * small to pay or too large to fit, or all areas are out.
+   *
+   * @param isNarrow  whether there is room for the matrices in f32, too
    */
-  borrow(size: number, count: number): PackedArea | undefined {
+  borrow(size: number, count: number, isNarrow = false): PackedArea | undefined {
     const covLength = count * size * (size + 1) / 2;
-    const bytes = 8 * (covLength + 2 * size) + 3 * ALIGN_BYTES;
+    const narrowLength = isNarrow ? covLength : 0;
+    const bytes = 8 * (covLength + 2 * size) + 4 * narrowLength + 4 * ALIGN_BYTES;
     if (size < PACKED_SIZE_MIN || bytes > PACKED_AREA_BYTES) return undefined;
     if (this.#borrowed === PACKED_AREAS_MAX) return undefined;
     const index = this.#borrowed++;
     const views = this.#views[index]!;
-    const key = count * PACKED_AREA_BYTES + size;
+    const key = (2 * count + (isNarrow ? 1 : 0)) * PACKED_AREA_BYTES + size;
     let area = views.get(key);
     if (area === undefined) {
-      area = this.#areaOf(index, covLength, size);
+      area = this.#areaOf(index, covLength, size, narrowLength);
       views.set(key, area);
     }
     return area;
@@ -103,7 +108,7 @@ export class PackedUnit implements PackedKernels {
     this.#borrowed--;
   }
 
-  #areaOf(index: number, covLength: number, size: number): PackedArea {
+  #areaOf(index: number, covLength: number, size: number, narrowLength: number): PackedArea {
     // Address 0 of the module means "not given".
     let at = index * PACKED_AREA_BYTES + ALIGN_BYTES;
     const take = (length: number) => {
@@ -111,7 +116,20 @@ export class PackedUnit implements PackedKernels {
       at += Math.ceil(8 * length / ALIGN_BYTES) * ALIGN_BYTES;
       return array;
     };
-    return { cov: take(covLength), row: take(size), column: take(size) };
+    const [cov, row, column] = [take(covLength), take(size), take(size)];
+    return { cov, row, column, narrow: new Float32Array(this.#memory.buffer, at, narrowLength) };
+  }
+
+  /** The matrices of an area from `values`, which are in f32. */
+  takeNarrow({ cov, narrow }: PackedArea, values: Float32Array): void {
+    narrow.set(values);
+    this.#kernels.widen!(narrow.byteOffset, cov.byteOffset, narrow.length);
+  }
+
+  /** The matrices of an area into `values`, rounded to f32. */
+  giveNarrow({ cov, narrow }: PackedArea, values: Float32Array): void {
+    this.#kernels.narrow!(cov.byteOffset, narrow.byteOffset, narrow.length);
+    values.set(narrow);
   }
 
   covTimesRow(cov: Float64Array, row: Float64Array, out: Float64Array, size: number): void {

@@ -1,6 +1,6 @@
 import { packedDiagonal, rlsStep } from "./packed_rls.ts";
 import type { Season } from "./season.ts";
-import type { SlotGrid } from "./slot_grid.ts";
+import { isKnownAt, type SlotGrid } from "./slot_grid.ts";
 
 /**
  * Autoregression on first differences, learned by recursive least squares and iterated.
@@ -63,11 +63,11 @@ export function arStart(lags: Int32Array, scale: number): ArState {
 
 /** Learns from the newest slot of the grid, when it and the one before were seen. */
 export function arObserve(state: ArState, grid: SlotGrid): void {
-  const { values, known, length } = grid;
+  const { values, length } = grid;
   const { lags, weights, scale } = state;
   const last = length - 1;
   const longest = lags[lags.length - 1]!;
-  if (last - longest - 1 < 0 || known[last] !== 1 || known[last - 1] !== 1) return;
+  if (last - longest - 1 < 0 || !isKnownAt(grid, last) || !isKnownAt(grid, last - 1)) return;
   const x = new Float64Array(weights.length);
   let error = (values[last]! - values[last - 1]!) / scale;
   for (let i = 0; i < lags.length; i++) {

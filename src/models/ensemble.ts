@@ -3,6 +3,7 @@ import { arObserve, type ArState } from "./ar_differences.ts";
 import { type CalibrationState, leadScale } from "./calibration.ts";
 import type { Dependence } from "./dependence.ts";
 import type { StepExpectations } from "./filter_steps.ts";
+import type { MemberSteps } from "./member_steps.ts";
 import {
   enterTrack,
   type FilterTrack,
@@ -84,10 +85,8 @@ export type EnsembleState = {
 };
 
 /** A forecast that waits for its targets. */
-export type PendingForecast = {
+export type PendingForecast = MemberSteps & {
   slot: number;
-  /** [member, lead] */
-  members: Float32Array;
   /** [lead] */
   point: Float32Array;
   /** Disagreement of the members; empty once the conditions are known.                   [lead] */

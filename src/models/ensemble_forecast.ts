@@ -27,6 +27,7 @@ import {
 import { shapeQuantile } from "./error_shape.ts";
 import { trackBaseInto, trackReadoutAdd } from "./filter_track.ts";
 import { memberWeightsInto } from "./losses.ts";
+import { keepMembers, type MemberSteps } from "./member_steps.ts";
 import { shownName } from "./members.ts";
 import { meanInto, seasonalNaiveInto } from "./naive.ts";
 import { LEVELS } from "./neural/shapes.ts";
@@ -183,10 +184,15 @@ function weighMembers(run: EnsembleRun): void {
 }
 
 /** What a forecast is made of before its conditions are known. */
-type Outlook = Pick<PendingForecast, "members" | "point" | "spread" | "size">;
+type Outlook = Pick<PendingForecast, "point" | "spread" | "size">;
 
 /** Members, weighted mean and disagreement from the newest slot. */
-function outlookInto(run: EnsembleRun, out: Outlook, isLive: boolean): void {
+function outlookInto(
+  run: EnsembleRun,
+  kept: MemberSteps,
+  { point, spread, size }: Outlook,
+  isLive: boolean,
+): void {
   forecastMembers(run, isLive);
   weighMembers(run);
   const { state, forecasts, mean, apart } = run;
@@ -203,18 +209,13 @@ function outlookInto(run: EnsembleRun, out: Outlook, isLive: boolean): void {
       addDistances(forecasts[i]!, weights[i]!, mean, from, to, apart);
     }
   }
-  const { point, spread, size, members } = out;
   const { location, scale } = state;
   for (let l = 0; l < horizon; l++) {
     point[l] = mean[l]!;
     spread[l] = apart[l]!;
     size[l] = Math.abs(location + scale * mean[l]!);
   }
-  // One by one: to set() an array of another type costs three times as much.
-  for (let i = 0; i < forecasts.length; i++) {
-    const forecast = forecasts[i]!;
-    for (let l = 0; l < horizon; l++) members[i * horizon + l] = forecast[l]!;
-  }
+  keepMembers(forecasts, horizon, kept);
 }
 
 function addWeighted(
@@ -240,19 +241,24 @@ function addDistances(
   }
 }
 
+/** Room for the members' forecasts. */
+function noMembers({ forecasts, state: { horizon } }: EnsembleRun): MemberSteps {
+  return { members: new Uint16Array(forecasts.length * horizon), lowest: 0, step: 0 };
+}
+
 /** A forecast from the newest slot that nobody has seen yet. */
 export function forecastFromNewest(run: EnsembleRun): PendingForecast {
   const { horizon } = run.state;
   const pending = {
     slot: newestSlot(run.state),
-    members: new Float32Array(run.forecasts.length * horizon),
+    ...noMembers(run),
     point: new Float32Array(horizon),
     spread: new Float32Array(horizon),
     size: new Float32Array(horizon),
     condition: new Float32Array(0),
     bounds: new Float32Array(0),
   };
-  outlookInto(run, pending, false);
+  outlookInto(run, pending, pending, false);
   return { ...pending, ...lessonsOf(run) };
 }
 
@@ -283,7 +289,7 @@ function livePending(run: EnsembleRun): PendingForecast {
   if (spare !== null && spare.bounds.length === boundsLength) return spare;
   return {
     slot: NaN,
-    members: new Float32Array(run.forecasts.length * horizon),
+    ...noMembers(run),
     point: new Float32Array(horizon),
     spread: NONE,
     size: NONE,
@@ -300,9 +306,9 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
   if (calibration === null || slot - state.originSlot < liveStride(horizon)) return;
   state.originSlot = slot;
   const pending = livePending(run);
-  const { members, point, condition, bounds } = pending;
+  const { point, condition, bounds } = pending;
   pending.slot = slot;
-  outlookInto(run, { members, point, spread, size }, true);
+  outlookInto(run, pending, { point, spread, size }, true);
   conditionsInto(calibration, slot, spread, size, condition);
   if (run.neural.length > 0) Object.assign(pending, lessonsOf(run));
   const hasFan = run.neural.length > 0;

@@ -12,6 +12,7 @@ import {
 import { calibrationObserve } from "./calibration.ts";
 import type { EnsembleRun, PendingForecast } from "./ensemble.ts";
 import { lossAge, lossKept } from "./losses.ts";
+import { memberAt } from "./member_steps.ts";
 import { adaptLearn, LESSON_NUMBERS } from "./neural_adapt.ts";
 
 /** Consecutive slots that have been seen; their values are in the run. */
@@ -56,14 +57,14 @@ function judgeMembers(run: EnsembleRun, { first, count, elapsed }: SeenSlots): v
     lossAge(losses, i > 0 || elapsed === 1 ? run.lossKept : lossKept(elapsed, lossHalf));
     const z = slotValues[i]!;
     for (let k = 0; k < pending.length; k++) {
-      const { slot, members: forecasts } = pending[k]!;
-      const lead = leadOf(first + i, slot, horizon);
+      const forecast = pending[k]!;
+      const lead = leadOf(first + i, forecast.slot, horizon);
       if (lead < 0) continue;
       const bucket = run.bucket[lead]!;
       const weight = lossWeights[lead]!;
       for (let m = 0; m < width; m++) {
         const at = bucket * width + m;
-        errors[at] = errors[at]! + weight * Math.abs(forecasts[m * horizon + lead]! - z);
+        errors[at] = errors[at]! + weight * Math.abs(memberAt(forecast, m * horizon + lead) - z);
       }
       weights[bucket] = weights[bucket]! + weight;
     }

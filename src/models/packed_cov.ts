@@ -78,7 +78,8 @@ export class Residents {
   readonly #guests: {
     readonly state: HasCov;
     readonly home: HasCov["cov"];
-    readonly isBorrowed: boolean;
+    /** Null where the plain loops work on it. */
+    readonly area: PackedArea | null;
   }[] = [];
 
   /**
@@ -89,17 +90,21 @@ export class Residents {
    */
   enter(state: HasCov, size: number, count: number): PackedWork | undefined {
     const unit = packedUnit();
-    const area: PackedArea | undefined = unit?.borrow(size, count);
+    const home = state.cov;
+    const isNarrow = home instanceof Float32Array;
+    const area = unit?.borrow(size, count, isNarrow);
     if (unit === undefined || area === undefined) return undefined;
-    area.cov.set(state.cov);
-    this.#guests.push({ state, home: state.cov, isBorrowed: true });
+    // To set() an array of another type costs more than a copy and a kernel.
+    if (isNarrow) unit.takeNarrow(area, home);
+    else area.cov.set(home);
+    this.#guests.push({ state, home, area });
     state.cov = area.cov;
     return { kernels: unit, row: area.row, column: area.column };
   }
 
   /** Moves the covariance of `state` into `room`, in f64, until `leaveAll`, for the plain loops. */
   widen(state: HasCov, room: Float64Array): void {
-    this.#guests.push({ state, home: state.cov, isBorrowed: false });
+    this.#guests.push({ state, home: state.cov, area: null });
     room.set(state.cov);
     state.cov = room;
   }
@@ -107,9 +112,11 @@ export class Residents {
   /** Moves all covariances back into the arrays they came from. */
   leaveAll(): void {
     for (let guest = this.#guests.pop(); guest !== undefined; guest = this.#guests.pop()) {
-      guest.home.set(guest.state.cov);
-      guest.state.cov = guest.home;
-      if (guest.isBorrowed) packedUnit()!.giveBack();
+      const { state, home, area } = guest;
+      if (area !== null && home instanceof Float32Array) packedUnit()!.giveNarrow(area, home);
+      else home.set(state.cov);
+      state.cov = home;
+      if (area !== null) packedUnit()!.giveBack();
     }
   }
 }

@@ -40,7 +40,7 @@ import {
   seasonRowsOf,
   type Setting,
 } from "./refit_setting.ts";
-import { emptyGrid, pushSlot } from "./slot_grid.ts";
+import { emptyGrid, isKnownAt, pushSlot } from "./slot_grid.ts";
 import type { StructuralState } from "./structural.ts";
 import { filterThrough, fitSeries } from "./structural_fit.ts";
 import { structuralLayout, THETA } from "./structural_layout.ts";
@@ -322,7 +322,7 @@ export function judged(run: EnsembleRun, past: readonly PendingForecast[]): Past
     const errors = new Float64Array(horizon).fill(NaN);
     for (let l = 0; l < horizon; l++) {
       const at = forecast.slot + 1 + l - grid.first;
-      if (at < 0 || at >= grid.length || grid.known[at] !== 1) continue;
+      if (at < 0 || at >= grid.length || !isKnownAt(grid, at)) continue;
       errors[l] = grid.values[at]! - forecast.point[l]!;
     }
     return { ...forecast, errors };

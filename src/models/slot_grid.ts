@@ -5,7 +5,7 @@
 export type SlotGrid = {
   /** Values of slots `first … first + length − 1` in units of their scale, then spare room. */
   values: Float32Array;
-  /** 1 where a sample was seen. */
+  /** A bit for each slot, the lowest first: whether a sample was seen. */
   known: Uint8Array;
   length: number;
   first: number;
@@ -14,7 +14,7 @@ export type SlotGrid = {
 /** Slots that are kept for certain. */
 export const GRID_SLOTS_MAX = 2000;
 
-/** Room beyond them, so that moving the past happens once in this many slots. */
+/** Room beyond them, so that moving the past is rare; whole bytes of bits. */
 const GRID_SPARE = 64;
 
 /** Room of a full one. */
@@ -22,14 +22,14 @@ export const GRID_ROOM_MAX = GRID_SLOTS_MAX + GRID_SPARE;
 
 /** An empty grid whose first slot will be `first`. */
 export function emptyGrid(first: number): SlotGrid {
-  return { values: new Float32Array(64), known: new Uint8Array(64), length: 0, first };
+  return { values: new Float32Array(64), known: new Uint8Array(64 / 8), length: 0, first };
 }
 
 /** Appends the next slot; the oldest slots are dropped when the grid is full. */
 export function pushSlot(grid: SlotGrid, value: number, known: boolean): void {
   if (grid.length === GRID_ROOM_MAX) {
     grid.values.copyWithin(0, GRID_SPARE);
-    grid.known.copyWithin(0, GRID_SPARE);
+    grid.known.copyWithin(0, GRID_SPARE / 8);
     grid.length = GRID_SLOTS_MAX;
     grid.first += GRID_SPARE;
   }
@@ -37,14 +37,22 @@ export function pushSlot(grid: SlotGrid, value: number, known: boolean): void {
     const room = Math.min(2 * grid.length, GRID_ROOM_MAX);
     const values = new Float32Array(room);
     values.set(grid.values);
-    const known = new Uint8Array(room);
+    const known = new Uint8Array(room / 8);
     known.set(grid.known);
     grid.values = values;
     grid.known = known;
   }
   grid.values[grid.length] = value;
-  grid.known[grid.length] = known ? 1 : 0;
+  const byte = grid.length >> 3;
+  const bit = 1 << (grid.length & 7);
+  // Where slots were dropped the bits of others are left.
+  grid.known[byte] = known ? grid.known[byte]! | bit : grid.known[byte]! & ~bit;
   grid.length++;
+}
+
+/** Whether a sample was seen in the slot at a place, the oldest at 0. */
+export function isKnownAt({ known }: SlotGrid, at: number): boolean {
+  return (known[at >> 3]! >> (at & 7) & 1) === 1;
 }
 
 /** Value of a slot, or NaN where it has left the grid. */
@@ -56,5 +64,5 @@ export function slotValue(grid: SlotGrid, slot: number): number {
 /** Whether a sample was seen in a slot. */
 export function slotKnown(grid: SlotGrid, slot: number): boolean {
   const at = slot - grid.first;
-  return at >= 0 && at < grid.length && grid.known[at] === 1;
+  return at >= 0 && at < grid.length && isKnownAt(grid, at);
 }

@@ -43,7 +43,7 @@ function bytesMaxOf(
   const leads = LEARNED_LEADS_MAX;
   const packed = (size: number) => size * (size + 1) / 2;
   const readoutBytes = (size: number) => 8 * (packed(size) + leads + 3) + 4 * size * leads;
-  let total = BUFFER_ROOM_MAX * 16 + GRID_ROOM_MAX * 5;
+  let total = BUFFER_ROOM_MAX * 16 + GRID_ROOM_MAX * (4 + 1 / 8);
   for (const filter of filtersOf(members)) {
     const readouts = readoutsOf(members, filter);
     total += 4 * packed(STRUCTURAL_STATES_MAX) + 8 * STRUCTURAL_STATES_MAX + 2048;
@@ -60,7 +60,7 @@ function bytesMaxOf(
     total += networkBytes(kind.network);
     total += PENDING_MAX * 4 * ADAPT_LEADS_MAX * LESSON_NUMBERS;
   }
-  total += PENDING_MAX * (4 * leads * (members.length + 6) + 256);
+  total += PENDING_MAX * (2 * leads * members.length + 4 * leads * 6 + 256);
   if (members.includes("ar_differences")) total += 12 * AR_LAGS_MAX + 8 * packed(AR_LAGS_MAX + 1);
   total += 4 * ERROR_RING_MAX + 8 * 3 * leads + 2 * 8 * PHASE_PER_HORIZON_MAX * leads;
   return total + 8192;

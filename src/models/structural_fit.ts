@@ -76,6 +76,17 @@ const EFFORTS = {
   brief: { rounds: 1, gainMin: 1, behindMax: 3 },
 } as const satisfies Record<string, Effort>;
 
+/**
+ * From this many samples on a brief search gives a move up wherever it lies behind at all. On fewer
+ * a move that ends ahead is often behind on the way, and to look at the rest costs little.
+ */
+const LEADING_SAMPLES = 600;
+
+function effortOf(name: keyof typeof EFFORTS, count: number): Effort {
+  const effort = EFFORTS[name];
+  return name === "brief" && count >= LEADING_SAMPLES ? { ...effort, behindMax: 0 } : effort;
+}
+
 /** Where a move is looked at on its way, in shares of the samples. */
 const CHECKPOINTS = [0.25, 0.375, 0.5, 0.625, 0.75, 0.875];
 
@@ -335,8 +346,8 @@ export function fitStructural(
   warm: Float64Array | null,
   effort: keyof typeof EFFORTS = "thorough",
 ): Float64Array {
-  const { rounds, gainMin, behindMax } = EFFORTS[effort];
   const count = series.us.length;
+  const { rounds, gainMin, behindMax } = effortOf(effort, count);
   const { kind } = series.layout;
   const used = usedParameters(series.layout);
   // Steps back to where a search has been cost nothing: nothing there is better than the best.

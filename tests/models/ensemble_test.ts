@@ -12,6 +12,7 @@ import { forecastFromNewest, issueWhenDue } from "../../src/models/ensemble_fore
 import type { MemberName } from "../../src/models/members.ts";
 import { GRID_SLOTS_MAX } from "../../src/models/slot_grid.ts";
 import { fittedRun } from "./_ensembles.ts";
+import { isKnownAt } from "../../src/models/slot_grid.ts";
 import { noise, seasonalWalk } from "./_series.ts";
 
 const LENGTH = 240;
@@ -26,8 +27,8 @@ Deno.test("ensembleObserve() fills slots without samples and marks them unknown"
   const expected = expectation(run, LENGTH).mean;
   assert.equal(ensembleObserve(run, LENGTH + 3, 50, null), true);
   assert.equal(newestSlot(run.state), LENGTH + 3);
-  const filled = Array.from(grid.known.slice(grid.length - 4, grid.length));
-  assert.deepEqual(filled, [0, 0, 0, 1]);
+  const filled = [4, 3, 2, 1].map((before) => isKnownAt(grid, grid.length - before));
+  assert.deepEqual(filled, [false, false, false, true]);
   const z = grid.values[grid.length - 4]!;
   assert.equal(z, Math.fround((expected - run.state.location) / run.state.scale));
 });

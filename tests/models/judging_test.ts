@@ -3,6 +3,7 @@ import { adaptiveStart } from "../../src/models/adaptive_coverage.ts";
 import { ensembleObserve, newestSlot } from "../../src/models/ensemble.ts";
 import { issueWhenDue } from "../../src/models/ensemble_forecast.ts";
 import { settle } from "../../src/models/judging.ts";
+import { memberAt } from "../../src/models/member_steps.ts";
 import { fittedRun } from "./_ensembles.ts";
 import { noise } from "./_series.ts";
 
@@ -54,7 +55,7 @@ Deno.test("settle() adds what members missed to the losses of the bucket of the 
   const weight = run.lossWeights[lead]!;
   assert.equal(state.losses.weight[bucket], weight);
   state.members.forEach((_, m) => {
-    const error = Math.abs(pending.members[m * HORIZON + lead]! - 3);
+    const error = Math.abs(memberAt(pending, m * HORIZON + lead) - 3);
     assert.equal(state.losses.errors[bucket * state.members.length + m], weight * error);
   });
 });

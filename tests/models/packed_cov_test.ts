@@ -105,21 +105,24 @@ Deno.test("Residents bring covariances home as the kernels left them", () => {
 });
 
 Deno.test("Residents bring a covariance in f32 home as it was rounded, with kernels and without", () => {
-  const size = 20;
-  const homes = [0, 1].map(() => Float32Array.from(noise(packedLength(size), 9)));
-  const states: { cov: Float64Array | Float32Array }[] = homes.map((cov) => ({ cov }));
-  const column = noise(size, 8);
-  const residents = new Residents();
-  const work = residents.enter(states[0]!, size, 1)!;
-  residents.widen(states[1]!, new Float64Array(packedLength(size)));
-  work.column.set(column);
-  const covs = states.map(({ cov }) => cov as Float64Array);
-  work.kernels.subtractOuterRounded(covs[0]!, work.column, 0.3, size);
-  PLAIN_PACKED.subtractOuterRounded(covs[1]!, column, 0.3, size);
-  residents.leaveAll();
-  states.forEach(({ cov }, k) => assert.equal(cov, homes[k]));
-  assert.deepEqual(homes[0], homes[1]);
-  assert.deepEqual(homes[0], Float32Array.from(covs[1]!));
+  // Packed lengths of different remainders by four.
+  for (const size of [12, 13, 14, 17, 59]) {
+    const homes = [0, 1].map(() => Float32Array.from(noise(packedLength(size), 9)));
+    const states: { cov: Float64Array | Float32Array }[] = homes.map((cov) => ({ cov }));
+    const column = noise(size, 8);
+    const residents = new Residents();
+    const work = residents.enter(states[0]!, size, 1)!;
+    residents.widen(states[1]!, new Float64Array(packedLength(size)));
+    work.column.set(column);
+    const covs = states.map(({ cov }) => cov as Float64Array);
+    assert.deepEqual(covs[0], covs[1]);
+    work.kernels.subtractOuterRounded(covs[0]!, work.column, 0.3, size);
+    PLAIN_PACKED.subtractOuterRounded(covs[1]!, column, 0.3, size);
+    residents.leaveAll();
+    states.forEach(({ cov }, k) => assert.equal(cov, homes[k]));
+    assert.deepEqual(homes[0], homes[1]);
+    assert.deepEqual(homes[0], Float32Array.from(covs[1]!));
+  }
   assert.equal(packedUnit()!.borrowed, 0);
 });
 

@@ -33,6 +33,19 @@ Deno.test("refit() keeps a bounded number of fits and counts from the stream's s
   assert.deepEqual(records.map((record) => record.count), [1002, 1003, 1004]);
 });
 
+Deno.test("fits of a stream that is served see its newest 1,000 values, those of a context 1,500", () => {
+  const values = seasonalWalk(1400, 12);
+  const other = values.slice();
+  // The same numbers in another order, so that units and bounds are the same.
+  other.set(values.slice(0, 399).reverse());
+  const fitOf = (given: Float64Array, prefixes: number[]) => {
+    const changes = { values: given, times: hours(1400), seasonsS: [86_400], prefixes };
+    return refit(inputOf(changes)).records.at(-1)!.thetas;
+  };
+  assert.deepEqual(fitOf(other, []), fitOf(values, []));
+  assert.notDeepEqual(fitOf(other, [1]), fitOf(values, [1]));
+});
+
 Deno.test("refit() drops fits of other filters", () => {
   const odd = [{ count: 50, thetas: new Float64Array(3) }];
   assert.equal(refit(inputOf({ records: odd })).records.length, 1);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { MemberName } from "../../src/models/members.ts";
 import { type RefitInput, settingOf } from "../../src/models/refit_setting.ts";
+import { memberAt } from "../../src/models/member_steps.ts";
 import { judged, naiveScaleOf, replay, thinPending } from "../../src/models/replay.ts";
 import { liveStride, PENDING_MAX } from "../../src/models/ensemble.ts";
 import { THETA } from "../../src/models/structural_layout.ts";
@@ -57,7 +58,10 @@ Deno.test("replay() switches to the parameters known at each origin", () => {
   const onlyEarly = replay(setting, [early]).past;
   const onlyLate = replay(setting, [late]).past;
   const readoutAt = (past: typeof both, slot: number) =>
-    past.find((forecast) => forecast.slot === slot)!.members.slice(12, 24);
+    Float64Array.from(
+      { length: 12 },
+      (_, l) => memberAt(past.find((forecast) => forecast.slot === slot)!, 12 + l),
+    );
   assert.deepEqual(readoutAt(both, 150), readoutAt(onlyEarly, 150));
   assert.notDeepEqual(readoutAt(both, 207), readoutAt(onlyEarly, 207));
   // The filter is the late one's; the readout on top has learned from both.
