@@ -50,6 +50,7 @@ const TOLD = {
   models: "Names of models; default: those of the program. Peers are always there",
   ranges: "By channel: bounds, inside of which the models' forecasts stay, and values that stand " +
     "for missing ones; they take the place of those that a stream has for the channel",
+  seasonsS: "Lengths of seasons in seconds, in place of those that a stream declares; none = found",
 };
 
 const instantText = z.union([z.string(), z.int()]);
@@ -64,6 +65,7 @@ const bodyMembers = z.strictObject({
   origins: z.number().optional().openapi({ description: TOLD.origins }),
   models: z.array(z.string()).optional().openapi({ description: TOLD.models }),
   ranges: z.record(z.string(), rangeSchema).optional().openapi({ description: TOLD.ranges }),
+  seasonsS: z.array(z.number()).optional().openapi({ description: TOLD.seasonsS }),
 });
 
 const questionSchema = bodyMembers.extend({
@@ -79,6 +81,10 @@ const postQuery = query({
     description: TOLD.origins,
   }),
   models: list.optional().openapi({ description: TOLD.models }),
+  seasonsS: list.pipe(z.array(numberText)).optional().openapi({
+    type: "string",
+    description: TOLD.seasonsS,
+  }),
   lower: numberText.optional().openapi({ description: "No value of any column is below" }),
   upper: numberText.optional().openapi({ description: "No value of any column is above" }),
   columns: list.optional().openapi({ description: "Columns of a CSV file" }),
@@ -131,6 +137,7 @@ const backtestSchema = z.object({
     z.string(),
     z.object({ lower: z.number().optional(), upper: z.number().optional() }),
   ).openapi({ description: "Bounds of the channels that have some" }),
+  seasonsS: z.array(z.number()).openapi({ description: "Declared seasons; none = found" }),
   progress: z.object({ done: z.int(), total: z.int() }),
   createdAt: z.string(),
   startedAt: z.string().nullable(),
@@ -217,12 +224,13 @@ const pictureRoute = createRoute({
 /** A JSON body: a stream's name, or samples. */
 async function askInJson(service: Service, request: Request): Promise<BacktestShape> {
   const bytes = await readBody(request, "BODY_BYTES_MAX", BODY_BYTES_MAX, service);
-  const names = ["stream", "from", "to", "horizon", "origins", "models", "ranges"];
+  const names = ["stream", "from", "to", "horizon", "origins", "models", "ranges", "seasonsS"];
   const parts = splitMembers(bytes, names);
   // No object: rows, or no JSON at all, which is then said here.
   if (parts === null) parseJson(bytes);
   const asked = parseBy(bodyMembers, parseJson(parts?.question ?? NO_MEMBERS));
-  const { horizon, origins, models, ranges } = asked;
+  const { horizon, origins, models, ranges, seasonsS } = asked;
+  const question = { horizon, origins, models, ranges, seasonsS };
   if (asked.stream !== undefined) {
     const { channels, from, to, stream } = parseBy(bodyMembers, parseJson(bytes));
     if (channels !== undefined && !Array.isArray(channels)) {
@@ -230,7 +238,7 @@ async function askInJson(service: Service, request: Request): Promise<BacktestSh
     }
     const instant = (given: string | number | undefined, field: string) =>
       given === undefined ? undefined : parseTimestamp(given, "ms", field);
-    return await service.backtests.onStream({ horizon, origins, models, ranges, channels }, {
+    return await service.backtests.onStream({ ...question, channels }, {
       id: stream!,
       fromNs: instant(from, "from"),
       toNs: instant(to, "to"),
@@ -241,7 +249,6 @@ async function askInJson(service: Service, request: Request): Promise<BacktestSh
     throw new InvalidValueError(field, asked[field], "a stream too");
   }
   const { segments } = decodeBody(json, parts?.samples ?? bytes, { streamId: ANONYMOUS });
-  const question = { horizon, origins, models, ranges };
   return await service.backtests.onSegments(question, segments, json.mediaTypes[0]!);
 }
 

@@ -38,6 +38,8 @@ const recordSchema = z.strictObject({
     z.string(),
     z.strictObject({ lower: z.number().optional(), upper: z.number().optional() }),
   ).default({}),
+  /** Declared seasons in seconds; records of before had none. */
+  seasonsS: z.array(z.number()).default([]),
   createdAt: z.string(),
   startedAt: z.string().nullable(),
   endedAt: z.string().nullable(),

@@ -58,6 +58,8 @@ export interface BacktestTask {
   readonly models: readonly string[];
   /** Bounds that models are told; peers know none. */
   readonly bounds: BoundsByChannel;
+  /** Seasons in seconds that models and peers are told; none = found. */
+  readonly seasonsS: readonly number[];
   /** Files of the networks that are there, by name. */
   readonly files: ReadonlyMap<string, Uint8Array>;
 }

@@ -2,6 +2,7 @@ import { InvalidValueError, LimitError } from "../base/errors.ts";
 import type { Segment } from "../signal/segment.ts";
 import { type BoundsByChannel, boundsOf, withoutMissing } from "../stores/channel_range.ts";
 import { checkBacktestLength, checkBacktestValues, originsOf } from "./backtest_origins.ts";
+import { validateSeasons } from "../stores/store.ts";
 import type { GivenRange } from "./given_ranges.ts";
 import type { ModelService } from "./model_service.ts";
 
@@ -30,6 +31,8 @@ export interface BacktestQuestion {
   readonly channels?: readonly string[] | undefined;
   /** Bounds and missing values by channel; those of a stream count where none are given. */
   readonly ranges?: Readonly<Record<string, GivenRange>> | undefined;
+  /** Seasons in seconds; those of a stream where none are given. */
+  readonly seasonsS?: readonly number[] | undefined;
 }
 
 /** A question whose defaults are filled in, and a copy of the samples that it is about. */
@@ -41,6 +44,8 @@ export interface BacktestPlan {
   readonly segment: Segment;
   /** Bounds of the channels that have some. */
   readonly bounds: BoundsByChannel;
+  /** Seasons that are declared, in seconds; none = found. */
+  readonly seasonsS: readonly number[];
 }
 
 function limit(name: string, most: number, actual: number, field: string): void {
@@ -121,7 +126,8 @@ export function backtestPlan(
   const fits = origins * models.length * channels.length;
   limit("BACKTEST_FITS_MAX", BACKTEST_FITS_MAX, fits, "origins");
   checkBacktestLength(rows, horizon);
-  const { ranges = {} } = question;
+  const { ranges = {}, seasonsS = [] } = question;
+  validateSeasons(seasonsS);
   const segment = withoutMissing({
     streamId: given.streamId,
     channels,
@@ -131,5 +137,5 @@ export function backtestPlan(
     ),
   }, ranges);
   checkBacktestValues(segment, horizon, originsOf(rows, horizon, origins));
-  return { horizon, origins, models, segment, bounds: boundsByChannel(ranges, channels) };
+  return { horizon, origins, models, segment, bounds: boundsByChannel(ranges, channels), seasonsS };
 }

@@ -165,7 +165,8 @@ export class Backtests {
     const source: SampleSource = { kind: "stream", id, from: timeOf(fromNs), to: timeOf(toNs) };
     const given = givenRanges(question.ranges ?? {}, record.channels);
     const ranges = { ...record.settings.channels, ...given };
-    return await this.#submit({ ...question, ranges }, segment, source);
+    const { seasonsS = record.settings.seasonsS } = question;
+    return await this.#submit({ ...question, ranges, seasonsS }, segment, source);
   }
 
   /** Asks for a backtest on samples that are sent along; as {@linkcode onStream}. */
@@ -196,13 +197,13 @@ export class Backtests {
     source: SampleSource,
   ): Promise<BacktestShape> {
     const plan = backtestPlan(question, given, this.#parts.models);
-    const { segment, horizon, origins, models, bounds } = plan;
+    const { segment, horizon, origins, models, bounds, seasonsS } = plan;
     const { channels, timestampsNs: { length: rows } } = segment;
     const record: BacktestRecord = {
       id: newId(),
       order: ++this.#newest,
       ...{ attempts: 0, state: "queued", source, channels: [...channels], rows },
-      ...{ horizon, origins, models, ranges: { ...bounds } },
+      ...{ horizon, origins, models, ranges: { ...bounds }, seasonsS: [...seasonsS] },
       createdAt: this.#now(),
       ...{ startedAt: null, endedAt: null, error: null },
     };
@@ -292,13 +293,16 @@ export class Backtests {
   }
 
   async #forecast(backtest: Backtest): Promise<BacktestOutcome> {
-    const { source, horizon, origins, models, ranges: bounds } = backtest.record;
+    const { source, horizon, origins, models, ranges: bounds, seasonsS } = backtest.record;
     const files = await this.#parts.models.files(models);
     // It may have been ended before it came this far.
     backtest.ending.signal.throwIfAborted();
     const title = source.kind === "stream" ? source.id : "Samples that were sent";
     return await this.#parts.port.run(
-      { ...{ title, segment: backtest.segment!, horizon, origins, models, bounds, files } },
+      {
+        ...{ title, segment: backtest.segment!, horizon, origins, models },
+        ...{ bounds, seasonsS, files },
+      },
       (done, total) => backtest.progress = { done, total },
       backtest.ending.signal,
     );

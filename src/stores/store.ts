@@ -446,11 +446,12 @@ function validateFlags({ falseAlarmRate, repeats, effectMin, coolDownS }: FlagSe
   }
 }
 
-function validateSettings(settings: StreamSettings): void {
-  const { horizon, seasonsS, labels, channels } = settings;
-  if (!Number.isInteger(horizon) || horizon < 1 || horizon > HORIZON_MAX) {
-    throw new InvalidValueError("horizon", horizon, `an integer from 1 to ${HORIZON_MAX}`);
-  }
+/**
+ * Lengths of seasons in seconds.
+ *
+ * @throws {InvalidValueError} more than SEASONS_MAX, or one that is no length
+ */
+export function validateSeasons(seasonsS: readonly number[]): void {
   if (seasonsS.length > SEASONS_MAX) {
     throw new InvalidValueError("seasonsS", seasonsS.length, `at most ${SEASONS_MAX} seasons`);
   }
@@ -459,6 +460,14 @@ function validateSettings(settings: StreamSettings): void {
       throw new InvalidValueError(`seasonsS[${index}]`, seasonS, "a positive number of seconds");
     }
   }
+}
+
+function validateSettings(settings: StreamSettings): void {
+  const { horizon, seasonsS, labels, channels } = settings;
+  if (!Number.isInteger(horizon) || horizon < 1 || horizon > HORIZON_MAX) {
+    throw new InvalidValueError("horizon", horizon, `an integer from 1 to ${HORIZON_MAX}`);
+  }
+  validateSeasons(seasonsS);
   validateLabels(labels);
   const ranges = Object.entries(channels);
   if (ranges.length > CHANNEL_COUNT_MAX) {

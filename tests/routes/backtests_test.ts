@@ -91,6 +91,27 @@ Deno.test("POST /v1/backtest takes bounds by channel, and in a query those of al
   assert.deepEqual([twisted.status, twisted.body.field], [422, "upper"]);
 });
 
+Deno.test("POST /v1/backtest takes seasons in the body, and in a query parted by commas", async () => {
+  const { app, send } = openFixture();
+  const asked = await send("POST", "/v1/backtest", { ...SAMPLES, models: ["mean"], seasonsS: [5] });
+  assert.equal(asked.status, 202, JSON.stringify(asked.body));
+  assert.deepEqual(asked.body.seasonsS, [5]);
+  const post = async (seasonsS: string) => {
+    const lines = SAMPLES.timestamps.map((time, i) => `${time},${i}`);
+    const answer = await app.request(`/v1/backtest?models=mean&seasonsS=${seasonsS}`, {
+      method: "POST",
+      headers: { "Content-Type": "text/csv" },
+      body: `time,a\n${lines.join("\n")}\n`,
+    });
+    return { status: answer.status, body: await answer.json() };
+  };
+  assert.deepEqual((await post("86400,6048e2")).body.seasonsS, [86_400, 604_800]);
+  const day = await post("86400,day");
+  assert.deepEqual([day.status, day.body.field], [400, "seasonsS[1]"]);
+  const none = await post("0");
+  assert.deepEqual([none.status, none.body.field], [422, "seasonsS[0]"]);
+});
+
 const BAD: readonly [string, unknown, number, string | undefined][] = [
   ["no samples", { horizon: 3 }, 400, undefined],
   ["a horizon that is too long", { ...SAMPLES, horizon: 30 }, 422, "horizon"],
@@ -109,6 +130,8 @@ const BAD: readonly [string, unknown, number, string | undefined][] = [
     422,
     "ranges.value.upper",
   ],
+  ["a season of no length", { ...SAMPLES, seasonsS: [-1] }, 422, "seasonsS[0]"],
+  ["too many seasons", { ...SAMPLES, seasonsS: Array(9).fill(60) }, 422, "seasonsS"],
   ["no such stream", { stream: "s" }, 404, undefined],
   ["no JSON", "{", 400, undefined],
 ];

@@ -16,6 +16,7 @@ const RECORD: BacktestRecord = {
   source: { kind: "upload", mediaType: "text/csv" },
   ...{ channels: ["a", "b"], rows: 3, horizon: 1, origins: 1, models: ["mean"] },
   ranges: { a: { lower: 0 } },
+  seasonsS: [86_400],
   createdAt: "2026-01-01T00:00:00Z",
   ...{ startedAt: null, endedAt: null, error: null },
 };
@@ -40,6 +41,7 @@ Deno.test("BacktestFolder keeps record, samples and outcome", async () => {
     const task = {
       ...{ title: "t", segment: SEGMENT, horizon: 1, origins: 1, models: [], files: new Map() },
       bounds: {},
+      seasonsS: [],
     };
     await folder.saveOutcome(outcomeOf(task));
     assert.deepEqual(await folder.readOutcome(), outcomeOf(task));
@@ -54,9 +56,9 @@ Deno.test("BacktestFolder keeps record, samples and outcome", async () => {
 Deno.test("BacktestFolder reads records of before there were bounds", async () => {
   await inFolder(async (folder) => {
     await folder.create(RECORD, SEGMENT);
-    const { ranges: _, ...old } = RECORD;
+    const { ranges: _, seasonsS: __, ...old } = RECORD;
     await Deno.writeTextFile(`${folder.path}/${BACKTEST_FILES.record}`, JSON.stringify(old));
-    assert.deepEqual(await folder.readRecord(), { ...RECORD, ranges: {} });
+    assert.deepEqual(await folder.readRecord(), { ...RECORD, ranges: {}, seasonsS: [] });
   });
 });
 

@@ -10,6 +10,7 @@ import { outcomeOf } from "./_backtests.ts";
 
 const TASK: BacktestTask = {
   bounds: {},
+  seasonsS: [],
   title: "t",
   segment: {
     streamId: "s",

@@ -185,6 +185,27 @@ Deno.test("Backtests takes a stream's bounds, and those of the question in their
   );
 });
 
+Deno.test("Backtests takes a stream's seasons, and those of the question in their place", async () => {
+  const { service, backtestPort: { held } } = openFixture();
+  const { backtests } = service;
+  await service.putStream("s", { seasonsS: [86_400, 604_800] });
+  await service.ingest([{ ...series(60), streamId: "s" }], {
+    ...{ isAppliedAwaited: false, ignoredCount: 0 },
+  });
+  const asked = [
+    await backtests.onStream(ONE, { id: "s" }),
+    await backtests.onStream({ ...ONE, seasonsS: [3600] }, { id: "s" }),
+    await backtests.onStream({ ...ONE, seasonsS: [] }, { id: "s" }),
+  ];
+  const wanted = [[86_400, 604_800], [3600], []];
+  assert.deepEqual(asked.map(({ seasonsS }) => seasonsS), wanted);
+  for (const [i, seasonsS] of wanted.entries()) {
+    await turns();
+    assert.deepEqual(held[i]!.task.seasonsS, seasonsS);
+    held[i]!.finish();
+  }
+});
+
 Deno.test("Backtests lets few wait and keeps few that are over", async () => {
   const { service: { backtests }, backtestPort: { held } } = openFixture();
   const ask = async () => (await backtests.onSegments(ONE, [series(40)], "x")).id;

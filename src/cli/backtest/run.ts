@@ -28,6 +28,8 @@ export interface BacktestPlan {
   readonly origins: readonly number[];
   /** Bounds that models are told; default: none. */
   readonly bounds?: BoundsByChannel;
+  /** Seasons in seconds that all are told; default: they are found. */
+  readonly seasonsS?: readonly number[];
 }
 
 /** The models that are asked for, every one where none is, and the peers that are installed. */
@@ -47,12 +49,12 @@ export function planOf(length: number, horizon: number, count: number): Backtest
 function backtestChannel(
   segment: Segment,
   name: string,
-  { horizon, origins, bounds = {} }: BacktestPlan,
+  { horizon, origins, bounds = {}, seasonsS = [] }: BacktestPlan,
   subjects: readonly Subject[],
   onOrigin: () => void,
 ): ChannelBacktest {
   const range = Object.hasOwn(bounds, name) ? bounds[name]! : {};
-  const trials = origins.map((origin) => trialAt(segment, name, { origin, horizon }))
+  const trials = origins.map((origin) => trialAt(segment, name, { origin, horizon, seasonsS }))
     .filter((trial) => trial !== null)
     .map((trial) => ({ ...trial, ...range }))
     .filter(({ target }) => !target.every(Number.isNaN));

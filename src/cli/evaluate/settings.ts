@@ -142,6 +142,8 @@ export interface Trial {
   /** Season length in samples of that grid; 1 = none. */
   readonly season: number;
   readonly hint: SeasonHint;
+  /** Seasons in seconds that a model is told in place of the hint; default: none. */
+  readonly seasonsS?: readonly number[] | undefined;
   /** Bounds of the values that models are told; default: none. */
   readonly lower?: number | undefined;
   readonly upper?: number | undefined;

@@ -77,7 +77,8 @@ export function openableNames(): string[] {
   return [...new Set([...subjectNames(), PLAIN_COMMITTEE])];
 }
 
-function seasonsOf({ hint, season, step, slotS }: Trial): number[] {
+function seasonsOf({ hint, season, step, slotS, seasonsS = [] }: Trial): number[] {
+  if (seasonsS.length > 0) return [...seasonsS];
   if (hint === "found") return [];
   // A season of one sample is the way to say that there is none.
   return [(hint === "none" ? 1 : season) * step * slotS];

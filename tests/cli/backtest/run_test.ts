@@ -59,6 +59,25 @@ Deno.test("runBacktest() keeps forecasts of models within bounds, and those of p
   assert.deepEqual(rangeBy({ other: { lower: 0 } }), free);
 });
 
+Deno.test("runBacktest() tells models and peers the seasons that are declared", async () => {
+  // Less than two of the season are known at the first origin: it is not to be found there.
+  const values = Float64Array.from({ length: 100 }, (_, i) => ((i % 30) * 37) % 30);
+  const subjects = await subjectsOf(["seasonal_naive"]);
+  const errorsBy = (seasonsS: readonly number[]) => {
+    const plan = { ...planOf(100, 10, 2), seasonsS };
+    const channels = runBacktest(series(values), plan, subjects, () => {});
+    return Object.fromEntries(channels[0]!.forecasters.map(({ name, mae }) => [name, mae]));
+  };
+  const [found, told] = [errorsBy([]), errorsBy([30 * 3600])];
+  assert.ok(found["seasonal-naive"]! > 1, String(found["seasonal-naive"]));
+  assert.equal(told["seasonal-naive"], 0);
+  assert.ok(
+    told.seasonal_naive! < 1e-6 && found.seasonal_naive! > 1,
+    JSON.stringify({ told, found }),
+  );
+  assert.equal(told.naive, found.naive);
+});
+
 Deno.test("planOf() and runBacktest() refuse series that are too short or empty", async () => {
   assert.throws(() => planOf(10, 6, 3), InvalidValueError);
   const empty = series(new Float64Array(40).fill(NaN));

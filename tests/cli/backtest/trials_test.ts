@@ -28,6 +28,13 @@ Deno.test("trialAt() knows what lies before the origin, and asks for what lies a
   assert.equal(trialAt(segment([]), "other", { origin: 120, horizon: 5 }), null);
 });
 
+Deno.test("trialAt() tells peers the season that is declared, and models all of them", () => {
+  const seasonsS = [12 * 3600, 168 * 3600];
+  const trial = trialAt(segment([]), "x", { origin: 120, horizon: 5, seasonsS })!;
+  assert.equal(trial.season, 12);
+  assert.deepEqual(trial.seasonsS, seasonsS);
+});
+
 Deno.test("trialAt() has a grid for peers where rows and values are missing", () => {
   const trial = trialAt(segment([50, 51, 121]), "x", { origin: 118, horizon: 4 })!;
   assert.deepEqual([...trial.asked], [120, 122, 123, 124].map((hour) => hour * 3600));

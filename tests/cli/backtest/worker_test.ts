@@ -17,6 +17,7 @@ Deno.test("the worker of a backtest measures models and peers off this thread", 
     },
     ...{ horizon: 6, origins: 2, models: ["seasonal_naive", "mean"], files: new Map() },
     bounds: { a: { lower: 4.5 } },
+    seasonsS: [],
   };
   const calm = new AbortController().signal;
   const { report, page } = await port.run(task, (...news) => told.push(news), calm);
