@@ -5,6 +5,7 @@ import {
   type ServiceConfig,
   TOKEN_LENGTH_MIN,
 } from "../service/config.ts";
+import { STATE_CACHE_BYTES_MAX } from "../streams/snapshots.ts";
 import { openLog } from "../service/telemetry.ts";
 import { type Command, type CommandInput, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
 import { type RunningService, startService } from "./start_service.ts";
@@ -19,6 +20,7 @@ function configOf(input: CommandInput): ServiceConfig {
       data: input.text("data"),
       store: input.text("store"),
       workers: input.text("workers"),
+      stateMemory: input.text("state-memory"),
       device: input.text("device"),
       weights: input.text("weights"),
       privateWebhooks: input.isSet("private-webhooks") ? true : undefined,
@@ -59,6 +61,11 @@ export const serveCommand: Command = {
     data: { type: "string", value: "FOLDER", help: "Folder of the store (default data)" },
     store: { type: "string", value: "KIND", help: "sqlite (default) or memory" },
     workers: { type: "string", value: "N", help: "Compute Workers (default: cores less one)" },
+    "state-memory": {
+      type: "string",
+      value: "MIB",
+      help: `Memory of states (default ${STATE_CACHE_BYTES_MAX / 2 ** 20} MiB)`,
+    },
     device: { type: "string", value: "KIND", help: "Jobs run on: auto (default), cpu, webgpu" },
     weights: { type: "string", value: "FOLDER", help: "Folder of networks, or none" },
     "private-webhooks": { type: "boolean", help: "Let alerts reach addresses that are private" },

@@ -88,7 +88,7 @@ async function openFolder(config: ServiceConfig) {
 async function openServing(
   store: Store,
   folder: string,
-  { device, workers, weights }: ServiceConfig,
+  { device, workers, weights, stateMemory }: ServiceConfig,
   log: Log,
 ) {
   const clock = systemClock;
@@ -110,7 +110,10 @@ async function openServing(
     ...{ log, clock },
   });
   await models.load();
-  const engine = opened.engine = await openEngine({ store, workers, clock, models: files });
+  const engine = opened.engine = await openEngine({
+    ...{ store, workers, clock, models: files },
+    stateCacheBytesMax: stateMemory === undefined ? undefined : stateMemory * 2 ** 20,
+  });
   const port = new WorkerJobPort(
     { mode: device, cacheFile: `${folder}/devices.json` },
     (message) => log.info("Devices: {message}", { message }),

@@ -12,6 +12,9 @@ export const TOKEN_LENGTH_MIN = 16;
 /** Most compute Workers that one process starts. */
 export const WORKER_COUNT_MAX = 64;
 
+/** Least and most MiB of memory that states may be given. */
+export const STATE_MEMORY_MIB = [16, 1_048_576] as const;
+
 /** Stands for any name among the hosts. */
 const ANY_HOST = "*";
 
@@ -43,6 +46,7 @@ const schema = z.strictObject({
   token: z.string().min(TOKEN_LENGTH_MIN).optional(),
   open: flag.default(false),
   workers: count(1, WORKER_COUNT_MAX).optional(),
+  stateMemory: count(...STATE_MEMORY_MIB).optional(),
   device: z.enum(DEVICE_MODES).default("auto"),
   weights: z.string().min(1).optional(),
   privateWebhooks: flag.default(false),
@@ -69,6 +73,8 @@ export interface ServiceConfig {
   readonly open: boolean;
   /** Compute Workers; none = as many as the machine's cores less one. */
   readonly workers?: number | undefined;
+  /** MiB of memory for states; none = STATE_CACHE_BYTES_MAX. */
+  readonly stateMemory?: number | undefined;
   /** What jobs run on. */
   readonly device: DeviceMode;
   /** Folder of the networks that serve; none = the program's own, `none` = no networks. */
@@ -88,6 +94,7 @@ export const CONFIG_VARIABLES: Readonly<Record<keyof ServiceConfig, string>> = {
   token: "DRIFTLINE_TOKEN",
   open: "DRIFTLINE_OPEN",
   workers: "DRIFTLINE_WORKERS",
+  stateMemory: "DRIFTLINE_STATE_MEMORY",
   device: "DRIFTLINE_DEVICE",
   weights: "DRIFTLINE_WEIGHTS",
   privateWebhooks: "DRIFTLINE_PRIVATE_WEBHOOKS",

@@ -314,7 +314,6 @@ export class Advancer {
       await this.#giveUp(track);
       throw error;
     }
-    track.stateBytes = commit.snapshot.bytes.length;
     track.coverage = commit.coverage;
     track.uncommitted = null;
     if (commit.forecast !== null) this.#listener.issued(commit.forecast);

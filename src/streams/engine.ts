@@ -115,7 +115,7 @@ export interface DetectResult {
 /** How busy the engine is; for `/metrics` and for refusing work in time. */
 export interface EngineStats {
   readonly workers: number;
-  /** States held in memory, and their bytes. */
+  /** States held in memory, and the memory that they take, by estimate. */
   readonly states: number;
   readonly stateBytes: number;
   /** Samples submitted and not yet absorbed. */

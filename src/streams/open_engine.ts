@@ -56,7 +56,7 @@ export interface EngineOptions {
   readonly tickMs?: number;
   readonly queueValuesMax?: number;
   readonly readWaitMsMax?: number;
-  readonly stateCacheBytesMax?: number;
+  readonly stateCacheBytesMax?: number | undefined;
   readonly stateCacheCountMax?: number;
 }
 

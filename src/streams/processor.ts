@@ -1,7 +1,7 @@
 import { InvalidValueError, NotFoundError } from "../base/errors.ts";
 import { fnv1a32 } from "../base/hash.ts";
 import { invariant } from "../base/invariant.ts";
-import type { Tree } from "../base/tree.ts";
+import { memoryBytes, type Tree } from "../base/tree.ts";
 import {
   DEFAULT_FLAG_OPTIONS,
   type Detection,
@@ -304,6 +304,11 @@ export class StreamProcessor {
   takeFeedback(feedback: Feedback): void {
     this.#proof = null;
     takeFeedback(this.#envelope.feedback, feedback);
+  }
+
+  /** Bytes of memory that the state takes, by estimate, without what is open beside it. */
+  memoryBytes(): number {
+    return memoryBytes(this.#envelope as unknown as Tree);
   }
 
   /** Packs the state; the same bytes until the next `absorb`, and the caller's own. */

@@ -58,6 +58,7 @@ export interface LoadArgument {
 /** How far the state is that was opened. */
 export interface LoadAnswer {
   readonly appliedOffset: number;
+  /** Memory that it takes, by estimate. */
   readonly stateBytes: number;
   readonly feedbackCount: number;
 }
@@ -89,6 +90,7 @@ export interface ShardCommit extends Commit {
 export interface AbsorbAnswer {
   readonly applied: readonly Omit<Applied, "segment">[];
   readonly appliedOffset: number;
+  /** Memory that the state takes, by estimate. */
   readonly stateBytes: number;
   readonly commit: ShardCommit | null;
   /** Why the model cannot go on; the state is given up then. */
@@ -98,13 +100,28 @@ export interface AbsorbAnswer {
 /** Quantiles of the forecasts that are issued with a commit: 80 % and 95 % intervals. */
 export const ISSUED_QUANTILES: readonly number[] = [0.025, 0.1, 0.5, 0.9, 0.975];
 
+/** What a state takes with what is open beside it, over what it takes alone (measured: 1.7). */
+const OPEN_STATE_SHARE = 1.75;
+
+/** Samples at which a new state is measured first: the first fit makes it what it is. */
+const MEASURED_SAMPLES_MIN = 8;
+
 interface Resident {
   readonly processor: StreamProcessor;
   readonly createdNs: bigint;
   /** In-order samples at the last commit. */
   committedOffset: number;
-  /** Size of the last packed state. */
+  /** Memory that the state took when it was last measured, by estimate. */
   stateBytes: number;
+  /** Samples from which on it is measured again: a young state grows with each of them. */
+  nextMeasured: number;
+}
+
+/** Measures a state, and again when its samples have doubled. */
+function measure(resident: Resident): void {
+  const { processor } = resident;
+  resident.stateBytes = Math.round(OPEN_STATE_SHARE * processor.memoryBytes());
+  resident.nextMeasured = Math.max(MEASURED_SAMPLES_MIN, 2 * processor.appliedOffset);
 }
 
 /**
@@ -146,13 +163,15 @@ export class Shard {
     const processor = this.#processor(given.streamId, given.settings);
     if (given.snapshot !== null) processor.restore(given.snapshot);
     const { appliedOffset } = processor;
-    const stateBytes = given.snapshot?.bytes.length ?? 0;
-    this.#residents.set(given.streamId, {
+    const resident: Resident = {
       processor,
       createdNs: given.createdNs,
       committedOffset: appliedOffset,
-      stateBytes,
-    });
+      ...{ stateBytes: 0, nextMeasured: 0 },
+    };
+    measure(resident);
+    this.#residents.set(given.streamId, resident);
+    const { stateBytes } = resident;
     return { appliedOffset, stateBytes, feedbackCount: processor.feedbackCount };
   }
 
@@ -177,6 +196,7 @@ export class Shard {
     const isAlarm = absorbed.some(({ opened, ended }) => opened.length + ended.length > 0);
     const isDue = appliedOffset - resident.committedOffset >= given.commitAfter;
     const commit = isAlarm || isDue ? this.#commit(resident, absorbed) : null;
+    if (appliedOffset >= resident.nextMeasured) measure(resident);
     return {
       applied: absorbed.map(({ segment: _, opened, ...rest }) => ({
         ...rest,
@@ -198,7 +218,6 @@ export class Shard {
     const snapshot = resident.processor.snapshot();
     const events = absorbed.flatMap(({ opened }) => prove(opened, snapshot));
     resident.committedOffset = snapshot.appliedOffset;
-    resident.stateBytes = snapshot.bytes.length;
     const forecast = issueForecast(resident.processor);
     const ends = absorbed.flatMap(({ ended }) => ended);
     const coverage = resident.processor.coverage();

@@ -44,6 +44,7 @@ export class Track {
    * them anew.
    */
   retryMs: number | null = null;
+  /** Memory that the state takes in its shard, by estimate. */
   stateBytes = 0;
   /** As of the last commit. */
   coverage: Coverage = [];

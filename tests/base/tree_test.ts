@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { copyTree, packTree, type Tree, TREE_DEPTH_MAX, unpackTree } from "../../src/base/tree.ts";
+import {
+  copyTree,
+  memoryBytes,
+  packTree,
+  type Tree,
+  TREE_DEPTH_MAX,
+  unpackTree,
+} from "../../src/base/tree.ts";
 
 const leaf = fc.oneof(
   fc.constant(null),
@@ -57,6 +64,14 @@ Deno.test("unpackTree() refuses nesting beyond TREE_DEPTH_MAX", () => {
   let deep: Tree = 1;
   for (let i = 0; i <= TREE_DEPTH_MAX; i++) deep = [deep];
   assert.throws(() => unpackTree(packTree(deep)), /deeper/);
+});
+
+Deno.test("memoryBytes() counts large arrays by their bytes, and what small ones take beside", () => {
+  const large = memoryBytes(new Float64Array(1e5));
+  assert.ok(large >= 8e5 && large < 8.01e5, String(large));
+  const many = Array.from({ length: 100 }, () => new Float64Array(1));
+  assert.ok(memoryBytes(many) > 10 * packTree(many).length);
+  assert.equal(memoryBytes({ a: 1, b: [] }) - memoryBytes({ a: 1 }), 64);
 });
 
 Deno.test("copyTree() shares nothing with the original", () => {

@@ -18,11 +18,14 @@ Deno.test("readConfig() takes the environment, and flags over it", () => {
     DRIFTLINE_PORT: "9000",
     DRIFTLINE_DATA: "/tmp/a",
     DRIFTLINE_WORKERS: "2",
+    DRIFTLINE_STATE_MEMORY: "64",
   });
   assert.equal(readConfig({}, variables).port, 9000);
   const config = readConfig({ port: "0", workers: undefined }, variables);
   assert.equal(config.port, 0);
   assert.equal(config.workers, 2);
+  assert.equal(config.stateMemory, 64);
+  assert.equal(readConfig({}, none).stateMemory, undefined);
   assert.equal(config.data, "/tmp/a");
 });
 
@@ -38,6 +41,8 @@ Deno.test("readConfig() names the flag or variable at fault and hides a token", 
   };
   assert.equal(fault({ port: "70000" }).field, "--port");
   assert.equal(fault({ port: "8e3" }).field, "--port");
+  assert.match(fault({ stateMemory: "15" }).message, /--state-memory .* from 16 to 1048576/);
+  assert.equal(fault({ stateMemory: "1048577" }).field, "--state-memory");
   assert.equal(fault({}, { DRIFTLINE_STORE: "oracle" }).field, "DRIFTLINE_STORE");
   assert.equal(fault({ logLevel: "loud" }).field, "--log-level");
   const token = fault({}, { DRIFTLINE_TOKEN: "hunter2" });

@@ -219,6 +219,20 @@ Deno.test("StreamEngine puts states away when they are too many, and brings them
     }
   }, { stateCacheCountMax: 2 }));
 
+Deno.test("StreamEngine puts states away that take more memory than they may, committed or not", () =>
+  withEngine(async ({ engine, store, ingest }) => {
+    await ingest(walk("young", 10, ["a"]));
+    assert.equal(await store.latestSnapshot("young"), null, "too few samples to be committed");
+    const { stateBytes } = engine.stats();
+    assert.ok(stateBytes > 500, String(stateBytes));
+    for (let i = 0; i < 9; i++) await ingest(walk(`s${i}`, 10, ["a"]));
+    assert.ok(engine.stats().stateBytes > 9 * stateBytes);
+    await engine.tick();
+    assert.ok(engine.stats().states < 10 && engine.stats().states > 1);
+    assert.ok(engine.stats().stateBytes <= 8_000);
+    assert.equal((await store.latestSnapshot("young"))!.appliedOffset, 10);
+  }, { stateCacheBytesMax: 8_000 }));
+
 Deno.test("StreamEngine isolates a model that throws", () =>
   withEngine(async ({ engine, store, ingest }) => {
     await ingest(walk("good", 5, ["a"]));
