@@ -14,7 +14,7 @@ import type { PastForecast } from "./calibration.ts";
 const DISTANCE_FACTOR = 1.75;
 /** Usual disagreements that one counts for at most. */
 export const RATIO_MAX = 4;
-/** Most of an error's variance that is told by disagreement: where they agree, c is 0.3 at least. */
+/** Most of an error's variance that disagreement tells: where members agree, c is 0.3 at least. */
 export const SHARE_MAX = 0.9;
 
 /** Mean over ±half neighbours, edges repeated. */
@@ -33,7 +33,7 @@ function medianOf(values: Float64Array): number {
   return values.length % 2 === 1 ? values[half]! : (values[half - 1]! + values[half]!) / 2;
 }
 
-/** Usual disagreement: u, the median over past forecasts, smoothed over neighbours.        [lead] */
+/** Usual disagreement: u, the median over past forecasts, neighbours taken in.              [lead] */
 export function usualSpreads(past: readonly PastForecast[], horizon: number): Float64Array {
   const medians = new Float64Array(horizon);
   for (let l = 0; l < horizon; l++) {
