@@ -33,7 +33,7 @@ function medianOf(values: Float64Array): number {
   return values.length % 2 === 1 ? values[half]! : (values[half - 1]! + values[half]!) / 2;
 }
 
-/** Usual disagreement: u, the median over past forecasts, neighbours taken in.              [lead] */
+/** Usual disagreement: u, the median over past forecasts, neighbours taken in.           [lead] */
 export function usualSpreads(past: readonly PastForecast[], horizon: number): Float64Array {
   const medians = new Float64Array(horizon);
   for (let l = 0; l < horizon; l++) {
