@@ -6,6 +6,7 @@ import {
   TAIL_PRIOR,
   tailOf,
 } from "./error_shape.ts";
+import { spreadFactor, spreadShares, usualSpreads } from "./disagreement.ts";
 import { powerAt, powerTable } from "./power_table.ts";
 import { recentAdd, type RecentErrors, recentFactor, recentStart } from "./recent_errors.ts";
 import { noSortedErrors, type SortedErrors, sortedErrors } from "./sorted_errors.ts";
@@ -32,8 +33,9 @@ export type CalibrationState = {
   /** Sum and count of |error|, by slot of the season; empty without a profile.          [season] */
   phaseSum: Float64Array;
   phaseCount: Float64Array;
-  /** Usual disagreement of the members, by lead.                                         [lead] */
+  /** Usual disagreement of the members, and what it tells of the errors' variance.       [lead] */
   usualSpread: Float64Array;
+  spreadShare: Float64Array;
   /** Mean |value| of the series, for the level's share; 0 turns it off. */
   meanSize: number;
   /** Standardised errors; the newest overwrite the oldest. */
@@ -72,9 +74,6 @@ const PHASE_PSEUDO_SEASONS = 2;
 /** Seasons that a phase profile needs. */
 export const PHASE_SEASONS_MIN = 5;
 
-const SPREAD_POWER = 0.35;
-const SPREAD_FLOOR = 0.2;
-const SPREAD_RANGE = [0.3, 4] as const;
 const LEVEL_POWER = 0.3;
 const LEVEL_FLOOR = 0.1;
 const SHAPE_PSEUDO_BLOCKS = 100;
@@ -93,7 +92,6 @@ const LIVE_ERROR_MAX = 4;
 
 /** Levels of which most are in the table: up to four times the mean. */
 const LEVEL_TABLE = powerTable(LEVEL_POWER, LEVEL_FLOOR, 4);
-const SPREAD_TABLE = powerTable(SPREAD_POWER, ...SPREAD_RANGE);
 
 /** √ of the least scale. */
 const LEAD_ROOT_MIN = Math.sqrt(1e-9);
@@ -110,31 +108,11 @@ function growthRoot(lead: number): number {
   return lead < GROWTH_ROOTS.length ? GROWTH_ROOTS[lead]! : Math.sqrt(growth(lead));
 }
 
-/** Sum over ±half neighbours, edges repeated. */
-function smoothAt(values: Float64Array, at: number, half: number): number {
-  let sum = 0;
-  if (at >= half && at + half < values.length) {
-    for (let k = at - half; k <= at + half; k++) sum += values[k]!;
-    return sum;
-  }
-  for (let k = at - half; k <= at + half; k++) {
-    sum += values[Math.min(values.length - 1, Math.max(0, k))]!;
-  }
-  return sum;
-}
-
 /** a mod m for whole numbers; `%` on numbers this size calls a function of the C library. */
 function modulo(a: number, m: number): number {
   const r = a - m * Math.floor(a / m);
   // The quotient of a number just below a multiple of m may have been rounded up.
   return r < 0 ? r + m : r;
-}
-
-function medianOf(values: Float64Array): number {
-  if (values.length === 0) return 0;
-  values.sort();
-  const half = values.length >> 1;
-  return values.length % 2 === 1 ? values[half]! : (values[half - 1]! + values[half]!) / 2;
 }
 
 /** The √l law's scale from all |errors| and the prior scale. */
@@ -196,13 +174,6 @@ function levelFactor(state: CalibrationState, size: number): number {
   return powerAt(LEVEL_TABLE, Math.max(size / state.meanSize, LEVEL_FLOOR));
 }
 
-function spreadFactor(state: CalibrationState, lead: number, spread: number): number {
-  const usual = state.usualSpread[lead]!;
-  if (!(usual > 0)) return 1;
-  const ratio = (spread + SPREAD_FLOOR * usual) / ((1 + SPREAD_FLOOR) * usual);
-  return powerAt(SPREAD_TABLE, Math.min(SPREAD_RANGE[1], Math.max(SPREAD_RANGE[0], ratio)));
-}
-
 /** What sets the forecast from `slot` at each lead apart from the usual: c(l).            [lead] */
 export function conditionsInto(
   state: CalibrationState,
@@ -211,10 +182,12 @@ export function conditionsInto(
   size: Float32Array,
   out: Float32Array,
 ): void {
-  const total = sumOf(state.phaseSum);
-  const count = sumOf(state.phaseCount);
+  const { phaseSum, phaseCount, spreadShare, usualSpread } = state;
+  const total = sumOf(phaseSum);
+  const count = sumOf(phaseCount);
   for (let l = 0; l < out.length; l++) {
-    out[l] = levelFactor(state, size[l]!) * spreadFactor(state, l, spread[l]!) *
+    out[l] = levelFactor(state, size[l]!) *
+      spreadFactor(spreadShare[l]!, usualSpread[l]!, spread[l]!) *
       phaseFactorOf(state, slot + 1 + l, total, count);
   }
 }
@@ -274,20 +247,51 @@ function addPhase(state: CalibrationState, past: readonly PastForecast[]): void 
   }
 }
 
-function usualSpreads(past: readonly PastForecast[], horizon: number): Float64Array {
-  const medians = new Float64Array(horizon);
-  for (let l = 0; l < horizon; l++) {
-    medians[l] = medianOf(Float64Array.from(past, (forecast) => forecast.spread[l]!));
-  }
-  const half = Math.max(1, Math.floor(horizon / 12));
-  return medians.map((_, l) => smoothAt(medians, l, half) / (2 * half + 1));
-}
-
 function fillRing(state: CalibrationState, standardised: readonly number[]): void {
   const stride = Math.max(1, Math.ceil(standardised.length / ERROR_RING_MAX));
   for (let i = 0; i < standardised.length; i += stride) {
     state.ring[state.ringCount++] = standardised[i]!;
   }
+}
+
+/** An error under its condition. */
+type ConditionedError = { readonly target: number; readonly lead: number; readonly value: number };
+
+/** Sets the sizes by lead from all errors, under the conditions as they are known. */
+function learnSizes(
+  state: CalibrationState,
+  past: readonly PastForecast[],
+  naiveScale: number,
+): ConditionedError[] {
+  const { leadSum, leadCount } = state;
+  const conditions = new Float32Array(leadSum.length);
+  const conditioned: ConditionedError[] = [];
+  let errorSum = 0;
+  leadSum.fill(0);
+  leadCount.fill(0);
+  for (const { slot, errors, spread, size } of past) {
+    conditionsInto(state, slot, spread, size, conditions);
+    for (let l = 0; l < errors.length; l++) {
+      if (Number.isNaN(errors[l]!)) continue;
+      const value = errors[l]! / conditions[l]!;
+      errorSum += Math.abs(value);
+      leadSum[l] = leadSum[l]! + Math.sqrt(Math.abs(value));
+      leadCount[l] = leadCount[l]! + 1;
+      conditioned.push({ target: slot + 1 + l, lead: l, value });
+    }
+  }
+  state.priorBase = priorBaseOf(leadCount, errorSum, naiveScale);
+  return conditioned;
+}
+
+/**
+ * Makes all sizes `factor` times as large: errors of weights that were learned from these very
+ * errors are smaller than those to come.
+ */
+export function widenSizes(state: CalibrationState, factor: number): void {
+  const root = Math.sqrt(factor);
+  for (let l = 0; l < state.leadSum.length; l++) state.leadSum[l] = state.leadSum[l]! * root;
+  state.priorBase *= factor;
 }
 
 /**
@@ -316,6 +320,7 @@ export function calibrate(
     phaseSum: new Float64Array(profiled ? season : 0),
     phaseCount: new Float64Array(profiled ? season : 0),
     usualSpread: usualSpreads(past, horizon),
+    spreadShare: new Float64Array(horizon),
     meanSize,
     ring: new Float32Array(ERROR_RING_MAX),
     ringCount: 0,
@@ -324,22 +329,13 @@ export function calibrate(
     recent: recentStart(),
   };
   if (profiled) addPhase(state, past);
-  const conditions = new Float32Array(horizon);
-  const standardised: { target: number; lead: number; value: number }[] = [];
-  let errorSum = 0;
-  for (const { slot, errors, spread, size } of past) {
-    conditionsInto(state, slot, spread, size, conditions);
-    for (let l = 0; l < horizon; l++) {
-      if (Number.isNaN(errors[l]!)) continue;
-      const value = errors[l]! / conditions[l]!;
-      errorSum += Math.abs(value);
-      state.leadSum[l] = state.leadSum[l]! + Math.sqrt(Math.abs(value));
-      state.leadCount[l] = state.leadCount[l]! + 1;
-      standardised.push({ target: slot + 1 + l, lead: l, value });
-    }
-  }
-  state.priorBase = priorBaseOf(state.leadCount, errorSum, naiveScale);
+  let standardised = learnSizes(state, past, naiveScale);
   const scales = new Float64Array(horizon);
+  if (state.usualSpread.some((spread) => spread > 0)) {
+    leadScalesInto(state, scales);
+    state.spreadShare = spreadShares(state.usualSpread, scales);
+    standardised = learnSizes(state, past, naiveScale);
+  }
   leadScalesInto(state, scales);
   for (const { target, lead, value } of standardised) {
     recentAdd(state.recent, target, Math.sqrt(Math.abs(value) / scales[lead]!), horizon);

@@ -24,9 +24,9 @@ import {
   RANGE_CUT_TRANSFORMED,
   referenceAt,
 } from "./ensemble.ts";
+import { combineInto, type Outlook, weighMembers } from "./combine.ts";
 import { shapeQuantile } from "./error_shape.ts";
 import { trackBaseInto, trackReadoutAdd } from "./filter_track.ts";
-import { memberWeightsInto } from "./losses.ts";
 import { keepMembers, type MemberSteps } from "./member_steps.ts";
 import { shownName } from "./members.ts";
 import { meanInto, seasonalNaiveInto } from "./naive.ts";
@@ -175,70 +175,12 @@ function lessonsOf(run: EnsembleRun): { lessons?: Float32Array } {
   return { lessons };
 }
 
-/** Sets the members' weights from their past errors. */
-function weighMembers(run: EnsembleRun): void {
-  for (let bucket = 0; bucket < run.buckets.length; bucket++) {
-    const [from, to] = run.buckets[bucket]!;
-    memberWeightsInto(run.state.losses, bucket, to - from, run.weights[bucket]!, run.networks);
-  }
-}
-
-/** What a forecast is made of before its conditions are known. */
-type Outlook = Pick<PendingForecast, "point" | "spread" | "size">;
-
 /** Members, weighted mean and disagreement from the newest slot. */
-function outlookInto(
-  run: EnsembleRun,
-  kept: MemberSteps,
-  { point, spread, size }: Outlook,
-  isLive: boolean,
-): void {
+function outlookInto(run: EnsembleRun, kept: MemberSteps, out: Outlook, isLive: boolean): void {
   forecastMembers(run, isLive);
   weighMembers(run);
-  const { state, forecasts, mean, apart } = run;
-  const { horizon } = state;
-  mean.fill(0);
-  apart.fill(0);
-  for (let b = 0; b < run.buckets.length; b++) {
-    const [from, to] = run.buckets[b]!;
-    const weights = run.weights[b]!;
-    for (let i = 0; i < weights.length; i++) {
-      addWeighted(forecasts[i]!, weights[i]!, from, to, mean);
-    }
-    for (let i = 0; i < weights.length; i++) {
-      addDistances(forecasts[i]!, weights[i]!, mean, from, to, apart);
-    }
-  }
-  const { location, scale } = state;
-  for (let l = 0; l < horizon; l++) {
-    point[l] = mean[l]!;
-    spread[l] = apart[l]!;
-    size[l] = Math.abs(location + scale * mean[l]!);
-  }
-  keepMembers(forecasts, horizon, kept);
-}
-
-function addWeighted(
-  forecast: Float64Array,
-  weight: number,
-  from: number,
-  to: number,
-  mean: Float64Array,
-): void {
-  for (let l = from; l < to; l++) mean[l] = mean[l]! + weight * forecast[l]!;
-}
-
-function addDistances(
-  forecast: Float64Array,
-  weight: number,
-  mean: Float64Array,
-  from: number,
-  to: number,
-  apart: Float64Array,
-): void {
-  for (let l = from; l < to; l++) {
-    apart[l] = apart[l]! + weight * Math.abs(forecast[l]! - mean[l]!);
-  }
+  combineInto(run, out);
+  keepMembers(run.forecasts, run.state.horizon, kept);
 }
 
 /** Room for the members' forecasts. */

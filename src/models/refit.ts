@@ -1,4 +1,5 @@
-import { calibrate } from "./calibration.ts";
+import { calibrate, widenSizes } from "./calibration.ts";
+import { combineAnew } from "./combine.ts";
 import { carriedSetting, carryOver } from "./carry.ts";
 import { fitDependence } from "./dependence.ts";
 import { denormalised, type EnsembleState, newestSlot } from "./ensemble.ts";
@@ -29,6 +30,12 @@ export const FIT_RECORDS_MAX = 3;
  */
 const FIT_SAMPLES = { context: 1500, served: 1000 };
 const FIT_SEASONS = 4;
+
+/**
+ * Errors to come beside those of a replay whose forecasts are combined by the weights of its end,
+ * which were learned from them (docs/models_that_serve.md).
+ */
+const HINDSIGHT = 1.05;
 
 /** Fits all filters on the newest of the first `count` samples. */
 function fitAll(setting: Setting, count: number, warm: Float64Array | null): Float64Array {
@@ -104,6 +111,7 @@ export function refit(input: RefitInput): { state: EnsembleState; records: FitRe
   const { state } = run;
   const nonNegative = input.values.every((value) => value >= 0);
   const meanSize = nonNegative ? meanOf(input.values) : 0;
+  combineAnew(run, past);
   const came = judged(run, past);
   state.neural?.forEach((track, k) => {
     const judgedFans = came.map(({ point, errors }, i) => ({
@@ -121,6 +129,7 @@ export function refit(input: RefitInput): { state: EnsembleState; records: FitRe
     state.seasons[0]?.slots ?? 1,
     setting.us.length,
   );
+  if (state.members.length > 1) widenSizes(state.calibration, HINDSIGHT);
   state.dependence = fitDependence(came, state.horizon, state.seasons[0]?.slots ?? 1);
   thinPending(state);
   state.originSlot = state.pending.at(-1)?.slot ?? newestSlot(state) - state.horizon;

@@ -62,6 +62,6 @@ function bytesMaxOf(
   }
   total += PENDING_MAX * (2 * leads * members.length + 4 * leads * 6 + 256);
   if (members.includes("ar_differences")) total += 12 * AR_LAGS_MAX + 8 * packed(AR_LAGS_MAX + 1);
-  total += 4 * ERROR_RING_MAX + 8 * 3 * leads + 2 * 8 * PHASE_PER_HORIZON_MAX * leads;
+  total += 4 * ERROR_RING_MAX + 8 * 4 * leads + 2 * 8 * PHASE_PER_HORIZON_MAX * leads;
   return total + 8192;
 }

@@ -11,6 +11,7 @@ import {
   phaseFactor,
   recencyFactor,
   standardQuantiles,
+  widenSizes,
 } from "../../src/models/calibration.ts";
 import { priorShape } from "../../src/models/error_shape.ts";
 import { noise } from "./_series.ts";
@@ -156,4 +157,15 @@ Deno.test("leadScalesInto() gives the bits of leadScale(), at the ends and where
     leadScalesInto(state, scales);
     assert.deepEqual([...scales], Array.from(scales, (_, lead) => leadScale(state, lead)));
   }
+});
+
+Deno.test("widenSizes() widens every lead by the factor, and leaves the shape", () => {
+  const state = calibrate(pastOf(60, () => 2), HORIZON, 2, 0, 1, 240);
+  const before = structuredClone(state);
+  widenSizes(state, 1.5);
+  for (let lead = 0; lead < HORIZON; lead++) {
+    assert.ok(Math.abs(leadScale(state, lead) / leadScale(before, lead) - 1.5) < 1e-9);
+  }
+  const quantiles = Float64Array.of(0.1, 0.9);
+  assert.deepEqual(standardQuantiles(state, quantiles), standardQuantiles(before, quantiles));
 });
