@@ -61,6 +61,7 @@ import {
   type ChangeWatch,
   initialWatch,
   isEcho,
+  nameVariance,
   openWatch,
   reviewAlarm,
 } from "./_helpers/change_watch.ts";
@@ -403,7 +404,10 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
     const odd = [...surprises.keys()].filter((c) => surprises[c]! >= threshold);
     if (kind === "spread") {
       for (const c of odd) {
-        tellSpreadChange(channels[c]!.spreadChange, Math.sign(evidence[c]!.spreadChange));
+        const side = Math.sign(evidence[c]!.spreadChange);
+        tellSpreadChange(channels[c]!.spreadChange, side);
+        const isNamed = side > 0 && nameVariance(state.watch, track, c);
+        if (isNamed) events.push(reviseTrack(track, moment.index));
       }
     }
     const begun = odd.filter((c) => !isKnownChange(state, kind, c, moment.timeS))
