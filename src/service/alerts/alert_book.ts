@@ -6,6 +6,7 @@ import {
   type AlertRule,
   CLOSED_ALERTS_MAX,
   type Delivery,
+  DELIVERY_TYPES,
   type DeliveryType,
   type Watch,
 } from "./alert.ts";
@@ -47,6 +48,14 @@ function deliveryType(before: Alert | undefined, after: Alert): DeliveryType | n
   return null;
 }
 
+/**
+ * Order in which alerts were noticed. One look at many samples notices several at one instant: they
+ * are in the order of their opening.
+ */
+function byNotice(a: Alert, b: Alert): number {
+  return Number(a.noticedNs - b.noticedNs) || Number(a.openedNs - b.openedNs);
+}
+
 /** Rules, alerts, watches and messages: in memory for reading, in the ledgers of the store. */
 export class AlertBook {
   readonly #store: Store;
@@ -70,11 +79,16 @@ export class AlertBook {
   async load(): Promise<void> {
     for (const rule of await this.#read<AlertRule>(RULES)) this.#rules.set(rule.id, rule);
     const alerts = await this.#read<Alert>(ALERTS);
-    alerts.sort((a, b) => Number(a.noticedNs - b.noticedNs));
-    for (const alert of alerts) this.#setAlert(alert);
+    for (const alert of alerts.sort(byNotice)) this.#setAlert(alert);
     for (const watch of await this.#read<Watch>(WATCHES)) this.#setWatch(watch);
     const deliveries = await this.#read<Delivery>(DELIVERIES);
-    deliveries.sort((a, b) => Number(a.createdNs - b.createdNs));
+    // Of one instant: in the order of their alerts, and of what is told of each.
+    const place = new Map(alerts.map(({ id }, i) => [id, i]));
+    deliveries.sort((a, b) =>
+      Number(a.createdNs - b.createdNs) ||
+      (place.get(a.alertId) ?? 0) - (place.get(b.alertId) ?? 0) ||
+      DELIVERY_TYPES.indexOf(a.type) - DELIVERY_TYPES.indexOf(b.type)
+    );
     for (const delivery of deliveries) this.#setDelivery(delivery);
   }
 
@@ -249,7 +263,7 @@ export class AlertBook {
     this.#openCount += Number(alert.state === "open") - Number(before?.state === "open");
     this.#alerts.set(alert.id, alert);
     const newest = this.#newest.get(pairKey(alert));
-    if (newest === undefined || newest.id === alert.id || newest.noticedNs <= alert.noticedNs) {
+    if (newest === undefined || newest.id === alert.id || byNotice(newest, alert) <= 0) {
       this.#newest.set(pairKey(alert), alert);
     }
   }

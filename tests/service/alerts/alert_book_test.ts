@@ -30,6 +30,29 @@ Deno.test("AlertBook keeps rules, alerts, watches and messages, and reads them a
   assert.equal(JSON.parse(message!.body).data.id, "a1");
 });
 
+Deno.test("AlertBook knows again which alert of one instant was the last", async () => {
+  const { book, store } = await openBook();
+  await book.write({ rules: [ruleOf({ webhook })] }, START_NS);
+  // Keys are hashes: their order says nothing.
+  const ids = ["c", "a", "e", "b", "d"];
+  const all = ids.map((id, i) => {
+    const isLast = i === ids.length - 1;
+    return alertOf({ id, openedNs: BigInt(i), state: isLast ? "open" : "closed" });
+  });
+  await book.write({ alerts: all.map((one) => ({ ...one, state: "open" as const })) }, START_NS);
+  await book.write({ alerts: all }, START_NS);
+  const { book: again } = await openBook(store);
+  for (const one of [book, again]) {
+    assert.equal(one.newest("r", "s")!.id, "d");
+    assert.deepEqual(one.alerts.map(({ id }) => id), ids.toReversed());
+  }
+  const told = ids.flatMap((id) => [`msg_${id}_opened`, ...id === "d" ? [] : [`msg_${id}_closed`]]);
+  assert.deepEqual([...again.waiting].map(({ id }) => id), told);
+  // An older one that changes is no newer one for that.
+  await again.write({ alerts: [{ ...all[0]!, isHeld: true }] }, START_NS);
+  assert.equal(again.newest("r", "s")!.id, "d");
+});
+
 Deno.test("AlertBook changes nothing in memory that the store has refused", async () => {
   const { book, store } = await openBook();
   store.writeLedger = () => Promise.reject(new Error("full"));

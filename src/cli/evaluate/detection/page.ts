@@ -205,8 +205,8 @@ are in standard deviations of the noise (white, AR(1), Student's t with 4 degree
 season's amplitude is 5 of them), a drift is a sample. Streams of the first line do not change.
 
 Changes of the spread that last, up and down, have a statistic of their own
-(\`src/detectors/_helpers/spread_change.ts\`), looked at after each block of 32 moves from a sample to
-the next (of what the season leaves), over k = 1, 2 and 4 blocks:
+(\`src/detectors/_helpers/spread_change.ts\`), looked at after each block of 32 moves from a
+sample to the next (of what the season leaves), over k = 1, 2 and 4 blocks:
 
 \`\`\`
 s_k = mean over the last 32 k moves of log(|d| + 0.1·mean |d|)
