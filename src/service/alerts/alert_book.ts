@@ -40,12 +40,27 @@ export function alertId(rule: AlertRule, streamId: string, openedNs: bigint): st
   return sha256Hex(`${rule.id} ${streamId} ${openedNs}`).slice(0, 24);
 }
 
-/** What a change of an alert is told as; null where nobody needs to know. */
-function deliveryType(before: Alert | undefined, after: Alert): DeliveryType | null {
-  if (before === undefined) return "alert.opened";
-  if (before.state === "open" && after.state === "closed") return "alert.closed";
-  if (before.acknowledgedNs === null && after.acknowledgedNs !== null) return "alert.acknowledged";
-  return null;
+/**
+ * What a change of an alert is told as, with the alert as it was then. One that opened and ended
+ * within one look is told of both: who opens something for it has to close it, too.
+ */
+function tellings(
+  before: Alert | undefined,
+  after: Alert,
+): readonly (readonly [DeliveryType, Alert])[] {
+  const isClosed = after.state === "closed";
+  if (before === undefined) {
+    const open: Alert = { ...after, state: "open", endedNs: null, closedNs: null, closedBy: null };
+    return [["alert.opened", open], ...(isClosed ? [["alert.closed", after] as const] : [])];
+  }
+  if (before.state === "open" && isClosed) return [["alert.closed", after]];
+  const isAcknowledged = before.acknowledgedNs === null && after.acknowledgedNs !== null;
+  return isAcknowledged ? [["alert.acknowledged", after]] : [];
+}
+
+function bodyOf(type: DeliveryType, alert: Alert): string {
+  const data = alertShape(alert);
+  return JSON.stringify({ type, timestamp: data.updatedAt, data });
 }
 
 /**
@@ -219,12 +234,10 @@ export class AlertBook {
   #messages(alert: Alert, change: BookChange, nowNs: bigint): Delivery[] {
     const rule = change.rules?.find(({ id }) => id === alert.ruleId) ??
       this.#rules.get(alert.ruleId);
-    const type = deliveryType(this.#alerts.get(alert.id), alert);
-    if (type === null || rule === undefined || rule.webhook === null) return [];
+    if (rule === undefined || rule.webhook === null) return [];
     const isFull = this.#waiting.size >= DELIVERIES_WAITING_MAX;
     const error = `DELIVERIES_WAITING_MAX is ${DELIVERIES_WAITING_MAX}`;
-    const shape = alertShape(alert);
-    return [{
+    return tellings(this.#alerts.get(alert.id), alert).map(([type, told]): Delivery => ({
       id: `msg_${alert.id}_${type.slice("alert.".length)}`,
       alertId: alert.id,
       ruleId: rule.id,
@@ -233,8 +246,8 @@ export class AlertBook {
       createdNs: nowNs,
       dueNs: nowNs,
       attempts: isFull ? [{ atNs: nowNs, elapsedMs: 0, status: null, error }] : [],
-      body: JSON.stringify({ type, timestamp: shape.updatedAt, data: shape }),
-    }];
+      body: bodyOf(type, told),
+    }));
   }
 
   /** The oldest closed alerts beyond the limit. */

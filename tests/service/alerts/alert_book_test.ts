@@ -79,6 +79,24 @@ Deno.test("AlertBook forgets the oldest closed alerts with their messages", asyn
   assert.deepEqual(kept.map(({ key }) => key), ["msg_a1_opened"]);
 });
 
+Deno.test("AlertBook tells of an alert that opened and ended at once that it is over, too", async () => {
+  const { book } = await openBook();
+  await book.write({ rules: [ruleOf({ webhook })] }, START_NS);
+  const over = { state: "closed", closedNs: START_NS, closedBy: "itself" } as const;
+  await book.write({ alerts: [alertOf({ ...over, endedNs: START_NS + 60n })] }, START_NS);
+  const told = [...book.waiting].map(({ id, body }) => ({ id, ...JSON.parse(body) }));
+  assert.deepEqual(
+    told.map(({ id, type, data }) => [id, type, data.state, data.closedBy]),
+    [
+      ["msg_a1_opened", "alert.opened", "open", null],
+      ["msg_a1_closed", "alert.closed", "closed", "itself"],
+    ],
+  );
+  // Nothing has changed since.
+  await book.write({ alerts: [alertOf({ ...over, eventCount: 2 })] }, START_NS);
+  assert.equal(book.waitingCount, 2);
+});
+
 Deno.test("AlertBook fails a message at once where too many wait", async () => {
   const { book } = await openBook();
   await book.write({ rules: [ruleOf({ webhook })] }, START_NS);
