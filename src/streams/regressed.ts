@@ -89,11 +89,19 @@ function checkRequest(
     if (!channels.includes(name)) throw new NotFoundError("channel", name);
   }
   if (targets.length > 0) return;
-  throw new InvalidValueError("covariates", names.join(", "), "a channel besides them");
+  throw new InvalidValueError(
+    "covariates",
+    names.join(", "),
+    "a channel with a value besides them",
+  );
 }
 
 function columnOf(segment: Segment, name: string): Float64Array {
   return segment.values[segment.channels.indexOf(name)]!;
+}
+
+function hasValue(column: Float64Array): boolean {
+  return column.some((value) => !Number.isNaN(value));
 }
 
 function some(segment: Segment, names: readonly string[]): Segment {
@@ -228,8 +236,11 @@ export function regressedForecast(
 ): ForecastResult {
   const { regressors: asked, horizon: _, ...plain } = request;
   const segment = newest(samples);
+  // As of any forecast: a channel that is silent keeps none of the others from theirs.
   const targets = request.channels ??
-    segment.channels.filter((name) => !Object.hasOwn(asked.covariates, name));
+    segment.channels.filter((name) =>
+      !Object.hasOwn(asked.covariates, name) && hasValue(columnOf(segment, name))
+    );
   checkRequest(asked, targets, segment.channels);
   const model = contextModel(given);
   const config = { ...given, model: model as unknown as ProcessorConfig["model"] };
