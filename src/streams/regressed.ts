@@ -9,7 +9,7 @@ import {
   type Regressors,
   withEffect,
 } from "../models/regression.ts";
-import { type Segment, timesS } from "../signal/segment.ts";
+import { hasValue, type Segment, timesS } from "../signal/segment.ts";
 import type { StreamSettings } from "../stores/store.ts";
 import type { ForecastRequest, ForecastResult } from "./engine.ts";
 import { KeptContexts } from "./kept_contexts.ts";
@@ -98,10 +98,6 @@ function checkRequest(
 
 function columnOf(segment: Segment, name: string): Float64Array {
   return segment.values[segment.channels.indexOf(name)]!;
-}
-
-function hasValue(column: Float64Array): boolean {
-  return column.some((value) => !Number.isNaN(value));
 }
 
 function some(segment: Segment, names: readonly string[]): Segment {
