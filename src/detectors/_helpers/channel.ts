@@ -19,6 +19,7 @@ import {
   addToRobustLevel,
   flooredScale,
   initialRobustLevel,
+  type LevelBefore,
   robustDistance,
   type RobustLevelState,
 } from "./robust_level.ts";
@@ -106,7 +107,28 @@ export type ChannelState = {
    * of the remainder, slow change; of distance for the flags; of jumps.
    */
   tails: readonly TailState[];
+  /** What it was when its alarm opened; null while none is watched. */
+  kept: KeptChannel | null;
 };
+
+/** What the flags of a channel rest on, but for ring and patterns: some 5 KB packed. */
+export type KeptChannel =
+  & Pick<
+    ChannelState,
+    | "patternScale"
+    | "before"
+    | "flagBank"
+    | "remainderBank"
+    | "subspace"
+    | "remainderSubspace"
+    | "seasonChange"
+    | "tails"
+  >
+  & {
+    readonly level: LevelBefore;
+    readonly remainderLevel: LevelBefore;
+    readonly season: Omit<SeasonState, "ring">;
+  };
 
 function initialTails(): TailState[] {
   return Array.from(
@@ -143,12 +165,17 @@ function initialChannel(random: RandomState): ChannelState {
     spectrum: null,
     patterns: initialPatterns(),
     tails: initialTails(),
+    kept: null,
   };
 }
 
-/** Begins a channel's histograms anew: its distances are those of another series from here on. */
+/**
+ * Begins a channel's histograms anew: its distances are those of another series from here on, and
+ * what it was before is no more to be gone back to.
+ */
 export function forgetTails(channel: ChannelState): void {
   channel.tails = initialTails();
+  channel.kept = null;
 }
 
 /**
@@ -275,7 +302,7 @@ export function gatherEvidence(
   { dt, rates, isFast }: ChannelTime,
   out: ChannelEvidence,
 ): void {
-  const { season, tails, level, subspace, remainderSubspace } = channel;
+  const { season, tails, level, subspace, remainderSubspace, kept } = channel;
   channel.position += dt;
   const tick = Math.max(season.tick + 1, Math.round(channel.position));
   const remainder = stepSeason(season, x, tick - season.tick);
@@ -293,9 +320,9 @@ export function gatherEvidence(
   if (isGateOpen) writeDeviations(remainderSubspace, flagFeatures, out.deviations);
   out.isSeasonal = isGateOpen;
   const distance = robustDistance(level, x);
-  addToRobustLevel(level, x, channel.random);
+  addToRobustLevel(level, x, channel.random, kept?.level);
   const remainderDistance = robustDistance(channel.remainderLevel, remainder);
-  addToRobustLevel(channel.remainderLevel, remainder, channel.random);
+  addToRobustLevel(channel.remainderLevel, remainder, channel.random, kept?.remainderLevel);
   if (channel.count < 128 || channel.count % 32 === 0) channel.patternScale = flooredScale(level);
   const unit = { median: level.median, scale: channel.patternScale, count: channel.count };
   const pattern = stepPatterns(channel.patterns, season.ring, season.tick, unit, channel.random);

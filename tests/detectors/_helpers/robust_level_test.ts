@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { nextNormal, seedRandom } from "../../../src/base/random.ts";
+import { copyTree } from "../../../src/base/tree.ts";
 import {
   addToRobustLevel,
   flooredScale,
   initialRobustLevel,
+  keepLevel,
+  RESERVOIR_SIZE,
+  restoreLevel,
   robustDistance,
 } from "../../../src/detectors/_helpers/robust_level.ts";
 
@@ -39,4 +43,24 @@ Deno.test("robustDistance() is 0 for a constant and for a young level", () => {
   assert.equal(flooredScale(flat), 0);
   assert.equal(robustDistance(flat, 0), 0);
   assert.equal(robustDistance(flat, 1), 1e6);
+});
+
+Deno.test("restoreLevel() takes back what was learned, of which a long past keeps little", () => {
+  const most: number[] = [];
+  for (const count of [0, 1, 100, 255, 256, 400, 5_000]) {
+    const random = seedRandom(count);
+    const state = initialRobustLevel();
+    for (let i = 0; i < count; i++) addToRobustLevel(state, nextNormal(random), random);
+    const whole = copyTree(state);
+    const before = keepLevel(state);
+    for (let i = 0; i < 2_000; i++) addToRobustLevel(state, 9, random, before);
+    most.push(before.slots.length);
+    assert.equal(new Set(before.slots).size, before.slots.length);
+    assert.notDeepEqual(state, whole);
+    restoreLevel(state, before);
+    assert.deepEqual(state, whole);
+  }
+  assert.ok(most.every((slots) => slots <= RESERVOIR_SIZE));
+  // Of 256 values kept of 5,000, as many go on as 2,000 more are likely to leave: 2,000 / 7,000.
+  assert.ok(most.at(-1)! < 0.4 * RESERVOIR_SIZE, `${most}`);
 });
