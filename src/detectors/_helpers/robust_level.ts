@@ -116,6 +116,14 @@ export function flooredScale(state: RobustLevelState): number {
   return state.scale + SCALE_FLOOR * state.magnitude;
 }
 
+/** True where at least half of the values kept are the same. */
+export function isMostlyStill({ count, values, median }: RobustLevelState): boolean {
+  const kept = Math.min(count, values.length);
+  let same = 0;
+  for (let i = 0; i < kept; i++) if (values[i] === median) same++;
+  return 2 * same >= kept;
+}
+
 /** |x − median| / scale, at most 1e6; 0 for the first 20 values. */
 export function robustDistance(state: RobustLevelState, x: number): number {
   const distance = Math.abs(x - state.median);

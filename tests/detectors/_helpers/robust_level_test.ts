@@ -5,6 +5,7 @@ import {
   addToRobustLevel,
   flooredScale,
   initialRobustLevel,
+  isMostlyStill,
   keepLevel,
   RESERVOIR_SIZE,
   restoreLevel,
@@ -29,6 +30,18 @@ Deno.test("robust level has a scale where more than half of the values are equal
   for (let i = 0; i < 1000; i++) addToRobustLevel(state, i % 4 === 0 ? i % 3 : 0, random);
   assert.equal(state.median, 0);
   assert.ok(state.scale > 0.1);
+});
+
+Deno.test("isMostlyStill() is true from half of the values being the same on", () => {
+  const random = seedRandom(4);
+  const levelOf = (every: number) => {
+    const state = initialRobustLevel();
+    for (let i = 0; i < 240; i++) addToRobustLevel(state, i % every === 0 ? 0 : 1 + i, random);
+    // The median of what moves above 0 is no value that comes again.
+    return { ...state, median: 0 };
+  };
+  assert.ok(isMostlyStill(levelOf(1)) && isMostlyStill(levelOf(2)));
+  assert.ok(!isMostlyStill(levelOf(3)));
 });
 
 Deno.test("robustDistance() is 0 for a constant and for a young level", () => {
