@@ -1,3 +1,5 @@
+import { countShared, readShared, writeShared } from "./shared_bytes.ts";
+
 /**
  * State as data: a tree of plain values with one byte form. Every persisted state in Driftline is
  * such a tree, so one codec stores, hashes, branches and proves all of them.
@@ -5,7 +7,9 @@
  * Byte form: one tag byte a node, little-endian numbers, UTF-8 strings with a u32 length, object
  * keys in the order of the object (a state is always built by the same code, so the order is a
  * function of the model). f64 values keep their bits, NaN payloads included in typed arrays; a
- * scalar NaN is written as the canonical quiet NaN.
+ * scalar NaN is written as the canonical quiet NaN. Bytes that neighbours in a typed array share
+ * are left out where that is shorter (shared_bytes.ts). Keys of an object are written once a tree:
+ * one with the keys of one before has its number.
  */
 export type TypedArray =
   | Float64Array
@@ -43,7 +47,14 @@ const enum Tag {
   Uint16 = 12,
   Uint8 = 13,
   BigInt64 = 14,
+  /** A typed array without the bytes that neighbours share: its tag and length come first. */
+  Shared = 15,
+  /** An object with the keys of an earlier one: which, in the order of the ends of those. */
+  Alike = 16,
 }
+
+/** Objects written whole whose keys a tree refers to; those after them stand for themselves. */
+export const TREE_KEY_LISTS_MAX = 65_536;
 
 /** Nesting deeper than this is refused when reading: hostile bytes must not exhaust the stack. */
 export const TREE_DEPTH_MAX = 64;
@@ -55,6 +66,9 @@ class Writer {
   #bytes = new Uint8Array(4096);
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
+  /** Numbers of the lists of keys so far, by the lists as one text. */
+  readonly keyLists = new Map<string, number>();
+  #objects = 0;
 
   #reserve(count: number): number {
     const start = this.#length;
@@ -72,6 +86,11 @@ class Writer {
   u8(value: number): void {
     const at = this.#reserve(1);
     this.#bytes[at] = value;
+  }
+
+  u16(value: number): void {
+    const at = this.#reserve(2);
+    this.#view.setUint16(at, value, true);
   }
 
   u32(value: number): void {
@@ -94,10 +113,22 @@ class Writer {
     this.#bytes.set(bytes, at);
   }
 
+  /** The next `count` bytes, to be written at once. */
+  room(count: number): Uint8Array {
+    const at = this.#reserve(count);
+    return this.#bytes.subarray(at, at + count);
+  }
+
   text(value: string): void {
     const bytes = encoder.encode(value);
     this.u32(bytes.length);
     this.raw(bytes);
+  }
+
+  /** An object was written whole: its list has the next number, unless one within it had it. */
+  addKeys(keys: string): void {
+    const number = this.#objects++;
+    if (number < TREE_KEY_LISTS_MAX && !this.keyLists.has(keys)) this.keyLists.set(keys, number);
   }
 
   take(): Uint8Array<ArrayBuffer> {
@@ -137,27 +168,50 @@ function write(writer: Writer, value: Tree): void {
   }
 }
 
+function writeTyped(writer: Writer, array: TypedArray, tag: Tag): void {
+  const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  const width = array.BYTES_PER_ELEMENT;
+  const count = width > 1 ? countShared(bytes, width) : bytes.length;
+  const isShared = count + 1 < bytes.length;
+  if (isShared) writer.u8(Tag.Shared);
+  writer.u8(tag);
+  writer.u32(array.length);
+  if (isShared) writeShared(bytes, width, writer.room(count));
+  else writer.raw(bytes);
+}
+
 function writeObject(writer: Writer, value: object): void {
   const tag = typedTag(value);
   if (tag !== undefined) {
-    const array = value as TypedArray;
-    writer.u8(tag);
-    writer.u32(array.length);
-    writer.raw(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+    writeTyped(writer, value as TypedArray, tag);
   } else if (Array.isArray(value)) {
     writer.u8(Tag.Array);
     writer.u32(value.length);
     for (const item of value) write(writer, item as Tree);
   } else {
-    const entries = Object.entries(value as Record<string, Tree | undefined>)
-      .filter((entry): entry is [string, Tree] => entry[1] !== undefined);
-    writer.u8(Tag.Object);
-    writer.u32(entries.length);
-    for (const [key, item] of entries) {
-      writer.text(key);
-      write(writer, item);
-    }
+    writeKeyed(writer, value as Record<string, Tree | undefined>);
   }
+}
+
+function writeKeyed(writer: Writer, value: Record<string, Tree | undefined>): void {
+  const entries = Object.entries(value)
+    .filter((entry): entry is [string, Tree] => entry[1] !== undefined);
+  // Lengths keep lists apart whose keys make the same text.
+  const keys = entries.map(([key]) => `${key.length}:${key}`).join();
+  const known = writer.keyLists.get(keys);
+  if (known !== undefined) {
+    writer.u8(Tag.Alike);
+    writer.u16(known);
+    for (const [, item] of entries) write(writer, item);
+    return;
+  }
+  writer.u8(Tag.Object);
+  writer.u32(entries.length);
+  for (const [key, item] of entries) {
+    writer.text(key);
+    write(writer, item);
+  }
+  writer.addKeys(keys);
 }
 
 /** Writes a tree of plain values as bytes; equal trees give equal bytes. */
@@ -171,6 +225,8 @@ class Reader {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   offset = 0;
+  /** Keys of the objects so far that were written whole. */
+  readonly keyLists: string[][] = [];
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
@@ -184,6 +240,10 @@ class Reader {
     }
     this.offset = at + count;
     return at;
+  }
+
+  u16(): number {
+    return this.view.getUint16(this.advance(2), true);
   }
 
   u32(): number {
@@ -200,26 +260,50 @@ class Reader {
   }
 }
 
+const WIDTHS: { readonly [tag: number]: number } = {
+  [Tag.Float64]: 8,
+  [Tag.Float32]: 4,
+  [Tag.Int32]: 4,
+  [Tag.Uint32]: 4,
+  [Tag.Uint16]: 2,
+  [Tag.Uint8]: 1,
+  [Tag.BigInt64]: 8,
+};
+
+function widthOf(tag: Tag, reader: Reader): number {
+  const width = WIDTHS[tag];
+  if (width === undefined) throw new SyntaxError(`Unknown tag ${tag} at byte ${reader.offset}`);
+  return width;
+}
+
+function readSharedArray(reader: Reader): TypedArray {
+  const tag = reader.bytes[reader.advance(1)]! as Tag;
+  const width = widthOf(tag, reader);
+  return typedOf(tag, readShared(reader.u32(), width, (count) => reader.raw(count)));
+}
+
 function readTyped(reader: Reader, tag: Tag): TypedArray {
-  const length = reader.u32();
-  const copy = (width: number) => reader.raw(length * width).buffer;
+  const width = widthOf(tag, reader);
+  return typedOf(tag, reader.raw(reader.u32() * width));
+}
+
+function typedOf(tag: Tag, bytes: Uint8Array<ArrayBuffer>): TypedArray {
+  const { buffer } = bytes;
   switch (tag) {
     case Tag.Float64:
-      return new Float64Array(copy(8));
+      return new Float64Array(buffer);
     case Tag.Float32:
-      return new Float32Array(copy(4));
+      return new Float32Array(buffer);
     case Tag.Int32:
-      return new Int32Array(copy(4));
+      return new Int32Array(buffer);
     case Tag.Uint32:
-      return new Uint32Array(copy(4));
+      return new Uint32Array(buffer);
     case Tag.Uint16:
-      return new Uint16Array(copy(2));
-    case Tag.Uint8:
-      return reader.raw(length);
+      return new Uint16Array(buffer);
     case Tag.BigInt64:
-      return new BigInt64Array(copy(8));
+      return new BigInt64Array(buffer);
     default:
-      throw new SyntaxError(`Unknown tag ${tag} at byte ${reader.offset}`);
+      return bytes;
   }
 }
 
@@ -230,6 +314,30 @@ function readCount(reader: Reader): number {
     throw new SyntaxError(`Count ${count} at byte ${reader.offset} exceeds what is left`);
   }
   return count;
+}
+
+function readObject(reader: Reader, depth: number): Tree {
+  const object: Record<string, Tree> = {};
+  const keys: string[] = [];
+  for (let left = readCount(reader); left > 0; left--) {
+    const key = reader.text();
+    if (key === "__proto__") throw new SyntaxError(`State has a key "__proto__"`);
+    keys.push(key);
+    object[key] = read(reader, depth + 1);
+  }
+  if (reader.keyLists.length < TREE_KEY_LISTS_MAX) reader.keyLists.push(keys);
+  return object;
+}
+
+function readAlike(reader: Reader, depth: number): Tree {
+  const number = reader.u16();
+  const keys = reader.keyLists[number];
+  if (keys === undefined) {
+    throw new SyntaxError(`Unknown list of keys ${number} at byte ${reader.offset}`);
+  }
+  const object: Record<string, Tree> = {};
+  for (const key of keys) object[key] = read(reader, depth + 1);
+  return object;
 }
 
 function read(reader: Reader, depth: number): Tree {
@@ -253,15 +361,12 @@ function read(reader: Reader, depth: number): Tree {
       for (let left = readCount(reader); left > 0; left--) items.push(read(reader, depth + 1));
       return items;
     }
-    case Tag.Object: {
-      const object: Record<string, Tree> = {};
-      for (let left = readCount(reader); left > 0; left--) {
-        const key = reader.text();
-        if (key === "__proto__") throw new SyntaxError(`State has a key "__proto__"`);
-        object[key] = read(reader, depth + 1);
-      }
-      return object;
-    }
+    case Tag.Object:
+      return readObject(reader, depth);
+    case Tag.Alike:
+      return readAlike(reader, depth);
+    case Tag.Shared:
+      return readSharedArray(reader);
     default:
       return readTyped(reader, tag);
   }

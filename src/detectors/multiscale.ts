@@ -56,11 +56,12 @@ import {
 } from "./_helpers/hidden_event.ts";
 import { reasonOf } from "./_helpers/reason.ts";
 import { fuseScore, meanEvidence, spikeEvidence, weigh } from "./_helpers/weigh.ts";
-import { keepChannel, type KeptChannel, rebaseChannel } from "./_helpers/rebase.ts";
+import { keepChannel, rebaseChannel } from "./_helpers/rebase.ts";
 import {
   type ChangeWatch,
   initialWatch,
   isEcho,
+  nameVariance,
   openWatch,
   reviewAlarm,
 } from "./_helpers/change_watch.ts";
@@ -91,8 +92,6 @@ export type MultiscaleState = {
   readonly flag: FlagState;
   readonly track: EventTrack;
   readonly watch: ChangeWatch;
-  /** The watched channel as it was when its alarm opened; null while none is open. */
-  kept: KeptChannel | null;
   readonly hidden: HiddenEvent;
   readonly faults: FaultState;
   /** Alarms so far. */
@@ -263,7 +262,8 @@ function followAlarm(
 function watchAlarm(state: MultiscaleState): void {
   const { watch, track, channels } = state;
   const [channel] = track.channels;
-  state.kept = keepChannel(channels[channel!]!);
+  for (const other of channels) other.kept = null;
+  keepChannel(channels[channel!]!);
   const { season } = channels[channel!]!;
   const length = isSeasonGateOpen(season) ? season.length : 0;
   openWatch(watch, { channel: channel!, tick: season.tick, length, reason: track.reason });
@@ -296,15 +296,17 @@ function followOpen(
 
 /** Looks at the channel from its new level, where the alarm that is over was one of that. */
 function settleLevel(state: MultiscaleState): void {
-  const { watch, kept, channels, track, flag } = state;
-  state.kept = null;
+  const { watch, channels, track, flag } = state;
+  const channel = channels[watch.channel];
   // It goes on where it echoes.
-  if (kept === null || track.reason !== "level" || watch.until === 0 || watch.channel < 0) return;
-  const channel = channels[watch.channel]!;
-  const { tick } = channel.season;
-  if (!rebaseChannel(channel, kept, { since: watch.since, tick, length: watch.length })) return;
-  settleFlag(flag);
-  Object.assign(watch, initialWatch());
+  if (channel !== undefined && track.reason === "level" && watch.until !== 0) {
+    const { tick } = channel.season;
+    if (rebaseChannel(channel, { since: watch.since, tick, length: watch.length })) {
+      settleFlag(flag);
+      Object.assign(watch, initialWatch());
+    }
+  }
+  for (const other of channels) other.kept = null;
 }
 
 /** True where an alarm would only tell what a change before has left behind. */
@@ -403,7 +405,10 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
     const odd = [...surprises.keys()].filter((c) => surprises[c]! >= threshold);
     if (kind === "spread") {
       for (const c of odd) {
-        tellSpreadChange(channels[c]!.spreadChange, Math.sign(evidence[c]!.spreadChange));
+        const side = Math.sign(evidence[c]!.spreadChange);
+        tellSpreadChange(channels[c]!.spreadChange, side);
+        const isNamed = side > 0 && nameVariance(state.watch, track, c);
+        if (isNamed) events.push(reviseTrack(track, moment.index));
       }
     }
     const begun = odd.filter((c) => !isKnownChange(state, kind, c, moment.timeS))
@@ -426,9 +431,9 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
  *   evidence = (2 u_subspace + u_level + u_pattern + 2 u_change) / 6,
  *              or 0.3 (u_level + u_distance)
  *
- * Over several channels the largest u counts, part by part. The state keeps about 31 KB a channel,
- * most of it past patterns and the ring in which the season is searched, and 9 KB more a stream
- * while an alarm is open.
+ * Over several channels the largest u counts, part by part. The state takes 25 to 30 KB a channel
+ * as it is stored, most of it past patterns and the ring in which the season is searched, 4 KB of
+ * it in the channel whose alarm is open.
  */
 export const multiscale: Detector<MultiscaleState> = {
   name: "multiscale/9",
@@ -441,7 +446,6 @@ export const multiscale: Detector<MultiscaleState> = {
     flag: initialFlag(),
     track: initialTrack(),
     watch: initialWatch(),
-    kept: null,
     hidden: initialHidden(),
     faults: initialFaults(),
     counter: { events: 0 },
@@ -458,7 +462,6 @@ export const multiscale: Detector<MultiscaleState> = {
 
   forgetTails(state, channel) {
     forgetTails(state.channels[channel]!);
-    if (state.watch.channel === channel) state.kept = null;
   },
 
   absorb(state, timesS, values, out) {

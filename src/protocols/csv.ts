@@ -4,7 +4,13 @@ import { SegmentBuilder, ValueBudget } from "../signal/segment_builder.ts";
 import { readTimestamp, type TimestampParts } from "../signal/timestamp.ts";
 import { parseNumber } from "./_helpers/number_bytes.ts";
 import { RecordSplitter } from "./_helpers/record_splitter.ts";
-import { checkChannel, decodeUtf8, quoteBytes, skipByteOrderMark } from "./_helpers/text.ts";
+import {
+  checkChannel,
+  decodeUtf8,
+  quoteBytes,
+  skipByteOrderMark,
+  wantedTimestamp,
+} from "./_helpers/text.ts";
 import type { RecordPlace } from "./_helpers/record_splitter.ts";
 import type { DecodeOptions, Protocol } from "./protocol.ts";
 
@@ -216,8 +222,8 @@ class CsvReader {
     const to = this.#ends[column]!;
     const precision = this.#options.precision ?? "ms";
     if (!readTimestamp(bytes, from, to, precision, this.#parts)) {
-      const message = `Timestamp is ${quoteBytes(bytes, from, to)}, expected ISO 8601 or an ` +
-        `integer of ${precision} between the years 1678 and 2261`;
+      const wanted = wantedTimestamp(bytes, from, to, precision);
+      const message = `Timestamp is ${quoteBytes(bytes, from, to)}, expected ${wanted}`;
       this.#fail(place, place.offset + from - start, message, this.#names[column]);
     }
     this.builder.beginRow(this.#parts.seconds, this.#parts.nanos);

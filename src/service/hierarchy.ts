@@ -12,6 +12,12 @@ export const RECONCILIATIONS = ["bottom-up", "ols", "mint-diagonal"] as const;
 /** One of {@linkcode RECONCILIATIONS}. */
 export type Reconciliation = typeof RECONCILIATIONS[number];
 
+/**
+ * A forecast's variance is taken to be at least this share of the largest: one without any, at a
+ * bound or of a constant, is as good as certain, and no more than the equations can be solved for.
+ */
+const VARIANCE_SHARE_MIN = 1e-8;
+
 /** Which nodes are sums of which. */
 export interface Hierarchy {
   /** Parts that are no sums, in the order in which they are named. */
@@ -79,7 +85,7 @@ export function readHierarchy(sums: ReadonlyMap<string, readonly string[]>): Hie
  * with the diagonal of the errors' variances (`mint-diagonal`). `bottom-up` takes them as they are.
  *
  * @param points     NaN where a node has no forecast of its own                    [node, time]
- * @param variances  of the nodes' errors, above 0                                        [node]
+ * @param variances  of the nodes' errors                                                 [node]
  * @returns [bottom, time]
  */
 export function reconcile(
@@ -92,9 +98,12 @@ export function reconcile(
   const times = points.length / n;
   const own = points.slice((n - m) * times);
   if (method === "bottom-up") return own;
+  const isKnown = (i: number) => !Number.isNaN(points[i * times]!);
+  const largest = variances.reduce((most, v, i) => isKnown(i) ? Math.max(most, v) : most, 0);
   const weights = Float64Array.from(nodes, (_, i) => {
-    if (Number.isNaN(points[i * times]!)) return 0;
-    return method === "ols" ? 1 : 1 / variances[i]!;
+    if (!isKnown(i)) return 0;
+    if (method === "ols" || largest === 0) return 1;
+    return 1 / Math.max(variances[i]! / largest, VARIANCE_SHARE_MIN);
   });
   const left = new Float64Array(m * m);
   const right = new Float64Array(m * times);

@@ -49,7 +49,6 @@ export interface ReconciledShape {
 
 const LOW = 0.1;
 const HIGH = 0.9;
-const VARIANCE_MIN = 1e-300;
 
 /** A node with its own forecast at the quantiles of the question, and 0.1, 0.5 and 0.9. */
 interface Base {
@@ -118,6 +117,29 @@ function columnOf({ forecast, channel }: Base, quantile: number): Float64Array {
   );
 }
 
+/** Bounds of a part's channel. */
+function boundsOf({ record, channel }: Base): { readonly lower: number; readonly upper: number } {
+  const { lower = -Infinity, upper = Infinity } = record.settings.channels[channel] ?? {};
+  return { lower, upper };
+}
+
+/** What the bounds of its parts allow a node to be: infinite where one of them has none. */
+function reachOf(
+  { bottoms, summing }: Hierarchy,
+  bases: ReadonlyMap<string, Base>,
+  node: number,
+): { readonly lower: number; readonly upper: number } {
+  const reach = { lower: 0, upper: 0 };
+  bottoms.forEach((name, b) => {
+    const count = summing[node * bottoms.length + b]!;
+    if (count === 0) return;
+    const { lower, upper } = boundsOf(bases.get(name)!);
+    reach.lower += count * lower;
+    reach.upper += count * upper;
+  });
+  return reach;
+}
+
 /** Points of all nodes that add up; parts stay within the bounds of their channels. */
 function pointsOf(
   hierarchy: Hierarchy,
@@ -133,13 +155,11 @@ function pointsOf(
     if (base === undefined) return;
     points.set(columnOf(base, 0.5), i * times);
     const [low, high] = [columnOf(base, LOW), columnOf(base, HIGH)];
-    const square = high.reduce((sum, value, t) => sum + (value - low[t]!) ** 2, 0) / times;
-    variances[i] = Math.max(square, VARIANCE_MIN);
+    variances[i] = high.reduce((sum, value, t) => sum + (value - low[t]!) ** 2, 0) / times;
   });
   const own = reconcile(hierarchy, points, variances, method);
   bottoms.forEach((name, b) => {
-    const { record, channel } = bases.get(name)!;
-    const { lower = -Infinity, upper = Infinity } = record.settings.channels[channel] ?? {};
+    const { lower, upper } = boundsOf(bases.get(name)!);
     for (let t = b * times; t < (b + 1) * times; t++) {
       own[t] = Math.min(upper, Math.max(lower, own[t]!));
     }
@@ -194,10 +214,12 @@ export async function reconciledForecasts(
   const nodes: Record<string, ReconciledNodeShape> = {};
   hierarchy.nodes.forEach((name, i) => {
     const values = new Float64Array(times * width);
+    const { lower, upper } = reachOf(hierarchy, bases, i);
     question.quantiles.forEach((quantile, q) => {
       const distances = widthOf(hierarchy, bases, i, quantile);
       for (let t = 0; t < times; t++) {
-        values[t * width + q] = points[i * times + t]! + distances[t]!;
+        const value = points[i * times + t]! + distances[t]!;
+        values[t * width + q] = Math.min(upper, Math.max(lower, value));
       }
     });
     const base = bases.get(name);

@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
-import { type Segment, validateStreamId } from "../signal/segment.ts";
+import { hasValue, type Segment, validateStreamId } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import type {
   AlarmEvent,
@@ -304,7 +304,11 @@ export class Service {
       throw new LimitError("COMPONENT_TIMES_MAX", COMPONENT_TIMES_MAX, count, "from");
     });
     let provenance: ComponentsShape["provenance"] | null = null;
-    for (const name of names) {
+    // Of channels that nobody named, one that is silent keeps none of the others from being told.
+    const heard = names.filter((name) =>
+      asked !== undefined || hasValue(samples.values[samples.channels.indexOf(name)]!)
+    );
+    for (const name of heard.length > 0 ? heard : names) {
       const result = await this.#engine.components(id, channelsOf(samples, [name, ...covariates]));
       const { modelHash, stateHash, appliedOffset } = result;
       provenance ??= { modelHash, stateHash, appliedOffset, logOffset: record.logOffset };

@@ -254,3 +254,8 @@ export function timesS(timestampsNs: BigInt64Array, epochNs: bigint): Float64Arr
   }
   return times;
 }
+
+/** Whether a column has a value that is not missing. */
+export function hasValue(column: Float64Array): boolean {
+  return column.some((value) => !Number.isNaN(value));
+}

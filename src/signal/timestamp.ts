@@ -290,6 +290,21 @@ export function readTimestampText(
 }
 
 /**
+ * What a text that is no timestamp should have been. An integer that is one in a finer unit was
+ * likely meant in that: it is told as it would be read.
+ */
+export function timestampWanted(text: string, precision: TimestampPrecision): string {
+  const wanted = `ISO 8601 or an integer of ${precision} between the years 1678 and 2261`;
+  if (!/^\s*\d+\s*$/.test(text)) return wanted;
+  const parts: TimestampParts = { seconds: 0, nanos: 0 };
+  // The coarsest of them: in ns most numbers are times of the seventies.
+  const finer = TIMESTAMP_PRECISIONS.slice(0, TIMESTAMP_PRECISIONS.indexOf(precision)).reverse();
+  const meant = finer.find((unit) => readTimestampText(text, unit, parts));
+  if (meant === undefined) return wanted;
+  return `${wanted}; with the precision ${meant} it is ${formatTimestamp(partsToNs(parts))}`;
+}
+
+/**
  * Parses a timestamp to nanoseconds since the epoch.
  *
  * @param value      ISO 8601 text, or an integer (text, number or bigint) of `precision`
@@ -306,11 +321,7 @@ export function parseTimestamp(
   const parts: TimestampParts = { seconds: 0, nanos: 0 };
   const exact = typeof value !== "number" || Number.isSafeInteger(value);
   if (!exact || !readTimestampText(String(value), precision, parts)) {
-    throw new InvalidValueError(
-      field,
-      value,
-      `ISO 8601 or an integer of ${precision} between the years 1678 and 2261`,
-    );
+    throw new InvalidValueError(field, value, timestampWanted(String(value), precision));
   }
   return partsToNs(parts);
 }

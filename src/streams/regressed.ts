@@ -9,7 +9,7 @@ import {
   type Regressors,
   withEffect,
 } from "../models/regression.ts";
-import { type Segment, timesS } from "../signal/segment.ts";
+import { hasValue, type Segment, timesS } from "../signal/segment.ts";
 import type { StreamSettings } from "../stores/store.ts";
 import type { ForecastRequest, ForecastResult } from "./engine.ts";
 import { KeptContexts } from "./kept_contexts.ts";
@@ -89,7 +89,11 @@ function checkRequest(
     if (!channels.includes(name)) throw new NotFoundError("channel", name);
   }
   if (targets.length > 0) return;
-  throw new InvalidValueError("covariates", names.join(", "), "a channel besides them");
+  throw new InvalidValueError(
+    "covariates",
+    names.join(", "),
+    "a channel with a value besides them",
+  );
 }
 
 function columnOf(segment: Segment, name: string): Float64Array {
@@ -228,8 +232,11 @@ export function regressedForecast(
 ): ForecastResult {
   const { regressors: asked, horizon: _, ...plain } = request;
   const segment = newest(samples);
+  // As of any forecast: a channel that is silent keeps none of the others from theirs.
   const targets = request.channels ??
-    segment.channels.filter((name) => !Object.hasOwn(asked.covariates, name));
+    segment.channels.filter((name) =>
+      !Object.hasOwn(asked.covariates, name) && hasValue(columnOf(segment, name))
+    );
   checkRequest(asked, targets, segment.channels);
   const model = contextModel(given);
   const config = { ...given, model: model as unknown as ProcessorConfig["model"] };

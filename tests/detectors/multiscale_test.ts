@@ -34,6 +34,8 @@ const CONTEXTS: Record<string, Change> = {
   "a dropout, 300 before": (x, i) => i >= 2_600 && i < 2_700 ? NaN : x,
   "a stuck value, 50 before": (x, i) => i >= 2_850 && i < 2_950 ? 0.3 : x,
   "another shift, 300 before": (x, i) => i >= 2_600 ? x + 15 : x,
+  "a reading of 9999, 300 before": (x, i) => i === 2_700 ? 9999 : x,
+  "a reading of −1e20 long before": (x, i) => i === 800 ? -1e20 : x,
 };
 
 const FAULTS: Record<string, Change> = {
@@ -57,6 +59,7 @@ const REASONS: Record<string, readonly Reason[]> = {
 const FEWER: Record<string, Record<string, number>> = {
   "two spikes, 50 before": { "a drift": 4 },
   "two spikes long before": { "a variance four times the usual deviation": 5, "a drift": 5 },
+  "a reading of −1e20 long before": { "a drift": 5 },
   // It is the same dropout still.
   "a dropout until the fault": { "a dropout": 0 },
 };

@@ -29,6 +29,18 @@ Deno.test("GET components gives the parts by channel, gaps filled with intervals
   assert.deepEqual(part.body.channels.y.values, [2]);
 });
 
+Deno.test("GET components tells of the channels that have a value there", async () => {
+  const { send } = openFixture();
+  await send("POST", "/v1/streams/a/observations", {
+    timestamps: [0, 60_000, 120_000],
+    channels: { dead: [null, null, null], x: [9, null, 10], late: [null, null, 1] },
+  });
+  const of = async (question: string) =>
+    Object.keys((await send("GET", `${PATH}${question}`)).body.channels).sort();
+  assert.deepEqual(await of(""), ["late", "x"]);
+  assert.deepEqual(await of("?to=60000"), ["x"]);
+});
+
 Deno.test("GET components names what is wrong", async () => {
   const { send } = await withStream();
   const cases: [string, number, string][] = [

@@ -71,3 +71,16 @@ Deno.test("reconcile() shares what is missing by the method", () => {
   // A sum without a forecast of its own has no say.
   near(reconcile(pair, points.with(0, NaN), variances, "ols"), [4, 5]);
 });
+
+Deno.test("reconcile() takes a forecast without variance as certain", () => {
+  const pair = readHierarchy(sums({ t: ["a", "b"] }));
+  const points = Float64Array.of(12, 4, 5);
+  const near = (variances: number[], exact: number[]) => {
+    const own = reconcile(pair, points, Float64Array.from(variances), "mint-diagonal");
+    own.forEach((value, i) => assert.ok(Math.abs(value - exact[i]!) < 1e-6, `${own}`));
+  };
+  near([0, 1, 1], [5.5, 6.5]);
+  near([1e200, 0, 1e200], [4, 6.5]);
+  near([1, 0, 0], [4, 5]);
+  near([0, 0, 0], [5, 6]);
+});

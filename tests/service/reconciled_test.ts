@@ -55,6 +55,24 @@ Deno.test("reconciledForecasts() keeps parts within their bounds, and still adds
   assert.ok(Math.abs(median("t") - median("a") - median("b")) < 1e-9);
 });
 
+Deno.test("reconciledForecasts() keeps intervals within what the bounds of the parts allow", async () => {
+  const { service, send } = await withStreams({ t: 0, a: 4, b: 5 });
+  await send("PUT", "/v1/streams/a", { channels: { value: { lower: 2 } } });
+  const interval = async (name: string) => {
+    const { nodes } = await service.reconcile(QUESTION);
+    return nodes[name]!.forecast[0]!.intervals["95"]!;
+  };
+  // The median lies at the bound.
+  const [low, high] = await interval("a");
+  assert.ok(low === 2 && Math.abs(high! - 2.475) < 1e-9, String([low, high]));
+  const free = await interval("t");
+  assert.ok(free[1]! - free[0]! > 0.9);
+  await send("PUT", "/v1/streams/b", { channels: { value: { lower: 2, upper: 2.2 } } });
+  assert.deepEqual(await interval("b"), [2, 2.2]);
+  // No part is below 2, so their sum is not below 4.
+  assert.equal((await interval("t"))[0], 4);
+});
+
 Deno.test("reconciledForecasts() refuses parts that are no streams, and too many values", async () => {
   const { service } = await withStreams({ t: 9, a: 4 });
   await assert.rejects(service.reconcile(QUESTION), NotFoundError);

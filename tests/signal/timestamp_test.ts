@@ -12,6 +12,7 @@ import {
   TIMESTAMP_NS_MIN,
   TIMESTAMP_PRECISIONS,
   type TimestampParts,
+  timestampWanted,
   writeTimestamp,
 } from "../../src/signal/timestamp.ts";
 
@@ -98,6 +99,18 @@ Deno.test("parseTimestamp() refuses what is no timestamp, naming field and value
 });
 
 const anyTimestamp = fc.bigInt({ min: TIMESTAMP_NS_MIN, max: TIMESTAMP_NS_MAX - 1n });
+
+Deno.test("timestampWanted() tells the unit in which an integer was likely meant", () => {
+  const plain = "ISO 8601 or an integer of ms between the years 1678 and 2261";
+  assert.equal(timestampWanted("yesterday", "ms"), plain);
+  assert.equal(timestampWanted("99999999999999999999", "ms"), plain);
+  const meant = (text: string, precision: "s" | "ms") =>
+    timestampWanted(text, precision).split("; ")[1];
+  assert.equal(meant("1767225600000", "s"), "with the precision ms it is 2026-01-01T00:00:00Z");
+  assert.equal(meant("1767225600000000", "s"), "with the precision us it is 2026-01-01T00:00:00Z");
+  assert.equal(meant(" 1767225600000000001", "ms")?.slice(0, 24), "with the precision ns it");
+  assert.throws(() => parseTimestamp(1767225600000, "s"), /precision ms it is 2026-01-01/);
+});
 
 Deno.test("formatTimestamp() and parseTimestamp() are inverses over the whole range", () => {
   fc.assert(

@@ -136,6 +136,30 @@ Deno.test("regressedForecast() draws from the forecast with its effect", () => {
   assert.equal(answers!.load!.paths.length, 20 * HORIZON);
 });
 
+Deno.test("regressedForecast() leaves out a channel without a value, and forecasts the others", () => {
+  const silent = new Float64Array(LENGTH).fill(NaN);
+  const beside = {
+    ...past,
+    channels: [...past.channels, "dead"],
+    values: [...past.values, silent],
+  };
+  const request = {
+    ...{ horizon: HORIZON, quantiles: MEDIAN },
+    regressors: { covariates: { temperature: known }, calendar: null },
+  };
+  const { values } = regressedForecast(config, beside, request);
+  assert.deepEqual(values, ask({ covariates: { temperature: known } }).values);
+  const dead = { ...past, values: [silent, past.values[1]!] };
+  assert.throws(
+    () => regressedForecast(config, dead, request),
+    (error: unknown) => error instanceof InvalidValueError && /with a value/.test(error.message),
+  );
+  assert.throws(
+    () => regressedForecast(config, beside, { ...request, channels: ["dead"] }),
+    NotFoundError,
+  );
+});
+
 Deno.test("regressedForecast() does no harm with a calendar that says nothing", () => {
   const { values, regression } = ask({ calendar: { country: "DE", utcOffsetS: 0 } }, {
     channels: ["load"],

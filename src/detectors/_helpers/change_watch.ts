@@ -110,6 +110,8 @@ function lookAgain(
   if (kind === null) return reason;
   const isEarly = samples < (length > 0 ? length : LATE_LOOK) && kind !== "season";
   if (isEarly && !(reason === "spike" && kind === "level")) return reason;
+  // One sample explains much of larger moves, too.
+  if (reason === "variance" && kind === "spike") return reason;
   watch.reason = kind;
   return kind;
 }
@@ -186,6 +188,20 @@ export function reviewAlarm(
   if (!isOver) return false;
   track.reason = finalReason(track.reason, track);
   endWatch(watch, watched, track.reason);
+  return true;
+}
+
+/**
+ * Names the watched alarm `variance` where it is a spike or a shape and the spread of its channel
+ * was found to have grown: it was the first of larger moves.
+ *
+ * @returns true where it did
+ */
+export function nameVariance(watch: ChangeWatch, track: EventTrack, channel: number): boolean {
+  const isFirst = track.reason === "spike" || track.reason === "shape";
+  if (!track.isOpen || !isFirst || watch.channel !== channel) return false;
+  track.reason = "variance";
+  watch.reason = "variance";
   return true;
 }
 

@@ -1,3 +1,4 @@
+import { copyTree, type Tree } from "../../base/tree.ts";
 import { nextUint32, type RandomState, seedRandom } from "../../base/random.ts";
 import {
   BAND_COUNT,
@@ -19,6 +20,8 @@ import {
   addToRobustLevel,
   flooredScale,
   initialRobustLevel,
+  isMostlyStill,
+  type LevelBefore,
   robustDistance,
   type RobustLevelState,
 } from "./robust_level.ts";
@@ -47,6 +50,10 @@ const REACH_SCALES = 20;
 const REACH_COUNT_MIN = 64;
 /** Averages over 16 samples from which their level is taken: neighbours are much alike. */
 const SLOW_VALUES_KEPT = 128;
+
+/** Scales, and times the largest value so far, beyond which a value is learned as that. */
+const GLITCH_SCALES = 100;
+const GLITCH_GROWTH = 10;
 
 /** Largest shifted value that is told apart: its square must stay far inside a double. */
 const VALUE_MAX = 1e30;
@@ -106,7 +113,28 @@ export type ChannelState = {
    * of the remainder, slow change; of distance for the flags; of jumps.
    */
   tails: readonly TailState[];
+  /** What it was when its alarm opened; null while none is watched. */
+  kept: KeptChannel | null;
 };
+
+/** What the flags of a channel rest on, but for ring and patterns: some 5 KB packed. */
+export type KeptChannel =
+  & Pick<
+    ChannelState,
+    | "patternScale"
+    | "before"
+    | "flagBank"
+    | "remainderBank"
+    | "subspace"
+    | "remainderSubspace"
+    | "seasonChange"
+    | "tails"
+  >
+  & {
+    readonly level: LevelBefore;
+    readonly remainderLevel: LevelBefore;
+    readonly season: Omit<SeasonState, "ring">;
+  };
 
 function initialTails(): TailState[] {
   return Array.from(
@@ -143,12 +171,17 @@ function initialChannel(random: RandomState): ChannelState {
     spectrum: null,
     patterns: initialPatterns(),
     tails: initialTails(),
+    kept: null,
   };
 }
 
-/** Begins a channel's histograms anew: its distances are those of another series from here on. */
+/**
+ * Begins a channel's histograms anew: its distances are those of another series from here on, and
+ * what it was before is no more to be gone back to.
+ */
 export function forgetTails(channel: ChannelState): void {
   channel.tails = initialTails();
+  channel.kept = null;
 }
 
 /**
@@ -275,7 +308,7 @@ export function gatherEvidence(
   { dt, rates, isFast }: ChannelTime,
   out: ChannelEvidence,
 ): void {
-  const { season, tails, level, subspace, remainderSubspace } = channel;
+  const { season, tails, level, subspace, remainderSubspace, kept } = channel;
   channel.position += dt;
   const tick = Math.max(season.tick + 1, Math.round(channel.position));
   const remainder = stepSeason(season, x, tick - season.tick);
@@ -293,9 +326,9 @@ export function gatherEvidence(
   if (isGateOpen) writeDeviations(remainderSubspace, flagFeatures, out.deviations);
   out.isSeasonal = isGateOpen;
   const distance = robustDistance(level, x);
-  addToRobustLevel(level, x, channel.random);
+  addToRobustLevel(level, x, channel.random, kept?.level);
   const remainderDistance = robustDistance(channel.remainderLevel, remainder);
-  addToRobustLevel(channel.remainderLevel, remainder, channel.random);
+  addToRobustLevel(channel.remainderLevel, remainder, channel.random, kept?.remainderLevel);
   if (channel.count < 128 || channel.count % 32 === 0) channel.patternScale = flooredScale(level);
   const unit = { median: level.median, scale: channel.patternScale, count: channel.count };
   const pattern = stepPatterns(channel.patterns, season.ring, season.tick, unit, channel.random);
@@ -318,10 +351,47 @@ export function gatherEvidence(
     : distance * Math.sign(x - level.median);
 }
 
-/** Advances a channel by a value; raises `scoreParts` and writes its evidence. */
+/**
+ * A value as the channel learns it: at most 100 scales from the middle, or ten times the largest
+ * value so far where that is more. Beyond lies a reading that failed (9999, 1e20): learned whole it
+ * would be what every later sample is small beside. What is no glitch is let in by its second or
+ * third sample. A series that mostly stands still has no scale to tell one by.
+ */
+function withoutGlitch({ level, base, season, remainderLevel }: ChannelState, x: number): number {
+  const middle = base + level.median;
+  const usual = isSeasonGateOpen(season) ? remainderLevel : level;
+  const scale = level.count < REACH_COUNT_MIN ? Infinity : flooredScale(usual);
+  const reach = Math.max(GLITCH_SCALES * scale, GLITCH_GROWTH * level.magnitude);
+  const most = Math.abs(x - middle) <= reach || isMostlyStill(level) ? VALUE_MAX : reach;
+  return Math.min(middle + most, Math.max(middle - most, x));
+}
+
+const unheard = initialEvidence();
+const unheardParts = new Float64Array(SCORE_PARTS);
+
+/**
+ * Advances a channel by a value; raises `scoreParts` and writes its evidence. A glitch is told as
+ * large as it is, by a channel of its own that is forgotten.
+ */
 export function stepChannel(
   channel: ChannelState,
   value: number,
+  time: ChannelTime,
+  scoreParts: Float64Array,
+  out: ChannelEvidence,
+): void {
+  if (channel.count === 0) channel.offset = value;
+  const x = Math.min(VALUE_MAX, Math.max(-VALUE_MAX, value - channel.offset));
+  const learned = withoutGlitch(channel, x);
+  if (learned === x) return takeValue(channel, x, time, scoreParts, out);
+  const whole = copyTree(channel as unknown as Tree) as unknown as ChannelState;
+  takeValue(whole, x, time, scoreParts, out);
+  takeValue(channel, learned, time, unheardParts, unheard);
+}
+
+function takeValue(
+  channel: ChannelState,
+  x: number,
   { dt, rates: sharedRates, isFast }: ChannelTime,
   scoreParts: Float64Array,
   out: ChannelEvidence,
@@ -329,8 +399,6 @@ export function stepChannel(
   const elapsed = channel.count === 0 ? 1 : channel.waiting + dt;
   const rates = elapsed === dt ? sharedRates : bankRates(elapsed);
   channel.waiting = 0;
-  if (channel.count === 0) channel.offset = value;
-  const x = Math.min(VALUE_MAX, Math.max(-VALUE_MAX, value - channel.offset));
   out.parts[4] = scoreChannel(channel, x, elapsed, rates, scoreParts);
   const time = { dt: channel.count === 0 ? 0 : elapsed, rates, isFast };
   gatherEvidence(channel, x - channel.base, time, out);

@@ -1,7 +1,8 @@
 import { copyTree } from "../../base/tree.ts";
 import { UNIT_RATES } from "./bank.ts";
 import { type ChangePlace, levelShift } from "./change_past.ts";
-import { type ChannelState, gatherEvidence, initialEvidence } from "./channel.ts";
+import { type ChannelState, gatherEvidence, initialEvidence, type KeptChannel } from "./channel.ts";
+import { keepLevel, restoreLevel } from "./robust_level.ts";
 import { RING_SIZE } from "./season.ts";
 
 /**
@@ -12,53 +13,49 @@ import { RING_SIZE } from "./season.ts";
  *
  * The scores, which rank samples, go on with the values as they are.
  */
-const KEPT = [
+const COPIED = [
   "patternScale",
   "before",
   "flagBank",
   "remainderBank",
-  "level",
-  "remainderLevel",
   "subspace",
   "remainderSubspace",
   "seasonChange",
-] as const satisfies (keyof ChannelState)[];
+] as const satisfies (keyof KeptChannel)[];
 
 /** Tails of the flags; those of the scores and of their distance go on. */
 const KEPT_TAILS: readonly number[] = [3, 4, 5, 6, 7, 8, 10];
 
-/** What the flags of a channel rest on, but for ring and patterns: some 10 KB. */
-export type KeptChannel =
-  & Pick<ChannelState, typeof KEPT[number] | "tails">
-  & { readonly season: Omit<ChannelState["season"], "ring"> };
-
 /** Keeps a channel as it is when an alarm opens. */
-export function keepChannel(channel: ChannelState): KeptChannel {
+export function keepChannel(channel: ChannelState): void {
   const { ring: _, ...season } = channel.season;
-  const kept = Object.fromEntries(KEPT.map((key) => [key, channel[key]]));
+  const copied = Object.fromEntries(COPIED.map((key) => [key, channel[key]]));
   const tails = KEPT_TAILS.map((index) => channel.tails[index]!);
-  return copyTree({ ...kept, tails, season }) as unknown as KeptChannel;
+  const level = keepLevel(channel.level);
+  const remainderLevel = keepLevel(channel.remainderLevel);
+  const kept = { ...copied, level, remainderLevel, season, tails };
+  channel.kept = copyTree(kept) as unknown as KeptChannel;
 }
 
 const relearned = initialEvidence();
 
 /**
- * Looks at a channel from its new level; false where there is none that is clear enough.
+ * Looks at a channel from its new level; false where there is none that is clear enough, or
+ * nothing is kept. What is kept is used up.
  *
- * @param kept   the channel as it was at `place.since`; used up
- * @param place  of the alarm, up to the channel's last tick
+ * @param place  of the alarm since {@linkcode keepChannel}, up to the channel's last tick
  */
-export function rebaseChannel(
-  channel: ChannelState,
-  kept: KeptChannel,
-  place: ChangePlace,
-): boolean {
-  const { ring } = channel.season;
+export function rebaseChannel(channel: ChannelState, place: ChangePlace): boolean {
+  const { kept, season: { ring } } = channel;
+  channel.kept = null;
+  if (kept === null) return false;
   const { since, tick } = place;
   const shift = levelShift(ring, place);
   if (shift === 0) return false;
-  const { tails, season, ...others } = kept;
-  Object.assign(channel, others);
+  const { level, remainderLevel, tails, season, ...copied } = kept;
+  Object.assign(channel, copied);
+  restoreLevel(channel.level, level);
+  restoreLevel(channel.remainderLevel, remainderLevel);
   Object.assign(channel.season, season);
   channel.tails = channel.tails.map((tail, i) => tails[KEPT_TAILS.indexOf(i)] ?? tail);
   channel.base += shift;

@@ -36,10 +36,47 @@ export function initialRobustLevel(size = RESERVOIR_SIZE): RobustLevelState {
   };
 }
 
+/** A level as it was: what it held of the values that were replaced since, each once. */
+export type LevelBefore = Omit<RobustLevelState, "values"> & {
+  /** Places in the reservoir, at most 256.                                       [replaced] */
+  slots: Uint8Array<ArrayBuffer>;
+  /** Their values before.                                                        [replaced] */
+  values: Float32Array<ArrayBuffer>;
+};
+
+/** Remembers a level: a long past has few values replaced, so that they take less than a copy. */
+export function keepLevel({ values: _, ...others }: RobustLevelState): LevelBefore {
+  return { ...others, slots: new Uint8Array(0), values: new Float32Array(0) };
+}
+
+/** Takes back what a level has learned since; `before` is used up. */
+export function restoreLevel(state: RobustLevelState, before: LevelBefore): void {
+  const { slots, values, ...others } = before;
+  for (let i = 0; i < slots.length; i++) state.values[slots[i]!] = values[i]!;
+  Object.assign(state, others);
+  state.values.fill(0, Math.min(state.count, state.values.length));
+}
+
+/** Remembers the value of a slot, unless it is known or was not filled yet. */
+function noteReplaced(before: LevelBefore, slot: number, value: number): void {
+  if (slot >= before.count || before.slots.includes(slot)) return;
+  before.slots = Uint8Array.of(...before.slots, slot);
+  before.values = Float32Array.of(...before.values, value);
+}
+
 const sorted = new Float32Array(RESERVOIR_SIZE);
 
-/** Learns a value. */
-export function addToRobustLevel(state: RobustLevelState, x: number, random: RandomState): void {
+/**
+ * Learns a value.
+ *
+ * @param before  what {@linkcode keepLevel} made and the level may be taken back to, if anything
+ */
+export function addToRobustLevel(
+  state: RobustLevelState,
+  x: number,
+  random: RandomState,
+  before: LevelBefore | null = null,
+): void {
   const size = state.values.length;
   const kept = Math.min(state.count, size);
   state.count++;
@@ -47,7 +84,9 @@ export function addToRobustLevel(state: RobustLevelState, x: number, random: Ran
   if (kept < size) {
     state.values[kept] = x;
   } else if (nextUniform(random) < size / state.count) {
-    state.values[Math.floor(nextUniform(random) * size)] = x;
+    const slot = Math.floor(nextUniform(random) * size);
+    if (before !== null) noteReplaced(before, slot, state.values[slot]!);
+    state.values[slot] = x;
   }
   if (state.count >= state.next) recompute(state);
 }
@@ -75,6 +114,14 @@ function recompute(state: RobustLevelState): void {
 /** The scale with its floor; 0 only for a series that has always been 0. */
 export function flooredScale(state: RobustLevelState): number {
   return state.scale + SCALE_FLOOR * state.magnitude;
+}
+
+/** True where at least half of the values kept are the same. */
+export function isMostlyStill({ count, values, median }: RobustLevelState): boolean {
+  const kept = Math.min(count, values.length);
+  let same = 0;
+  for (let i = 0; i < kept; i++) if (values[i] === median) same++;
+  return 2 * same >= kept;
 }
 
 /** |x − median| / scale, at most 1e6; 0 for the first 20 values. */

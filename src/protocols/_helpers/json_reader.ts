@@ -5,7 +5,7 @@ import {
   type TimestampPrecision,
 } from "../../signal/timestamp.ts";
 import { parseNumber } from "./number_bytes.ts";
-import { type NameCache, quoteBytes } from "./text.ts";
+import { type NameCache, quoteBytes, wantedTimestamp } from "./text.ts";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -186,10 +186,8 @@ export class JsonReader {
       to = this.#numberEnd();
     }
     if (!readTimestamp(this.#bytes, from, to, precision, out)) {
-      this.fail(
-        `is ${this.#shown()}, expected ISO 8601 or an integer of ${precision} between the years ` +
-          "1678 and 2261",
-      );
+      const wanted = wantedTimestamp(this.#bytes, from, to, precision);
+      this.fail(`is ${this.#shown()}, expected ${wanted}`);
     }
     this.#at = isText ? to + 1 : to;
   }

@@ -1,3 +1,4 @@
+import { type TimestampPrecision, timestampWanted } from "../../signal/timestamp.ts";
 import { ProtocolError } from "../../base/errors.ts";
 import { isChannelName, isStreamId, STREAM_ID_RULE } from "../../signal/segment.ts";
 
@@ -31,6 +32,20 @@ export function quoteBytes(bytes: Uint8Array, start: number, end: number): strin
   );
   // deno-lint-ignore no-control-regex
   return `"${text.replace(/[\u0000-\u001f\u007f]/g, ".")}${shortened ? "…" : ""}"`;
+}
+
+/** Bytes of a timestamp that are looked at for what it should have been. */
+const TIMESTAMP_SHOWN_MAX = 40;
+
+/** What bytes that are no timestamp should have been. */
+export function wantedTimestamp(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  precision: TimestampPrecision,
+): string {
+  const shown = bytes.subarray(start, Math.min(end, start + TIMESTAMP_SHOWN_MAX));
+  return timestampWanted(lenientDecoder.decode(shown), precision);
 }
 
 /** @throws {ProtocolError} a stream's name that breaks the rule */

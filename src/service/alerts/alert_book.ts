@@ -6,6 +6,7 @@ import {
   type AlertRule,
   CLOSED_ALERTS_MAX,
   type Delivery,
+  DELIVERY_TYPES,
   type DeliveryType,
   type Watch,
 } from "./alert.ts";
@@ -39,12 +40,35 @@ export function alertId(rule: AlertRule, streamId: string, openedNs: bigint): st
   return sha256Hex(`${rule.id} ${streamId} ${openedNs}`).slice(0, 24);
 }
 
-/** What a change of an alert is told as; null where nobody needs to know. */
-function deliveryType(before: Alert | undefined, after: Alert): DeliveryType | null {
-  if (before === undefined) return "alert.opened";
-  if (before.state === "open" && after.state === "closed") return "alert.closed";
-  if (before.acknowledgedNs === null && after.acknowledgedNs !== null) return "alert.acknowledged";
-  return null;
+/**
+ * What a change of an alert is told as, with the alert as it was then. One that opened and ended
+ * within one look is told of both: who opens something for it has to close it, too.
+ */
+function tellings(
+  before: Alert | undefined,
+  after: Alert,
+): readonly (readonly [DeliveryType, Alert])[] {
+  const isClosed = after.state === "closed";
+  if (before === undefined) {
+    const open: Alert = { ...after, state: "open", endedNs: null, closedNs: null, closedBy: null };
+    return [["alert.opened", open], ...(isClosed ? [["alert.closed", after] as const] : [])];
+  }
+  if (before.state === "open" && isClosed) return [["alert.closed", after]];
+  const isAcknowledged = before.acknowledgedNs === null && after.acknowledgedNs !== null;
+  return isAcknowledged ? [["alert.acknowledged", after]] : [];
+}
+
+function bodyOf(type: DeliveryType, alert: Alert): string {
+  const data = alertShape(alert);
+  return JSON.stringify({ type, timestamp: data.updatedAt, data });
+}
+
+/**
+ * Order in which alerts were noticed. One look at many samples notices several at one instant: they
+ * are in the order of their opening.
+ */
+function byNotice(a: Alert, b: Alert): number {
+  return Number(a.noticedNs - b.noticedNs) || Number(a.openedNs - b.openedNs);
 }
 
 /** Rules, alerts, watches and messages: in memory for reading, in the ledgers of the store. */
@@ -70,11 +94,16 @@ export class AlertBook {
   async load(): Promise<void> {
     for (const rule of await this.#read<AlertRule>(RULES)) this.#rules.set(rule.id, rule);
     const alerts = await this.#read<Alert>(ALERTS);
-    alerts.sort((a, b) => Number(a.noticedNs - b.noticedNs));
-    for (const alert of alerts) this.#setAlert(alert);
+    for (const alert of alerts.sort(byNotice)) this.#setAlert(alert);
     for (const watch of await this.#read<Watch>(WATCHES)) this.#setWatch(watch);
     const deliveries = await this.#read<Delivery>(DELIVERIES);
-    deliveries.sort((a, b) => Number(a.createdNs - b.createdNs));
+    // Of one instant: in the order of their alerts, and of what is told of each.
+    const place = new Map(alerts.map(({ id }, i) => [id, i]));
+    deliveries.sort((a, b) =>
+      Number(a.createdNs - b.createdNs) ||
+      (place.get(a.alertId) ?? 0) - (place.get(b.alertId) ?? 0) ||
+      DELIVERY_TYPES.indexOf(a.type) - DELIVERY_TYPES.indexOf(b.type)
+    );
     for (const delivery of deliveries) this.#setDelivery(delivery);
   }
 
@@ -205,12 +234,10 @@ export class AlertBook {
   #messages(alert: Alert, change: BookChange, nowNs: bigint): Delivery[] {
     const rule = change.rules?.find(({ id }) => id === alert.ruleId) ??
       this.#rules.get(alert.ruleId);
-    const type = deliveryType(this.#alerts.get(alert.id), alert);
-    if (type === null || rule === undefined || rule.webhook === null) return [];
+    if (rule === undefined || rule.webhook === null) return [];
     const isFull = this.#waiting.size >= DELIVERIES_WAITING_MAX;
     const error = `DELIVERIES_WAITING_MAX is ${DELIVERIES_WAITING_MAX}`;
-    const shape = alertShape(alert);
-    return [{
+    return tellings(this.#alerts.get(alert.id), alert).map(([type, told]): Delivery => ({
       id: `msg_${alert.id}_${type.slice("alert.".length)}`,
       alertId: alert.id,
       ruleId: rule.id,
@@ -219,8 +246,8 @@ export class AlertBook {
       createdNs: nowNs,
       dueNs: nowNs,
       attempts: isFull ? [{ atNs: nowNs, elapsedMs: 0, status: null, error }] : [],
-      body: JSON.stringify({ type, timestamp: shape.updatedAt, data: shape }),
-    }];
+      body: bodyOf(type, told),
+    }));
   }
 
   /** The oldest closed alerts beyond the limit. */
@@ -249,7 +276,7 @@ export class AlertBook {
     this.#openCount += Number(alert.state === "open") - Number(before?.state === "open");
     this.#alerts.set(alert.id, alert);
     const newest = this.#newest.get(pairKey(alert));
-    if (newest === undefined || newest.id === alert.id || newest.noticedNs <= alert.noticedNs) {
+    if (newest === undefined || newest.id === alert.id || byNotice(newest, alert) <= 0) {
       this.#newest.set(pairKey(alert), alert);
     }
   }

@@ -68,11 +68,17 @@ export class Dispatcher {
     this.#parts = parts;
   }
 
-  /** Begins to send what is due, up to {@linkcode SENDING_MAX} at a time. */
+  /**
+   * Begins to send what is due, up to {@linkcode SENDING_MAX} at a time. Those of one alert go one
+   * after the other: who is told that it is over before that it opened would keep it open.
+   */
   dispatch(): void {
     const nowNs = this.#parts.clock.nowNs();
+    const begun = new Set<string>();
     for (const delivery of this.#parts.waiting()) {
       if (this.#sending.size >= SENDING_MAX) return;
+      if (begun.has(delivery.alertId)) continue;
+      begun.add(delivery.alertId);
       if (delivery.dueNs > nowNs || this.#sending.has(delivery.id)) continue;
       // A store that fails keeps the message as it was: it is sent again, under the same id.
       const work = this.#attempt(delivery).catch(() => {})

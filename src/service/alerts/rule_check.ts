@@ -1,5 +1,6 @@
 import { InvalidValueError, LimitError } from "../../base/errors.ts";
 import { REASONS } from "../../detectors/detector.ts";
+import { formatTimestamp } from "../../signal/timestamp.ts";
 import {
   type AlertRule,
   type Bounds,
@@ -95,7 +96,8 @@ function checkCondition(condition: Condition): void {
 function checkMaintenance(window: Maintenance, field: string): void {
   if (window.kind === "once") {
     if (window.fromNs < window.toNs) return;
-    throw new InvalidValueError(`${field}.to`, window.toNs, "a time after `from`");
+    const to = formatTimestamp(window.toNs);
+    throw new InvalidValueError(`${field}.to`, to, "a time after `from`");
   }
   if (!isTimeZone(window.timeZone)) {
     throw new InvalidValueError(`${field}.timeZone`, window.timeZone, 'a zone as "Europe/Berlin"');

@@ -3,6 +3,7 @@ import { nextNormal, seedRandom } from "../../../src/base/random.ts";
 import {
   initialWatch,
   isEcho,
+  nameVariance,
   openWatch,
   reviewAlarm,
 } from "../../../src/detectors/_helpers/change_watch.ts";
@@ -102,4 +103,23 @@ Deno.test("isEcho() knows none after a spike", () => {
   const alarm = opened((tick) => tick === SINCE ? 12 : 0);
   alarm.review(SINCE + 44);
   assert.equal(isEcho(alarm.watch, { ring: alarm.ring, tick: SINCE + 50 }), false);
+});
+
+Deno.test("nameVariance() makes a spike that larger moves follow a variance, for good", () => {
+  const larger = (tick: number) => tick < SINCE ? 0 : tick === SINCE ? 9 : tick % 2 === 0 ? 1 : -1;
+  const spike = opened(larger);
+  assert.equal(spike.review(SINCE + 120).reasons.at(-1), "spike");
+  const named = opened(larger);
+  assert.equal(nameVariance(named.watch, named.track, 0), true);
+  assert.ok(named.review(SINCE + 120).reasons.every((reason) => reason === "variance"));
+});
+
+Deno.test("nameVariance() leaves a level, an alarm of another channel and one that is over", () => {
+  const level = opened(() => 0, { reason: "level" });
+  assert.equal(nameVariance(level.watch, level.track, 0), false);
+  const spike = opened(() => 0);
+  assert.equal(nameVariance(spike.watch, spike.track, 1), false);
+  spike.track.isOpen = false;
+  assert.equal(nameVariance(spike.watch, spike.track, 0), false);
+  assert.deepEqual([level.track.reason, spike.track.reason], ["level", "spike"]);
 });

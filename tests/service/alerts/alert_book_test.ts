@@ -30,6 +30,29 @@ Deno.test("AlertBook keeps rules, alerts, watches and messages, and reads them a
   assert.equal(JSON.parse(message!.body).data.id, "a1");
 });
 
+Deno.test("AlertBook knows again which alert of one instant was the last", async () => {
+  const { book, store } = await openBook();
+  await book.write({ rules: [ruleOf({ webhook })] }, START_NS);
+  // Keys are hashes: their order says nothing.
+  const ids = ["c", "a", "e", "b", "d"];
+  const all = ids.map((id, i) => {
+    const isLast = i === ids.length - 1;
+    return alertOf({ id, openedNs: BigInt(i), state: isLast ? "open" : "closed" });
+  });
+  await book.write({ alerts: all.map((one) => ({ ...one, state: "open" as const })) }, START_NS);
+  await book.write({ alerts: all }, START_NS);
+  const { book: again } = await openBook(store);
+  for (const one of [book, again]) {
+    assert.equal(one.newest("r", "s")!.id, "d");
+    assert.deepEqual(one.alerts.map(({ id }) => id), ids.toReversed());
+  }
+  const told = ids.flatMap((id) => [`msg_${id}_opened`, ...id === "d" ? [] : [`msg_${id}_closed`]]);
+  assert.deepEqual([...again.waiting].map(({ id }) => id), told);
+  // An older one that changes is no newer one for that.
+  await again.write({ alerts: [{ ...all[0]!, isHeld: true }] }, START_NS);
+  assert.equal(again.newest("r", "s")!.id, "d");
+});
+
 Deno.test("AlertBook changes nothing in memory that the store has refused", async () => {
   const { book, store } = await openBook();
   store.writeLedger = () => Promise.reject(new Error("full"));
@@ -54,6 +77,24 @@ Deno.test("AlertBook forgets the oldest closed alerts with their messages", asyn
   assert.deepEqual(book.deliveries("c0"), []);
   const kept = await store.readLedger("alert-delivery", { limit: 10 });
   assert.deepEqual(kept.map(({ key }) => key), ["msg_a1_opened"]);
+});
+
+Deno.test("AlertBook tells of an alert that opened and ended at once that it is over, too", async () => {
+  const { book } = await openBook();
+  await book.write({ rules: [ruleOf({ webhook })] }, START_NS);
+  const over = { state: "closed", closedNs: START_NS, closedBy: "itself" } as const;
+  await book.write({ alerts: [alertOf({ ...over, endedNs: START_NS + 60n })] }, START_NS);
+  const told = [...book.waiting].map(({ id, body }) => ({ id, ...JSON.parse(body) }));
+  assert.deepEqual(
+    told.map(({ id, type, data }) => [id, type, data.state, data.closedBy]),
+    [
+      ["msg_a1_opened", "alert.opened", "open", null],
+      ["msg_a1_closed", "alert.closed", "closed", "itself"],
+    ],
+  );
+  // Nothing has changed since.
+  await book.write({ alerts: [alertOf({ ...over, eventCount: 2 })] }, START_NS);
+  assert.equal(book.waitingCount, 2);
 });
 
 Deno.test("AlertBook fails a message at once where too many wait", async () => {

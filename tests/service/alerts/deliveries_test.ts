@@ -79,9 +79,11 @@ Deno.test("Dispatcher sends what is due, few at a time, each once", async () => 
   const nowNs = clock.nowNs();
   const waiting = new Map<string, Delivery>();
   const total = SENDING_MAX + 3;
-  for (let i = 0; i < total; i++) waiting.set(`m${i}`, deliveryOf({ id: `m${i}`, dueNs: nowNs }));
-  waiting.set("later", deliveryOf({ id: "later", dueNs: nowNs + 1n }));
-  waiting.set("orphan", deliveryOf({ id: "orphan", ruleId: "none", dueNs: 0n }));
+  const put = (id: string, given: Partial<Delivery>) =>
+    waiting.set(id, deliveryOf({ id, alertId: `alert of ${id}`, ...given }));
+  for (let i = 0; i < total; i++) put(`m${i}`, { dueNs: nowNs });
+  put("later", { dueNs: nowNs + 1n });
+  put("orphan", { ruleId: "none", dueNs: 0n });
   const open: (() => void)[] = [];
   const dispatcher = new Dispatcher({
     clock,
@@ -110,4 +112,37 @@ Deno.test("Dispatcher sends what is due, few at a time, each once", async () => 
   for (const answer of open.splice(0)) answer();
   await dispatcher.settled();
   assert.deepEqual([...waiting.keys()], ["later"]);
+});
+
+Deno.test("Dispatcher sends no message of an alert before those that came before it", async () => {
+  const clock = new ManualClock();
+  const dueNs = clock.nowNs();
+  const waiting = new Map<string, Delivery>();
+  for (const id of ["opened", "closed"]) waiting.set(id, deliveryOf({ id, body: id, dueNs }));
+  const sent: string[] = [];
+  const dispatcher = new Dispatcher({
+    clock,
+    draw: () => 0,
+    ruleOf: () => ruleOf({ webhook: { url: "http://x", secret: SECRET } }),
+    waiting: () => waiting.values(),
+    keep: (delivery) => {
+      if (delivery.state === "waiting") waiting.set(delivery.id, delivery);
+      else waiting.delete(delivery.id);
+      return Promise.resolve();
+    },
+    send: ({ body }) => {
+      sent.push(body);
+      return Promise.resolve(
+        sent.length === 1 ? failed : { status: 200, error: null, retryAfterS: null },
+      );
+    },
+  });
+  for (let turn = 0; turn < 4; turn++) {
+    dispatcher.dispatch();
+    dispatcher.dispatch();
+    await dispatcher.settled();
+    // The first retry comes 2.5 s later.
+    clock.advanceMs(2_000);
+  }
+  assert.deepEqual(sent, ["opened", "opened", "closed"]);
 });

@@ -62,6 +62,10 @@ Deno.test("checkRule() names other members, and keeps to the limits", () => {
   assert.equal(fieldOf({ maxAgeS: 0 }), "maxAgeS");
   const window = { kind: "once", fromNs: 2n, toNs: 2n } as const;
   assert.equal(fieldOf({ maintenance: [window] }), "maintenance[0].to");
+  assert.throws(
+    () => checkRule(ruleOf({ maintenance: [window] })),
+    /to is "1970-01-01T00:00:00.000000002Z", expected a time after/,
+  );
   const daily = {
     kind: "recurring",
     weekdays: [],
