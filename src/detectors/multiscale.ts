@@ -385,6 +385,8 @@ function isKnownChange(
   if (kind === "spectrum") return false;
   if (isEchoed(state, channel)) return true;
   if (kind === "season") return false;
+  // What stands still, stays away or hardly moves is told as that.
+  if (isFaulty(state.faults, channel)) return true;
   const { track, period } = state;
   return track.reason === "variance" && track.channels.includes(channel) &&
     timeS - track.lastOpenedS <= SAME_VARIANCE * period.periodS;

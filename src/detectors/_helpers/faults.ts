@@ -257,8 +257,9 @@ export function tellFault(
     raiseTrack(own.track, surprise, moment.timeS);
     return 0;
   }
-  // A value that stands still hardly moves either.
-  if (kind === "variance" && channels.every((c) => isFaulty(state, c))) return 0;
+  // A value that stands still hardly moves either, nor one whose spread has fallen.
+  const isTelling = (c: number) => isFaulty(state, c) || speaks(state.spread.track, c);
+  if (kind === "variance" && channels.every(isTelling)) return 0;
   if (evidence.isOpen && channels.some((c) => evidence.channels.includes(c))) {
     // What is open looks at what it is of by itself, and a spread that differs is part of it.
     if (kind === "spread") return 0;
@@ -303,11 +304,13 @@ export function endFaults(
   }
 }
 
+function speaks({ isOpen, channels }: EventTrack, channel: number): boolean {
+  return isOpen && channels.includes(channel);
+}
+
 /** True where a fault that is open speaks for this channel. */
 export function isFaulty({ stuck, dropout, variance }: FaultState, channel: number): boolean {
-  return [stuck, dropout, variance].some(({ track }) =>
-    track.isOpen && track.channels.includes(channel)
-  );
+  return [stuck, dropout, variance].some(({ track }) => speaks(track, channel));
 }
 
 /**
@@ -316,8 +319,6 @@ export function isFaulty({ stuck, dropout, variance }: FaultState, channel: numb
  */
 export function isTold(state: FaultState, channel: number, reason: Reason): boolean {
   const isVariance = reason === "variance" &&
-    [state.spectrum, state.spread].some(({ track }) =>
-      track.isOpen && track.channels.includes(channel)
-    );
+    [state.spectrum, state.spread].some(({ track }) => speaks(track, channel));
   return isVariance || isFaulty(state, channel);
 }

@@ -155,6 +155,9 @@ Deno.test("tellFault() tells a changed spread as a variance, unless an alarm is 
   assert.equal(tellFault(state, { ...fault, channels: [1] }, evidence, told(6)), 6);
   assert.deepEqual(events.map(({ reason, channels }) => [reason, channels]), [["variance", [1]]]);
   assert.ok(isTold(state, 1, "variance") && !isTold(state, 1, "spike") && !isFaulty(state, 1));
+  const quiet = { kind: "variance", surprise: 6, channels: [1] } as const;
+  assert.equal(tellFault(state, quiet, initialTrack(), told(7)), 0);
+  assert.equal(events.length, 1, "a spread that has fallen hardly moves either");
 });
 
 Deno.test("isTold() is true of a fault's channels, and of variances while a spectrum is odd", () => {
