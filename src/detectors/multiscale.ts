@@ -401,9 +401,13 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
   const correction = Math.log10(channels.length);
   let flag = 0;
   for (const kind of CHANGES) {
+    let surprise = 0;
+    for (let c = 0; c < channels.length; c++) {
+      surprise = Math.max(surprise, changeOf(kind, evidence[c]!) - correction);
+    }
+    // Hardly any sample shows a change: the rest is for those that do.
+    if (surprise < threshold) continue;
     const surprises = channels.map((_, c) => changeOf(kind, evidence[c]!) - correction);
-    const surprise = Math.max(...surprises);
-    if (!(surprise >= threshold)) continue;
     const odd = [...surprises.keys()].filter((c) => surprises[c]! >= threshold);
     if (kind === "spread") {
       for (const c of odd) {

@@ -354,8 +354,8 @@ export function gatherEvidence(
 /**
  * A value as the channel learns it: at most 100 scales from the middle, or ten times the largest
  * value so far where that is more. Beyond lies a reading that failed (9999, 1e20): learned whole it
- * would be what every later sample is small beside. What is no glitch is let in by its second or
- * third sample. A series that mostly stands still has no scale to tell one by.
+ * would be what every later sample is small beside. What goes on is let in tenfold with each
+ * further sample. A series that mostly stands still has no scale to tell one by.
  */
 function withoutGlitch({ level, base, season, remainderLevel }: ChannelState, x: number): number {
   const middle = base + level.median;
