@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
 import { hasValue, type Segment, validateStreamId } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
+import { withoutMissing } from "../stores/channel_range.ts";
 import type {
   AlarmEvent,
   AppendOptions,
@@ -26,7 +27,7 @@ import { answersFromState, REGRESSED_SAMPLES_MAX } from "../streams/regressed.ts
 import { removeFeedback } from "../streams/feedback_log.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { Heartbeats } from "./heartbeats.ts";
-import { mergeByStream, mergeRows } from "./merge.ts";
+import { mergeByStream, oneRowATime } from "./merge.ts";
 import { channelsOf, type Observations, readObservations } from "./observations.ts";
 import { readRange, type StreamRange } from "./range.ts";
 import {
@@ -380,7 +381,8 @@ export class Service {
   ): Promise<ForecastShape & AnswersShape> {
     const { levels, ...request } = question;
     if (settings.model !== undefined) this.models.require(settings.model);
-    const merged = requireSamples(mergeRows(segment));
+    const merged = oneRowATime(withoutMissing(segment, settings.channels ?? {}));
+    requireValue(merged);
     requireChannels(question.channels, merged.channels);
     const forecast = await this.#engine.forecastOnce(merged, settings, request);
     return { ...forecastShape(forecast, levels), ...answersShape(forecast, levels) };
@@ -388,7 +390,7 @@ export class Service {
 
   /** Scores and flags of samples that are sent along, in time order; nothing is stored. */
   async detectOnce(segment: Segment, settings: Partial<StreamSettings>): Promise<DetectionShape> {
-    const merged = requireSamples(mergeRows(segment));
+    const merged = oneRowATime(segment);
     const result = await this.#engine.detectOnce(merged, { ...settings, detect: true });
     return {
       timestamps: Array.from(result.segment.timestampsNs, formatTimestamp),
@@ -466,9 +468,10 @@ function requireChannels(
   }
 }
 
-function requireSamples(segment: Segment): Segment {
-  if (segment.timestampsNs.length > 0) return segment;
-  throw new InvalidValueError("timestamps", "[]", "at least one sample");
+/** @throws {InvalidValueError} samples without any value, of which there is nothing to tell */
+function requireValue({ values }: Segment): void {
+  if (values.some(hasValue)) return;
+  throw new InvalidValueError("values", "null", "at least one value that is not missing");
 }
 
 /** How forecasts that were issued live came out, by the level of their intervals. */
