@@ -49,7 +49,11 @@ export function mergeRows(segment: Segment): Segment {
   };
 }
 
-/** Adds what row `from` says to row `to`, of the same time. @throws {InvalidValueError} it differs */
+/**
+ * Adds what row `from` says to row `to`, of the same time.
+ *
+ * @throws {InvalidValueError} they differ
+ */
 function joinRow({ channels, timestampsNs, values }: Segment, from: number, to: number): void {
   for (const [c, column] of values.entries()) {
     const [known, given] = [column[to]!, column[from]!];
@@ -67,10 +71,13 @@ function joinRow({ channels, timestampsNs, values }: Segment, from: number, to: 
  * Samples that no store will judge, in time order with one row a time: rows of one time are joined
  * where they agree.
  *
- * @throws {InvalidValueError} a channel has two values at one time; which of them counts is not ours
- *   to choose
+ * @throws {InvalidValueError} no sample, or a channel with two values at one time: which of them
+ *   counts is not ours to choose
  */
 export function oneRowATime(segment: Segment): Segment {
+  if (segment.timestampsNs.length === 0) {
+    throw new InvalidValueError("timestamps", "[]", "at least one sample");
+  }
   const merged = mergeRows(segment);
   if (isStrictlyIncreasing(merged.timestampsNs)) return merged;
   const timestampsNs = merged.timestampsNs.slice();
