@@ -8,7 +8,6 @@ import type {
   AppendOptions,
   AppendResult,
   Store,
-  StreamRecord,
   StreamSettings,
 } from "../stores/store.ts";
 import {
@@ -16,18 +15,17 @@ import {
   COMPONENT_TIMES_MAX,
   type Engine,
   type EngineStats,
-  type ForecastRequest,
 } from "../streams/engine.ts";
 import { Alerts } from "./alerts/alerts.ts";
 import { makeSender, type SendWebhook } from "./alerts/webhook_sender.ts";
 import { type AnswersShape, answersShape } from "./answer_shapes.ts";
 import type { Backtests } from "./backtests.ts";
 import { channelComponentsShape, type ComponentsShape } from "./component_shapes.ts";
-import { answersFromState, REGRESSED_SAMPLES_MAX } from "../streams/regressed.ts";
 import { removeFeedback } from "../streams/feedback_log.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { mergeByStream, oneRowATime } from "./merge.ts";
+import { type ForecastQuestion, requireChannels, streamForecast } from "./forecasts.ts";
 import { channelsOf, type Observations, readObservations } from "./observations.ts";
 import { readRange, type StreamRange } from "./range.ts";
 import {
@@ -81,11 +79,6 @@ export interface IngestOptions extends AppendOptions {
   readonly isAppliedAwaited: boolean;
   /** Values that the protocol left out, for the counters. */
   readonly ignoredCount: number;
-}
-
-/** A forecast as it is asked for: levels in per cent name the intervals of the answer. */
-export interface ForecastQuestion extends ForecastRequest {
-  readonly levels: readonly number[];
 }
 
 /**
@@ -254,26 +247,15 @@ export class Service {
   /** @throws {NotFoundError | InvalidValueError} no such stream, no sample, a time in the past */
   async forecast(id: string, question: ForecastQuestion): Promise<ForecastShape & AnswersShape> {
     const record = await this.#record(id);
-    requireChannels(question.channels, record.channels);
-    const { levels, ...request } = question;
-    const isKept = answersFromState(request.regressors, record.settings);
-    const forecast = isKept
-      ? await this.#engine.forecast(id, request)
-      : await this.#regressed(record, request);
+    const forecast = await streamForecast(
+      { store: this.#store, engine: this.#engine },
+      record,
+      question,
+    );
     return {
-      ...forecastShape(forecast, levels, record.logOffset),
-      ...answersShape(forecast, levels),
+      ...forecastShape(forecast, question.levels, record.logOffset),
+      ...answersShape(forecast, question.levels),
     };
-  }
-
-  /** A forecast with regressors, from the newest samples that are stored. */
-  async #regressed({ id, settings }: StreamRecord, request: ForecastRequest) {
-    const [samples] = await this.#store.readTails([id], REGRESSED_SAMPLES_MAX);
-    if (samples === null || samples === undefined) {
-      throw new InvalidValueError("stream", id, "a stream with a value in it");
-    }
-    // What the state knows of declared covariates is learned from these samples once more.
-    return await this.#engine.forecastOnce(samples, { ...settings, covariates: [] }, request);
   }
 
   /** Forecasts of streams and of their sums that add up; throws as `forecast` does. */
@@ -454,18 +436,6 @@ export interface DetectionShape {
   /** Evidence where an alarm opens, else 0, by sample. */
   flags: number[];
   anomalies: AnomalyShape[];
-}
-
-/** @throws {InvalidValueError} a channel that the stream lacks; the text names those it has */
-function requireChannels(
-  asked: readonly string[] | undefined,
-  known: readonly string[],
-): void {
-  for (const name of asked ?? []) {
-    if (known.includes(name)) continue;
-    const shown = known.slice(0, 20).join(", ");
-    throw new InvalidValueError("channel", name, known.length === 0 ? "a channel" : shown);
-  }
 }
 
 /** @throws {InvalidValueError} samples without any value, of which there is nothing to tell */
