@@ -12,7 +12,7 @@
  * times as fast as those inside lower the factor. Only forecasts that were really issued count,
  * never those of a refit's replay.
  *
- * It starts from what series before this one asked for (docs/models_that_serve.md): of a stream,
+ * It starts from what series before this one asked for (docs/evidence/coverage.md): of a stream,
  * errors to come are larger than those that a fan was fitted to, and more so far out; a committee
  * that is put to the end of a whole context at once needs less.
  */

@@ -7,7 +7,7 @@
  * lead, s the size of the errors there. Where members hardly differ beside what is missed, as on
  * noise, c stays 1 whatever they do; where they differ as much as is missed, the fan follows them.
  * A power of d / u that is the same everywhere makes fans on noise wander
- * (docs/models_that_serve.md). d counts for 4·u at most, and ρ for {@linkcode SHARE_MAX}.
+ * (docs/evidence/fans.md). d counts for 4·u at most, and ρ for {@linkcode SHARE_MAX}.
  */
 import type { PastForecast } from "./calibration.ts";
 

@@ -100,7 +100,7 @@ export type ForecasterModel = Model<ForecasterState> & {
 
 /**
  * Before the first fit the error at a lead is this share of the usual step times lead^0.35, learned
- * from other series (docs/models_that_serve.md): many are no walks, whose errors grow as √lead.
+ * from other series (docs/evidence/coverage.md): many are no walks, whose errors grow as √lead.
  */
 const COLD_SHARE = 0.8;
 const COLD_GROWTH = 0.35;

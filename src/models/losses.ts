@@ -5,7 +5,7 @@
  *   w_i ∝ (s_i / min s)^(−5g),   g = N / (N + 1),   N = discounted origins seen
  *
  * With no past all weights are equal; with much of it a member twice as bad has a 32nd of the
- * weight. The exponent was chosen among 2 to 8 (docs/models_that_serve.md). A network is no
+ * weight. The exponent was chosen among 2 to 8 (docs/evidence/weights.md). A network is no
  * equal of theirs, having learned from other series before: beside the others, whose weights sum to
  * N / (N + 20), it has (s_i / min s)^(−2g), the best of the others being the least; then all sum to
  * 1. What the others know they have from this series alone, and of a short one that is little.

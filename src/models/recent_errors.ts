@@ -7,7 +7,7 @@
  * over standardised errors ε by the age of their targets in slots; ρ is what √|ε| is usually, h the
  * horizon. Errors age with the slots that pass, so that after a gap the factor is 1 again. The
  * root, and the power of 0.2 of the errors' size that it comes to, let no single burst of errors
- * blow the fan up (docs/models_that_serve.md has what it is worth).
+ * blow the fan up (docs/evidence/fans.md has what it is worth).
  */
 export type RecentErrors = {
   /** Discounted sum of √|ε| and of the weights. */

@@ -33,7 +33,7 @@ const FIT_SEASONS = 4;
 
 /**
  * Errors to come beside those of a replay whose forecasts are combined by the weights of its end,
- * which were learned from them (docs/models_that_serve.md).
+ * which were learned from them (docs/evidence/fans.md).
  */
 const HINDSIGHT = 1.05;
 
