@@ -43,8 +43,8 @@ const postRoute = createRoute({
   summary: "Forecasts streams and their sums so that they add up",
   description:
     "Means add up at every time. A stream keeps the widths of its own intervals; a sum " +
-    "that is no stream gets those of its parts' joint draws, whose errors go together as they did " +
-    "in the past.",
+    "that is no stream gets those of joint draws of its parts, whose errors go together as " +
+    "they did in the past.",
   request: { query: query({}) },
   responses: {
     200: jsonAnswer(

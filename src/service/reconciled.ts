@@ -65,7 +65,7 @@ export interface ReconciledShape {
   nodes: Record<string, ReconciledNodeShape>;
 }
 
-/** A node with its own forecast at the quantiles of the question and at {@linkcode SCORE_LEVELS}. */
+/** A node with its own forecast: at the question's quantiles and {@linkcode SCORE_LEVELS}. */
 interface Base {
   readonly record: StreamRecord;
   readonly channel: string;

@@ -142,7 +142,7 @@ export function errorsAt({ values, seasons }: SlotSeries, lead: number): Float64
   return clippedInto(errors, rows.length);
 }
 
-/** In standard deviations of what is left when those beyond {@linkcode ERROR_MAX} are held to it. */
+/** In standard deviations of what is left when none is beyond {@linkcode ERROR_MAX} of them. */
 function clippedInto(errors: Float64Array, count: number): Float64Array {
   for (let round = 0; round < CLIP_ROUNDS; round++) {
     const spread = Math.sqrt(errors.reduce((sum, error) => sum + error * error, 0) / count);
