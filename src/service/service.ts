@@ -2,12 +2,12 @@ import type { Clock } from "../base/clock.ts";
 import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
 import { hasValue, type Segment, validateStreamId } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
+import { withoutMissing } from "../stores/channel_range.ts";
 import type {
   AlarmEvent,
   AppendOptions,
   AppendResult,
   Store,
-  StreamRecord,
   StreamSettings,
 } from "../stores/store.ts";
 import {
@@ -24,7 +24,7 @@ import { channelComponentsShape, type ComponentsShape } from "./component_shapes
 import { removeFeedback } from "../streams/feedback_log.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { Heartbeats } from "./heartbeats.ts";
-import { mergeByStream, mergeRows } from "./merge.ts";
+import { mergeByStream, oneRowATime } from "./merge.ts";
 import { type ForecastQuestion, requireChannels, streamForecast } from "./forecasts.ts";
 import { channelsOf, type Observations, readObservations } from "./observations.ts";
 import { readRange, type StreamRange } from "./range.ts";
@@ -363,7 +363,8 @@ export class Service {
   ): Promise<ForecastShape & AnswersShape> {
     const { levels, ...request } = question;
     if (settings.model !== undefined) this.models.require(settings.model);
-    const merged = requireSamples(mergeRows(segment));
+    const merged = oneRowATime(withoutMissing(segment, settings.channels ?? {}));
+    requireValue(merged);
     requireChannels(question.channels, merged.channels);
     const forecast = await this.#engine.forecastOnce(merged, settings, request);
     return { ...forecastShape(forecast, levels), ...answersShape(forecast, levels) };
@@ -371,7 +372,7 @@ export class Service {
 
   /** Scores and flags of samples that are sent along, in time order; nothing is stored. */
   async detectOnce(segment: Segment, settings: Partial<StreamSettings>): Promise<DetectionShape> {
-    const merged = requireSamples(mergeRows(segment));
+    const merged = oneRowATime(segment);
     const result = await this.#engine.detectOnce(merged, { ...settings, detect: true });
     return {
       timestamps: Array.from(result.segment.timestampsNs, formatTimestamp),
@@ -437,10 +438,10 @@ export interface DetectionShape {
   anomalies: AnomalyShape[];
 }
 
-/** @throws {InvalidValueError} a channel that the stream lacks; the text names those it has */
-function requireSamples(segment: Segment): Segment {
-  if (segment.timestampsNs.length > 0) return segment;
-  throw new InvalidValueError("timestamps", "[]", "at least one sample");
+/** @throws {InvalidValueError} samples without any value, of which there is nothing to tell */
+function requireValue({ values }: Segment): void {
+  if (values.some(hasValue)) return;
+  throw new InvalidValueError("values", "null", "at least one value that is not missing");
 }
 
 /** How forecasts that were issued live came out, by the level of their intervals. */
