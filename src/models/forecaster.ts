@@ -31,6 +31,7 @@ import {
   BUFFER_SAMPLES_MAX,
   emptyBuffer,
   newestSamples,
+  newestTimes,
   pushSample,
   type SampleBuffer,
   sampleTime,
@@ -449,6 +450,7 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
     draws: drawsOf,
     components: ({ ensemble }, timesS, values) =>
       ensemble === null ? null : componentsOf(ensemble, timesS, values),
+    newestTimes: ({ buffer }, count) => newestTimes(buffer, count),
     summary: summaryOf,
     refit(state) {
       state.ensemble = null;
