@@ -20,7 +20,7 @@ import { DeviceWatch } from "../../src/service/devices.ts";
 import { ModelService } from "../../src/service/model_service.ts";
 import type { SendWebhook } from "../../src/service/alerts/webhook_sender.ts";
 import { Service } from "../../src/service/service.ts";
-import { silentLog, Telemetry } from "../../src/service/telemetry.ts";
+import { type Log, silentLog, Telemetry } from "../../src/service/telemetry.ts";
 import type { Segment } from "../../src/signal/segment.ts";
 import { openMemoryStore } from "../../src/stores/mod.ts";
 import type {
@@ -348,6 +348,8 @@ export function openFixture(
   options: AppOptions & {
     readonly folder?: string;
     readonly port?: JobPort;
+    /** Default: one that says nothing. */
+    readonly log?: Log;
     /** Default: webhooks go nowhere. */
     readonly sendWebhook?: SendWebhook;
     /** Default: one in memory, and a clock of its own. */
@@ -375,7 +377,7 @@ export function openFixture(
     backtests: new Backtests({
       ...{ store, models: modelService, port: backtestPort, log: silentLog, clock },
     }),
-    log: silentLog,
+    log: options.log ?? silentLog,
     send: options.sendWebhook ??
       (() => Promise.resolve({ status: null, error: "nowhere", retryAfterS: null })),
   });
