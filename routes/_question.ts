@@ -1,8 +1,9 @@
 import { InvalidValueError } from "../src/base/errors.ts";
 import { parseTimestamp } from "../src/signal/timestamp.ts";
-import type { ForecastQuestion } from "../src/service/service.ts";
+import type { ForecastQuestion } from "../src/service/forecasts.ts";
 import { levelBounds } from "../src/service/shapes.ts";
 import { FORECAST_QUANTILES_MAX, FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
+import type { PastQuestion } from "../src/streams/rewind.ts";
 import { parseDraws, parseRegressors, type RawDraws, type RawRegressors } from "./_answers.ts";
 
 /** Levels of an answer unless told otherwise, in per cent. */
@@ -16,6 +17,8 @@ export interface RawQuestion extends RawDraws, RawRegressors {
   readonly quantiles?: readonly (string | number)[] | undefined;
   readonly channels?: readonly string[] | undefined;
   readonly integers?: boolean | undefined;
+  readonly asOf?: string | number | undefined;
+  readonly without?: readonly string[] | undefined;
 }
 
 function numberIn(
@@ -42,6 +45,15 @@ function parseTimes(times: readonly (string | number)[]): BigInt64Array {
     throw new InvalidValueError(`times[${i}]`, times[i], "a time after the one before");
   }
   return timesNs;
+}
+
+/** What was known; null where it is all that is. */
+function parsePast({ asOf, without = [] }: RawQuestion): PastQuestion | null {
+  if (asOf === undefined && without.length === 0) return null;
+  return {
+    ...(asOf === undefined ? {} : { asOfNs: parseTimestamp(asOf, "ms", "asOf") }),
+    without,
+  };
 }
 
 /**
@@ -72,6 +84,7 @@ export function parseQuestion(raw: RawQuestion): ForecastQuestion {
   const quantiles = new Set([0.5, ...asked, ...levels.flatMap(levelBounds)]);
   const draws = parseDraws(raw);
   const regressors = parseRegressors(raw);
+  const past = parsePast(raw);
   return {
     levels,
     quantiles: Float64Array.from(quantiles).sort(),
@@ -81,5 +94,6 @@ export function parseQuestion(raw: RawQuestion): ForecastQuestion {
     ...(raw.integers === true ? { isWhole: true } : {}),
     ...(draws === null ? {} : { draws }),
     ...(regressors === null ? {} : { regressors }),
+    ...(past === null ? {} : { past }),
   };
 }

@@ -19,10 +19,15 @@ import {
 /** Bytes of a body that asks for a forecast. */
 export const QUESTION_BYTES_MAX = 1024 * 1024;
 
+const TOLD = {
+  asOf: "Forecast as of this time: samples after it are not known yet",
+  without: "Forecast as if these channels had never come",
+} as const;
+
 const getRoute = createRoute({
   method: "get",
   path: "/v1/streams/{id}/forecast",
-  summary: "Forecasts from the stream's present state",
+  summary: "Forecasts from the stream's present state, or from that of a time of the past",
   request: {
     params: streamParams,
     query: query({
@@ -36,6 +41,8 @@ const getRoute = createRoute({
       }),
       quantiles: list.optional().openapi({ example: "0.1,0.5,0.9" }),
       channel: list.optional().openapi({ description: "Only these channels" }),
+      asOf: z.string().optional().openapi({ description: TOLD.asOf, example: "2026-03-01" }),
+      without: list.optional().openapi({ description: TOLD.without }),
       ...drawQuery,
     }),
   },
@@ -51,6 +58,8 @@ const questionSchema = z.strictObject({
   level: z.array(z.number()).optional(),
   quantiles: z.array(z.number()).optional(),
   channel: z.array(z.string()).optional(),
+  asOf: z.union([z.number(), z.string()]).optional().openapi({ description: TOLD.asOf }),
+  without: z.array(z.string()).optional().openapi({ description: TOLD.without }),
   ...drawMembers,
   ...regressorMembers,
 }).openapi("StreamForecastQuestion");
@@ -59,7 +68,7 @@ const postRoute = createRoute({
   hide: true,
   method: "post",
   path: "/v1/streams/{id}/forecast",
-  summary: "Forecasts from the stream's present state; the question is the body, nothing is stored",
+  summary: "The same question as a body; nothing is stored",
   request: { params: streamParams, query: query({}) },
   responses: {
     200: jsonAnswer(answeredForecastSchema, "Median, quantiles and intervals by time"),

@@ -15,6 +15,7 @@ import { type Command, type CommandInput, EXIT_OK, oneOf, UsageError } from "./c
 import { BASELINE, openableNames } from "./evaluate/subject.ts";
 import { openProgress } from "./progress.ts";
 import { RANGE_OPTIONS, rangeOf } from "./range_options.ts";
+import { SEASON_OPTION, seasonsOf } from "./season_option.ts";
 import { CSV_OPTIONS, csvChoice, onlyFile, readSeries } from "./series_file.ts";
 import { formatTable } from "./table.ts";
 
@@ -54,13 +55,13 @@ export const backtestCommand: Command = {
   name: "backtest",
   summary: "Forecast a CSV file from past origins, beside naive forecasts and peers",
   usage: "FILE.csv[.gz] [--horizon N] [--origins K] [--model NAME]… [--lower X] [--upper X] " +
-    "[--html PAGE.html] [--svg FOLDER]",
+    "[--season LENGTH]… [--html PAGE.html] [--svg FOLDER]",
   description:
     "From each of K origins in the last half of the series the next N samples are forecast with\n" +
     "only what was known there: by the committee and its members, by the last value, by the\n" +
     "last season, and by MSTL+ETS and ETS of the npm package @bsull/augurs where it is there.\n" +
     `Ratios below 1 are better than ${BASELINE}. Peers see gaps filled by straight lines, and\n` +
-    "are told the season that was found.",
+    "are told the season that was found, or the shortest that is declared.",
   takesPositionals: true,
   options: {
     ...CSV_OPTIONS,
@@ -72,16 +73,18 @@ export const backtestCommand: Command = {
     origins: { type: "string", value: "K", help: `Origins (default ${ORIGINS_DEFAULT})` },
     model: { type: "string", isMultiple: true, value: "NAME", help: "Model (default: all)" },
     ...RANGE_OPTIONS,
+    ...SEASON_OPTION,
     html: { type: "string", value: "FILE", help: "Write tables and pictures as a page" },
     svg: { type: "string", value: "FOLDER", help: "Write each picture as a file there" },
   },
   async run(input, output) {
     const file = onlyFile(input);
     const models = input.texts("model").map((name) => oneOf("model", name, openableNames()));
+    const seasonsS = seasonsOf(input);
     const segment = await readSeries(file, csvChoice(input), output.note);
     const range = rangeOf(input);
     const bounds = Object.fromEntries(segment.channels.map((name) => [name, range]));
-    const plan = { ...planFrom(segment.timestampsNs.length, input), bounds };
+    const plan = { ...planFrom(segment.timestampsNs.length, input), bounds, seasonsS };
     const subjects = await subjectsOf(models);
     const progress = await openProgress("Backtest", output.isProgressShown);
     const channels = runBacktest(

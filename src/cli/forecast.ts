@@ -19,6 +19,7 @@ import { forecastSeries, type SeriesForecast } from "./forecast_series.ts";
 import { forecastWindows } from "./forecast_windows.ts";
 import { openProgress } from "./progress.ts";
 import { finiteOption, RANGE_OPTIONS, rangeOf } from "./range_options.ts";
+import { SEASON_OPTION, seasonsOf } from "./season_option.ts";
 import { CSV_OPTIONS, csvChoice, onlyFile, readSeries } from "./series_file.ts";
 import { formatDuration, formatNumber, formatTable } from "./table.ts";
 import { JOBS_MAX } from "./work_pool.ts";
@@ -116,6 +117,7 @@ async function forecastFile(input: CommandInput, output: CommandOutput): Promise
   const model = choiceOf(input, "model", modelNames()) ?? DEFAULT_MODEL;
   const horizon = input.wholeNumber("horizon", { least: 1, most: FORECAST_TIMES_MAX }) ??
     HORIZON_DEFAULT;
+  const declaredS = seasonsOf(input);
   const segment = await readSeries(file, csvChoice(input), output.note);
   const { length } = segment.timestampsNs;
   // One sample tells no period, and so no next times.
@@ -125,7 +127,7 @@ async function forecastFile(input: CommandInput, output: CommandOutput): Promise
   const forecasts: Forecasts = {};
   for (const name of segment.channels) {
     forecasts[name] = forecastSeries(segment, name, {
-      ...{ model, horizon, quantiles: QUANTILES, range },
+      ...{ model, horizon, quantiles: QUANTILES, range, seasonsS: declaredS },
       ...(draws === undefined ? {} : { draws }),
     });
   }
@@ -136,7 +138,8 @@ async function forecastFile(input: CommandInput, output: CommandOutput): Promise
   } else if (path === undefined) {
     for (const [name, forecast] of Object.entries(forecasts)) {
       const seasons = forecast.seasonsS.map(formatDuration).join(", ") || "none";
-      output.print(`${name}: ${segment.timestampsNs.length} samples, seasons found: ${seasons}`);
+      const told = `seasons ${declaredS.length > 0 ? "declared" : "found"}: ${seasons}`;
+      output.print(`${name}: ${length} samples, ${told}`);
       output.print(formatTable(HEADER, rowsOf(forecast)));
       for (const line of answerLines(forecast)) output.print(line);
     }
@@ -153,6 +156,12 @@ function choiceOf<T extends string>(
   return given === undefined ? undefined : oneOf(name, given, known);
 }
 
+/** Options that ask about a file; each line of windows says these for itself. */
+const FILE_OPTIONS: readonly string[] = [
+  ...Object.keys({ ...CSV_OPTIONS, ...RANGE_OPTIONS, ...SEASON_OPTION }),
+  ...["horizon", "aggregate", "window", "threshold"],
+];
+
 async function forecastMany(
   windows: string,
   input: CommandInput,
@@ -161,6 +170,8 @@ async function forecastMany(
   const path = input.text("output");
   if (path === undefined) throw new UsageError("--output is missing");
   if (input.positionals.length > 0) throw new UsageError("A file or --windows, not both");
+  const alien = FILE_OPTIONS.find((name) => input.texts(name).length > 0);
+  if (alien !== undefined) throw new UsageError(`--${alien} is of a file, not of --windows`);
   const progress = await openProgress("Forecasting", output.isProgressShown);
   const options = {
     model: choiceOf(input, "model", modelNames()),
@@ -218,6 +229,7 @@ export const forecastCommand: Command = {
       help: "Tell when this value is crossed",
     },
     ...RANGE_OPTIONS,
+    ...SEASON_OPTION,
     output: { type: "string", value: "OUT", help: "File to write (CSV; JSON lines for windows)" },
     windows: { type: "string", value: "IN.jsonl", help: "Forecast each line's context" },
     jobs: { type: "string", value: "N", help: "Windows: Workers side by side" },

@@ -24,6 +24,8 @@ export interface SeriesQuestion {
   readonly draws?: DrawRequest;
   /** Bounds of the values: forecasts stay inside. */
   readonly range?: ChannelRange;
+  /** Lengths of seasons in seconds; default: they are found. */
+  readonly seasonsS?: readonly number[];
 }
 
 /** A forecast of one channel. */
@@ -61,7 +63,7 @@ export function forecastSeries(
     lower: question.range?.lower ?? null,
     upper: question.range?.upper ?? null,
     seed: fnv1a32(`${segment.streamId}/${channel}`),
-    seasonsS: [],
+    seasonsS: [...question.seasonsS ?? []],
   };
   const values = segment.values[segment.channels.indexOf(channel)]!;
   const state = model.stateOfContext(config, timesS(timestampsNs, epochNs), values);

@@ -1,9 +1,11 @@
+import { InvalidValueError } from "../base/errors.ts";
 import {
   concatSegments,
   isStrictlyIncreasing,
   type Segment,
   sortSegment,
 } from "../signal/segment.ts";
+import { formatTimestamp } from "../signal/timestamp.ts";
 
 /** True when row `b` gives no channel that row `a` gives too. */
 function areDisjoint(values: readonly Float64Array[], a: number, b: number): boolean {
@@ -44,6 +46,56 @@ export function mergeRows(segment: Segment): Segment {
     channels,
     timestampsNs: mergedNs.subarray(0, count),
     values: merged.map((column) => column.subarray(0, count)),
+  };
+}
+
+/**
+ * Adds what row `from` says to row `to`, of the same time.
+ *
+ * @throws {InvalidValueError} they differ
+ */
+function joinRow({ channels, timestampsNs, values }: Segment, from: number, to: number): void {
+  for (const [c, column] of values.entries()) {
+    const [known, given] = [column[to]!, column[from]!];
+    if (Number.isNaN(given) || given === known) continue;
+    if (!Number.isNaN(known)) {
+      const time = formatTimestamp(timestampsNs[from]!);
+      const wanted = `one value of "${channels[c]}" at a time; here are ${known} and ${given}`;
+      throw new InvalidValueError("timestamps", time, wanted);
+    }
+    column[to] = given;
+  }
+}
+
+/**
+ * Samples that no store will judge, in time order with one row a time: rows of one time are joined
+ * where they agree.
+ *
+ * @throws {InvalidValueError} no sample, or a channel with two values at one time: which of them
+ *   counts is not ours to choose
+ */
+export function oneRowATime(segment: Segment): Segment {
+  if (segment.timestampsNs.length === 0) {
+    throw new InvalidValueError("timestamps", "[]", "at least one sample");
+  }
+  const merged = mergeRows(segment);
+  if (isStrictlyIncreasing(merged.timestampsNs)) return merged;
+  const timestampsNs = merged.timestampsNs.slice();
+  const values = merged.values.map((column) => column.slice());
+  let last = 0;
+  for (let row = 1; row < timestampsNs.length; row++) {
+    if (timestampsNs[row] === timestampsNs[last]) {
+      joinRow({ ...merged, timestampsNs, values }, row, last);
+      continue;
+    }
+    last++;
+    timestampsNs[last] = timestampsNs[row]!;
+    for (const column of values) column[last] = column[row]!;
+  }
+  return {
+    ...merged,
+    timestampsNs: timestampsNs.subarray(0, last + 1),
+    values: values.map((column) => column.subarray(0, last + 1)),
   };
 }
 

@@ -3,7 +3,7 @@ import { concatSegments, type Segment } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import { withoutMissing } from "../stores/channel_range.ts";
 import type { Store } from "../stores/store.ts";
-import { mergeRows } from "./merge.ts";
+import { oneRowATime } from "./merge.ts";
 import { selectChannels } from "./observations.ts";
 
 /** Samples read at a time. */
@@ -60,7 +60,7 @@ export async function readRange(
 /**
  * The samples of a request that is about one series, in time order, one row a time.
  *
- * @throws {InvalidValueError} none, or samples of several streams
+ * @throws {InvalidValueError} none, samples of several streams, or two values at one time
  */
 export function onlySegment(segments: readonly Segment[]): Segment {
   const [first] = segments;
@@ -69,5 +69,5 @@ export function onlySegment(segments: readonly Segment[]): Segment {
   if (other !== undefined) {
     throw new InvalidValueError("stream", other.streamId, "samples of one stream only");
   }
-  return mergeRows(segments.length === 1 ? first : concatSegments(segments));
+  return oneRowATime(segments.length === 1 ? first : concatSegments(segments));
 }

@@ -2,12 +2,12 @@ import type { Clock } from "../base/clock.ts";
 import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
 import { hasValue, type Segment, validateStreamId } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
+import { withoutMissing } from "../stores/channel_range.ts";
 import type {
   AlarmEvent,
   AppendOptions,
   AppendResult,
   Store,
-  StreamRecord,
   StreamSettings,
 } from "../stores/store.ts";
 import {
@@ -15,18 +15,17 @@ import {
   COMPONENT_TIMES_MAX,
   type Engine,
   type EngineStats,
-  type ForecastRequest,
 } from "../streams/engine.ts";
 import { Alerts } from "./alerts/alerts.ts";
 import { makeSender, type SendWebhook } from "./alerts/webhook_sender.ts";
 import { type AnswersShape, answersShape } from "./answer_shapes.ts";
 import type { Backtests } from "./backtests.ts";
 import { channelComponentsShape, type ComponentsShape } from "./component_shapes.ts";
-import { answersFromState, REGRESSED_SAMPLES_MAX } from "../streams/regressed.ts";
 import { removeFeedback } from "../streams/feedback_log.ts";
 import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { Heartbeats } from "./heartbeats.ts";
-import { mergeByStream, mergeRows } from "./merge.ts";
+import { mergeByStream, oneRowATime } from "./merge.ts";
+import { type ForecastQuestion, requireChannels, streamForecast } from "./forecasts.ts";
 import { channelsOf, type Observations, readObservations } from "./observations.ts";
 import { readRange, type StreamRange } from "./range.ts";
 import {
@@ -80,11 +79,6 @@ export interface IngestOptions extends AppendOptions {
   readonly isAppliedAwaited: boolean;
   /** Values that the protocol left out, for the counters. */
   readonly ignoredCount: number;
-}
-
-/** A forecast as it is asked for: levels in per cent name the intervals of the answer. */
-export interface ForecastQuestion extends ForecastRequest {
-  readonly levels: readonly number[];
 }
 
 /**
@@ -253,26 +247,15 @@ export class Service {
   /** @throws {NotFoundError | InvalidValueError} no such stream, no sample, a time in the past */
   async forecast(id: string, question: ForecastQuestion): Promise<ForecastShape & AnswersShape> {
     const record = await this.#record(id);
-    requireChannels(question.channels, record.channels);
-    const { levels, ...request } = question;
-    const isKept = answersFromState(request.regressors, record.settings);
-    const forecast = isKept
-      ? await this.#engine.forecast(id, request)
-      : await this.#regressed(record, request);
+    const forecast = await streamForecast(
+      { store: this.#store, engine: this.#engine },
+      record,
+      question,
+    );
     return {
-      ...forecastShape(forecast, levels, record.logOffset),
-      ...answersShape(forecast, levels),
+      ...forecastShape(forecast, question.levels, record.logOffset),
+      ...answersShape(forecast, question.levels),
     };
-  }
-
-  /** A forecast with regressors, from the newest samples that are stored. */
-  async #regressed({ id, settings }: StreamRecord, request: ForecastRequest) {
-    const [samples] = await this.#store.readTails([id], REGRESSED_SAMPLES_MAX);
-    if (samples === null || samples === undefined) {
-      throw new InvalidValueError("stream", id, "a stream with a value in it");
-    }
-    // What the state knows of declared covariates is learned from these samples once more.
-    return await this.#engine.forecastOnce(samples, { ...settings, covariates: [] }, request);
   }
 
   /** Forecasts of streams and of their sums that add up; throws as `forecast` does. */
@@ -380,7 +363,8 @@ export class Service {
   ): Promise<ForecastShape & AnswersShape> {
     const { levels, ...request } = question;
     if (settings.model !== undefined) this.models.require(settings.model);
-    const merged = requireSamples(mergeRows(segment));
+    const merged = oneRowATime(withoutMissing(segment, settings.channels ?? {}));
+    requireValue(merged);
     requireChannels(question.channels, merged.channels);
     const forecast = await this.#engine.forecastOnce(merged, settings, request);
     return { ...forecastShape(forecast, levels), ...answersShape(forecast, levels) };
@@ -388,7 +372,7 @@ export class Service {
 
   /** Scores and flags of samples that are sent along, in time order; nothing is stored. */
   async detectOnce(segment: Segment, settings: Partial<StreamSettings>): Promise<DetectionShape> {
-    const merged = requireSamples(mergeRows(segment));
+    const merged = oneRowATime(segment);
     const result = await this.#engine.detectOnce(merged, { ...settings, detect: true });
     return {
       timestamps: Array.from(result.segment.timestampsNs, formatTimestamp),
@@ -454,21 +438,10 @@ export interface DetectionShape {
   anomalies: AnomalyShape[];
 }
 
-/** @throws {InvalidValueError} a channel that the stream lacks; the text names those it has */
-function requireChannels(
-  asked: readonly string[] | undefined,
-  known: readonly string[],
-): void {
-  for (const name of asked ?? []) {
-    if (known.includes(name)) continue;
-    const shown = known.slice(0, 20).join(", ");
-    throw new InvalidValueError("channel", name, known.length === 0 ? "a channel" : shown);
-  }
-}
-
-function requireSamples(segment: Segment): Segment {
-  if (segment.timestampsNs.length > 0) return segment;
-  throw new InvalidValueError("timestamps", "[]", "at least one sample");
+/** @throws {InvalidValueError} samples without any value, of which there is nothing to tell */
+function requireValue({ values }: Segment): void {
+  if (values.some(hasValue)) return;
+  throw new InvalidValueError("values", "null", "at least one value that is not missing");
 }
 
 /** How forecasts that were issued live came out, by the level of their intervals. */

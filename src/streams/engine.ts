@@ -3,6 +3,7 @@ import type { ModelSummary, PastComponents } from "../models/model.ts";
 import type { Segment } from "../signal/segment.ts";
 import type { ChannelAnswers, DrawRequest } from "./answers.ts";
 import type { Feedback } from "./feedback.ts";
+import type { PastQuestion } from "./rewind.ts";
 import type {
   AlarmEnd,
   AlarmEvent,
@@ -204,6 +205,16 @@ export interface Engine {
 
   /** @throws {InvalidValueError} a time not after the origin, no sample yet, a horizon too far */
   forecast(id: string, request: ForecastRequest): Promise<ForecastResult>;
+
+  /**
+   * What `forecast` would have told at a time of the past, or without some of the channels: from a
+   * state of its own that the log is replayed into.
+   *
+   * @throws {InvalidValueError} as `forecast`; no sample was known at that time
+   * @throws {LimitError} REWIND_VALUES_MAX
+   * @throws {OverloadError} REWINDS_MAX are being answered, or it took longer than READ_WAIT_MS_MAX
+   */
+  forecastAsOf(id: string, past: PastQuestion, request: ForecastRequest): Promise<ForecastResult>;
 
   /**
    * What samples of the past were made of, gaps filled.

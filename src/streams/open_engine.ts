@@ -29,8 +29,9 @@ import {
   type StreamSummary,
 } from "./engine.ts";
 import type { Feedback } from "./feedback.ts";
+import { type PastQuestion, Rewinds } from "./rewind.ts";
 import type { PartsOf } from "./shard.ts";
-import { LocalShardPort, type ShardPort, WorkerShardPort } from "./shard_port.ts";
+import { openPorts, type ShardPort } from "./shard_port.ts";
 import { isCommitDue, STATE_CACHE_BYTES_MAX, STATE_CACHE_COUNT_MAX } from "./snapshots.ts";
 import { poolCoverage } from "./summary.ts";
 import { Track } from "./track.ts";
@@ -56,6 +57,7 @@ export interface EngineOptions {
   readonly tickMs?: number;
   readonly queueValuesMax?: number;
   readonly readWaitMsMax?: number;
+  readonly rewindsMax?: number;
   readonly stateCacheBytesMax?: number | undefined;
   readonly stateCacheCountMax?: number;
 }
@@ -94,6 +96,7 @@ export class StreamEngine implements Engine {
   #catchingUp: Promise<void> | null = null;
   /** Samples between log and state at the start, of the streams that are yet to be caught up. */
   readonly #behind = new Map<string, number>();
+  readonly #rewinds: Rewinds;
   #detectionCount = 0;
   #isClosing = false;
 
@@ -101,6 +104,7 @@ export class StreamEngine implements Engine {
     this.#options = options;
     this.#store = options.store;
     this.#clock = options.clock;
+    this.#rewinds = new Rewinds(options.store, options.rewindsMax);
     this.#models = new Map(options.models);
     this.#ports = openPorts(options, (index) => this.#forgetShard(index));
     this.#advancer = new Advancer(options.store, options.clock, {
@@ -229,7 +233,7 @@ export class StreamEngine implements Engine {
       return await read(track);
     });
     try {
-      return await this.#inTime(work, id);
+      return await this.#inTime(work, `The state of "${id}" is behind its log`);
     } catch (error) {
       await this.#requireUnchanged(record);
       throw error;
@@ -249,12 +253,11 @@ export class StreamEngine implements Engine {
     throw new OverloadError(`Stream "${id}" was deleted and made anew meanwhile`, 1);
   }
 
-  async #inTime<T>(work: Promise<T>, id: string): Promise<T> {
+  async #inTime<T>(work: Promise<T>, reason: string): Promise<T> {
     const waitMs = this.#options.readWaitMsMax ?? READ_WAIT_MS_MAX;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
-      const error = new OverloadError(`The state of "${id}" is behind its log`, 5);
-      timer = setTimeout(() => reject(error), waitMs);
+      timer = setTimeout(() => reject(new OverloadError(reason, 5)), waitMs);
     });
     try {
       return await Promise.race([work, late]);
@@ -295,6 +298,25 @@ export class StreamEngine implements Engine {
 
   forecast(id: string, request: ForecastRequest): Promise<ForecastResult> {
     return this.#consistent(id, (track) => track.port.call("forecast", { streamId: id, request }));
+  }
+
+  async forecastAsOf(
+    id: string,
+    past: PastQuestion,
+    request: ForecastRequest,
+  ): Promise<ForecastResult> {
+    const record = await this.#store.getStream(id);
+    if (record === null) throw new NotFoundError("stream", id);
+    const stop = new AbortController();
+    const work = this.#rewinds.forecast(this.#calmPort(), record, past, request, stop.signal);
+    try {
+      return await this.#inTime(work, `The past of "${id}" is not replayed yet`);
+    } catch (error) {
+      await this.#requireUnchanged(record);
+      throw error;
+    } finally {
+      stop.abort();
+    }
   }
 
   components(id: string, samples: Segment): Promise<ComponentsResult> {
@@ -473,15 +495,4 @@ export class StreamEngine implements Engine {
 /** @throws {LimitError} more than work without a stream may have */
 function checkOnce(limitName: string, limit: number, given: number): void {
   if (given > limit) throw new LimitError(limitName, limit, given, "samples");
-}
-
-function openPorts(options: EngineOptions, onRestart: (index: number) => void): ShardPort[] {
-  if (options.parts !== undefined) return [new LocalShardPort(options.parts)];
-  // A core is left to the thread that takes requests in, the store's and the collector's: with a
-  // thread a core the threads take turns, and all kinds of requests but young streams' lose.
-  const count = options.workers ?? navigator.hardwareConcurrency - 1;
-  return Array.from(
-    { length: Math.max(1, count) },
-    (_, index) => new WorkerShardPort(`driftline-states-${index}`, () => onRestart(index)),
-  );
 }

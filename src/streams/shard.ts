@@ -81,6 +81,24 @@ export interface DetectArgument {
   readonly isLast: boolean;
 }
 
+/** A part of the replay of a stream's past, beside its state: it begins, goes on, or is asked. */
+export interface RewindArgument {
+  /** Tells replays apart that run side by side. */
+  readonly key: number;
+  readonly start?: Omit<LoadArgument, "createdNs">;
+  /** Said before the samples. */
+  readonly feedback?: readonly Feedback[];
+  readonly segment?: Segment | null;
+  readonly request?: ForecastRequest;
+}
+
+/** What a replay tells after each part. */
+export interface RewindAnswer {
+  readonly feedbackCount: number;
+  /** Null where nothing was asked. */
+  readonly forecast: ForecastResult | null;
+}
+
 /** What is stored of a stream, with what is told of its forecasts in `/metrics`. */
 export interface ShardCommit extends Commit {
   readonly coverage: Coverage;
@@ -133,6 +151,8 @@ export class Shard {
   readonly #residents = new Map<string, Resident>();
   /** Detections without a stream that wait for their next part. */
   readonly #detections = new Map<number, { processor: StreamProcessor; opened: OpenedAlarm[] }>();
+  /** Replays of the past that wait for their next part. */
+  readonly #rewinds = new Map<number, StreamProcessor>();
 
   constructor(parts: PartsOf) {
     this.#parts = parts;
@@ -274,6 +294,25 @@ export class Shard {
     }
     processor.absorbContext(given.segment);
     return processor.forecast(request);
+  }
+
+  /** One part of a replay of the past, whose state is apart from that of the stream. */
+  rewind({ key, start, feedback = [], segment = null, request }: RewindArgument): RewindAnswer {
+    if (start !== undefined) {
+      const begun = this.#processor(start.streamId, start.settings);
+      if (start.snapshot !== null) begun.restore(start.snapshot);
+      this.#rewinds.set(key, begun);
+    }
+    const processor = this.#rewinds.get(key);
+    if (processor === undefined) throw new TypeError(`Replay ${key} is not open`);
+    for (const said of feedback) processor.takeFeedback(said);
+    if (segment !== null) processor.absorb(segment);
+    const forecast = request === undefined ? null : processor.forecast(request);
+    return { feedbackCount: processor.feedbackCount, forecast };
+  }
+
+  endRewind({ key }: { readonly key: number }): void {
+    this.#rewinds.delete(key);
   }
 
   /** One part of a detection without a stream; the last one proves all alarms. */

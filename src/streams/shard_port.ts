@@ -25,6 +25,8 @@ export type ShardMethod =
   | "forecast"
   | "components"
   | "drop"
+  | "rewind"
+  | "endRewind"
   | "forecastOnce"
   | "detectOnce"
   | "ping";
@@ -51,6 +53,8 @@ export function shardMethods(shard: Shard): RemoteMethods & Record<ShardMethod, 
     forecast: (argument: Parameters<Shard["forecast"]>[0]) => shard.forecast(argument),
     components: (argument: Parameters<Shard["components"]>[0]) => shard.components(argument),
     drop: (argument: Parameters<Shard["drop"]>[0]) => shard.drop(argument),
+    rewind: (argument: Parameters<Shard["rewind"]>[0]) => shard.rewind(argument),
+    endRewind: (argument: Parameters<Shard["endRewind"]>[0]) => shard.endRewind(argument),
     forecastOnce: (argument: Parameters<Shard["forecastOnce"]>[0]) => shard.forecastOnce(argument),
     detectOnce: (argument: Parameters<Shard["detectOnce"]>[0]) => shard.detectOnce(argument),
   };
@@ -145,4 +149,23 @@ export class WorkerShardPort implements ShardPort {
     this.#worker.terminate();
     this.#port.fail(new Error("The engine is closed"));
   }
+}
+
+/**
+ * The shards of an engine, a thread each; with `parts` one in this thread.
+ *
+ * @param onRestart  told of a shard that lost all that it held
+ */
+export function openPorts(
+  { parts, workers }: { readonly parts?: PartsOf; readonly workers?: number | undefined },
+  onRestart: (index: number) => void,
+): ShardPort[] {
+  if (parts !== undefined) return [new LocalShardPort(parts)];
+  // A core is left to the thread that takes requests in, the store's and the collector's: with a
+  // thread a core the threads take turns, and all kinds of requests but young streams' lose.
+  const count = workers ?? navigator.hardwareConcurrency - 1;
+  return Array.from(
+    { length: Math.max(1, count) },
+    (_, index) => new WorkerShardPort(`driftline-states-${index}`, () => onRestart(index)),
+  );
 }

@@ -43,6 +43,23 @@ Deno.test("backtest shows models beside naive forecasts and peers", async () => 
   });
 });
 
+Deno.test("backtest tells the seasons that are declared to models and peers", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/in.csv`;
+    await Deno.writeTextFile(path, hourlyCsv(120));
+    const asked = [path, "--horizon", "6", "--origins", "2", "--column", "wave", "--json"];
+    const errors = async (...more: string[]) => {
+      const ran = await run(backtestCommand, ...asked, "--model", "mean", ...more);
+      assert.equal(ran.code, 0, ran.error);
+      const { forecasters } = JSON.parse(ran.out).channels[0];
+      return forecasters.find(({ name }: { name: string }) => name === "seasonal-naive").mae;
+    };
+    assert.ok(await errors() < 1e-3, "the day is found, and the wave has no noise");
+    assert.ok(await errors("--season", "6h") > 1, "six hours are no season of it");
+    assert.equal((await run(backtestCommand, path, "--season", "day")).code, 2);
+  });
+});
+
 Deno.test("backtest prints a table a channel, and says what it cannot do", async () => {
   await withFolder(async (folder) => {
     const path = `${folder}/in.csv`;

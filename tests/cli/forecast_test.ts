@@ -51,6 +51,28 @@ Deno.test("forecast keeps its values within --lower and --upper", async () => {
   });
 });
 
+Deno.test("forecast is told seasons, and takes none of its file's options with --windows", async () => {
+  await withSeries(async (path, folder) => {
+    const asked = [path, "--horizon", "2", "--column", "wave", "--model", "seasonal_naive"];
+    const declared = await run(forecastCommand, ...asked, "--season", "6h", "--json");
+    assert.equal(declared.code, 0, declared.error);
+    const { seasons, forecast } = JSON.parse(declared.out).channels.wave;
+    assert.deepEqual(seasons, [21_600]);
+    // Six hours before the first time that is forecast; a day before, where the day is found.
+    const wave = (hour: number) => 10 + 5 * Math.sin((2 * Math.PI * hour) / 24);
+    assert.ok(Math.abs(forecast[0].quantiles["0.5"] - wave(114)) < 1e-3);
+    const found = JSON.parse((await run(forecastCommand, ...asked, "--json")).out).channels.wave;
+    assert.ok(Math.abs(found.forecast[0].quantiles["0.5"] - wave(96)) < 1e-3);
+    assert.match((await run(forecastCommand, ...asked)).out, /120 samples, seasons found: 1 d/);
+    const table = await run(forecastCommand, ...asked, "--season", "6h");
+    assert.match(table.out, /120 samples, seasons declared: 6 h/);
+    const windows = ["--windows", `${folder}/w.jsonl`, "--output", `${folder}/o.jsonl`];
+    const both = await run(forecastCommand, ...windows, "--season", "6h");
+    assert.equal(both.code, 2);
+    assert.match(both.error, /--season is of a file, not of --windows/);
+  });
+});
+
 Deno.test("forecast prints a table for people and writes CSV", async () => {
   await withSeries(async (path, folder) => {
     const table = await run(forecastCommand, path, "--horizon", "2", "--model", "seasonal_naive");

@@ -43,6 +43,7 @@ import type {
   StreamSettings,
 } from "../../src/stores/store.ts";
 import type { Feedback } from "../../src/streams/feedback.ts";
+import { newestUntil, type PastQuestion } from "../../src/streams/rewind.ts";
 import { HeldBacktestPort } from "../service/_backtests.ts";
 import { BASE, makeJobs, testContext } from "../service/_tuning.ts";
 
@@ -146,6 +147,18 @@ export class LastValueEngine implements Engine {
     const [tail] = await this.#store.readTails([id], 1);
     if (tail === null || tail === undefined) throw new InvalidValueError("id", id, "a sample");
     return forecastOf(tail, request);
+  }
+
+  async forecastAsOf(
+    id: string,
+    past: PastQuestion,
+    request: ForecastRequest,
+  ): Promise<ForecastResult> {
+    const record = await this.#store.getStream(id);
+    if (record === null) throw new NotFoundError("stream", id);
+    const newest = await newestUntil(this.#store, record, past, 1);
+    if (newest === null) throw new InvalidValueError("id", id, "a sample");
+    return forecastOf(newest, request);
   }
 
   /** The value is the signal, and 5 where there is none. */

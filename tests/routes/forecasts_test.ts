@@ -61,6 +61,11 @@ const BAD: readonly [string, number, string][] = [
   ["quantiles=", 400, "quantiles"],
   ["channel=z", 422, "channel"],
   ["horizons=3", 400, "horizons"],
+  ["asOf=soon", 422, "asOf"],
+  ["asOf=1969-12-31", 422, "asOf"],
+  ["without=z", 422, "without"],
+  ["without=x,y", 422, "without"],
+  ["without=x&channel=x", 422, "without"],
   ["paths=-1", 400, "paths"],
   ["paths=1001", 413, "paths"],
   ["paths=2&horizon=5000", 413, "horizon"],
@@ -83,6 +88,36 @@ for (const [question, status, field] of BAD) {
     assert.equal(answer.body.field, field);
   });
 }
+
+Deno.test("GET forecast as of a time knows what had come, POST the same", async () => {
+  const { send } = await withStream();
+  const first = await send("GET", `${PATH}?asOf=1970-01-01T00:00:59Z&horizon=1&channel=x`);
+  assert.equal(first.status, 200, JSON.stringify(first.body));
+  assert.equal(first.body.origin, "1970-01-01T00:00:00Z");
+  assert.equal(first.body.forecast[0].median, 9);
+  const question = { asOf: 59_999, horizon: 1, channel: ["x"] };
+  assert.deepEqual((await send("POST", PATH, question)).body, first.body);
+  const now = await send("GET", `${PATH}?asOf=2030-01-01&horizon=1&channel=x`);
+  assert.equal(now.body.forecast[0].median, 10);
+});
+
+Deno.test("GET forecast without a channel does not know it", async () => {
+  const { send } = await withStream();
+  const { body } = await send("GET", `${PATH}?without=y&horizon=1`);
+  assert.deepEqual(Object.keys(body.channels), ["x"]);
+  const told = { without: ["y"], horizon: 1, covariates: { y: [3] } };
+  const refused = await send("POST", PATH, told);
+  assert.deepEqual([refused.status, refused.body.field], [422, "without"]);
+});
+
+Deno.test("POST forecast with what is told besides reads the samples known by then", async () => {
+  const { send, engine } = await withStream();
+  const told = { asOf: 59_999, horizon: 1, calendar: {} };
+  const { status, body } = await send("POST", PATH, told);
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.equal(body.origin, "1970-01-01T00:00:00Z");
+  assert.notEqual(engine.onceSettings, null);
+});
 
 Deno.test("GET forecast of no stream is a 404, of an empty one a 422", async () => {
   const { send } = openFixture();

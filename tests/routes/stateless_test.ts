@@ -40,6 +40,22 @@ Deno.test("POST /v1/forecast hands on the bounds of the channels that are sent",
   assert.deepEqual(engine.onceSettings, { channels: ranges });
 });
 
+Deno.test("POST /v1/forecast takes a time twice where its values agree or are missing", async () => {
+  const { send } = openFixture();
+  const once = { timestamps: [0, 60_000], channels: { a: [1, 2], b: [3, 4] }, horizon: 1 };
+  const twice = {
+    ...{ timestamps: [0, 60_000, 60_000, 0], horizon: 1 },
+    channels: { a: [1, 2, -9, 1], b: [3, null, 4, null] },
+    ranges: { a: { missing: [-9] } },
+  };
+  const [first, second] = [
+    await send("POST", "/v1/forecast", once),
+    await send("POST", "/v1/forecast", twice),
+  ];
+  assert.equal(second.status, 200, JSON.stringify(second.body));
+  assert.deepEqual(second.body.channels, first.body.channels);
+});
+
 Deno.test("POST /v1/detect scores each sample and names the alarms", async () => {
   const { send } = openFixture();
   const { status, body } = await send("POST", "/v1/detect", {
@@ -67,6 +83,15 @@ const BAD: readonly [string, unknown, number, string | undefined][] = [
   ["/v1/forecast", { ...SAMPLES, colour: 1 }, 400, "colour"],
   ["/v1/forecast", { ...SAMPLES, id: "a" }, 422, "id"],
   ["/v1/forecast", { horizon: 2 }, 400, undefined],
+  ["/v1/forecast", { timestamps: [0, 1, 1], values: [1, 2, 3] }, 422, "timestamps"],
+  ["/v1/detect", { timestamps: [0, 1, 1], values: [1, 2, 3] }, 422, "timestamps"],
+  ["/v1/forecast", { timestamps: [0, 1], values: [null, null] }, 422, "values"],
+  [
+    "/v1/forecast",
+    { ...SAMPLES, values: [-9, -9, -9], ranges: { value: { missing: [-9] } } },
+    422,
+    "values",
+  ],
   ["/v1/forecast", '{"timestamps":[1],"horizon":2,"values":[1e999]}', 400, "values[0]"],
   ["/v1/forecast", '{"timestamps":[1],"values":[1],"horizon":2,}', 400, undefined],
   ["/v1/forecast", "nonsense", 400, undefined],

@@ -36,6 +36,8 @@ Deno.test("onlySegment() merges the rows of one series, and refuses two", () => 
     values: [Float64Array.of(Number(time))],
   });
   assert.deepEqual([...onlySegment([piece("s", 2n), piece("s", 1n)]).timestampsNs], [1n, 2n]);
+  const other = { ...piece("s", 2n), values: [Float64Array.of(-77)] };
+  assert.throws(() => onlySegment([piece("s", 2n), other]), /one value of ".+" at a time/);
   assert.throws(() => onlySegment([]), InvalidValueError);
   assert.throws(() => onlySegment([piece("s", 1n), piece("t", 2n)]), InvalidValueError);
 });

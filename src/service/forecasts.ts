@@ -1,0 +1,89 @@
+import { InvalidValueError } from "../base/errors.ts";
+import type { Store, StreamRecord } from "../stores/store.ts";
+import type { Engine, ForecastRequest, ForecastResult } from "../streams/engine.ts";
+import { answersFromState, REGRESSED_SAMPLES_MAX } from "../streams/regressed.ts";
+import { newestUntil, type PastQuestion } from "../streams/rewind.ts";
+
+/** A forecast as it is asked for: levels in per cent name the intervals of the answer. */
+export interface ForecastQuestion extends ForecastRequest {
+  readonly levels: readonly number[];
+  /** What was known, where it is not all that is. */
+  readonly past?: PastQuestion;
+}
+
+/** What forecasts of stored streams are made from. */
+export interface ForecastParts {
+  readonly store: Store;
+  readonly engine: Engine;
+}
+
+/**
+ * The forecast of a stored stream: from its state, from that of the past, or from its newest
+ * samples where more is told than the state knows to take.
+ *
+ * @throws {InvalidValueError} no such channel, no sample, a time that is not after the origin
+ * @throws {OverloadError} as the engine's
+ */
+export function streamForecast(
+  parts: ForecastParts,
+  record: StreamRecord,
+  question: ForecastQuestion,
+): Promise<ForecastResult> {
+  const { levels: _, past, ...request } = question;
+  requireChannels(request.channels, record.channels);
+  if (past !== undefined) checkPast(past, record.channels, request);
+  if (!answersFromState(request.regressors, record.settings)) {
+    return regressed(parts, record, request, past);
+  }
+  return past === undefined
+    ? parts.engine.forecast(record.id, request)
+    : parts.engine.forecastAsOf(record.id, past, request);
+}
+
+/** A forecast with regressors, from the newest samples that are stored, or were by then. */
+async function regressed(
+  { store, engine }: ForecastParts,
+  record: StreamRecord,
+  request: ForecastRequest,
+  past: PastQuestion | undefined,
+): Promise<ForecastResult> {
+  const { id, settings } = record;
+  const samples = past === undefined
+    ? (await store.readTails([id], REGRESSED_SAMPLES_MAX))[0]
+    : await newestUntil(store, record, past, REGRESSED_SAMPLES_MAX);
+  if (samples === null || samples === undefined) {
+    throw new InvalidValueError("stream", id, "a stream with a value in it");
+  }
+  // What the state knows of declared covariates is learned from these samples once more.
+  return await engine.forecastOnce(samples, { ...settings, covariates: [] }, request);
+}
+
+/** @throws {InvalidValueError} a channel that the stream does not have */
+export function requireChannels(
+  asked: readonly string[] | undefined,
+  known: readonly string[],
+): void {
+  for (const name of asked ?? []) {
+    if (known.includes(name)) continue;
+    const shown = known.slice(0, 20).join(", ");
+    throw new InvalidValueError("channel", name, known.length === 0 ? "a channel" : shown);
+  }
+}
+
+/** @throws {InvalidValueError} no such channel is left out, all are, or one that is asked about */
+function checkPast(
+  { without }: PastQuestion,
+  known: readonly string[],
+  { channels = [], regressors }: ForecastRequest,
+): void {
+  const used = [...channels, ...Object.keys(regressors?.covariates ?? {})];
+  for (const name of without) {
+    const rest = known.filter((other) => !without.includes(other));
+    const shown = known.slice(0, 20).join(", ");
+    if (!known.includes(name)) throw new InvalidValueError("without", name, `one of ${shown}`);
+    if (rest.length === 0) throw new InvalidValueError("without", name, "not all channels");
+    if (used.includes(name)) {
+      throw new InvalidValueError("without", name, "a channel that is not asked about");
+    }
+  }
+}
