@@ -15,7 +15,19 @@ import {
   roundInto,
 } from "../../src/streams/answers.ts";
 import { Backtests } from "../../src/service/backtests.ts";
-import type { RegressionAnswer, RegressorRequest } from "../../src/streams/regressed.ts";
+import type {
+  Applied,
+  ComponentsResult,
+  DetectResult,
+  Engine,
+  EngineStats,
+  ForecastRequest,
+  ForecastResult,
+  RegressionAnswer,
+  RegressorRequest,
+  StreamState,
+  StreamSummary,
+} from "../../src/streams/engine.ts";
 import { DeviceWatch } from "../../src/service/devices.ts";
 import { ModelService } from "../../src/service/model_service.ts";
 import type { SendWebhook } from "../../src/service/alerts/webhook_sender.ts";
@@ -30,17 +42,6 @@ import type {
   StreamRecord,
   StreamSettings,
 } from "../../src/stores/store.ts";
-import type {
-  Applied,
-  ComponentsResult,
-  DetectResult,
-  Engine,
-  EngineStats,
-  ForecastRequest,
-  ForecastResult,
-  StreamState,
-  StreamSummary,
-} from "../../src/streams/engine.ts";
 import type { Feedback } from "../../src/streams/feedback.ts";
 import { newestUntil, type PastQuestion } from "../../src/streams/rewind.ts";
 import { HeldBacktestPort } from "../service/_backtests.ts";

@@ -120,12 +120,27 @@ export function readObservations(
   });
 }
 
+/** What a forecast of one channel may leave out of what is known today. */
+export interface KnownThen {
+  /** Samples after this time; null = none. */
+  readonly asOfMs: number | null;
+  /** A channel; empty = none. */
+  readonly without: string;
+}
+
 /** Median, 80 % and 95 % intervals of one channel. */
-export function readForecast(id: string, channel: string, horizon: number): Promise<ForecastShape> {
+export function readForecast(
+  id: string,
+  channel: string,
+  horizon: number,
+  { asOfMs, without }: KnownThen,
+): Promise<ForecastShape> {
   return read(`${base(id)}/forecast`, {
     channel,
     horizon: String(horizon),
     level: "80,95",
+    ...(asOfMs === null ? {} : { asOf: new Date(asOfMs).toISOString() }),
+    ...(without === "" ? {} : { without }),
   });
 }
 

@@ -37,6 +37,8 @@ export class HistoryChart {
   #view = EMPTY;
   /** Time of the sample or forecast that the arrow keys have reached. */
   #cursorMs: number | null = null;
+  /** A sample was clicked on, or Enter pressed on it. */
+  onPick: (timeMs: number) => void = () => {};
   /** What was read by the arrow keys. */
   onRead: (text: string) => void = () => {};
 
@@ -82,6 +84,7 @@ export class HistoryChart {
       label: (item) => this.#lines(item.parsed.x!),
     };
     // One label tells everything of its time, so only the first item of a tooltip speaks.
+    options.onClick = ({ x }) => this.#pick(this.#chart?.scales["x"]?.getValueForPixel(x ?? NaN));
     options.plugins!.tooltip!.filter = (_item, index) => index === 0;
     this.#chart = new Chart<"line">(this.#canvas, {
       type: "line",
@@ -192,7 +195,16 @@ export class HistoryChart {
     ].sort((a, b) => a.x - b.x);
   }
 
+  /** Tells of the sample nearest to a time; beyond the last one there is none. */
+  #pick(timeMs: number | undefined): void {
+    const { history } = this.#view;
+    const last = history.at(-1);
+    if (timeMs === undefined || last === undefined || timeMs > last.x) return;
+    this.onPick(history[nearest(history, timeMs)]!.x);
+  }
+
   #onKey(event: KeyboardEvent): void {
+    if (event.key === "Enter" && this.#cursorMs !== null) return this.#pick(this.#cursorMs);
     const places = this.#places();
     if (places.length === 0) return;
     const last = this.#view.history.at(-1)?.x ?? 0;

@@ -24,11 +24,13 @@ export function showTiles(
   options: {
     readonly lastValue: number | null;
     readonly forecast: ForecastShape | null;
+    /** Whether the forecast is not that of all that is known now. */
+    readonly isThen: boolean;
     readonly alarmCount: string;
     readonly timeOf: TimeOf;
   },
 ): void {
-  const { lastValue, forecast, alarmCount, timeOf } = options;
+  const { lastValue, forecast, isThen, alarmCount, timeOf } = options;
   const unit = stream.labels["unit"];
   const own = stream.perChannel[channel];
   const next = forecast?.channels[channel]?.[0];
@@ -42,7 +44,7 @@ export function showTiles(
       last === null ? null : timeOf(Date.parse(last)),
     ),
     tile(
-      "Next value",
+      isThen ? "Next value, then" : "Next value",
       formatQuantity(next?.median, unit),
       next === undefined ? null : `80 %: ${formatRange(next.intervals["80"])}`,
     ),

@@ -5,6 +5,7 @@ import {
   type AnomalyShape,
   ApiError,
   eventsUrl,
+  type KnownThen,
   readAnswers,
   readComponents,
   type RevisionShape,
@@ -18,7 +19,7 @@ import { InnovationsChart } from "./innovations_chart.ts";
 import { EventFeed } from "./live.ts";
 import { clearNotice, showLive, showNotice, showRefusal } from "./notice.ts";
 import { showAnomalies, showForecast, showModel, showProof, showTiles } from "./panels.ts";
-import { StreamView } from "./stream_view.ts";
+import { KNOWN_NOW, StreamView } from "./stream_view.ts";
 import { bindZone, chosenZone } from "./zone.ts";
 
 /** Live samples are drawn at most this often. */
@@ -37,6 +38,7 @@ const innovationsChart = new InnovationsChart(
   byId<HTMLCanvasElement>("innovations"),
   chartParts,
 );
+historyChart.onPick = (timeMs) => void forecastOf({ ...view.known, asOfMs: timeMs });
 historyChart.onRead = (text) => byId("reading").textContent = text;
 
 function draw(): void {
@@ -59,6 +61,7 @@ function drawText(): void {
   showTiles(stream, channel, {
     lastValue,
     forecast,
+    isThen: view.isReplayed,
     alarmCount: formatCount(anomalies.length),
     timeOf,
   });
@@ -82,6 +85,12 @@ function drawControls(): void {
     ...ranges.map(({ label }) => el("option", { value: label }, label)),
   );
   rangeSelect.value = range?.label ?? "";
+  const without = byId<HTMLSelectElement>("without");
+  without.replaceChildren(
+    ...["", ...view.optional].map((name) => el("option", { value: name }, name || "nothing")),
+  );
+  without.value = view.known.without;
+  byId("without-label").hidden = view.optional.length === 0;
   const horizon = byId<HTMLInputElement>("horizon");
   // What the reader is typing is left alone.
   if (document.activeElement !== horizon) horizon.value = String(view.horizon);
@@ -186,7 +195,7 @@ async function refresh(): Promise<void> {
   try {
     await Promise.all([
       view.loadStream(),
-      loadForecast(),
+      ...(view.isReplayed ? [] : [loadForecast()]),
       ...(view.isCrowded ? [view.loadHistory()] : []),
     ]);
     draw();
@@ -224,6 +233,32 @@ async function takeApart(): Promise<void> {
   });
 }
 
+/** Shows what would be said if only so much were known, over what came. */
+async function forecastOf(known: KnownThen): Promise<void> {
+  const last = Date.parse(view.stream?.lastTimestamp ?? "");
+  const { asOfMs, without } = known;
+  view.known = asOfMs !== null && asOfMs >= last ? { ...known, asOfMs: null } : known;
+  await tell("then", async () => {
+    try {
+      await inTurn(() => view.loadForecast());
+    } catch (error) {
+      view.known = KNOWN_NOW;
+      throw error;
+    } finally {
+      drawControls();
+    }
+    draw();
+    drawText();
+    if (!view.isReplayed) return THEN;
+    const parts = [
+      ...(view.known.asOfMs === null ? [] : [`as of ${timeOf(view.known.asOfMs)}`]),
+      ...(without === "" ? [] : [`without ${without}`]),
+    ];
+    return `What is said ${parts.join(" and ")}, over what came.`;
+  });
+  byId("now").hidden = !view.isReplayed;
+}
+
 /** Does what a button asks for; says in a note what came of it, or why nothing did. */
 async function tell(note: string, act: () => Promise<string | null>): Promise<void> {
   try {
@@ -236,12 +271,16 @@ async function tell(note: string, act: () => Promise<string | null>): Promise<vo
 }
 
 /** What the notes say before anything is asked. */
-const NOTES = ["answers-note", "components-note"].map((id) => [id, byId(id).textContent] as const);
+const NOTES = ["answers-note", "components-note", "then"].map((id) =>
+  [id, byId(id).textContent] as const
+);
+const THEN = byId("then").textContent;
 
 /** Answers of another channel are none of this one's. */
 function forgetAnswers(): void {
   byId("answers").hidden = true;
   byId("components").replaceChildren();
+  byId("now").hidden = true;
   for (const [id, text] of NOTES) byId(id).textContent = text;
 }
 
@@ -303,6 +342,10 @@ byId("horizon").addEventListener("change", ({ target }) => {
   view.horizon = field.valueAsNumber;
   void loadAll();
 });
+byId("without").addEventListener("change", ({ target }) => {
+  void forecastOf({ ...view.known, without: (target as HTMLSelectElement).value });
+});
+byId("now").addEventListener("click", () => void forecastOf(KNOWN_NOW));
 byId("ask").addEventListener("click", () => void ask());
 byId("threshold").addEventListener("keydown", ({ key }) => {
   if (key === "Enter") void ask();

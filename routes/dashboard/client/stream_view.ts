@@ -3,6 +3,7 @@
 import {
   type AnomalyShape,
   type ForecastShape,
+  type KnownThen,
   readAnomalies,
   readForecast,
   readInnovations,
@@ -34,6 +35,9 @@ const INNOVATIONS_MAX = 400;
 /** Future times shown unless the reader asks for others: the fan must not dwarf the past. */
 const HORIZON_SHOWN_MAX = 96;
 
+/** All that is known today. */
+export const KNOWN_NOW: KnownThen = { asOfMs: null, without: "" };
+
 export class StreamView {
   readonly id: string;
   stream: StreamStateShape | undefined;
@@ -42,6 +46,8 @@ export class StreamView {
   ranges: readonly Range[] = [];
   horizon = 0;
   forecast: ForecastShape | null = null;
+  /** What the forecast does not know: it is of the past, or of fewer channels. */
+  known: KnownThen = KNOWN_NOW;
   anomalies: readonly AnomalyShape[] = [];
   innovations: Innovation[] = [];
   #history: Point[] = [];
@@ -60,6 +66,17 @@ export class StreamView {
 
   get originMs(): number | null {
     return this.forecast === null ? null : Date.parse(this.forecast.origin);
+  }
+
+  /** Whether new samples change nothing in the forecast. */
+  get isReplayed(): boolean {
+    return this.known.asOfMs !== null || this.known.without !== "";
+  }
+
+  /** Covariates that the forecast of this channel may do without. */
+  get optional(): readonly string[] {
+    const { covariates = [] } = this.stream ?? {};
+    return covariates.includes(this.channel) ? [] : covariates;
   }
 
   get lastValue(): number | null {
@@ -120,6 +137,7 @@ export class StreamView {
     this.innovations = [];
     this.#history = [];
     this.forecast = null;
+    this.known = KNOWN_NOW;
   }
 
   async loadHistory(): Promise<void> {
@@ -137,7 +155,7 @@ export class StreamView {
   }
 
   async loadForecast(): Promise<void> {
-    this.forecast = await readForecast(this.id, this.channel, this.horizon);
+    this.forecast = await readForecast(this.id, this.channel, this.horizon, this.known);
   }
 
   /** Takes a sample that came live: the newest point, and how wrong its prediction was. */

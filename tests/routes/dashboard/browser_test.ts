@@ -155,6 +155,28 @@ const STEPS: readonly (readonly [name: string, run: () => Promise<void>])[] = [
     assert.ok(await inkShare("#innovations") > 0.01);
     await page.locator("#forecast-origin", { hasText: "18 Jan 2024, 11:00" }).waitFor();
   }],
+  ["what was forecast then is drawn over what came", async () => {
+    const origin = await page.locator("#forecast-origin").innerText();
+    await page.locator("#history").focus();
+    await page.keyboard.press("Home");
+    for (let i = 0; i < 15; i++) await page.keyboard.press("PageDown");
+    await page.keyboard.press("Enter");
+    await page.locator("#then", { hasText: "What is said as of" }).waitFor();
+    const reading = (await page.locator("#reading").textContent())!;
+    const then = await page.locator("#forecast-origin").innerText();
+    assert.notEqual(then, origin);
+    await page.locator("#tiles", { hasText: "Next value, then" }).waitFor();
+    assert.ok(then.includes(reading.split(", ").slice(0, 2).join(", ")), `${then}, not ${reading}`);
+    await page.locator("#now").click();
+    await page.locator("#then", { hasText: "Click a sample" }).waitFor();
+    assert.equal(await page.locator("#forecast-origin").innerText(), origin);
+    assert.equal(await page.locator("#now").isVisible(), false);
+    // A press of the mouse does the same.
+    const box = (await page.locator("#history").boundingBox())!;
+    await page.mouse.click(box.x + box.width * 0.6, box.y + box.height / 2);
+    await page.locator("#now").click();
+    assert.equal(await page.locator("#without").isVisible(), false);
+  }],
   ["totals, crossings and components are there for the asking", async () => {
     await page.locator("#threshold").fill("1000000");
     await page.locator("#threshold").press("Enter");
@@ -190,7 +212,7 @@ const STEPS: readonly (readonly [name: string, run: () => Promise<void>])[] = [
   }],
   ["a stream without samples waits for its first, and channels can be chosen", async () => {
     await page.setViewportSize({ width: 1280, height: 900 });
-    await client.configure("pair", { horizon: 4 });
+    await client.configure("pair", { horizon: 4, covariates: ["inside"] });
     await page.goto(`${running.url}/stream?id=pair`);
     await page.locator('.notice[data-kind="empty"]', { hasText: "No samples yet" }).waitFor();
     await page.locator('#live[data-state="open"]').waitFor();
@@ -207,6 +229,11 @@ const STEPS: readonly (readonly [name: string, run: () => Promise<void>])[] = [
     await page.locator('#history[aria-label^="outside: "]').waitFor();
     // Tiles follow the picture; the last value is the other channel's.
     await page.locator("#tiles dd").first().filter({ hasText: /^0\.\d/ }).waitFor();
+    await page.locator("#without").selectOption("inside");
+    await page.locator("#then", { hasText: "without inside" }).waitFor();
+    await page.locator("#now").click();
+    await page.locator("#then", { hasText: "Click a sample" }).waitFor();
+    assert.equal(await page.locator("#without").inputValue(), "");
     assert.equal(await page.locator(".notice").count(), 0);
   }],
   ["the page of the models shows what serves, and jobs with their loss", async () => {
