@@ -32,13 +32,19 @@ const questionSchema = z.strictObject({
   quantiles: z.array(z.number()).optional(),
 }).openapi("ReconcileQuestion");
 
+const pointSchema = forecastPointSchema
+  .extend({ mean: numberOrNull.openapi({ description: "Those of parts add up to their sum's" }) })
+  .openapi("ReconciledPoint");
+
 const postRoute = createRoute({
   hide: true,
   method: "post",
   path: "/v1/reconcile",
   summary: "Forecasts streams and their sums so that they add up",
-  description: "Medians add up at every time. A stream keeps the widths of its own intervals; a " +
-    "sum that is no stream gets those of parts whose errors are independent.",
+  description:
+    "Means add up at every time. A stream keeps the widths of its own intervals; a sum " +
+    "that is no stream gets those of joint draws of its parts, whose errors go together as " +
+    "they did in the past.",
   request: { query: query({}) },
   responses: {
     200: jsonAnswer(
@@ -48,8 +54,8 @@ const postRoute = createRoute({
           z.string(),
           z.object({
             isStream: z.boolean(),
-            base: z.array(numberOrNull).nullable().openapi({ description: "Medians before" }),
-            forecast: z.array(forecastPointSchema),
+            base: z.array(numberOrNull).nullable().openapi({ description: "Means before" }),
+            forecast: z.array(pointSchema),
             provenance: z.union([provenanceSchema, z.null()]),
           }),
         ),

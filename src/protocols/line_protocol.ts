@@ -10,7 +10,7 @@ import { readTimestamp, type TimestampParts } from "../signal/timestamp.ts";
 import { parseNumber } from "./_helpers/number_bytes.ts";
 import { type RecordPlace, RecordSplitter } from "./_helpers/record_splitter.ts";
 import { seriesName } from "./_helpers/series_name.ts";
-import { checkChannel, NameCache, quoteBytes } from "./_helpers/text.ts";
+import { checkChannel, NameCache, quoteBytes, wantedTimestamp } from "./_helpers/text.ts";
 import type { DecodeOptions, Protocol } from "./protocol.ts";
 
 const NAME = "line_protocol";
@@ -247,9 +247,8 @@ class LineReader {
     const precision = this.#options.precision ?? "ns";
     if (!readTimestamp(this.#bytes, start, end, precision, this.#parts)) {
       const shown = quoteBytes(this.#bytes, start, end);
-      const message = `Timestamp is ${shown}, expected an integer of ${precision} between the ` +
-        "years 1678 and 2261";
-      this.#fail(message, "timestamp");
+      const wanted = wantedTimestamp(this.#bytes, start, end, precision);
+      this.#fail(`Timestamp is ${shown}, expected ${wanted}`, "timestamp");
     }
   }
 
@@ -276,6 +275,7 @@ export const lineProtocol: Protocol = {
   mediaTypes: ["text/plain", "application/vnd.influx.line-protocol"],
   fileEndings: ["lp", "line"],
   cut: "lines",
+  precision: "ns",
   open(options) {
     const reader = new LineReader(options);
     const splitter = new RecordSplitter("line-protocol", reader.onRecord);

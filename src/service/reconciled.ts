@@ -1,6 +1,6 @@
 import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
 import type { Store, StreamRecord } from "../stores/store.ts";
-import type { Engine, ForecastResult } from "../streams/engine.ts";
+import { type Engine, FORECAST_QUANTILES_MAX, type ForecastResult } from "../streams/engine.ts";
 import {
   type Hierarchy,
   readHierarchy,
@@ -8,6 +8,8 @@ import {
   type Reconciliation,
   sumUp,
 } from "./hierarchy.ts";
+import { addDraws, drawnQuantile, drawScores, momentsOf, SCORE_LEVELS } from "./part_draws.ts";
+import { errorCorrelations, sharedLead, sharedPasts } from "./shared_errors.ts";
 import {
   type ForecastPointShape,
   forecastShape,
@@ -17,6 +19,16 @@ import {
 
 /** Values of one reconciliation: streams · times. */
 export const RECONCILED_VALUES_MAX = 50_000;
+
+/** Quantiles of one reconciliation: beside them a forecast is asked for its whole distribution. */
+export const RECONCILED_QUANTILES_MAX = FORECAST_QUANTILES_MAX - SCORE_LEVELS.length;
+
+/** Joint draws of the parts of sums: fewer where many values are asked for. */
+const [DRAWS_MIN, DRAWS_MAX] = [400, 2_000];
+const DRAWN_VALUES_MAX = 10_000_000;
+
+/** Of the draws: the same states give the same answer. */
+const SEED = 0;
 
 /** What is asked of forecasts that add up. */
 export interface ReconciledQuestion {
@@ -31,13 +43,19 @@ export interface ReconciledQuestion {
   readonly channel?: string | undefined;
 }
 
+/** One time of a node's forecast. */
+export interface ReconciledPointShape extends ForecastPointShape {
+  /** Mean of its distribution: that of a sum is the sum of its parts' means. */
+  mean: number | null;
+}
+
 /** One node's forecast. */
 export interface ReconciledNodeShape {
   /** Whether it is a stream with a forecast of its own. */
   isStream: boolean;
-  /** Its own medians before; null where it has none. */
+  /** Its own means before; null where it has none. */
   base: (number | null)[] | null;
-  forecast: ForecastPointShape[];
+  forecast: ReconciledPointShape[];
   provenance: ProvenanceShape | null;
 }
 
@@ -47,14 +65,16 @@ export interface ReconciledShape {
   nodes: Record<string, ReconciledNodeShape>;
 }
 
-const LOW = 0.1;
-const HIGH = 0.9;
-
-/** A node with its own forecast at the quantiles of the question, and 0.1, 0.5 and 0.9. */
+/** A node with its own forecast: at the question's quantiles and {@linkcode SCORE_LEVELS}. */
 interface Base {
   readonly record: StreamRecord;
   readonly channel: string;
   readonly forecast: ForecastResult;
+  /** At {@linkcode SCORE_LEVELS}.                                              [time, level] */
+  readonly levels: Float64Array;
+  /** Means and variances.                                                            [time] */
+  readonly means: Float64Array;
+  readonly variances: Float64Array;
 }
 
 async function recordsOf(
@@ -76,15 +96,52 @@ function channelOf(record: StreamRecord, asked: string | undefined): string {
   throw new InvalidValueError("channel", channel ?? "", `one of stream "${record.id}"`);
 }
 
+function checkSize(question: ReconciledQuestion, streams: number, times: number): void {
+  if (streams * times > RECONCILED_VALUES_MAX) {
+    throw new LimitError(
+      "RECONCILED_VALUES_MAX",
+      RECONCILED_VALUES_MAX,
+      streams * times,
+      "horizon",
+    );
+  }
+  const quantiles = question.quantiles.length;
+  if (quantiles <= RECONCILED_QUANTILES_MAX) return;
+  const name = "RECONCILED_QUANTILES_MAX";
+  throw new LimitError(name, RECONCILED_QUANTILES_MAX, quantiles, "quantiles");
+}
+
+function baseOf(record: StreamRecord, channel: string, forecast: ForecastResult): Base {
+  const { quantiles, timesNs } = forecast;
+  const columns = SCORE_LEVELS.map((level) => quantiles.indexOf(level));
+  const values = forecast.values[channel]!;
+  const width = SCORE_LEVELS.length;
+  const levels = Float64Array.from(
+    { length: timesNs.length * width },
+    (_, at) => values[Math.floor(at / width) * quantiles.length + columns[at % width]!]!,
+  );
+  const moments = Array.from(
+    timesNs,
+    (_, t) => momentsOf(levels.subarray(t * width, (t + 1) * width)),
+  );
+  return {
+    ...{ record, channel, forecast, levels },
+    means: Float64Array.from(moments, ({ mean }) => mean),
+    variances: Float64Array.from(moments, ({ variance }) => variance),
+  };
+}
+
 /** Forecasts of all streams at the same times: those after the newest sample of any of them. */
 async function basesOf(
   engine: Engine,
   records: ReadonlyMap<string, StreamRecord>,
-  { horizon, timesNs, quantiles, channel }: ReconciledQuestion,
+  question: ReconciledQuestion,
 ): Promise<Map<string, Base>> {
+  const { horizon, timesNs, quantiles, channel } = question;
   const all = [...records.values()];
+  checkSize(question, all.length, timesNs?.length ?? horizon ?? 1);
   const newest = all.reduce((a, b) => (b.lastNs ?? 0n) > (a.lastNs ?? 0n) ? b : a);
-  const asked = Float64Array.from(new Set([LOW, 0.5, HIGH, ...quantiles])).sort();
+  const asked = Float64Array.from(new Set([...SCORE_LEVELS, ...quantiles])).sort();
   const ask = (record: StreamRecord, times: { horizon?: number; timesNs?: BigInt64Array }) =>
     engine.forecast(record.id, {
       ...times,
@@ -95,14 +152,11 @@ async function basesOf(
     ...(horizon === undefined ? {} : { horizon }),
     ...(timesNs === undefined ? {} : { timesNs }),
   });
-  const count = first.timesNs.length * all.length;
-  if (count > RECONCILED_VALUES_MAX) {
-    throw new LimitError("RECONCILED_VALUES_MAX", RECONCILED_VALUES_MAX, count, "horizon");
-  }
+  checkSize(question, all.length, first.timesNs.length);
   const bases = new Map<string, Base>();
   for (const record of all) {
     const forecast = record === newest ? first : await ask(record, { timesNs: first.timesNs });
-    bases.set(record.id, { record, channel: channelOf(record, channel), forecast });
+    bases.set(record.id, baseOf(record, channelOf(record, channel), forecast));
   }
   return bases;
 }
@@ -140,24 +194,23 @@ function reachOf(
   return reach;
 }
 
-/** Points of all nodes that add up; parts stay within the bounds of their channels. */
-function pointsOf(
+/** Means of all nodes that add up; parts stay within the bounds of their channels. */
+function meansOf(
   hierarchy: Hierarchy,
   bases: ReadonlyMap<string, Base>,
   times: number,
   method: Reconciliation,
 ): Float64Array {
   const { nodes, bottoms } = hierarchy;
-  const points = new Float64Array(nodes.length * times).fill(NaN);
+  const means = new Float64Array(nodes.length * times).fill(NaN);
   const variances = new Float64Array(nodes.length).fill(1);
   nodes.forEach((name, i) => {
     const base = bases.get(name);
     if (base === undefined) return;
-    points.set(columnOf(base, 0.5), i * times);
-    const [low, high] = [columnOf(base, LOW), columnOf(base, HIGH)];
-    variances[i] = high.reduce((sum, value, t) => sum + (value - low[t]!) ** 2, 0) / times;
+    means.set(base.means, i * times);
+    variances[i] = base.variances.reduce((sum, variance) => sum + variance / times, 0);
   });
-  const own = reconcile(hierarchy, points, variances, method);
+  const own = reconcile(hierarchy, means, variances, method);
   bottoms.forEach((name, b) => {
     const { lower, upper } = boundsOf(bases.get(name)!);
     for (let t = b * times; t < (b + 1) * times; t++) {
@@ -167,30 +220,74 @@ function pointsOf(
   return sumUp(hierarchy, own);
 }
 
+/** Quantiles of nodes, as distances from their means. */
+interface Spreads {
+  /** [time, quantile] */
+  of(node: number): Float64Array;
+}
+
+/** A stream keeps its own. */
+function ownSpread(base: Base, quantiles: Float64Array): Float64Array {
+  const width = quantiles.length;
+  const columns = Array.from(quantiles, (quantile) => columnOf(base, quantile));
+  return Float64Array.from({ length: base.means.length * width }, (_, at) => {
+    const t = Math.floor(at / width);
+    return columns[at % width]![t]! - base.means[t]!;
+  });
+}
+
 /**
- * Distances of a quantile from the median: a stream's own; of another sum those of its parts, whose
- * errors are taken to be independent.                                                    [time]
+ * A sum that is no stream has those of its parts' joint draws, which go together as their errors
+ * did in the past.
  */
-function widthOf(
-  hierarchy: Hierarchy,
+async function spreadsOf(
+  { store, engine }: { readonly store: Store; readonly engine: Engine },
+  { nodes, bottoms, summing }: Hierarchy,
   bases: ReadonlyMap<string, Base>,
-  node: number,
-  quantile: number,
-): Float64Array {
-  const own = (base: Base) => {
-    const median = columnOf(base, 0.5);
-    return columnOf(base, quantile).map((value, t) => value - median[t]!);
+  quantiles: Float64Array,
+): Promise<Spreads> {
+  const parts = bottoms.map((name) => bases.get(name)!);
+  const [{ forecast: { timesNs } }] = parts as [Base];
+  const sums = nodes.filter((name) => !bases.has(name)).length;
+  const wanted = Math.floor(DRAWN_VALUES_MAX / Math.max(1, sums * timesNs.length));
+  const count = 2 * (Math.min(DRAWS_MAX, Math.max(DRAWS_MIN, wanted)) >> 1);
+  const pasts = sums === 0 ? null : await sharedPasts({ store, engine }, parts);
+  const scores = new Map<number, Float64Array>();
+  const scoresAt = (timeNs: bigint): Float64Array => {
+    const lead = sharedLead(pasts!, timeNs);
+    let drawn = scores.get(lead);
+    if (drawn === undefined) {
+      const correlations = errorCorrelations(pasts!.series, lead);
+      drawn = drawScores(correlations, parts.length, count, SEED);
+      scores.set(lead, drawn);
+    }
+    return drawn;
   };
-  const base = bases.get(hierarchy.nodes[node]!);
-  if (base !== undefined) return own(base);
-  const { bottoms, summing } = hierarchy;
-  const parts = bottoms.map((name, b) =>
-    [summing[node * bottoms.length + b]!, own(bases.get(name)!)] as const
-  );
-  return parts[0]![1].map((_, t) =>
-    Math.sign(quantile - 0.5) *
-    Math.sqrt(parts.reduce((sum, [count, width]) => sum + (count * width[t]!) ** 2, 0))
-  );
+  const drawn = (node: number): Float64Array => {
+    const out = new Float64Array(timesNs.length * quantiles.length);
+    timesNs.forEach((timeNs, t) => {
+      const draws = new Float64Array(count);
+      const joint = scoresAt(timeNs);
+      parts.forEach(({ levels }, p) => {
+        const times = summing[node * parts.length + p]!;
+        if (times === 0) return;
+        const own = levels.subarray(t * SCORE_LEVELS.length, (t + 1) * SCORE_LEVELS.length);
+        addDraws(draws, own, joint.subarray(p * count, (p + 1) * count), times);
+      });
+      const mean = draws.reduce((sum, draw) => sum + draw / count, 0);
+      draws.sort();
+      quantiles.forEach((quantile, q) => {
+        out[t * quantiles.length + q] = drawnQuantile(draws, quantile) - mean;
+      });
+    });
+    return out;
+  };
+  return {
+    of(node) {
+      const base = bases.get(nodes[node]!);
+      return base === undefined ? drawn(node) : ownSpread(base, quantiles);
+    },
+  };
 }
 
 /**
@@ -200,28 +297,24 @@ function widthOf(
  * @throws {InvalidValueError | LimitError} the sums or the question cannot be
  */
 export async function reconciledForecasts(
-  { store, engine }: { readonly store: Store; readonly engine: Engine },
+  parts: { readonly store: Store; readonly engine: Engine },
   question: ReconciledQuestion,
 ): Promise<ReconciledShape> {
   const hierarchy = readHierarchy(question.sums);
-  const records = await recordsOf(store, hierarchy);
-  const bases = await basesOf(engine, records, question);
+  const records = await recordsOf(parts.store, hierarchy);
+  const bases = await basesOf(parts.engine, records, question);
   const [any] = bases.values();
   const { timesNs } = any!.forecast;
   const times = timesNs.length;
-  const points = pointsOf(hierarchy, bases, times, question.method);
+  const means = meansOf(hierarchy, bases, times, question.method);
   const width = question.quantiles.length;
+  const spreads = await spreadsOf(parts, hierarchy, bases, question.quantiles);
   const nodes: Record<string, ReconciledNodeShape> = {};
   hierarchy.nodes.forEach((name, i) => {
-    const values = new Float64Array(times * width);
     const { lower, upper } = reachOf(hierarchy, bases, i);
-    question.quantiles.forEach((quantile, q) => {
-      const distances = widthOf(hierarchy, bases, i, quantile);
-      for (let t = 0; t < times; t++) {
-        const value = points[i * times + t]! + distances[t]!;
-        values[t * width + q] = Math.min(upper, Math.max(lower, value));
-      }
-    });
+    const values = spreads.of(i).map((distance, at) =>
+      Math.min(upper, Math.max(lower, means[i * times + Math.floor(at / width)]! + distance))
+    );
     const base = bases.get(name);
     const { forecast, provenance } = forecastShape(
       {
@@ -235,8 +328,11 @@ export async function reconciledForecasts(
     );
     nodes[name] = {
       isStream: base !== undefined,
-      base: base === undefined ? null : Array.from(columnOf(base, 0.5), numberShape),
-      forecast,
+      base: base === undefined ? null : Array.from(base.means, numberShape),
+      forecast: forecast.map((point, t) => ({
+        ...point,
+        mean: numberShape(means[i * times + t]!),
+      })),
       provenance: base === undefined ? null : provenance,
     };
   });

@@ -24,6 +24,7 @@ import {
   FORECAST_TIMES_MAX,
   type ForecastRequest,
   type ForecastResult,
+  type RegressionAnswer,
   type StreamState,
   type StreamSummary,
 } from "./engine.ts";
@@ -38,7 +39,6 @@ import {
 } from "./feedback.ts";
 import { checkQuantiles, checkTimes } from "./forecast_request.ts";
 import { type ChannelChange, type Cut, cutsOf } from "./cuts.ts";
-import type { RegressionAnswer } from "./regressed.ts";
 import {
   type ChannelState,
   emptyEnvelope,

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { LimitError, NotFoundError } from "../../src/base/errors.ts";
-import { RECONCILED_VALUES_MAX, type ReconciledQuestion } from "../../src/service/reconciled.ts";
+import { nextNormal, seedRandom } from "../../src/base/random.ts";
+import {
+  RECONCILED_QUANTILES_MAX,
+  RECONCILED_VALUES_MAX,
+  type ReconciledQuestion,
+} from "../../src/service/reconciled.ts";
 import { openFixture } from "../routes/_fixture.ts";
 
 /** Streams of one value each: the fixture's engine forecasts the last one, ± k · (q − ½). */
@@ -23,13 +28,19 @@ const QUESTION: ReconciledQuestion = {
   levels: [95],
 };
 
+const near = (a: number, b: number) => assert.ok(Math.abs(a - b) < 1e-9, `${a} beside ${b}`);
+
 Deno.test("reconciledForecasts() adds up at every time, and keeps each stream's widths", async () => {
   const { service } = await withStreams({ t: 12, a: 4, b: 5 });
   const { nodes } = await service.reconcile(QUESTION);
-  const medians = (name: string) => nodes[name]!.forecast.map(({ median }) => median!);
-  assert.deepEqual(medians("a"), [5, 5]);
-  assert.deepEqual(medians("t"), [11, 11]);
-  assert.deepEqual(nodes.t!.base, [12, 12]);
+  for (const t of [0, 1]) {
+    // Of symmetric distributions the medians are the means.
+    for (const [name, value] of [["a", 5], ["b", 6], ["t", 11]] as const) {
+      near(nodes[name]!.forecast[t]!.mean!, value);
+      near(nodes[name]!.forecast[t]!.median!, value);
+    }
+    near(nodes.t!.base![t]!, 12);
+  }
   const { intervals } = nodes.t!.forecast[1]!;
   const [low, high] = intervals["95"]! as [number, number];
   assert.ok(Math.abs(low - (11 - 2 * 0.475)) < 1e-9 && Math.abs(high - (11 + 2 * 0.475)) < 1e-9);
@@ -41,18 +52,65 @@ Deno.test("reconciledForecasts() gives a sum that is no stream independent parts
   const { nodes } = await service.reconcile({ ...QUESTION, method: "mint-diagonal" });
   const { isStream, base, provenance, forecast } = nodes.t!;
   assert.deepEqual([isStream, base, provenance], [false, null, null]);
-  assert.equal(forecast[0]!.median, 9);
+  near(forecast[0]!.mean!, 9);
+  near(forecast[0]!.median!, 9);
   const [low, high] = forecast[0]!.intervals["95"]! as [number, number];
-  assert.ok(Math.abs(high - low - 2 * 0.475 * Math.SQRT2) < 1e-9);
+  // The sum of two values even over 1 has a triangle's distribution.
+  assert.ok(Math.abs(high - low - 2 * (1 - Math.sqrt(0.05))) < 0.05, String(high - low));
+});
+
+/** Streams of noise whose parts are `share` of one noise that all have, with a sign each. */
+async function withNoise(share: number, signs: readonly number[]) {
+  const fixture = openFixture();
+  const random = seedRandom(7);
+  const common = Array.from({ length: 300 }, () => nextNormal(random));
+  for (const [i, sign] of signs.entries()) {
+    await fixture.send("POST", `/v1/streams/s${i}/observations`, {
+      timestamps: common.map((_, t) => t * 60_000),
+      values: common.map((c) =>
+        sign * Math.sqrt(share) * c + Math.sqrt(1 - share) * nextNormal(random)
+      ),
+    });
+  }
+  const sums = new Map([["t", signs.map((_, i) => `s${i}`)]]);
+  const { nodes } = await fixture.service.reconcile({ ...QUESTION, sums });
+  const [low, high] = nodes.t!.forecast[0]!.intervals["95"]! as [number, number];
+  const own = nodes.s0!.forecast[0]!.intervals["95"]! as [number, number];
+  return (high - low) / (own[1] - own[0]);
+}
+
+Deno.test("reconciledForecasts() widens a sum where its parts err to one side together", async () => {
+  const alone = await withNoise(0, [1, 1, 1, 1]);
+  const together = await withNoise(0.95, [1, 1, 1, 1]);
+  const apart = await withNoise(0.95, [1, -1, 1, -1]);
+  assert.ok(alone > 1.9 && alone < 2.4, `independent: ${alone}`);
+  assert.ok(together > 3.6 && together < 4.1, `together: ${together}`);
+  assert.ok(apart < 1, `against each other: ${apart}`);
+});
+
+Deno.test("reconciledForecasts() gives the same answer to the same question", async () => {
+  const { service } = await withStreams({ a: 4, b: 5 });
+  assert.deepEqual(await service.reconcile(QUESTION), await service.reconcile(QUESTION));
+});
+
+Deno.test("reconciledForecasts() refuses more quantiles than it can ask for", async () => {
+  const { service } = await withStreams({ a: 4, b: 5 });
+  const of = (count: number) => Float64Array.from({ length: count }, (_, q) => (q + 1) / 1000);
+  await service.reconcile({ ...QUESTION, quantiles: of(RECONCILED_QUANTILES_MAX) });
+  await assert.rejects(
+    service.reconcile({ ...QUESTION, quantiles: of(RECONCILED_QUANTILES_MAX + 1) }),
+    (error: unknown) =>
+      error instanceof LimitError && error.limitName === "RECONCILED_QUANTILES_MAX",
+  );
 });
 
 Deno.test("reconciledForecasts() keeps parts within their bounds, and still adds up", async () => {
   const { service, send } = await withStreams({ t: 0, a: 4, b: 5 });
   await send("PUT", "/v1/streams/a", { channels: { value: { lower: 2 } } });
   const { nodes } = await service.reconcile(QUESTION);
-  const median = (name: string) => nodes[name]!.forecast[0]!.median!;
-  assert.equal(median("a"), 2);
-  assert.ok(Math.abs(median("t") - median("a") - median("b")) < 1e-9);
+  const mean = (name: string) => nodes[name]!.forecast[0]!.mean!;
+  assert.equal(mean("a"), 2);
+  assert.ok(Math.abs(mean("t") - mean("a") - mean("b")) < 1e-9);
 });
 
 Deno.test("reconciledForecasts() keeps intervals within what the bounds of the parts allow", async () => {

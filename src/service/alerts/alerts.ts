@@ -17,6 +17,7 @@ import {
   ruleShape,
 } from "./alert_shapes.ts";
 import { Dispatcher } from "./deliveries.ts";
+import { inTimeOrder } from "./feed_order.ts";
 import { anomalyFinding, endFinding } from "./findings.ts";
 import { type Level, Levels } from "./levels.ts";
 import { PeerTable } from "./peers.ts";
@@ -227,7 +228,7 @@ export class Alerts {
       const last = feed.at(-1);
       if (last === undefined) return;
       const draft = this.#draft();
-      for (const entry of feed) await this.#takeEntry(draft, entry);
+      for (const entry of inTimeOrder(feed)) await this.#takeEntry(draft, entry);
       this.#count(draft);
       await this.#write({ alerts: draft.alerts, feedSettled: last.sequence });
       if (feed.length < PAGE_MAX) return;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { ManualClock } from "../../../src/base/clock.ts";
 import { createHmac } from "node:crypto";
 import { ALERT_TOPIC } from "../../../src/service/alerts/alerts.ts";
+import { formatTimestamp } from "../../../src/signal/timestamp.ts";
 import { openSqliteStore } from "../../../src/stores/mod.ts";
 import { withFolder } from "../../stores/_stores.ts";
 import { openAlerts, SECRET } from "./_alerts.ts";
@@ -101,6 +102,41 @@ Deno.test("Alerts tells a flag once, and none that is not rare or large enough",
   ]);
   // It became rare enough for the second rule only after it opened.
   assert.deepEqual([late.rule.name, late.p, late.closedBy], ["rare", 1e-5, "itself"]);
+});
+
+Deno.test("Alerts tells flags apart that opened and ended in one commit, each once", async () => {
+  const { rule, post, list, store, sent, clock } = openAlerts();
+  await rule({ condition: { kind: "anomaly" }, webhook: HOOK });
+  await post([1]);
+  const { createdNs } = (await store.getStream("s"))!;
+  const snapshot = {
+    ...{ streamId: "s", appliedOffset: 1, modelHash: "m", stateHash: "h" },
+    bytes: new Uint8Array(1),
+  };
+  const about = { streamId: "s", channels: ["value"], score: 9, p: 1e-5, reason: "spike" };
+  const openedNs = [0n, 60n].map((second) => clock.nowNs() + second * 1_000_000_000n);
+  await store.commit([{
+    ...{ streamCreatedNs: createdNs, snapshot, forecast: null },
+    events: openedNs.map((timestampNs, number) => ({
+      ...{ ...about, number, timestampNs, kind: "anomaly", flag: 5, value: [9], expected: [1] },
+      ...{ appliedOffset: 1, modelHash: "m", stateHash: "h" },
+    })),
+    ends: openedNs.map((opened, number) => ({
+      ...{ ...about, number, openedNs: opened, peakNs: opened },
+      endedNs: opened + 30_000_000_000n,
+    })),
+  }]);
+  await post([1]);
+  const alerts = await list("?state=closed");
+  assert.deepEqual(
+    alerts.map(({ openedAt, events, closedBy }) => [openedAt, events, closedBy]),
+    [...openedNs].reverse().map((timeNs) => [formatTimestamp(timeNs), 1, "itself"]),
+  );
+  for (const { id } of alerts) {
+    const told = sent.map(({ body }) => JSON.parse(body)).filter(({ data }) => data.id === id);
+    assert.deepEqual(told.map(({ type }) => type), ["alert.opened", "alert.closed"]);
+  }
+  assert.equal(sent.length, 4);
 });
 
 Deno.test("Alerts takes on the reason that a flag turns out to have, and opens where it is a rule's", async () => {
