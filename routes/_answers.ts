@@ -2,7 +2,8 @@ import { z } from "@hono/zod-openapi";
 import { InvalidValueError } from "../src/base/errors.ts";
 import { AGGREGATES, type DrawRequest, PATHS_MAX, THRESHOLDS_MAX } from "../src/streams/answers.ts";
 import { HOLIDAY_REGIONS } from "../src/signal/holidays.ts";
-import { COVARIATES_MAX, type RegressorRequest } from "../src/streams/regressed.ts";
+import { COVARIATES_MAX } from "../src/streams/regressed.ts";
+import type { RegressorRequest } from "../src/streams/engine.ts";
 import { forecastSchema, list, numberOrNull, wholeNumber } from "./_schemas.ts";
 
 /** What may be asked of a forecast beyond quantiles at single times, and how it is answered. */

@@ -30,20 +30,6 @@
 #import shared/row_sum
 #import shared/ssd_chunk
 
-struct Dims {
-  batch: u32, length: u32, head: u32, feature: u32, group: u32, state: u32,
-  /// `state` rounded up, and vec4s of `feature`.
-  states: u32, fours: u32,
-  chunks: u32, runs: u32, chunksOfRun: u32,
-  /// Workgroups side by side for the features of a head, and for its states.
-  featureParts: u32, stateParts: u32
-}
-
-#if ALIGNED
-alias Row = vec4f;
-#else
-alias Row = f32;
-#end
 /// u, and gradY; reach_rows takes gradY for u where it gives gradC.
 @group(0) @binding(0) var<storage, read> samples0: array<Row>;
 @group(0) @binding(1) var<storage, read> samples1: array<Row>;
@@ -82,17 +68,9 @@ const ALONG_ROWS = 2u;
 const ALONG_COLUMNS = ALONG_ROWS + PAIR_PARTS;
 const BETWEEN = ALONG_COLUMNS + SAMPLE_PARTS;
 
-/// The rates of the chunk.
-var<workgroup> own: array<vec4f, CHUNK>;
 /// For reach_steps: ofBefore and the sums over the tiles of columns before each, and ofAfter.
 var<workgroup> ahead: array<array<f32, CHUNK>, PAIR_PARTS>;
 var<workgroup> behind: array<f32, CHUNK>;
-
-fn stageRates(place: Place, local: u32) {
-  for (var k = local; k < CHUNK; k += GROUP) {
-    own[k] = rate[place.index * RATES + k];
-  }
-}
 
 /// Where the number of a sample lies in a plane of `steps`, `ofBefore` or `ofAfter`.
 fn stepAt(plane: u32, place: Place, k: u32) -> u32 {
@@ -446,7 +424,7 @@ fn reach_steps(
   let run = runAt(place.batch, place.chunk / dims.chunksOfRun, place.head);
   let leadOfBefore = befores[(place.index + 1u) * size - 1u].x;
   let leadOfAfter = afters[(place.index + 1u) * size - 1u].x;
-  stageRates(place, local);
+  stageRates(place, local, GROUP);
   var product = vec4f();
   for (var e = local; e < size - 1u; e += GROUP) {
     var before = befores[place.index * size + e];

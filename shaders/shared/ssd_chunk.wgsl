@@ -1,7 +1,23 @@
-// A chunk of one head of state-space duality, and how its samples are read; for the op and its way
-// back. The shader that imports this declares `dims`, `samples0`, `samples1` [batch, length, head,
-// feature] and `rows0`, `rows1` [batch, length, group, state]. Where all tiles are WHOLE, nothing
-// is past an end; else a load is left out there, since to choose after it would wait for it.
+// A chunk of one head of state-space duality, its sizes and how its samples are read; for the op
+// and its way back. The shader that imports this declares `dims`, `rate`, `samples0`, `samples1`
+// [batch, length, head, feature] and `rows0`, `rows1` [batch, length, group, state]. Where all
+// tiles are WHOLE, nothing is past an end; else a load is left out there, since to choose after it
+// would wait for it.
+
+struct Dims {
+  batch: u32, length: u32, head: u32, feature: u32, group: u32, state: u32,
+  /// `state` rounded up, and vec4s of `feature`.
+  states: u32, fours: u32,
+  chunks: u32, runs: u32, chunksOfRun: u32,
+  /// Workgroups side by side for the features of a head, and for its states.
+  featureParts: u32, stateParts: u32
+}
+
+#if ALIGNED
+alias Row = vec4f;
+#else
+alias Row = f32;
+#end
 
 /// vec4s of a chunk in `rates`.
 const RATES = ${CHUNK + 1}u;
@@ -39,6 +55,16 @@ fn runAt(batch: u32, run: u32, head: u32) -> u32 {
 
 fn sampleAt(place: Place, k: u32) -> u32 {
   return place.sample + k * dims.head;
+}
+
+/// The rates of the chunk.
+var<workgroup> own: array<vec4f, CHUNK>;
+
+/// Brings the rates of the chunk, by `lanes` invocations.
+fn stageRates(place: Place, local: u32, lanes: u32) {
+  for (var k = local; k < CHUNK; k += lanes) {
+    own[k] = rate[place.index * RATES + k];
+  }
 }
 
 #for i in 0..2

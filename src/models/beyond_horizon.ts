@@ -1,13 +1,5 @@
-import {
-  cut,
-  type EnsembleRun,
-  fromNeural,
-  fromTrack,
-  newestSlot,
-  RANGE_CUT,
-  RANGE_CUT_TRANSFORMED,
-  referenceAt,
-} from "./ensemble.ts";
+import { cut, RANGE_CUT, RANGE_CUT_TRANSFORMED, referenceAt } from "./ensemble.ts";
+import { type EnsembleRun, fromNeural, fromTrack, newestSlot } from "./ensemble_run.ts";
 import { forecastMeanAt } from "./structural_forecast.ts";
 import { neuralMediansAt } from "./neural_track.ts";
 import { pastMoves } from "./past_moves.ts";

@@ -4,8 +4,8 @@
  * as long as clock, seasons, members and units are still those that it was learned with.
  */
 import { arLags, arObserve, arStart, type ArState } from "./ar_differences.ts";
-import { PHASE_SEASONS_MIN } from "./calibration.ts";
-import type { EnsembleState } from "./ensemble.ts";
+import { PHASE_SEASONS_MIN } from "./calibrate.ts";
+import type { EnsembleState } from "./ensemble_run.ts";
 import { keptFilter, type TrackUnits } from "./filter_track.ts";
 import { LONG_SERIES } from "./bank.ts";
 import { filtersAfter, lossHalfOf, thetaOf } from "./replay.ts";

@@ -1,5 +1,5 @@
 /** The members' forecasts as one: their weighted mean, and how far they lie from it. */
-import type { EnsembleRun, PendingForecast } from "./ensemble.ts";
+import type { EnsembleRun, PendingForecast } from "./ensemble_run.ts";
 import { memberWeightsInto } from "./losses.ts";
 import { memberAt } from "./member_steps.ts";
 

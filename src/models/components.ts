@@ -1,4 +1,4 @@
-import type { EnsembleState } from "./ensemble.ts";
+import type { EnsembleState } from "./ensemble_run.ts";
 import { FILTER_KINDS } from "./members.ts";
 import type { PastComponents } from "./model.ts";
 import { FIT_SAMPLES_MIN, meanOf } from "./refit_setting.ts";

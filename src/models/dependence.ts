@@ -18,7 +18,7 @@
  *
  * which is 1 where the size of one step says nothing of that of another, however heavy their tails.
  */
-import type { PastForecast } from "./calibration.ts";
+import type { PastForecast } from "./past_forecast.ts";
 import { simplexMinimum } from "./simplex_minimum.ts";
 
 /** A process whose correlation over leads is known. */

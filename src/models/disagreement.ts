@@ -9,7 +9,7 @@
  * A power of d / u that is the same everywhere makes fans on noise wander
  * (docs/evidence/fans.md). d counts for 4·u at most, and ρ for {@linkcode SHARE_MAX}.
  */
-import type { PastForecast } from "./calibration.ts";
+import type { PastForecast } from "./past_forecast.ts";
 
 const DISTANCE_FACTOR = 1.75;
 /** Usual disagreements that one counts for at most. */

@@ -10,6 +10,7 @@ import {
   recencyFactor,
   standardQuantiles,
 } from "./calibration.ts";
+import { RANGE_CUT, RANGE_CUT_TRANSFORMED, referenceAt } from "./ensemble.ts";
 import {
   denormalised,
   type EnsembleRun,
@@ -20,13 +21,10 @@ import {
   newestSlot,
   PENDING_MAX,
   type PendingForecast,
-  RANGE_CUT,
-  RANGE_CUT_TRANSFORMED,
-  referenceAt,
-} from "./ensemble.ts";
+} from "./ensemble_run.ts";
 import { combineInto, type Outlook, weighMembers } from "./combine.ts";
 import { shapeQuantile } from "./error_shape.ts";
-import { trackBaseInto, trackReadoutAdd } from "./filter_track.ts";
+import { trackBaseInto, trackReadoutAdd } from "./track_steps.ts";
 import { keepMembers, type MemberSteps } from "./member_steps.ts";
 import { shownName } from "./members.ts";
 import { meanInto, seasonalNaiveInto } from "./naive.ts";

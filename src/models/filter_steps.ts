@@ -15,28 +15,7 @@ import {
   setTransition,
   type StructuralState,
 } from "./structural.ts";
-import { observationRowInto, type StructuralLayout } from "./structural_layout.ts";
-
-/** A covariance that the newest sample left as it was. */
-export type Still = {
-  /** Step of such samples, in slots; NaN while it moves. */
-  dt: number;
-  /** Covariance times row, and the innovation's variance.                                 [size] */
-  readonly column: Float64Array;
-  variance: number;
-  /** The covariance before the newest sample; empty with seasons, which turn.          [packed] */
-  readonly before: Float64Array;
-};
-
-/** A covariance that moves as far as is known. */
-export function stillStart({ size, omegas }: StructuralLayout): Still {
-  return {
-    dt: NaN,
-    column: new Float64Array(size),
-    variance: NaN,
-    before: new Float64Array(omegas.length > 0 ? 0 : size * (size + 1) / 2),
-  };
-}
+import { observationRowInto } from "./structural_layout.ts";
 
 /** Measurement update at slot time `u` with a value in the track's units. */
 export function filterObserve(run: TrackRun, u: number, value: number): void {

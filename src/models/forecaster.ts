@@ -1,73 +1,31 @@
 import { InvalidValueError } from "../base/errors.ts";
+import { adaptiveStart, LOG_FACTOR_AT_ONCE, WATCHED_LEVELS } from "./adaptive_coverage.ts";
+import { ensembleObserve, expectation } from "./ensemble.ts";
 import {
-  adaptiveStart,
-  type AdaptiveState,
-  LOG_FACTOR_AT_ONCE,
-  WATCHED_LEVELS,
-} from "./adaptive_coverage.ts";
-import {
-  ensembleObserve,
   type EnsembleRun,
-  type EnsembleState,
   enterEnsemble,
-  expectation,
   leaveEnsemble,
   newestSlot,
   openEnsemble,
-} from "./ensemble.ts";
+} from "./ensemble_run.ts";
 import { ensembleQuantiles, issueWhenDue, memberShares } from "./ensemble_forecast.ts";
-import { priorShape } from "./error_shape.ts";
 import type { MemberName } from "./members.ts";
 import { componentsOf } from "./components.ts";
 import { priorDependence } from "./dependence.ts";
 import { KeptRuns } from "./kept_runs.ts";
-import { noRange, rangeStep, type SeenRange } from "./lone_value.ts";
 import type { ChannelConfig, Model, ModelSummary, OneStep } from "./model.ts";
 import { latentPaths } from "./paths.ts";
 import { refit } from "./refit.ts";
 import { FIRST_FIT_SAMPLES, REFIT_GROWTH, showsNewSeason } from "./refit_schedule.ts";
-import { type FitRecord, isConstantFit } from "./refit_setting.ts";
-import {
-  BUFFER_SAMPLES_MAX,
-  emptyBuffer,
-  newestSamples,
-  newestTimes,
-  pushSample,
-  type SampleBuffer,
-  sampleTime,
-} from "./sample_buffer.ts";
+import { isConstantFit } from "./refit_setting.ts";
+import { BUFFER_SAMPLES_MAX, newestSamples, newestTimes } from "./sample_buffer.ts";
 import { sampleSlotTime, slotTime } from "./slot_clock.ts";
 import { absorbSlots, slotsAhead } from "./slots_ahead.ts";
 import { dropStandstill, isWaking } from "./standstill.ts";
 import { LEARNED_LEADS_MAX, stateBytesMax } from "./state_bytes.ts";
-import { noRuns, runStep, type ValueRuns } from "./stuck_run.ts";
 import { SCALE_OF_MEAN_ABS } from "./structural.ts";
-
-/** The state of every model here: the newest samples, the fits, and the members at work. */
-export type ForecasterState = {
-  config: {
-    epochNs: bigint;
-    horizon: number;
-    lower: number | null;
-    upper: number | null;
-    seasonsS: Float64Array;
-    seed: number;
-  };
-  /** Samples absorbed, and how many of them had a value of the series. */
-  count: number;
-  seen: number;
-  lastTimeS: number;
-  /** Count of values at which parameters are fitted again. */
-  nextRefit: number;
-  /** What tells values that are stuck, and those that are far and alone: they count as missing. */
-  runs: ValueRuns;
-  range: SeenRange;
-  buffer: SampleBuffer;
-  records: FitRecord[];
-  /** Null before the first fit. */
-  ensemble: EnsembleState | null;
-  adaptive: AdaptiveState;
-};
+import { emptyState, type ForecasterState, isBlurred, takeSample } from "./forecaster_state.ts";
+import { coldExpectation, coldPeriodS, coldQuantiles } from "./cold_forecast.ts";
 
 /** A model that can also be put to the end of a whole context at once. */
 export type ForecasterModel = Model<ForecasterState> & {
@@ -99,17 +57,7 @@ export type ForecasterModel = Model<ForecasterState> & {
   ): Absorption;
 };
 
-/**
- * Before the first fit the error at a lead is this share of the usual step times lead^0.35, learned
- * from other series (docs/evidence/coverage.md): many are no walks, whose errors grow as √lead.
- */
-const COLD_SHARE = 0.8;
-const COLD_GROWTH = 0.35;
-
 const CONTEXT_PREFIXES = [0.5, 0.75];
-
-/** Few samples say little of the scale: 1 + this / count. */
-const COLD_WIDENING = 4;
 
 /**
  * Ensembles that stay open in a thread, so that a stream fed sample by sample does not lay out its
@@ -118,79 +66,6 @@ const COLD_WIDENING = 4;
 export const OPEN_ENSEMBLES_MAX = 2048;
 
 const openRuns = new KeptRuns(OPEN_ENSEMBLES_MAX, openEnsemble);
-
-function checkConfig(config: ChannelConfig): void {
-  if (!(Number.isInteger(config.horizon) && config.horizon >= 1)) {
-    throw new InvalidValueError("horizon", config.horizon, "a whole number of at least 1");
-  }
-  const { lower, upper } = config;
-  if (lower !== null && upper !== null && !(lower <= upper)) {
-    throw new InvalidValueError("upper", upper, `at least the lower bound ${lower}`);
-  }
-  for (const seconds of config.seasonsS) {
-    if (!(seconds > 0 && Number.isFinite(seconds))) {
-      throw new InvalidValueError("seasonsS", seconds, "a length above 0 in seconds");
-    }
-  }
-}
-
-function emptyState(config: ChannelConfig): ForecasterState {
-  checkConfig(config);
-  return {
-    config: {
-      epochNs: config.epochNs,
-      horizon: config.horizon,
-      lower: config.lower,
-      upper: config.upper,
-      seasonsS: Float64Array.from(config.seasonsS),
-      seed: config.seed,
-    },
-    count: 0,
-    seen: 0,
-    lastTimeS: -Infinity,
-    nextRefit: FIRST_FIT_SAMPLES,
-    runs: noRuns(),
-    range: noRange(),
-    buffer: emptyBuffer(),
-    records: [],
-    ensemble: null,
-    adaptive: adaptiveStart(),
-  };
-}
-
-function checkSample(state: ForecasterState, timeS: number, value: number): void {
-  if (!(Number.isFinite(timeS) && timeS > state.lastTimeS)) {
-    throw new InvalidValueError("timesS", timeS, `a time after ${state.lastTimeS}`);
-  }
-  if (value === Infinity || value === -Infinity) {
-    throw new InvalidValueError("values", value, "a finite number, or NaN where missing");
-  }
-}
-
-/**
- * True when a sample's time cannot be told from the one before: years from the epoch, seconds in a
- * double are coarser than nanoseconds. Only the first of such samples counts.
- */
-function isBlurred(state: ForecasterState, timeS: number): boolean {
-  return timeS === state.lastTimeS;
-}
-
-/** Whether a value is none of the series. At a bound of its stream it may stay. */
-function isFault({ config: { lower, upper }, runs, range, seen }: ForecasterState, value: number) {
-  const isStuck = runStep(runs, value, seen) && value !== lower && value !== upper;
-  return isStuck || rangeStep(range, value, seen);
-}
-
-/** Takes a sample into counters and buffer; returns whether it has a value of the series. */
-function takeSample(state: ForecasterState, timeS: number, value: number): boolean {
-  checkSample(state, timeS, value);
-  state.count++;
-  state.lastTimeS = timeS;
-  if (Number.isNaN(value) || isFault(state, value)) return false;
-  state.seen++;
-  pushSample(state.buffer, timeS, value);
-  return true;
-}
 
 function refitState(
   members: readonly MemberName[],
@@ -224,46 +99,6 @@ function beginAnew(state: ForecasterState): void {
   state.ensemble = null;
   state.records = [];
   state.adaptive = { ...state.adaptive, logFactor, farRise };
-}
-
-/** Level and scale before the first fit: the last value and the mean step so far. */
-function coldExpectation(state: ForecasterState): { mean: number; meanAbs: number } {
-  const { values, length } = state.buffer;
-  if (length === 0) return { mean: NaN, meanAbs: NaN };
-  const last = values[length - 1]!;
-  let steps = 0;
-  for (let i = 1; i < length; i++) steps += Math.abs(values[i]! - values[i - 1]!);
-  const usual = length > 1 ? steps / (length - 1) : 0;
-  const size = usual > 0 ? usual : Math.abs(last) || 1;
-  // Steps between the largest doubles overflow; 0 times infinity would then spoil the median.
-  const meanAbs = Math.min(size * (1 + COLD_WIDENING / length), Number.MAX_VALUE);
-  return { mean: last, meanAbs };
-}
-
-function coldPeriodS(state: ForecasterState): number | null {
-  const { buffer } = state;
-  const { length } = buffer;
-  if (length < 2) return null;
-  return (sampleTime(buffer, length - 1) - sampleTime(buffer, 0)) / (length - 1);
-}
-
-function coldQuantiles(
-  state: ForecasterState,
-  timesS: Float64Array,
-  quantiles: Float64Array,
-): Float64Array {
-  const { mean, meanAbs } = coldExpectation(state);
-  const periodS = coldPeriodS(state);
-  const origin = sampleTime(state.buffer, state.buffer.length - 1);
-  const out = new Float64Array(timesS.length * quantiles.length);
-  for (let t = 0; t < timesS.length; t++) {
-    const lead = periodS === null ? t + 1 : Math.max(1, (timesS[t]! - origin) / periodS);
-    for (let q = 0; q < quantiles.length; q++) {
-      const width = quantiles[q] === 0.5 ? 0 : priorShape(quantiles[q]!);
-      out[t * quantiles.length + q] = mean + width * meanAbs * COLD_SHARE * lead ** COLD_GROWTH;
-    }
-  }
-  return out;
 }
 
 /** Leads are at least this many slots: a time just after the origin has an error, too. */

@@ -19,7 +19,8 @@ import {
   regressorsInto,
 } from "./covariate_history.ts";
 import { lagsOf } from "./delays.ts";
-import type { ForecasterModel, ForecasterState } from "./forecaster.ts";
+import type { ForecasterModel } from "./forecaster.ts";
+import type { ForecasterState } from "./forecaster_state.ts";
 import type { ChannelConfig, OneStep } from "./model.ts";
 import {
   type Effect,

@@ -10,7 +10,7 @@ import {
   WATCHED_LEVELS,
 } from "./adaptive_coverage.ts";
 import { calibrationObserve } from "./calibration.ts";
-import type { EnsembleRun, PendingForecast } from "./ensemble.ts";
+import type { EnsembleRun, PendingForecast } from "./ensemble_run.ts";
 import { lossAge, lossKept } from "./losses.ts";
 import { memberAt } from "./member_steps.ts";
 import { adaptLearn, LESSON_NUMBERS } from "./neural_adapt.ts";

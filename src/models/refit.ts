@@ -1,8 +1,8 @@
-import { calibrate, widenSizes } from "./calibration.ts";
+import { calibrate, widenSizes } from "./calibrate.ts";
 import { combineAnew } from "./combine.ts";
 import { carriedSetting, carryOver } from "./carry.ts";
 import { fitDependence } from "./dependence.ts";
-import { denormalised, type EnsembleState, newestSlot } from "./ensemble.ts";
+import { denormalised, type EnsembleState, newestSlot } from "./ensemble_run.ts";
 import { toTrackUnits } from "./filter_track.ts";
 import { leadBuckets } from "./losses.ts";
 import { FILTER_KINDS, isTransformed } from "./members.ts";

@@ -3,7 +3,7 @@
  * one first shows a season. Without that it would go on without its season until it has twice the
  * values, 270 weeks in place of 135.
  */
-import type { EnsembleState } from "./ensemble.ts";
+import type { EnsembleState } from "./ensemble_run.ts";
 import { seasonsIn } from "./refit_setting.ts";
 import { BUFFER_SAMPLES_MAX, newestSamples, type SampleBuffer } from "./sample_buffer.ts";
 import { calendarCounts } from "./season.ts";

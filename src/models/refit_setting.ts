@@ -1,5 +1,5 @@
 import { analogShapeOf } from "./analog.ts";
-import type { EnsembleState } from "./ensemble.ts";
+import type { EnsembleState } from "./ensemble_run.ts";
 import { toTrackUnits, type TrackUnits } from "./filter_track.ts";
 import {
   FILTER_KINDS,

@@ -1,6 +1,7 @@
 import { fittedStretch, type Stretch, usualSize } from "./components.ts";
 import { delayOf, NEAR_LAGS } from "./delays.ts";
-import type { ForecasterModel, ForecasterState } from "./forecaster.ts";
+import type { ForecasterModel } from "./forecaster.ts";
+import type { ForecasterState } from "./forecaster_state.ts";
 import { normalQuantile } from "./normal.ts";
 import { PLAIN_PACKED, plainWork } from "./packed_cov.ts";
 import { packedDiagonal, rlsStep } from "./packed_rls.ts";

@@ -1,8 +1,8 @@
 import { arLags, arStart } from "./ar_differences.ts";
-import type { PastForecast } from "./calibration.ts";
+import type { PastForecast } from "./past_forecast.ts";
 import { priorDependence } from "./dependence.ts";
+import { ensembleObserve } from "./ensemble.ts";
 import {
-  ensembleObserve,
   type EnsembleRun,
   type EnsembleState,
   enterEnsemble,
@@ -12,21 +12,19 @@ import {
   openEnsemble,
   PENDING_MAX,
   type PendingForecast,
-} from "./ensemble.ts";
+} from "./ensemble_run.ts";
 import { conditionForecast, forecastFromNewest } from "./ensemble_forecast.ts";
 import {
-  bankTake,
   enterTrack,
   type FilterTrack,
   keptFilter,
   openTrack,
   toTrackUnits,
   trackFeatureCount,
-  trackObserve,
   type TrackPlan,
-  trackRawFeatures,
   trackStart,
 } from "./filter_track.ts";
+import { bankTake, trackObserve, trackRawFeatures } from "./track_steps.ts";
 import { leadBuckets, lossStart } from "./losses.ts";
 import { FILTER_KINDS, kindOf, readoutsOf } from "./members.ts";
 import { type NeuralPast, neuralReplay } from "./neural_replay.ts";

@@ -2,15 +2,10 @@
  * Samples that a model absorbs together: those of a settled stream that come one in a slot. What
  * they leave is what each of them by itself would have left, to the bit.
  */
-import {
-  ensembleObserveSlots,
-  type EnsembleRun,
-  liveStride,
-  newestSlot,
-  SLOTS_AT_ONCE_MAX,
-} from "./ensemble.ts";
+import { ensembleObserveSlots } from "./ensemble.ts";
+import { type EnsembleRun, liveStride, newestSlot, SLOTS_AT_ONCE_MAX } from "./ensemble_run.ts";
 import { issueWhenDue } from "./ensemble_forecast.ts";
-import type { ForecasterState } from "./forecaster.ts";
+import type { ForecasterState } from "./forecaster_state.ts";
 import { farSideOf, rangeStep } from "./lone_value.ts";
 import type { OneStep } from "./model.ts";
 import { isConstantFit } from "./refit_setting.ts";

@@ -1,4 +1,3 @@
-import type { CalibrationState } from "./calibration.ts";
 import { addSize, type SizeSums, sizeSums } from "./error_shape.ts";
 
 /**
@@ -18,6 +17,13 @@ export type SortedErrors = {
   sorted: Float32Array;
   /** Over all of them. */
   sums: SizeSums;
+};
+
+/** A calibration's ring: the newest overwrite the oldest. */
+type ErrorRing = {
+  readonly ring: Float32Array;
+  /** Errors ever put into it. */
+  readonly ringCount: number;
 };
 
 /** New errors from which on sorting anew is as fast. */
@@ -59,7 +65,7 @@ function replaceInto(sorted: Float32Array, old: number, value: number): void {
   }
 }
 
-function sortAnew(kept: SortedErrors, calibration: CalibrationState): Float32Array {
+function sortAnew(kept: SortedErrors, calibration: ErrorRing): Float32Array {
   const { ring, ringCount } = calibration;
   kept.ring = ring;
   kept.count = ringCount;
@@ -70,7 +76,7 @@ function sortAnew(kept: SortedErrors, calibration: CalibrationState): Float32Arr
 }
 
 /** Brings what was sorted up to date while the ring fills: new errors among those there. */
-function merge(kept: SortedErrors, calibration: CalibrationState): Float32Array {
+function merge(kept: SortedErrors, calibration: ErrorRing): Float32Array {
   const { ring, ringCount } = calibration;
   if (ringCount === kept.count) return kept.sorted;
   const fresh = ring.slice(kept.count, ringCount).sort();
@@ -93,7 +99,7 @@ function merge(kept: SortedErrors, calibration: CalibrationState): Float32Array 
 }
 
 /** The errors in the ring, as TypedArray.prototype.sort() orders them; not to be changed. */
-export function sortedErrors(kept: SortedErrors, calibration: CalibrationState): Float32Array {
+export function sortedErrors(kept: SortedErrors, calibration: ErrorRing): Float32Array {
   const { ring, ringCount } = calibration;
   const length = ring.length;
   const inserted = ringCount - kept.count;

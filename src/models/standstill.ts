@@ -5,7 +5,7 @@
  * intervals without width. The first value that differs is therefore fitted to at once, and of what
  * was constant before it only as much is kept as a stream's first fit would see.
  */
-import type { EnsembleState } from "./ensemble.ts";
+import type { EnsembleState } from "./ensemble_run.ts";
 import { isConstantFit } from "./refit_setting.ts";
 import { dropOldestSamples, type SampleBuffer } from "./sample_buffer.ts";
 

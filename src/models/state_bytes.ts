@@ -1,7 +1,8 @@
 import { AR_LAGS_MAX } from "./ar_differences.ts";
 import { FEATURES_MAX, LIGHT_FEATURES_MAX } from "./bank.ts";
-import { ERROR_RING_MAX, PHASE_PER_HORIZON_MAX } from "./calibration.ts";
-import { PENDING_MAX } from "./ensemble.ts";
+import { ERROR_RING_MAX } from "./calibration.ts";
+import { PHASE_PER_HORIZON_MAX } from "./calibrate.ts";
+import { PENDING_MAX } from "./ensemble_run.ts";
 import { WAITING_FORECASTS_MAX } from "./filter_track.ts";
 import {
   filtersOf,

@@ -51,8 +51,8 @@ export function idleWeekdays(unixS: Float64Array): ReadonlySet<number> {
 
 /**
  * The next times of a series that goes on as it did: steps of the calendar (month, quarter, year)
- * where the last two samples lie exactly one apart in UTC, else whole sampling periods; days without
- * the weekdays that are left out.
+ * where the last two samples lie exactly one apart in UTC, else whole sampling periods; days
+ * without the weekdays that are left out.
  *
  * @param lastNs      time of the last sample
  * @param previousNs  time of the sample before it; null when there is none

@@ -13,7 +13,7 @@ import {
 import type { ChannelConfig, Model, OneStep } from "../models/model.ts";
 import { withEffect } from "../models/regression.ts";
 import { type Segment, timesS } from "../signal/segment.ts";
-import type { RegressionAnswer, RegressorRequest } from "./regressed.ts";
+import type { RegressionAnswer, RegressorRequest } from "./engine.ts";
 import type { ChannelState } from "./state_codec.ts";
 
 /** Quantiles of a covariate's own forecast, and their distance in standard deviations. */

@@ -1,8 +1,8 @@
+import type { CalendarChoice } from "../models/calendar_regressors.ts";
 import type { ModelSummary, PastComponents } from "../models/model.ts";
 import type { Segment } from "../signal/segment.ts";
 import type { ChannelAnswers, DrawRequest } from "./answers.ts";
 import type { Feedback } from "./feedback.ts";
-import type { RegressionAnswer, RegressorRequest } from "./regressed.ts";
 import type { PastQuestion } from "./rewind.ts";
 import type {
   AlarmEnd,
@@ -59,6 +59,17 @@ export interface StreamState extends StreamSummary {
   readonly failed: string | null;
 }
 
+/** What a forecast is to be told besides the channel's own past. */
+export interface RegressorRequest {
+  /**
+   * Future values by channel, one a time; null where they are not known: the channel's own forecast
+   * is taken then.
+   */
+  readonly covariates: Readonly<Record<string, Float64Array | null>>;
+  /** Null = the calendar is not asked. */
+  readonly calendar: CalendarChoice | null;
+}
+
 /** Which times and quantiles are asked for; exactly one of `horizon` and `timesNs`, or neither. */
 export interface ForecastRequest {
   /** Number of sampling periods ahead; default: the stream's horizon. */
@@ -77,6 +88,14 @@ export interface ForecastRequest {
   readonly draws?: DrawRequest;
   /** What the forecast is told besides; only where samples are sent along. */
   readonly regressors?: RegressorRequest;
+}
+
+/** What the regressors add to a channel's forecast. */
+export interface RegressionAnswer {
+  /** Share of the regression that has paid off on the past, 0 to 1. */
+  readonly share: number;
+  /** In the channel's units.                                                            [time] */
+  readonly effect: Float64Array;
 }
 
 /** A forecast with its provenance; `originNs` is the last sample that it has seen. */

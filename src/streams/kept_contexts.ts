@@ -1,5 +1,6 @@
 import { sha256Hex } from "../base/hash.ts";
-import type { ForecasterModel, ForecasterState } from "../models/forecaster.ts";
+import type { ForecasterModel } from "../models/forecaster.ts";
+import type { ForecasterState } from "../models/forecaster_state.ts";
 import type { ChannelConfig } from "../models/model.ts";
 
 function bytesOf(values: Float64Array): Uint8Array {

@@ -22,6 +22,7 @@ import {
   type Coverage,
   type ForecastRequest,
   type ForecastResult,
+  type RegressionAnswer,
   type StreamState,
   type StreamSummary,
 } from "./engine.ts";
@@ -36,7 +37,6 @@ import {
 } from "./feedback.ts";
 import { checkQuantiles, forecastTimes } from "./forecast_request.ts";
 import { type ChannelChange, type Cut, cutsOf } from "./cuts.ts";
-import type { RegressionAnswer } from "./regressed.ts";
 import {
   type ChannelState,
   emptyEnvelope,

@@ -1,6 +1,7 @@
 import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
-import { type CalendarChoice, calendarRegressors } from "../models/calendar_regressors.ts";
-import type { ForecasterModel, ForecasterState } from "../models/forecaster.ts";
+import { calendarRegressors } from "../models/calendar_regressors.ts";
+import type { ForecasterModel } from "../models/forecaster.ts";
+import type { ForecasterState } from "../models/forecaster_state.ts";
 import { lagsOf } from "../models/delays.ts";
 import {
   type DelayedRegressors,
@@ -11,30 +12,16 @@ import {
 } from "../models/regression.ts";
 import { hasValue, type Segment, timesS } from "../signal/segment.ts";
 import type { StreamSettings } from "../stores/store.ts";
-import type { ForecastRequest, ForecastResult } from "./engine.ts";
+import type {
+  ForecastRequest,
+  ForecastResult,
+  RegressionAnswer,
+  RegressorRequest,
+} from "./engine.ts";
 import { KeptContexts } from "./kept_contexts.ts";
 import { type ProcessorConfig, StreamProcessor } from "./processor.ts";
 
 /** Forecasts of channels from what other channels and the calendar say of them. */
-
-/** What a forecast is to be told besides the channel's own past. */
-export interface RegressorRequest {
-  /**
-   * Future values by channel, one a time; null where they are not known: the channel's own forecast
-   * is taken then.
-   */
-  readonly covariates: Readonly<Record<string, Float64Array | null>>;
-  /** Null = the calendar is not asked. */
-  readonly calendar: CalendarChoice | null;
-}
-
-/** What the regressors add to a channel's forecast. */
-export interface RegressionAnswer {
-  /** Share of the regression that has paid off on the past, 0 to 1. */
-  readonly share: number;
-  /** In the channel's units.                                                            [time] */
-  readonly effect: Float64Array;
-}
 
 /** Newest samples that a regression learns from. */
 export const REGRESSED_SAMPLES_MAX = 2_000;

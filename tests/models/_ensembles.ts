@@ -1,4 +1,4 @@
-import { type EnsembleRun, openEnsemble } from "../../src/models/ensemble.ts";
+import { type EnsembleRun, openEnsemble } from "../../src/models/ensemble_run.ts";
 import type { MemberName } from "../../src/models/members.ts";
 import { refit } from "../../src/models/refit.ts";
 import type { RefitInput } from "../../src/models/refit_setting.ts";

@@ -1,7 +1,8 @@
 /** The laws of every model that serves. */
 import assert from "node:assert/strict";
 import { copyTree, packTree, unpackTree } from "../../src/base/tree.ts";
-import type { ForecasterModel, ForecasterState } from "../../src/models/forecaster.ts";
+import type { ForecasterModel } from "../../src/models/forecaster.ts";
+import type { ForecasterState } from "../../src/models/forecaster_state.ts";
 import type { OneStep } from "../../src/models/model.ts";
 import { channel, HOUR_S, hours, noise, QUANTILES, seasonalWalk } from "./_series.ts";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { adaptiveStart } from "../../src/models/adaptive_coverage.ts";
 import { expectedBeyond } from "../../src/models/beyond_horizon.ts";
-import { type EnsembleRun, referenceAt } from "../../src/models/ensemble.ts";
+import { referenceAt } from "../../src/models/ensemble.ts";
+import type { EnsembleRun } from "../../src/models/ensemble_run.ts";
 import { ensembleQuantiles } from "../../src/models/ensemble_forecast.ts";
 import type { MemberName } from "../../src/models/members.ts";
 import { fittedRun } from "./_ensembles.ts";

@@ -1,60 +1,19 @@
 import assert from "node:assert/strict";
 import {
-  calibrate,
   calibrationObserve,
   conditionsInto,
   ERROR_RING_MAX,
   growthExponent,
   leadScale,
   leadScalesInto,
-  type PastForecast,
-  phaseFactor,
   recencyFactor,
   standardQuantiles,
-  widenSizes,
 } from "../../src/models/calibration.ts";
+import { calibrate } from "../../src/models/calibrate.ts";
+import type { PastForecast } from "../../src/models/past_forecast.ts";
 import { priorShape } from "../../src/models/error_shape.ts";
+import { HORIZON, pastOf } from "./_past_forecasts.ts";
 import { noise } from "./_series.ts";
-
-const HORIZON = 12;
-
-/** Size of normal errors of deviation 1: (E√|x|)² over that of the prior shape with mean 1. */
-const NORMAL_SIZE = 0.822179 ** 2 / 0.904641 ** 2;
-
-/** Past forecasts of zero whose errors are `sizeAt(slot)` times normal draws. */
-function pastOf(count: number, sizeAt: (slot: number) => number): PastForecast[] {
-  const draws = noise(count * HORIZON, 9);
-  return Array.from({ length: count }, (_, o) => ({
-    slot: o * 4,
-    point: new Float32Array(HORIZON),
-    spread: new Float32Array(HORIZON).fill(1),
-    size: new Float32Array(HORIZON).fill(10),
-    errors: Float64Array.from(
-      { length: HORIZON },
-      (_, l) => sizeAt(o * 4 + 1 + l) * draws[o * HORIZON + l]!,
-    ),
-  }));
-}
-
-Deno.test("calibrate() finds scale and quantiles of normal errors", () => {
-  const state = calibrate(pastOf(600, () => 3), HORIZON, 3, 0, 1, 2400);
-  // The mean of √|error| of a normal is that of the prior shape where its mean |error| is 0.826
-  // deviations; 600 origins have a standard error of 2.5 %.
-  assert.ok(Math.abs(leadScale(state, 5) / (3 * NORMAL_SIZE) - 1) < 0.1);
-  const [low, middle, high] = standardQuantiles(state, Float64Array.of(0.1, 0.5, 0.9));
-  assert.equal(middle, 0);
-  assert.ok(Math.abs(high! / (1.2816 / NORMAL_SIZE) - 1) < 0.1, `${high}`);
-  assert.ok(Math.abs(low! / (-1.2816 / NORMAL_SIZE) - 1) < 0.1, `${low}`);
-});
-
-Deno.test("calibrate() learns which phases of the season are uncertain", () => {
-  const noisyHalf = (slot: number) => slot % 8 < 4 ? 4 : 1;
-  const state = calibrate(pastOf(300, noisyHalf), HORIZON, 2, 0, 8, 1200);
-  const ratio = phaseFactor(state, 8 * 200 + 2) / phaseFactor(state, 8 * 200 + 6);
-  // Neighbouring phases share one value, which pulls the centres of both halves not at all.
-  assert.ok(Math.abs(ratio - 4) < 0.8, `${ratio}`);
-  assert.equal(phaseFactor(calibrate(pastOf(9, noisyHalf), HORIZON, 2, 0, 1, 36), 3), 1);
-});
 
 Deno.test("conditionsInto() widens with disagreement and level, within limits", () => {
   const state = calibrate(pastOf(50, () => 1), HORIZON, 1, 10, 1, 200);
@@ -157,15 +116,4 @@ Deno.test("leadScalesInto() gives the bits of leadScale(), at the ends and where
     leadScalesInto(state, scales);
     assert.deepEqual([...scales], Array.from(scales, (_, lead) => leadScale(state, lead)));
   }
-});
-
-Deno.test("widenSizes() widens every lead by the factor, and leaves the shape", () => {
-  const state = calibrate(pastOf(60, () => 2), HORIZON, 2, 0, 1, 240);
-  const before = structuredClone(state);
-  widenSizes(state, 1.5);
-  for (let lead = 0; lead < HORIZON; lead++) {
-    assert.ok(Math.abs(leadScale(state, lead) / leadScale(before, lead) - 1.5) < 1e-9);
-  }
-  const quantiles = Float64Array.of(0.1, 0.9);
-  assert.deepEqual(standardQuantiles(state, quantiles), standardQuantiles(before, quantiles));
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { combineAnew, combineInto, weighMembers } from "../../src/models/combine.ts";
-import type { EnsembleRun } from "../../src/models/ensemble.ts";
+import type { EnsembleRun } from "../../src/models/ensemble_run.ts";
 import { forecastFromNewest } from "../../src/models/ensemble_forecast.ts";
 import type { MemberName } from "../../src/models/members.ts";
 import { memberAt } from "../../src/models/member_steps.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { PastForecast } from "../../src/models/calibration.ts";
+import type { PastForecast } from "../../src/models/past_forecast.ts";
 import {
   componentCorrelation,
   COMPONENTS,

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { calibrate, leadScale, type PastForecast } from "../../src/models/calibration.ts";
+import { leadScale } from "../../src/models/calibration.ts";
+import { calibrate } from "../../src/models/calibrate.ts";
+import type { PastForecast } from "../../src/models/past_forecast.ts";
 import {
   RATIO_MAX,
   SHARE_MAX,

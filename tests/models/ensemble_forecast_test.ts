@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { adaptiveStart } from "../../src/models/adaptive_coverage.ts";
-import { ensembleObserve, type EnsembleRun } from "../../src/models/ensemble.ts";
+import { ensembleObserve } from "../../src/models/ensemble.ts";
+import type { EnsembleRun } from "../../src/models/ensemble_run.ts";
 import {
   ensembleQuantiles,
   issueWhenDue,

@@ -1,18 +1,11 @@
 import assert from "node:assert/strict";
 import { adaptiveStart } from "../../src/models/adaptive_coverage.ts";
-import {
-  ensembleObserve,
-  ensembleObserveSlots,
-  type EnsembleRun,
-  expectation,
-  judgedShare,
-  newestSlot,
-} from "../../src/models/ensemble.ts";
+import { ensembleObserve, ensembleObserveSlots, expectation } from "../../src/models/ensemble.ts";
+import { type EnsembleRun, newestSlot } from "../../src/models/ensemble_run.ts";
 import { forecastFromNewest, issueWhenDue } from "../../src/models/ensemble_forecast.ts";
 import type { MemberName } from "../../src/models/members.ts";
-import { GRID_SLOTS_MAX } from "../../src/models/slot_grid.ts";
+import { GRID_SLOTS_MAX, isKnownAt } from "../../src/models/slot_grid.ts";
 import { fittedRun } from "./_ensembles.ts";
-import { isKnownAt } from "../../src/models/slot_grid.ts";
 import { noise, seasonalWalk } from "./_series.ts";
 
 const LENGTH = 240;
@@ -77,13 +70,6 @@ Deno.test("ensembleObserveSlots() leaves and tells the bits of ensembleObserve()
   }
 });
 
-Deno.test("openEnsemble() takes slots together only where nothing but filters learns", () => {
-  assert.equal(runOf(["structural", "seasonal_naive"]).takesSlots, true);
-  assert.equal(runOf(["structural", "ar_differences"]).takesSlots, false);
-  assert.equal(runOf(["readout_far"]).takesSlots, false);
-  assert.equal(runOf(["mean"]).takesSlots, false);
-});
-
 Deno.test("ensembleObserve() lets a second sample of a slot move the filters only", () => {
   const run = runOf(["structural"]);
   ensembleObserve(run, LENGTH, 50, null);
@@ -130,11 +116,4 @@ Deno.test("expectation() is the reference's one-step forecast, with a scale", ()
     assert.ok(Math.abs(mean - (run.state.location + run.state.scale * point)) < 1e-5);
     assert.ok(deviation > 0 && deviation < 30);
   }
-});
-
-Deno.test("judgedShare() gives a bucket one origin's worth a stride, by the root of its leads", () => {
-  assert.equal(judgedShare(1, 1), 1);
-  // A near bucket is told less than one origin a stride, a far one more.
-  assert.equal(judgedShare(4, 48), 1 / 2);
-  assert.equal(judgedShare(36, 48), 12 / 36 / 6);
 });

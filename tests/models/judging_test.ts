@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { adaptiveStart } from "../../src/models/adaptive_coverage.ts";
-import { ensembleObserve, newestSlot } from "../../src/models/ensemble.ts";
+import { ensembleObserve } from "../../src/models/ensemble.ts";
+import { newestSlot } from "../../src/models/ensemble_run.ts";
 import { issueWhenDue } from "../../src/models/ensemble_forecast.ts";
 import { settle } from "../../src/models/judging.ts";
 import { memberAt } from "../../src/models/member_steps.ts";

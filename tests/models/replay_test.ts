@@ -3,7 +3,7 @@ import type { MemberName } from "../../src/models/members.ts";
 import { type RefitInput, settingOf } from "../../src/models/refit_setting.ts";
 import { memberAt } from "../../src/models/member_steps.ts";
 import { judged, naiveScaleOf, replay, thinPending } from "../../src/models/replay.ts";
-import { liveStride, PENDING_MAX } from "../../src/models/ensemble.ts";
+import { liveStride, PENDING_MAX } from "../../src/models/ensemble_run.ts";
 import { THETA } from "../../src/models/structural_layout.ts";
 import { refitInput } from "./_ensembles.ts";
 import { seasonalWalk } from "./_series.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { openEnsemble } from "../../src/models/ensemble.ts";
+import { openEnsemble } from "../../src/models/ensemble_run.ts";
 import { modelNamed } from "../../src/models/mod.ts";
 import { slotsAhead } from "../../src/models/slots_ahead.ts";
 import { noise } from "./_series.ts";

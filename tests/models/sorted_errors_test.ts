@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { calibrate, type CalibrationState, ERROR_RING_MAX } from "../../src/models/calibration.ts";
+import { type CalibrationState, ERROR_RING_MAX } from "../../src/models/calibration.ts";
+import { calibrate } from "../../src/models/calibrate.ts";
 import { sizeSums } from "../../src/models/error_shape.ts";
 import { noSortedErrors, sortedErrors } from "../../src/models/sorted_errors.ts";
 import { noise } from "./_series.ts";

@@ -11,8 +11,8 @@ import {
   COVARIATES_MAX,
   REGRESSED_CHANNELS_MAX,
   regressedForecast,
-  type RegressorRequest,
 } from "../../src/streams/regressed.ts";
+import type { RegressorRequest } from "../../src/streams/engine.ts";
 import { loadSeries } from "./_load.ts";
 import { lastValue } from "./_parts.ts";
 

@@ -190,7 +190,8 @@ This page is written by \`deno task evaluate:detection\`; a test holds it curren
 is scored, and each alarm opened, by what came before it. The data is that of DRIFTLINE_SHARED, the
 result is in \`bench/results/detection.json\`. AUC-PR, VUS-PR and the best F1 are point-wise,
 without adjustment to whole events, means over the series of a set and then over the seven sets. NAB
-is its own score at the best threshold for all files. One set of constants for all series.`;
+is its own score at the best threshold for all files. One set of constants for all series. How it
+works, with its equations: [what finds anomalies](detector.md).`;
 
 const ALARMS = `At three wanted rates of false alarms (an alarm opens where the chance of such an
 event in a clean stream is at most that): anomalies hit / share of alarms inside one / wrong alarms
@@ -202,21 +203,7 @@ const CHANGES =
 wanted rate of 1e-4: streams with an alarm / where the first one has the reason that a person would
 give, in the end / alarms in all / median samples to the first alarm / to the right reason. Sizes
 are in standard deviations of the noise (white, AR(1), Student's t with 4 degrees of freedom; a
-season's amplitude is 5 of them), a drift is a sample. Streams of the first line do not change.
-
-Changes of the spread that last, up and down, have a statistic of their own
-(\`src/detectors/_helpers/spread_change.ts\`), looked at after each block of 32 moves from a
-sample to the next (of what the season leaves), over k = 1, 2 and 4 blocks:
-
-\`\`\`
-s_k = mean over the last 32 k moves of log(|d| + 0.1·mean |d|)
-t_k = (s_k − mean) / (sd · sqrt(1 + 1/n))     mean, sd of the n such means before, n ≤ 64
-p   = P(|T| > |t_k|)                          T Student's with n − 1 degrees of freedom
-\`\`\`
-
-A change is told where p of the oddest scale is at most the wanted rate, the mean 1.5 times as far
-from the past as any before on its side, and the moves 1.4 times as large, or small. Held against
-means of its own past, it knows how far they wander where spreads cluster or follow the hour.`;
+season's amplitude is 5 of them), a drift is a sample. Streams of the first line do not change.`;
 
 const CLEAN = `Alarms on clean synthetic streams, times what was wanted / a day, at a sample a
 minute:`;
