@@ -16,15 +16,15 @@ import type { Snapshot, StreamSettings } from "../stores/store.ts";
 import { endedAlarms, type OpenedAlarm, openedAlarms } from "./alarms.ts";
 import { IDLE_SAMPLES, idleWeekdays } from "./calendar.ts";
 import { type ChannelAnswers, channelAnswers, checkDraws, roundInto } from "./answers.ts";
-import {
-  type Applied,
-  type ComponentsResult,
-  type Coverage,
-  type ForecastRequest,
-  type ForecastResult,
-  type RegressionAnswer,
-  type StreamState,
-  type StreamSummary,
+import type {
+  Applied,
+  ComponentsResult,
+  Coverage,
+  ForecastRequest,
+  ForecastResult,
+  RegressionAnswer,
+  StreamState,
+  StreamSummary,
 } from "./engine.ts";
 import { StreamCovariates } from "./covariates.ts";
 import { withGaps } from "./gaps.ts";
