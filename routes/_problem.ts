@@ -119,9 +119,17 @@ export function problemOf(error: unknown): Problem {
   return problem("internal", 500, "The service failed; its log says why");
 }
 
-/** The answer that tells of an error. */
-export function problemResponse(error: unknown): Response {
-  const body = problemOf(error);
+/**
+ * The answer that tells of an error.
+ *
+ * @param membersOf  further members that clients of a path look for
+ */
+export function problemResponse(
+  error: unknown,
+  membersOf: (problem: Problem) => Readonly<Record<string, unknown>> = () => ({}),
+): Response {
+  const problem = problemOf(error);
+  const body = { ...problem, ...membersOf(problem) };
   const headers = new Headers({ "Content-Type": PROBLEM_MEDIA_TYPE });
   if (body.retryAfterS !== undefined) {
     headers.set("Retry-After", String(Math.ceil(body.retryAfterS)));

@@ -13,7 +13,8 @@ import { forecastRoutes } from "./forecasts.ts";
 import { healthRoutes } from "./health.ts";
 import { jobRoutes } from "./jobs.ts";
 import { modelRoutes } from "./models.ts";
-import { influxRoutes } from "./influx.ts";
+import { influxMembers, influxRoutes } from "./influx.ts";
+import { prometheusRoutes } from "./prometheus.ts";
 import { innovationRoutes } from "./innovations.ts";
 import { observationRoutes } from "./observations.ts";
 import { reconcileRoutes } from "./reconcile.ts";
@@ -66,6 +67,9 @@ function refuseUnknown(app: OpenAPIHono, request: Request, path: string): Respon
   return problemResponse(new RequestError("method-not-allowed", 405, detail, { headers }));
 }
 
+/** A full disk refuses every write, and the log lies on a disk, too: one line in so long. */
+const FULL_DISK_STEP_MS = 10_000;
+
 /** The whole HTTP interface over one service. */
 export function createApp(service: Service, options: AppOptions = {}): OpenAPIHono {
   const app = new OpenAPIHono();
@@ -93,6 +97,7 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
       reconcileRoutes(service),
       backtestRoutes(service),
       influxRoutes(service),
+      prometheusRoutes(service),
       modelRoutes(service),
       jobRoutes(service),
       deviceRoutes(service),
@@ -104,12 +109,20 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
   app.route("/", docsRoutes());
   app.route("/", dashboard());
   app.notFound((c) => refuseUnknown(app, c.req.raw, c.req.path));
+  let fullToldMs = -Infinity;
   app.onError((error, c) => {
-    const response = problemResponse(error);
+    const response = problemResponse(error, (problem) => influxMembers(c.req.path, problem));
     // An overload is no fault: it is counted as 503, and would fill the log.
     const isFault = response.status >= 500 && response.status !== 503;
     if (isFault && !c.req.raw.signal.aborted) {
       service.telemetry.countFailure("request");
+      if (response.status === 507) {
+        const nowMs = service.clock.monotonicMs();
+        if (nowMs - fullToldMs < FULL_DISK_STEP_MS) return response;
+        fullToldMs = nowMs;
+        service.log.error("Requests are refused: {error}", { error: error.message });
+        return response;
+      }
       const stack = error.stack ?? String(error);
       service.log.error("{method} {path} failed: {stack}", {
         method: c.req.method,

@@ -3,7 +3,7 @@ import { protocolOfName } from "../src/protocols/mod.ts";
 import type { Service } from "../src/service/service.ts";
 import type { TimestampPrecision } from "../src/signal/timestamp.ts";
 import { decodeRequest } from "./_body.ts";
-import { RequestError } from "./_problem.ts";
+import { type Problem, RequestError } from "./_problem.ts";
 import { newRoutes, problems } from "./_schemas.ts";
 
 /** Version that `/ping` reports: the last of the 1.x line, whose write API this is. */
@@ -56,6 +56,15 @@ function describeRoutes(routes: OpenAPIHono): void {
   });
 }
 
+/**
+ * What InfluxDB's clients read of a refusal, beside the problem: `error` those of v1, `code` and
+ * `message` those of v2. Telegraf logs nothing else of an answer.
+ */
+export function influxMembers(path: string, { type, detail }: Problem): Record<string, string> {
+  if (!Object.hasOwn(WRITE_PATHS, path)) return {};
+  return { error: detail, code: type.split(":").at(-1)!, message: detail };
+}
+
 /** @throws {RequestError} a precision that Influx's clients don't send, or one that we refuse */
 function precisionOf(url: string): TimestampPrecision {
   const given = new URL(url).searchParams.get("precision") ?? "ns";
@@ -73,12 +82,13 @@ export function influxRoutes(service: Service): OpenAPIHono {
   const routes = newRoutes();
   describeRoutes(routes);
   routes.on("POST", Object.keys(WRITE_PATHS), async (c) => {
+    const precision = precisionOf(c.req.url);
     const { segments, ignoredCount } = await decodeRequest(c.req.raw, lineProtocol, {
-      precision: precisionOf(c.req.url),
+      precision,
       nowNs: service.clock.nowNs(),
       isHashed: false,
     }, service);
-    await service.ingest(segments, { isAppliedAwaited: false, ignoredCount });
+    await service.ingest(segments, { isAppliedAwaited: false, ignoredCount, precision });
     return c.body(null, 204);
   });
   routes.get("/ping", (c) => c.body(null, 204, { "X-Influxdb-Version": INFLUX_VERSION }));

@@ -51,6 +51,10 @@ const outcomeSchema = z.object({
   conflicts: z.array(conflictSchema).optional(),
   logOffset: z.int(),
   appliedOffset: z.int().optional(),
+  note: z.string().optional()
+    .openapi({
+      description: "Integer times that were likely meant in another unit; stored as read",
+    }),
 }).openapi("IngestOutcome");
 
 const bulkSchema = z.object({
@@ -197,6 +201,7 @@ async function ingest(
   const outcomes = await service.ingest(segments, {
     isAppliedAwaited: asked.wait === "applied",
     ignoredCount,
+    precision: asked.precision ?? protocol.precision,
     ...(key === null || bodyHash === undefined ? {} : {
       idempotencyKey: key,
       requestHash: sha256Hex(`${targetOf(request)}\n${protocol.name}\n${bodyHash}`),

@@ -1,5 +1,6 @@
 import { joinList } from "../base/quoted_list.ts";
 import { PORT_DEFAULT, readConfig } from "../service/config.ts";
+import type { ConflictShape } from "../service/shapes.ts";
 import { silentLog } from "../service/telemetry.ts";
 import { protocolOfFile, protocolOfMediaType, protocols } from "../protocols/mod.ts";
 import type { BodyCut } from "../protocols/protocol.ts";
@@ -65,6 +66,40 @@ interface ImportTotals {
   rejected: number;
 }
 
+/** What the service says of one stream's samples beside their counts. */
+interface ImportRemarks {
+  note?: string;
+  conflicts?: readonly ConflictShape[];
+}
+
+/** What the service said of a part: counts of all, and remarks of each stream. */
+type ImportAnswer = ImportTotals & ImportRemarks & { streams?: readonly ImportRemarks[] };
+
+/** Lines for people of the first of what the parts were said to hold. */
+class Remarks {
+  #note: string | undefined;
+  #conflict: ConflictShape | undefined;
+
+  hear(answer: ImportAnswer): void {
+    for (const { note, conflicts } of [answer, ...answer.streams ?? []]) {
+      this.#note ??= note;
+      this.#conflict ??= conflicts?.[0];
+    }
+  }
+
+  get lines(): string[] {
+    const lines = this.#note === undefined
+      ? []
+      : [this.#note.replace("precision=", "--precision ")];
+    if (this.#conflict === undefined) return lines;
+    const { timestamp, channel, stored, given } = this.#conflict;
+    return [
+      ...lines,
+      `Rejected, the first at ${timestamp}: "${channel}" is ${stored} there, and ${given} was sent`,
+    ];
+  }
+}
+
 function countsOf(totals: ImportTotals): string {
   return Object.entries(totals).map(([key, count]) => `${count} ${key}`).join(", ");
 }
@@ -120,7 +155,8 @@ export const importCommand: Command = {
         timestampColumn: input.text("timestamp-column"),
         columns: joinList(input.texts("column")) || undefined,
       });
-      const { totals, fault } = await sendFile(file, url, mediaType, output);
+      const { totals, fault, remarks } = await sendFile(file, url, mediaType, output);
+      for (const line of remarks) output.note(line);
       if (fault !== null) {
         const isSent = Object.values(totals).some((count) => count > 0);
         output.note(isSent ? `${fault}\nBefore that: ${countsOf(totals)}` : fault);
@@ -148,8 +184,10 @@ async function sendFile(
   url: URL,
   mediaType: string,
   output: CommandOutput,
-): Promise<{ totals: ImportTotals; fault: string | null }> {
+): Promise<{ totals: ImportTotals; fault: string | null; remarks: readonly string[] }> {
   const totals: ImportTotals = { accepted: 0, duplicates: 0, late: 0, rejected: 0 };
+  const remarks = new Remarks();
+  let fault: string | null = `"${file}" is empty`;
   const progress = await openProgress("Sending", output.isProgressShown);
   const size = (await Deno.stat(file)).size;
   let readBytes = 0;
@@ -160,10 +198,12 @@ async function sendFile(
   try {
     for await (const body of cutBodies(chunks, protocolOfMediaType(mediaType)?.cut ?? "whole")) {
       const answer = await send(url, mediaType, body);
-      if (typeof answer === "string") return { totals, fault: answer };
+      fault = typeof answer === "string" ? answer : null;
+      if (typeof answer === "string") break;
       for (const key of Object.keys(totals) as (keyof ImportTotals)[]) totals[key] += answer[key];
+      remarks.hear(answer);
     }
-    return { totals, fault: null };
+    return { totals, fault, remarks: remarks.lines };
   } finally {
     progress.stop();
   }
@@ -186,12 +226,12 @@ function targetOf(
   return url;
 }
 
-/** The answer's counts, or a text that says why there are none. */
+/** The answer, or a text that says why there are none. */
 async function send(
   url: URL,
   mediaType: string,
   body: Uint8Array<ArrayBuffer>,
-): Promise<ImportTotals | string> {
+): Promise<ImportAnswer | string> {
   let response: Response;
   try {
     response = await post(url, mediaType, body);
@@ -200,7 +240,7 @@ async function send(
     throw error;
   }
   const answer = await response.json();
-  if (response.ok) return answer as ImportTotals;
+  if (response.ok) return answer as ImportAnswer;
   const remedy = answer.field === "streamId" ? "; --stream gives it" : "";
   return `${answer.title}: ${answer.detail}${remedy}`;
 }

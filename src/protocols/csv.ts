@@ -291,6 +291,7 @@ export const csv: Protocol = {
   mediaTypes: ["text/csv", "text/tab-separated-values"],
   fileEndings: ["csv", "tsv"],
   cut: "header",
+  precision: "ms",
   open(options) {
     const reader = new CsvReader(options);
     const splitter = new RecordSplitter("csv", reader.onRecord);

@@ -181,5 +181,6 @@ export const json: Protocol = {
   mediaTypes: ["application/json"],
   fileEndings: ["json"],
   cut: "whole",
+  precision: "ms",
   open: (options) => new BufferedDecoder((bytes) => decode(bytes, options)),
 };

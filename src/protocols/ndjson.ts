@@ -21,6 +21,7 @@ export const ndjson: Protocol = {
   mediaTypes: ["application/x-ndjson", "application/ndjson", "application/jsonl"],
   fileEndings: ["ndjson", "jsonl"],
   cut: "lines",
+  precision: "ms",
   open(options) {
     const body = new BodyBuilder();
     const names = new NameCache(NAME);

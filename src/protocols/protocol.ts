@@ -58,6 +58,8 @@ export interface Protocol {
   /** Ends of file names, lower case without the dot; a file so named has the first media type. */
   readonly fileEndings: readonly string[];
   readonly cut: BodyCut;
+  /** Unit of integer timestamps unless told otherwise; absent where times are no integers. */
+  readonly precision?: TimestampPrecision;
   open(options: DecodeOptions): Decoder;
 }
 

@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { InvalidValueError, LimitError, NotFoundError } from "../base/errors.ts";
 import { hasValue, type Segment, validateStreamId } from "../signal/segment.ts";
-import { formatTimestamp } from "../signal/timestamp.ts";
+import { formatTimestamp, type TimestampPrecision } from "../signal/timestamp.ts";
 import { withoutMissing } from "../stores/channel_range.ts";
 import type {
   AlarmEvent,
@@ -10,12 +10,7 @@ import type {
   Store,
   StreamSettings,
 } from "../stores/store.ts";
-import {
-  type Applied,
-  COMPONENT_TIMES_MAX,
-  type Engine,
-  type EngineStats,
-} from "../streams/engine.ts";
+import { type Applied, COMPONENT_TIMES_MAX, type Engine } from "../streams/engine.ts";
 import { Alerts } from "./alerts/alerts.ts";
 import { makeSender, type SendWebhook } from "./alerts/webhook_sender.ts";
 import { type AnswersShape, answersShape } from "./answer_shapes.ts";
@@ -26,6 +21,7 @@ import { EventHub, SUBSCRIBER_QUEUE_MAX } from "./events.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { mergeByStream, oneRowATime } from "./merge.ts";
 import { type ForecastQuestion, requireChannels, streamForecast } from "./forecasts.ts";
+import { countsText, coverageText } from "./counts_text.ts";
 import { channelsOf, type Observations, readObservations } from "./observations.ts";
 import { readRange, type StreamRange } from "./range.ts";
 import {
@@ -49,6 +45,7 @@ import {
   type ReconciledShape,
 } from "./reconciled.ts";
 import { RecentPredictions } from "./recent.ts";
+import { unitNote } from "./unit_note.ts";
 import { type ListingShape, listStreams } from "./listing.ts";
 import type { ModelService } from "./model_service.ts";
 import type { Log, Telemetry } from "./telemetry.ts";
@@ -79,6 +76,8 @@ export interface IngestOptions extends AppendOptions {
   readonly isAppliedAwaited: boolean;
   /** Values that the protocol left out, for the counters. */
   readonly ignoredCount: number;
+  /** Unit that integer times were read in; absent where the protocol has none. */
+  readonly precision?: TimestampPrecision | undefined;
 }
 
 /**
@@ -143,16 +142,21 @@ export class Service {
    */
   async ingest(segments: readonly Segment[], options: IngestOptions): Promise<IngestShape[]> {
     for (const { streamId } of segments) validateStreamId(streamId);
-    const { isAppliedAwaited, ignoredCount, ...append } = options;
-    const results = await this.#store.append(mergeByStream(segments), append);
+    const { isAppliedAwaited, ignoredCount, precision, ...append } = options;
+    const merged = mergeByStream(segments);
+    const results = await this.#store.append(merged, append);
+    const notes = merged.map((one) => precision === undefined ? null : unitNote(one, precision));
+    for (const [i, note] of notes.entries()) {
+      if (note !== null) this.#warn("{stream}: {note}", { stream: merged[i]!.streamId, note });
+    }
     this.heartbeats.hear(results);
     const applied = results.map((result) => this.#submit(result));
     for (const result of results) this.telemetry.countSamples(result, 0);
     this.telemetry.countSamples({ accepted: 0, duplicates: 0, late: 0, rejected: 0 }, ignoredCount);
-    if (!isAppliedAwaited) return results.map((result) => ingestShape(result));
+    if (!isAppliedAwaited) return results.map((result, i) => ingestShape(result, notes[i]!));
     await Promise.all(applied);
     await Promise.all(results.map(({ streamId }) => this.#engine.reach(streamId)));
-    return results.map((result) => ingestShape(result, result.record.inOrderCount));
+    return results.map((result, i) => ingestShape(result, notes[i]!, result.record.inOrderCount));
   }
 
   /** A refused or failed submission loses nothing: the log has the samples, a read catches up. */
@@ -164,21 +168,21 @@ export class Service {
       await this.#engine.submit(record, inOrder, inOrderStart);
     } catch (error) {
       this.telemetry.countFailure("absorb");
-      this.#warnOfWaiting(record.id, error);
+      this.#warn("Samples of {stream} wait in the log: {error}", {
+        stream: record.id,
+        error: String(error),
+      });
     } finally {
       this.telemetry.addUnapplied(-sampleCount);
     }
   }
 
   /** An overload refuses thousands of submissions a second; one line a second says so. */
-  #warnOfWaiting(stream: string, error: unknown): void {
+  #warn(message: string, fields: Readonly<Record<string, unknown>>): void {
     const nowMs = this.clock.monotonicMs();
     if (nowMs - this.#warnedMs < WARNING_STEP_MS) return;
     this.#warnedMs = nowMs;
-    this.log.warning("Samples of {stream} wait in the log: {error}", {
-      stream,
-      error: String(error),
-    });
+    this.log.warning(message, { ...fields });
   }
 
   #publishApplied(applied: Applied): void {
@@ -394,11 +398,10 @@ export class Service {
       this.#store.stats(),
     ]);
     const { coverage, ...engine } = this.#engine.stats();
-    return text + gauges("driftline_store", { ...store }) + gauges("driftline_engine", engine) +
-      coverageGauges(coverage) +
-      gauges("driftline_alerts", this.alerts.stats()) +
-      gauges("driftline_heartbeats", this.heartbeats.stats()) +
-      gauges("driftline_jobs", { ...this.models.jobs.stats() });
+    return text + countsText({
+      ...{ store, engine, alerts: this.alerts.stats(), heartbeats: this.heartbeats.stats() },
+      jobs: this.models.jobs.stats(),
+    }) + coverageText(coverage);
   }
 
   /** Says so to those who ask, gives up bodies that are not whole, and ends the event streams. */
@@ -442,21 +445,4 @@ export interface DetectionShape {
 function requireValue({ values }: Segment): void {
   if (values.some(hasValue)) return;
   throw new InvalidValueError("values", "null", "at least one value that is not missing");
-}
-
-/** How forecasts that were issued live came out, by the level of their intervals. */
-function coverageGauges(coverage: EngineStats["coverage"]): string {
-  const lines = (name: string, of: (one: EngineStats["coverage"][number]) => number) =>
-    `# TYPE ${name} gauge\n` +
-    coverage.map((one) => `${name}{level="${one.level}"} ${of(one)}\n`).join("");
-  return lines("driftline_interval_coverage", ({ value }) => value) +
-    lines("driftline_interval_targets", ({ count }) => count) +
-    lines("driftline_interval_relative_width", ({ relativeWidth }) => relativeWidth);
-}
-
-function gauges(prefix: string, values: Readonly<Record<string, number>>): string {
-  return Object.entries(values).map(([key, value]) => {
-    const name = `${prefix}_${key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
-    return `# TYPE ${name} gauge\n${name} ${value}\n`;
-  }).join("");
 }

@@ -78,6 +78,8 @@ export interface IngestShape {
   conflicts?: ConflictShape[];
   logOffset: number;
   appliedOffset?: number;
+  /** What is odd about the samples, which are stored all the same. */
+  note?: string;
 }
 
 /** Share of past values inside their interval of a level. */
@@ -245,7 +247,11 @@ export function anomalyShape(alarm: AlarmEvent): AnomalyShape {
 }
 
 /** The outcome of an append as it is answered. */
-export function ingestShape(result: AppendResult, appliedOffset?: number): IngestShape {
+export function ingestShape(
+  result: AppendResult,
+  note: string | null = null,
+  appliedOffset?: number,
+): IngestShape {
   const { conflicts } = result;
   return {
     id: result.streamId,
@@ -263,6 +269,7 @@ export function ingestShape(result: AppendResult, appliedOffset?: number): Inges
     }),
     logOffset: result.logOffset,
     ...(appliedOffset === undefined ? {} : { appliedOffset }),
+    ...(note === null ? {} : { note }),
   };
 }
 

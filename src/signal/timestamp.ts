@@ -304,6 +304,37 @@ export function timestampWanted(text: string, precision: TimestampPrecision): st
   return `${wanted}; with the precision ${meant} it is ${formatTimestamp(partsToNs(parts))}`;
 }
 
+const UNIT_NS: Readonly<Record<TimestampPrecision, bigint>> = {
+  ...{ ns: 1n, us: 1_000n, ms: 1_000_000n, s: 1_000_000_000n },
+};
+
+/** Times that are sent today: 2001-09-09 to 2262, a billion seconds to some nine. */
+const USUAL_NS = [1_000_000_000_000_000_000n, TIMESTAMP_NS_MAX] as const;
+
+/** Such times, read in a finer unit than they were meant in, all lie before this one. */
+const MISREAD_NS_MAX = TIMESTAMP_NS_MAX / 1_000n;
+
+/**
+ * The coarser unit that a count was likely meant in: read in `precision` it is a time of 1970,
+ * read in that unit one of today. Null where there is none.
+ *
+ * @param timestampNs  what the count was read as, in nanoseconds since the epoch
+ * @param precision    the unit that it was read in
+ */
+export function coarserUnit(
+  timestampNs: bigint,
+  precision: TimestampPrecision,
+): { readonly unit: TimestampPrecision; readonly meantNs: bigint } | null {
+  if (timestampNs >= MISREAD_NS_MAX) return null;
+  const count = timestampNs / UNIT_NS[precision];
+  const coarser = TIMESTAMP_PRECISIONS.slice(TIMESTAMP_PRECISIONS.indexOf(precision) + 1);
+  const unit = coarser.find((one) => {
+    const meantNs = count * UNIT_NS[one];
+    return meantNs >= USUAL_NS[0] && meantNs < USUAL_NS[1];
+  });
+  return unit === undefined ? null : { unit, meantNs: count * UNIT_NS[unit] };
+}
+
 /**
  * Parses a timestamp to nanoseconds since the epoch.
  *

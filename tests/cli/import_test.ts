@@ -71,6 +71,24 @@ Deno.test("import sends a file, and again without harm", async () => {
       const refused = await run(importCommand, bad, "--stream", "b", "--url", service.url);
       assert.equal(refused.code, 1);
       assert.match(refused.error, /^Malformed body: .*soon[^\n]*$/);
+      const empty = `${folder}/empty.csv`;
+      await Deno.writeTextFile(empty, "");
+      const nothing = await run(importCommand, empty, "--stream", "e", "--url", service.url);
+      assert.equal(nothing.code, 1);
+      assert.match(nothing.error, /empty\.csv" is empty$/);
+      const twice = `${folder}/twice.csv`;
+      await Deno.writeTextFile(twice, "time,x\n1795392000,1\n1795392000,2\n1795392060,3\n");
+      const told = await run(importCommand, twice, "--stream", "t", "--url", service.url);
+      assert.equal(told.code, 0, told.error);
+      assert.match(told.out, /2 accepted, 0 duplicates, 0 late, 1 rejected$/);
+      assert.match(
+        told.error,
+        /^Times are 1970-01-21T.+; with --precision s they are 2026-11-23T/m,
+      );
+      assert.match(
+        told.error,
+        /^Rejected, the first at 1970-01-21T18:43:12Z: "x" is 1 there, and 2 was sent$/m,
+      );
       const nameless = await run(importCommand, path, "--url", service.url);
       assert.equal(
         nameless.error,

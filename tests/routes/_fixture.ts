@@ -32,7 +32,7 @@ import { DeviceWatch } from "../../src/service/devices.ts";
 import { ModelService } from "../../src/service/model_service.ts";
 import type { SendWebhook } from "../../src/service/alerts/webhook_sender.ts";
 import { Service } from "../../src/service/service.ts";
-import { silentLog, Telemetry } from "../../src/service/telemetry.ts";
+import { type Log, silentLog, Telemetry } from "../../src/service/telemetry.ts";
 import type { Segment } from "../../src/signal/segment.ts";
 import { openMemoryStore } from "../../src/stores/mod.ts";
 import type {
@@ -349,6 +349,8 @@ export function openFixture(
   options: AppOptions & {
     readonly folder?: string;
     readonly port?: JobPort;
+    /** Default: one that says nothing. */
+    readonly log?: Log;
     /** Default: webhooks go nowhere. */
     readonly sendWebhook?: SendWebhook;
     /** Default: one in memory, and a clock of its own. */
@@ -376,7 +378,7 @@ export function openFixture(
     backtests: new Backtests({
       ...{ store, models: modelService, port: backtestPort, log: silentLog, clock },
     }),
-    log: silentLog,
+    log: options.log ?? silentLog,
     send: options.sendWebhook ??
       (() => Promise.resolve({ status: null, error: "nowhere", retryAfterS: null })),
   });
@@ -396,4 +398,21 @@ export function openFixture(
     await jobs.start();
   };
   return { app, service, engine, store, clock, backtestPort, send, start };
+}
+
+/** Posts a body as it is; an answer without one is null. */
+export async function post(
+  app: ReturnType<typeof openFixture>["app"],
+  path: string,
+  contentType: string,
+  body: BodyInit,
+  headers: Record<string, string> = {},
+) {
+  const response = await app.request(path, {
+    method: "POST",
+    body,
+    headers: { "Content-Type": contentType, ...headers },
+  });
+  const text = await response.text();
+  return { status: response.status, body: text === "" ? null : JSON.parse(text) };
 }

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { StorageFullError } from "../../src/base/errors.ts";
+import { silentLog } from "../../src/service/telemetry.ts";
 import { openFixture } from "./_fixture.ts";
 
 Deno.test("an unknown path is a 404 problem, a wrong method a 405 that names the right ones", async () => {
@@ -23,6 +25,23 @@ Deno.test("a fault of our own is a 500 without its text, and is logged and count
   const metrics = await (await app.request("/metrics")).text();
   assert.match(metrics, /driftline_failures_total\{stage="request"\} 1/);
   assert.match(metrics, /driftline_http_requests_total\{method="GET",status="500"\} 1/);
+});
+
+Deno.test("a full disk is a 507, and one line of the log in ten seconds", async () => {
+  const told: unknown[] = [];
+  const { send, store, clock } = openFixture({
+    log: { ...silentLog, error: (_, fields) => told.push(fields!.error) },
+  });
+  store.append = () => Promise.reject(new StorageFullError("The disk is full"));
+  const post = async () => {
+    const samples = { timestamps: [1], values: [1] };
+    return (await send("POST", "/v1/streams/a/observations", samples)).status;
+  };
+  assert.deepEqual([await post(), await post(), await post()], [507, 507, 507]);
+  assert.deepEqual(told, ["The disk is full"]);
+  clock.advanceMs(10_000);
+  assert.equal(await post(), 507);
+  assert.equal(told.length, 2);
 });
 
 Deno.test("/openapi.json is a 3.1 document that lists every documented route", async () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { silentLog } from "../../src/service/telemetry.ts";
 import { openFixture } from "./_fixture.ts";
 
 const LINES = "cpu,host=a usage=1.5,idle=2i 1700000000\ncpu,host=a usage=1.6 1700000060\n";
@@ -40,6 +41,10 @@ Deno.test("POST /write names a bad field's line and stores nothing", async () =>
   const problem = await response.json();
   assert.equal(problem.protocol, "line_protocol");
   assert.match(problem.detail, /[Ll]ine 2/);
+  // The members that InfluxDB's own clients read and log.
+  assert.deepEqual([problem.error, problem.message], [problem.detail, problem.detail]);
+  assert.equal(problem.code, "malformed-body");
+  assert.equal((await send("GET", "/v1/streams/none")).body.message, undefined);
   assert.equal((await send("GET", "/v1/streams")).body.streams.length, 0);
 });
 
@@ -52,6 +57,29 @@ Deno.test("POST /write refuses an unknown precision and takes lines without a ti
   assert.equal(now.status, 204);
   const { body } = await send("GET", "/v1/streams/m");
   assert.equal(body.lastTimestamp, "2023-11-14T22:13:20Z");
+});
+
+Deno.test("POST /write tells the unit that a time was likely meant in", async () => {
+  const { app } = openFixture();
+  const body = "m a=1 1795392000000000000\n";
+  const response = await app.request("/write?precision=ms", { method: "POST", body });
+  assert.equal(response.status, 400);
+  const { detail } = await response.json();
+  assert.match(detail, /Line 1: Timestamp is .+; with the precision ns it is 2026-11-23T00:00:00Z/);
+});
+
+Deno.test("POST /write logs times that were likely meant in a coarser unit", async () => {
+  const told: Record<string, unknown>[] = [];
+  const { app } = openFixture({
+    log: { ...silentLog, warning: (_, fields = {}) => told.push(fields) },
+  });
+  const write = (path: string) => app.request(path, { method: "POST", body: "m a=1 1795392000\n" });
+  assert.equal((await write("/write?precision=s")).status, 204);
+  assert.equal(told.length, 0);
+  assert.equal((await write("/api/v2/write")).status, 204);
+  assert.equal((await write("/api/v2/write")).status, 204);
+  assert.deepEqual(told.map(({ stream }) => stream), ["m"], "one line a second");
+  assert.match(String(told.at(0)?.note), /as integers of ns; with precision=s they are 2026-11-23/);
 });
 
 Deno.test("GET and HEAD /ping answer with the version that clients look for", async () => {

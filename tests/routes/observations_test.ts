@@ -3,26 +3,10 @@ import fc from "fast-check";
 import { gzipSync } from "node:zlib";
 import { REQUEST_BYTES_MAX } from "../../routes/_body.ts";
 import { protocols } from "../../src/protocols/mod.ts";
-import { openFixture } from "./_fixture.ts";
+import { openFixture, post } from "./_fixture.ts";
 
 const PATH = "/v1/streams/a/observations";
 const MINUTES = ["2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "2026-01-01T00:02:00Z"];
-
-async function post(
-  app: ReturnType<typeof openFixture>["app"],
-  path: string,
-  contentType: string,
-  body: BodyInit,
-  headers: Record<string, string> = {},
-) {
-  const response = await app.request(path, {
-    method: "POST",
-    body,
-    headers: { "Content-Type": contentType, ...headers },
-  });
-  const text = await response.text();
-  return { status: response.status, body: text === "" ? null : JSON.parse(text) };
-}
 
 Deno.test("POST observations takes columns, channels and rows", async () => {
   const { send } = openFixture();
@@ -319,4 +303,23 @@ Deno.test("no bytes in any protocol make a fault of our own, nor a part of a bod
     }),
     { numRuns: 500 },
   );
+});
+
+Deno.test("POST observations notes integer times that were likely meant in another unit", async () => {
+  const { send } = openFixture();
+  const samples = { timestamps: [1795392000, 1795392060], values: [1, 2] };
+  const odd = await send("POST", "/v1/streams/a/observations", samples);
+  assert.equal(odd.body.accepted, 2);
+  assert.match(
+    odd.body.note,
+    /^Times are 1970-01-21T18:43:12Z to .+ with precision=s they are 2026/,
+  );
+  const said = await send("POST", "/v1/streams/b/observations?precision=s", samples);
+  assert.equal(said.body.note, undefined);
+  const many = { streams: [{ id: "c", ...samples }, { id: "d", timestamps: [0], values: [1] }] };
+  const { body } = await send("POST", "/v1/observations", many);
+  assert.deepEqual(body.streams.map(({ note }: { note?: string }) => note !== undefined), [
+    true,
+    false,
+  ]);
 });

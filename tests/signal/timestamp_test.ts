@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { InvalidValueError } from "../../src/base/errors.ts";
 import {
+  coarserUnit,
   formatTimestamp,
   isTimestampInRange,
   parseTimestamp,
@@ -110,6 +111,27 @@ Deno.test("timestampWanted() tells the unit in which an integer was likely meant
   assert.equal(meant("1767225600000000", "s"), "with the precision us it is 2026-01-01T00:00:00Z");
   assert.equal(meant(" 1767225600000000001", "ms")?.slice(0, 24), "with the precision ns it");
   assert.throws(() => parseTimestamp(1767225600000, "s"), /precision ms it is 2026-01-01/);
+});
+
+Deno.test("coarserUnit() finds the unit of counts of today that were read too fine", () => {
+  const today = Date.UTC(2026, 10, 23) / 1000;
+  const units = [["s", 1], ["ms", 1e3], ["us", 1e6], ["ns", 1e9]] as const;
+  for (const [at, [read]] of units.entries()) {
+    for (const [meantAt, [meant, perS]] of units.entries()) {
+      if (at < meantAt) continue;
+      const readNs = parseTimestamp(BigInt(today) * BigInt(perS), read);
+      const wanted = at === meantAt
+        ? null
+        : { unit: meant, meantNs: BigInt(today) * 1_000_000_000n };
+      assert.deepEqual(coarserUnit(readNs, read), wanted, `${meant} read as ${read}`);
+    }
+  }
+  // Counts from zero, negative ones and times of today are what they say.
+  for (const ns of [0n, 1_000_000n, -(10n ** 15n), 1_795_392_000_000_000_000n]) {
+    for (const [unit] of units) assert.equal(coarserUnit(ns, unit), null, `${ns} ${unit}`);
+  }
+  assert.equal(coarserUnit(999_999_999_000_000n, "ms"), null, "seconds of before 2001-09-09");
+  assert.equal(coarserUnit(1_000_000_000_000_000n, "ms")!.unit, "s");
 });
 
 Deno.test("formatTimestamp() and parseTimestamp() are inverses over the whole range", () => {

@@ -439,11 +439,16 @@ export class SqliteCore {
     };
   }
 
-  /** Packs what waits, copies the write-ahead log back into the file and lets go of both. */
+  /**
+   * Packs what waits, copies the write-ahead log back into the file and lets go of both. On a full
+   * disk the log stays as it is: whoever opens the file next reads it there.
+   */
   close(): void {
     try {
       this.#settleIfRoom();
       this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch (error) {
+      if (!(storeErrorOf(error) instanceof StorageFullError)) throw error;
     } finally {
       this.#database.close();
     }
