@@ -1,4 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
+import { uncompress } from "snappyjs";
 import { LimitError, OverloadError, ProtocolError } from "../src/base/errors.ts";
 import {
   BODY_BYTES_MAX,
@@ -70,9 +71,32 @@ async function* inflated(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
   }
 }
 
+/** Inflates a block of Snappy, which has its length in front. */
+async function* unsnapped(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const packed = await new Response(ReadableStream.from(chunks)).bytes();
+  try {
+    yield uncompress(packed, BODY_BYTES_MAX);
+  } catch (error) {
+    const declared = /of (\d+) is too big/.exec(String(error))?.[1];
+    if (declared !== undefined) {
+      throw new LimitError("BODY_BYTES_MAX", BODY_BYTES_MAX, Number(declared), "body");
+    }
+    throw new ProtocolError("snappy", 0, "Body is no block of Snappy", "Content-Encoding");
+  }
+}
+
+/** How bodies may be coded, by name. */
+const CODINGS: Readonly<Record<string, typeof inflated | null>> = {
+  "identity": null,
+  "gzip": inflated,
+  "x-gzip": inflated,
+  "snappy": unsnapped,
+};
+
 /** How a body is coded, and its length on the wire where that is the body's own. */
 interface BodyHead {
-  readonly isGzip: boolean;
+  /** Null where it is not. */
+  readonly inflate: typeof inflated | null;
   readonly length: number | null;
 }
 
@@ -84,13 +108,13 @@ function readHead({ headers }: Request): BodyHead {
     throw new LimitError("REQUEST_BYTES_MAX", REQUEST_BYTES_MAX, length, "body");
   }
   const coding = (headers.get("content-encoding") ?? "identity").trim().toLowerCase();
-  if (coding === "identity") return { isGzip: false, length };
-  if (coding === "gzip" || coding === "x-gzip") return { isGzip: true, length: null };
+  const inflate = Object.hasOwn(CODINGS, coding) ? CODINGS[coding] : undefined;
+  if (inflate !== undefined) return { inflate, length: inflate === null ? length : null };
   throw new RequestError(
     "unsupported-media-type",
     415,
-    `Content-Encoding is "${coding.slice(0, 80)}", expected gzip or none`,
-    { field: "Content-Encoding", headers: { "Accept-Encoding": "gzip" } },
+    `Content-Encoding is "${coding.slice(0, 80)}", expected gzip, snappy or none`,
+    { field: "Content-Encoding", headers: { "Accept-Encoding": "gzip, snappy" } },
   );
 }
 
@@ -98,10 +122,10 @@ function readHead({ headers }: Request): BodyHead {
 function openBody(
   request: Request,
   watch: BodyWatch,
-  { isGzip }: BodyHead,
+  { inflate }: BodyHead,
 ): AsyncIterable<Uint8Array> {
   const wire = bounded(received(request.body, watch), "REQUEST_BYTES_MAX", REQUEST_BYTES_MAX);
-  return isGzip ? bounded(inflated(wire), "BODY_BYTES_MAX", BODY_BYTES_MAX) : wire;
+  return inflate === null ? wire : bounded(inflate(wire), "BODY_BYTES_MAX", BODY_BYTES_MAX);
 }
 
 /** The fault of a sender that leaves, or that sends less than it said: not one of our own. */

@@ -14,6 +14,7 @@ import { healthRoutes } from "./health.ts";
 import { jobRoutes } from "./jobs.ts";
 import { modelRoutes } from "./models.ts";
 import { influxMembers, influxRoutes } from "./influx.ts";
+import { prometheusRoutes } from "./prometheus.ts";
 import { innovationRoutes } from "./innovations.ts";
 import { observationRoutes } from "./observations.ts";
 import { reconcileRoutes } from "./reconcile.ts";
@@ -96,6 +97,7 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
       reconcileRoutes(service),
       backtestRoutes(service),
       influxRoutes(service),
+      prometheusRoutes(service),
       modelRoutes(service),
       jobRoutes(service),
       deviceRoutes(service),

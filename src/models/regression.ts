@@ -362,7 +362,11 @@ export function effectOfRow(learned: Learned, row: ArrayLike<number>): number {
   return sum;
 }
 
-/** Variance of {@linkcode effectOfRow}, from what is not known of the weights. */
+/**
+ * Variance of {@linkcode effectOfRow}, from what is not known of the weights.
+ *
+ * @param row  values of the regressors, in their own units                           [regressor]
+ */
 export function effectVariance(learned: Learned, row: ArrayLike<number>): number {
   const { means, deviations, cov, weights } = learned;
   const { kernels, row: own, column: along } = plainWork(weights.length);

@@ -4,13 +4,12 @@ import {
   BODY_STREAMS_MAX,
   CHANNEL_COUNT_MAX,
   isStreamId,
-  STREAM_ID_CHARACTERS,
   STREAM_ID_LENGTH_MAX,
-  STREAM_ID_STARTS,
 } from "../signal/segment.ts";
 import { readTimestamp, type TimestampParts } from "../signal/timestamp.ts";
 import { parseNumber } from "./_helpers/number_bytes.ts";
 import { type RecordPlace, RecordSplitter } from "./_helpers/record_splitter.ts";
+import { seriesName } from "./_helpers/series_name.ts";
 import { checkChannel, NameCache, quoteBytes, wantedTimestamp } from "./_helpers/text.ts";
 import type { DecodeOptions, Protocol } from "./protocol.ts";
 
@@ -29,32 +28,6 @@ const FALSE_WORDS = new Set(["f", "F", "false", "False", "FALSE"]);
 
 /** Spellings of series that are remembered, so that they need not be read again. */
 const SPELLINGS_MAX = 2 * BODY_STREAMS_MAX;
-
-const encoder = new TextEncoder();
-
-const ESCAPED = new RegExp(`[^${STREAM_ID_CHARACTERS}]`, "gu");
-const ESCAPED_START = new RegExp(`^[^${STREAM_ID_STARTS}]`, "u");
-
-/** A character as %XX of its UTF-8 bytes. */
-function percentEncode(character: string): string {
-  const bytes = [...encoder.encode(character)];
-  return bytes.map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("");
-}
-
-/** A name in which characters that a stream's name cannot hold, and `, = %`, are encoded. */
-function escapeName(name: string): string {
-  return name.replace(ESCAPED, percentEncode);
-}
-
-/** Measurement and sorted tags as one name, different for different series: `cpu,host=a`. */
-function seriesName(measurement: string, tags: ReadonlyMap<string, string>): string {
-  const pairs = [...tags.keys()].sort().map((key) => {
-    return `${escapeName(key)}=${escapeName(tags.get(key)!)}`;
-  });
-  return [escapeName(measurement), ...pairs].join(",")
-    .replace(ESCAPED_START, percentEncode)
-    .replace(/ $/, "%20");
-}
 
 class LineReader {
   readonly #options: DecodeOptions;

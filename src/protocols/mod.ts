@@ -3,10 +3,18 @@ import { json } from "./json.ts";
 import { lineProtocol } from "./line_protocol.ts";
 import { ndjson } from "./ndjson.ts";
 import type { Protocol } from "./protocol.ts";
+import { remoteWrite } from "./remote_write.ts";
 import { wav } from "./wav.ts";
 
 /** Every protocol that ingest speaks. */
-export const protocols: readonly Protocol[] = [json, ndjson, csv, lineProtocol, wav];
+export const protocols: readonly Protocol[] = [
+  json,
+  ndjson,
+  csv,
+  lineProtocol,
+  remoteWrite,
+  wav,
+];
 
 /** The protocol of a `Content-Type` (parameters ignored), or undefined. */
 export function protocolOfMediaType(contentType: string): Protocol | undefined {

@@ -400,3 +400,20 @@ export function openFixture(
   };
   return { app, service, engine, store, clock, backtestPort, send, start };
 }
+
+/** Posts a body as it is; an answer without one is null. */
+export async function post(
+  app: ReturnType<typeof openFixture>["app"],
+  path: string,
+  contentType: string,
+  body: BodyInit,
+  headers: Record<string, string> = {},
+) {
+  const response = await app.request(path, {
+    method: "POST",
+    body,
+    headers: { "Content-Type": contentType, ...headers },
+  });
+  const text = await response.text();
+  return { status: response.status, body: text === "" ? null : JSON.parse(text) };
+}

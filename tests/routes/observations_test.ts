@@ -3,26 +3,10 @@ import fc from "fast-check";
 import { gzipSync } from "node:zlib";
 import { REQUEST_BYTES_MAX } from "../../routes/_body.ts";
 import { protocols } from "../../src/protocols/mod.ts";
-import { openFixture } from "./_fixture.ts";
+import { openFixture, post } from "./_fixture.ts";
 
 const PATH = "/v1/streams/a/observations";
 const MINUTES = ["2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "2026-01-01T00:02:00Z"];
-
-async function post(
-  app: ReturnType<typeof openFixture>["app"],
-  path: string,
-  contentType: string,
-  body: BodyInit,
-  headers: Record<string, string> = {},
-) {
-  const response = await app.request(path, {
-    method: "POST",
-    body,
-    headers: { "Content-Type": contentType, ...headers },
-  });
-  const text = await response.text();
-  return { status: response.status, body: text === "" ? null : JSON.parse(text) };
-}
 
 Deno.test("POST observations takes columns, channels and rows", async () => {
   const { send } = openFixture();
