@@ -53,7 +53,7 @@ Deno.test("no test mirrors a file that is gone", () => {
     ...list("bench/**/*.ts").map(mirrorOf),
   ]);
   const shared =
-    /(^|\/)(laws|variants|goldens|identities|crash|architecture|tidy|docs|e2e|browser|state_layout)_test\.ts$/;
+    /(^|\/)((?:\w+_)?laws|variants|goldens|identities|crash|architecture|tidy|docs|e2e|browser|state_layout)_test\.ts$/;
   const orphans = list("tests/**/*_test.ts").filter((path) =>
     !paths.has(path) && !shared.test(path)
   );

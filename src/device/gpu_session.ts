@@ -6,11 +6,11 @@
  */
 import { DeviceLostError } from "../base/errors.ts";
 import type { AdapterSummary, GpuLimits } from "./device.ts";
-import { probeSubgroups, requestFeatured } from "./features.ts";
+import { openAdapter, type OpenedAdapter } from "./adapter.ts";
 import { type Pipeline, PipelineCache, shaderFile } from "./pipelines.ts";
 import { readLaunches } from "./launch_code.ts";
 import type { Command, LaunchRange, Program, WireBinding, WireLaunch } from "./protocol.ts";
-import { Readback, STAGING_BYTES_MAX, wholeWords } from "./readback.ts";
+import { type Readback, STAGING_BYTES_MAX, wholeWords } from "./readback.ts";
 import { interfaceOf, type ShaderInterface } from "./wgsl.ts";
 
 /** Bytes of one launch's sizes; WebGPU's default alignment of dynamic offsets. */
@@ -21,13 +21,10 @@ export const LAUNCHES_PER_SUBMIT_MAX = 256;
 export const BIND_GROUPS_MAX = 4096;
 /** Bytes bound at least: one vec4, the widest element of a shader's array. */
 const BINDING_BYTES_MIN = 16;
-/** Workgroups along one axis that every WebGPU device takes. */
-const WORKGROUPS_PER_AXIS_MAX = 65_535;
 const TIMESTAMP_BYTES = 8;
 /** An error of a device that is lost within this time is taken for a sign of the loss. */
 const LOSS_GRACE_MS = 50;
 const NS_PER_MS = 1e6;
-const SOFTWARE_ADAPTERS = /llvmpipe|lavapipe|swiftshader|software|softpipe|basic render/i;
 
 /** Result of one read or timing. */
 export interface SessionEvents {
@@ -37,14 +34,6 @@ export interface SessionEvents {
   failed(request: number, message: string): void;
   fault(message: string): void;
 }
-
-/** Why there is no GPU here, in words for a user. */
-export class GpuUnavailableError extends Error {
-  override readonly name = "GpuUnavailableError";
-}
-
-/** Package that gives Debian a software Vulkan driver. */
-export const SOFTWARE_DRIVER_PACKAGE = "mesa-vulkan-drivers";
 
 /** A GPU device with everything that was made on it. */
 export class GpuSession {
@@ -82,10 +71,7 @@ export class GpuSession {
   #fault: string | undefined;
 
   private constructor(
-    device: GPUDevice,
-    info: AdapterSummary,
-    limits: GpuLimits,
-    readback: Readback,
+    { device, info, limits, readback }: OpenedAdapter,
     events: SessionEvents,
   ) {
     this.#device = device;
@@ -116,46 +102,13 @@ export class GpuSession {
   }
 
   /**
-   * Opens the machine's adapter.
+   * Opens the machine's adapter; see {@linkcode openAdapter}.
    *
    * @param allowFast  reads may skip awaiting where a probe proves it right
-   * @throws {GpuUnavailableError} no WebGPU or no adapter; the message names what to install
+   * @throws {GpuUnavailableError} no WebGPU or no adapter
    */
   static async open(allowFast: boolean, events: SessionEvents): Promise<GpuSession> {
-    // The type of `navigator` differs between a window and a Worker, where this runs.
-    const { gpu } = navigator as { gpu?: GPU };
-    if (!gpu) throw new GpuUnavailableError("This runtime has no WebGPU");
-    const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
-    if (!adapter) {
-      throw new GpuUnavailableError(
-        `No WebGPU adapter: install a Vulkan driver (Debian: ${SOFTWARE_DRIVER_PACKAGE})`,
-      );
-    }
-    const most = adapter.limits;
-    const { device, timestamps, f16, subgroups } = await requestFeatured(adapter, {
-      maxComputeWorkgroupStorageSize: most.maxComputeWorkgroupStorageSize,
-      maxComputeInvocationsPerWorkgroup: most.maxComputeInvocationsPerWorkgroup,
-      maxComputeWorkgroupSizeX: most.maxComputeWorkgroupSizeX,
-      maxStorageBuffersPerShaderStage: most.maxStorageBuffersPerShaderStage,
-      maxStorageBufferBindingSize: most.maxStorageBufferBindingSize,
-      maxBufferSize: most.maxBufferSize,
-      maxComputeWorkgroupsPerDimension: most.maxComputeWorkgroupsPerDimension,
-    });
-    const readback = await Readback.open(device, allowFast);
-    const subgroupSize = subgroups ? await probeSubgroups(device, readback, shaderFile) : 0;
-    const { vendor, device: name, description } = adapter.info;
-    const software = adapter.info.isFallbackAdapter === true ||
-      SOFTWARE_ADAPTERS.test(`${vendor} ${name} ${description}`);
-    const info: AdapterSummary = {
-      vendor,
-      device: name,
-      description,
-      software,
-      fastReadback: readback.fast,
-      timestamps,
-    };
-    const limits = { ...limitsOf(most), subgroupSize, f16, isSoftware: software };
-    return new GpuSession(device, info, limits, readback, events);
+    return new GpuSession(await openAdapter(allowFast), events);
   }
 
   /** Runs the commands of one batch in order. Failures reach the events, never the caller. */
@@ -448,17 +401,6 @@ export class GpuSession {
     }
     this.#events.times(request, milliseconds);
   }
-}
-
-function limitsOf(most: GPUSupportedLimits): Omit<GpuLimits, "subgroupSize" | "f16"> {
-  return {
-    workgroupBytesMax: most.maxComputeWorkgroupStorageSize,
-    invocationsMax: most.maxComputeInvocationsPerWorkgroup,
-    storageBuffersMax: most.maxStorageBuffersPerShaderStage,
-    bindingBytesMax: Math.min(most.maxStorageBufferBindingSize, most.maxBufferSize),
-    // Drivers report more than the runtime then lets a dispatch take.
-    workgroupsPerAxisMax: Math.min(most.maxComputeWorkgroupsPerDimension, WORKGROUPS_PER_AXIS_MAX),
-  };
 }
 
 /** What a shader file declares, or nothing where there is no such file. */

@@ -6,21 +6,17 @@ import { DeviceLostError, LimitError } from "../base/errors.ts";
 import { expectAxis, type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor/tensor.ts";
 import type { AdapterSummary, DeviceTensor, GpuDevice, GpuLimits, Launch } from "./device.ts";
+import { CommandBatch } from "./command_batch.ts";
 import { inTurn, prepareLinux } from "./driver.ts";
 import { PIPELINES_MAX } from "./pipelines.ts";
 import { ProgramNumbers } from "./programs.ts";
 import { BufferPool, POOL_BYTES_MAX } from "./pool.ts";
 import { Landings } from "./landings.ts";
-import { LaunchWriter } from "./launch_code.ts";
 import type { Answer, Command, LaunchRange, Request } from "./protocol.ts";
 import { wireBinding } from "./protocol.ts";
 import { FAST_READBACK_RUNTIMES } from "./readback.ts";
 import { threadEnded } from "./threads.ts";
 
-/** Commands sent at once, at most. */
-export const BATCH_COMMANDS_MAX = 1024;
-/** Bytes of uploads sent at once, about. */
-export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
 /** Constant tables kept on the device; the oldest goes first. */
 export const TABLES_MAX = 64;
 /** Times that a lost device is opened again before it is given up. */
@@ -94,14 +90,12 @@ export class WebGpuDevice implements GpuDevice {
   readonly #tables = new Map<string, DeviceTensor>();
   readonly #waiting = new Map<number, Waiting>();
   readonly #programs = new ProgramNumbers((number, program) =>
-    this.#push({ kind: "program", number, program })
+    this.#batch.add({ kind: "program", number, program })
   );
-  #commands: Command[] = [];
-  readonly #launches = new LaunchWriter();
+  readonly #batch = new CommandBatch((commands, numbers, transfer) =>
+    this.#send({ kind: "batch", generation: this.#generation, commands, numbers }, transfer)
+  );
   readonly #landings = new Landings();
-  #transfer: ArrayBuffer[] = [];
-  #batchBytes = 0;
-  #flushPlanned = false;
   #nextRequest = 1;
   #generation = 0;
   #reopens = 0;
@@ -120,8 +114,8 @@ export class WebGpuDevice implements GpuDevice {
     this.#worker = worker;
     this.#options = options;
     this.#pool = new BufferPool({
-      create: (id, bytes) => this.#push({ kind: "create", id, bytes }),
-      destroy: (id) => this.#push({ kind: "destroy", id }),
+      create: (id, bytes) => this.#batch.add({ kind: "create", id, bytes }),
+      destroy: (id) => this.#batch.add({ kind: "destroy", id }),
     }, options.budgetBytes ?? POOL_BYTES_MAX);
     worker.onmessage = (event: MessageEvent<Answer>) => this.#answer(event.data);
     worker.onerror = (event) => {
@@ -197,8 +191,10 @@ export class WebGpuDevice implements GpuDevice {
     this.#refuseDead(tensor);
     const from = wireBinding(tensor.buffer, sizeOf(tensor.shape) * DTYPE_BYTES.f32);
     const into = this.#landings.take(from.bytes);
-    if (into !== undefined) this.#transfer.push(into);
-    const read = await this.#request((request) => ({ kind: "read", request, from, into }));
+    const read = await this.#request(
+      (request) => ({ kind: "read", request, from, into }),
+      into,
+    );
     const whole = new Float32Array(read as ArrayBuffer, 0, sizeOf(tensor.shape));
     const data = into === undefined ? whole : whole.slice();
     if (into !== undefined) this.#landings.give(whole.buffer);
@@ -210,7 +206,7 @@ export class WebGpuDevice implements GpuDevice {
   }
 
   dispatch(launches: readonly Launch[]): void {
-    this.#push({ kind: "launch", range: this.#encode(launches) });
+    this.#batch.add({ kind: "launch", range: this.#encode(launches) });
   }
 
   table(key: string, make: () => Float32Array): DeviceTensor {
@@ -296,7 +292,7 @@ export class WebGpuDevice implements GpuDevice {
   }
 
   async #close(): Promise<void> {
-    this.#flush();
+    this.#batch.flush();
     await inTurn(() => this.endWorker());
     this.#giveUp("The device was closed");
   }
@@ -318,7 +314,7 @@ export class WebGpuDevice implements GpuDevice {
 
   /** Makes the GPU go away as a driver reset would: for tests of what follows. */
   simulateLoss(): void {
-    this.#flush();
+    this.#batch.flush();
     this.#send({ kind: "lose" });
   }
 
@@ -339,10 +335,7 @@ export class WebGpuDevice implements GpuDevice {
 
   #fill(tensor: DeviceTensor, data: Float32Array<ArrayBuffer>): void {
     const { id, offset } = wireBinding(tensor.buffer, data.byteLength);
-    this.#push({ kind: "write", id, offset, data: data.buffer });
-    this.#transfer.push(data.buffer);
-    this.#batchBytes += data.byteLength;
-    if (this.#batchBytes > BATCH_BYTES_MAX) this.#flush();
+    this.#batch.add({ kind: "write", id, offset, data: data.buffer }, data.buffer);
   }
 
   #refuseDead(tensor: DeviceTensor): void {
@@ -362,9 +355,9 @@ export class WebGpuDevice implements GpuDevice {
     this.#makeRoomForPrograms(launches.length);
     // All of them before the first launch is written, since a full batch is sent in between.
     const programs = launches.map((launch) => this.#programs.numberOf(launch));
-    const range = { at: this.#launches.at, count: launches.length };
+    const range = { at: this.#batch.launches.at, count: launches.length };
     launches.forEach((launch, i) => {
-      this.#launches.add(programs[i]!, launch, (name, { generation }) => {
+      this.#batch.launches.add(programs[i]!, launch, (name, { generation }) => {
         if (generation === this.#generation) return;
         throw new DeviceLostError(`"${name}" was on a GPU device that has been lost`);
       });
@@ -376,40 +369,22 @@ export class WebGpuDevice implements GpuDevice {
   #makeRoomForPrograms(launches: number): void {
     if (this.#programs.hasRoomFor(launches)) return;
     this.#programs.clear();
-    this.#push({ kind: "forgetPrograms" });
-  }
-
-  #push(command: Command): void {
-    this.#commands.push(command);
-    if (this.#commands.length >= BATCH_COMMANDS_MAX) return this.#flush();
-    if (this.#flushPlanned) return;
-    // Whatever one synchronous stretch of code issues travels as one message.
-    this.#flushPlanned = true;
-    queueMicrotask(() => this.#flush());
-  }
-
-  #flush(): void {
-    this.#flushPlanned = false;
-    if (this.#commands.length === 0) return;
-    const commands = this.#commands;
-    const numbers = this.#launches.take();
-    const transfer = [...this.#transfer, numbers.buffer];
-    this.#commands = [];
-    this.#transfer = [];
-    this.#batchBytes = 0;
-    this.#send({ kind: "batch", generation: this.#generation, commands, numbers }, transfer);
+    this.#batch.add({ kind: "forgetPrograms" });
   }
 
   #send(request: Request, transfer: Transferable[] = []): void {
     this.#worker.postMessage(request, transfer);
   }
 
-  #request(make: (request: number) => Command): Promise<ArrayBuffer | number[] | number> {
+  #request(
+    make: (request: number) => Command,
+    handedOver?: ArrayBuffer,
+  ): Promise<ArrayBuffer | number[] | number> {
     const request = this.#nextRequest++;
     const { promise, resolve, reject } = Promise.withResolvers<ArrayBuffer | number[] | number>();
     this.#waiting.set(request, { resolve, reject });
-    this.#push(make(request));
-    this.#flush();
+    this.#batch.add(make(request), handedOver);
+    this.#batch.flush();
     return promise;
   }
 
@@ -468,10 +443,7 @@ export class WebGpuDevice implements GpuDevice {
 
   /** Drops all state of the present generation and fails what waits for it. */
   #forget(reason: string): void {
-    this.#commands = [];
-    this.#launches.take();
-    this.#transfer = [];
-    this.#batchBytes = 0;
+    this.#batch.clear();
     this.#tables.clear();
     this.#programs.clear();
     this.#pool.reset();

@@ -2,7 +2,8 @@
  * The Worker that owns the GPU: reading results blocks its thread for as long as the GPU works,
  * which must never be the thread that answers requests.
  */
-import { GpuSession, GpuUnavailableError } from "./gpu_session.ts";
+import { GpuUnavailableError } from "./adapter.ts";
+import { GpuSession } from "./gpu_session.ts";
 import type { Answer, Request } from "./protocol.ts";
 import { currentThread } from "./threads.ts";
 

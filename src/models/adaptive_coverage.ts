@@ -109,7 +109,13 @@ function countOf({ inside, seen }: AdaptiveState, levelIndex: number, share: num
   return isChance ? share : Math.min(1, share * Math.max(1, Math.abs(off) / wanted / HASTE_UNIT));
 }
 
-/** Learns where a target fell beside the interval of a level, and how wide that was. */
+/**
+ * Learns where a target fell beside the interval of a level, and how wide that was.
+ *
+ * @param levelIndex  of {@linkcode WATCHED_LEVELS}
+ * @param bucket      of the target's lead
+ * @param target      numbers at the positions of {@linkcode TARGET}                 [TARGET.size]
+ */
 export function adaptiveObserve(
   state: AdaptiveState,
   levelIndex: number,

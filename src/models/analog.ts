@@ -101,8 +101,8 @@ function insertNearest(nearest: Nearest, start: number, compared: Float64Array):
 /**
  * Forecasts leads 1, 2, … from the newest window; the last value where there is too little past.
  *
- * @param season   season length in slots; windows of another phase are left out; 1 = all
- * @param horizon  leads that a candidate must have had after it
+ * @param season  season length in slots; windows of another phase are left out; 1 = all
+ * @param out     a candidate must have had as many leads after it                         [lead]
  */
 export function analogForecastInto(
   grid: SlotGrid,

@@ -204,7 +204,12 @@ export function rawFeaturesInto(
   }
 }
 
-/** Divides features by their deviations and clips them; the first becomes the constant. */
+/**
+ * Divides features by their deviations and clips them, in place; the first becomes the constant.
+ *
+ * @param features    [feature]
+ * @param deviations  of each on the past, in its own unit                              [feature]
+ */
 export function scaleFeatures(features: Float64Array, deviations: Float64Array): void {
   features[0] = CONSTANT_FEATURE;
   for (let i = 1; i < features.length; i++) {

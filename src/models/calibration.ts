@@ -97,7 +97,13 @@ export function modulo(a: number, m: number): number {
   return r < 0 ? r + m : r;
 }
 
-/** The √l law's scale from all |errors| and the prior scale. */
+/**
+ * The √l law's scale, normalised: b of b·√(lead + 1).
+ *
+ * @param leadCount   errors seen                                                          [lead]
+ * @param errorSum    of all |errors|, each under its condition
+ * @param naiveScale  the prior scale, which counts as some errors a lead
+ */
 export function priorBaseOf(leadCount: Float64Array, errorSum: number, naiveScale: number): number {
   const sum = LEAD_PSEUDO_COUNT * naiveScale + errorSum;
   let weight = 0;

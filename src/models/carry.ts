@@ -70,7 +70,11 @@ function keepsTime(before: SlotClock, fitted: SlotClock, times: Float64Array): b
   );
 }
 
-/** An ensemble at work with newly fitted filters. */
+/**
+ * An ensemble at work with newly fitted filters.
+ *
+ * @param thetas  at the positions of {@linkcode THETA}                      [filter, THETA.size]
+ */
 export function carryOver(
   setting: Setting,
   before: EnsembleState,

@@ -113,7 +113,11 @@ function fittedModel(
   return structuralModel(layout, isBetter ? before : fitted);
 }
 
-/** Usual size of innovations in units of their own deviation, whatever outliers there are. */
+/**
+ * Usual size of innovations in units of their own deviation, whatever outliers there are.
+ *
+ * @param sizes  {@linkcode innovationSizes}, in any order                           [innovation]
+ */
 export function usualSize(sizes: Float64Array): number {
   const sorted = sizes.toSorted();
   const median = sorted[sorted.length >> 1] ?? 0;

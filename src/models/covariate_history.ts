@@ -24,7 +24,12 @@ export function emptyHistory(covariates: number): CovariateWindow {
   return { first: 0, count: 0, covariates, values: new Float32Array(16 * covariates) };
 }
 
-/** Appends a sample; the oldest go when the history is full. */
+/**
+ * Appends a sample; the oldest go when the history is full.
+ *
+ * @param columns  values by covariate                                        [covariate][length]
+ * @param at       the sample among them
+ */
 export function pushHistory(
   history: CovariateWindow,
   columns: readonly Float64Array[],
@@ -76,7 +81,13 @@ export function covariateTail(
   return { first: end - before, count: before + count, covariates, values };
 }
 
-/** Writes the covariates' values at their lags before a sample; NaN where they are not known. */
+/**
+ * Writes the covariates' values at their lags before a sample; NaN where they are not known.
+ *
+ * @param lags    in samples, by covariate                                        [covariate][lag]
+ * @param number  of the sample, counted from the stream's first
+ * @param out     covariate by covariate, lag by lag                                  [regressor]
+ */
 export function regressorsInto(
   { first, covariates, values }: CovariateWindow,
   lags: readonly (readonly number[])[],

@@ -77,7 +77,7 @@ export function addSize(sums: SizeSums, error: number, sign: 1 | -1): void {
   sums.squares += sign * size * size;
 }
 
-/** The sums over errors. */
+/** The sums over errors.                                                               [error] */
 export function sizeSums(errors: Float32Array): SizeSums {
   const sums = { sizes: 0, squares: 0 };
   for (let i = 0; i < errors.length; i++) addSize(sums, errors[i]!, 1);
@@ -87,9 +87,9 @@ export function sizeSums(errors: Float32Array): SizeSums {
 /**
  * How heavy the tails of errors are: λ.
  *
- * @param errors  standardised, in units of their size, in any order
+ * @param errors  standardised, in units of their size, in any order                      [error]
  * @param blocks  how many of them are independent, roughly
- * @param sums    over the errors, for who has kept them
+ * @param given   sums over the errors, for who has kept them
  */
 export function tailOf(
   errors: Float32Array,

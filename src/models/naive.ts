@@ -22,7 +22,7 @@ export function meanObserve(state: MeanState, value: number): void {
   state.count++;
 }
 
-/** The same mean at every lead. */
+/** The same mean at every lead.                                                          [lead] */
 export function meanInto(state: MeanState, out: Float64Array): void {
   out.fill(state.count > 0 ? state.sum / state.count : 0);
 }

@@ -93,6 +93,7 @@ export function adaptGroups(horizon: number): Uint8Array {
  * Writes x of a decoded lead.
  *
  * @param median  as the network gives it, in units of the row from the last value
+ * @param out     ADAPT_INPUTS numbers from `at` on, in units of the row
  */
 export function adaptInputsInto(
   { anchors, valid }: LeadRows,
@@ -125,7 +126,12 @@ function trustOf({ size, plain, seen }: AdaptState, group: number): number {
   return Math.min(1, seen[group]! / TRUST_COUNT) * Math.min(1, gain / TRUST_GAIN);
 }
 
-/** The correction at x, in units of the row. */
+/**
+ * The correction at x, in units of the row.
+ *
+ * @param group   lead group
+ * @param inputs  x from `at` on: {@linkcode adaptInputsInto}
+ */
 export function adaptCorrection(
   state: AdaptState,
   group: number,

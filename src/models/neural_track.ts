@@ -223,8 +223,10 @@ const TOGETHER = 64;
  * Takes many samples at once, and lets `visit` look at the track as it stands after some of them.
  * The same bits as sample by sample.
  *
- * @param stops  counts of samples taken, from 0 on
- * @param visit  gets the count
+ * @param us      slot times, increasing                                                 [sample]
+ * @param values  in the values' own units                                               [sample]
+ * @param stops   counts of samples taken, from 0 on
+ * @param visit   gets the count
  */
 export function neuralObserveAll(
   run: NeuralRun,
@@ -272,7 +274,13 @@ export function knownLead(lead: number, season: number): number {
   return lead - season * Math.ceil((lead - NEURAL_LEADS_MAX) / season);
 }
 
-/** Writes what was decoded, as the network gives it. */
+/**
+ * Writes what was decoded, as the network gives it.
+ *
+ * @param last     newest value, in units of the network's scale
+ * @param decoded  (quantile − last) / unit                                         [lead, LEVELS]
+ * @param count    leads
+ */
 export function outlookInto(
   last: number,
   rows: LeadRows,
@@ -313,6 +321,7 @@ const LEAD_MIN = 0.01;
 /**
  * Takes leads into rows for a decoding.
  *
+ * @param leads    slots from the newest sample on                                         [lead]
  * @param isRough  whether only {@linkcode knotRows} are decoded themselves: the others need no
  *   features
  */
@@ -401,7 +410,8 @@ function scoreOf(level: number): number {
  * The quantile of any level from those of {@linkcode LEVELS}: straight lines over the normal score,
  * which the outermost ones extend.
  *
- * @param from  where the quantiles begin in `quantiles`
+ * @param quantiles  those of a lead, LEVELS.length of them from `from` on
+ * @param level      in (0, 1)
  */
 export function quantileAt(quantiles: Float64Array, from: number, level: number): number {
   const score = scoreOf(level);

@@ -47,7 +47,12 @@ function shrinkCoefficient(cov: Float64Array, i: number, size: number, factor: n
   for (let k = i + 1, at = row + i + 1 + i; k < size; at += ++k) cov[at] = cov[at]! * factor;
 }
 
-/** A packed diagonal matrix. */
+/**
+ * A packed diagonal matrix.
+ *
+ * @param diagonal  [size]
+ * @returns         the lower triangle, row by row                          [size·(size + 1) / 2]
+ */
 export function packedDiagonal(diagonal: Float64Array): Float64Array {
   const size = diagonal.length;
   const cov = new Float64Array(size * (size + 1) / 2);

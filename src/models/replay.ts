@@ -245,7 +245,11 @@ export function filtersAfter(
   });
 }
 
-/** The parameters of one filter. */
+/**
+ * The parameters of one filter, a copy.                                            [THETA.size]
+ *
+ * @param thetas  of all filters                                            [filter, THETA.size]
+ */
 export function thetaOf(thetas: Float64Array, filter: number): Float64Array {
   return thetas.slice(filter * THETA.size, (filter + 1) * THETA.size);
 }

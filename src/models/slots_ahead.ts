@@ -16,6 +16,9 @@ import { runStep, STUCK_RUN_MIN } from "./stuck_run.ts";
 /**
  * How many of the samples from `from` on may be absorbed together: they have values, one in each of
  * the slots after the newest, none can be a fault, and nothing is due before the last of them.
+ *
+ * @param timesS  seconds from the stream's epoch, increasing                            [sample]
+ * @param values  NaN where missing                                                      [sample]
  */
 export function slotsAhead(
   state: ForecasterState,

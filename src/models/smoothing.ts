@@ -229,7 +229,10 @@ const CALM = { scaleSum: 1e9, scaleWeight: 100 };
  * Sizes of the innovations in units of their own deviation, none clipped, over the last half of the
  * values: before, a filter knows so little that all of them look small.
  *
- * @param level  where the level starts
+ * @param us      slot times, increasing                                                   [time]
+ * @param values  in the model's units; NaN where missing                                  [time]
+ * @param level   where the level starts
+ * @returns       |v| / √S of the last half of those with a value
  */
 export function innovationSizes(
   model: StructuralModel,

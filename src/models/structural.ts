@@ -40,7 +40,11 @@ export type Transition = {
   ouNoise: Float64Array;
 };
 
-/** Puts a parameter vector to a layout. */
+/**
+ * Puts a parameter vector to a layout.
+ *
+ * @param theta  at the positions of {@linkcode THETA}; variances are over the noise's  [THETA.size]
+ */
 export function structuralModel(layout: StructuralLayout, theta: Float64Array): StructuralModel {
   const levelVariance = 10 ** theta[THETA.level]!;
   const ouCount = layout.kind.tausSlots.length;
@@ -144,7 +148,7 @@ export function structuralStart(
   return { mean, cov, u, scaleSum: 0, scaleWeight: 0 };
 }
 
-/** Time update of the mean over the model's current transition. */
+/** Time update of the mean over the model's current transition.                         [size] */
 export function advanceMean(model: StructuralModel, mean: Float64Array): void {
   const { layout, transition } = model;
   if (layout.kind.slope) {
@@ -156,7 +160,11 @@ export function advanceMean(model: StructuralModel, mean: Float64Array): void {
   }
 }
 
-/** Time update of the packed covariance over the model's current transition. */
+/**
+ * Time update of the covariance over the model's current transition.
+ *
+ * @param cov  lower triangle, row by row, in units of the noise's variance              [packed]
+ */
 export function advanceCov(model: StructuralModel, cov: Float64Array): void {
   const { layout, transition: tr } = model;
   const n = layout.size;
@@ -200,7 +208,12 @@ export function predictTo(model: StructuralModel, state: StructuralState, u: num
   state.u = u;
 }
 
-/** Mean of the observation at the state's own slot time, given its row. */
+/**
+ * Mean of the observation at the state's own slot time.
+ *
+ * @param mean  [size]
+ * @param row   the observation row at that time                                           [size]
+ */
 export function observedMean(mean: Float64Array, row: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < mean.length; i++) sum += mean[i]! * row[i]!;

@@ -285,7 +285,11 @@ export function structuralCriterion(
   return criterionOf(series, sums, count);
 }
 
-/** The filter that serves, after all samples of a series. */
+/**
+ * The filter that serves, after all samples of a series.
+ *
+ * @param theta  at the positions of {@linkcode THETA}                               [THETA.size]
+ */
 export function filterThrough(series: FitSeries, theta: Float64Array): StructuralState {
   const { layout, us, pass } = series;
   const model = structuralModel(layout, theta);

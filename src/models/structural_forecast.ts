@@ -91,7 +91,7 @@ function addTwoOscillators(one: Oscillator, two: Oscillator, out: Float64Array):
 }
 
 /**
- * Mean forecasts at the whole slots `slot + 1 … slot + out.length`.
+ * Mean forecasts at the whole slots `slot + 1 … slot + out.length`, in the filter's units.   [lead]
  *
  * Each harmonic runs by the recurrence s(l + 1) = 2 cos(w)·s(l) − s(l − 1), two operations a lead.
  */

@@ -27,7 +27,8 @@ export function trackObserve(run: TrackRun, u: number, value: number): void {
 /**
  * {@linkcode trackObserve} of one sample in each of consecutive slots, for tracks without readouts.
  *
- * @param told  receives what was expected before each
+ * @param values  in the track's units, `count` of them                                    [slot]
+ * @param told    receives what was expected before each
  */
 export function trackObserveSlots(
   run: TrackRun,
@@ -61,7 +62,7 @@ function trackSlot(run: TrackRun, grid: SlotGrid, fromGrid: GridUnits, slot: num
 /** How the grid's normalised values relate to the values' own units. */
 export type GridUnits = { readonly location: number; readonly scale: number };
 
-/** Writes the unscaled features as they stand at the newest slot of the grid. */
+/** Writes the unscaled features as they stand at the newest slot of the grid.         [feature] */
 export function trackRawFeatures(
   run: TrackRun,
   grid: SlotGrid,

@@ -1,7 +1,16 @@
 /** Every store of the hub, opened for a test and closed behind it. */
 import { ManualClock } from "../../src/base/clock.ts";
+import { sha256Hex } from "../../src/base/hash.ts";
 import type { Segment } from "../../src/signal/segment.ts";
-import { openMemoryStore, openSqliteStore, type Store } from "../../src/stores/mod.ts";
+import {
+  type AlarmEnd,
+  type AlarmEvent,
+  type IssuedForecast,
+  openMemoryStore,
+  openSqliteStore,
+  type Snapshot,
+  type Store,
+} from "../../src/stores/mod.ts";
 import { withFolder } from "../_folder.ts";
 
 export { withFolder };
@@ -102,4 +111,56 @@ export const TIME_MAX = 2n ** 62n;
 
 export async function observations(store: Store, id: string): Promise<Record<string, number>[]> {
   return rowsOf(await store.readObservations(id, TIME_MIN, TIME_MAX, 1_000_000));
+}
+
+/** A snapshot of a stream at an offset, whose bytes say which. */
+export function snapshotAt(streamId: string, appliedOffset: number, modelHash = "m"): Snapshot {
+  const bytes = new TextEncoder().encode(`${streamId}@${appliedOffset}`);
+  return { streamId, appliedOffset, modelHash, stateHash: sha256Hex(bytes), bytes };
+}
+
+/** The event of an alarm. */
+export function alarmAt(streamId: string, timestampNs: bigint, score = 5): AlarmEvent {
+  return {
+    streamId,
+    timestampNs,
+    kind: "anomaly",
+    score,
+    flag: 2,
+    channels: ["value"],
+    value: [3],
+    expected: [null],
+    appliedOffset: 3,
+    modelHash: "m",
+    stateHash: "s",
+  };
+}
+
+/** A forecast that was issued at an offset. */
+export function forecastAt(streamId: string, appliedOffset: number): IssuedForecast {
+  return {
+    streamId,
+    originNs: BigInt(appliedOffset),
+    timesNs: BigInt64Array.from([100n, 200n]),
+    quantiles: Float64Array.from([0.1, 0.9]),
+    values: { value: Float64Array.from([1, 2, 3, 4]) },
+    appliedOffset,
+    modelHash: "m",
+    stateHash: "s",
+  };
+}
+
+/** The end of an alarm. */
+export function endAt(streamId: string, number: number): AlarmEnd {
+  return {
+    streamId,
+    number,
+    openedNs: 1n,
+    peakNs: 2n,
+    endedNs: 3n,
+    score: 5,
+    p: 1e-5,
+    reason: "spike",
+    channels: ["value"],
+  };
 }

@@ -37,7 +37,11 @@ export interface FastMixer {
   ): void;
 }
 
-/** The last `wanted` of `rows` rows. */
+/**
+ * The last `wanted` of `rows` rows, not copied.                                     [wanted, width]
+ *
+ * @param array  [rows, width], or longer
+ */
 export function lastRows(
   array: Float32Array,
   width: number,
