@@ -6,11 +6,12 @@
  *   deno task bench:models [--samples 3000] [--model NAME]... [--json]
  *
  * Three hourly series: a slow level with noise; the same with a daily season; with a daily and a
- * weekly one, for which filters have 59 states. `online` is the rate between refits, over the samples
- * that follow; `with refits` is that from the first sample on, refits (batch work, at counts that
- * double, and where a season first shows) included; `longest` is the longest sample. All runs do the same, so each
- * stretch of samples counts as in the run where it was fastest: other work on the machine hardly
- * shows, and neither does what is compiled in the first run. Rates are of processor time.
+ * weekly one, for which filters have 59 states. `online` is the rate between refits, over the
+ * samples that follow; `with refits` is that from the first sample on, refits (batch work, at counts
+ * that double, and where a season first shows) included; `longest` is the longest sample. All runs
+ * do the same, so each stretch of samples counts as in the run where it was fastest: other work on
+ * the machine hardly shows, and neither does what is compiled in the first run. Rates are of
+ * processor time.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";

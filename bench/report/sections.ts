@@ -139,8 +139,10 @@ export function smootherTable(stored: Stored): string {
   ], (recorded) => hostSource(recorded, stored));
 }
 
-/** Updates per second of models, one core. */
+/** Updates per second of models, one core, and how busy the machine was with other work. */
 export function modelsTable({ models }: Stored): string {
+  const load = models?.data.load;
+  const beside = load === undefined ? "" : `\n\nLoad of the machine at its start: ${digits(load)}.`;
   return section(models, ({ rows }) => rows, [
     ["model", ({ name }) => name],
     ["seasons", ({ series }) => series === "level" ? "none" : series],
@@ -148,7 +150,7 @@ export function modelsTable({ models }: Stored): string {
     ["with refits, updates/s", ({ refitsPerS }) => digits(refitsPerS ?? NaN)],
     ["us", ({ refitsPerS }) => digits(1e6 / (refitsPerS ?? NaN))],
     ["state, bytes", ({ stateBytes }) => digits(stateBytes, 6)],
-  ], cpuSource);
+  ], cpuSource) + beside;
 }
 
 /** Requests and samples per second through HTTP. */

@@ -52,6 +52,8 @@ export interface BacklogData {
 
 /** What `models_bench.ts` prints. */
 export interface ModelsData {
+  /** Processes that ran on the machine when it began, mean of a minute. */
+  readonly load?: number;
   readonly rows: readonly {
     readonly name: string;
     readonly series: string;

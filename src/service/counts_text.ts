@@ -14,7 +14,7 @@ export interface ServiceCounts {
 /** Names of what only grows while the process lives; all others are gauges. */
 const COUNTERS = new Set([
   ...["store_transactions", "store_appends", "engine_absorbed_samples"],
-  ...["alerts_silenced", "alerts_dropped"],
+  ...["engine_loaded_states", "alerts_silenced", "alerts_dropped"],
 ]);
 
 const HELP: Readonly<Record<string, string>> = {
@@ -30,6 +30,7 @@ const HELP: Readonly<Record<string, string>> = {
   engine_queued_samples: "Samples handed to the states and not yet absorbed",
   engine_catch_up_samples: "Samples that the log held at the start and no state has absorbed yet",
   engine_absorbed_samples: "Samples absorbed since the start, replays included",
+  engine_loaded_states: "States opened since the start, since they were not in memory",
   engine_failed_streams: "Streams whose state no longer advances",
   alerts_rules: "Alert rules",
   alerts_open: "Alerts that are open",

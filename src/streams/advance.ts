@@ -50,6 +50,7 @@ export class Advancer {
   readonly #commits: CommitQueue;
   readonly #turns = new Map<ShardPort, Turns>();
   #absorbedSamples = 0;
+  #loadedStates = 0;
   #isStopped = false;
 
   constructor(store: Store, clock: Clock, listener: AdvanceListener) {
@@ -62,6 +63,11 @@ export class Advancer {
   /** Samples absorbed so far, replays included. */
   get absorbedSamples(): number {
     return this.#absorbedSamples;
+  }
+
+  /** States opened so far, from a snapshot or anew. */
+  get loadedStates(): number {
+    return this.#loadedStates;
   }
 
   /** Ends what runs after its present batch and refuses more: the log keeps what is left. */
@@ -126,6 +132,7 @@ export class Advancer {
     track.retryMs = null;
     track.silentBelow = track.pending[0]?.start ?? track.target;
     track.isLoaded = true;
+    this.#loadedStates++;
   }
 
   /** What people said at this very place of the log comes before the next sample. */
@@ -288,10 +295,15 @@ export class Advancer {
     }
   }
 
-  /** Commits a changed state; call it only inside `track.exclusive`. */
-  async commit(track: Track): Promise<void> {
+  /**
+   * Commits a changed state; call it only inside `track.exclusive`.
+   *
+   * @param isIssued  whether a forecast is issued with it, which is a third of the cost
+   */
+  async commit(track: Track, { isIssued } = { isIssued: true }): Promise<void> {
     if (!track.isLoaded || track.uncommitted === null || track.retryMs !== null) return;
-    await this.#put(track, await track.port.call<ShardCommit>("commit", { streamId: track.id }));
+    const argument = { streamId: track.id, isIssued };
+    await this.#put(track, await track.port.call<ShardCommit>("commit", argument));
   }
 
   /** Forgets the state in memory: the next touch begins again at the last commit. */

@@ -144,6 +144,8 @@ export interface EngineStats {
   readonly catchUpSamples: number;
   /** Samples absorbed since opening, replays included. */
   readonly absorbedSamples: number;
+  /** States opened since opening, from a snapshot or anew: those that were not in memory. */
+  readonly loadedStates: number;
   readonly failedStreams: number;
   /** Live coverage over the states held in memory, as of their last commits. */
   readonly coverage: Coverage;

@@ -28,8 +28,10 @@ import {
   type StreamState,
   type StreamSummary,
 } from "./engine.ts";
+import { statesToLeave } from "./eviction.ts";
 import type { Feedback } from "./feedback.ts";
 import { type PastQuestion, Rewinds } from "./rewind.ts";
+import { KeptPaces } from "./pace.ts";
 import type { PartsOf } from "./shard.ts";
 import { openPorts, type ShardPort } from "./shard_port.ts";
 import { isCommitDue, STATE_CACHE_BYTES_MAX, STATE_CACHE_COUNT_MAX } from "./snapshots.ts";
@@ -85,6 +87,7 @@ export class StreamEngine implements Engine {
   readonly #advancer: Advancer;
   /** The longest unused first. */
   readonly #tracks = new Map<string, Track>();
+  readonly #paces = new KeptPaces();
   /** Streams whose old state has yet to leave its shard before a new one may enter. */
   readonly #leaving = new Map<string, Promise<void>>();
   readonly #appliedListeners = new Set<(applied: Applied) => void>();
@@ -184,7 +187,8 @@ export class StreamEngine implements Engine {
     }
     if (track === undefined) {
       const port = this.#ports[fnv1a32(id) % this.#ports.length]!;
-      track = new Track(record, port, this.#leaving.get(id) ?? Promise.resolve());
+      const after = this.#leaving.get(id) ?? Promise.resolve();
+      track = new Track(record, port, after, this.#paces.take(record));
     }
     this.#tracks.delete(id);
     this.#tracks.set(id, track);
@@ -195,6 +199,7 @@ export class StreamEngine implements Engine {
 
   async submit(record: StreamRecord, inOrder: Segment, start: number): Promise<Applied> {
     const track = this.#track(record);
+    track.pace.noteArrival(this.#clock.monotonicMs());
     if (track.failed !== null) throw new StreamFailedError(track.id, track.failed);
     return await this.#queued(inOrder, () => {
       const settled = Promise.withResolvers<Applied>();
@@ -223,8 +228,8 @@ export class StreamEngine implements Engine {
     }
   }
 
-  /** Runs `read` on a state that has absorbed all that the log holds now. */
-  async #consistent<T>(id: string, read: (track: Track) => Promise<T>): Promise<T> {
+  /** Runs `read` on a state that has absorbed all of the log; who asks is taken to ask again. */
+  async #consistent<T>(id: string, read: (track: Track) => Promise<T>, isAsked = true): Promise<T> {
     const record = await this.#store.getStream(id);
     if (record === null) throw new NotFoundError("stream", id);
     const track = this.#track(record);
@@ -232,6 +237,7 @@ export class StreamEngine implements Engine {
       await this.#advancer.advance(track, record.inOrderCount);
       return await read(track);
     });
+    if (isAsked) track.pace.noteQuestion(this.#clock.monotonicMs());
     try {
       return await this.#inTime(work, `The state of "${id}" is behind its log`);
     } catch (error) {
@@ -331,7 +337,7 @@ export class StreamEngine implements Engine {
   }
 
   reach(id: string): Promise<void> {
-    return this.#consistent(id, () => Promise.resolve());
+    return this.#consistent(id, () => Promise.resolve(), false);
   }
 
   async forecastOnce(
@@ -413,31 +419,24 @@ export class StreamEngine implements Engine {
     }).catch(() => {});
   }
 
-  /** Puts the longest unused states away while they are too many or too large. */
+  /** Puts states away while they are too many or too large. */
   async #evict(): Promise<void> {
-    const bytesMax = this.#options.stateCacheBytesMax ?? STATE_CACHE_BYTES_MAX;
-    const countMax = this.#options.stateCacheCountMax ?? STATE_CACHE_COUNT_MAX;
-    let bytes = 0;
-    for (const track of this.#tracks.values()) bytes += track.stateBytes;
-    let count = this.#tracks.size;
-    const leaving: Promise<void>[] = [];
-    for (const track of this.#tracks.values()) {
-      if (bytes <= bytesMax && count <= countMax) break;
-      if (track.workCount > 0) continue;
-      bytes -= track.stateBytes;
-      count--;
-      leaving.push(this.#putAway(track));
-    }
-    await Promise.all(leaving);
+    const limits = {
+      bytesMax: this.#options.stateCacheBytesMax ?? STATE_CACHE_BYTES_MAX,
+      countMax: this.#options.stateCacheCountMax ?? STATE_CACHE_COUNT_MAX,
+    };
+    const leaving = statesToLeave(this.#tracks.values(), limits, this.#clock.monotonicMs());
+    await Promise.all(leaving.map((track) => this.#putAway(track)));
   }
 
   async #putAway(track: Track): Promise<void> {
     await track.exclusive(async () => {
-      await this.#advancer.commit(track);
+      await this.#advancer.commit(track, { isIssued: false });
       // Work that came meanwhile needs the state: it stays. Else nobody can come in between, since
       // the message to the shard is on its way before this turn ends.
       if (track.workCount > 1 || this.#tracks.get(track.id) !== track) return;
       this.#tracks.delete(track.id);
+      this.#paces.keep(track, track.pace);
       await this.#unload(track);
     }).catch(() => {});
   }
@@ -476,6 +475,7 @@ export class StreamEngine implements Engine {
       queuedSamples: this.#queuedSamples,
       catchUpSamples: this.#catchUpSamples(),
       absorbedSamples: this.#advancer.absorbedSamples,
+      loadedStates: this.#advancer.loadedStates,
       failedStreams,
       coverage: poolCoverage([...this.#tracks.values()].filter(({ isLoaded }) => isLoaded)),
     };

@@ -229,16 +229,16 @@ export class Shard {
     };
   }
 
-  /** The stream's state with its proof, and the forecast issued from it. */
-  commit(given: { readonly streamId: string }): ShardCommit {
-    return this.#commit(this.#resident(given.streamId), []);
+  /** The stream's state with its proof, and the forecast issued from it where it is wanted. */
+  commit(given: { readonly streamId: string; readonly isIssued: boolean }): ShardCommit {
+    return this.#commit(this.#resident(given.streamId), [], given.isIssued);
   }
 
-  #commit(resident: Resident, absorbed: readonly Absorbed[]): ShardCommit {
+  #commit(resident: Resident, absorbed: readonly Absorbed[], isIssued = true): ShardCommit {
     const snapshot = resident.processor.snapshot();
     const events = absorbed.flatMap(({ opened }) => prove(opened, snapshot));
     resident.committedOffset = snapshot.appliedOffset;
-    const forecast = issueForecast(resident.processor);
+    const forecast = isIssued ? issueForecast(resident.processor) : null;
     const ends = absorbed.flatMap(({ ended }) => ended);
     const coverage = resident.processor.coverage();
     return { streamCreatedNs: resident.createdNs, snapshot, events, ends, forecast, coverage };
@@ -345,7 +345,7 @@ function prove(
 /** The default forecast of a state; null while the sampling period is not known. */
 function issueForecast(processor: StreamProcessor): IssuedForecast | null {
   try {
-    if (processor.describe().periodS === null) return null;
+    if (processor.summarize().periodS === null) return null;
     return processor.forecast({ quantiles: Float64Array.from(ISSUED_QUANTILES) });
   } catch {
     // A forecast that fails must not keep the state from being saved; who asks for one is told why.

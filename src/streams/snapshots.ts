@@ -29,10 +29,10 @@ export const SNAPSHOT_AGE_MS_MAX = 60_000;
 /** Milliseconds after which a state is committed however few its samples. */
 export const SNAPSHOT_AGE_ANY_MS_MAX = 3_600_000;
 /**
- * Memory of states over all workers, unless told otherwise; beyond, the longest unused are put
- * away. It is that of their arrays and objects, with what is open beside them; the collector and
- * the allocator take two to three times as much beside (measured: 1.5 to 2.1 GB with 4,000 young
- * streams, of which 2,400 stay).
+ * Memory of states over all workers, unless told otherwise; beyond, those that are not needed for
+ * longest are put away. It is that of their arrays and objects, with what is open beside them; the
+ * collector and the allocator take two to three times as much beside (measured: 1.5 to 2.1 GB with
+ * 4,000 young streams, of which 2,400 stay).
  */
 export const STATE_CACHE_BYTES_MAX = 512 * 1024 * 1024;
 /** States in memory over all workers. */

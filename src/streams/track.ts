@@ -2,6 +2,7 @@ import type { Segment } from "../signal/segment.ts";
 import type { StreamRecord, StreamSettings } from "../stores/store.ts";
 import type { Applied, Coverage } from "./engine.ts";
 import type { PlacedFeedback } from "./feedback_log.ts";
+import { Pace } from "./pace.ts";
 import type { ShardPort } from "./shard_port.ts";
 import type { Uncommitted } from "./snapshots.ts";
 
@@ -22,6 +23,8 @@ export class Track {
   readonly createdNs: bigint;
   readonly settings: StreamSettings;
   readonly port: ShardPort;
+  /** When its samples come. */
+  readonly pace: Pace;
   /** Channels of the stream, as far as is known here. */
   channelCount: number;
   /** Whether the shard holds the state. */
@@ -53,14 +56,23 @@ export class Track {
   #waiting = 0;
   #tail: Promise<unknown>;
 
-  /** @param after  what has to be over first: an older track of the same name leaving the shard */
-  constructor(record: StreamRecord, port: ShardPort, after: Promise<unknown>) {
+  /**
+   * @param after  what has to be over first: an older track of the same name leaving the shard
+   * @param pace   what is known of when its samples come
+   */
+  constructor(
+    record: StreamRecord,
+    port: ShardPort,
+    after: Promise<unknown>,
+    pace: Pace = new Pace(record),
+  ) {
     this.#tail = after;
     this.id = record.id;
     this.channelCount = record.channels.length;
     this.createdNs = record.createdNs;
     this.settings = record.settings;
     this.port = port;
+    this.pace = pace;
   }
 
   /** Pieces of work that run or wait. */

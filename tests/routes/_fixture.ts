@@ -237,6 +237,7 @@ export class LastValueEngine implements Engine {
       queuedSamples: 0,
       catchUpSamples: 0,
       absorbedSamples: 0,
+      loadedStates: 0,
       failedStreams: 0,
       coverage: [{ level: 0.8, value: 0.79, count: 10, relativeWidth: 0.5 }],
     };
