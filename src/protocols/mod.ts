@@ -1,4 +1,5 @@
 import { csv } from "./csv.ts";
+import { edf } from "./edf.ts";
 import { json } from "./json.ts";
 import { lineProtocol } from "./line_protocol.ts";
 import { ndjson } from "./ndjson.ts";
@@ -13,6 +14,7 @@ export const protocols: readonly Protocol[] = [
   csv,
   lineProtocol,
   remoteWrite,
+  edf,
   wav,
 ];
 

@@ -115,6 +115,21 @@ Deno.test("POST observations reads CSV with chosen columns and names an unknown 
   assert.equal(unknown.body.protocol, "csv");
 });
 
+Deno.test("POST observations takes a recording whose signals have rates of their own", async () => {
+  const { app, send } = openFixture();
+  const file = new URL("../testdata/protocols/edf/breaks/input.edf", import.meta.url);
+  const edf = Deno.readFileSync(file);
+  const { body } = await post(app, PATH, "application/x-edf", edf);
+  assert.deepEqual([body.accepted, body.late], [12, 0]);
+  const stored = (await send("GET", PATH)).body;
+  assert.deepEqual(Object.keys(stored.channels), ["EEG Cz", "EEG Cz#2", "Temp rectal"]);
+  assert.deepEqual(stored.channels["Temp rectal"].map((value: number | null) => value !== null), [
+    ...[true, false, false, false],
+    ...[true, false, false, false],
+    ...[true, false, false, false],
+  ]);
+});
+
 Deno.test("POST observations inflates gzip and says when it is broken", async () => {
   const { app } = openFixture();
   const plain = JSON.stringify({ timestamps: MINUTES, values: [1, 2, 3] });
