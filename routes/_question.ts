@@ -3,8 +3,11 @@ import { CHANNEL_COUNT_MAX } from "../src/signal/segment.ts";
 import { parseTimestamp } from "../src/signal/timestamp.ts";
 import type { ForecastQuestion } from "../src/service/forecasts.ts";
 import { levelBounds } from "../src/service/shapes.ts";
-import { FORECAST_QUANTILES_MAX, FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
-import type { PastQuestion } from "../src/streams/rewind.ts";
+import {
+  FORECAST_QUANTILES_MAX,
+  FORECAST_TIMES_MAX,
+  type PastQuestion,
+} from "../src/streams/engine.ts";
 import { parseDraws, parseRegressors, type RawDraws, type RawRegressors } from "./_answers.ts";
 
 /** Levels of an answer unless told otherwise, in per cent. */
