@@ -1,4 +1,5 @@
 /** What README.md says of accuracy, detection and speed. */
+import { cleanShare } from "../../src/cli/evaluate/detection/clean_alarms.ts";
 import type { DetectionRecord } from "../../src/cli/evaluate/detection/page.ts";
 import type { Figures, PublishedPeers } from "../../src/cli/evaluate/figures.ts";
 import type { Total } from "../../src/cli/evaluate/score.ts";
@@ -84,9 +85,10 @@ export function detectionClaims({ detection }: Scores): Claim[] {
     const of = Object.values(one.sets);
     return [mean(of.map(({ aucPr }) => aucPr)), mean(of.map(({ vusPr }) => vusPr))];
   });
-  const { samples, alarms } = ours!.clean!;
-  const RATE = 1e-4;
-  const times = Object.values(alarms[String(RATE)]!).map((count) => count / samples / RATE);
+  const { length, alarms } = detection.clean;
+  const rate = 1e-4;
+  const kinds = Object.values(alarms[String(rate)]!);
+  const times = kinds.map((counts) => cleanShare([counts], { length, rate }).times);
   const around = [Math.min(...times), Math.max(...times)].map((value) => places(value, 1));
   const nab = ours!.nab.standard!;
   const words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];

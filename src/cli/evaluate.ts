@@ -268,6 +268,7 @@ async function measureFlags(input: CommandInput, output: CommandOutput): Promise
     data,
     results: placeOf(input).results,
     commit: await commitName(),
+    jobs: jobsOf(input),
     // Time of this process, so that work beside it does not count.
     nowMs: () => {
       const { user, system } = process.cpuUsage();

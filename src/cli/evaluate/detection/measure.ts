@@ -1,13 +1,13 @@
-/** Measures detectors on the labelled sets and on clean streams. */
-import { CLEAN_KINDS, cleanStream } from "./clean.ts";
+/** Measures detectors on the labelled sets. */
 import type { OnlineDetector } from "./detectors.ts";
 import type { LabelledSeries } from "./labelled.ts";
-import { NAB_PROFILES, type NabFile, nabScore } from "./nab.ts";
+import { NAB_PROFILES, type NabFile, type NabLoss, nabLosses, nabScore } from "./nab.ts";
 import {
   averagePrecision,
   bestF1,
   budgetFlags,
   eventCounts,
+  heldInRuns,
   runsOf,
   volumeUnderSurface,
 } from "./ranking.ts";
@@ -32,20 +32,34 @@ export interface AlarmFigures {
   readonly delays: readonly number[];
 }
 
+/** What one labelled series costs of the mean of the sets. */
+export interface SeriesFigures {
+  readonly set: string;
+  readonly name: string;
+  readonly aucPr: number;
+  /** AUC-PR if each anomaly kept its highest score throughout. */
+  readonly aucPrHeld: number;
+}
+
+/** What one file of NAB loses: each seed's at its own best threshold, standard profile. */
+export interface NabFileFigures {
+  readonly name: string;
+  readonly windows: number;
+  readonly losses: readonly NabLoss[];
+}
+
 /** How one detector did. */
 export interface DetectorFigures {
   readonly name: string;
   readonly sets: Readonly<Record<string, RankingFigures>>;
+  readonly series: readonly SeriesFigures[];
+  readonly nabFiles: readonly NabFileFigures[];
   /** NAB's score by profile: one value a seed. */
   readonly nab: Readonly<Record<string, readonly number[]>>;
   /** By wanted rate, then set; empty of a detector that only scores. */
   readonly alarms: Readonly<Record<string, Readonly<Record<string, AlarmFigures>>>>;
   /** Events of the highest 0.5 % of samples of each series. */
   readonly budget: Omit<AlarmFigures, "delays" | "samples">;
-  /** Alarms by wanted rate, then kind of noise, and samples a kind; null likewise. */
-  readonly clean:
-    | { readonly samples: number; readonly alarms: Record<string, Record<string, number>> }
-    | null;
   /** Microseconds a sample and channel; by the clock that was given. */
   readonly microseconds: number;
   /** Bytes of state a channel, the most of all series; null likewise. */
@@ -58,10 +72,6 @@ export const RATES: readonly number[] = [1e-3, 3e-4, 1e-4];
 /** Seeds of what is seeded. */
 const SEEDS = [1, 2, 3];
 const BUDGET = 0.005;
-
-/** Length and number of the clean streams of a kind. */
-export const CLEAN_LENGTH = 20_000;
-const CLEAN_STREAMS = 5;
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -137,27 +147,6 @@ function measureAlarms(
   }));
 }
 
-/** Alarms of clean streams, by wanted rate and kind. */
-export function measureClean(
-  detector: OnlineDetector,
-  { length, streams }: { readonly length: number; readonly streams: number },
-): NonNullable<DetectorFigures["clean"]> {
-  const timesS = Float64Array.from({ length }, (_, i) => 60 * i);
-  const alarms: Record<string, Record<string, number>> = {};
-  for (const falseAlarmRate of RATES) {
-    const counts: Record<string, number> = {};
-    for (const kind of CLEAN_KINDS) {
-      counts[kind.name] = 0;
-      for (let seed = 1; seed <= streams; seed++) {
-        const values = [cleanStream(kind, length, seed)];
-        counts[kind.name]! += detector.run(timesS, values, { seed, falseAlarmRate }).opened.length;
-      }
-    }
-    alarms[String(falseAlarmRate)] = counts;
-  }
-  return { samples: length * streams, alarms };
-}
-
 /** Measures one detector on series; `onProgress` is told of each piece of work done. */
 export function measureDetector(
   detector: OnlineDetector,
@@ -167,6 +156,8 @@ export function measureDetector(
   const nab: Record<string, number[]> = mapValues({ ...NAB_PROFILES }, () => []);
   const rankings: Record<string, Omit<RankingFigures, "series">[]> = {};
   const budgets: AlarmFigures[] = [];
+  const own: SeriesFigures[] = [];
+  const losses: NabLoss[][] = [];
   let stateBytes: number | null = null;
   let ms = 0;
   let values = 0;
@@ -192,8 +183,11 @@ export function measureDetector(
       if (!hasAnomaly(series)) continue;
       const label = series.label.subarray(series.start);
       const score = scored(series, said.score);
+      const aucPr = averagePrecision(label, score);
+      const aucPrHeld = averagePrecision(label, heldInRuns(label, score));
+      own.push({ set: series.set, name: series.name, aucPr, aucPrHeld });
       (rankings[series.set] ??= []).push({
-        aucPr: averagePrecision(label, score),
+        aucPr,
         vusPr: volumeUnderSurface(label, score),
         f1: bestF1(label, score),
       });
@@ -201,25 +195,30 @@ export function measureDetector(
       budgets.push({ ...counts, samples: label.length, delays: [] });
     }
     for (const [name, profile] of Object.entries(NAB_PROFILES)) {
-      nab[name]!.push(nabScore(nabFiles, profile).score);
+      const { score, threshold } = nabScore(nabFiles, profile);
+      nab[name]!.push(score);
+      if (name === "standard") losses.push(nabLosses(nabFiles, profile, threshold));
     }
   }
   const { anomalies, anomaliesHit, alarms, alarmsRight } = pooled(budgets);
   const isFlagging = stateBytes !== null;
   return {
     name: detector.name,
-    sets: mapValues(rankings, (own) => ({
-      series: own.length,
-      aucPr: mean(own.map(({ aucPr }) => aucPr)),
-      vusPr: mean(own.map(({ vusPr }) => vusPr)),
-      f1: mean(own.map(({ f1 }) => f1)),
+    sets: mapValues(rankings, (some) => ({
+      series: some.length,
+      aucPr: mean(some.map(({ aucPr }) => aucPr)),
+      vusPr: mean(some.map(({ vusPr }) => vusPr)),
+      f1: mean(some.map(({ f1 }) => f1)),
+    })),
+    series: own,
+    nabFiles: all.filter(({ set }) => set === "nab").map(({ name, windows }, i) => ({
+      name,
+      windows: windows.length,
+      losses: losses.map((files) => files[i]!),
     })),
     nab,
     alarms: isFlagging ? measureAlarms(detector, all) : {},
     budget: { anomalies, anomaliesHit, alarms, alarmsRight },
-    clean: isFlagging
-      ? measureClean(detector, { length: CLEAN_LENGTH, streams: CLEAN_STREAMS })
-      : null,
     microseconds: 1000 * ms / values,
     stateBytes,
   };

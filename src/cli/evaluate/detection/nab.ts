@@ -113,3 +113,48 @@ export function nabScore(files: readonly NabFile[], profile: NabProfile): NabRes
     threshold: best.threshold,
   };
 }
+
+/** What a file costs of the 100 points at a threshold; the three together are what it loses. */
+export interface NabLoss {
+  /** Windows without a detection. */
+  readonly missed: number;
+  readonly missedPoints: number;
+  /** Of windows whose first detection is not at their start. */
+  readonly latePoints: number;
+  /** Detections outside of windows. */
+  readonly wrong: number;
+  readonly wrongPoints: number;
+}
+
+/** What each file loses at one threshold. */
+export function nabLosses(
+  files: readonly NabFile[],
+  profile: NabProfile,
+  threshold: number,
+): NabLoss[] {
+  const all = files.reduce((sum, { windows }) => sum + windows.length, 0);
+  const points = 100 / (all * (profile.truePositive + profile.falseNegative));
+  return files.map((file) => {
+    const best = new Float64Array(file.windows.length).fill(-1);
+    let [wrong, wrongCost] = [0, 0];
+    for (const { score, window, value } of rewardsOf(file, 0)) {
+      if (score < threshold) continue;
+      if (window >= 0) {
+        best[window] = Math.max(best[window]!, value);
+      } else {
+        wrong++;
+        wrongCost -= value * profile.falsePositive;
+      }
+    }
+    const hit = best.filter((value) => value >= 0);
+    const missed = best.length - hit.length;
+    const late = hit.reduce((sum, value) => sum + profile.truePositive * (1 - value), 0);
+    return {
+      missed,
+      missedPoints: points * missed * (profile.truePositive + profile.falseNegative),
+      latePoints: points * late,
+      wrong,
+      wrongPoints: points * wrongCost,
+    };
+  });
+}

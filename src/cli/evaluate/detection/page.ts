@@ -2,7 +2,10 @@
 import { median } from "../median.ts";
 import type { ChangeFigures } from "./changes.ts";
 import { SAMPLES_A_DAY } from "./clean.ts";
+import { type CleanFigures, cleanShare } from "./clean_alarms.ts";
+import { lossSections } from "./loss_page.ts";
 import { type AlarmFigures, type DetectorFigures, RATES } from "./measure.ts";
+import { table } from "./table.ts";
 
 /** What was measured in one run. */
 export interface DetectionRecord {
@@ -13,6 +16,8 @@ export interface DetectionRecord {
   readonly date: string;
   /** Ours first. */
   readonly detectors: readonly DetectorFigures[];
+  /** Ours. */
+  readonly clean: CleanFigures;
   /** Ours; absent in a record from before there was such a measurement. */
   readonly changes?: readonly ChangeFigures[];
 }
@@ -24,12 +29,6 @@ const OFFLINE: readonly (readonly string[])[] = [
   ["isolation forest, fitted on the whole file", "0.398 / 0.448 / 0.453", "–"],
   ["sub-PCA, fitted on the whole file", "0.354 / 0.437 / 0.424", "–"],
 ];
-
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const rule = header.map((_, i) => i === 0 ? "---" : "--:");
-  return [line(header), line(rule), ...rows.map(line)].join("\n");
-}
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -106,19 +105,17 @@ function alarmTable(ours: DetectorFigures): string {
   return table(["set", ...RATES.map((rate) => `rate ${rate.toExponential(0)}`)], rows);
 }
 
-function cleanTable(ours: DetectorFigures): string {
-  const { samples, alarms } = ours.clean!;
-  const kinds = Object.keys(alarms[String(RATES[0])]!);
-  const cell = (count: number, total: number, rate: number) =>
-    `${(count / total / rate).toFixed(2)} / ${(count / total * SAMPLES_A_DAY).toFixed(2)}`;
-  const rows = kinds.map((kind) => [
+function cleanTable({ length, alarms }: CleanFigures): string {
+  const cell = (kinds: readonly (readonly number[])[], rate: number) => {
+    const { times, error } = cleanShare(kinds, { length, rate });
+    const daily = (times * rate * SAMPLES_A_DAY).toFixed(2);
+    return `${times.toFixed(2)} ± ${error.toFixed(2)} / ${daily}`;
+  };
+  const rows = Object.keys(alarms[String(RATES[0])]!).map((kind) => [
     kind,
-    ...RATES.map((rate) => cell(alarms[String(rate)]![kind]!, samples, rate)),
+    ...RATES.map((rate) => cell([alarms[String(rate)]![kind]!], rate)),
   ]);
-  const all = RATES.map((rate) => {
-    const count = Object.values(alarms[String(rate)]!).reduce((sum, own) => sum + own, 0);
-    return cell(count, samples * kinds.length, rate);
-  });
+  const all = RATES.map((rate) => cell(Object.values(alarms[String(rate)]!), rate));
   const header = ["clean stream", ...RATES.map((rate) => `rate ${rate.toExponential(0)}`)];
   return table(header, [...rows, ["**all**", ...all]]);
 }
@@ -150,13 +147,12 @@ function changeTable(changes: readonly ChangeFigures[]): string {
   return table(["change", "streams without a season", "with a season"], rows);
 }
 
-function goals(ours: DetectorFigures): string {
+function goals(ours: DetectorFigures, { length, alarms }: CleanFigures): string {
   const [aucPr, vusPr] = meanOf(ours);
-  const { samples, alarms } = ours.clean!;
-  const last = RATES.at(-1)!;
-  const counts = Object.values(alarms[String(last)]!);
-  const rate = counts.reduce((sum, own) => sum + own, 0) / (samples * counts.length);
-  const times = (count: number) => (count / samples / last).toFixed(2);
+  const rate = RATES.at(-1)!;
+  const kinds = Object.values(alarms[String(rate)]!);
+  const times = (some: typeof kinds) => cleanShare(some, { length, rate }).times;
+  const own = kinds.map((counts) => times([counts]));
   const nab = ours.nab.standard!;
   const seeds = nab.map((score) => score.toFixed(1)).join(", ");
   return table(["detection", "wanted", "reach for", "measured"], [
@@ -171,13 +167,13 @@ function goals(ours: DetectorFigures): string {
       "false alarms at 1e-4 on clean streams, times nominal",
       "0.5 … 2",
       "… 1.3",
-      (rate / last).toFixed(2),
+      times(kinds).toFixed(2),
     ],
     [
       "the kinds of clean streams with the fewest and the most of them",
       "… 2",
       "… 1.3",
-      `${times(Math.min(...counts))} … ${times(Math.max(...counts))}`,
+      `${Math.min(...own).toFixed(2)} … ${Math.max(...own).toFixed(2)}`,
     ],
     ["µs a sample and channel", "–", "25", ours.microseconds.toFixed(1)],
     ["kB of state a channel", "–", "64", ((ours.stateBytes ?? 0) / 1000).toFixed(1)],
@@ -205,8 +201,10 @@ give, in the end / alarms in all / median samples to the first alarm / to the ri
 are in standard deviations of the noise (white, AR(1), Student's t with 4 degrees of freedom; a
 season's amplitude is 5 of them), a drift is a sample. Streams of the first line do not change.`;
 
-const CLEAN = `Alarms on clean synthetic streams, times what was wanted / a day, at a sample a
-minute:`;
+const CLEAN = `Alarms on clean synthetic streams of 20,000 samples, times what was wanted ± its
+standard error, from how much streams of a kind differ / a day, at a sample a minute. So many streams
+are drawn that 50 alarms are wanted of a kind at least. Of this many kinds the extremes lie two
+standard errors from what they are in truth.`;
 
 /** The page; says so where nothing was measured. */
 export function detectionPage(record: DetectionRecord | null): string {
@@ -217,7 +215,7 @@ export function detectionPage(record: DetectionRecord | null): string {
   const sections = [
     INTRO,
     "## What was to be reached",
-    goals(ours),
+    goals(ours, record.clean),
     source,
     "## Beside others",
     totals(record.detectors),
@@ -227,12 +225,13 @@ export function detectionPage(record: DetectionRecord | null): string {
     "## Alarms by set",
     ALARMS,
     alarmTable(ours),
+    ...lossSections(ours),
     ...(record.changes === undefined
       ? []
       : ["## Changes that last", CHANGES, changeTable(record.changes)]),
     "## False alarms on clean streams",
     CLEAN,
-    cleanTable(ours),
+    cleanTable(record.clean),
   ];
   return `${sections.join("\n\n")}\n`;
 }

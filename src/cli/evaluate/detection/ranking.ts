@@ -183,3 +183,13 @@ export function budgetFlags(score: Float64Array, share: number): Uint8Array {
   if (countOf(flags) <= 10 * share * score.length) return flags;
   return Uint8Array.from(score, (value) => (value > threshold ? 1 : 0));
 }
+
+/** Scores of which each labelled run keeps its highest to its end, and from its start. */
+export function heldInRuns(label: Uint8Array, score: Float64Array): Float64Array {
+  const held = score.slice();
+  for (const [first, last] of runsOf(label)) {
+    const own = held.subarray(first, last + 1);
+    own.fill(own.reduce((a, b) => Math.max(a, b)));
+  }
+  return held;
+}

@@ -4,9 +4,10 @@ import { writeAtomic } from "../../../service/atomic_file.ts";
 import { codeHash } from "../code_hash.ts";
 import { textOf } from "../store.ts";
 import { measureChanges } from "./changes.ts";
+import { CLEAN_LENGTH, cleanStreams, measureClean } from "./clean_alarms.ts";
 import { ONLINE_DETECTORS } from "./detectors.ts";
 import { type LabelledSeries, labelledSeries } from "./labelled.ts";
-import { measureDetector } from "./measure.ts";
+import { measureDetector, RATES } from "./measure.ts";
 import type { DetectionRecord } from "./page.ts";
 
 const HASH_DIGITS = 16;
@@ -32,6 +33,8 @@ export async function measureDetection(given: {
   readonly data: string;
   readonly results: string;
   readonly commit: string;
+  /** Workers for the clean streams. */
+  readonly jobs: number;
   readonly nowMs: () => number;
   readonly onProgress: (done: number) => void;
 }): Promise<DetectionRecord | null> {
@@ -44,7 +47,9 @@ export async function measureDetection(given: {
     return figures;
   });
   const code = await codeHash(
-    ["./measure.ts", "./changes.ts"].map((file) => new URL(file, import.meta.url)),
+    ["./measure.ts", "./clean_worker.ts", "./changes.ts"].map((file) =>
+      new URL(file, import.meta.url)
+    ),
   );
   const record: DetectionRecord = {
     code: code.slice(0, HASH_DIGITS),
@@ -52,6 +57,11 @@ export async function measureDetection(given: {
     machine: `${cpus()[0]?.model ?? "unknown"} x${cpus().length}`,
     date: new Date().toISOString(),
     detectors,
+    clean: await measureClean(RATES, {
+      length: CLEAN_LENGTH,
+      streams: cleanStreams,
+      jobs: given.jobs,
+    }),
     changes: measureChanges(CHANGED_STREAMS),
   };
   await Deno.mkdir(given.results, { recursive: true });
