@@ -172,9 +172,10 @@ function autocorrelationsOf(errors: Float64Array, count: number): Float64Array {
  *   R = (1 − λ) R̂ + λ I,      λ = Σ_{i≠j} (1 − r̂_ij²)² / n_ij  /  Σ_{i≠j} r̂_ij²,   at most 1
  *   n_ij = n / (1 + 2 Σ_{0<k<h} ρ_i(k) ρ_j(k))
  *
- * Schäfer and Strimmer (2005), with the variance of r̂ under normal errors. Errors at lead h overlap
- * with h − 1 others: n slots count as n_ij by their autocorrelations ρ (Bartlett 1935). A slot in which one of two has no error
- * counts as none of both. Positive definite where λ > 0, semidefinite always.
+ * Schäfer and Strimmer (2005), with the variance of r̂ under normal errors. Errors at lead h
+ * overlap with h − 1 others: n slots count as n_ij by their autocorrelations ρ (Bartlett 1935). A
+ * slot in which one of two has no error counts as none of both. Positive definite where λ > 0,
+ * semidefinite always.
  *
  * @returns symmetric, 1 on the diagonal                                   [series, series]
  */
