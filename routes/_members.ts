@@ -24,6 +24,9 @@ function skipString(bytes: Uint8Array, quote: number): number {
   return bytes.length;
 }
 
+/** Members of a body that are the samples' own. */
+export const SAMPLE_MEMBERS = ["timestamps", "values", "channels", "id", "streams"];
+
 const decoder = new TextDecoder();
 
 function keyOf(bytes: Uint8Array, start: number, end: number): string {
@@ -74,18 +77,22 @@ function readMembers(bytes: Uint8Array): Member[] | null {
  * object of their own, the second as a body of the same length, the rest blank, so that the
  * samples' decoder tells of faults at the offsets that the sender knows.
  *
+ * @param names  members of the question
+ * @param others  members of the samples; default: whatever there is
  * @returns null when the body is not one object of members: an array, or no JSON
- * @throws {ProtocolError} a member of the question stands there twice
+ * @throws {ProtocolError} a member of the question stands there twice, or one is neither's
  */
 export function splitMembers(
   bytes: Uint8Array,
   names: readonly string[],
+  others?: readonly string[],
 ): { question: Uint8Array; samples: Uint8Array } | null {
   const members = readMembers(bytes);
   if (members === null) return null;
   const isAsked = (member: Member) => names.includes(member.key);
   const asked = members.filter(isAsked);
   refuseRepeated(asked);
+  if (others !== undefined) refuseUnknown(members, [...others, ...names]);
   const question: number[] = [0x7b];
   for (const [index, member] of asked.entries()) {
     if (index > 0) question.push(COMMA);
@@ -106,6 +113,14 @@ function refuseRepeated(asked: readonly Member[]): void {
     if (seen.has(key)) throw new ProtocolError("json", start, `Member "${key}" is repeated`, key);
     seen.add(key);
   }
+}
+
+function refuseUnknown(members: readonly Member[], known: readonly string[]): void {
+  const unknown = members.find(({ key }) => key !== "" && !known.includes(key));
+  if (unknown === undefined) return;
+  const { key, start } = unknown;
+  const message = `Member "${key}" is unknown; known: ${known.join(", ")}`;
+  throw new ProtocolError("json", start, message, key);
 }
 
 /** Leaves one comma before each member that is kept but the first. */

@@ -1,9 +1,13 @@
 import { InvalidValueError } from "../src/base/errors.ts";
+import { CHANNEL_COUNT_MAX } from "../src/signal/segment.ts";
 import { parseTimestamp } from "../src/signal/timestamp.ts";
 import type { ForecastQuestion } from "../src/service/forecasts.ts";
 import { levelBounds } from "../src/service/shapes.ts";
-import { FORECAST_QUANTILES_MAX, FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
-import type { PastQuestion } from "../src/streams/rewind.ts";
+import {
+  FORECAST_QUANTILES_MAX,
+  FORECAST_TIMES_MAX,
+  type PastQuestion,
+} from "../src/streams/engine.ts";
 import { parseDraws, parseRegressors, type RawDraws, type RawRegressors } from "./_answers.ts";
 
 /** Levels of an answer unless told otherwise, in per cent. */
@@ -71,6 +75,7 @@ export function parseQuestion(raw: RawQuestion): ForecastQuestion {
   checkCount("times", raw.times?.length, FORECAST_TIMES_MAX);
   checkCount("quantiles", raw.quantiles?.length, FORECAST_QUANTILES_MAX / 3);
   checkCount("level", raw.levels?.length, FORECAST_QUANTILES_MAX / 3);
+  checkCount("channel", raw.channels?.length, CHANNEL_COUNT_MAX);
   const asked = (raw.quantiles ?? []).map((text, i) =>
     numberIn(text, `quantiles[${i}]`, { least: 0, most: 1, expectation: "a number in (0, 1)" })
   );

@@ -16,7 +16,7 @@ import type { Service } from "../src/service/service.ts";
 import type { Segment } from "../src/signal/segment.ts";
 import { parseTimestamp } from "../src/signal/timestamp.ts";
 import { decodeRequest, parseJson, readBody } from "./_body.ts";
-import { splitMembers } from "./_members.ts";
+import { SAMPLE_MEMBERS, splitMembers } from "./_members.ts";
 import { protocolOf } from "./observations.ts";
 import {
   describeRequest,
@@ -225,7 +225,7 @@ const pictureRoute = createRoute({
 async function askInJson(service: Service, request: Request): Promise<BacktestShape> {
   const bytes = await readBody(request, "BODY_BYTES_MAX", BODY_BYTES_MAX, service);
   const names = ["stream", "from", "to", "horizon", "origins", "models", "ranges", "seasonsS"];
-  const parts = splitMembers(bytes, names);
+  const parts = splitMembers(bytes, names, SAMPLE_MEMBERS);
   // No object: rows, or no JSON at all, which is then said here.
   if (parts === null) parseJson(bytes);
   const asked = parseBy(bodyMembers, parseJson(parts?.question ?? NO_MEMBERS));

@@ -11,7 +11,7 @@ import { FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
 import { answeredForecastSchema, drawMembers, regressorMembers } from "./_answers.ts";
 import { parseJson, readBody } from "./_body.ts";
 import type { BodyPatience } from "./_body_watch.ts";
-import { splitMembers } from "./_members.ts";
+import { SAMPLE_MEMBERS, splitMembers } from "./_members.ts";
 import { RequestError } from "./_problem.ts";
 import { parseQuestion } from "./_question.ts";
 import { rangeSchema } from "./streams.ts";
@@ -40,6 +40,7 @@ const forecastMembers = z.strictObject({
   times: z.array(numberOrText).optional(),
   level: z.array(z.number()).optional(),
   quantiles: z.array(z.number()).optional(),
+  channel: z.array(z.string()).optional(),
   model: z.string().optional(),
   seasonsS: z.array(z.number()).optional(),
   ranges: z.record(z.string(), rangeSchema).optional()
@@ -112,7 +113,7 @@ async function readQuestion<T extends z.ZodRawShape>(
     throw new RequestError("unsupported-media-type", 415, detail, { field: "Content-Type" });
   }
   const bytes = await readBody(request, "BODY_BYTES_MAX", BODY_BYTES_MAX, patience);
-  const parts = splitMembers(bytes, Object.keys(schema.shape));
+  const parts = splitMembers(bytes, Object.keys(schema.shape), SAMPLE_MEMBERS);
   // No object: rows, or no JSON at all, which is then said here.
   if (parts === null) parseJson(bytes);
   const { segments } = decodeBody(json, parts?.samples ?? bytes, {
@@ -155,7 +156,8 @@ export function statelessRoutes(service: Service): OpenAPIHono {
   routes.openapi(forecastRoute, async (c) => {
     const unit = c.req.valid("query").precision;
     const { segment, members } = await readQuestion(c.req.raw, service, forecastMembers, unit);
-    const question = parseQuestion({ ...members, levels: members.level });
+    const { level, channel, ...rest } = members;
+    const question = parseQuestion({ ...rest, levels: level, channels: channel });
     return c.json(await service.forecastOnce(segment, settingsOf(members, segment), question), 200);
   });
   routes.openapi(detectRoute, async (c) => {

@@ -19,8 +19,8 @@
 // adds to the COLUMNS features of the result that a workgroup gives. Rotary positions turn queries
 // and keys against the first sample of the held tile; its sums are turned back at the end, so no
 // angle grows with the length.
+#import shared/attention_joined
 #import shared/attention_tiles
-#import shared/bounds
 #import shared/register_tile
 
 struct Dims {
@@ -222,29 +222,6 @@ fn fetchGiven(held: Spot, walked: Spot, local: u32, half: u32, start: u32) -> St
   }
 #end
   return staged;
-}
-
-@compute @workgroup_size(COPY_GROUP)
-fn join_rows(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = elementIndex(workgroup, workgroups, local, COPY_GROUP);
-  let width = dims.group * dims.size;
-  let count = dims.lead + dims.length;
-  if (i >= dims.batch * count * width) {
-    return;
-  }
-  let batch = i / width / count;
-  let place = i / width % count;
-#if HAS_PAST
-  if (place < dims.lead) {
-    joined[i] = before[(batch * dims.lead + place) * width + i % width];
-    return;
-  }
-#end
-  joined[i] = rows[(batch * dims.length + place - dims.lead) * width + i % width];
 }
 
 /// First sample of the step of a walk over keys, WALK·n away from the held queries, with which it
@@ -528,44 +505,4 @@ fn keepGradient(held: Spot, sample: i32, four: u32, value: vec4f) {
   }
 #end
 #end
-}
-
-@compute @workgroup_size(COPY_GROUP)
-fn part_rows(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = elementIndex(workgroup, workgroups, local, COPY_GROUP);
-  let width = dims.group * dims.size;
-  let count = dims.lead + dims.length;
-  if (i >= dims.batch * count * width) {
-    return;
-  }
-  let batch = i / width / count;
-  let place = i / width % count;
-  var sum = joinedGradients[i];
-  // The carried state holds the last `past` rows.
-  if (place + dims.past >= count) {
-    sum += copies[(batch * dims.past + place + dims.past - count) * width + i % width];
-  }
-#if HAS_PAST
-  if (place < dims.lead) {
-    gradBefore[(batch * dims.lead + place) * width + i % width] = sum;
-    return;
-  }
-#end
-  gradRows[(batch * dims.length + place - dims.lead) * width + i % width] = sum;
-}
-
-@compute @workgroup_size(COPY_GROUP)
-fn clear_counts(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = elementIndex(workgroup, workgroups, local, COPY_GROUP);
-  if (i < dims.batch) {
-    gradSeen0[i] = 0.0;
-  }
 }

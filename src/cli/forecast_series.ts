@@ -10,7 +10,7 @@ import {
   type DrawRequest,
 } from "../streams/answers.ts";
 import type { ChannelRange } from "../stores/channel_range.ts";
-import { nextTimes } from "../streams/calendar.ts";
+import { IDLE_SAMPLES, idleWeekdays, nextTimes } from "../streams/calendar.ts";
 
 /** How a series is forecast. */
 export interface SeriesQuestion {
@@ -45,7 +45,8 @@ function comingTimes(timestampsNs: BigInt64Array, periodS: number | null, horizo
   const stepS = previousNs === null ? null : Number(lastNs - previousNs) / 1e9;
   const stepOrPeriodS = periodS ?? stepS;
   if (stepOrPeriodS === null) throw new InvalidValueError("samples", 1, "at least 2 of them");
-  return nextTimes(lastNs, previousNs, stepOrPeriodS, horizon);
+  const newest = Float64Array.from(timestampsNs.slice(-IDLE_SAMPLES), (time) => Number(time) / 1e9);
+  return nextTimes(lastNs, previousNs, stepOrPeriodS, horizon, idleWeekdays(newest));
 }
 
 /** Forecasts one channel from the end of a whole context; fits only what that needs. */

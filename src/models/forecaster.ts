@@ -18,7 +18,7 @@ import { latentPaths } from "./paths.ts";
 import { refit } from "./refit.ts";
 import { FIRST_FIT_SAMPLES, REFIT_GROWTH, showsNewSeason } from "./refit_schedule.ts";
 import { isConstantFit } from "./refit_setting.ts";
-import { BUFFER_SAMPLES_MAX, newestSamples } from "./sample_buffer.ts";
+import { BUFFER_SAMPLES_MAX, newestSamples, newestTimes } from "./sample_buffer.ts";
 import { sampleSlotTime, slotTime } from "./slot_clock.ts";
 import { absorbSlots, slotsAhead } from "./slots_ahead.ts";
 import { dropStandstill, isWaking } from "./standstill.ts";
@@ -285,6 +285,7 @@ export function forecasterModel(name: string, members: readonly MemberName[]): F
     draws: drawsOf,
     components: ({ ensemble }, timesS, values) =>
       ensemble === null ? null : componentsOf(ensemble, timesS, values),
+    newestTimes: ({ buffer }, count) => newestTimes(buffer, count),
     summary: summaryOf,
     refit(state) {
       state.ensemble = null;

@@ -117,5 +117,12 @@ export interface Model<S extends Tree = Tree> {
    */
   components(state: S, timesS: Float64Array, values: Float64Array): PastComponents | null;
 
+  /**
+   * Times of the newest samples with a value that the state remembers.
+   *
+   * @returns seconds since the epoch, increasing, at most `count`                    [sample]
+   */
+  newestTimes(state: S, count: number): Float64Array;
+
   summary(state: S): ModelSummary;
 }

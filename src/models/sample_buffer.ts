@@ -93,6 +93,15 @@ export function pushSample(buffer: SampleBuffer, timeS: number, value: number): 
   buffer.length++;
 }
 
+/** Times of the newest samples, at most `count`.                                       [sample] */
+export function newestTimes(buffer: SampleBuffer, count: number): Float64Array {
+  const from = Math.max(0, buffer.length - count);
+  return Float64Array.from(
+    { length: buffer.length - from },
+    (_, i) => sampleTime(buffer, from + i),
+  );
+}
+
 /** The newest samples, at most {@linkcode BUFFER_SAMPLES_MAX}: times and values. */
 export function newestSamples(
   buffer: SampleBuffer,

@@ -1,8 +1,8 @@
 import { InvalidValueError } from "../base/errors.ts";
 import type { Store, StreamRecord } from "../stores/store.ts";
-import type { Engine, ForecastRequest, ForecastResult } from "../streams/engine.ts";
+import type { Engine, ForecastRequest, ForecastResult, PastQuestion } from "../streams/engine.ts";
 import { answersFromState, REGRESSED_SAMPLES_MAX } from "../streams/regressed.ts";
-import { newestUntil, type PastQuestion } from "../streams/rewind.ts";
+import { newestUntil } from "../streams/rewind.ts";
 
 /** A forecast as it is asked for: levels in per cent name the intervals of the answer. */
 export interface ForecastQuestion extends ForecastRequest {

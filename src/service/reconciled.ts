@@ -220,10 +220,15 @@ function meansOf(
   return sumUp(hierarchy, own);
 }
 
+/** Lets other requests have their turn: many parts at many times take seconds. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
 /** Quantiles of nodes, as distances from their means. */
 interface Spreads {
   /** [time, quantile] */
-  of(node: number): Float64Array;
+  of(node: number): Promise<Float64Array>;
 }
 
 /** A stream keeps its own. */
@@ -253,21 +258,17 @@ async function spreadsOf(
   const count = 2 * (Math.min(DRAWS_MAX, Math.max(DRAWS_MIN, wanted)) >> 1);
   const pasts = sums === 0 ? null : await sharedPasts({ store, engine }, parts);
   const scores = new Map<number, Float64Array>();
-  const scoresAt = (timeNs: bigint): Float64Array => {
-    const lead = sharedLead(pasts!, timeNs);
-    let drawn = scores.get(lead);
-    if (drawn === undefined) {
-      const correlations = errorCorrelations(pasts!.series, lead);
-      drawn = drawScores(correlations, parts.length, count, SEED);
-      scores.set(lead, drawn);
-    }
-    return drawn;
-  };
+  const leads = pasts === null ? [] : Array.from(timesNs, (timeNs) => sharedLead(pasts, timeNs));
+  for (const lead of new Set(leads)) {
+    await turn();
+    const correlations = errorCorrelations(pasts!.series, lead);
+    scores.set(lead, drawScores(correlations, parts.length, count, SEED));
+  }
   const drawn = (node: number): Float64Array => {
     const out = new Float64Array(timesNs.length * quantiles.length);
-    timesNs.forEach((timeNs, t) => {
+    leads.forEach((lead, t) => {
       const draws = new Float64Array(count);
-      const joint = scoresAt(timeNs);
+      const joint = scores.get(lead)!;
       parts.forEach(({ levels }, p) => {
         const times = summing[node * parts.length + p]!;
         if (times === 0) return;
@@ -283,7 +284,8 @@ async function spreadsOf(
     return out;
   };
   return {
-    of(node) {
+    async of(node) {
+      await turn();
       const base = bases.get(nodes[node]!);
       return base === undefined ? drawn(node) : ownSpread(base, quantiles);
     },
@@ -310,9 +312,9 @@ export async function reconciledForecasts(
   const width = question.quantiles.length;
   const spreads = await spreadsOf(parts, hierarchy, bases, question.quantiles);
   const nodes: Record<string, ReconciledNodeShape> = {};
-  hierarchy.nodes.forEach((name, i) => {
+  for (const [i, name] of hierarchy.nodes.entries()) {
     const { lower, upper } = reachOf(hierarchy, bases, i);
-    const values = spreads.of(i).map((distance, at) =>
+    const values = (await spreads.of(i)).map((distance, at) =>
       Math.min(upper, Math.max(lower, means[i * times + Math.floor(at / width)]! + distance))
     );
     const base = bases.get(name);
@@ -335,6 +337,6 @@ export async function reconciledForecasts(
       })),
       provenance: base === undefined ? null : provenance,
     };
-  });
+  }
   return { method: question.method, nodes };
 }

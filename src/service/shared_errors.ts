@@ -123,23 +123,25 @@ export function errorsAt({ values, seasons }: SlotSeries, lead: number): Float64
     .filter((t) => !Number.isNaN(values[t]!));
   const width = lags.length + 1;
   if (lags.length < RECENT_VALUES || rows.length < ERRORS_MIN + width) return errors;
+  const target = Float64Array.from(rows, (t) => x[t]!);
+  const columns = [0, ...lags].map((lag) =>
+    lag === 0 ? target.map(() => 1) : Float64Array.from(rows, (t) => x[t - lag]!)
+  );
   const left = new Float64Array(width * width);
-  const right = new Float64Array(width);
-  const valueAt = (t: number, k: number) => k === 0 ? 1 : x[t - lags[k - 1]!]!;
-  for (const t of rows) {
-    for (let a = 0; a < width; a++) {
-      right[a] = right[a]! + valueAt(t, a) * x[t]!;
-      for (let b = 0; b < width; b++) {
-        left[a * width + b] = left[a * width + b]! + valueAt(t, a) * valueAt(t, b);
-      }
-    }
-  }
+  columns.forEach((one, a) => columns.forEach((other, b) => left[a * width + b] = dot(one, other)));
   for (let a = 0; a < width; a++) left[a * width + a] = left[a * width + a]! + RIDGE * rows.length;
+  const right = Float64Array.from(columns, (column) => dot(column, target));
   const weights = solve(left, right, width, 1);
-  for (const t of rows) {
-    errors[t] = weights.reduce((rest, weight, k) => rest - weight * valueAt(t, k), x[t]!);
-  }
+  rows.forEach((t, i) => {
+    errors[t] = columns.reduce((rest, column, k) => rest - weights[k]! * column[i]!, target[i]!);
+  });
   return clippedInto(errors, rows.length);
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
 }
 
 /** In standard deviations of what is left when none is beyond {@linkcode ERROR_MAX} of them. */

@@ -3,7 +3,6 @@ import type { ModelSummary, PastComponents } from "../models/model.ts";
 import type { Segment } from "../signal/segment.ts";
 import type { ChannelAnswers, DrawRequest } from "./answers.ts";
 import type { Feedback } from "./feedback.ts";
-import type { PastQuestion } from "./rewind.ts";
 import type {
   AlarmEnd,
   AlarmEvent,
@@ -96,6 +95,14 @@ export interface RegressionAnswer {
   readonly share: number;
   /** In the channel's units.                                                            [time] */
   readonly effect: Float64Array;
+}
+
+/** From when, and without which channels, a question is asked. */
+export interface PastQuestion {
+  /** Samples after this time are not known yet; absent = all are. */
+  readonly asOfNs?: bigint;
+  /** Channels that the stream never had. */
+  readonly without: readonly string[];
 }
 
 /** A forecast with its provenance; `originNs` is the last sample that it has seen. */

@@ -23,6 +23,7 @@ import {
   FORECAST_ONCE_CHANNELS_MAX,
   type ForecastRequest,
   type ForecastResult,
+  type PastQuestion,
   READ_WAIT_MS_MAX,
   StreamFailedError,
   type StreamState,
@@ -30,7 +31,7 @@ import {
 } from "./engine.ts";
 import { statesToLeave } from "./eviction.ts";
 import type { Feedback } from "./feedback.ts";
-import { type PastQuestion, Rewinds } from "./rewind.ts";
+import { Rewinds } from "./rewind.ts";
 import { KeptPaces } from "./pace.ts";
 import type { PartsOf } from "./shard.ts";
 import { openPorts, type ShardPort } from "./shard_port.ts";

@@ -12,21 +12,19 @@ import { FIRST_FIT_SAMPLES } from "../models/refit_schedule.ts";
 import type { ChannelConfig, Model, ModelSummary } from "../models/model.ts";
 import { FIT_SAMPLES_MIN } from "../models/refit_setting.ts";
 import { type Segment, timesS } from "../signal/segment.ts";
-import { TIMESTAMP_NS_MAX } from "../signal/timestamp.ts";
 import type { Snapshot, StreamSettings } from "../stores/store.ts";
 import { endedAlarms, type OpenedAlarm, openedAlarms } from "./alarms.ts";
-import { nextTimes } from "./calendar.ts";
+import { IDLE_SAMPLES, idleWeekdays } from "./calendar.ts";
 import { type ChannelAnswers, channelAnswers, checkDraws, roundInto } from "./answers.ts";
-import {
-  type Applied,
-  type ComponentsResult,
-  type Coverage,
-  FORECAST_TIMES_MAX,
-  type ForecastRequest,
-  type ForecastResult,
-  type RegressionAnswer,
-  type StreamState,
-  type StreamSummary,
+import type {
+  Applied,
+  ComponentsResult,
+  Coverage,
+  ForecastRequest,
+  ForecastResult,
+  RegressionAnswer,
+  StreamState,
+  StreamSummary,
 } from "./engine.ts";
 import { StreamCovariates } from "./covariates.ts";
 import { withGaps } from "./gaps.ts";
@@ -37,7 +35,7 @@ import {
   tellEvents,
   type ToldAlarm,
 } from "./feedback.ts";
-import { checkQuantiles, checkTimes } from "./forecast_request.ts";
+import { checkQuantiles, forecastTimes } from "./forecast_request.ts";
 import { type ChannelChange, type Cut, cutsOf } from "./cuts.ts";
 import {
   type ChannelState,
@@ -458,36 +456,23 @@ export class StreamProcessor {
     });
   }
 
+  /** The times that a forecast is asked for. */
   #forecastTimes(
     request: ForecastRequest,
     channels: readonly ChannelState[],
     originNs: bigint,
   ): BigInt64Array {
-    if (request.timesNs !== undefined) {
-      checkTimes(request.timesNs, originNs);
-      return request.timesNs;
-    }
-    const horizon = request.horizon ?? this.config.settings.horizon;
-    if (!Number.isInteger(horizon) || horizon < 1 || horizon > FORECAST_TIMES_MAX) {
-      throw new InvalidValueError("horizon", horizon, `an integer from 1 to ${FORECAST_TIMES_MAX}`);
-    }
     const { previousNs } = this.#envelope;
-    // Before a model knows the period, the last step is the best that is known of it.
-    const stepS = previousNs === null ? null : Number(originNs - previousNs) / 1e9;
-    const periodS = summarize(this.#summaries(channels)).periodS ?? stepS;
-    if (periodS === null) {
-      throw new InvalidValueError(
-        "horizon",
-        horizon,
-        "explicit times: one sample does not tell a period",
-      );
-    }
-    // A tenth more, since steps of the calendar differ in length.
-    const reachNs = BigInt(Math.ceil(periodS * 1.1)) * BigInt(horizon) * 1_000_000_000n;
-    if (originNs + reachNs >= TIMESTAMP_NS_MAX) {
-      throw new InvalidValueError("horizon", horizon, "times before the year 2262");
-    }
-    return nextTimes(originNs, previousNs, periodS, horizon);
+    const { model, settings } = this.config;
+    const idle = channels.map((channel) => {
+      const newest = model.newestTimes(this.#covariates.plain(channel), IDLE_SAMPLES);
+      return idleWeekdays(newest.map((time) => time + Number(channel.epochNs) / 1e9));
+    });
+    return forecastTimes(request, {
+      ...{ originNs, previousNs, horizon: settings.horizon },
+      periodS: summarize(this.#summaries(channels)).periodS,
+      idle: idle.reduce((all, own) => all.intersection(own)),
+    });
   }
 }
 

@@ -9,7 +9,7 @@ import { formatTimestamp } from "../signal/timestamp.ts";
 import { withoutMissing } from "../stores/channel_range.ts";
 import type { Snapshot, Store, StreamRecord, StreamSettings } from "../stores/store.ts";
 import { batchSamplesMax } from "./advance.ts";
-import type { ForecastRequest, ForecastResult } from "./engine.ts";
+import type { ForecastRequest, ForecastResult, PastQuestion } from "./engine.ts";
 import { type PlacedFeedback, readFeedback } from "./feedback_log.ts";
 import { copyRange } from "./pieces.ts";
 import type { RewindAnswer, RewindArgument } from "./shard.ts";
@@ -20,14 +20,6 @@ import type { ShardPort } from "./shard_port.ts";
  * time is made again by replaying the log up to there, bit for bit; and one that never saw some
  * channels by leaving them out. Nothing of the stream's own state is touched.
  */
-
-/** From when, and without which channels, a question is asked. */
-export interface PastQuestion {
-  /** Samples after this time are not known yet; absent = all are. */
-  readonly asOfNs?: bigint;
-  /** Channels that the stream never had. */
-  readonly without: readonly string[];
-}
 
 /** Values that a question about the past replays at most, missing ones included. */
 export const REWIND_VALUES_MAX = 200_000;

@@ -4,6 +4,7 @@ import {
   BUFFER_SAMPLES_MAX,
   emptyBuffer,
   newestSamples,
+  newestTimes,
   pushSample,
   sampleTime,
 } from "../../src/models/sample_buffer.ts";
@@ -53,4 +54,14 @@ Deno.test("times are kept one by one from a gap on, until it is dropped", () => 
     }
   }
   assert.equal(buffer.times.length, 0);
+});
+
+Deno.test("newestTimes() tells the last times, even or not, and no more than there are", () => {
+  const buffer = emptyBuffer();
+  for (const timeS of [0, 10, 20, 30]) pushSample(buffer, timeS, 1);
+  assert.deepEqual([...newestTimes(buffer, 2)], [20, 30]);
+  pushSample(buffer, 35, 1);
+  assert.deepEqual([...newestTimes(buffer, 3)], [20, 30, 35]);
+  assert.equal(newestTimes(buffer, 9).length, 5);
+  assert.equal(newestTimes(emptyBuffer(), 9).length, 0);
 });

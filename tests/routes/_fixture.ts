@@ -23,6 +23,7 @@ import type {
   EngineStats,
   ForecastRequest,
   ForecastResult,
+  PastQuestion,
   RegressionAnswer,
   RegressorRequest,
   StreamState,
@@ -43,7 +44,7 @@ import type {
   StreamSettings,
 } from "../../src/stores/store.ts";
 import type { Feedback } from "../../src/streams/feedback.ts";
-import { newestUntil, type PastQuestion } from "../../src/streams/rewind.ts";
+import { newestUntil } from "../../src/streams/rewind.ts";
 import { HeldBacktestPort } from "../service/_backtests.ts";
 import { BASE, makeJobs, testContext } from "../service/_tuning.ts";
 

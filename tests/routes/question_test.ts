@@ -1,3 +1,4 @@
+import { CHANNEL_COUNT_MAX } from "../../src/signal/segment.ts";
 import assert from "node:assert/strict";
 import { parseQuestion } from "../../routes/_question.ts";
 import { InvalidValueError } from "../../src/base/errors.ts";
@@ -30,6 +31,8 @@ Deno.test("parseQuestion() names what is out of range", () => {
     [{ quantiles: ["0x1"] }, "quantiles[0]"],
     [{ levels: [NaN] }, "level[0]"],
     [{ levels: Array(100).fill(80) }, "level"],
+    [{ channels: [] }, "channel"],
+    [{ channels: Array(CHANNEL_COUNT_MAX + 1).fill("a") }, "channel"],
   ];
   for (const [raw, field] of cases) {
     try {

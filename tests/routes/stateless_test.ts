@@ -32,6 +32,25 @@ Deno.test("POST /v1/forecast takes channels, rows, times and quantiles", async (
   assert.equal(rows.body.forecast[0].median, 4);
 });
 
+Deno.test("POST /v1/forecast answers of the channels that are asked for", async () => {
+  const { send } = openFixture();
+  const body = { timestamps: [0, 60_000], channels: { a: [1, 2], b: [3, 4] }, horizon: 1 };
+  const some = await send("POST", "/v1/forecast", { ...body, channel: ["b"] });
+  assert.equal(some.status, 200, JSON.stringify(some.body));
+  assert.deepEqual(Object.keys(some.body.channels), ["b"]);
+  const none = await send("POST", "/v1/forecast", { ...body, channel: ["c"] });
+  assert.equal(none.status, 422);
+  assert.equal(none.body.field, "channel");
+});
+
+Deno.test("POST /v1/forecast names the members that there are beside one that is unknown", async () => {
+  const { send } = openFixture();
+  const { status, body } = await send("POST", "/v1/forecast", { ...SAMPLES, horizn: 2 });
+  assert.equal(status, 400);
+  assert.equal(body.field, "horizn");
+  assert.match(body.detail, /"horizn" is unknown; known: timestamps, values, .*horizon, times/);
+});
+
 Deno.test("POST /v1/forecast hands on the bounds of the channels that are sent", async () => {
   const { send, engine } = openFixture();
   const ranges = { value: { lower: 0, upper: 12, missing: [-1] } };

@@ -56,6 +56,7 @@ export const lastValue: Model<LastState> = {
       ...{ signalDeviation: flat, levelDeviation: flat, noiseDeviation: 1 },
     };
   },
+  newestTimes: ({ times }) => times.filter((time) => !Number.isNaN(time)),
   summary(state) {
     const periodS = state.times[1]! - state.times[0]!;
     return {

@@ -31,3 +31,13 @@ Deno.test("withGaps() refuses more times than are allowed, however long a gap is
   const most = many.subarray(1);
   assert.equal(withGaps(most, new Float64Array(most.length), 1).timesNs.length, most.length);
 });
+
+Deno.test("withGaps() puts nothing on weekdays that a daily series leaves out", () => {
+  const days = Array.from(
+    { length: 70 },
+    (_, i) => parseTimestamp("2026-01-05", "ms") + BigInt(i) * 86_400n * S,
+  );
+  const kept = days.filter((_, i) => i % 7 < 5 && i !== 37);
+  const { timesNs } = withGaps(BigInt64Array.from(kept), new Float64Array(kept.length), 86_400);
+  assert.deepEqual([...timesNs], days.filter((_, i) => i % 7 < 5));
+});

@@ -23,7 +23,7 @@ import {
   tensorOf,
   zeros,
 } from "../../tensor/tensor.ts";
-import type { TwoForms } from "./member.ts";
+import type { TwoForms } from "./two_forms.ts";
 
 /** Sizes of the model: `feature` observed channels, as much noise as states. */
 interface KalmanMemberConfig {

@@ -1,16 +1,11 @@
 /** The rows of the family's table: every layer of the hub, configurations of some, Kalman's. */
-import { type AnyLayer, LAYERS, type Paper } from "../../layers/mod.ts";
+import { LAYERS, type Paper } from "../../layers/mod.ts";
 import { memberDefaults, memberNamed } from "../../models/backbone_config.ts";
 import { kalmanConfig, kalmanMember, kalmanSmootherMember } from "./kalman_member.ts";
+import type { TwoForms } from "./two_forms.ts";
 
 /** Width of the layers in the table. */
 export const FAMILY_WIDTH = 64;
-
-/** What a row is found out from: the two forms and the state, whoever they belong to. */
-export type TwoForms = Pick<
-  AnyLayer,
-  "name" | "papers" | "init" | "forward" | "initialState" | "step" | "stateBytes"
->;
 
 /** One row to be. */
 export interface FamilyMember {

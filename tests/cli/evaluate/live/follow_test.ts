@@ -23,6 +23,7 @@ function fixedModel(row: readonly number[]): Model & { readonly fed: number[][] 
       }),
     draws: () => new Float64Array(0),
     components: () => null,
+    newestTimes: () => new Float64Array(0),
     summary: () => ({ periodS: null, seasonsS: [], coverage: [], weights: {} }),
   };
 }
