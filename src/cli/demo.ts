@@ -139,11 +139,11 @@ export const demoCommand: Command = {
   summary: "Serve, replay real series, print forecasts and flags",
   usage: "[--once] [--port N] [--json]",
   description:
-    "Starts the service on loopback with a store in a fresh folder, sends three real series, and a\n" +
-    "drawn one with faults planted in it, through the HTTP API and prints a forecast of each with\n" +
-    "80 % and 95 % intervals, its error on held-out samples beside seasonal naive, and the\n" +
-    "flagged anomalies. Then it serves on, with the last samples of each series coming live, a\n" +
-    "fault among them, until Ctrl-C. The folder is then removed.",
+    "Starts the service on loopback with a store in a fresh folder, sends three real series,\n" +
+    "and a drawn one with faults planted in it, through the HTTP API and prints a forecast of\n" +
+    "each with 80 % and 95 % intervals, its error on held-out samples beside seasonal naive,\n" +
+    "and the flagged anomalies. Then it serves on, with the last samples of each series coming\n" +
+    "live, a fault among them, until Ctrl-C. The folder is then removed.",
   options: {
     once: { type: "boolean", help: "Exit after the report" },
     port: { type: "string", value: "N", help: "Port to listen on; 0 = any free one" },
