@@ -101,6 +101,37 @@ Deno.test("every link of a document leads to a file", () => {
   assert.deepEqual(broken, []);
 });
 
+/** Names that links may give the headings of a page, as hosts of repositories make them. */
+function anchors(body: string): Set<string> {
+  const headings = body.replaceAll(/^```[\s\S]*?^```/gm, "").matchAll(/^#+ (.*)$/gm);
+  const plain = Array.from(
+    headings,
+    ([, text]) => text!.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1"),
+  );
+  const kept = plain.map((text) => text.trim().toLowerCase().replaceAll(/[^\p{L}\p{N}_\- ]/gu, ""));
+  return new Set(kept.map((text) => text.replaceAll(" ", "-")));
+}
+
+Deno.test("every anchor of a link is a heading of its page", () => {
+  assert.deepEqual(
+    anchors("# One, *two*: `three`\n\n```\n# none\n```\n## [A b](c.md)\n"),
+    new Set(["one-two-three", "a-b"]),
+  );
+  const broken: string[] = [];
+  let count = 0;
+  for (const page of PAGES) {
+    const folder = page.slice(0, page.lastIndexOf("/") + 1);
+    for (const [, path, anchor] of text(page).matchAll(/\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)/g)) {
+      const target = path === "" ? page : `${folder}${path}`;
+      if (!target.endsWith(".md")) continue;
+      count++;
+      if (!anchors(text(target)).has(anchor!)) broken.push(`${page} -> ${path}#${anchor}`);
+    }
+  }
+  assert.deepEqual(broken, []);
+  assert.ok(count > 50, `only ${count} anchors were found`);
+});
+
 Deno.test("every file that a document names in code exists", () => {
   const broken: string[] = [];
   for (const page of PAGES.filter((path) => path !== "CHANGELOG.md")) {

@@ -7,7 +7,7 @@ import { flopOf } from "../costs.ts";
 import type { Row } from "../ops_bench.ts";
 import type { Claim } from "./claims.ts";
 import { digits } from "./format.ts";
-import type { ModelsData, Stored } from "./stored.ts";
+import { modelRows, type ModelsData, type Stored } from "./stored.ts";
 import { verdicts } from "./targets.ts";
 
 /** What is stored of accuracy and detection. */
@@ -120,13 +120,14 @@ function span(values: readonly number[], show: (value: number) => string): strin
 }
 
 /** Rows of a model on all series. */
-function rowsOf({ rows }: ModelsData, name: string): ModelsData["rows"] {
+function rowsOf(rows: ModelsData["rows"], name: string): ModelsData["rows"] {
   return rows.filter((row) => row.name === name || row.name.startsWith(`${name}/`));
 }
 
-function modelClaims(data: ModelsData): Claim[] {
+function modelClaims(stored: Stored): Claim[] {
+  const all = modelRows(stored);
   const names = ["committee", "committee with networks", "structural", "detector multiscale"];
-  const [plain, whole, structural, detector] = names.map((name) => rowsOf(data, name));
+  const [plain, whole, structural, detector] = names.map((name) => rowsOf(all, name));
   const committees = [plain!, whole!];
   const kilobytes = [plain!, whole!, structural!, detector!].map((rows) =>
     String(Math.round(Math.max(...rows.map(({ stateBytes }) => stateBytes)) / 1000))
@@ -243,5 +244,5 @@ export function simdClaims(page: string): Claim[] {
 
 /** Claims about speed. @throws {TypeError} one of the benches was not recorded */
 export function speedClaims(stored: Stored): Claim[] {
-  return [...ingestClaims(stored), ...modelClaims(stored.models!.data), ...gpuClaims(stored)];
+  return [...ingestClaims(stored), ...modelClaims(stored), ...gpuClaims(stored)];
 }

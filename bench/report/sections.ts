@@ -8,7 +8,7 @@ import {
   percent,
   source,
 } from "./format.ts";
-import type { Recorded, Stored } from "./stored.ts";
+import { modelRows, type Recorded, type Stored } from "./stored.ts";
 
 /** A heading and how a row's cell is written. */
 type Column<R> = readonly [heading: string, cell: (row: R) => string];
@@ -140,17 +140,23 @@ export function smootherTable(stored: Stored): string {
 }
 
 /** Updates per second of models, one core, and how busy the machine was with other work. */
-export function modelsTable({ models }: Stored): string {
-  const load = models?.data.load;
-  const beside = load === undefined ? "" : `\n\nLoad of the machine at its start: ${digits(load)}.`;
-  return section(models, ({ rows }) => rows, [
+export function modelsTable(stored: Stored): string {
+  const { models, states } = stored;
+  const table = section(models, () => modelRows(stored), [
     ["model", ({ name }) => name],
     ["seasons", ({ series }) => series === "level" ? "none" : series],
     ["online, updates/s", ({ onlinePerS }) => digits(onlinePerS)],
     ["with refits, updates/s", ({ refitsPerS }) => digits(refitsPerS ?? NaN)],
     ["us", ({ refitsPerS }) => digits(1e6 / (refitsPerS ?? NaN))],
     ["state, bytes", ({ stateBytes }) => digits(stateBytes, 6)],
-  ], cpuSource) + beside;
+  ], cpuSource);
+  const load = models?.data.load;
+  const beside = load === undefined ? "" : ` Load at its start: ${digits(load)}.`;
+  if (states === undefined) return table + beside;
+  const detector = states.data.rows.find(({ name }) => name.startsWith("detector "))?.name;
+  return `${table}${beside}\n\nStates are those of a later run, whose rates are not shown, since ` +
+    `other work slowed them (load ${digits(states.data.load ?? NaN)}; ${detector}): ` +
+    cpuSource(states);
 }
 
 /** Requests and samples per second through HTTP. */

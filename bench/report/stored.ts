@@ -137,6 +137,8 @@ export interface Stored {
   readonly networks?: Recorded<ServingData>;
   readonly smoother?: Recorded<SmootherData>;
   readonly models?: Recorded<ModelsData>;
+  /** A later run of the same, of which the bytes of states count alone: load does not change them. */
+  readonly states?: Recorded<ModelsData>;
   readonly ingest?: Recorded<IngestData>;
 }
 
@@ -159,8 +161,19 @@ export const RECORDS: Readonly<Record<keyof Stored, readonly string[]>> = {
   ],
   smoother: ["smoother_bench.ts", "--states", "8", "--lengths", "1024,8192,65536,1048576"],
   models: ["models_bench.ts"],
+  states: ["models_bench.ts"],
   ingest: ["ingest_bench.ts", "--model", "structural"],
 };
+
+/** Rows of the models with the bytes of states as they were recorded last. */
+export function modelRows({ models, states }: Stored): ModelsData["rows"] {
+  const key = ({ name, series }: ModelsData["rows"][number]) => `${name.split("/")[0]} ${series}`;
+  const bytes = new Map(states?.data.rows.map((row) => [key(row), row.stateBytes]));
+  return models?.data.rows.map((row) => ({
+    ...row,
+    stateBytes: bytes.get(key(row)) ?? row.stateBytes,
+  })) ?? [];
+}
 
 const FOLDER = new URL("../results/", import.meta.url);
 

@@ -16,7 +16,7 @@ import { BASELINE, openableNames } from "./evaluate/subject.ts";
 import { openProgress } from "./progress.ts";
 import { RANGE_OPTIONS, rangeOf } from "./range_options.ts";
 import { SEASON_OPTION, seasonsOf } from "./season_option.ts";
-import { CSV_OPTIONS, csvChoice, onlyFile, readSeries } from "./series_file.ts";
+import { fileChoice, FILES_READ, onlyFile, readSeries, SERIES_OPTIONS } from "./series_file.ts";
 import { formatTable } from "./table.ts";
 
 const HORIZON_DEFAULT = 24;
@@ -53,18 +53,18 @@ async function writePictures(
 /** `backtest`: how well every model would have forecast a file, beside what others would pick. */
 export const backtestCommand: Command = {
   name: "backtest",
-  summary: "Forecast a CSV file from past origins, beside naive forecasts and peers",
-  usage: "FILE.csv[.gz] [--horizon N] [--origins K] [--model NAME]… [--lower X] [--upper X] " +
+  summary: "Forecast a file from past origins, beside naive forecasts and peers",
+  usage: "FILE[.gz] [--horizon N] [--origins K] [--model NAME]… [--lower X] [--upper X] " +
     "[--season LENGTH]… [--html PAGE.html] [--svg FOLDER]",
   description:
     "From each of K origins in the last half of the series the next N samples are forecast with\n" +
     "only what was known there: by the committee and its members, by the last value, by the\n" +
     "last season, and by MSTL+ETS and ETS of the npm package @bsull/augurs where it is there.\n" +
     `Ratios below 1 are better than ${BASELINE}. Peers see gaps filled by straight lines, and\n` +
-    "are told the season that was found, or the shortest that is declared.",
+    "are told the season that was found, or the shortest that is declared.\n" + FILES_READ,
   takesPositionals: true,
   options: {
-    ...CSV_OPTIONS,
+    ...SERIES_OPTIONS,
     horizon: {
       type: "string",
       value: "N",
@@ -81,7 +81,7 @@ export const backtestCommand: Command = {
     const file = onlyFile(input);
     const models = input.texts("model").map((name) => oneOf("model", name, openableNames()));
     const seasonsS = seasonsOf(input);
-    const segment = await readSeries(file, csvChoice(input), output.note);
+    const segment = await readSeries(file, fileChoice(input), output.note);
     const range = rangeOf(input);
     const bounds = Object.fromEntries(segment.channels.map((name) => [name, range]));
     const plan = { ...planFrom(segment.timestampsNs.length, input), bounds, seasonsS };

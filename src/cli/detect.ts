@@ -3,7 +3,7 @@ import type { FlagOptions } from "../detectors/detector.ts";
 import { EFFECT_MAX, FALSE_ALARM_RATE_MAX } from "../stores/store.ts";
 import { detectFile } from "./detect_file.ts";
 import { openProgress } from "./progress.ts";
-import { CSV_OPTIONS, csvChoice, onlyFile } from "./series_file.ts";
+import { fileChoice, FILES_READ, onlyFile, SERIES_OPTIONS } from "./series_file.ts";
 
 /** @throws {UsageError} no number, or out of range */
 function numberOf(input: CommandInput, name: string, most: number): number | undefined {
@@ -32,15 +32,15 @@ function flagChoice(input: CommandInput): Partial<FlagOptions> {
 /** `detect`: scores and flags of a file, as a stream of it would get them. */
 export const detectCommand: Command = {
   name: "detect",
-  summary: "Score and flag the samples of a CSV file",
-  usage: "FILE.csv[.gz] [--column NAME]... [--false-alarms RATE] --output OUT.csv",
+  summary: "Score and flag the samples of a file",
+  usage: "FILE[.gz] [--column NAME]... [--false-alarms RATE] --output OUT.csv",
   description:
     "Writes timestamp,anomaly_score,flag_score,anomaly,reason for each sample, judged by itself\n" +
     "and those before it. flag_score is -log10 of the chance of such an event in a clean stream\n" +
-    "where one opens or rises, else 0; anomaly is 1 where an alarm opens.",
+    "where one opens or rises, else 0; anomaly is 1 where an alarm opens.\n" + FILES_READ,
   takesPositionals: true,
   options: {
-    ...CSV_OPTIONS,
+    ...SERIES_OPTIONS,
     "false-alarms": {
       type: "string",
       value: "RATE",
@@ -66,7 +66,7 @@ export const detectCommand: Command = {
     const summary = await detectFile({
       input: file,
       output: path,
-      ...csvChoice(input),
+      ...fileChoice(input),
       flags: flagChoice(input),
       note: output.note,
       onProgress: (done, total) => progress.update(done, total),

@@ -1,25 +1,16 @@
 import { fnv1a32 } from "../base/hash.ts";
-import { InvalidValueError } from "../base/errors.ts";
 import { DEFAULT_FLAG_OPTIONS, type Detection, type FlagOptions } from "../detectors/detector.ts";
 import { multiscale } from "../detectors/multiscale.ts";
-import { csv } from "../protocols/csv.ts";
 import { type Segment, sliceSegment, timesS } from "../signal/segment.ts";
-import { formatTimestamp, type TimestampPrecision } from "../signal/timestamp.ts";
-import { decodeFile, noteDoubtfulTimes } from "./series_file.ts";
+import { formatTimestamp } from "../signal/timestamp.ts";
+import { decodeSeries, type FileChoice, noteDoubtfulTimes } from "./series_file.ts";
 
 /** What to detect in which file. */
-export interface DetectFileOptions {
-  /** CSV with a header, gzipped where the name ends in `.gz`. */
+export interface DetectFileOptions extends FileChoice {
+  /** Gzipped where the name ends in `.gz`. */
   readonly input: string;
   /** CSV to write. */
   readonly output: string;
-  /** Channels to look at; empty = all columns but the timestamps. */
-  readonly columns?: readonly string[] | undefined;
-  readonly timestampColumn?: string | undefined;
-  /** Unit of integer timestamps; default ms. */
-  readonly precision?: TimestampPrecision | undefined;
-  /** Values that stand for a missing one. */
-  readonly missing?: readonly number[] | undefined;
   /** How alarms are told; what is absent is as by default. */
   readonly flags?: Partial<FlagOptions> | undefined;
   /** Told of times that are likely not what was meant; default: nobody is. */
@@ -41,19 +32,6 @@ export interface DetectFileSummary {
 export const ALARMS_SHOWN_MAX = 100;
 
 const BLOCK_SAMPLES = 8192;
-
-async function readSegment(options: DetectFileOptions): Promise<Segment> {
-  const decoder = csv.open({
-    streamId: "file",
-    precision: options.precision,
-    timestampColumn: options.timestampColumn,
-    valueColumns: options.columns,
-    missing: options.missing,
-  });
-  const [segment] = (await decodeFile(options.input, decoder)).segments;
-  if (segment === undefined) throw new InvalidValueError("input", options.input, "samples");
-  return segment;
-}
 
 function formatScore(score: number): string {
   return String(Math.round(score * 1e6) / 1e6);
@@ -87,10 +65,10 @@ function noteStandingTimes({ timestampsNs }: Segment, note: (line: string) => vo
  * an alarm opens (that chance is at most the rate of false alarms, 1e-4 unless told otherwise).
  * `note` is told of rows whose time does not advance, and of times likely meant in another unit.
  *
- * @throws {ProtocolError | LimitError} the input is no such CSV or too large
+ * @throws {ProtocolError | LimitError} as of {@linkcode decodeSeries}
  */
 export async function detectFile(options: DetectFileOptions): Promise<DetectFileSummary> {
-  const segment = await readSegment(options);
+  const segment = await decodeSeries(options.input, options);
   const note = options.note ?? (() => {});
   noteStandingTimes(segment, note);
   noteDoubtfulTimes(segment, options.precision, note);

@@ -3,7 +3,8 @@ import { serveShippedWeights } from "../service/weights.ts";
 import { DEFAULT_MODEL, MODEL_NAMES, modelNames } from "../models/mod.ts";
 import { levelBounds, numberShape, quantileKey } from "../service/shapes.ts";
 import { answersShape } from "../service/answer_shapes.ts";
-import { formatTimestamp } from "../signal/timestamp.ts";
+import { type Segment, sliceSegment } from "../signal/segment.ts";
+import { formatTimestamp, parseTimestamp } from "../signal/timestamp.ts";
 import { AGGREGATES, type DrawRequest } from "../streams/answers.ts";
 import { FORECAST_TIMES_MAX } from "../streams/engine.ts";
 import {
@@ -20,7 +21,7 @@ import { forecastWindows } from "./forecast_windows.ts";
 import { openProgress } from "./progress.ts";
 import { finiteOption, RANGE_OPTIONS, rangeOf } from "./range_options.ts";
 import { SEASON_OPTION, seasonsOf } from "./season_option.ts";
-import { CSV_OPTIONS, csvChoice, onlyFile, readSeries } from "./series_file.ts";
+import { fileChoice, FILES_READ, onlyFile, readSeries, SERIES_OPTIONS } from "./series_file.ts";
 import { formatDuration, formatNumber, formatTable } from "./table.ts";
 import { JOBS_MAX } from "./work_pool.ts";
 
@@ -112,13 +113,26 @@ function answerLines({ timesNs, answers }: SeriesForecast): string[] {
   return [...windows, ...crossings];
 }
 
+/** The samples up to --as-of. @throws {InvalidValueError} it is no time, or before all samples */
+function asOf(input: CommandInput, segment: Segment): Segment {
+  const given = input.text("as-of");
+  if (given === undefined) return segment;
+  const { timestampsNs } = segment;
+  const asOfNs = parseTimestamp(given, "ms", "as-of");
+  const next = timestampsNs.findIndex((time) => time > asOfNs);
+  if (next < 0) return segment;
+  if (next > 0) return sliceSegment(segment, 0, next);
+  const wanted = `a time from the first sample on, ${formatTimestamp(timestampsNs[0]!)}`;
+  throw new InvalidValueError("as-of", given, wanted);
+}
+
 async function forecastFile(input: CommandInput, output: CommandOutput): Promise<number> {
   const file = onlyFile(input);
   const model = choiceOf(input, "model", modelNames()) ?? DEFAULT_MODEL;
   const horizon = input.wholeNumber("horizon", { least: 1, most: FORECAST_TIMES_MAX }) ??
     HORIZON_DEFAULT;
   const declaredS = seasonsOf(input);
-  const segment = await readSeries(file, csvChoice(input), output.note);
+  const segment = asOf(input, await readSeries(file, fileChoice(input), output.note));
   const { length } = segment.timestampsNs;
   // One sample tells no period, and so no next times.
   if (length < 2) throw new InvalidValueError("samples", length, "at least 2 of them");
@@ -158,8 +172,8 @@ function choiceOf<T extends string>(
 
 /** Options that ask about a file; each line of windows says these for itself. */
 const FILE_OPTIONS: readonly string[] = [
-  ...Object.keys({ ...CSV_OPTIONS, ...RANGE_OPTIONS, ...SEASON_OPTION }),
-  ...["horizon", "aggregate", "window", "threshold"],
+  ...Object.keys({ ...SERIES_OPTIONS, ...RANGE_OPTIONS, ...SEASON_OPTION }),
+  ...["horizon", "as-of", "aggregate", "window", "threshold"],
 ];
 
 async function forecastMany(
@@ -198,23 +212,24 @@ async function forecastMany(
   return failed === 0 ? EXIT_OK : EXIT_FAILED;
 }
 
-/** `forecast`: a CSV file's next values, or a file of evaluation windows. */
+/** `forecast`: a file's next values, or a file of evaluation windows. */
 export const forecastCommand: Command = {
   name: "forecast",
-  summary: "Forecast a CSV file, or many windows",
-  usage: "FILE.csv[.gz] --horizon N | --windows IN.jsonl[.gz] --output OUT.jsonl",
+  summary: "Forecast a file of samples, or many windows",
+  usage: "FILE[.gz] --horizon N | --windows IN.jsonl[.gz] --output OUT.jsonl",
   description: "Prints median, 80 % and 95 % intervals of each channel's next values.\n" +
     `Models: ${MODEL_NAMES.join(", ")},\n` +
-    "and the networks that the verb weights lists.",
+    "and the networks that the verb weights lists.\n" + FILES_READ,
   takesPositionals: true,
   options: {
-    ...CSV_OPTIONS,
+    ...SERIES_OPTIONS,
     horizon: {
       type: "string",
       value: "N",
       help: `Sampling periods ahead (default ${HORIZON_DEFAULT})`,
     },
     model: { type: "string", value: "NAME", help: `Model (default ${DEFAULT_MODEL})` },
+    "as-of": { type: "string", value: "TIME", help: "Samples after it are not known yet" },
     aggregate: {
       type: "string",
       isMultiple: true,

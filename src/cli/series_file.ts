@@ -1,7 +1,10 @@
 import { InvalidValueError, ProtocolError } from "../base/errors.ts";
 import { csv } from "../protocols/csv.ts";
+import { protocolOfFile, protocols } from "../protocols/mod.ts";
 import type { Decoded, Decoder } from "../protocols/protocol.ts";
 import { mergeRows } from "../service/merge.ts";
+import { selectChannels } from "../service/observations.ts";
+import { onlySegment } from "../service/range.ts";
 import type { Segment } from "../signal/segment.ts";
 import {
   formatTimestamp,
@@ -10,15 +13,24 @@ import {
 } from "../signal/timestamp.ts";
 import { type CommandInput, type OptionSpec, UsageError } from "./command.ts";
 
-/** Options of every verb that reads a CSV file. */
-export const CSV_OPTIONS: Readonly<Record<string, OptionSpec>> = {
+/** Ends of the names of files that are read as something else than CSV. */
+const FILE_ENDINGS = protocols.filter((protocol) => protocol !== csv)
+  .flatMap(({ fileEndings }) => fileEndings.map((end) => `.${end}`));
+
+/** For the help of every verb that reads a file of samples. */
+export const FILES_READ =
+  `Files are CSV with a header, or by the end of their names ${FILE_ENDINGS.join(", ")};\n` +
+  "each also gzipped.";
+
+/** Options of every verb that reads a file of samples. */
+export const SERIES_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   column: {
     type: "string",
     isMultiple: true,
     value: "NAME",
     help: "Column to read; may be repeated; default: all but the timestamps",
   },
-  "timestamp-column": { type: "string", value: "NAME", help: "Column of the timestamps" },
+  "timestamp-column": { type: "string", value: "NAME", help: "Column of the timestamps (CSV)" },
   precision: { type: "string", value: "ms", help: "Unit of integer timestamps: ns, us, ms, s" },
   missing: {
     type: "string",
@@ -28,17 +40,17 @@ export const CSV_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   },
 };
 
-/** How a CSV file is to be read. */
-export interface CsvChoice {
-  readonly columns: readonly string[] | undefined;
-  readonly timestampColumn: string | undefined;
-  readonly precision: TimestampPrecision | undefined;
+/** How a file is to be read. */
+export interface FileChoice {
+  readonly columns?: readonly string[] | undefined;
+  readonly timestampColumn?: string | undefined;
+  readonly precision?: TimestampPrecision | undefined;
   /** Values that stand for a missing one. */
-  readonly missing: readonly number[];
+  readonly missing?: readonly number[] | undefined;
 }
 
 /** @throws {UsageError} an unknown precision, or a missing value that is no number */
-export function csvChoice(input: CommandInput): CsvChoice {
+export function fileChoice(input: CommandInput): FileChoice {
   const precision = input.text("precision");
   if (precision !== undefined && !TIMESTAMP_PRECISIONS.some((known) => known === precision)) {
     throw new UsageError(`--precision is "${precision}", expected ns, us, ms or s`);
@@ -146,23 +158,54 @@ function keepFirstRows(segment: Segment, note: Note): Segment {
 /** Takes a line for people that is no part of a result. */
 type Note = (line: string) => void;
 
+/** The channels asked for. @throws {InvalidValueError} the file does not have one of them */
+function chosen(segment: Segment, columns: readonly string[] | undefined): Segment {
+  const { channels } = segment;
+  const unknown = columns?.find((name) => !channels.includes(name));
+  if (unknown === undefined) return selectChannels(segment, columns);
+  throw new InvalidValueError("column", unknown, `one of ${channels.slice(0, 20).join(", ")}`);
+}
+
 /**
- * Reads a CSV file as one series, in time order. Of several rows with one time that name the same
+ * The samples of a file, in its order where it tells one: by the end of its name one of the
+ * protocols of the service, else CSV. Audio, which tells no time, begins in 1970.
+ *
+ * @throws {ProtocolError | LimitError} the file does not follow its format, or is too large
+ * @throws {InvalidValueError} it has no sample, several streams, or not the columns asked for
+ */
+export async function decodeSeries(path: string, choice: FileChoice): Promise<Segment> {
+  const { columns, timestampColumn, precision, missing = [] } = choice;
+  const protocol = protocolOfFile(path.replace(/\.gz$/, "")) ?? csv;
+  const isCsv = protocol === csv;
+  if (!isCsv && timestampColumn !== undefined) {
+    throw new InvalidValueError("timestamp-column", timestampColumn, "none: the file is no CSV");
+  }
+  const isAudio = protocol.mediaTypes[0]!.startsWith("audio/");
+  const decoder = protocol.open({
+    ...{ streamId: "file", precision, timestampColumn, missing },
+    valueColumns: columns,
+    ...(isAudio ? { startNs: 0n } : {}),
+  });
+  const { segments } = await decodeFile(path, decoder);
+  const [first, ...more] = segments;
+  if (first === undefined) throw new InvalidValueError("file", path, "samples");
+  const whole = more.length === 0 ? first : onlySegment(segments);
+  if (isCsv) return whole;
+  const series = chosen(whole, columns);
+  const values = series.values.map((column) =>
+    missing.length === 0 ? column : column.map((value) => missing.includes(value) ? NaN : value)
+  );
+  return { ...series, values };
+}
+
+/**
+ * Reads a file as one series, in time order. Of several rows with one time that name the same
  * channel the first is taken, and `note` told; so are times that were likely meant in another unit.
  *
- * @throws {ProtocolError | LimitError} the file is no such CSV or too large
+ * @throws {ProtocolError | LimitError | InvalidValueError} as {@linkcode decodeSeries}
  */
-export async function readSeries(path: string, choice: CsvChoice, note: Note): Promise<Segment> {
-  const decoder = csv.open({
-    streamId: "file",
-    precision: choice.precision,
-    timestampColumn: choice.timestampColumn,
-    valueColumns: choice.columns,
-    missing: choice.missing,
-  });
-  const [segment] = (await decodeFile(path, decoder)).segments;
-  if (segment === undefined) throw new InvalidValueError("file", path, "samples");
-  const series = keepFirstRows(mergeRows(segment), note);
+export async function readSeries(path: string, choice: FileChoice, note: Note): Promise<Segment> {
+  const series = keepFirstRows(mergeRows(await decodeSeries(path, choice)), note);
   noteDoubtfulTimes(series, choice.precision, note);
   return series;
 }

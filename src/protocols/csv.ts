@@ -235,17 +235,28 @@ class CsvReader {
       const value = this.#readCell(bytes, cellStart, cellEnd);
       if (!Number.isFinite(value)) {
         if (isMissingWord(bytes, cellStart, cellEnd)) continue;
-        const name = this.#names[columns[i]!]!;
-        const shown = quoteBytes(bytes, cellStart, cellEnd);
-        const choice = this.#options.valueColumns === undefined
-          ? "; where columns are named, the others are not read"
-          : "";
-        const message = `Column "${name}" is ${shown}, expected a finite number, or an empty ` +
-          `cell for a missing value${choice}`;
-        this.#fail(place, place.offset + cellStart - start, message, name);
+        this.#refuseCell(bytes, columns[i]!, place, place.offset + cellStart - start);
       }
       if (this.#options.missing?.includes(value) !== true) this.builder.set(i, value);
     }
+  }
+
+  #refuseCell(bytes: Uint8Array, column: number, place: RecordPlace, offset: number): never {
+    const [start, end] = [this.#starts[column]!, this.#ends[column]!];
+    const name = this.#names[column]!;
+    const isTime = this.#options.timestampColumn === undefined &&
+      readTimestamp(bytes, start, end, this.#options.precision ?? "ms", this.#parts);
+    const others = this.#options.valueColumns === undefined
+      ? "; where columns are named, the others are not read"
+      : "";
+    const taken = this.#names[this.#timestampColumn]!;
+    const remedy = isTime
+      ? `; it is a time, and the times were taken from "${taken}": ` +
+        "timestampColumn (--timestamp-column) says which column has them"
+      : others;
+    const message = `Column "${name}" is ${quoteBytes(bytes, start, end)}, expected a finite ` +
+      `number, or an empty cell for a missing value${remedy}`;
+    this.#fail(place, offset, message, name);
   }
 
   /** A cell's number; NaN where it is none. */

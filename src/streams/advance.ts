@@ -31,6 +31,18 @@ export const BATCH_VALUES_MAX = 512;
  */
 export const ABSORBS_IN_FLIGHT_MAX = 8;
 
+/**
+ * States that are opened for work at a time. A request may be about 10,000 streams whose states are
+ * away: were all of them opened before the first is done, none could be put away meanwhile.
+ */
+export const OPENINGS_MAX = 64;
+
+/**
+ * Values after which a state that was opened no longer keeps others from being opened: there cannot
+ * be many such streams, since ENGINE_QUEUE_VALUES_MAX bounds what waits.
+ */
+const OPENING_VALUES_MAX = 8 * BATCH_VALUES_MAX;
+
 /** Samples that one message may hold of so many channels. */
 export function batchSamplesMax(channelCount: number): number {
   return Math.max(1, Math.floor(BATCH_VALUES_MAX / Math.max(1, channelCount)));
@@ -49,6 +61,7 @@ export class Advancer {
   readonly #listener: AdvanceListener;
   readonly #commits: CommitQueue;
   readonly #turns = new Map<ShardPort, Turns>();
+  readonly #openings = new Turns(OPENINGS_MAX);
   #absorbedSamples = 0;
   #loadedStates = 0;
   #isStopped = false;
@@ -83,8 +96,21 @@ export class Advancer {
    * @throws {OverloadError} the engine was stopped meanwhile
    */
   async advance(track: Track, target: number): Promise<void> {
+    if (track.isLoaded || track.failed !== null) return await this.#advance(track, target);
+    const long = Promise.withResolvers<void>();
+    let done = Promise.resolve();
+    await this.#openings.take(() => {
+      done = this.#advance(track, target, long.resolve);
+      return Promise.race([done, long.promise]);
+    });
+    await done;
+  }
+
+  async #advance(track: Track, target: number, onLong = () => {}): Promise<void> {
+    let values = 0;
     try {
       if (track.failed !== null) throw new StreamFailedError(track.id, track.failed);
+      if (this.#isStopped && !track.isLoaded) throw new OverloadError("The engine is closing", 5);
       if (track.retryMs !== null && this.#clock.monotonicMs() >= track.retryMs) {
         await this.#giveUp(track);
       }
@@ -95,6 +121,10 @@ export class Advancer {
         const batch = await this.#nextBatch(track);
         if (batch.length > 0) {
           await this.#absorb(track, batch);
+          for (const { segment } of batch) {
+            values += segment.timestampsNs.length * segment.channels.length;
+          }
+          if (values >= OPENING_VALUES_MAX) onLong();
           await this.#takeFeedback(track);
         } else if (track.applied < target || track.pending.length > 0) {
           throw new Error(`The log of "${track.id}" ends at ${track.applied}`);

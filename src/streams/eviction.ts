@@ -17,12 +17,13 @@ export function statesToLeave(
   { bytesMax, countMax }: StateLimits,
   nowMs: number,
 ): Track[] {
-  const all = [...tracks];
-  let bytes = all.reduce((sum, { stateBytes }) => sum + stateBytes, 0);
-  let count = all.length;
+  // A track that waits for its state takes no room yet, and may wait behind thousands.
+  const loaded = [...tracks].filter(({ isLoaded }) => isLoaded);
+  let bytes = loaded.reduce((sum, { stateBytes }) => sum + stateBytes, 0);
+  let count = loaded.length;
   const isRoom = () => bytes <= bytesMax && count <= countMax;
   if (isRoom()) return [];
-  const order = all.filter(({ workCount }) => workCount === 0)
+  const order = loaded.filter(({ workCount }) => workCount === 0)
     .map((track) => ({ track, idleMs: track.pace.idleMs(nowMs) }))
     .sort((a, b) => b.idleMs - a.idleMs);
   const leaving: Track[] = [];

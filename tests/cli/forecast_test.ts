@@ -31,6 +31,21 @@ Deno.test("forecast prints the next values with their intervals", async () => {
   });
 });
 
+Deno.test("forecast knows nothing after --as-of", async () => {
+  await withSeries(async (path) => {
+    const asked = [path, "--horizon", "1", "--column", "wave", "--model", "mean", "--json"];
+    const at = async (time: string) => await run(forecastCommand, ...asked, "--as-of", time);
+    const ran = await at("2026-01-03T12:30:00Z");
+    assert.equal(ran.code, 0, ran.error);
+    const [point] = JSON.parse(ran.out).channels.wave.forecast;
+    assert.equal(point.timestamp, "2026-01-03T13:00:00Z");
+    const early = await at("2025-12-31");
+    assert.equal(early.code, 1);
+    assert.match(early.error, /as-of .* a time from the first sample on, 2026-01-01T00:00:00Z/);
+    assert.equal((await at("2027-01-01")).out, (await run(forecastCommand, ...asked)).out);
+  });
+});
+
 Deno.test("forecast keeps its values within --lower and --upper", async () => {
   await withSeries(async (path) => {
     const asked = ["--horizon", "24", "--column", "wave", "--model", "mean", "--json"];

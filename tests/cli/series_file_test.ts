@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
+import { InvalidValueError } from "../../src/base/errors.ts";
 import { type Command, EXIT_OK, readInput, UsageError } from "../../src/cli/command.ts";
-import { CSV_OPTIONS, csvChoice, onlyFile, readSeries } from "../../src/cli/series_file.ts";
+import {
+  decodeSeries,
+  fileChoice,
+  onlyFile,
+  readSeries,
+  SERIES_OPTIONS,
+} from "../../src/cli/series_file.ts";
 import { hourlyCsv, withFolder } from "./_run.ts";
 
 const verb: Command = {
@@ -9,10 +16,10 @@ const verb: Command = {
   summary: "",
   usage: "",
   description: "",
-  options: CSV_OPTIONS,
+  options: SERIES_OPTIONS,
   run: () => Promise.resolve(EXIT_OK),
 };
-const choice = (...args: string[]) => csvChoice(readInput(verb, args));
+const choice = (...args: string[]) => fileChoice(readInput(verb, args));
 
 function noNote(line: string): void {
   assert.fail(`unexpected note: ${line}`);
@@ -93,7 +100,7 @@ Deno.test("readSeries() doubts seconds that were read as milliseconds", async ()
   });
 });
 
-Deno.test("csvChoice() and onlyFile() refuse what they don't know", () => {
+Deno.test("fileChoice() and onlyFile() refuse what they don't know", () => {
   assert.throws(() => choice("--precision", "h"), UsageError);
   for (const text of ["x", "", "Infinity"]) {
     assert.throws(() => choice("--missing", text), /--missing is ".*", expected a finite number/);
@@ -101,4 +108,33 @@ Deno.test("csvChoice() and onlyFile() refuse what they don't know", () => {
   assert.equal(onlyFile(readInput(verb, ["a.csv"])), "a.csv");
   assert.throws(() => onlyFile(readInput(verb, [])), /missing/);
   assert.throws(() => onlyFile(readInput(verb, ["a", "b"])), /"b" too/);
+});
+
+Deno.test("decodeSeries() reads a file by the end of its name", async () => {
+  await withFolder(async (folder) => {
+    const recording = `${folder}/night.edf.gz`;
+    const edf = new URL("../testdata/protocols/edf/breaks/input.edf", import.meta.url);
+    await Deno.writeFile(recording, gzipSync(Deno.readFileSync(edf)));
+    const told = choice("--column", "EEG Cz", "--missing=-100");
+    const series = await readSeries(recording, told, noNote);
+    assert.deepEqual(series.channels, ["EEG Cz"]);
+    assert.deepEqual([...series.values[0]!].slice(0, 4), [0, 1, NaN, 100]);
+    await assert.rejects(
+      () => decodeSeries(recording, choice("--column", "Fp1")),
+      (error) => error instanceof InvalidValueError && error.message.includes("Temp rectal"),
+    );
+    await assert.rejects(
+      () => decodeSeries(recording, choice("--timestamp-column", "t")),
+      /no CSV/,
+    );
+    const rows = `${folder}/rows.ndjson`;
+    const row = (stream: string) => JSON.stringify({ stream, timestamp: 0, value: 1 });
+    await Deno.writeTextFile(rows, `${row("a")}\n${row("b")}\n`);
+    await assert.rejects(() => decodeSeries(rows, {}), /samples of one stream only/);
+    const sound = `${folder}/sound.wav`;
+    const wav = new URL("../testdata/protocols/wav/pcm8/", import.meta.url);
+    const [file] = [...Deno.readDirSync(wav)].filter(({ name }) => name.startsWith("input"));
+    await Deno.copyFile(new URL(file!.name, wav), sound);
+    assert.equal((await decodeSeries(sound, {})).timestampsNs[0], 0n);
+  });
 });

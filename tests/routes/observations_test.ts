@@ -338,3 +338,22 @@ Deno.test("POST observations notes integer times that were likely meant in anoth
     false,
   ]);
 });
+
+Deno.test("POST observations tells of a CSV file whose times are in another column", async () => {
+  const { app, send } = openFixture();
+  const body = "value,when\n1.5,2026-01-01\n2.5,2026-01-02\n";
+  const post = (query: string) =>
+    app.request(`/v1/streams/a/observations${query}`, {
+      ...{ method: "POST", body, headers: { "Content-Type": "text/csv" } },
+    });
+  const refused = await post("");
+  assert.equal(refused.status, 400);
+  const { detail, field } = await refused.json();
+  assert.equal(field, "when");
+  assert.match(detail, /it is a time, and the times were taken from "value": timestampColumn/);
+  assert.equal((await post("?timestampColumn=when")).status, 200);
+  assert.deepEqual((await send("GET", "/v1/streams/a/observations")).body.channels.value, [
+    1.5,
+    2.5,
+  ]);
+});

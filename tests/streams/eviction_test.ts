@@ -18,6 +18,7 @@ function track(id: string, { stepS = 0, arrivedMs = [] as number[] } = {}): Trac
     lastNs: BigInt(stepS) * 10_000_000_000n,
   };
   const made = new Track(record, new LocalShardPort(testParts), Promise.resolve());
+  made.isLoaded = true;
   made.stateBytes = 100;
   for (const ms of arrivedMs) made.pace.noteArrival(ms);
   return made;
@@ -50,6 +51,16 @@ Deno.test("statesToLeave() puts those away first that are due last, then those l
   // Who asks may ask again.
   hour.pace.noteQuestion(99_500);
   assert.deepEqual(idsOf(statesToLeave(tracks, all, 100_000)).at(-1), "hour");
+});
+
+Deno.test("statesToLeave() puts nothing away for streams that only wait for their states", () => {
+  const held = track("held", { arrivedMs: [0] });
+  const waiting = Array.from({ length: 20 }, (_, i) => {
+    const made = track(`w${i}`, { arrivedMs: [1] });
+    made.isLoaded = false;
+    return made;
+  });
+  assert.deepEqual(statesToLeave([held, ...waiting], { bytesMax: 150, countMax: 5 }, 9), []);
 });
 
 Deno.test("statesToLeave() leaves a state alone that is at work", async () => {

@@ -17,6 +17,7 @@ import {
   SNAPSHOT_SAMPLES_MIN,
   SNAPSHOT_STEP_MS,
 } from "../../src/streams/snapshots.ts";
+import { OPENINGS_MAX } from "../../src/streams/advance.ts";
 import { openEngine } from "../../src/streams/open_engine.ts";
 import { drawnNetwork } from "../models/neural/_network.ts";
 import { withEngine } from "./_engine.ts";
@@ -232,6 +233,24 @@ Deno.test("StreamEngine puts states away that take more memory than they may, co
     assert.ok(engine.stats().stateBytes <= 8_000);
     assert.equal((await store.latestSnapshot("young"))!.appliedOffset, 10);
   }, { stateCacheBytesMax: 8_000 }));
+
+Deno.test("StreamEngine opens few states at a time, however many streams a request is about", () =>
+  withEngine(async ({ engine, ingest }) => {
+    const waiting: number[] = [];
+    let done = 0;
+    engine.onApplied(() => {
+      done++;
+      waiting.push(engine.stats().states - done);
+    });
+    const count = 4 * OPENINGS_MAX;
+    await Promise.all(Array.from({ length: count }, (_, i) => ingest(walk(`s${i}`, 9, ["a"]))));
+    assert.equal(done, count);
+    assert.ok(Math.max(...waiting) <= OPENINGS_MAX, `${Math.max(...waiting)} states waited`);
+    // A long backlog takes nobody's place for long: the last of many is not held up by the first.
+    const long = walk("long", 20_000, ["a"]);
+    await Promise.all([ingest(long), ...["x", "y"].map((id) => ingest(walk(id, 5, ["a"])))]);
+    assert.equal((await engine.describe("long")).appliedOffset, 20_000);
+  }));
 
 Deno.test("StreamEngine isolates a model that throws", () =>
   withEngine(async ({ engine, store, ingest }) => {

@@ -91,3 +91,17 @@ Deno.test("backlogTable() and smootherTable() hold the parallel form to steps", 
 Deno.test("tables of what is not stored say so", () => {
   for (const table of Object.values(sections)) assert.equal(table({}), "_Nothing is stored._");
 });
+
+Deno.test("modelsTable() has rates of one run, and states of a later one where there is one", () => {
+  const row = (name: string, stateBytes: number) => ({
+    ...{ name, series: "day", onlinePerS: 5e4, refitsPerS: 2e4, stateBytes },
+  });
+  const models = recorded({ load: 1.29, rows: [row("detector x/6", 30_000)] });
+  const alone = sections.modelsTable({ models });
+  assert.deepEqual(cells(alone), ["detector x/6", "day", "50,000", "20,000", "50", "30,000"]);
+  assert.match(alone, /Load at its start: 1.29\.$/);
+  const states = recorded({ load: 6.6, rows: [row("detector x/9", 23_000), row("other", 1)] });
+  const both = sections.modelsTable({ models, states });
+  assert.equal(cells(both).at(-1), "23,000");
+  assert.match(both, /\(load 6.6; detector x\/9\): `cmd` on host/);
+});
