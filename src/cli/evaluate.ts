@@ -338,7 +338,11 @@ async function stalePages(place: Place, isWritten: boolean): Promise<string[]> {
     live: await readRecords(place.results, LIVE_FILE),
     streams: await readLive(place.results),
   });
-  const detection = detectionPage(await readDetection(place.results));
+  const detectionFindings = await textOf(`${place.results}/detection_findings.md`);
+  const detection = detectionPage(
+    await readDetection(place.results),
+    detectionFindings?.trim() ?? "",
+  );
   const longFindings = await textOf(`${place.results}/long_horizons_findings.md`);
   const long = longPage(await readLong(place.results), longFindings?.trim() ?? "");
   const files: Record<string, string> = {

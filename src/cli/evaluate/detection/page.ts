@@ -203,11 +203,15 @@ season's amplitude is 5 of them), a drift is a sample. Streams of the first line
 
 const CLEAN = `Alarms on clean synthetic streams of 20,000 samples, times what was wanted ± its
 standard error, from how much streams of a kind differ / a day, at a sample a minute. So many streams
-are drawn that 50 alarms are wanted of a kind at least. Of this many kinds the extremes lie two
-standard errors from what they are in truth.`;
+are drawn that 50 alarms are wanted of a kind at least. Chance puts the extremes of this many kinds up
+to two standard errors further out than they are.`;
 
-/** The page; says so where nothing was measured. */
-export function detectionPage(record: DetectionRecord | null): string {
+/**
+ * The page; says so where nothing was measured.
+ *
+ * @param findings  what was found besides, in Markdown; empty for none
+ */
+export function detectionPage(record: DetectionRecord | null, findings = ""): string {
   if (record === null) return `${INTRO}\n\n_Nothing is measured._\n`;
   const ours = record.detectors[0]!;
   const source = `Measured ${record.date.slice(0, 10)} on ${record.machine} at ${record.commit}; ` +
@@ -232,6 +236,7 @@ export function detectionPage(record: DetectionRecord | null): string {
     "## False alarms on clean streams",
     CLEAN,
     cleanTable(record.clean),
+    ...(findings === "" ? [] : [findings]),
   ];
   return `${sections.join("\n\n")}\n`;
 }

@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
-import { CLEAN_KINDS } from "../../../../src/cli/evaluate/detection/clean.ts";
 import type { OnlineDetector } from "../../../../src/cli/evaluate/detection/detectors.ts";
 import type { LabelledSeries } from "../../../../src/cli/evaluate/detection/labelled.ts";
 import {
   alarmFigures,
-  measureClean,
   measureDetector,
   RATES,
 } from "../../../../src/cli/evaluate/detection/measure.ts";
@@ -64,11 +62,12 @@ Deno.test("measureDetector() scores what is labelled, seed by seed", () => {
   assert.equal(figures.alarms["0.001"]!.kpi!.alarms, 2);
   assert.equal(figures.stateBytes, 1234);
   assert.equal(figures.budget.anomalies, 4);
-});
-
-Deno.test("measureClean() counts alarms by rate and kind", () => {
-  const { samples, alarms } = measureClean(oracle, { length: 50, streams: 2 });
-  assert.equal(samples, 100);
-  assert.equal(Object.keys(alarms["0.001"]!).length, CLEAN_KINDS.length);
-  assert.equal(alarms["0.001"]![CLEAN_KINDS[0]!.name], 6);
+  assert.deepEqual(figures.series.map(({ name, aucPrHeld }) => [name, aucPrHeld]), [
+    ["nab/a", 1],
+    ["kpi/a", 1],
+  ]);
+  const [file, ...others] = figures.nabFiles;
+  assert.equal(others.length, 0);
+  assert.equal(file!.windows, 2);
+  assert.deepEqual(file!.losses.map(({ missed, wrong }) => [missed, wrong]), Array(3).fill([0, 0]));
 });

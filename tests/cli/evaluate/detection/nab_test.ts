@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   NAB_PROFILES,
   type NabFile,
+  nabLosses,
   nabScore,
   probation,
 } from "../../../../src/cli/evaluate/detection/nab.ts";
@@ -36,4 +37,25 @@ Deno.test("nabScore() is 0 of no detection and near 100 of one at each window's 
 
 Deno.test("probation() is a share of the file, up to a limit", () => {
   assert.deepEqual([probation(1000), probation(100_000)], [150, 750]);
+});
+
+Deno.test("nabLosses() of all files are what the score lacks of 100, by cause", () => {
+  for (const profile of Object.values(NAB_PROFILES)) {
+    const { score, threshold } = nabScore(FILES, profile);
+    const losses = nabLosses(FILES, profile, threshold);
+    const lost = losses.reduce(
+      (sum, loss) => sum + loss.missedPoints + loss.latePoints + loss.wrongPoints,
+      0,
+    );
+    assert.ok(Math.abs(100 - score - lost) < 1e-9, `${100 - score}, ${lost}`);
+  }
+  const silent = nabLosses(FILES, NAB_PROFILES.standard!, Infinity);
+  assert.deepEqual(silent.map(({ missed }) => missed), [2, 1, 0]);
+  assert.equal(silent.reduce((sum, { missedPoints }) => sum + missedPoints, 0), 100);
+  const one = nabLosses(FILES, NAB_PROFILES.standard!, 1.6)[1]!;
+  assert.deepEqual(
+    [one.missed, one.wrong, one.latePoints],
+    [1, 1, 0],
+    "of 900 only, which is late",
+  );
 });

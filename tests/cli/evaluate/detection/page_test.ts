@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { CleanFigures } from "../../../../src/cli/evaluate/detection/clean_alarms.ts";
 import type { DetectorFigures } from "../../../../src/cli/evaluate/detection/measure.ts";
 import { detectionPage } from "../../../../src/cli/evaluate/detection/page.ts";
 
@@ -21,23 +22,47 @@ const figures: DetectorFigures = {
       },
     }]),
   ),
-  budget: { anomalies: 10, anomaliesHit: 5, alarms: 4, alarmsRight: 1 },
-  clean: {
-    samples: 10_000,
-    alarms: {
-      "0.001": { noise: 10, walk: 10 },
-      "0.0003": { noise: 3, walk: 3 },
-      "0.0001": { noise: 3, walk: 1 },
+  series: [
+    { set: "nab", name: "nab/b", aucPr: 0, aucPrHeld: 0 },
+    { set: "kpi", name: "kpi/a", aucPr: 0.4, aucPrHeld: 0.6 },
+  ],
+  nabFiles: [
+    {
+      name: "nab/taxi.csv",
+      windows: 2,
+      losses: [
+        { missed: 1, missedPoints: 25, latePoints: 0, wrong: 2, wrongPoints: 12 },
+        { missed: 0, missedPoints: 0, latePoints: 3, wrong: 4, wrongPoints: 20 },
+      ],
     },
-  },
+    {
+      name: "nab/quiet.csv",
+      windows: 0,
+      losses: Array(2).fill({
+        missed: 0,
+        missedPoints: 0,
+        latePoints: 0,
+        wrong: 0,
+        wrongPoints: 0,
+      }),
+    },
+  ],
+  budget: { anomalies: 10, anomaliesHit: 5, alarms: 4, alarmsRight: 1 },
   microseconds: 6.54,
   stateBytes: 40_000,
+};
+const clean: CleanFigures = {
+  length: 10_000,
+  alarms: {
+    "0.001": { noise: [10, 10], walk: [10, 10] },
+    "0.0003": { noise: [3, 3], walk: [3, 3] },
+    "0.0001": { noise: [4, 2], walk: [1, 1] },
+  },
 };
 const simple: DetectorFigures = {
   ...figures,
   name: "simple",
   alarms: {},
-  clean: null,
   stateBytes: null,
 };
 
@@ -48,6 +73,7 @@ Deno.test("detectionPage() says goals, totals, sets, alarms and false alarms", (
     machine: "box",
     date: "2026-01-02T00:00:00Z",
     detectors: [figures, simple],
+    clean,
   });
   for (
     const line of [
@@ -58,7 +84,13 @@ Deno.test("detectionPage() says goals, totals, sets, alarms and false alarms", (
       "| kB of state a channel | – | 64 | 40.0 |",
       "| simple | 0.500 / 0.600 / 0.700 | 63.0 / 50.0 / 70.0 | 0.50 / 0.25 |",
       "| kpi (2) | 0.400 / 0.500 / 0.600 | 0.400 / 0.500 / 0.600 |",
-      "| **all** | 1.00 / 1.44 | 1.00 / 0.43 | 2.00 / 0.29 |",
+      "| noise | 1.00 ± 0.00 / 1.44 | 1.00 ± 0.00 / 0.43 | 3.00 ± 1.00 / 0.43 |",
+      "| **all** | 1.00 ± 0.00 / 1.44 | 1.00 ± 0.00 / 0.43 | 2.00 ± 0.50 / 0.29 |",
+      "| taxi.csv | 30.0 | 0.5 of 2 / 12.5 | 1.5 | 3.0 / 16.0 |",
+      "| 1 others | 0.0 | 0.0 of 0 / 0.0 | 0.0 | 0.0 / 0.0 |",
+      "| **all** | 30.0 | 0.5 of 2 / 12.5 | 1.5 | 3.0 / 16.0 |",
+      "| kpi/a | 0.400 | 150.0 | 50.0 | 100.0 |",
+      "| **all** | – | 167.2 | 50.0 | 117.2 |",
     ]
   ) assert.ok(text.includes(line), `${line}\n${text}`);
   assert.match(text, /\| kpi \| 3 of 4 \/ 0\.50 \/ 2\.50 \/ 4 \|/);
@@ -80,6 +112,7 @@ Deno.test("detectionPage() pools changes over the streams with a season, and tho
   const text = detectionPage({
     ...record,
     detectors: [figures],
+    clean,
     changes: [
       change,
       { ...change, base: "walk", delays: [9], rightDelays: [] },
@@ -91,9 +124,18 @@ Deno.test("detectionPage() pools changes over the streams with a season, and tho
     "| other season | – | 0 of 8 / 0 / 9 / – / – |",
   ];
   for (const row of rows) assert.ok(text.includes(row), `${row}\n${text}`);
-  assert.ok(!detectionPage({ ...record, detectors: [figures] }).includes("Changes that last"));
+  assert.ok(
+    !detectionPage({ ...record, detectors: [figures], clean }).includes("Changes that last"),
+  );
 });
 
 Deno.test("detectionPage() says where nothing was measured", () => {
   assert.ok(detectionPage(null).endsWith("_Nothing is measured._\n"));
+});
+
+Deno.test("detectionPage() ends with the findings, where there are any", () => {
+  const record = { code: "c", commit: "abc", machine: "box", date: "2026-01-02T00:00:00Z" };
+  const whole = { ...record, detectors: [figures], clean };
+  const text = detectionPage(whole, "## Why\n\nBecause.");
+  assert.equal(text, `${detectionPage(whole)}\n## Why\n\nBecause.\n`);
 });

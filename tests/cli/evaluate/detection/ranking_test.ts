@@ -4,6 +4,7 @@ import {
   bestF1,
   budgetFlags,
   eventCounts,
+  heldInRuns,
   ranked,
   type Run,
   runsOf,
@@ -99,4 +100,11 @@ Deno.test("eventCounts() merges alarms that are near to each other", () => {
     alarms: 2,
     alarmsRight: 1,
   });
+});
+
+Deno.test("heldInRuns() keeps the highest score of each labelled run, and no other", () => {
+  const label = Uint8Array.of(0, 1, 1, 0, 0, 1, 0);
+  const score = Float64Array.of(9, 1, 3, 5, 6, 2, 8);
+  assert.deepEqual([...heldInRuns(label, score)], [9, 3, 3, 5, 6, 2, 8]);
+  assert.deepEqual([...score], [9, 1, 3, 5, 6, 2, 8]);
 });
