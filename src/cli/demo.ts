@@ -10,7 +10,10 @@ import { openProgress } from "./progress.ts";
 import { shutdownSignal } from "./serve.ts";
 import { type RunningService, startService } from "./start_service.ts";
 
-/** An hourly weather, a monthly climate and a daily market series. */
+/**
+ * An hourly weather, a monthly climate and a daily market series, and a drawn one with faults
+ * planted in it, of which a dropout comes live, a quarter of a minute after the report.
+ */
 const SERIES: readonly DemoSeries[] = [
   {
     dataset: datasetByName("seattle-hourly"),
@@ -34,6 +37,13 @@ const SERIES: readonly DemoSeries[] = [
     originCount: 12,
     liveCount: 120,
     range: { lower: 0 },
+  },
+  {
+    dataset: datasetByName("synthetic-planted"),
+    samplesMax: 2_000,
+    horizon: 24,
+    originCount: 7,
+    liveCount: 124,
   },
 ];
 
@@ -129,10 +139,11 @@ export const demoCommand: Command = {
   summary: "Serve, replay real series, print forecasts and flags",
   usage: "[--once] [--port N] [--json]",
   description:
-    "Starts the service on loopback with a store in a fresh folder, sends three real series\n" +
-    "through the HTTP API and prints a forecast of each with 80 % and 95 % intervals, its error\n" +
-    "on held-out samples beside seasonal naive, and the flagged anomalies. Then it serves on,\n" +
-    "with the last samples of each series coming live, until Ctrl-C. The folder is then removed.",
+    "Starts the service on loopback with a store in a fresh folder, sends three real series,\n" +
+    "and a drawn one with faults planted in it, through the HTTP API and prints a forecast of\n" +
+    "each with 80 % and 95 % intervals, its error on held-out samples beside seasonal naive,\n" +
+    "and the flagged anomalies. Then it serves on, with the last samples of each series coming\n" +
+    "live, a fault among them, until Ctrl-C. The folder is then removed.",
   options: {
     once: { type: "boolean", help: "Exit after the report" },
     port: { type: "string", value: "N", help: "Port to listen on; 0 = any free one" },

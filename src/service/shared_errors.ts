@@ -156,15 +156,26 @@ function clippedInto(errors: Float64Array, count: number): Float64Array {
   return errors;
 }
 
+/** At lags of 1 to `count` slots; 0 where there are no errors. */
+function autocorrelationsOf(errors: Float64Array, count: number): Float64Array {
+  const all = dot(errors, errors) || 1;
+  return Float64Array.from(
+    { length: count },
+    (_, k) => dot(errors.subarray(0, errors.length - k - 1), errors.subarray(k + 1)) / all,
+  );
+}
+
 /**
  * Correlations of the errors at a lead, drawn towards none by as much as chance would make of
  * independent ones:
  *
- *   R = (1 − λ) R̂ + λ I,      λ = Σ_{i≠j} (1 − r̂_ij²)² / n  /  Σ_{i≠j} r̂_ij²,   at most 1
+ *   R = (1 − λ) R̂ + λ I,      λ = Σ_{i≠j} (1 − r̂_ij²)² / n_ij  /  Σ_{i≠j} r̂_ij²,   at most 1
+ *   n_ij = n / (1 + 2 Σ_{0<k<h} ρ_i(k) ρ_j(k))
  *
- * Schäfer and Strimmer (2005), with the variance of r̂ under normal errors; n counts slots that do
- * not overlap, as errors at lead h do with h − 1 others. A slot in which one of two has no error
- * counts as none of both. Positive definite where λ > 0, semidefinite always.
+ * Schäfer and Strimmer (2005), with the variance of r̂ under normal errors. Errors at lead h
+ * overlap with h − 1 others: n slots count as n_ij by their autocorrelations ρ (Bartlett 1935). A
+ * slot in which one of two has no error counts as none of both. Positive definite where λ > 0,
+ * semidefinite always.
  *
  * @returns symmetric, 1 on the diagonal                                   [series, series]
  */
@@ -172,6 +183,7 @@ export function errorCorrelations(series: readonly SlotSeries[], lead: number): 
   const size = series.length;
   const errors = series.map((one) => errorsAt(one, lead));
   const norms = errors.map((own) => Math.sqrt(own.reduce((sum, e) => sum + e * e, 0)));
+  const autocorrelations = errors.map((own) => autocorrelationsOf(own, lead - 1));
   const correlations = new Float64Array(size * size);
   let [chance, all] = [0, 0];
   for (let i = 0; i < size; i++) {
@@ -186,7 +198,8 @@ export function errorCorrelations(series: readonly SlotSeries[], lead: number): 
       }
       const r = sum / (norms[i]! * norms[j]!);
       correlations[i * size + j] = correlations[j * size + i] = r;
-      if (both > 0) chance += (1 - r * r) ** 2 * lead / both;
+      const overlap = 1 + 2 * dot(autocorrelations[i]!, autocorrelations[j]!);
+      if (both > 0) chance += (1 - r * r) ** 2 * Math.max(1, overlap) / both;
       all += r * r;
     }
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { planted } from "../../datasets/synthetic.ts";
 import type { DemoResult } from "../../src/cli/demo/replay.ts";
 
 const ROOT = `${import.meta.dirname}/../..`;
@@ -16,13 +17,25 @@ async function runDemo(...args: string[]) {
   return { code, out: out!, error: error!, left };
 }
 
-Deno.test("demo --once --json replays three real series and leaves nothing behind", async () => {
+Deno.test("demo --once --json replays real series and a drawn one, and leaves nothing behind", async () => {
   const { code, out, error, left } = await runDemo("--once", "--json", "--port", "0");
   assert.equal(code, 0, error);
   assert.deepEqual(left.filter((name) => name.startsWith("driftline-")), []);
   const { dashboard, series } = JSON.parse(out) as { dashboard: string; series: DemoResult[] };
   assert.match(dashboard, /^http:\/\/127\.0\.0\.1:\d+\/$/);
-  assert.deepEqual(series.map(({ id }) => id), ["seattle-hourly", "co2-monthly", "sp500-daily"]);
+  const ids = ["seattle-hourly", "co2-monthly", "sp500-daily", "synthetic-planted"];
+  assert.deepEqual(series.map(({ id }) => id), ids);
+  // Each fault that is planted in the part before the report is told once, and nothing else.
+  const { anomalies } = planted({ seed: 1, length: 2_000, streamId: "" });
+  const [drawn] = series.slice(-1);
+  const hour = (timestamp: string) =>
+    (Date.parse(timestamp) - Date.parse(drawn!.firstTimestamp)) / 3_600_000;
+  const told = drawn!.anomalies.map(({ timestamp }) => hour(timestamp));
+  assert.equal(told.length, 3, told.join(", "));
+  for (const [k, at] of told.entries()) {
+    const { index, length } = anomalies[k]!;
+    assert.ok(at >= index && at < index + length, `${at} in ${index} + ${length}`);
+  }
   for (const { id, forecast, backtest, sampleCount, lastTimestamp } of series) {
     assert.ok(sampleCount > 500, id);
     assert.equal(forecast.length, 8, id);

@@ -71,6 +71,20 @@ Deno.test("errorCorrelations() makes little of chance, and nothing of too little
   assert.deepEqual([...young], [1, 0, 0, 1]);
 });
 
+Deno.test("errorCorrelations() sees at long leads what builds up slowly under noise", () => {
+  const random = seedRandom(5);
+  let level = 0;
+  const common = Array.from({ length: 512 }, () => level += 0.5 * nextNormal(random));
+  const parts = Array.from({ length: 6 }, () => ({
+    values: Float64Array.from(common, (value) => value + 4 * nextNormal(random)),
+    seasons: [],
+  }));
+  const mean = (lead: number) =>
+    errorCorrelations(parts, lead).reduce((sum, r) => sum + r, -6) / 30;
+  assert.ok(mean(64) > 0.2, `lead 64: ${mean(64)}`);
+  assert.ok(mean(64) > mean(1), `lead 1: ${mean(1)}`);
+});
+
 Deno.test("errorCorrelations() takes constants, gaps and any scale", () => {
   const [one, two] = walks(0.9, [1, 1]) as [SlotSeries, SlotSeries];
   const plain = errorCorrelations([one, two], 1)[1]!;
