@@ -33,6 +33,7 @@ const REFUSALS: readonly (readonly [string, string, string, string])[] = [
   ["smoother_bench.ts", "--lengths", "0", "a whole number 1 to 16777216"],
   ["training_bench.ts", "--model", "nope", "one of mamba4"],
   ["training_bench.ts", "--shapes", "huge", "one of small, large"],
+  ["turns_bench.ts", "--memory", "0", "a whole number 1 to 65536"],
 ];
 
 Deno.test("each bench refuses a wrong value in one line that names option, value and limits", async () => {
