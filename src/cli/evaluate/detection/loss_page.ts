@@ -1,7 +1,7 @@
 /** The sections of docs/detection.md on what is lost, and where. */
 import type { DetectorFigures, NabFileFigures, SeriesFigures } from "./measure.ts";
 import type { NabLoss } from "./nab.ts";
-import { table } from "./table.ts";
+import { table } from "../page_tables.ts";
 
 /** Points of NAB below which a file is not told by itself. */
 const NAB_POINTS_MIN = 0.7;

@@ -147,6 +147,26 @@ function measureAlarms(
   }));
 }
 
+function rankingOf(label: Uint8Array, score: Float64Array) {
+  return {
+    aucPr: averagePrecision(label, score),
+    aucPrHeld: averagePrecision(label, heldInRuns(label, score)),
+    vusPr: volumeUnderSurface(label, score),
+    f1: bestF1(label, score),
+  };
+}
+
+function nabFilesOf(
+  all: readonly LabelledSeries[],
+  losses: readonly (readonly NabLoss[])[],
+): NabFileFigures[] {
+  return all.filter(({ set }) => set === "nab").map(({ name, windows }, i) => ({
+    name,
+    windows: windows.length,
+    losses: losses.map((files) => files[i]!),
+  }));
+}
+
 /** Measures one detector on series; `onProgress` is told of each piece of work done. */
 export function measureDetector(
   detector: OnlineDetector,
@@ -183,14 +203,10 @@ export function measureDetector(
       if (!hasAnomaly(series)) continue;
       const label = series.label.subarray(series.start);
       const score = scored(series, said.score);
-      const aucPr = averagePrecision(label, score);
-      const aucPrHeld = averagePrecision(label, heldInRuns(label, score));
-      own.push({ set: series.set, name: series.name, aucPr, aucPrHeld });
-      (rankings[series.set] ??= []).push({
-        aucPr,
-        vusPr: volumeUnderSurface(label, score),
-        f1: bestF1(label, score),
-      });
+      const ranking = rankingOf(label, score);
+      const { set, name } = series;
+      own.push({ set, name, aucPr: ranking.aucPr, aucPrHeld: ranking.aucPrHeld });
+      (rankings[set] ??= []).push(ranking);
       const counts = eventCounts(label, budgetFlags(score, BUDGET));
       budgets.push({ ...counts, samples: label.length, delays: [] });
     }
@@ -211,11 +227,7 @@ export function measureDetector(
       f1: mean(some.map(({ f1 }) => f1)),
     })),
     series: own,
-    nabFiles: all.filter(({ set }) => set === "nab").map(({ name, windows }, i) => ({
-      name,
-      windows: windows.length,
-      losses: losses.map((files) => files[i]!),
-    })),
+    nabFiles: nabFilesOf(all, losses),
     nab,
     alarms: isFlagging ? measureAlarms(detector, all) : {},
     budget: { anomalies, anomaliesHit, alarms, alarmsRight },

@@ -5,7 +5,7 @@ import { SAMPLES_A_DAY } from "./clean.ts";
 import { type CleanFigures, cleanShare } from "./clean_alarms.ts";
 import { lossSections } from "./loss_page.ts";
 import { type AlarmFigures, type DetectorFigures, RATES } from "./measure.ts";
-import { table } from "./table.ts";
+import { table } from "../page_tables.ts";
 
 /** What was measured in one run. */
 export interface DetectionRecord {
@@ -202,9 +202,9 @@ are in standard deviations of the noise (white, AR(1), Student's t with 4 degree
 season's amplitude is 5 of them), a drift is a sample. Streams of the first line do not change.`;
 
 const CLEAN = `Alarms on clean synthetic streams of 20,000 samples, times what was wanted ± its
-standard error, from how much streams of a kind differ / a day, at a sample a minute. So many streams
-are drawn that 50 alarms are wanted of a kind at least. Chance puts the extremes of this many kinds up
-to two standard errors further out than they are.`;
+standard error, from how much streams of a kind differ / a day, at a sample a minute. So many
+streams are drawn that 50 alarms are wanted of a kind at least. Chance puts the extremes of this
+many kinds up to two standard errors further out than they are.`;
 
 /**
  * The page; says so where nothing was measured.
