@@ -51,6 +51,39 @@ Deno.test("every module imports its own folder and strictly lower ranks only", (
   assert.deepEqual(broken, []);
 });
 
+/** Files on circles of imports, each with the file that leads on; types count, too. */
+function circles(files: readonly Pick<SourceFile, "path" | "imports">[]): string[] {
+  const open = new Map(files.map(({ path, imports }) => [path, new Set(imports)]));
+  // What imports nothing that is left, or itself alone, lies on no circle; nor what stands on it.
+  for (let before = -1; before !== open.size;) {
+    before = open.size;
+    for (const [path, imports] of open) {
+      if (![...imports].some((target) => target !== path && open.has(target))) open.delete(path);
+    }
+  }
+  return [...open.keys()].filter((path) => {
+    // Files that only import a circle are left, too: those on it come back to themselves.
+    const seen = new Set<string>();
+    const ahead = [...open.get(path)!];
+    for (let next = ahead.pop(); next !== undefined; next = ahead.pop()) {
+      if (next === path) return true;
+      if (seen.has(next) || !open.has(next)) continue;
+      seen.add(next);
+      ahead.push(...open.get(next)!);
+    }
+    return false;
+  });
+}
+
+Deno.test("no files import each other in a circle, for types neither", () => {
+  const of = (path: string, ...imports: string[]) => ({ path, imports });
+  const found = circles([of("a", "b"), of("b", "c"), of("c", "b"), of("d", "a"), of("e")]);
+  assert.deepEqual(found, ["b", "c"]);
+  // A worker is a program of its own, and may name what started it.
+  const files = sources().filter(({ path }) => !path.endsWith("_worker.ts"));
+  assert.deepEqual(circles(files), []);
+});
+
 const PLUGIN_FOLDERS = [
   "src/ops",
   "src/layers",
