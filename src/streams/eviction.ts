@@ -17,13 +17,14 @@ export function statesToLeave(
   { bytesMax, countMax }: StateLimits,
   nowMs: number,
 ): Track[] {
-  // A track that waits for its state takes no room yet, and may wait behind thousands.
-  const loaded = [...tracks].filter(({ isLoaded }) => isLoaded);
-  let bytes = loaded.reduce((sum, { stateBytes }) => sum + stateBytes, 0);
-  let count = loaded.length;
+  // A track that waits for its state takes no room yet, and may wait behind thousands. One that
+  // has none and waits for nothing (its state was given up) may go as any other.
+  const held = [...tracks].filter(({ isLoaded, workCount }) => isLoaded || workCount === 0);
+  let bytes = held.reduce((sum, { stateBytes }) => sum + stateBytes, 0);
+  let count = held.length;
   const isRoom = () => bytes <= bytesMax && count <= countMax;
   if (isRoom()) return [];
-  const order = loaded.filter(({ workCount }) => workCount === 0)
+  const order = held.filter(({ workCount }) => workCount === 0)
     .map((track) => ({ track, idleMs: track.pace.idleMs(nowMs) }))
     .sort((a, b) => b.idleMs - a.idleMs);
   const leaving: Track[] = [];

@@ -53,14 +53,24 @@ Deno.test("statesToLeave() puts those away first that are due last, then those l
   assert.deepEqual(idsOf(statesToLeave(tracks, all, 100_000)).at(-1), "hour");
 });
 
-Deno.test("statesToLeave() puts nothing away for streams that only wait for their states", () => {
+Deno.test("statesToLeave() puts nothing away for streams that only wait for their states", async () => {
   const held = track("held", { arrivedMs: [0] });
+  const gate = Promise.withResolvers<void>();
   const waiting = Array.from({ length: 20 }, (_, i) => {
     const made = track(`w${i}`, { arrivedMs: [1] });
     made.isLoaded = false;
-    return made;
+    return { made, work: made.exclusive(() => gate.promise) };
   });
-  assert.deepEqual(statesToLeave([held, ...waiting], { bytesMax: 150, countMax: 5 }, 9), []);
+  const tracks = [held, ...waiting.map(({ made }) => made)];
+  assert.deepEqual(statesToLeave(tracks, { bytesMax: 150, countMax: 5 }, 9), []);
+  gate.resolve();
+  await Promise.all(waiting.map(({ work }) => work));
+});
+
+Deno.test("statesToLeave() lets streams go whose states were given up", () => {
+  const tracks = Array.from({ length: 3 }, (_, i) => track(`t${i}`, { arrivedMs: [i] }));
+  for (const one of tracks) one.isLoaded = false;
+  assert.equal(statesToLeave(tracks, { bytesMax: 1_000, countMax: 1 }, 9).length, 2);
 });
 
 Deno.test("statesToLeave() leaves a state alone that is at work", async () => {
