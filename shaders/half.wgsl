@@ -24,13 +24,28 @@ alias Words = u32;
 
 // The largest number of binary16: what lies beyond it would become an infinity.
 const HALF_MAX: f32 = 65504.0;
+// The smallest normal one; those below it are multiples of 2^-24.
+const HALF_MIN: f32 = 6.103515625e-5;
+const SUBNORMALS: f32 = 16777216.0;
 
-fn pack(pair: vec2f) -> u32 {
-  return pack2x16float(clamp(pair, vec2f(-HALF_MAX), vec2f(HALF_MAX)));
+// To the nearest, ties to even. Packed and unpacked it would be the same, but a compiler may take
+// one for the inverse of the other, and leave the number as it was.
+fn rounded(value: f32) -> f32 {
+  let bounded = clamp(value, -HALF_MAX, HALF_MAX);
+  if (abs(bounded) < HALF_MIN) {
+    return round(bounded * SUBNORMALS) / SUBNORMALS;
+  }
+  let bits = bitcast<u32>(bounded);
+  return bitcast<f32>((bits + 0xfffu + ((bits >> 13u) & 1u)) & 0xffffe000u);
 }
 
 fn roundPair(pair: vec2f) -> vec2f {
-  return unpack2x16float(pack(pair));
+  return vec2f(rounded(pair.x), rounded(pair.y));
+}
+
+// A rounded number is packed as it is, whichever way a device rounds.
+fn pack(pair: vec2f) -> u32 {
+  return pack2x16float(roundPair(pair));
 }
 
 @compute @workgroup_size(GROUP)
@@ -44,7 +59,7 @@ fn round_half(
 #if VECTOR == 4
     out[i] = vec4f(roundPair(x[i].xy), roundPair(x[i].zw));
 #else
-    out[i] = roundPair(vec2f(x[i], 0.0)).x;
+    out[i] = rounded(x[i]);
 #end
   }
 }

@@ -6,8 +6,8 @@
  * Larger numbers go to the largest, so that no infinity appears. The same shader packs two numbers
  * into a word and unpacks them: `_helpers/half_storage.ts`.
  *
- * Tolerance: the twin rounds to the nearest, ties to even. WGSL allows either neighbour, one step
- * of 2^-10 relative, and zero for what is below 6.1e-5; 1e-3.
+ * Both round to the nearest, ties to even. Tolerance: WGSL allows zero for what is below 6.1e-5;
+ * 1e-3.
  */
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { denormal, fill, normal } from "./_helpers/cases.ts";

@@ -40,3 +40,10 @@ gpuTest("packHalf() on the GPU is the op half, in half the memory", async (gpu) 
   assert.deepEqual(stored, rounded);
   assert.equal(bytes, 4 * 83);
 });
+
+gpuTest("half() on the GPU is the twin bit for bit where numbers are normal", async (gpu) => {
+  const [, rounded] = await storedOn(gpu);
+  const [, twin] = await storedOn(openCpu({ poison: true }));
+  const isNormal = (_: number, i: number) => Math.abs(VALUES.data[i]!) >= 2 ** -14;
+  assert.deepEqual(rounded.data.filter(isNormal), twin.data.filter(isNormal));
+});
