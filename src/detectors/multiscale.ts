@@ -174,7 +174,7 @@ function heaviestShape(channels: readonly ChannelState[], known: number): TailSh
   const isSpike = spikeEvidence(flagParts, correction) > meanEvidence(flagParts, correction);
   const shape = { jumps: 0, single: 0 };
   for (const c of speakingChannels(channels.length)) {
-    const jumps = jumpShape(channels[c]!);
+    const jumps = jumpShape(channels[c]!, evidence[c]!);
     shape.jumps = Math.max(shape.jumps, jumps);
     if (isSpike || isIndependent(channels[c]!)) shape.single = Math.max(shape.single, jumps);
   }
@@ -442,7 +442,7 @@ function followChanges(state: MultiscaleState, moment: Moment, events: FlagEvent
  * it in the channel whose alarm is open.
  */
 export const multiscale: Detector<MultiscaleState> = {
-  name: "multiscale/9",
+  name: "multiscale/10",
   gracePeriod: GRACE_PERIOD,
   stateBytesMax: (channels) => STREAM_BYTES_MAX + channels * CHANNEL_BYTES_MAX,
 

@@ -109,3 +109,21 @@ for (const [before, context] of Object.entries(CONTEXTS)) {
     }
   });
 }
+
+/** Streams of noise that tell something of their newest value, `size` beside the noise. */
+function streamsThatTell(count: number, length: number, size: number): number {
+  return Array.from({ length: count }, (_, k) => {
+    const random = seedRandom(700 + k);
+    const values = Float64Array.from({ length: length + 1 }, () => nextNormal(random));
+    values[length] = values[length]! + size;
+    const state = detector.initialState({ channels: 1, seed: k });
+    absorb(state, values.subarray(0, length), 0);
+    return absorb(state, values.subarray(length), length);
+  }).filter((events) => events.some(({ phase }) => phase === "open")).length;
+}
+
+Deno.test("a young stream tells a value thirty deviations away, however far its jump is", () => {
+  assert.ok(streamsThatTell(30, 200, 30) >= 24);
+  assert.ok(streamsThatTell(30, 500, 30) >= 28);
+  assert.equal(streamsThatTell(30, 200, 0), 0);
+});

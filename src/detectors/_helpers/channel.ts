@@ -34,7 +34,7 @@ import {
   initialTail,
   stepTail,
   type TailRule,
-  tailShape,
+  tailShapeBefore,
   type TailState,
 } from "./tail_calibration.ts";
 
@@ -243,6 +243,8 @@ export interface ChannelEvidence {
   seasonChange: number;
   spectrum: number;
   /** False where the channel had no value. */
+  /** To the newest value from the one before, in mean jumps; 0 where none was learned. */
+  jump: number;
   isPresent: boolean;
 }
 
@@ -257,6 +259,7 @@ export function initialEvidence(): ChannelEvidence {
     spreadChange: 0,
     seasonChange: 0,
     spectrum: 0,
+    jump: 0,
     isPresent: false,
   };
 }
@@ -279,12 +282,14 @@ const JUMP_COUNT_MIN = 8;
  *
  * @returns −log10 p of such a jump
  */
-function learnJump(channel: ChannelState, value: number): number {
+function learnJump(channel: ChannelState, value: number, out: ChannelEvidence): number {
   const { meanDifference } = channel.bank;
   const jump = Math.abs(value - channel.before);
   channel.before = value;
+  out.jump = 0;
   if (channel.count <= JUMP_COUNT_MIN || meanDifference === 0) return 0;
-  return stepTail(channel.tails[10]!, jump / meanDifference, FLAG_RULE);
+  out.jump = jump / meanDifference;
+  return stepTail(channel.tails[10]!, out.jump, FLAG_RULE);
 }
 
 /** How far from its middle a value is remembered as it is. */
@@ -333,7 +338,7 @@ export function gatherEvidence(
   const unit = { median: level.median, scale: channel.patternScale, count: channel.count };
   const pattern = stepPatterns(channel.patterns, season.ring, season.tick, unit, channel.random);
   const change = stepTail(tails[8]!, slowChange(out.deviations), FLAG_RULE);
-  const jump = learnJump(channel, isGateOpen ? remainder : x);
+  const jump = learnJump(channel, isGateOpen ? remainder : x, out);
   // A young channel cannot know how rare a sample is.
   const cap = 0.5 + Math.log10(channel.count + 2);
   const { parts } = out;
@@ -418,10 +423,11 @@ const LIGHT_SHAPE = 0.05;
 
 /**
  * How heavy the tail of a channel's jumps is: 0.05 of normal noise. Jumps, as a large event is two
- * of them, where it leaves many large distances behind.
+ * of them, where it leaves many large distances behind. The jump to the newest value is left out:
+ * it would make its own tail heavy.
  */
-export function jumpShape({ tails }: ChannelState): number {
-  return Math.max(0, tailShape(tails[10]!, FLAG_RULE) - LIGHT_SHAPE);
+export function jumpShape({ tails }: ChannelState, { jump }: ChannelEvidence): number {
+  return Math.max(0, tailShapeBefore(tails[10]!, jump, FLAG_RULE) - LIGHT_SHAPE);
 }
 
 /**

@@ -57,10 +57,15 @@ export function initialTail({ decluster }: TailRule): TailState {
   return { total: 0, run: 0, top: 0, counts };
 }
 
+/** Where a raw score lies among the bins. */
+function positionOf(raw: number): number {
+  const logged = (Math.log(Math.max(raw, RAW_MIN)) - LOG_MIN) * BINS_PER_UNIT;
+  return Math.min(Math.max(logged, 0), BIN_COUNT - 1);
+}
+
 /** Calibrates `raw` by the past, then learns it. 0 for the first 30 samples. */
 export function stepTail(state: TailState, raw: number, rule: TailRule): number {
-  const logged = (Math.log(Math.max(raw, RAW_MIN)) - LOG_MIN) * BINS_PER_UNIT;
-  const position = Math.min(Math.max(logged, 0), BIN_COUNT - 1);
+  const position = positionOf(raw);
   const bin = Math.floor(position);
   // A raw score at its floor is no surprise at all, however often it comes.
   const known = state.total >= COUNT_MIN && raw > RAW_MIN;
@@ -134,6 +139,23 @@ function tailScore(state: TailState, position: number, bin: number, tailShare: n
   }
   const beyond = (position - (edge + 1)) / BINS_PER_UNIT;
   return -Math.log10((mass + 0.5) / (total + 1)) + beyond / shape / Math.LN10;
+}
+
+/**
+ * {@linkcode tailShape} of all samples but one that was just learned: what is judged says nothing
+ * of the tail that it is judged by.
+ *
+ * @param raw  of that sample; 0 = none was learned
+ */
+export function tailShapeBefore(state: TailState, raw: number, rule: TailRule): number {
+  const bin = Math.floor(positionOf(raw));
+  if (raw === 0 || state.counts[bin]! < 1) return tailShape(state, rule);
+  state.counts[bin] = state.counts[bin]! - 1;
+  state.total--;
+  const shape = tailShape(state, rule);
+  state.counts[bin] = state.counts[bin]! + 1;
+  state.total++;
+  return shape;
 }
 
 function halve(state: TailState): void {

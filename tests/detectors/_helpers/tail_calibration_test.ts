@@ -7,6 +7,7 @@ import {
   stepTail,
   type TailRule,
   tailShape,
+  tailShapeBefore,
 } from "../../../src/detectors/_helpers/tail_calibration.ts";
 
 const RULES: Record<string, TailRule> = {
@@ -110,4 +111,17 @@ Deno.test("tailShape() is hardly changed by a few anomalies far out", () => {
   };
   const [usual, odd] = [shapeOf([]), shapeOf([900, 1_500])];
   assert.ok(odd < usual + 0.02, `${odd} against ${usual}`);
+});
+
+Deno.test("tailShapeBefore() is the shape before the newest sample, and changes nothing", () => {
+  const random = seedRandom(10);
+  const state = initialTail(RULES.flag!);
+  for (let i = 0; i < 200; i++) stepTail(state, Math.abs(nextNormal(random)), RULES.flag!);
+  const before = tailShape(state, RULES.flag!);
+  assert.equal(tailShapeBefore(state, 0, RULES.flag!), before);
+  stepTail(state, 30, RULES.flag!);
+  const [counts, total] = [state.counts.slice(), state.total];
+  assert.ok(tailShape(state, RULES.flag!) > before + 0.03);
+  assert.equal(tailShapeBefore(state, 30, RULES.flag!), before);
+  assert.deepEqual([state.counts, state.total], [counts, total]);
 });
