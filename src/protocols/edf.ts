@@ -129,7 +129,10 @@ function decode(bytes: Uint8Array, options: DecodeOptions): Decoded {
   const header = readEdfHeader(bytes);
   const recordCount = countRecords(bytes, header);
   const signals = header.signals.filter(({ isAnnotations }) => !isAnnotations);
-  const valueCount = recordCount * signals.reduce((sum, { count }) => sum + count, 0);
+  const rates = new Set(signals.map(({ count }) => count));
+  // Samples of each rate are rows of their own, in which the other signals have no value.
+  const rowCount = recordCount * [...rates].reduce((sum, count) => sum + count, 0);
+  const valueCount = rowCount * signals.length;
   if (valueCount > BODY_VALUES_MAX) {
     throw new LimitError("BODY_VALUES_MAX", BODY_VALUES_MAX, valueCount, "data");
   }
@@ -139,7 +142,7 @@ function decode(bytes: Uint8Array, options: DecodeOptions): Decoded {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const names = channelNames(signals);
   const segments: Segment[] = [];
-  for (const count of new Set(signals.map((signal) => signal.count))) {
+  for (const count of rates) {
     const own = signals.flatMap((signal, k) => signal.count === count ? [{ signal, k }] : []);
     const whole: Segment = {
       streamId,
