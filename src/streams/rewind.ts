@@ -9,7 +9,12 @@ import { formatTimestamp } from "../signal/timestamp.ts";
 import { withoutMissing } from "../stores/channel_range.ts";
 import type { Snapshot, Store, StreamRecord, StreamSettings } from "../stores/store.ts";
 import { batchSamplesMax } from "./advance.ts";
-import type { ForecastRequest, ForecastResult, PastQuestion } from "./engine.ts";
+import {
+  type ForecastRequest,
+  type ForecastResult,
+  type PastQuestion,
+  StreamFailedError,
+} from "./engine.ts";
 import { type PlacedFeedback, readFeedback } from "./feedback_log.ts";
 import { copyRange } from "./pieces.ts";
 import type { RewindAnswer, RewindArgument } from "./shard.ts";
@@ -134,8 +139,14 @@ async function stretchOf({ store, port, record, past }: Replay): Promise<Stretch
   return { snapshot, end, feedback: feedback.filter(({ offset }) => offset < end) };
 }
 
-const send = ({ port, key }: Replay, part: Omit<RewindArgument, "key">) =>
-  port.call<RewindAnswer>("rewind", { key, ...part });
+async function send(
+  { port, key, record }: Replay,
+  part: Omit<RewindArgument, "key">,
+): Promise<RewindAnswer> {
+  const answer = await port.call<RewindAnswer>("rewind", { key, ...part });
+  if (answer.failed !== null) throw new StreamFailedError(record.id, answer.failed);
+  return answer;
+}
 
 /** Opens the replay's state at a snapshot that knows nothing newer; returns how far it is. */
 async function begin(

@@ -97,6 +97,8 @@ export interface RewindAnswer {
   readonly feedbackCount: number;
   /** Null where nothing was asked. */
   readonly forecast: ForecastResult | null;
+  /** Why the model cannot go on. */
+  readonly failed: string | null;
 }
 
 /** What is stored of a stream, with what is told of its forecasts in `/metrics`. */
@@ -306,9 +308,15 @@ export class Shard {
     const processor = this.#rewinds.get(key);
     if (processor === undefined) throw new TypeError(`Replay ${key} is not open`);
     for (const said of feedback) processor.takeFeedback(said);
-    if (segment !== null) processor.absorb(segment);
+    const { feedbackCount } = processor;
+    try {
+      if (segment !== null) processor.absorb(segment);
+    } catch (error) {
+      const failed = error instanceof Error ? error.message : String(error);
+      return { feedbackCount, forecast: null, failed };
+    }
     const forecast = request === undefined ? null : processor.forecast(request);
-    return { feedbackCount: processor.feedbackCount, forecast };
+    return { feedbackCount, forecast, failed: null };
   }
 
   endRewind({ key }: { readonly key: number }): void {
