@@ -24,7 +24,7 @@ export interface ForecastParts {
  * @throws {InvalidValueError} no such channel, no sample, a time that is not after the origin
  * @throws {OverloadError} as the engine's
  */
-export function streamForecast(
+export async function streamForecast(
   parts: ForecastParts,
   record: StreamRecord,
   question: ForecastQuestion,
@@ -33,11 +33,11 @@ export function streamForecast(
   requireChannels(request.channels, record.channels);
   if (past !== undefined) checkPast(past, record.channels, request);
   if (!answersFromState(request.regressors, record.settings)) {
-    return regressed(parts, record, request, past);
+    return await regressed(parts, record, request, past);
   }
   return past === undefined
-    ? parts.engine.forecast(record.id, request)
-    : parts.engine.forecastAsOf(record.id, past, request);
+    ? await parts.engine.forecast(record.id, request)
+    : await parts.engine.forecastAsOf(record.id, past, request);
 }
 
 /** A forecast with regressors, from the newest samples that are stored, or were by then. */
@@ -77,13 +77,13 @@ function checkPast(
   { channels = [], regressors }: ForecastRequest,
 ): void {
   const used = [...channels, ...Object.keys(regressors?.covariates ?? {})];
+  const isNoneLeft = known.every((name) => without.includes(name));
+  const refuse = (name: string, expected: string): never => {
+    throw new InvalidValueError("without", name, expected);
+  };
   for (const name of without) {
-    const rest = known.filter((other) => !without.includes(other));
-    const shown = known.slice(0, 20).join(", ");
-    if (!known.includes(name)) throw new InvalidValueError("without", name, `one of ${shown}`);
-    if (rest.length === 0) throw new InvalidValueError("without", name, "not all channels");
-    if (used.includes(name)) {
-      throw new InvalidValueError("without", name, "a channel that is not asked about");
-    }
+    if (!known.includes(name)) refuse(name, `one of ${known.slice(0, 20).join(", ")}`);
+    if (isNoneLeft) refuse(name, "not all channels");
+    if (used.includes(name)) refuse(name, "a channel that is not asked about");
   }
 }
