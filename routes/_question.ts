@@ -9,6 +9,7 @@ import {
   type PastQuestion,
 } from "../src/streams/engine.ts";
 import { parseDraws, parseRegressors, type RawDraws, type RawRegressors } from "./_answers.ts";
+import { parseSupposed, parseTimes, type RawSamples } from "./_suppose.ts";
 
 /** Levels of an answer unless told otherwise, in per cent. */
 export const LEVELS_DEFAULT: readonly number[] = [80, 95];
@@ -23,6 +24,7 @@ export interface RawQuestion extends RawDraws, RawRegressors {
   readonly integers?: boolean | undefined;
   readonly asOf?: string | number | undefined;
   readonly without?: readonly string[] | undefined;
+  readonly suppose?: RawSamples | undefined;
 }
 
 function numberIn(
@@ -40,23 +42,13 @@ function checkCount(field: string, count: number | undefined, most: number): voi
   throw new InvalidValueError(field, count, `1 to ${Math.floor(most)}`);
 }
 
-function parseTimes(times: readonly (string | number)[]): BigInt64Array {
-  const timesNs = BigInt64Array.from(
-    times.map((time, i) => parseTimestamp(time, "ms", `times[${i}]`)),
-  );
-  for (let i = 1; i < timesNs.length; i++) {
-    if (timesNs[i]! > timesNs[i - 1]!) continue;
-    throw new InvalidValueError(`times[${i}]`, times[i], "a time after the one before");
-  }
-  return timesNs;
-}
-
-/** What was known; null where it is all that is. */
-function parsePast({ asOf, without = [] }: RawQuestion): PastQuestion | null {
-  if (asOf === undefined && without.length === 0) return null;
+/** What is taken to be known; null where it is just what is. */
+function parsePast({ asOf, without = [], suppose }: RawQuestion): PastQuestion | null {
+  if (asOf === undefined && without.length === 0 && suppose === undefined) return null;
   return {
     ...(asOf === undefined ? {} : { asOfNs: parseTimestamp(asOf, "ms", "asOf") }),
     without,
+    ...(suppose === undefined ? {} : { suppose: parseSupposed(suppose) }),
   };
 }
 
@@ -94,7 +86,7 @@ export function parseQuestion(raw: RawQuestion): ForecastQuestion {
     levels,
     quantiles: Float64Array.from(quantiles).sort(),
     ...(raw.horizon === undefined ? {} : { horizon: raw.horizon }),
-    ...(raw.times === undefined ? {} : { timesNs: parseTimes(raw.times) }),
+    ...(raw.times === undefined ? {} : { timesNs: parseTimes(raw.times, "times") }),
     ...(raw.channels === undefined ? {} : { channels: raw.channels }),
     ...(raw.integers === true ? { isWhole: true } : {}),
     ...(draws === null ? {} : { draws }),

@@ -5,6 +5,7 @@ import { FORECAST_TIMES_MAX } from "../src/streams/engine.ts";
 import { answeredForecastSchema, drawMembers, drawQuery, regressorMembers } from "./_answers.ts";
 import { parseJson, readBody } from "./_body.ts";
 import { parseQuestion, type RawQuestion } from "./_question.ts";
+import { supposedSchema } from "./_suppose.ts";
 import {
   describeRequest,
   jsonAnswer,
@@ -22,6 +23,7 @@ export const QUESTION_BYTES_MAX = 1024 * 1024;
 const TOLD = {
   asOf: "Forecast as of this time: samples after it are not known yet",
   without: "Forecast as if these channels had never come",
+  suppose: "Forecast as if these samples had come next",
 } as const;
 
 const getRoute = createRoute({
@@ -60,6 +62,7 @@ const questionSchema = z.strictObject({
   channel: z.array(z.string()).optional(),
   asOf: z.union([z.number(), z.string()]).optional().openapi({ description: TOLD.asOf }),
   without: z.array(z.string()).optional().openapi({ description: TOLD.without }),
+  suppose: supposedSchema.optional().openapi({ description: TOLD.suppose }),
   ...drawMembers,
   ...regressorMembers,
 }).openapi("StreamForecastQuestion");

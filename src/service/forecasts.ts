@@ -7,7 +7,7 @@ import { newestUntil } from "../streams/rewind.ts";
 /** A forecast as it is asked for: levels in per cent name the intervals of the answer. */
 export interface ForecastQuestion extends ForecastRequest {
   readonly levels: readonly number[];
-  /** What was known, where it is not all that is. */
+  /** What is taken to be known, where it is not just what is. */
   readonly past?: PastQuestion;
 }
 
@@ -18,7 +18,7 @@ export interface ForecastParts {
 }
 
 /**
- * The forecast of a stored stream: from its state, from that of the past, or from its newest
+ * The forecast of a stored stream: from its state, from that of another past, or from its newest
  * samples where more is told than the state knows to take.
  *
  * @throws {InvalidValueError} no such channel, no sample, a time that is not after the origin
@@ -70,12 +70,20 @@ export function requireChannels(
   }
 }
 
-/** @throws {InvalidValueError} no such channel is left out, all are, or one that is asked about */
+/**
+ * @throws {InvalidValueError} no such channel is left out, all are, or one that is asked about; what
+ *   is supposed has another channel
+ */
 function checkPast(
-  { without }: PastQuestion,
+  { without, suppose }: PastQuestion,
   known: readonly string[],
   { channels = [], regressors }: ForecastRequest,
 ): void {
+  for (const name of suppose?.channels ?? []) {
+    if (known.includes(name) && !without.includes(name)) continue;
+    const left = known.filter((other) => !without.includes(other)).slice(0, 20);
+    throw new InvalidValueError("suppose.channels", name, `one of ${left.join(", ")}`);
+  }
   const used = [...channels, ...Object.keys(regressors?.covariates ?? {})];
   const isNoneLeft = known.every((name) => without.includes(name));
   const refuse = (name: string, expected: string): never => {

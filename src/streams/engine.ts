@@ -97,12 +97,14 @@ export interface RegressionAnswer {
   readonly effect: Float64Array;
 }
 
-/** From when, and without which channels, a question is asked. */
+/** From when, without which channels, and with which further samples a question is asked. */
 export interface PastQuestion {
   /** Samples after this time are not known yet; absent = all are. */
   readonly asOfNs?: bigint;
   /** Channels that the stream never had. */
   readonly without: readonly string[];
+  /** Samples of known channels that are taken to have come next, time strictly increasing. */
+  readonly suppose?: Segment;
 }
 
 /** A forecast with its provenance; `originNs` is the last sample that it has seen. */
@@ -216,11 +218,12 @@ export interface Engine {
   forecast(id: string, request: ForecastRequest): Promise<ForecastResult>;
 
   /**
-   * What `forecast` would have told at a time of the past, or without some of the channels: from a
-   * state of its own that the log is replayed into.
+   * What `forecast` would have told at a time of the past, without some of the channels, or would
+   * tell had some samples more come: from a state of its own that the log is replayed into.
    *
-   * @throws {InvalidValueError} as `forecast`; no sample was known at that time
-   * @throws {LimitError} REWIND_VALUES_MAX
+   * @throws {InvalidValueError} as `forecast`; no sample was known at that time, or one that is
+   *   supposed is no newer than those that are known
+   * @throws {LimitError} REWIND_VALUES_MAX or SUPPOSED_VALUES_MAX
    * @throws {OverloadError} REWINDS_MAX are being answered, or it took longer than READ_WAIT_MS_MAX
    */
   forecastAsOf(id: string, past: PastQuestion, request: ForecastRequest): Promise<ForecastResult>;

@@ -4,7 +4,7 @@ import {
   OverloadError,
   StateMismatchError,
 } from "../base/errors.ts";
-import { hasValue, type Segment } from "../signal/segment.ts";
+import { concatSegments, hasValue, type Segment, sliceSegment } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import { withoutMissing } from "../stores/channel_range.ts";
 import type { Snapshot, Store, StreamRecord, StreamSettings } from "../stores/store.ts";
@@ -21,13 +21,16 @@ import type { RewindAnswer, RewindArgument } from "./shard.ts";
 import type { ShardPort } from "./shard_port.ts";
 
 /**
- * Questions about the past: the state is a pure function of the samples in order, so the one of any
- * time is made again by replaying the log up to there, bit for bit; and one that never saw some
- * channels by leaving them out. Nothing of the stream's own state is touched.
+ * Questions about another past than the one that is known: the state is a pure function of the
+ * samples in order, so the one of any time is made again by replaying the log up to there, bit for
+ * bit; one that never saw some channels by leaving them out; and one that some samples more have
+ * come to by going on with those. Nothing of the stream's own state is touched.
  */
 
 /** Values that a question about the past replays at most, missing ones included. */
 export const REWIND_VALUES_MAX = 200_000;
+/** Values that a question may suppose, missing ones included. */
+export const SUPPOSED_VALUES_MAX = 10_000;
 /** Questions about the past that are answered at a time. */
 export const REWINDS_MAX = 4;
 /** Values of the log that are read at a time. */
@@ -94,20 +97,43 @@ export function withoutChannels(segment: Segment, without: readonly string[]): S
 }
 
 /**
- * The newest samples that were known at a time, without some channels; null where there is none.
+ * The newest samples that were known at a time, without some channels and with those that are
+ * supposed behind them; null where there is none.
  *
- * @throws {InvalidValueError} there was no sample yet
+ * @throws {InvalidValueError} there was no sample yet, or what is supposed is no newer
+ * @throws {LimitError} SUPPOSED_VALUES_MAX
  */
 export async function newestUntil(
   store: Pick<Store, "readInOrder">,
   record: StreamRecord,
-  { asOfNs, without }: PastQuestion,
+  { asOfNs, without, suppose }: PastQuestion,
   count: number,
 ): Promise<Segment | null> {
   const { id, inOrderCount } = record;
   const end = asOfNs === undefined ? inOrderCount : await samplesUntil(store, record, asOfNs);
   const samples = await store.readInOrder(id, Math.max(0, end - count), Math.min(count, end));
-  return samples === null ? null : withoutChannels(samples, without);
+  const known = samples === null ? null : withoutChannels(samples, without);
+  if (suppose === undefined) return known;
+  checkSupposed(suppose, samples);
+  const all = concatSegments([...known === null ? [] : [known], { ...suppose, streamId: id }]);
+  const { length } = all.timestampsNs;
+  return sliceSegment(all, Math.max(0, length - count), length);
+}
+
+/**
+ * @param known  its last sample is the newest that is known; null where there is none
+ * @throws {InvalidValueError} what is supposed is no newer
+ * @throws {LimitError} SUPPOSED_VALUES_MAX
+ */
+function checkSupposed({ timestampsNs, channels }: Segment, known: Segment | null): void {
+  const values = timestampsNs.length * Math.max(1, channels.length);
+  if (values > SUPPOSED_VALUES_MAX) {
+    throw new LimitError("SUPPOSED_VALUES_MAX", SUPPOSED_VALUES_MAX, values, "suppose");
+  }
+  const lastNs = known?.timestampsNs.at(-1);
+  if (lastNs === undefined || timestampsNs[0]! > lastNs) return;
+  const wanted = `a time after ${formatTimestamp(lastNs)}, the newest sample that is known`;
+  throw new InvalidValueError("suppose.timestamps[0]", formatTimestamp(timestampsNs[0]!), wanted);
 }
 
 /** Settings as they were had some channels never been declared covariates. */
@@ -174,8 +200,12 @@ async function begin(
 
 /** Replays the log into a state of the replay's own, which stays in the shard. */
 async function replayPast(replay: Replay): Promise<void> {
-  const { record, past: { without } } = replay;
+  const { record, past: { without, suppose } } = replay;
   const { snapshot, end, feedback } = await stretchOf(replay);
+  if (suppose !== undefined) {
+    const last = end === 0 ? null : await replay.store.readInOrder(record.id, end - 1, 1);
+    checkSupposed(suppose, last);
+  }
   const settings = settingsWithout(record.settings, without);
   const columns = Math.max(1, record.channels.length);
   let { at, feedbackCount } = await begin(replay, settings, snapshot, feedback.length);
@@ -199,6 +229,18 @@ async function replayPast(replay: Replay): Promise<void> {
       await send(replay, { feedback: said, segment });
       at = until;
     }
+  }
+  if (suppose !== undefined) await goOn(replay, settings, suppose);
+}
+
+/** Goes on with samples that the log does not hold. */
+async function goOn(replay: Replay, settings: StreamSettings, suppose: Segment): Promise<void> {
+  const { length } = suppose.timestampsNs;
+  const step = batchSamplesMax(suppose.channels.length);
+  for (let at = 0; at < length; at += step) {
+    // The message takes the samples along, and the question stays whole.
+    const part = copyRange(suppose, at, Math.min(at + step, length));
+    await send(replay, { segment: withoutMissing(part, settings.channels) });
   }
 }
 
@@ -226,13 +268,14 @@ export class Rewinds {
 
   /**
    * The forecast that a stream would have given at a time of the past, or would give had some of
-   * its channels never come. Without such channels it is what was given then, and its hash that of
-   * the state then, as long as model and settings are those of today.
+   * its channels never come, or some samples more. At a time alone it is what was given then, and
+   * its hash that of the state then, as long as model and settings are those of today.
    *
    * @param port    the shard that replays
    * @param signal  aborted when nobody waits for the answer any more
-   * @throws {InvalidValueError} no sample was known, or what `forecast` of a state throws
-   * @throws {LimitError} REWIND_VALUES_MAX
+   * @throws {InvalidValueError} no sample was known, what is supposed is no newer than those that
+   *   were, or what `forecast` of a state throws
+   * @throws {LimitError} REWIND_VALUES_MAX or SUPPOSED_VALUES_MAX
    * @throws {OverloadError} REWINDS_MAX are being answered, or nobody waits any more
    */
   async forecast(

@@ -110,6 +110,32 @@ Deno.test("GET forecast without a channel does not know it", async () => {
   assert.deepEqual([refused.status, refused.body.field], [422, "without"]);
 });
 
+Deno.test("POST forecast supposes samples that have not come, and stores none", async () => {
+  const { send } = await withStream();
+  const suppose = { timestamps: [120_000], channels: { x: [30] } };
+  const told = await send("POST", PATH, { horizon: 1, suppose });
+  assert.equal(told.status, 200, JSON.stringify(told.body));
+  assert.equal(told.body.origin, "1970-01-01T00:02:00Z");
+  assert.equal(told.body.channels.x[0].median, 30);
+  const now = await send("GET", `${PATH}?horizon=1`);
+  assert.equal(now.body.origin, "1970-01-01T00:01:00Z");
+});
+
+Deno.test("POST forecast names what is wrong in samples that are supposed", async () => {
+  const { send } = await withStream();
+  const refused: [unknown, number, string][] = [
+    [{ timestamps: [60_000], channels: { x: [1] } }, 422, "suppose.timestamps[0]"],
+    [{ timestamps: [120_000], channels: { z: [1] } }, 422, "suppose.channels"],
+    [{ timestamps: [120_000], channels: { x: ["much"] } }, 422, "suppose.channels.x[0]"],
+    [{ timestamps: [], channels: { x: [] } }, 422, "suppose.timestamps"],
+    [{ timestamps: [120_000] }, 422, "suppose"],
+  ];
+  for (const [suppose, status, field] of refused) {
+    const { status: answered, body } = await send("POST", PATH, { suppose });
+    assert.deepEqual([answered, body.field], [status, field], JSON.stringify(body));
+  }
+});
+
 Deno.test("POST forecast with what is told besides reads the samples known by then", async () => {
   const { send, engine } = await withStream();
   const told = { asOf: 59_999, horizon: 1, calendar: {} };

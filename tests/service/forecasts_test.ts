@@ -80,6 +80,31 @@ Deno.test("streamForecast() refuses to leave out what is asked about, or all", a
   }
 });
 
+Deno.test("streamForecast() refuses to suppose channels that are not there", async () => {
+  const suppose = (name: string): Segment => ({
+    streamId: "any",
+    channels: [name],
+    timestampsNs: BigInt64Array.of(40n),
+    values: [Float64Array.of(1)],
+  });
+  const refused = [{ without: [], suppose: suppose("none") }, {
+    without: ["posters"],
+    suppose: suppose("posters"),
+  }];
+  for (const past of refused) {
+    await assert.rejects(
+      ask({ past }),
+      (error) => error instanceof InvalidValueError && error.field === "suppose.channels",
+    );
+  }
+  const past = { without: [], suppose: suppose("visits") };
+  const [[method, , then]] = await ask({ past }) as [Asked];
+  assert.deepEqual([method, then], ["forecastAsOf", past]);
+  const [[other, samples]] = await ask({ past, regressors: REGRESSORS }) as [Asked];
+  assert.equal(other, "forecastOnce");
+  assert.deepEqual([...(samples as Segment).timestampsNs], [10n, 20n, 30n, 40n]);
+});
+
 Deno.test("requireChannels() names those that there are", () => {
   requireChannels(undefined, []);
   requireChannels(["a"], ["a", "b"]);

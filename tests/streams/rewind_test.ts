@@ -12,6 +12,7 @@ import {
   REWIND_VALUES_MAX,
   REWINDS_MAX,
   samplesUntil,
+  SUPPOSED_VALUES_MAX,
   withoutChannels,
 } from "../../src/streams/rewind.ts";
 import { withEngine } from "./_engine.ts";
@@ -249,3 +250,64 @@ Deno.test("a question about no stream, or before its first sample, says so", () 
       (error) => error instanceof InvalidValueError && error.field === "asOf",
     );
   }));
+
+Deno.test("what is supposed is answered as if it had come, hash and all", () =>
+  withEngine(async ({ engine, ingest }) => {
+    const whole = hours(300);
+    await ingest(sliceSegment(whole, 0, 200));
+    const before = await engine.forecast("plant", REQUEST);
+    const suppose = sliceSegment(whole, 200, 260);
+    const supposed = await engine.forecastAsOf("plant", { ...ALL, suppose }, REQUEST);
+    // Neither the question nor the stream is changed by it.
+    assert.equal(suppose.timestampsNs.length, 60);
+    assert.deepEqual(await engine.forecast("plant", REQUEST), before);
+    await ingest(suppose);
+    assert.deepEqual(supposed, await engine.forecast("plant", REQUEST));
+    // The same from the past, and from the newest state where that is stored.
+    await engine.drain();
+    const asOfNs = whole.timestampsNs[199]!;
+    const then = await engine.forecastAsOf("plant", { asOfNs, ...ALL, suppose }, REQUEST);
+    assert.deepEqual(then, supposed);
+    const rest = sliceSegment(whole, 260, 300);
+    const after = await engine.forecastAsOf("plant", { ...ALL, suppose: rest }, REQUEST);
+    await ingest(rest);
+    assert.deepEqual(after, await engine.forecast("plant", REQUEST));
+  }, { parts: hubParts }));
+
+Deno.test("what is supposed comes after what is known, and is no more than a limit", () =>
+  withEngine(async ({ engine, ingest }) => {
+    const whole = walk("s", SUPPOSED_VALUES_MAX + 21, ["a"]);
+    await ingest(sliceSegment(whole, 0, 20));
+    const ask = (from: number, end: number, asOf?: number) => {
+      const past = asOf === undefined ? ALL : { asOfNs: second(asOf), ...ALL };
+      const suppose = sliceSegment(whole, from, end);
+      return engine.forecastAsOf("s", { ...past, suppose }, REQUEST);
+    };
+    await assert.rejects(
+      ask(19, 22),
+      (error) =>
+        error instanceof InvalidValueError && error.field === "suppose.timestamps[0]" &&
+        error.message.includes("1970-01-01T00:00:19Z"),
+    );
+    assert.equal((await ask(11, 22, 10)).appliedOffset, 22);
+    assert.equal((await ask(20, SUPPOSED_VALUES_MAX + 20)).appliedOffset, SUPPOSED_VALUES_MAX + 20);
+    await assert.rejects(
+      ask(20, SUPPOSED_VALUES_MAX + 21),
+      (error) =>
+        error instanceof LimitError && error.limitName === "SUPPOSED_VALUES_MAX" &&
+        error.actual === SUPPOSED_VALUES_MAX + 1,
+    );
+  }));
+
+Deno.test("newestUntil() puts what is supposed behind what is known", async () => {
+  const store = openMemoryStore({ clock: new ManualClock() });
+  const record = await tenSeconds(store);
+  const suppose = sliceSegment(walk("any", 14, ["b"]), 12, 14);
+  const ask = (count: number, without: string[] = []) =>
+    newestUntil(store, record, { asOfNs: second(6), without, suppose }, count);
+  const all = (await ask(4))!;
+  assert.deepEqual(all.channels, ["a", "b"]);
+  assert.deepEqual(all.timestampsNs, BigInt64Array.from([4, 6, 12, 13], second));
+  assert.deepEqual((await ask(1))!.timestampsNs, BigInt64Array.of(second(13)));
+  assert.deepEqual((await ask(4, ["a"]))!.channels, ["b"]);
+});
