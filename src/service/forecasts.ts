@@ -71,8 +71,8 @@ export function requireChannels(
 }
 
 /**
- * @throws {InvalidValueError} no such channel is left out, all are, or one that is asked about; what
- *   is supposed has another channel
+ * @throws {InvalidValueError} no such channel is left out, all are, or one that is asked about;
+ *   what is supposed has another channel
  */
 function checkPast(
   { without, suppose }: PastQuestion,
