@@ -17,6 +17,7 @@ import { influxMembers, influxRoutes } from "./influx.ts";
 import { prometheusRoutes } from "./prometheus.ts";
 import { innovationRoutes } from "./innovations.ts";
 import { observationRoutes } from "./observations.ts";
+import { proofRoutes } from "./proofs.ts";
 import { reconcileRoutes } from "./reconcile.ts";
 import { statelessRoutes } from "./stateless.ts";
 import { streamRoutes } from "./streams.ts";
@@ -98,6 +99,7 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
       backtestRoutes(service),
       influxRoutes(service),
       prometheusRoutes(service),
+      proofRoutes(service),
       modelRoutes(service),
       jobRoutes(service),
       deviceRoutes(service),

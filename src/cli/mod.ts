@@ -44,6 +44,10 @@ const VERBS: Readonly<Record<string, { summary: string; load: () => Promise<Comm
     summary: "List the alerts and alert rules of a running service",
     load: async () => (await import("./alerts.ts")).alertsCommand,
   },
+  prove: {
+    summary: "Replay the logs of a data folder and compare the states that they make",
+    load: async () => (await import("./prove.ts")).proveCommand,
+  },
   weights: {
     summary: "Check and list the networks that serve, or add one",
     load: async () => (await import("./weights.ts")).weightsCommand,

@@ -23,6 +23,7 @@ import { mergeByStream, oneRowATime } from "./merge.ts";
 import { type ForecastQuestion, requireChannels, streamForecast } from "./forecasts.ts";
 import { countsText, coverageText } from "./counts_text.ts";
 import { channelsOf, type Observations, readObservations } from "./observations.ts";
+import { type ProofQuestion, type ProofShape, stateProof } from "./proofs.ts";
 import { readRange, type StreamRange } from "./range.ts";
 import {
   type AnomalyShape,
@@ -260,6 +261,12 @@ export class Service {
       ...forecastShape(forecast, question.levels, record.logOffset),
       ...answersShape(forecast, question.levels),
     };
+  }
+
+  /** Whether a state is what the log makes it; throws as `stateProof` does. */
+  async prove(id: string, question: ProofQuestion): Promise<ProofShape> {
+    const record = await this.#record(id);
+    return await stateProof({ store: this.#store, engine: this.#engine }, record, question);
   }
 
   /** Forecasts of streams and of their sums that add up; throws as `forecast` does. */

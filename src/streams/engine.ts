@@ -97,6 +97,20 @@ export interface RegressionAnswer {
   readonly effect: Float64Array;
 }
 
+/** A state that something was told from. */
+export interface Claim {
+  /** In-order samples that it had absorbed, 1 or more. */
+  readonly appliedOffset: number;
+  readonly stateHash: string;
+}
+
+/** What the log says of a claim. */
+export interface ProvenState extends Claim {
+  /** The claimed hash where the log makes it, else that of the state that the log makes. */
+  readonly replayedHash: string;
+  readonly isProven: boolean;
+}
+
 /** From when, without which channels, and with which further samples a question is asked. */
 export interface PastQuestion {
   /** Samples after this time are not known yet; absent = all are. */
@@ -227,6 +241,16 @@ export interface Engine {
    * @throws {OverloadError} REWINDS_MAX are being answered, or it took longer than READ_WAIT_MS_MAX
    */
   forecastAsOf(id: string, past: PastQuestion, request: ForecastRequest): Promise<ForecastResult>;
+
+  /**
+   * Whether a state is what the log makes it, by replaying the log from the first sample on.
+   *
+   * @param claim  no offset beyond the log's
+   * @throws {NotFoundError} no such stream
+   * @throws {LimitError} REWIND_VALUES_MAX
+   * @throws {OverloadError} as `forecastAsOf`
+   */
+  prove(id: string, claim: Claim): Promise<ProvenState>;
 
   /**
    * What samples of the past were made of, gaps filled.

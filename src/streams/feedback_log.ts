@@ -22,7 +22,7 @@ const keyOf = (index: number) => String(index).padStart(6, "0");
 
 /** All feedback of a stream, in the order in which it was given. */
 export async function readFeedback(
-  store: Store,
+  store: Pick<Store, "readLedger">,
   { id, createdNs }: StreamName,
 ): Promise<PlacedFeedback[]> {
   const entries = await store.readLedger(ledgerOf(id), { limit: PAGE_MAX });

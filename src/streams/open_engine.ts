@@ -14,6 +14,7 @@ import { Advancer } from "./advance.ts";
 import { detectInParts } from "./detect_once.ts";
 import {
   type Applied,
+  type Claim,
   type ComponentsResult,
   DETECT_ONCE_VALUES_MAX,
   type DetectResult,
@@ -24,6 +25,7 @@ import {
   type ForecastRequest,
   type ForecastResult,
   type PastQuestion,
+  type ProvenState,
   READ_WAIT_MS_MAX,
   StreamFailedError,
   type StreamState,
@@ -31,12 +33,13 @@ import {
 } from "./engine.ts";
 import { statesToLeave } from "./eviction.ts";
 import type { Feedback } from "./feedback.ts";
+import { inTime } from "./in_time.ts";
 import { Rewinds } from "./rewind.ts";
 import { KeptPaces } from "./pace.ts";
 import type { PartsOf } from "./shard.ts";
 import { openPorts, type ShardPort } from "./shard_port.ts";
 import { isCommitDue, STATE_CACHE_BYTES_MAX, STATE_CACHE_COUNT_MAX } from "./snapshots.ts";
-import { poolCoverage } from "./summary.ts";
+import { tallyStates } from "./summary.ts";
 import { Track } from "./track.ts";
 
 /** Milliseconds between two looks at which states are due to be committed. */
@@ -101,6 +104,7 @@ export class StreamEngine implements Engine {
   /** Samples between log and state at the start, of the streams that are yet to be caught up. */
   readonly #behind = new Map<string, number>();
   readonly #rewinds: Rewinds;
+  readonly #waitMs: number;
   #detectionCount = 0;
   #isClosing = false;
 
@@ -109,6 +113,7 @@ export class StreamEngine implements Engine {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#rewinds = new Rewinds(options.store, options.rewindsMax);
+    this.#waitMs = options.readWaitMsMax ?? READ_WAIT_MS_MAX;
     this.#models = new Map(options.models);
     this.#ports = openPorts(options, (index) => this.#forgetShard(index));
     this.#advancer = new Advancer(options.store, options.clock, {
@@ -240,7 +245,7 @@ export class StreamEngine implements Engine {
     });
     if (isAsked) track.pace.noteQuestion(this.#clock.monotonicMs());
     try {
-      return await this.#inTime(work, `The state of "${id}" is behind its log`);
+      return await inTime(work, this.#waitMs, `The state of "${id}" is behind its log`);
     } catch (error) {
       await this.#requireUnchanged(record);
       throw error;
@@ -258,19 +263,6 @@ export class StreamEngine implements Engine {
     if (now === null) throw new NotFoundError("stream", id);
     if (now.createdNs === createdNs) return;
     throw new OverloadError(`Stream "${id}" was deleted and made anew meanwhile`, 1);
-  }
-
-  async #inTime<T>(work: Promise<T>, reason: string): Promise<T> {
-    const waitMs = this.#options.readWaitMsMax ?? READ_WAIT_MS_MAX;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new OverloadError(reason, 5)), waitMs);
-    });
-    try {
-      return await Promise.race([work, late]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   async describe(id: string): Promise<StreamState> {
@@ -307,17 +299,31 @@ export class StreamEngine implements Engine {
     return this.#consistent(id, (track) => track.port.call("forecast", { streamId: id, request }));
   }
 
-  async forecastAsOf(
+  forecastAsOf(id: string, past: PastQuestion, request: ForecastRequest): Promise<ForecastResult> {
+    return this.#replayed(
+      id,
+      (port, record, signal) => this.#rewinds.forecast(port, record, past, request, signal),
+    );
+  }
+
+  prove(id: string, claim: Claim): Promise<ProvenState> {
+    return this.#replayed(
+      id,
+      (port, record, signal) => this.#rewinds.prove(port, record, claim, signal),
+    );
+  }
+
+  /** What a replay of the past tells, within a time. */
+  async #replayed<T>(
     id: string,
-    past: PastQuestion,
-    request: ForecastRequest,
-  ): Promise<ForecastResult> {
+    ask: (port: ShardPort, record: StreamRecord, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const record = await this.#store.getStream(id);
     if (record === null) throw new NotFoundError("stream", id);
     const stop = new AbortController();
-    const work = this.#rewinds.forecast(this.#calmPort(), record, past, request, stop.signal);
     try {
-      return await this.#inTime(work, `The past of "${id}" is not replayed yet`);
+      const work = ask(this.#calmPort(), record, stop.signal);
+      return await inTime(work, this.#waitMs, `The past of "${id}" is not replayed yet`);
     } catch (error) {
       await this.#requireUnchanged(record);
       throw error;
@@ -461,24 +467,13 @@ export class StreamEngine implements Engine {
   }
 
   stats(): EngineStats {
-    let stateBytes = 0;
-    let states = 0;
-    let failedStreams = 0;
-    for (const track of this.#tracks.values()) {
-      stateBytes += track.stateBytes;
-      if (track.isLoaded) states++;
-      if (track.failed !== null) failedStreams++;
-    }
     return {
+      ...tallyStates([...this.#tracks.values()]),
       workers: this.#ports.length,
-      states,
-      stateBytes,
       queuedSamples: this.#queuedSamples,
       catchUpSamples: this.#catchUpSamples(),
       absorbedSamples: this.#advancer.absorbedSamples,
       loadedStates: this.#advancer.loadedStates,
-      failedStreams,
-      coverage: poolCoverage([...this.#tracks.values()].filter(({ isLoaded }) => isLoaded)),
     };
   }
 

@@ -4,20 +4,22 @@ import {
   OverloadError,
   StateMismatchError,
 } from "../base/errors.ts";
-import { concatSegments, hasValue, type Segment, sliceSegment } from "../signal/segment.ts";
+import { concatSegments, type Segment, sliceSegment } from "../signal/segment.ts";
 import { formatTimestamp } from "../signal/timestamp.ts";
 import { withoutMissing } from "../stores/channel_range.ts";
 import type { Snapshot, Store, StreamRecord, StreamSettings } from "../stores/store.ts";
 import { batchSamplesMax } from "./advance.ts";
-import {
-  type ForecastRequest,
-  type ForecastResult,
-  type PastQuestion,
-  StreamFailedError,
+import type {
+  Claim,
+  ForecastRequest,
+  ForecastResult,
+  PastQuestion,
+  ProvenState,
 } from "./engine.ts";
 import { type PlacedFeedback, readFeedback } from "./feedback_log.ts";
+import { type Replay, replayLog, sendPart, withoutChannels } from "./log_replay.ts";
 import { copyRange } from "./pieces.ts";
-import type { RewindAnswer, RewindArgument } from "./shard.ts";
+import { proveClaims } from "./proof.ts";
 import type { ShardPort } from "./shard_port.ts";
 
 /**
@@ -33,17 +35,11 @@ export const REWIND_VALUES_MAX = 200_000;
 export const SUPPOSED_VALUES_MAX = 10_000;
 /** Questions about the past that are answered at a time. */
 export const REWINDS_MAX = 4;
-/** Values of the log that are read at a time. */
-const PAGE_VALUES = 65_536;
 
-/** A replay: of what, where, and under which number. */
-interface Replay {
+/** A question of another past, and the replay that answers it. */
+interface PastReplay extends Replay {
   readonly store: Store;
-  readonly port: ShardPort;
-  readonly key: number;
-  readonly record: StreamRecord;
   readonly past: PastQuestion;
-  readonly signal: AbortSignal;
 }
 
 /**
@@ -72,28 +68,6 @@ export async function samplesUntil(
     ? "a time of a stream with a sample in it"
     : `a time from the first sample on, ${formatTimestamp(first.timestampsNs[0]!)}`;
   throw new InvalidValueError("asOf", formatTimestamp(asOfNs), wanted);
-}
-
-/**
- * A segment as it were had some channels never come; null where nothing else was given in it.
- * A sample in which nothing else was given is none.
- */
-export function withoutChannels(segment: Segment, without: readonly string[]): Segment | null {
-  if (!segment.channels.some((name) => without.includes(name))) return segment;
-  const kept = segment.channels.flatMap((name, c) => without.includes(name) ? [] : [c]);
-  const rows: number[] = [];
-  segment.timestampsNs.forEach((_, row) => {
-    if (kept.some((c) => !Number.isNaN(segment.values[c]![row]!))) rows.push(row);
-  });
-  if (rows.length === 0) return null;
-  const columns = kept.map((c) => Float64Array.from(rows, (row) => segment.values[c]![row]!));
-  const said = kept.map((_, k) => k).filter((k) => hasValue(columns[k]!));
-  return {
-    ...segment,
-    timestampsNs: BigInt64Array.from(rows, (row) => segment.timestampsNs[row]!),
-    channels: said.map((k) => segment.channels[kept[k]!]!),
-    values: said.map((k) => columns[k]!),
-  };
 }
 
 /**
@@ -151,7 +125,7 @@ interface Stretch {
 }
 
 /** The newest state that is stored is taken where it is no newer than the question. */
-async function stretchOf({ store, port, record, past }: Replay): Promise<Stretch> {
+async function stretchOf({ store, port, record, past }: PastReplay): Promise<Stretch> {
   const { id: streamId, settings } = record;
   const end = past.asOfNs === undefined
     ? record.inOrderCount
@@ -161,29 +135,23 @@ async function stretchOf({ store, port, record, past }: Replay): Promise<Stretch
   const modelHash = await port.call<string>("modelHash", { streamId, settings });
   const newest = await store.latestSnapshot(streamId, modelHash);
   const snapshot = newest !== null && newest.appliedOffset <= end ? newest : null;
+  // What was said after the newest sample comes before the next, which may be a supposed one.
+  const isGoingOn = past.asOfNs === undefined && past.suppose !== undefined;
+  const last = isGoingOn ? end : end - 1;
   const feedback = await readFeedback(store, record);
-  return { snapshot, end, feedback: feedback.filter(({ offset }) => offset < end) };
-}
-
-async function send(
-  { port, key, record }: Replay,
-  part: Omit<RewindArgument, "key">,
-): Promise<RewindAnswer> {
-  const answer = await port.call<RewindAnswer>("rewind", { key, ...part });
-  if (answer.failed !== null) throw new StreamFailedError(record.id, answer.failed);
-  return answer;
+  return { snapshot, end, feedback: feedback.filter(({ offset }) => offset <= last) };
 }
 
 /** Opens the replay's state at a snapshot that knows nothing newer; returns how far it is. */
 async function begin(
-  replay: Replay,
+  replay: PastReplay,
   settings: StreamSettings,
   snapshot: Snapshot | null,
   feedbackMax: number,
 ): Promise<{ at: number; feedbackCount: number }> {
   const streamId = replay.record.id;
   const open = (from: Snapshot | null) =>
-    send(replay, { start: { streamId, settings, snapshot: from } });
+    sendPart(replay, { start: { streamId, settings, snapshot: from } });
   if (snapshot !== null) {
     try {
       const { feedbackCount } = await open(snapshot);
@@ -199,7 +167,7 @@ async function begin(
 }
 
 /** Replays the log into a state of the replay's own, which stays in the shard. */
-async function replayPast(replay: Replay): Promise<void> {
+async function replayPast(replay: PastReplay): Promise<void> {
   const { record, past: { without, suppose } } = replay;
   const { snapshot, end, feedback } = await stretchOf(replay);
   if (suppose !== undefined) {
@@ -207,30 +175,20 @@ async function replayPast(replay: Replay): Promise<void> {
     checkSupposed(suppose, last);
   }
   const settings = settingsWithout(record.settings, without);
-  const columns = Math.max(1, record.channels.length);
-  let { at, feedbackCount } = await begin(replay, settings, snapshot, feedback.length);
-  const values = (end - at) * columns;
-  if (values > REWIND_VALUES_MAX) {
-    throw new LimitError("REWIND_VALUES_MAX", REWIND_VALUES_MAX, values, "asOf");
-  }
-  while (at < end) {
-    const page = await readPage(replay, at, end);
-    const pageStart = at;
-    const pageEnd = at + page.timestampsNs.length;
-    while (at < pageEnd) {
-      if (replay.signal.aborted) throw new OverloadError(`Nobody waits for "${record.id}"`, 5);
-      // What people said at this very place comes before the next sample.
-      const said = feedback.slice(feedbackCount).filter(({ offset }) => offset <= at);
-      feedbackCount += said.length;
-      const untilFeedback = feedback[feedbackCount]?.offset ?? Infinity;
-      const until = Math.min(at + batchSamplesMax(columns), pageEnd, untilFeedback);
-      const part = withoutChannels(copyRange(page, at - pageStart, until - pageStart), without);
-      const segment = part === null ? null : withoutMissing(part, settings.channels);
-      await send(replay, { feedback: said, segment });
-      at = until;
-    }
-  }
-  if (suppose !== undefined) await goOn(replay, settings, suppose);
+  const { at, feedbackCount } = await begin(replay, settings, snapshot, feedback.length);
+  checkLength(record, end - at, "asOf");
+  const left = feedback.slice(feedbackCount);
+  await replayLog(replay, { at, end, settings, without, feedback: left });
+  if (suppose === undefined) return;
+  await sendPart(replay, { feedback: left.filter(({ offset }) => offset === end) });
+  await goOn(replay, settings, suppose);
+}
+
+/** @throws {LimitError} REWIND_VALUES_MAX */
+function checkLength({ channels }: StreamRecord, samples: number, field: string): void {
+  const values = samples * Math.max(1, channels.length);
+  if (values <= REWIND_VALUES_MAX) return;
+  throw new LimitError("REWIND_VALUES_MAX", REWIND_VALUES_MAX, values, field);
 }
 
 /** Goes on with samples that the log does not hold. */
@@ -240,16 +198,8 @@ async function goOn(replay: Replay, settings: StreamSettings, suppose: Segment):
   for (let at = 0; at < length; at += step) {
     // The message takes the samples along, and the question stays whole.
     const part = copyRange(suppose, at, Math.min(at + step, length));
-    await send(replay, { segment: withoutMissing(part, settings.channels) });
+    await sendPart(replay, { segment: withoutMissing(part, settings.channels) });
   }
-}
-
-async function readPage({ store, record }: Replay, from: number, end: number): Promise<Segment> {
-  const columns = Math.max(1, record.channels.length);
-  const most = Math.max(1, Math.floor(PAGE_VALUES / columns));
-  const page = await store.readInOrder(record.id, from, Math.min(end - from, most));
-  if (page === null) throw new Error(`The log of "${record.id}" ends at ${from}`);
-  return page;
 }
 
 /** Answers questions about the past, few at a time. */
@@ -285,16 +235,43 @@ export class Rewinds {
     request: ForecastRequest,
     signal: AbortSignal,
   ): Promise<ForecastResult> {
+    const store = this.#store;
+    return await this.#during(port, async (key) => {
+      const replay = { store, port, key, record, past, signal };
+      await replayPast(replay);
+      return (await sendPart(replay, { request })).forecast!;
+    });
+  }
+
+  /**
+   * Whether a state was what the log makes it: replayed from the first sample on.
+   *
+   * @throws {LimitError} REWIND_VALUES_MAX
+   * @throws {OverloadError} REWINDS_MAX are being answered, or nobody waits any more
+   */
+  async prove(
+    port: ShardPort,
+    record: StreamRecord,
+    claim: Claim,
+    signal: AbortSignal,
+  ): Promise<ProvenState> {
+    checkLength(record, claim.appliedOffset, "appliedOffset");
+    const store = this.#store;
+    return await this.#during(port, async (key) => {
+      const [state] = await proveClaims(store, { store, port, key, record, signal }, [claim]);
+      return state!;
+    });
+  }
+
+  /** One of few questions at a time; `work` is given the number of its replay. */
+  async #during<T>(port: ShardPort, work: (key: number) => Promise<T>): Promise<T> {
     if (this.#open >= this.#most) {
       throw new OverloadError(`${this.#open} questions about the past are being answered`, 5);
     }
     this.#open++;
     const key = this.#count++;
     try {
-      const replay = { store: this.#store, port, key, record, past, signal };
-      await replayPast(replay);
-      const { forecast } = await send(replay, { request });
-      return forecast!;
+      return await work(key);
     } finally {
       this.#open--;
       // Where the shard is gone the replay is, too.

@@ -90,11 +90,15 @@ export interface RewindArgument {
   readonly feedback?: readonly Feedback[];
   readonly segment?: Segment | null;
   readonly request?: ForecastRequest;
+  /** Whether the hash of the state is asked for. */
+  readonly isHashed?: boolean;
 }
 
 /** What a replay tells after each part. */
 export interface RewindAnswer {
   readonly feedbackCount: number;
+  /** Null where it was not asked for. */
+  readonly stateHash: string | null;
   /** Null where nothing was asked. */
   readonly forecast: ForecastResult | null;
   /** Why the model cannot go on. */
@@ -299,7 +303,8 @@ export class Shard {
   }
 
   /** One part of a replay of the past, whose state is apart from that of the stream. */
-  rewind({ key, start, feedback = [], segment = null, request }: RewindArgument): RewindAnswer {
+  rewind(given: RewindArgument): RewindAnswer {
+    const { key, start, feedback = [], segment = null, request, isHashed = false } = given;
     if (start !== undefined) {
       const begun = this.#processor(start.streamId, start.settings);
       if (start.snapshot !== null) begun.restore(start.snapshot);
@@ -313,10 +318,11 @@ export class Shard {
       if (segment !== null) processor.absorb(segment);
     } catch (error) {
       const failed = error instanceof Error ? error.message : String(error);
-      return { feedbackCount, forecast: null, failed };
+      return { feedbackCount, stateHash: null, forecast: null, failed };
     }
     const forecast = request === undefined ? null : processor.forecast(request);
-    return { feedbackCount, forecast, failed: null };
+    const stateHash = isHashed ? processor.snapshot().stateHash : null;
+    return { feedbackCount, stateHash, forecast, failed: null };
   }
 
   endRewind({ key }: { readonly key: number }): void {

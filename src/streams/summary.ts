@@ -1,5 +1,5 @@
 import type { ModelSummary } from "../models/model.ts";
-import type { Coverage, StreamSummary } from "./engine.ts";
+import type { Coverage, EngineStats, StreamSummary } from "./engine.ts";
 
 /** What a whole stream says of itself, from what its channels say. */
 export function summarize(
@@ -47,4 +47,25 @@ export function poolCoverage(parts: Iterable<{ readonly coverage: Coverage }>): 
     count,
     relativeWidth: wide > 0 ? Math.exp(logWidth / wide) : NaN,
   }));
+}
+
+/** What is told of one stream's state in `/metrics`. */
+interface TalliedState {
+  readonly stateBytes: number;
+  readonly isLoaded: boolean;
+  readonly failed: string | null;
+  readonly coverage: Coverage;
+}
+
+/** What the states in memory amount to. */
+export function tallyStates(
+  tracks: readonly TalliedState[],
+): Pick<EngineStats, "states" | "stateBytes" | "failedStreams" | "coverage"> {
+  const loaded = tracks.filter(({ isLoaded }) => isLoaded);
+  return {
+    states: loaded.length,
+    stateBytes: tracks.reduce((sum, { stateBytes }) => sum + stateBytes, 0),
+    failedStreams: tracks.filter(({ failed }) => failed !== null).length,
+    coverage: poolCoverage(loaded),
+  };
 }

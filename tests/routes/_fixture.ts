@@ -17,6 +17,7 @@ import {
 import { Backtests } from "../../src/service/backtests.ts";
 import type {
   Applied,
+  Claim,
   ComponentsResult,
   DetectResult,
   Engine,
@@ -24,6 +25,7 @@ import type {
   ForecastRequest,
   ForecastResult,
   PastQuestion,
+  ProvenState,
   RegressionAnswer,
   RegressorRequest,
   StreamState,
@@ -160,6 +162,13 @@ export class LastValueEngine implements Engine {
     const newest = await newestUntil(this.#store, record, past, 1);
     if (newest === null) throw new InvalidValueError("id", id, "a sample");
     return forecastOf(newest, request);
+  }
+
+  /** The hash of a state is that of its count of samples. */
+  prove(_: string, claim: Claim): Promise<ProvenState> {
+    const replayedHash = sha256Hex(String(claim.appliedOffset));
+    const isProven = claim.stateHash === replayedHash;
+    return Promise.resolve({ ...claim, replayedHash, isProven });
   }
 
   /** The value is the signal, and 5 where there is none. */

@@ -7,13 +7,13 @@ import { type Segment, sliceSegment } from "../../src/signal/segment.ts";
 import { openMemoryStore, type Store } from "../../src/stores/mod.ts";
 import { type ForecastResult, StreamFailedError } from "../../src/streams/engine.ts";
 import { hubParts } from "../../src/streams/parts.ts";
+import { withoutChannels } from "../../src/streams/log_replay.ts";
 import {
   newestUntil,
   REWIND_VALUES_MAX,
   REWINDS_MAX,
   samplesUntil,
   SUPPOSED_VALUES_MAX,
-  withoutChannels,
 } from "../../src/streams/rewind.ts";
 import { withEngine } from "./_engine.ts";
 import { POISON, walk } from "./_parts.ts";
@@ -45,21 +45,6 @@ function parts(segment: Segment, step: number): Segment[] {
     (_, k) => sliceSegment(segment, k * step, Math.min(length, (k + 1) * step)),
   );
 }
-
-Deno.test("withoutChannels() leaves channels out, and samples in which nothing else was given", () => {
-  const segment: Segment = {
-    streamId: "s",
-    channels: ["a", "b", "c"],
-    timestampsNs: BigInt64Array.of(1n, 2n, 3n),
-    values: [Float64Array.of(1, NaN, 3), Float64Array.of(4, 5, 6), new Float64Array(3).fill(NaN)],
-  };
-  assert.equal(withoutChannels(segment, ["d"]), segment);
-  const left = withoutChannels(segment, ["b"])!;
-  assert.deepEqual(left.channels, ["a"]);
-  assert.deepEqual(left.timestampsNs, BigInt64Array.of(1n, 3n));
-  assert.deepEqual(left.values, [Float64Array.of(1, 3)]);
-  assert.equal(withoutChannels(segment, ["a", "b"]), null);
-});
 
 /** A stream of ten seconds, of which one came too late. */
 async function tenSeconds(store: Store) {
@@ -311,3 +296,52 @@ Deno.test("newestUntil() puts what is supposed behind what is known", async () =
   assert.deepEqual((await ask(1))!.timestampsNs, BigInt64Array.of(second(13)));
   assert.deepEqual((await ask(4, ["a"]))!.channels, ["b"]);
 });
+
+Deno.test("what is supposed comes after what was said of the newest alarm", () =>
+  withEngine(async ({ engine, ingest }) => {
+    const whole = walk("s", 20, ["a"]);
+    whole.values[0]![5] = 500;
+    await ingest(sliceSegment(whole, 0, 10));
+    await engine.giveFeedback("s", { number: 0, isFine: true });
+    const suppose = sliceSegment(whole, 10, 20);
+    const supposed = await engine.forecastAsOf("s", { ...ALL, suppose }, REQUEST);
+    await engine.drain();
+    assert.deepEqual(await engine.forecastAsOf("s", { ...ALL, suppose }, REQUEST), supposed);
+    await ingest(suppose);
+    assert.deepEqual(supposed, await engine.forecast("s", REQUEST));
+  }));
+
+Deno.test("a state is proven by its log, and another one is not", () =>
+  withEngine(async ({ engine, ingest }) => {
+    const whole = hours(120);
+    const said: ForecastResult[] = [];
+    for (const part of parts(whole, 40)) {
+      await ingest(part);
+      said.push(await engine.forecast("plant", REQUEST));
+    }
+    for (const { appliedOffset, stateHash } of said) {
+      const proof = await engine.prove("plant", { appliedOffset, stateHash });
+      assert.deepEqual(proof, {
+        ...{ appliedOffset, stateHash, replayedHash: stateHash, isProven: true },
+      });
+    }
+    const [first, second] = said as [ForecastResult, ForecastResult];
+    const claim = { appliedOffset: first.appliedOffset, stateHash: second.stateHash };
+    assert.deepEqual(await engine.prove("plant", claim), {
+      ...{ ...claim, replayedHash: first.stateHash, isProven: false },
+    });
+    await assert.rejects(engine.prove("none", claim), /none/);
+  }, { parts: hubParts }));
+
+Deno.test("too long a log is refused before it is replayed for a proof", () =>
+  withEngine(async ({ engine, store }) => {
+    await store.append([walk("s", REWIND_VALUES_MAX + 1, ["a"])]);
+    await assert.rejects(
+      engine.prove("s", { appliedOffset: REWIND_VALUES_MAX + 1, stateHash: "" }),
+      (error) =>
+        error instanceof LimitError && error.limitName === "REWIND_VALUES_MAX" &&
+        error.field === "appliedOffset",
+    );
+    const proof = await engine.prove("s", { appliedOffset: 5, stateHash: "" });
+    assert.equal(proof.isProven, false);
+  }));

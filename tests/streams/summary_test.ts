@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { poolCoverage, summarize } from "../../src/streams/summary.ts";
+import { poolCoverage, summarize, tallyStates } from "../../src/streams/summary.ts";
 
 Deno.test("poolCoverage() weighs streams by what they have counted, level by level", () => {
   const one = (level: number, value: number, count: number, relativeWidth = NaN) => ({
@@ -41,4 +41,14 @@ Deno.test("summarize() pools the channels of a stream", () => {
   const none = summarize({ c: channel(null, [], NaN, 0) });
   const nothing = { level: 0.8, value: NaN, count: 0, relativeWidth: NaN };
   assert.deepEqual(none.coverage, [nothing], "not a share of 0");
+});
+
+Deno.test("tallyStates() counts what is in memory, and what failed", () => {
+  const coverage = [{ level: 0.8, value: 0.5, count: 10, relativeWidth: NaN }];
+  const tallied = tallyStates([
+    { stateBytes: 100, isLoaded: true, failed: null, coverage },
+    { stateBytes: 20, isLoaded: false, failed: "why", coverage: [] },
+    { stateBytes: 3, isLoaded: true, failed: null, coverage: [] },
+  ]);
+  assert.deepEqual(tallied, { states: 2, stateBytes: 123, failedStreams: 1, coverage });
 });
