@@ -5,8 +5,8 @@ import { type Replay, replayLog, sendPart } from "./log_replay.ts";
 
 /**
  * Proof of states: a state is a pure function of the settings, of the samples in order and of the
- * feedback at its place among them. So whether a state, a forecast or an alarm came from this log is
- * found out by replaying it from the first sample on and comparing hashes.
+ * feedback at its place among them. So whether a state, a forecast or an alarm came from this log
+ * is found out by replaying it from the first sample on and comparing hashes.
  */
 
 /**
