@@ -5,6 +5,7 @@
  */
 import { arLags, arObserve, arStart, type ArState } from "./ar_differences.ts";
 import { PHASE_SEASONS_MIN } from "./calibrate.ts";
+import { rests } from "./climate.ts";
 import type { EnsembleState } from "./ensemble_run.ts";
 import { keptFilter, type TrackUnits } from "./filter_track.ts";
 import { LONG_SERIES } from "./bank.ts";
@@ -82,8 +83,10 @@ export function carryOver(
 ): EnsembleState {
   const { us } = setting;
   const filters = filtersAfter(setting, thetas, us.length);
+  const { climate, ...kept } = before;
   return {
-    ...before,
+    ...kept,
+    ...(climate !== undefined && rests(setting.input.values) ? { climate } : {}),
     length: us.length,
     lossHalf: lossHalfOf(setting),
     ar: before.ar === null ? null : carriedAr(setting, before, before.ar),

@@ -22,6 +22,7 @@ import {
   PENDING_MAX,
   type PendingForecast,
 } from "./ensemble_run.ts";
+import { newestQuantiles } from "./climate.ts";
 import { combineInto, type Outlook, weighMembers } from "./combine.ts";
 import { shapeQuantile } from "./error_shape.ts";
 import { trackBaseInto, trackReadoutAdd } from "./track_steps.ts";
@@ -257,6 +258,7 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
   const recency = recencyFactor(calibration, slot);
   const { sortedErrors } = run;
   const shape = standardQuantiles(calibration, WATCHED_QUANTILES, sortedErrors, WATCHED_SHAPES);
+  const newest = newestOf(run, WATCHED_QUANTILES);
   for (let bucket = 0; bucket < run.buckets.length; bucket++) {
     const [from, to] = run.buckets[bucket]!;
     for (let k = 0; k < WATCHED_QUANTILES.length; k++) {
@@ -264,11 +266,13 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
       const live = recency * widthFactor(adaptive, bucket, quantile);
       const factor = shape[k]! * live;
       const rest = 1 - fanShare(run, bucket);
+      const resting = state.climate?.weights[bucket] ?? 0;
       const at = k * horizon;
       for (let l = from; l < to; l++) {
         const width = scales[l]! * condition[l]!;
         const fan = hasFan ? live * fanAt(run, l, quantile) : 0;
-        bounds[at + l] = point[l]! + factor * width * rest + fan;
+        const bound = point[l]! + factor * width * rest + fan;
+        bounds[at + l] = rested(resting, bound, newest?.[bucket]![k]);
       }
     }
   }
@@ -313,6 +317,7 @@ export function ensembleQuantiles(
   const last = state.grid.values[state.grid.length - 1]!;
   const point = Float64Array.from(now.point);
   const beyond = pointsBeyond(run, point, slot, us);
+  const newest = newestOf(run, quantiles);
   const growth = growthBeyond(run, us, { scale: scales[horizon - 1]!, exponent });
   for (let t = 0; t < us.length; t++) {
     const lead = Math.max(0, us[t]! - slot);
@@ -321,6 +326,7 @@ export function ensembleQuantiles(
     const scale = grown * scaleAt(scales, lead);
     const bucket = run.bucket[Math.min(horizon, Math.max(1, Math.ceil(lead))) - 1]!;
     const rest = 1 - fanShare(run, bucket);
+    const resting = state.climate?.weights[bucket] ?? 0;
     if (scale < STILL_SCALE && isConstantFit(state)) {
       out.fill(denormalised(state, last), t * quantiles.length, (t + 1) * quantiles.length);
       continue;
@@ -329,10 +335,24 @@ export function ensembleQuantiles(
       const live = recency * widthFactor(adaptive, bucket, quantiles[q]!);
       const fan = live * grown * fanBetween(run, lead, quantiles[q]!);
       const width = shape[q]! * live * scale * rest + fan;
-      out[t * quantiles.length + q] = denormalised(state, z + width);
+      const value = rested(resting, z + width, newest?.[bucket]![q]);
+      out[t * quantiles.length + q] = denormalised(state, value);
     }
   }
   return out;
+}
+
+/** Quantiles of the newest values; none of a series that does not rest.    [bucket][quantile] */
+function newestOf(
+  { state: { climate, grid, low }, buckets }: EnsembleRun,
+  quantiles: Float64Array,
+): Float64Array[] | undefined {
+  return climate && newestQuantiles(grid, low, buckets, quantiles);
+}
+
+/** A quantile of the fan beside that of the newest values, as much as these count for. */
+function rested(weight: number, quantile: number, newest: number | undefined): number {
+  return newest === undefined ? quantile : (1 - weight) * quantile + weight * newest;
 }
 
 /** Share of the fan that is the networks' own: their weights. */

@@ -1,6 +1,7 @@
 import { TARGET } from "./adaptive_coverage.ts";
 import type { ArState } from "./ar_differences.ts";
 import type { CalibrationState } from "./calibration.ts";
+import type { Climate } from "./climate.ts";
 import type { Dependence } from "./dependence.ts";
 import type { StepExpectations } from "./filter_steps.ts";
 import type { MemberSteps } from "./member_steps.ts";
@@ -58,6 +59,8 @@ export type EnsembleState = {
   /** Memory of the losses, in slots. */
   lossHalf: number;
   calibration: CalibrationState | null;
+  /** Of a series that rests; absent where it does not. */
+  climate?: Climate;
   /** How the errors of one forecast hang together over its leads, as of the refit. */
   dependence: Dependence;
   /** Forecasts whose targets are not all known yet, oldest first. */

@@ -15,7 +15,7 @@ import {
 import { stateBytesMax } from "./state_bytes.ts";
 
 /** Version of the members' behaviour; it goes into every model's name and hash. */
-const VERSION = 10;
+const VERSION = 11;
 
 /** The members of the committee, in the order in which ties are broken. */
 const COMMITTEE: readonly MemberName[] = [

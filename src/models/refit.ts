@@ -1,4 +1,6 @@
 import { calibrate, widenSizes } from "./calibrate.ts";
+import { rests } from "./climate.ts";
+import { fitClimate } from "./climate_fit.ts";
 import { combineAnew } from "./combine.ts";
 import { carriedSetting, carryOver } from "./carry.ts";
 import { fitDependence } from "./dependence.ts";
@@ -129,7 +131,10 @@ export function refit(input: RefitInput): { state: EnsembleState; records: FitRe
     state.seasons[0]?.slots ?? 1,
     setting.us.length,
   );
-  if (state.members.length > 1) widenSizes(state.calibration, HINDSIGHT);
+  if (state.members.length > 1) {
+    widenSizes(state.calibration, HINDSIGHT);
+    if (rests(input.values)) state.climate = fitClimate(run, came, fans);
+  }
   state.dependence = fitDependence(came, state.horizon, state.seasons[0]?.slots ?? 1);
   thinPending(state);
   state.originSlot = state.pending.at(-1)?.slot ?? newestSlot(state) - state.horizon;
