@@ -32,6 +32,18 @@ const ALIKE_MIN = 16;
 /** Size of the tail beyond the largest value, beside the mean of those that do not rest. */
 const TAIL_SHARE = 0.5;
 
+/** Samples' worth of what is not known of how often something comes. */
+const UNSURE_SAMPLES = 2;
+
+/**
+ * Share of the variance of values to come that they have in common because it is not known how
+ * often something comes: 1 / (n + 1) for what the mean of n independent values is not sure of, and
+ * twice that for the sizes beside (docs/evidence/paths.md).
+ */
+export function unsureShare(samples: number): number {
+  return UNSURE_SAMPLES / (samples + 1);
+}
+
 /** Whether a series rests: its smallest value comes again and again, others between. */
 export function rests(values: Float64Array): boolean {
   let least = Infinity;

@@ -10,6 +10,7 @@ import {
 } from "./ensemble_run.ts";
 import { ensembleQuantiles, issueWhenDue, memberShares } from "./ensemble_forecast.ts";
 import type { MemberName } from "./members.ts";
+import { unsureShare } from "./climate.ts";
 import { componentsOf } from "./components.ts";
 import { priorDependence } from "./dependence.ts";
 import { KeptRuns } from "./kept_runs.ts";
@@ -115,7 +116,8 @@ function drawsOf(
   if (ensemble !== null) {
     const newest = newestSlot(ensemble);
     const leads = timesS.map((time) => Math.max(LEAD_MIN, slotTime(ensemble.clock, time) - newest));
-    return latentPaths(ensemble.dependence, leads, count, own);
+    const common = ensemble.climate === undefined ? 0 : unsureShare(state.seen);
+    return latentPaths(ensemble.dependence, leads, count, own, common);
   }
   const periodS = coldPeriodS(state) ?? 1;
   const leads = timesS.map((time) => Math.max(LEAD_MIN, (time - state.lastTimeS) / periodS));

@@ -87,11 +87,21 @@ function sizePaths(out: Float64Array, times: number, deviation: number, random: 
   }
 }
 
+/** Gives each path a part that is common to all its times.                          [path, time] */
+function shareWithin(out: Float64Array, times: number, share: number, random: Uint32Array): void {
+  const own = Math.sqrt(1 - share);
+  for (let start = 0; start < out.length; start += times) {
+    const common = Math.sqrt(share) * nextNormal(random);
+    for (let t = 0; t < times; t++) out[start + t] = own * out[start + t]! + common;
+  }
+}
+
 /**
  * Paths of mean 0 and variance 1 with the dependence of the errors; normal where all paths have
  * one size.
  *
- * @param leads  slots after the origin, above 0, increasing                               [time]
+ * @param leads   slots after the origin, above 0, increasing                              [time]
+ * @param common  share of the variance that all times of a path have in common beside it
  * @returns row-major                                                              [path, time]
  */
 export function latentPaths(
@@ -99,6 +109,7 @@ export function latentPaths(
   leads: Float64Array,
   count: number,
   seed: number,
+  common = 0,
 ): Float64Array {
   const out = new Float64Array(count * leads.length);
   const random = seedRandom(seed);
@@ -109,6 +120,7 @@ export function latentPaths(
     });
     if (quick && sizeDeviation > 0) sizePaths(out, leads.length, sizeDeviation, random);
   }
+  if (common > 0) shareWithin(out, leads.length, common, random);
   return out;
 }
 

@@ -5,6 +5,7 @@ import {
   newestQuantiles,
   newestSorted,
   rests,
+  unsureShare,
 } from "../../src/models/climate.ts";
 import { emptyGrid, pushSlot, type SlotGrid } from "../../src/models/slot_grid.ts";
 
@@ -66,4 +67,9 @@ Deno.test("newestQuantiles() are those of each bucket's lead", () => {
     Float64Array.of(0, 0),
     Float64Array.of(0, 3),
   ]);
+});
+
+Deno.test("unsureShare() falls with the samples", () => {
+  assert.equal(unsureShare(9), 0.2);
+  assert.ok(unsureShare(1_000) < 0.002);
 });

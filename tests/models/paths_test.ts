@@ -33,6 +33,14 @@ Deno.test("latentPaths() has the correlation of each component, at irregular tim
   });
 });
 
+Deno.test("latentPaths() gives all times of a path what they have in common", () => {
+  const paths = latentPaths(mixture({ 0: 1 }), Float64Array.of(1, 2, 7), COUNT, 3, 0.3);
+  for (const [a, b, wanted] of [[0, 0, 1], [0, 1, 0.3], [0, 2, 0.3], [1, 2, 0.3]] as const) {
+    const seen = correlation(paths, 3, a, b);
+    assert.ok(Math.abs(seen - wanted) < 0.08, `${a}, ${b}: ${seen}`);
+  }
+});
+
 Deno.test("latentPaths() mixes components, and is the same for the same seed", () => {
   const leads = Float64Array.from({ length: 12 }, (_, i) => i + 1);
   const dependence = mixture({ 0: 0.4, 4: 0.6 });
