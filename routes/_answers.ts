@@ -1,7 +1,9 @@
 import { z } from "@hono/zod-openapi";
 import { InvalidValueError } from "../src/base/errors.ts";
 import { AGGREGATES, type DrawRequest, PATHS_MAX, THRESHOLDS_MAX } from "../src/streams/answers.ts";
+import type { CalendarChoice } from "../src/models/calendar_regressors.ts";
 import { HOLIDAY_REGIONS } from "../src/signal/holidays.ts";
+import { requireTimeZone } from "../src/signal/time_zone.ts";
 import { COVARIATES_MAX } from "../src/streams/regressed.ts";
 import type { RegressorRequest } from "../src/streams/engine.ts";
 import { forecastSchema, list, numberOrNull, wholeNumber } from "./_schemas.ts";
@@ -62,6 +64,10 @@ export const regressorMembers = {
     utcOffsetS: z.number().min(-DAY_S).max(DAY_S).optional().openapi({
       description: "Seconds that local time is ahead of UTC; default 0",
     }),
+    timeZone: z.string().optional().openapi({
+      description: "Local time by a name of the IANA database, in place of utcOffsetS",
+      example: "Europe/Berlin",
+    }),
   }).optional().openapi({ description: "Weekends, ends of months, and a country's holidays" }),
 };
 
@@ -69,14 +75,30 @@ export const regressorMembers = {
 export interface RawRegressors {
   readonly covariates?: Readonly<Record<string, readonly number[] | null>> | undefined;
   readonly calendar?:
-    | { readonly country?: string | undefined; readonly utcOffsetS?: number | undefined }
+    | {
+      readonly country?: string | undefined;
+      readonly utcOffsetS?: number | undefined;
+      readonly timeZone?: string | undefined;
+    }
     | undefined;
+}
+
+/** Where local days begin. */
+function localOf(
+  { utcOffsetS, timeZone }: NonNullable<RawRegressors["calendar"]>,
+): Pick<CalendarChoice, "utcOffsetS" | "timeZone"> {
+  if (timeZone === undefined) return { utcOffsetS: utcOffsetS ?? 0 };
+  if (utcOffsetS !== undefined) {
+    throw new InvalidValueError("calendar.utcOffsetS", utcOffsetS, "none beside a time zone");
+  }
+  requireTimeZone(timeZone, "calendar.timeZone");
+  return { utcOffsetS: 0, timeZone };
 }
 
 /**
  * What a forecast is to be told besides; null where nothing is.
  *
- * @throws {InvalidValueError} a country that is not known
+ * @throws {InvalidValueError} a country or a time zone that is not known; local time said twice
  */
 export function parseRegressors({ covariates, calendar }: RawRegressors): RegressorRequest | null {
   const entries = Object.entries(covariates ?? {});
@@ -89,7 +111,7 @@ export function parseRegressors({ covariates, calendar }: RawRegressors): Regres
     covariates: Object.fromEntries(
       entries.map(([name, values]) => [name, values === null ? null : Float64Array.from(values)]),
     ),
-    calendar: calendar === undefined ? null : { country, utcOffsetS: calendar.utcOffsetS ?? 0 },
+    calendar: calendar === undefined ? null : { country, ...localOf(calendar) },
   };
 }
 

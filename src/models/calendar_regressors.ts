@@ -1,11 +1,14 @@
 import { holidaysOf, isWeekend } from "../signal/holidays.ts";
+import { localTimes } from "../signal/time_zone.ts";
 
 /** What the calendar knows of an instant, as regressors. */
 export interface CalendarChoice {
   /** One of HOLIDAY_REGIONS; null = no holidays. */
   readonly country: string | null;
-  /** Seconds that local time is ahead of UTC. */
+  /** Seconds that local time is ahead of UTC, where no time zone is named. */
   readonly utcOffsetS: number;
+  /** Local time is that of this zone of the IANA database, with its summer time. */
+  readonly timeZone?: string;
 }
 
 const DAY_S = 86_400;
@@ -26,9 +29,11 @@ const STEP_DAYS_MAX = 31;
 export function calendarRegressors(
   unixS: Float64Array,
   periodS: number,
-  { country, utcOffsetS }: CalendarChoice,
+  { country, utcOffsetS, timeZone }: CalendarChoice,
 ): Float64Array[] {
-  const local = unixS.map((time) => time + utcOffsetS);
+  const local = timeZone === undefined
+    ? unixS.map((time) => time + utcOffsetS)
+    : localTimes(unixS, timeZone);
   const days = local.map((time) => Math.floor(time / DAY_S));
   const column = (valueOf: (day: number, t: number) => number) => days.map(valueOf);
   const columns: Float64Array[] = [];

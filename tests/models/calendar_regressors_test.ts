@@ -33,6 +33,13 @@ Deno.test("calendarRegressors() knows holidays and the days about them, by local
   assert.ok(Math.abs(local[7]![0]! - Math.cos(Math.PI / 24)) < 1e-12);
 });
 
+Deno.test("calendarRegressors() has the days of a time zone, summer and winter", () => {
+  const hours = at("2025-10-02T21:30:00Z", "2025-10-02T22:30:00Z", "2025-12-24T22:30:00Z");
+  const zone = { ...plain, country: "DE", timeZone: "Europe/Berlin" };
+  // The third of October begins at 22:00 of UTC, Christmas at 23:00.
+  assert.deepEqual([...calendarRegressors(hours, 3600, zone)[3]!], [0, 1, 0]);
+});
+
 Deno.test("calendarRegressors() knows the working days between a holiday and a weekend", () => {
   const bridges = (country: string, ...texts: string[]) => [
     ...calendarRegressors(at(...texts), DAY_S, { ...plain, country })[6]!,

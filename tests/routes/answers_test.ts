@@ -48,4 +48,6 @@ Deno.test("parseRegressors() is null where nothing is asked, and names an unknow
   const own = parseRegressors({ calendar: { country: "FR" } })!;
   assert.deepEqual(own.calendar, { country: "FR", utcOffsetS: 0 });
   assert.throws(() => parseRegressors({ calendar: { country: "toString" } }), InvalidValueError);
+  const zone = parseRegressors({ calendar: { timeZone: "Asia/Kolkata" } })!;
+  assert.deepEqual(zone.calendar, { country: null, utcOffsetS: 0, timeZone: "Asia/Kolkata" });
 });

@@ -224,6 +224,8 @@ Deno.test("POST forecast takes known futures of other channels and the calendar"
     [{ calendar: { country: "XX" } }, "calendar.country"],
     [{ calendar: { utcOffsetS: 1e6 } }, "calendar.utcOffsetS"],
     [{ calendar: { town: "Ulm" } }, "calendar.town"],
+    [{ calendar: { timeZone: "Europe/Ulm" } }, "calendar.timeZone"],
+    [{ calendar: { timeZone: "UTC", utcOffsetS: 60 } }, "calendar.utcOffsetS"],
   ];
   for (const [given, field] of bad) {
     const answer = await send("POST", PATH, given);
