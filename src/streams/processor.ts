@@ -1,4 +1,4 @@
-import { InvalidValueError, NotFoundError } from "../base/errors.ts";
+import { InvalidValueError } from "../base/errors.ts";
 import { fnv1a32 } from "../base/hash.ts";
 import { invariant } from "../base/invariant.ts";
 import { memoryBytes, type Tree } from "../base/tree.ts";
@@ -355,9 +355,9 @@ export class StreamProcessor {
   }
 
   /**
-   * @throws {InvalidValueError} no sample yet, a time not after the origin, quantiles out of order
+   * @throws {InvalidValueError} no sample yet, a channel without a value, a time not after the
+   *   origin, quantiles out of order
    * @throws {LimitError} too many times or quantiles
-   * @throws {NotFoundError} a channel that has no value yet
    */
   forecast(request: ForecastRequest): ForecastResult {
     const originNs = this.#envelope.lastNs;
@@ -407,9 +407,8 @@ export class StreamProcessor {
    * What samples of the past were made of; gaps between them are filled at the stream's period.
    *
    * @param samples  the channel asked for, and behind it those that the stream declares covariates
-   * @throws {InvalidValueError} too few values are known
+   * @throws {InvalidValueError} too few values are known, or none of the channel yet
    * @throws {LimitError} COMPONENT_TIMES_MAX
-   * @throws {NotFoundError} a channel that has no value yet
    */
   components(samples: Segment): ComponentsResult {
     const [name] = samples.channels;
@@ -451,7 +450,9 @@ export class StreamProcessor {
     if (names === undefined) return this.#envelope.channels;
     return names.map((name) => {
       const channel = this.#envelope.channels.find((known) => known.name === name);
-      if (channel === undefined) throw new NotFoundError("channel", name);
+      if (channel === undefined) {
+        throw new InvalidValueError("channel", name, "a channel with a value in it");
+      }
       return channel;
     });
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { InvalidValueError, LimitError, NotFoundError } from "../../src/base/errors.ts";
+import { InvalidValueError, LimitError } from "../../src/base/errors.ts";
 import { concatSegments, type Segment, sliceSegment } from "../../src/signal/segment.ts";
 import { DEFAULT_SETTINGS, type FlagSettings, mergeSettings } from "../../src/stores/store.ts";
 import { StreamProcessor } from "../../src/streams/processor.ts";
@@ -163,7 +163,7 @@ Deno.test("StreamProcessor refuses what cannot be forecast, by field", () => {
   }
   assert.throws(
     () => processor.forecast({ timesNs, quantiles, channels: ["nobody"] }),
-    NotFoundError,
+    refused("channel"),
   );
 });
 
@@ -208,7 +208,7 @@ Deno.test("StreamProcessor takes its past apart, with gaps filled at its period"
     () => processor.components({ ...few, values: [Float64Array.of(1, 2)] }),
     InvalidValueError,
   );
-  assert.throws(() => processor.components({ ...samples, channels: ["z"] }), NotFoundError);
+  assert.throws(() => processor.components({ ...samples, channels: ["z"] }), refused("channel"));
 });
 
 Deno.test("StreamProcessor tells alarms as the stream's settings say, and when they end", () => {
