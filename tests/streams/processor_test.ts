@@ -136,11 +136,12 @@ Deno.test("StreamProcessor forecasts a horizon or given times, with provenance",
   assert.equal(processor.forecast({ quantiles }).timesNs.length, DEFAULT_SETTINGS.horizon);
 });
 
+const refused = (field: string) => (error: Error) =>
+  (error instanceof InvalidValueError || error instanceof LimitError) && error.field === field;
+
 Deno.test("StreamProcessor refuses what cannot be forecast, by field", () => {
   const processor = fresh();
   const quantiles = Float64Array.from([0.5]);
-  const refused = (field: string) => (error: Error) =>
-    (error instanceof InvalidValueError || error instanceof LimitError) && error.field === field;
   assert.throws(() => processor.forecast({ horizon: 1, quantiles }), refused("stream"));
   processor.absorb(walk("s", 1, ["a"]));
   assert.throws(() => processor.forecast({ horizon: 1, quantiles }), refused("horizon"));

@@ -156,7 +156,7 @@ Deno.test("regressedForecast() leaves out a channel without a value, and forecas
   );
   assert.throws(
     () => regressedForecast(config, beside, { ...request, channels: ["dead"] }),
-    NotFoundError,
+    (error: unknown) => error instanceof InvalidValueError && error.field === "channel",
   );
 });
 
