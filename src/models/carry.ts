@@ -38,7 +38,8 @@ export function carriedSetting(setting: Setting, before: EnsembleState): Setting
     before.seasons.length === seasons.length &&
     before.seasons.every(({ length }, i) => length === seasons[i]!.length) &&
     before.tracks.every((track, k) => areNear(track.units, units[k]!)) &&
-    areNear(before, setting) && keepsTime(before.clock, setting.clock, input.times);
+    areNear(before, setting) && keepsTime(before.clock, setting.clock, input.times) &&
+    (members.length === 1 || rests(input.values) === (before.climate !== undefined));
   if (!isSame) return null;
   const kept = before.tracks.map((track, k) => ({ ...track.units, floor: units[k]!.floor }));
   return {
@@ -83,10 +84,8 @@ export function carryOver(
 ): EnsembleState {
   const { us } = setting;
   const filters = filtersAfter(setting, thetas, us.length);
-  const { climate, ...kept } = before;
   return {
-    ...kept,
-    ...(climate !== undefined && rests(setting.input.values) ? { climate } : {}),
+    ...before,
     length: us.length,
     lossHalf: lossHalfOf(setting),
     ar: before.ar === null ? null : carriedAr(setting, before, before.ar),

@@ -40,6 +40,17 @@ Deno.test("carriedSetting() is null where the series has become another one", ()
   assert.ok(!carries({ values: values.map((value) => value + 1e4) }));
 });
 
+Deno.test("carriedSetting() is null where a series begins to rest, or no longer does", () => {
+  // A quarter of the values is at rest and more.
+  const resting = values.map((value, i) => i % 3 === 0 ? 0 : Math.abs(value) + 1);
+  assert.ok(!carries({ values: resting }));
+  const before = refit(inputOf(resting.subarray(0, LENGTH - 60))).state;
+  assert.notEqual(before.climate, undefined);
+  assert.notEqual(carriedSetting(settingOf(inputOf(resting)), before), null);
+  const awake = resting.map((value, i) => i < LENGTH / 2 ? value : value + 1);
+  assert.equal(carriedSetting(settingOf(inputOf(awake)), before), null);
+});
+
 Deno.test("carriedSetting() is null after a refit on few samples", () => {
   const short = refit(inputOf(values.subarray(0, 200))).state;
   assert.equal(carriedSetting(settingOf(inputOf(values)), short), null);
