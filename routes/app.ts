@@ -14,6 +14,7 @@ import { healthRoutes } from "./health.ts";
 import { jobRoutes } from "./jobs.ts";
 import { modelRoutes } from "./models.ts";
 import { influxMembers, influxRoutes } from "./influx.ts";
+import { otlpMembers, otlpRoutes } from "./otlp.ts";
 import { prometheusRoutes } from "./prometheus.ts";
 import { innovationRoutes } from "./innovations.ts";
 import { observationRoutes } from "./observations.ts";
@@ -99,6 +100,7 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
       backtestRoutes(service),
       influxRoutes(service),
       prometheusRoutes(service),
+      otlpRoutes(service),
       proofRoutes(service),
       modelRoutes(service),
       jobRoutes(service),
@@ -113,7 +115,10 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
   app.notFound((c) => refuseUnknown(app, c.req.raw, c.req.path));
   let fullToldMs = -Infinity;
   app.onError((error, c) => {
-    const response = problemResponse(error, (problem) => influxMembers(c.req.path, problem));
+    const response = problemResponse(error, (problem) => ({
+      ...influxMembers(c.req.path, problem),
+      ...otlpMembers(c.req.path, problem),
+    }));
     // An overload is no fault: it is counted as 503, and would fill the log.
     const isFault = response.status >= 500 && response.status !== 503;
     if (isFault && !c.req.raw.signal.aborted) {

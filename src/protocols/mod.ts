@@ -3,6 +3,7 @@ import { edf } from "./edf.ts";
 import { json } from "./json.ts";
 import { lineProtocol } from "./line_protocol.ts";
 import { ndjson } from "./ndjson.ts";
+import { otlp } from "./otlp.ts";
 import type { Protocol } from "./protocol.ts";
 import { remoteWrite } from "./remote_write.ts";
 import { wav } from "./wav.ts";
@@ -14,6 +15,7 @@ export const protocols: readonly Protocol[] = [
   csv,
   lineProtocol,
   remoteWrite,
+  otlp,
   edf,
   wav,
 ];

@@ -1,11 +1,10 @@
-import protobuf from "protobufjs/minimal.js";
 import { ProtocolError } from "../base/errors.ts";
 import { DEFAULT_CHANNEL } from "../signal/segment.ts";
 import { BodyBuilder } from "../signal/segment_builder.ts";
 import { TIMESTAMP_NS_MAX, TIMESTAMP_NS_MIN } from "../signal/timestamp.ts";
 import { BufferedDecoder } from "./_helpers/buffered_decoder.ts";
+import { MessageReader } from "./_helpers/message_reader.ts";
 import { seriesName, shortenedName } from "./_helpers/series_name.ts";
-import { NameCache } from "./_helpers/text.ts";
 import type { Decoded, Protocol } from "./protocol.ts";
 
 const NAME = "remote_write";
@@ -27,39 +26,22 @@ const TAG = {
   sample: { value: 9, timestamp: 16 },
 } as const;
 
-/** A whole number of 64 bits, to the nearest double. */
-function asNumber(value: unknown): number {
-  return typeof value === "number" ? value : (value as { toNumber(): number }).toNumber();
-}
-
-type Reader = ReturnType<typeof protobuf.Reader.create>;
-
 class RequestReader {
-  readonly #bytes: Uint8Array;
-  readonly #reader: Reader;
-  readonly #names = new NameCache(NAME);
+  readonly #reader: MessageReader;
   readonly #body = new BodyBuilder();
   #hasMetadata = false;
   #ignoredCount = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    this.#reader = protobuf.Reader.create(bytes);
+    this.#reader = new MessageReader(bytes, NAME, "WriteRequest");
   }
 
   read(): Decoded {
-    try {
-      this.#fields(this.#bytes.length, (tag) => {
-        if (tag === TAG.request.timeseries) return this.#readSeries();
-        this.#hasMetadata ||= tag === TAG.request.metadata;
-        this.#skip(tag);
-      });
-    } catch (error) {
-      // So the reader names its own errors: the bytes end too early, or are of no known type.
-      const { name } = error as Error;
-      if (name !== "RangeError" && name !== "Error") throw error;
-      this.#fail("Body is no whole WriteRequest");
-    }
+    this.#reader.readWhole((tag) => {
+      if (tag === TAG.request.timeseries) return this.#readSeries();
+      this.#hasMetadata ||= tag === TAG.request.metadata;
+      this.#reader.skip(tag);
+    });
     const segments = this.#body.build();
     // Types and help of metrics come in requests of their own.
     if (segments.length === 0 && this.#ignoredCount === 0 && !this.#hasMetadata) {
@@ -68,49 +50,22 @@ class RequestReader {
     return { segments, ignoredCount: this.#ignoredCount };
   }
 
-  #fail(message: string, field?: string): never {
-    throw new ProtocolError(NAME, this.#reader.pos, message, field);
-  }
-
-  #skip(tag: number): void {
-    this.#reader.skipType(tag & 7);
-  }
-
-  /** Reads the fields of a message up to its end. */
-  #fields(end: number, onField: (tag: number) => void): void {
-    while (this.#reader.pos < end) onField(this.#reader.uint32());
-    if (this.#reader.pos > end) this.#fail("A message is longer than the one that holds it");
-  }
-
-  /** The end of the message, or of the text, whose length is next. */
-  #end(): number {
-    const length = this.#reader.uint32();
-    return this.#reader.pos + length;
-  }
-
-  #text(field: string): string {
-    const start = this.#reader.pos;
-    const end = this.#end();
-    const from = this.#reader.pos;
-    this.#reader.skip(end - from);
-    return this.#names.decode(this.#bytes, from, end, start, field);
-  }
-
   #readSeries(): void {
-    const end = this.#end();
     const labels = new Map<string, string>();
     const times: number[] = [];
     const values: number[] = [];
-    this.#fields(end, (tag) => {
+    this.#reader.readMessage((tag) => {
       if (tag === TAG.series.label) this.#readLabel(labels);
       else if (tag === TAG.series.sample) this.#readSample(times, values);
       else {
         if (tag === TAG.series.histogram) this.#ignoredCount++;
-        this.#skip(tag);
+        this.#reader.skip(tag);
       }
     });
     const metric = labels.get(METRIC_LABEL);
-    if (metric === undefined) this.#fail(`A series has no label ${METRIC_LABEL}`, METRIC_LABEL);
+    if (metric === undefined) {
+      this.#reader.fail(`A series has no label ${METRIC_LABEL}`, METRIC_LABEL);
+    }
     labels.delete(METRIC_LABEL);
     if (times.length === 0) return;
     const builder = this.#body.stream(shortenedName(seriesName(metric, labels)));
@@ -125,13 +80,13 @@ class RequestReader {
   #readLabel(labels: Map<string, string>): void {
     let name = "";
     let value = "";
-    this.#fields(this.#end(), (tag) => {
-      if (tag === TAG.label.name) name = this.#text("label");
-      else if (tag === TAG.label.value) value = this.#text("label");
-      else this.#skip(tag);
+    this.#reader.readMessage((tag) => {
+      if (tag === TAG.label.name) name = this.#reader.text("label");
+      else if (tag === TAG.label.value) value = this.#reader.text("label");
+      else this.#reader.skip(tag);
     });
-    if (name === "") this.#fail("A label has no name", "label");
-    if (labels.has(name)) this.#fail(`Label "${name.slice(0, 60)}" stands twice`, name);
+    if (name === "") this.#reader.fail("A label has no name", "label");
+    if (labels.has(name)) this.#reader.fail(`Label "${name.slice(0, 60)}" stands twice`, name);
     labels.set(name, value);
   }
 
@@ -139,14 +94,14 @@ class RequestReader {
   #readSample(times: number[], values: number[]): void {
     let ms = 0;
     let value = 0;
-    this.#fields(this.#end(), (tag) => {
+    this.#reader.readMessage((tag) => {
       if (tag === TAG.sample.value) value = this.#reader.double();
-      else if (tag === TAG.sample.timestamp) ms = asNumber(this.#reader.int64());
-      else this.#skip(tag);
+      else if (tag === TAG.sample.timestamp) ms = this.#reader.int64();
+      else this.#reader.skip(tag);
     });
     if (ms < MS_MIN || ms >= MS_MAX) {
       const wanted = "expected milliseconds between the years 1678 and 2261";
-      this.#fail(`Timestamp is ${ms}, ${wanted}`, "timestamp");
+      this.#reader.fail(`Timestamp is ${ms}, ${wanted}`, "timestamp");
     }
     if (!Number.isFinite(value)) {
       this.#ignoredCount++;
