@@ -54,7 +54,7 @@ Deno.test("/openapi.json is a 3.1 document that lists every documented route", a
   ).sort();
   const served = app.routes
     .filter(({ method, path }) =>
-      method !== "ALL" && /^\/(v1\/|api\/|write|ping|healthz|readyz|metrics)/.test(path)
+      method !== "ALL" && /^\/(v1\/|api\/|otlp\/|write|ping|healthz|readyz|metrics)/.test(path)
     )
     .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`);
   assert.deepEqual(listed, [...new Set(served)].sort());
