@@ -272,7 +272,7 @@ export function issueWhenDue(run: EnsembleRun, adaptive: AdaptiveState): void {
         const width = scales[l]! * condition[l]!;
         const fan = hasFan ? live * fanAt(run, l, quantile) : 0;
         const bound = point[l]! + factor * width * rest + fan;
-        bounds[at + l] = rested(resting, bound, newest?.[bucket]![k]);
+        bounds[at + l] = rested(resting, bound, newest?.[bucket]?.[k]);
       }
     }
   }
@@ -335,7 +335,7 @@ export function ensembleQuantiles(
       const live = recency * widthFactor(adaptive, bucket, quantiles[q]!);
       const fan = live * grown * fanBetween(run, lead, quantiles[q]!);
       const width = shape[q]! * live * scale * rest + fan;
-      const value = rested(resting, z + width, newest?.[bucket]![q]);
+      const value = rested(resting, z + width, newest?.[bucket]?.[q]);
       out[t * quantiles.length + q] = denormalised(state, value);
     }
   }
