@@ -115,7 +115,8 @@ export function parseRegressors({ covariates, calendar }: RawRegressors): Regres
   };
 }
 
-const aggregateSchema = z.object({
+/** One window's aggregate. */
+export const aggregateSchema = z.object({
   aggregate: z.enum(AGGREGATES),
   from: z.string(),
   to: z.string(),

@@ -1,7 +1,9 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { parseBy } from "../src/base/parse.ts";
 import { HIERARCHY_NODES_MAX, RECONCILIATIONS } from "../src/service/hierarchy.ts";
+import { RECONCILED_AGGREGATES } from "../src/service/reconciled.ts";
 import type { Service } from "../src/service/service.ts";
+import { aggregateSchema } from "./_answers.ts";
 import { parseJson, readBody } from "./_body.ts";
 import { parseQuestion } from "./_question.ts";
 import {
@@ -30,6 +32,13 @@ const questionSchema = z.strictObject({
   times: z.array(z.union([z.number(), z.string()])).optional(),
   level: z.array(z.number()).optional(),
   quantiles: z.array(z.number()).optional(),
+  aggregate: z.array(z.enum(RECONCILED_AGGREGATES)).optional().openapi({
+    description: "Put together over windows of the times: what adds up",
+    example: ["total"],
+  }),
+  window: z.int().min(1).optional().openapi({
+    description: "Times of a window; at most as many as are asked for, default all of them",
+  }),
 }).openapi("ReconcileQuestion");
 
 const pointSchema = forecastPointSchema
@@ -56,6 +65,7 @@ const postRoute = createRoute({
             isStream: z.boolean(),
             base: z.array(numberOrNull).nullable().openapi({ description: "Means before" }),
             forecast: z.array(pointSchema),
+            aggregates: z.array(aggregateSchema).optional(),
             provenance: z.union([provenanceSchema, z.null()]),
           }),
         ),
@@ -78,7 +88,12 @@ export function reconcileRoutes(service: Service): OpenAPIHono {
       parseJson(bytes),
     );
     const question = parseQuestion({ ...rest, levels: level });
-    const asked = { ...question, sums: new Map(Object.entries(sums)), method, channel };
+    const { aggregate: aggregates = [], window } = rest;
+    const asked = {
+      ...question,
+      ...{ sums: new Map(Object.entries(sums)), method, channel, aggregates },
+      ...(window === undefined ? {} : { window }),
+    };
     return c.json(await service.reconcile(asked), 200);
   });
   return routes;

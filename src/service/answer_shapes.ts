@@ -49,8 +49,9 @@ export interface AnswersShape {
 /** Probabilities of having crossed whose times are told. */
 export const CROSSING_PROBABILITIES: readonly number[] = [0.1, 0.5, 0.9];
 
-function aggregateShape(
-  { timesNs, quantiles }: Answered,
+/** @param levels  central intervals in per cent, whose bounds are among the quantiles */
+export function aggregateShape(
+  { timesNs, quantiles }: Pick<Answered, "timesNs" | "quantiles">,
   answer: AggregateAnswer,
   levels: readonly number[],
 ): AggregateShape {

@@ -36,6 +36,18 @@ const BAD: readonly [string, unknown, number, string | undefined][] = [
   ["a part that is no stream", { sums: { t: ["a", "z"] } }, 404, undefined],
   ["a channel of no name", { sums: { t: ["a"] }, channel: "y" }, 422, "channel"],
   ["an unknown member", { sums: { t: ["a"] }, depth: 3 }, 422, "depth"],
+  ["an aggregate of no name", { sums: { t: ["a"] }, aggregate: ["max"] }, 422, "aggregate[0]"],
+  [
+    "an aggregate twice",
+    { sums: { t: ["a"] }, aggregate: ["mean", "mean"] },
+    ...[422, "aggregate[1]"] as const,
+  ],
+  ["a window of nothing", { sums: { t: ["a"] }, window: 2 }, 422, "window"],
+  [
+    "a window longer than the times",
+    { sums: { t: ["a"] }, horizon: 2, window: 3, aggregate: ["total"] },
+    ...[422, "window"] as const,
+  ],
   ["a time in the past", { sums: { t: ["a"] }, times: [0] }, 422, "times[0]"],
   ["no JSON", "{", 400, undefined],
   ["too large a body", "x".repeat(RECONCILE_BYTES_MAX + 1), 413, "body"],
@@ -49,3 +61,14 @@ for (const [name, body, status, field] of BAD) {
     if (field !== undefined) assert.equal(answer.body.field, field);
   });
 }
+
+Deno.test("POST /v1/reconcile tells totals of the horizon", async () => {
+  const { send } = await withStreams();
+  const { status, body } = await send("POST", "/v1/reconcile", {
+    ...{ sums: { t: ["a", "b"] }, horizon: 2, level: [80], aggregate: ["total"] },
+  });
+  assert.equal(status, 200, JSON.stringify(body));
+  const total = (name: string) => body.nodes[name].aggregates[0].mean;
+  assert.ok(Math.abs(total("t") - total("a") - total("b")) < 1e-9);
+  assert.deepEqual(Object.keys(body.nodes.t.aggregates[0].intervals), ["80"]);
+});

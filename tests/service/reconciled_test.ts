@@ -60,7 +60,11 @@ Deno.test("reconciledForecasts() gives a sum that is no stream independent parts
 });
 
 /** Streams of noise whose parts are `share` of one noise that all have, with a sign each. */
-async function withNoise(share: number, signs: readonly number[]) {
+async function nodesOfNoise(
+  share: number,
+  signs: readonly number[],
+  question: ReconciledQuestion,
+) {
   const fixture = openFixture();
   const random = seedRandom(7);
   const common = Array.from({ length: 300 }, () => nextNormal(random));
@@ -73,7 +77,12 @@ async function withNoise(share: number, signs: readonly number[]) {
     });
   }
   const sums = new Map([["t", signs.map((_, i) => `s${i}`)]]);
-  const { nodes } = await fixture.service.reconcile({ ...QUESTION, sums });
+  return (await fixture.service.reconcile({ ...question, sums })).nodes;
+}
+
+/** How many times as wide their sum is as the first of them. */
+async function withNoise(share: number, signs: readonly number[]) {
+  const nodes = await nodesOfNoise(share, signs, QUESTION);
   const [low, high] = nodes.t!.forecast[0]!.intervals["95"]! as [number, number];
   const own = nodes.s0!.forecast[0]!.intervals["95"]! as [number, number];
   return (high - low) / (own[1] - own[0]);
@@ -139,4 +148,62 @@ Deno.test("reconciledForecasts() refuses parts that are no streams, and too many
   const sums = new Map([["all", Object.keys(names)]]);
   const horizon = Math.floor(RECONCILED_VALUES_MAX / 6) + 1;
   await assert.rejects(many.service.reconcile({ ...QUESTION, sums, horizon }), LimitError);
+});
+
+const TOTALS: ReconciledQuestion = { ...QUESTION, horizon: 4, aggregates: ["total", "mean"] };
+
+Deno.test("reconciledForecasts() has totals that add up, over parts and over times", async () => {
+  const { service } = await withStreams({ t: 12, a: 4, b: 5 });
+  const { nodes } = await service.reconcile({ ...TOTALS, window: 3 });
+  for (const [name, value] of [["a", 5], ["b", 6], ["t", 11]] as const) {
+    const told = nodes[name]!.aggregates!.map((one) => [one.aggregate, one.count, one.mean]);
+    const wanted = [["total", 3, 3 * value], ["total", 1, value], ["mean", 3, value]];
+    [...wanted, ["mean", 1, value]].forEach(([aggregate, count, mean], i) => {
+      assert.deepEqual(told[i]!.slice(0, 2), [aggregate, count]);
+      near(told[i]![2] as number, mean as number);
+    });
+  }
+  const [total, rest, mean] = nodes.t!.aggregates!;
+  assert.equal(total!.from, nodes.t!.forecast[0]!.timestamp);
+  assert.equal(total!.to, nodes.t!.forecast[2]!.timestamp);
+  assert.equal(rest!.from, nodes.t!.forecast[3]!.timestamp);
+  near(mean!.intervals["95"]![0]!, total!.intervals["95"]![0]! / 3);
+});
+
+Deno.test("reconciledForecasts() gives a part's total the width that its own forecast has", async () => {
+  const { service, send } = await withStreams({ a: 4, b: 5 });
+  const { nodes } = await service.reconcile(TOTALS);
+  const { body } = await send("GET", "/v1/streams/a/forecast?horizon=4&level=95&aggregate=total");
+  const [{ intervals: { "95": [low, high] } }] = body.aggregates.value;
+  const [ownLow, ownHigh] = nodes.a!.aggregates![0]!.intervals["95"]! as [number, number];
+  near(ownHigh - ownLow, high - low);
+});
+
+Deno.test("reconciledForecasts() widens a sum's total where its parts err together", async () => {
+  const ratio = async (share: number) => {
+    const nodes = await nodesOfNoise(share, [1, 1, 1, 1], { ...TOTALS, aggregates: ["total"] });
+    const width = (name: string) => {
+      const [low, high] = nodes[name]!.aggregates![0]!.intervals["95"]! as [number, number];
+      return high - low;
+    };
+    return width("t") / width("s0");
+  };
+  const [alone, together] = [await ratio(0), await ratio(0.95)];
+  assert.ok(alone > 1.8 && alone < 2.4, `independent: ${alone}`);
+  assert.ok(together > 3.5 && together < 4.1, `together: ${together}`);
+});
+
+Deno.test("reconciledForecasts() keeps totals within what the bounds of the parts allow", async () => {
+  const { service, send } = await withStreams({ a: 4, b: 5 });
+  await send("PUT", "/v1/streams/a", { channels: { value: { lower: 4, upper: 4.1 } } });
+  await send("PUT", "/v1/streams/b", { channels: { value: { lower: 5, upper: 5.1 } } });
+  const { nodes } = await service.reconcile(TOTALS);
+  const [low, high] = nodes.t!.aggregates![0]!.intervals["95"]! as [number, number];
+  assert.ok(low >= 4 * 9 && high <= 4 * 9.2 + 1e-9 && low < high, String([low, high]));
+});
+
+Deno.test("reconciledForecasts() has no totals where none are asked for", async () => {
+  const { service } = await withStreams({ a: 4, b: 5 });
+  const { nodes } = await service.reconcile(QUESTION);
+  assert.ok(!("aggregates" in nodes.t!) && !("aggregates" in nodes.a!));
 });
