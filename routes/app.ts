@@ -20,6 +20,7 @@ import { innovationRoutes } from "./innovations.ts";
 import { observationRoutes } from "./observations.ts";
 import { proofRoutes } from "./proofs.ts";
 import { reconcileRoutes } from "./reconcile.ts";
+import { scrapeRoutes } from "./scrape.ts";
 import { statelessRoutes } from "./stateless.ts";
 import { streamRoutes } from "./streams.ts";
 import { makeGuard } from "./_guard.ts";
@@ -100,6 +101,7 @@ export function createApp(service: Service, options: AppOptions = {}): OpenAPIHo
       backtestRoutes(service),
       influxRoutes(service),
       prometheusRoutes(service),
+      scrapeRoutes(service),
       otlpRoutes(service),
       proofRoutes(service),
       modelRoutes(service),

@@ -46,6 +46,7 @@ import {
   type ReconciledShape,
 } from "./reconciled.ts";
 import { RecentPredictions } from "./recent.ts";
+import { forecastsText, type ScrapeQuestion } from "./scrape.ts";
 import { unitNote } from "./unit_note.ts";
 import { type ListingShape, listStreams } from "./listing.ts";
 import type { ModelService } from "./model_service.ts";
@@ -261,6 +262,12 @@ export class Service {
       ...forecastShape(forecast, question.levels, record.logOffset),
       ...answersShape(forecast, question.levels),
     };
+  }
+
+  /** Newest values and forecasts in Prometheus' text format; throws as `forecastsText` does. */
+  forecastMetrics(question: ScrapeQuestion): Promise<string> {
+    const { clock } = this;
+    return forecastsText({ store: this.#store, engine: this.#engine, clock }, question);
   }
 
   /** Whether a state is what the log makes it; throws as `stateProof` does. */

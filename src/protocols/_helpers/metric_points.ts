@@ -1,4 +1,4 @@
-import { InvalidValueError } from "../../base/errors.ts";
+import { InvalidValueError, LimitError } from "../../base/errors.ts";
 import { DEFAULT_CHANNEL } from "../../signal/segment.ts";
 import { BodyBuilder } from "../../signal/segment_builder.ts";
 import { TIMESTAMP_NS_MAX } from "../../signal/timestamp.ts";
@@ -34,6 +34,15 @@ export function setValue(point: MetricPoint, value: number): void {
 /** Flag of a point that says that nothing was recorded. */
 export const NO_RECORDED_VALUE = 1;
 
+/**
+ * Metrics, points and attributes of one request together: empty ones take two bytes of a body and
+ * some hundreds of memory.
+ */
+export const METRIC_ITEMS_MAX = 500_000;
+
+/** Characters of a metric's name and of what its resource adds: each of its points repeats them. */
+export const METRIC_NAME_LENGTH_MAX = 1_024;
+
 /** Attributes of a resource that name its series, as Prometheus does it. */
 const SERVICE = { namespace: "service.namespace", name: "service.name" } as const;
 const INSTANCE = "service.instance.id";
@@ -42,6 +51,14 @@ const INSTANCE = "service.instance.id";
 export class MetricPoints {
   readonly #body = new BodyBuilder();
   #ignoredCount = 0;
+  #itemCount = 0;
+
+  /** Counts metrics, points or attributes. @throws {LimitError} {@linkcode METRIC_ITEMS_MAX} */
+  countItems(count: number): void {
+    this.#itemCount += count;
+    if (this.#itemCount <= METRIC_ITEMS_MAX) return;
+    throw new LimitError("METRIC_ITEMS_MAX", METRIC_ITEMS_MAX, this.#itemCount, "body");
+  }
 
   /**
    * Adds the points of a metric; those without a finite value or a time are left out and counted,
@@ -49,12 +66,18 @@ export class MetricPoints {
    *
    * @param resource  attributes of what sent them
    * @throws {InvalidValueError} a time out of range
+   * @throws {LimitError} {@linkcode METRIC_NAME_LENGTH_MAX} is passed
    */
   add(
     metric: string,
     resource: ReadonlyMap<string, string>,
     points: readonly MetricPoint[],
   ): void {
+    const sender = serviceLabels(resource);
+    const length = sender.reduce((total, [, text]) => total + text.length, metric.length);
+    if (length > METRIC_NAME_LENGTH_MAX) {
+      throw new LimitError("METRIC_NAME_LENGTH_MAX", METRIC_NAME_LENGTH_MAX, length, "name");
+    }
     for (const point of points) {
       if (point.isEmpty) continue;
       const values = [...point.values].filter(([, value]) => Number.isFinite(value));
@@ -66,7 +89,7 @@ export class MetricPoints {
         const wanted = "nanoseconds between the years 1970 and 2261";
         throw new InvalidValueError("timeUnixNano", point.timeNs, wanted);
       }
-      const labels = new Map([...serviceLabels(resource), ...point.attributes]);
+      const labels = new Map([...sender, ...point.attributes]);
       const builder = this.#body.stream(shortenedName(seriesName(metric, labels)));
       builder.beginRow(
         Number(point.timeNs / 1_000_000_000n),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { InvalidValueError, ProtocolError } from "../../base/errors.ts";
+import { InvalidValueError, LimitError, ProtocolError } from "../../base/errors.ts";
 import { parseBy } from "../../base/parse.ts";
 import type { Decoded } from "../protocol.ts";
 import {
@@ -11,6 +11,9 @@ import {
   setValue,
   SUM_CHANNEL,
 } from "./metric_points.ts";
+
+/** Bytes of a request in JSON, inflated: an empty object in it takes three, parsed a hundred. */
+export const OTLP_JSON_BYTES_MAX = 8 * 1024 * 1024;
 
 /** Whole numbers of 64 bits are texts, or numbers where a sender is lax. */
 const wholeText = z.union([z.string().regex(/^-?\d{1,20}$/, "a whole number"), z.int()]);
@@ -130,8 +133,12 @@ function pointsOf(metric: Metric): MetricPoint[] {
  * The points of an `ExportMetricsServiceRequest` in OTLP's JSON.
  *
  * @throws {ProtocolError} the bytes are none; `field` names what is wrong
+ * @throws {LimitError} {@linkcode OTLP_JSON_BYTES_MAX} is passed
  */
 export function decodeJson(bytes: Uint8Array, protocol: string): Decoded {
+  if (bytes.length > OTLP_JSON_BYTES_MAX) {
+    throw new LimitError("OTLP_JSON_BYTES_MAX", OTLP_JSON_BYTES_MAX, bytes.length, "body");
+  }
   const fail = (error: unknown): never => {
     const field = error instanceof InvalidValueError ? error.field : undefined;
     const reason = error instanceof Error ? error.message : String(error);

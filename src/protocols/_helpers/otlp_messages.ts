@@ -76,6 +76,7 @@ class RequestReader {
   #readScope(resource: ReadonlyMap<string, string>, metrics: (() => void)[]): void {
     this.#reader.readMessage((tag) => {
       if (tag !== TAG.scopeMetrics.metric) return this.#reader.skip(tag);
+      this.#points.countItems(1);
       const { name, points } = this.#readMetric();
       metrics.push(() => this.#points.add(name, resource, points));
     });
@@ -98,6 +99,7 @@ class RequestReader {
   #readData({ kind, points }: Data): void {
     this.#reader.readMessage((tag) => {
       if (tag !== TAG.data.point) return this.#reader.skip(tag);
+      this.#points.countItems(1);
       const point = newPoint();
       const own = DISTRIBUTIONS[kind];
       if (own === undefined) this.#readNumber(point);
@@ -136,6 +138,7 @@ class RequestReader {
   }
 
   #readKeyValue(into: Map<string, string>): void {
+    this.#points.countItems(1);
     let key = "";
     let value: unknown = "";
     this.#reader.readMessage((tag) => {
@@ -175,7 +178,7 @@ class RequestReader {
 /**
  * The points of an `ExportMetricsServiceRequest` in protocol buffers.
  *
- * @throws {ProtocolError} the bytes are none
+ * @throws {ProtocolError | LimitError} the bytes are none, or hold too much
  */
 export function decodeMessages(bytes: Uint8Array, protocol: string): Decoded {
   return new RequestReader(bytes, protocol).read();
