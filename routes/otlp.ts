@@ -53,7 +53,7 @@ function encodingOf(contentType: string): typeof MESSAGES | typeof JSON_TYPE {
 
 /** An `ExportMetricsServiceResponse`: what was left out, where something was. */
 function responseOf(encoding: string, rejected: number): string | Uint8Array<ArrayBuffer> {
-  const errorMessage = "Points without a finite value or a time are left out";
+  const errorMessage = "Points without a finite value, or a time from 1970 to 2261, are left out";
   if (encoding === JSON_TYPE) {
     const partialSuccess = { rejectedDataPoints: String(rejected), errorMessage };
     return JSON.stringify(rejected === 0 ? {} : { partialSuccess });

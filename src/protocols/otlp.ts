@@ -1,4 +1,3 @@
-import { InvalidValueError, ProtocolError } from "../base/errors.ts";
 import { BufferedDecoder } from "./_helpers/buffered_decoder.ts";
 import { decodeJson } from "./_helpers/otlp_json.ts";
 import { decodeMessages } from "./_helpers/otlp_messages.ts";
@@ -12,13 +11,7 @@ const SPACE = 0x20;
 /** JSON begins with a brace, which is no tag of the messages. */
 function decode(bytes: Uint8Array): Decoded {
   const first = bytes.findIndex((byte) => byte > SPACE);
-  if (bytes[first] === OPENING_BRACE) return decodeJson(bytes, NAME);
-  try {
-    return decodeMessages(bytes, NAME);
-  } catch (error) {
-    if (!(error instanceof InvalidValueError)) throw error;
-    throw new ProtocolError(NAME, 0, error.message, error.field);
-  }
+  return bytes[first] === OPENING_BRACE ? decodeJson(bytes, NAME) : decodeMessages(bytes, NAME);
 }
 
 /**
@@ -28,7 +21,8 @@ function decode(bytes: Uint8Array): Decoded {
  * A data point's metric, its attributes, and `job` and `instance` of its resource name the stream,
  * as Prometheus has them: `http.requests,instance=a,job=shop/web,method=GET`. Gauges and sums are
  * of the channel `value`, sums as they are sent; histograms and summaries of `count` and `sum`.
- * Points without a finite value or a time are left out and counted. Exemplars, buckets and
+ * Where a resource has no `service.instance.id`, its `host.name` is the instance. Points without a
+ * finite value, or a time between 1970 and 2261, are left out and counted. Exemplars, buckets and
  * quantiles are not read.
  */
 export const otlp: Protocol = {

@@ -32,7 +32,7 @@ const DRAWN_VALUES_MAX = 10_000_000;
 /** Of the draws: the same states give the same answer. */
 const SEED = 0;
 
-/** What sums are told of over windows: those of parts add up, largest and smallest values do not. */
+/** What is told of windows: what adds up over parts, as the largest and the smallest do not. */
 export const RECONCILED_AGGREGATES = ["total", "mean"] as const satisfies readonly Aggregate[];
 
 /** What is asked of forecasts that add up. */

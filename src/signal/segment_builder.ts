@@ -11,6 +11,9 @@ import { writeTimestamp } from "./timestamp.ts";
 
 const CAPACITY_MIN = 8;
 
+/** Where a timestamp is written to be compared; one for all, since a body may have many streams. */
+const probe = new Int32Array(2);
+
 /** Counts the values and channels that all streams of one body hold, against the body's limits. */
 export class ValueBudget {
   #used = 0;
@@ -42,7 +45,6 @@ export class SegmentBuilder {
   #columns: Float64Array[] = [];
   #timestamps = new BigInt64Array(CAPACITY_MIN);
   #words = new Int32Array(this.#timestamps.buffer);
-  readonly #probe = new Int32Array(2);
   #length = 0;
 
   constructor(streamId: string, budget: ValueBudget) {
@@ -97,9 +99,9 @@ export class SegmentBuilder {
   canMerge(seconds: number, nanos: number, channels: readonly number[]): boolean {
     const last = this.#length - 1;
     if (last < 0) return false;
-    writeTimestamp(this.#probe, 0, seconds, nanos);
-    const isSameTime = this.#words[2 * last] === this.#probe[0] &&
-      this.#words[2 * last + 1] === this.#probe[1];
+    writeTimestamp(probe, 0, seconds, nanos);
+    const isSameTime = this.#words[2 * last] === probe[0] &&
+      this.#words[2 * last + 1] === probe[1];
     if (!isSameTime) return false;
     for (const channel of channels) {
       if (!Number.isNaN(this.#columns[channel]![last]!)) return false;

@@ -83,3 +83,32 @@ Deno.test("a request of OTLP in JSON is shorter than others", () => {
   assert.equal(limitOf(padded(OTLP_JSON_BYTES_MAX)), null);
   assert.equal(limitOf(padded(OTLP_JSON_BYTES_MAX + 1)), "OTLP_JSON_BYTES_MAX");
 });
+
+Deno.test("points with a time out of range are left out, the others of the request are not", () => {
+  const dataPoints = ["-5", "-99999999999999999999", "18446744073709551615", "1772352000000000000"]
+    .map((timeUnixNano) => ({ timeUnixNano, asDouble: 1 }));
+  const metrics = [{ name: "g", gauge: { dataPoints } }];
+  const body = JSON.stringify({ resourceMetrics: [{ scopeMetrics: [{ metrics }] }] });
+  const { segments, ignoredCount } = decodeBody(otlp, encoder.encode(body));
+  assert.equal(ignoredCount, 3);
+  assert.deepEqual(segments.map(({ timestampsNs }) => [...timestampsNs]), [[1772352000000000000n]]);
+});
+
+Deno.test("a host stands for the instance that a resource does not name", () => {
+  const nameOf = (attributes: Record<string, string>) => {
+    const resource = {
+      attributes: Object.entries(attributes).map(([key, stringValue]) => ({
+        ...{ key, value: { stringValue } },
+      })),
+    };
+    const dataPoints = [{ timeUnixNano: "1772352000000000000", asInt: "1" }];
+    const scopeMetrics = [{ metrics: [{ name: "g", sum: { dataPoints } }] }];
+    const body = JSON.stringify({ resourceMetrics: [{ resource, scopeMetrics }] });
+    return decodeBody(otlp, encoder.encode(body)).segments[0]!.streamId;
+  };
+  const web = { "service.name": "web" };
+  assert.equal(nameOf(web), "g,job=web");
+  assert.equal(nameOf({ ...web, "host.name": "a" }), "g,instance=a,job=web");
+  const both = { ...web, "host.name": "a", "service.instance.id": "7" };
+  assert.equal(nameOf(both), "g,instance=7,job=web");
+});

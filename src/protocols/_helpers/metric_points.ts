@@ -1,4 +1,4 @@
-import { InvalidValueError, LimitError } from "../../base/errors.ts";
+import { LimitError } from "../../base/errors.ts";
 import { DEFAULT_CHANNEL } from "../../signal/segment.ts";
 import { BodyBuilder } from "../../signal/segment_builder.ts";
 import { TIMESTAMP_NS_MAX } from "../../signal/timestamp.ts";
@@ -45,7 +45,8 @@ export const METRIC_NAME_LENGTH_MAX = 1_024;
 
 /** Attributes of a resource that name its series, as Prometheus does it. */
 const SERVICE = { namespace: "service.namespace", name: "service.name" } as const;
-const INSTANCE = "service.instance.id";
+/** The first that is there: hosts that run one service are no one series. */
+const INSTANCE = ["service.instance.id", "host.name"] as const;
 
 /** Collects the points of a request as series of streams. */
 export class MetricPoints {
@@ -61,11 +62,10 @@ export class MetricPoints {
   }
 
   /**
-   * Adds the points of a metric; those without a finite value or a time are left out and counted,
-   * those that say that nothing was recorded are not.
+   * Adds the points of a metric; those without a finite value, or without a time between the years
+   * 1970 and 2261, are left out and counted, those that say that nothing was recorded are not.
    *
    * @param resource  attributes of what sent them
-   * @throws {InvalidValueError} a time out of range
    * @throws {LimitError} {@linkcode METRIC_NAME_LENGTH_MAX} is passed
    */
   add(
@@ -81,13 +81,10 @@ export class MetricPoints {
     for (const point of points) {
       if (point.isEmpty) continue;
       const values = [...point.values].filter(([, value]) => Number.isFinite(value));
-      if (point.timeNs === 0n || values.length === 0) {
+      const isTimed = point.timeNs > 0n && point.timeNs < TIMESTAMP_NS_MAX;
+      if (!isTimed || values.length === 0) {
         this.#ignoredCount++;
         continue;
-      }
-      if (point.timeNs >= TIMESTAMP_NS_MAX) {
-        const wanted = "nanoseconds between the years 1970 and 2261";
-        throw new InvalidValueError("timeUnixNano", point.timeNs, wanted);
       }
       const labels = new Map([...sender, ...point.attributes]);
       const builder = this.#body.stream(shortenedName(seriesName(metric, labels)));
@@ -108,7 +105,7 @@ export class MetricPoints {
 function serviceLabels(resource: ReadonlyMap<string, string>): [string, string][] {
   const name = resource.get(SERVICE.name);
   const namespace = resource.get(SERVICE.namespace);
-  const instance = resource.get(INSTANCE);
+  const instance = INSTANCE.map((key) => resource.get(key)).find((text) => text !== undefined);
   const labels: [string, string][] = [];
   if (name !== undefined) labels.push(["job", namespace ? `${namespace}/${name}` : name]);
   if (instance !== undefined) labels.push(["instance", instance]);

@@ -19,9 +19,12 @@ function percentEncode(character: string): string {
   return bytes.map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("");
 }
 
+/** Most names: of the characters of ASCII that a stream's name holds and that are not encoded. */
+const PLAIN = /^[A-Za-z0-9_.:/-]*$/;
+
 /** A name in which characters that a stream's name cannot hold, and `, = %`, are encoded. */
 function escapeName(name: string): string {
-  return name.replace(ESCAPED, percentEncode);
+  return PLAIN.test(name) ? name : name.replace(ESCAPED, percentEncode);
 }
 
 /**
